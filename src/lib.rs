@@ -1,0 +1,4 @@
+//! Incident actions as code for Microsoft Defender for Endpoint.
+#![warn(missing_docs)]
+
+pub mod model;

@@ -1,0 +1,161 @@
+//! `Kind/name`: the name of a declared resource, unique in a project.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// What a manifest declares. The order is the alphabetical one, so that sorting by [`Address`] equals
+/// sorting by its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Kind {
+    /// An alert raised on an event: `POST /api/alerts/CreateAlertByReference`.
+    Alert,
+    /// A package collected from a device: `POST /api/machines/{id}/collectInvestigationPackage`.
+    InvestigationPackage,
+}
+
+impl Kind {
+    /// Every kind, in order.
+    pub const ALL: [Kind; 2] = [Kind::Alert, Kind::InvestigationPackage];
+
+    /// The word a manifest's `kind` holds.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Alert => "Alert",
+            Kind::InvestigationPackage => "InvestigationPackage",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// `Kind/name`, for example `InvestigationPackage/fin-ws-042`.
+///
+/// Cheap to clone: plans, states and events all carry it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address {
+    kind: Kind,
+    name: Arc<str>,
+}
+
+/// A text that is no address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no address: write it as Kind/name, for example InvestigationPackage/fin-ws-042 or Alert/phish"
+)]
+pub struct AddressError(pub String);
+
+impl Address {
+    /// Joins a kind and a name that was validated as `metadata.name`.
+    pub fn new(kind: Kind, name: impl Into<Arc<str>>) -> Self {
+        Address { kind, name: name.into() }
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The part behind the slash.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // `pad` so that a column can be aligned with the ordinary `{:<width}`.
+        if f.width().is_some() {
+            return f.pad(&format!("{}/{}", self.kind, self.name));
+        }
+        write!(f, "{}/{}", self.kind, self.name)
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let bad = || AddressError(text.to_owned());
+        let (kind, name) = text.split_once('/').ok_or_else(bad)?;
+        let kind = Kind::ALL.into_iter().find(|k| k.as_str() == kind).ok_or_else(bad)?;
+        if name.is_empty() || name.chars().any(|c| c.is_whitespace() || c.is_control() || c == '/') {
+            return Err(bad());
+        }
+        Ok(Address::new(kind, name))
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(d)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Address {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Address".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "description": "Kind/name of a declared resource.",
+            "pattern": "^(Alert|InvestigationPackage)/[^/\\s]+$",
+            "examples": ["InvestigationPackage/fin-ws-042", "Alert/fin-ws-042-exploit"]
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_round_trips() {
+        for text in
+            ["Alert/a", "InvestigationPackage/inc-1.collect", "InvestigationPackage/sweep[fin-ws-042]"]
+        {
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn order_is_that_of_the_text() {
+        let mut all: Vec<Address> =
+            ["InvestigationPackage/a", "Alert/z", "Alert/b"].iter().map(|t| t.parse().unwrap()).collect();
+        all.sort();
+        let texts: Vec<String> = all.iter().map(Address::to_string).collect();
+        let mut sorted = texts.clone();
+        sorted.sort();
+        assert_eq!(texts, sorted);
+    }
+
+    #[test]
+    fn refuses_what_is_no_address() {
+        for text in ["", "Alert", "Alert/", "alert/x", "Package/x", "Alert/a b", "Alert/a/b", "Alert/a\u{7}"]
+        {
+            assert!(text.parse::<Address>().is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! The two calls that a manifest can declare, with the API's own field names.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{Body, Kind, Method, Request, Timestamp};
+
+/// A Defender device id: hex digits, 40 in practice, 32 in one documented sample.
+///
+/// Sent as written; two spellings that differ in case are one machine.
+#[derive(Clone)]
+pub struct MachineId(Arc<str>);
+
+/// A text that is no device id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a machine id is 32 to 64 hex digits (40 in practice)")]
+pub struct MachineIdError;
+
+impl MachineId {
+    /// As written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this is the machine that the service names so.
+    pub fn is(&self, other: &str) -> bool {
+        self.0.eq_ignore_ascii_case(other)
+    }
+}
+
+impl FromStr for MachineId {
+    type Err = MachineIdError;
+
+    fn from_str(text: &str) -> Result<Self, MachineIdError> {
+        let hex = text.bytes().all(|b| b.is_ascii_hexdigit());
+        if hex && (32..=64).contains(&text.len()) { Ok(MachineId(text.into())) } else { Err(MachineIdError) }
+    }
+}
+
+impl PartialEq for MachineId {
+    fn eq(&self, other: &Self) -> bool {
+        self.is(&other.0)
+    }
+}
+impl Eq for MachineId {}
+impl Hash for MachineId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for b in self.0.bytes() {
+            state.write_u8(b.to_ascii_lowercase());
+        }
+        state.write_u8(0xff);
+    }
+}
+impl PartialOrd for MachineId {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for MachineId {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        let key = |m: &Self| m.0.bytes().map(|b| b.to_ascii_lowercase()).collect::<Vec<_>>();
+        key(self).cmp(&key(other))
+    }
+}
+impl fmt::Display for MachineId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+impl fmt::Debug for MachineId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+impl Serialize for MachineId {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(&self.0)
+    }
+}
+impl<'de> Deserialize<'de> for MachineId {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(d)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+impl JsonSchema for MachineId {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "MachineId".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "description": "The Defender device id: hex digits, 40 in practice.",
+            "pattern": "^[0-9A-Fa-f]{32,64}$",
+            "examples": ["1e5bc9d7e413ddd7902c2932e418702b84d0cc07"]
+        })
+    }
+}
+
+/// The event's report id: the hunting column's number in decimal, as text.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ReportId(pub Arc<str>);
+
+impl JsonSchema for ReportId {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "ReportId".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "description": "The event's ReportId from advanced hunting, quoted: the API takes a string.",
+            "pattern": "^[^\\s]+$",
+            "minLength": 1,
+            "examples": ["20776"]
+        })
+    }
+}
+
+/// How severe an alert is raised; the API takes these three.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Severity {
+    /// `Low`
+    Low,
+    /// `Medium`
+    Medium,
+    /// `High`
+    High,
+}
+
+/// What an alert is about; the API's list of `CreateAlertByReference`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "the API's own words, nothing to add")]
+pub enum Category {
+    General,
+    CommandAndControl,
+    Collection,
+    CredentialAccess,
+    DefenseEvasion,
+    Discovery,
+    Exfiltration,
+    Exploit,
+    Execution,
+    InitialAccess,
+    LateralMovement,
+    Malware,
+    Persistence,
+    PrivilegeEscalation,
+    Ransomware,
+    SuspiciousActivity,
+}
+
+/// The body of `POST /api/alerts/CreateAlertByReference`, fields in the documented order.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateAlert {
+    /// The device of the event.
+    pub machine_id: MachineId,
+    /// How severe.
+    pub severity: Severity,
+    /// The title; with the device it is the key by which the service merges.
+    pub title: String,
+    /// What happened.
+    pub description: String,
+    /// What to do.
+    pub recommended_action: String,
+    /// The event's time, verbatim.
+    pub event_time: Timestamp,
+    /// The event's report id.
+    pub report_id: ReportId,
+    /// What it is about.
+    pub category: Category,
+}
+
+/// A creating call: target and text of a resource, without its revision.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Call {
+    /// Collect a package from a machine.
+    Collect {
+        /// The machine.
+        machine_id: MachineId,
+        /// The comment, verbatim.
+        comment: String,
+    },
+    /// Raise an alert on an event.
+    Alert(CreateAlert),
+}
+
+#[derive(Serialize, Deserialize)]
+struct CollectBody {
+    /// Capital C: names in bodies are case-sensitive.
+    #[serde(rename = "Comment")]
+    comment: String,
+}
+
+const COLLECT_PREFIX: &str = "/api/machines/";
+const COLLECT_SUFFIX: &str = "/collectInvestigationPackage";
+const CREATE_ALERT: &str = "/api/alerts/CreateAlertByReference";
+
+impl Call {
+    /// Which kind of resource declares it.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Call::Collect { .. } => Kind::InvestigationPackage,
+            Call::Alert(_) => Kind::Alert,
+        }
+    }
+
+    /// The machine it acts on; calls to one machine go one after another.
+    pub fn machine(&self) -> &MachineId {
+        match self {
+            Call::Collect { machine_id, .. } => machine_id,
+            Call::Alert(a) => &a.machine_id,
+        }
+    }
+
+    /// The same target: what the call acts on, without its revision.
+    pub fn same_target(&self, other: &Call) -> bool {
+        match (self, other) {
+            (Call::Collect { machine_id: a, .. }, Call::Collect { machine_id: b, .. }) => a == b,
+            (Call::Alert(a), Call::Alert(b)) => {
+                a.machine_id == b.machine_id && a.event_time == b.event_time && a.report_id == b.report_id
+            }
+            _ => false,
+        }
+    }
+
+    /// The request, byte for byte.
+    pub fn request(&self) -> Request {
+        // Plain structs of strings cannot fail to serialise.
+        let body =
+            |b: serde_json::Result<Body>| b.unwrap_or_else(|e| unreachable!("a plain struct is JSON: {e}"));
+        match self {
+            Call::Collect { machine_id, comment } => Request {
+                method: Method::Post,
+                path: format!("{COLLECT_PREFIX}{machine_id}{COLLECT_SUFFIX}"),
+                body: body(Body::of(&CollectBody { comment: comment.clone() })),
+            },
+            Call::Alert(alert) => {
+                Request { method: Method::Post, path: CREATE_ALERT.into(), body: body(Body::of(alert)) }
+            }
+        }
+    }
+
+    /// Reads a request back; `None` for one that creates nothing.
+    pub fn from_request(request: &Request) -> Option<Call> {
+        if request.path == CREATE_ALERT {
+            return serde_json::from_str(request.body.as_str()).ok().map(Call::Alert);
+        }
+        let machine = request.path.strip_prefix(COLLECT_PREFIX)?.strip_suffix(COLLECT_SUFFIX)?;
+        let body: CollectBody = serde_json::from_str(request.body.as_str()).ok()?;
+        Some(Call::Collect { machine_id: machine.parse().ok()?, comment: body.comment })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_requests() {
+        let collect = Call::Collect {
+            machine_id: "fb9ab6be3965095a09c057be7c90f0a2".parse().unwrap(),
+            comment: "Collect forensics due to alert 1234".into(),
+        };
+        let r = collect.request();
+        assert_eq!(r.path, "/api/machines/fb9ab6be3965095a09c057be7c90f0a2/collectInvestigationPackage");
+        assert_eq!(r.body.as_str(), r#"{"Comment":"Collect forensics due to alert 1234"}"#);
+        assert_eq!(Call::from_request(&r), Some(collect));
+    }
+
+    #[test]
+    fn an_alert_round_trips() {
+        let text = r#"{"machineId":"1e5bc9d7e413ddd7902c2932e418702b84d0cc07","severity":"Low","title":"example","description":"example alert","recommendedAction":"nothing","eventTime":"2018-08-03T16:45:21.7115183Z","reportId":"20776","category":"Exploit"}"#;
+        let call = Call::Alert(serde_json::from_str(text).unwrap());
+        let r = call.request();
+        assert_eq!(r.body.as_str(), text);
+        assert_eq!(r.path, "/api/alerts/CreateAlertByReference");
+        assert_eq!(Call::from_request(&r), Some(call));
+    }
+
+    #[test]
+    fn case_does_not_make_another_machine() {
+        let m = |s: &str| s.parse::<MachineId>().unwrap();
+        assert_eq!(m(&"ab".repeat(20)), m(&"AB".repeat(20)));
+        assert!("xyz".parse::<MachineId>().is_err());
+        assert!("ab".parse::<MachineId>().is_err());
+    }
+}

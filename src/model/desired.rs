@@ -1,0 +1,188 @@
+//! What the manifests ask for, after validation: one value per resource.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Address, Call, Request, RequestDigest, Span};
+
+/// A declared resource, ready to be planned.
+#[derive(Clone, Debug)]
+pub struct Desired {
+    /// `Kind/metadata.name`.
+    pub address: Address,
+    /// `metadata.labels`.
+    pub labels: BTreeMap<String, String>,
+    /// Where it stands.
+    pub source: Source,
+    /// Target and text.
+    pub call: Call,
+    /// The creating request, derived from `call` once.
+    pub request: Request,
+    /// Of `request` and `revision`.
+    pub digest: RequestDigest,
+    /// `spec.revision`: a new one asks again.
+    pub revision: u32,
+    /// How to go on after a failure, a busy machine.
+    pub policy: Policy,
+    /// `spec.triage` of an alert.
+    pub triage: Option<Triage>,
+    /// `lifecycle.onRemove`.
+    pub on_remove: OnRemove,
+}
+
+impl Desired {
+    /// A resource with the defaults for all that is optional.
+    pub fn new(address: Address, source: Source, call: Call, revision: u32) -> Self {
+        let request = call.request();
+        let digest = RequestDigest::of(&request, revision);
+        Desired {
+            address,
+            labels: BTreeMap::new(),
+            source,
+            call,
+            request,
+            digest,
+            revision,
+            policy: Policy::default(),
+            triage: None,
+            on_remove: OnRemove::default(),
+        }
+    }
+}
+
+/// A place in a project: the file relative to the project folder, and the 1-based line.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct Source {
+    /// Relative to the project folder, with `/`.
+    pub file: Arc<str>,
+    /// 1-based.
+    pub line: u32,
+}
+
+/// How often and when a failed call may be repeated, and what a busy machine means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// How many of our own attempts may fail. Default 3.
+    pub max_attempts: u32,
+    /// How long after a failure the next attempt waits. Default 10 minutes.
+    pub retry_after: Span,
+    /// What to do with a collection of somebody else on that machine.
+    pub on_in_progress: OnInProgress,
+    /// How old such a collection may be to be adopted. Default 1 hour.
+    pub adopt_within: Span,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Policy {
+            max_attempts: 3,
+            retry_after: Span::from_secs(600),
+            on_in_progress: OnInProgress::Adopt,
+            adopt_within: Span::from_secs(3600),
+        }
+    }
+}
+
+/// What to do when somebody else's collection is running on the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnInProgress {
+    /// Take the running collection as this resource's own, if it is recent enough.
+    #[default]
+    Adopt,
+    /// Wait for it to end, then ask.
+    Wait,
+    /// Report it as an unresolved row.
+    Fail,
+}
+
+/// What happens at the service when a manifest is removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum OnRemove {
+    /// Nothing: the object stays, the state remembers it.
+    #[default]
+    Retain,
+    /// An active collection is cancelled.
+    Cancel,
+    /// An alert is resolved.
+    Resolve,
+}
+
+/// The triage that an alert shall have; differing fields are sent as an update.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Triage {
+    /// The alert's status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<AlertStatus>,
+    /// Who works on it: a user name such as `secop@contoso.com`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assigned_to: Option<String>,
+    /// The verdict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classification: Option<Classification>,
+    /// The verdict in detail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub determination: Option<Determination>,
+    /// A comment to append, once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+}
+
+/// The statuses that an update may set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "the API's own words, nothing to add")]
+pub enum AlertStatus {
+    New,
+    InProgress,
+    Resolved,
+}
+
+/// The classifications that an update may set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "the API's own words, nothing to add")]
+pub enum Classification {
+    TruePositive,
+    InformationalExpectedActivity,
+    FalsePositive,
+}
+
+/// The determinations that an update may set, two documented spellings included where pages differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "the API's own words, nothing to add")]
+pub enum Determination {
+    MultiStagedAttack,
+    MaliciousUserActivity,
+    CompromisedUser,
+    Malware,
+    Phishing,
+    UnwantedSoftware,
+    SecurityTesting,
+    LineOfBusinessApplication,
+    ConfirmedUserActivity,
+    ConfirmedActivity,
+    Clean,
+    NotMalicious,
+    InsufficientData,
+    NotEnoughDataToValidate,
+    Other,
+}
+
+macro_rules! as_word {
+    ($($type:ty),*) => {$(
+        impl $type {
+            /// The API's word for it.
+            pub fn as_str(self) -> String {
+                // Unit variants always serialise as their name.
+                match serde_json::to_value(self) {
+                    Ok(serde_json::Value::String(word)) => word,
+                    other => unreachable!("a unit variant is a word: {other:?}"),
+                }
+            }
+        }
+    )*};
+}
+as_word!(AlertStatus, Classification, Determination);

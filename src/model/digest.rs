@@ -1,0 +1,199 @@
+//! Digests: what was reviewed, named in 64 hex digits.
+
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest as _, Sha256};
+
+use super::{Address, Request};
+
+/// A SHA-256 value, written as 64 lower-case hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sha256Hex(pub [u8; 32]);
+
+impl Sha256Hex {
+    /// What precedes the first record of a chain.
+    pub const ZERO: Sha256Hex = Sha256Hex([0; 32]);
+
+    /// The hash of some bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Sha256Hex(Sha256::digest(bytes).into())
+    }
+}
+
+impl fmt::Display for Sha256Hex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = [0; 64];
+        // 32 bytes always fit 64 digits.
+        let _ = hex::encode_to_slice(self.0, &mut out);
+        f.write_str(std::str::from_utf8(&out).unwrap_or_default())
+    }
+}
+
+impl FromStr for Sha256Hex {
+    type Err = DigestError;
+
+    fn from_str(text: &str) -> Result<Self, DigestError> {
+        let mut out = [0; 32];
+        hex::decode_to_slice(text, &mut out).map_err(|_| DigestError)?;
+        Ok(Sha256Hex(out))
+    }
+}
+
+/// A text that is no digest of the expected form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a digest: expected the text that `casefile plan` prints, with 64 hex digits")]
+pub struct DigestError;
+
+/// Names one creating call: method, path, body and revision. Labels, lifecycle, triage and the retry
+/// settings are not part of it: changing them never asks again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestDigest(pub Sha256Hex);
+
+impl RequestDigest {
+    /// The tag says how it was computed; a later rule gets a later tag.
+    const TAG: &'static str = "v1:sha256:";
+
+    /// The digest of a request of a revision.
+    pub fn of(request: &Request, revision: u32) -> Self {
+        let mut h = Sha256::new();
+        h.update(b"casefile request v1\n");
+        h.update(request.method.as_str());
+        h.update(b"\n");
+        h.update(&request.path);
+        h.update(b"\n");
+        h.update(request.body.as_str());
+        h.update(b"\n");
+        h.update(revision.to_string());
+        RequestDigest(Sha256Hex(h.finalize().into()))
+    }
+}
+
+/// Names the calls of a plan: address, method, path and body of each row with a call, by address.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PlanDigest(pub Sha256Hex);
+
+impl PlanDigest {
+    const TAG: &'static str = "sha256:";
+
+    /// The digest of calls that are given in address order.
+    pub fn of<'a>(calls: impl IntoIterator<Item = (&'a Address, &'a Request)>) -> Self {
+        let mut h = Sha256::new();
+        h.update(b"casefile plan v1\n");
+        for (address, request) in calls {
+            // No field can hold a newline (JSON escapes it), so the joined text is unambiguous.
+            h.update(address.to_string());
+            h.update(b"\n");
+            h.update(request.method.as_str());
+            h.update(b"\n");
+            h.update(&request.path);
+            h.update(b"\n");
+            h.update(request.body.as_str());
+            h.update(b"\n");
+        }
+        PlanDigest(Sha256Hex(h.finalize().into()))
+    }
+}
+
+macro_rules! tagged_text {
+    ($type:ident, $name:literal, $about:literal, $pattern:literal, $example:literal) => {
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}{}", Self::TAG, self.0)
+            }
+        }
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{self}")
+            }
+        }
+        impl FromStr for $type {
+            type Err = DigestError;
+            fn from_str(text: &str) -> Result<Self, DigestError> {
+                Ok($type(text.strip_prefix(Self::TAG).ok_or(DigestError)?.parse()?))
+            }
+        }
+        text_serde!($type, $name, $about, $pattern, $example);
+    };
+}
+macro_rules! text_serde {
+    ($type:ident, $name:literal, $about:literal, $pattern:literal, $example:literal) => {
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                s.collect_str(self)
+            }
+        }
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(d)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+        impl JsonSchema for $type {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                $name.into()
+            }
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({
+                    "type": "string", "description": $about, "pattern": $pattern, "examples": [$example]
+                })
+            }
+        }
+    };
+}
+tagged_text!(
+    RequestDigest,
+    "RequestDigest",
+    "Version tag and SHA-256 of a creating call's method, path, body and revision.",
+    "^v1:sha256:[0-9a-f]{64}$",
+    "v1:sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+);
+tagged_text!(
+    PlanDigest,
+    "PlanDigest",
+    "SHA-256 of exactly the calls of a plan: address, method, path and body of each.",
+    "^sha256:[0-9a-f]{64}$",
+    "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+);
+impl fmt::Debug for Sha256Hex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+text_serde!(
+    Sha256Hex,
+    "Sha256",
+    "A SHA-256 value in lower-case hex.",
+    "^[0-9a-f]{64}$",
+    "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Body, Method};
+
+    fn request(path: &str) -> Request {
+        Request { method: Method::Post, path: path.into(), body: Body::from_json("{}".into()).unwrap() }
+    }
+
+    #[test]
+    fn text_round_trips() {
+        let d = RequestDigest::of(&request("/a"), 1);
+        assert_eq!(d.to_string().parse::<RequestDigest>(), Ok(d));
+        assert!(d.to_string().parse::<PlanDigest>().is_err());
+        assert!("sha256:00".parse::<PlanDigest>().is_err());
+    }
+
+    #[test]
+    fn every_part_counts() {
+        let one = RequestDigest::of(&request("/a"), 1);
+        assert_ne!(one, RequestDigest::of(&request("/b"), 1));
+        assert_ne!(one, RequestDigest::of(&request("/a"), 2));
+        let (a, b): (Address, Address) = ("Alert/a".parse().unwrap(), "Alert/b".parse().unwrap());
+        assert_ne!(PlanDigest::of([(&a, &request("/a"))]), PlanDigest::of([(&b, &request("/a"))]));
+        assert_ne!(PlanDigest::of([]), PlanDigest::of([(&b, &request("/a"))]));
+    }
+}

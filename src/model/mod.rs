@@ -1,0 +1,23 @@
+//! Nouns: the values that every other module speaks in.
+//!
+//! Responsible for what a thing *is* (an address, a machine id, a service timestamp, a request), how
+//! it is written down and when two of them are equal. Not responsible for reading files, asking the
+//! service or deciding anything: no I/O, no clock, nothing of ours is used here.
+
+mod address;
+mod call;
+mod desired;
+mod digest;
+mod entity;
+mod request;
+mod time;
+
+pub use address::{Address, AddressError, Kind};
+pub use call::{Call, Category, CreateAlert, MachineId, MachineIdError, ReportId, Severity};
+pub use desired::{
+    AlertStatus, Classification, Desired, Determination, OnInProgress, OnRemove, Policy, Source, Triage,
+};
+pub use digest::{PlanDigest, RequestDigest, Sha256Hex};
+pub use entity::{ActionStatus, Alert, AlertComment, Machine, MachineAction};
+pub use request::{Body, Method, Request};
+pub use time::{Span, SpanError, Timestamp, TimestampError};
