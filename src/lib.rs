@@ -1,4 +1,7 @@
 //! Incident actions as code for Microsoft Defender for Endpoint.
 #![warn(missing_docs)]
 
+pub mod apply;
 pub mod model;
+pub mod plan;
+pub mod state;

@@ -1,0 +1,170 @@
+//! What an apply tells while it runs: renderers make lines, bars and a summary of it.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Address, PlanDigest};
+use crate::plan::Action;
+use crate::state::{Object, Refusal, Seq};
+
+/// One line of `apply --format json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Event {
+    /// The plan that is about to be carried out.
+    Planned {
+        /// When, by our clock.
+        at: jiff::Timestamp,
+        /// Of exactly the calls.
+        digest: PlanDigest,
+        /// Rows per action.
+        summary: BTreeMap<Action, usize>,
+    },
+    /// The intent is in the journal; the call leaves now.
+    Intent {
+        /// When, by our clock.
+        at: jiff::Timestamp,
+        /// The resource.
+        address: Address,
+        /// Why the call is made.
+        action: Action,
+        /// The intent's record number.
+        attempt: Seq,
+    },
+    /// The service carried the call out.
+    Accepted {
+        /// When, by our clock.
+        at: jiff::Timestamp,
+        /// The resource.
+        address: Address,
+        /// Why the call was made.
+        action: Action,
+        /// The object.
+        object: Object,
+    },
+    /// The machine is busy: pending.
+    Busy {
+        /// When, by our clock.
+        at: jiff::Timestamp,
+        /// The resource.
+        address: Address,
+        /// The service's words.
+        error: Refusal,
+    },
+    /// An object that is there was recorded.
+    Adopted {
+        /// When, by our clock.
+        at: jiff::Timestamp,
+        /// The resource.
+        address: Address,
+        /// The object.
+        object: Object,
+        /// Whether our own lost call had made it.
+        ours: bool,
+    },
+    /// The service refused for good.
+    Rejected {
+        /// When, by our clock.
+        at: jiff::Timestamp,
+        /// The resource.
+        address: Address,
+        /// The service's words.
+        error: Refusal,
+    },
+    /// 429: the call was not carried out and waits.
+    Throttled {
+        /// When, by our clock.
+        at: jiff::Timestamp,
+        /// The resource.
+        address: Address,
+        /// Until when, by our clock.
+        until: jiff::Timestamp,
+        /// The service's words: they name the quota.
+        error: Refusal,
+    },
+    /// The call never reached the service.
+    Unsent {
+        /// When, by our clock.
+        at: jiff::Timestamp,
+        /// The resource.
+        address: Address,
+        /// Why.
+        why: String,
+    },
+    /// The call may or may not have taken effect; it is looked up, never blindly repeated.
+    Unknown {
+        /// When, by our clock.
+        at: jiff::Timestamp,
+        /// The resource.
+        address: Address,
+        /// What was seen instead of an answer.
+        why: String,
+        /// When absence can be concluded, by our clock.
+        until: jiff::Timestamp,
+    },
+    /// An object's status was recorded.
+    Observed {
+        /// When, by our clock.
+        at: jiff::Timestamp,
+        /// The resource.
+        address: Address,
+        /// The object.
+        object: Object,
+    },
+    /// A given-up call took effect after all.
+    Late {
+        /// When, by our clock.
+        at: jiff::Timestamp,
+        /// The resource.
+        address: Address,
+        /// The object.
+        object: Object,
+    },
+    /// Always the last line.
+    Summary {
+        /// When, by our clock.
+        at: jiff::Timestamp,
+        /// Counts per outcome; outcomes without an entry are zero.
+        counts: BTreeMap<String, usize>,
+        /// Rows that need a person: unresolved, exhausted.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        attention: Vec<Address>,
+        /// The exit code of the run.
+        exit_code: u8,
+    },
+}
+
+/// What happens inside a run and is shown, but is no line of `apply --format json`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Progress {
+    /// An event.
+    Event(Event),
+    /// So many calls are to be sent.
+    Started {
+        /// Calls of the plan.
+        calls: usize,
+    },
+    /// Calls of an endpoint wait for their quota.
+    WaitingForQuota {
+        /// The quota's name in the project file.
+        quota: &'static str,
+        /// Until when, by our clock.
+        until: jiff::Timestamp,
+    },
+    /// Unknown outcomes are being waited out.
+    Settling {
+        /// How many.
+        calls: usize,
+        /// Until when, by our clock.
+        until: jiff::Timestamp,
+    },
+    /// `--wait`: how many collections still run.
+    Following {
+        /// How many.
+        running: usize,
+        /// When the list is read next, by our clock.
+        next: jiff::Timestamp,
+    },
+}

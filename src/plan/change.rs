@@ -1,0 +1,510 @@
+//! The plan as an immutable value: execution only carries it out.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Address, OnRemove, PlanDigest, Request, Source, Span, Timestamp};
+use crate::state::{CallAction, Origin, Phase, Record, Refusal, Sent, Seq};
+
+/// What a plan row does. The words are those of `docs/cli.md`.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Asks for something new.
+    Create,
+    /// Asks again after a failure of ours.
+    Retry,
+    /// Asks again for a new revision or target, or because a person named it.
+    Replace,
+    /// Changes an alert's triage.
+    Update,
+    /// Cancels a collection whose manifest is gone.
+    Cancel,
+    /// Resolves an alert whose manifest is gone.
+    Resolve,
+    /// Records an object that is there.
+    Adopt,
+    /// Follows a renamed manifest.
+    Move,
+    /// Keeps id and body of a resource whose manifest is gone.
+    Forget,
+    /// Nothing yet: something is running or not known.
+    Wait,
+    /// Nothing: the text was edited after it was sent.
+    Differs,
+    /// Nothing: no attempts left.
+    Exhausted,
+    /// Nothing: a person has to decide.
+    Unresolved,
+    /// Nothing to do.
+    None,
+}
+
+impl Action {
+    /// In the order of a summary.
+    pub const ALL: [Action; 14] = [
+        Action::Create,
+        Action::Retry,
+        Action::Replace,
+        Action::Update,
+        Action::Cancel,
+        Action::Resolve,
+        Action::Adopt,
+        Action::Move,
+        Action::Forget,
+        Action::Wait,
+        Action::Differs,
+        Action::Exhausted,
+        Action::Unresolved,
+        Action::None,
+    ];
+
+    /// The word in plans.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Action::Create => "create",
+            Action::Retry => "retry",
+            Action::Replace => "replace",
+            Action::Update => "update",
+            Action::Cancel => "cancel",
+            Action::Resolve => "resolve",
+            Action::Adopt => "adopt",
+            Action::Move => "move",
+            Action::Forget => "forget",
+            Action::Wait => "wait",
+            Action::Differs => "differs",
+            Action::Exhausted => "exhausted",
+            Action::Unresolved => "unresolved",
+            Action::None => "none",
+        }
+    }
+
+    /// Why its call is made; `None` for rows without a call.
+    pub fn call(self) -> Option<CallAction> {
+        match self {
+            Action::Create => Some(CallAction::Create),
+            Action::Retry => Some(CallAction::Retry),
+            Action::Replace => Some(CallAction::Replace),
+            Action::Update => Some(CallAction::Update),
+            Action::Cancel => Some(CallAction::Cancel),
+            Action::Resolve => Some(CallAction::Resolve),
+            _ => None,
+        }
+    }
+
+    /// Whether `plan --detailed-exitcode` counts it as a change.
+    pub fn is_change(self) -> bool {
+        self.call().is_some() || matches!(self, Action::Adopt | Action::Move | Action::Forget)
+    }
+}
+
+impl std::fmt::Display for Action {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// One row of a plan.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The resource.
+    pub address: Address,
+    /// What happens.
+    pub action: Action,
+    /// Which row of the decision table of `docs/reconciliation.md` fitted first.
+    pub row: u8,
+    /// Why, as typed data; renderers make words of it.
+    pub reason: Reason,
+    /// Where it is declared; none for resources whose manifest is gone.
+    pub source: Option<Source>,
+    /// The call, if the row has one.
+    pub call: Option<PlannedCall>,
+    /// What the state says, for a reader: flat, by field name.
+    pub before: Option<View>,
+    /// What it will be, for a reader.
+    pub after: Option<View>,
+    /// What a reader should know.
+    pub warnings: Vec<Warning>,
+    /// Journal records that carry the row out as far as it needs no call; appended before the call.
+    pub records: Vec<Record>,
+    /// Journal records to append once the call was accepted.
+    pub then: Vec<Record>,
+    /// The resource's revision in the state that the row was made from; 0 for none.
+    pub basis: Seq,
+}
+
+/// A call with all that its intent needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlannedCall {
+    /// The request and, for creating calls, its revision and digest.
+    pub sent: Sent,
+    /// The machine it goes to; calls to one machine go one after another.
+    pub machine: String,
+    /// `metadata.labels`.
+    pub labels: BTreeMap<String, String>,
+    /// `lifecycle.onRemove`.
+    pub on_remove: OnRemove,
+    /// What a busy machine's or another's object means for this resource.
+    pub on_in_progress: crate::model::OnInProgress,
+}
+
+impl PlannedCall {
+    /// Method, path and body.
+    pub fn request(&self) -> &Request {
+        &self.sent.request
+    }
+}
+
+/// Fields for a reader, in display order.
+pub type View = Vec<(String, String)>;
+
+/// The plan of a project or of a selection of it.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The state's lineage, or the one that the apply of this plan will give it.
+    pub lineage: String,
+    /// Of exactly the calls.
+    pub digest: PlanDigest,
+    /// When it was made, by our clock.
+    pub created_at: jiff::Timestamp,
+    /// One row per resource, by address. Rows of action `none` are included.
+    pub changes: Vec<Change>,
+    /// What concerns the plan as a whole.
+    pub warnings: Vec<PlanWarning>,
+    /// What the quotas will make of it.
+    pub estimate: Estimate,
+}
+
+impl Plan {
+    /// How many rows of each action there are; actions without rows are left out.
+    pub fn summary(&self) -> BTreeMap<Action, usize> {
+        let mut counts = BTreeMap::new();
+        for c in &self.changes {
+            *counts.entry(c.action).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Rows with a call.
+    pub fn calls(&self) -> impl Iterator<Item = (&Change, &PlannedCall)> {
+        self.changes.iter().filter_map(|c| Some((c, c.call.as_ref()?)))
+    }
+}
+
+/// The least time the quotas need.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Estimate {
+    /// Whole seconds until the last call may leave, the service answering at once.
+    pub seconds: u64,
+    /// Calls per endpoint, by the quota's name in the project file.
+    pub calls: BTreeMap<String, u64>,
+}
+
+/// Why a row is what it is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reason {
+    /// Not in the state.
+    New,
+    /// A released resource without an object, or of another target, is declared again.
+    DeclaredAgain,
+    /// Named by `--replace`.
+    AskedByName,
+    /// `spec.revision` is another than the one sent.
+    NewRevision {
+        /// Sent.
+        from: u32,
+        /// Declared.
+        to: u32,
+    },
+    /// Machine or event is another than the one sent.
+    NewTarget,
+    /// The lost call's object was found.
+    FoundOurs {
+        /// Its id.
+        id: String,
+    },
+    /// An open alert shows our event.
+    AlertShowsEvent {
+        /// Its id.
+        id: String,
+    },
+    /// A given-up attempt's object was found.
+    FoundWatched {
+        /// Its id.
+        id: String,
+    },
+    /// Objects that look like the lost call's but cannot be proved to be.
+    LookAlikes {
+        /// Their ids, oldest first, at most five.
+        ids: Vec<String>,
+    },
+    /// The unanswered intent is older than 30 days.
+    IntentTooOld,
+    /// The outcome is unknown and was not looked up.
+    OutcomeNotLooked,
+    /// The outcome is unknown; absence cannot be concluded yet.
+    Settling {
+        /// When it can, by our clock.
+        until: jiff::Timestamp,
+    },
+    /// Absent, but `recovery.onUnknown: ask`.
+    AskBeforeResend,
+    /// Absent after the settle time.
+    LostCall,
+    /// A released resource of the same target came back.
+    KnownFromBefore {
+        /// The phase that it returns to.
+        phase: Phase,
+    },
+    /// The only unclaimed resource with this target and text.
+    RenamedFrom {
+        /// Its address in the state.
+        from: Address,
+    },
+    /// Renamed while a call is open.
+    RenamedWhileOpen {
+        /// Its address in the state.
+        from: Address,
+    },
+    /// The service refused and no repetition helps.
+    RefusedForGood {
+        /// The service's words.
+        error: Refusal,
+    },
+    /// `spec.maxAttempts` is used up.
+    NoAttemptsLeft {
+        /// Attempts that counted.
+        attempts: u32,
+        /// `spec.maxAttempts`.
+        max: u32,
+        /// The last refusal, if the service refused.
+        error: Option<Refusal>,
+    },
+    /// Refused before; declared anew or attempts left.
+    RefusedBefore {
+        /// The service's words.
+        error: Refusal,
+        /// The attempt about to be made, from 1.
+        attempt: u32,
+        /// `spec.maxAttempts`.
+        max: u32,
+    },
+    /// The machine was busy and nobody looked since.
+    BusyNotLooked,
+    /// Our own earlier collection still runs on the machine.
+    BusyWithOwn {
+        /// Its id.
+        id: String,
+    },
+    /// Somebody's collection runs on the machine and is taken as this one.
+    AdoptRunning {
+        /// Its id.
+        id: String,
+        /// By whom.
+        requestor: Option<String>,
+        /// Since when.
+        created_at: Option<Timestamp>,
+    },
+    /// It runs, but began too long ago to be taken.
+    RunningTooOld {
+        /// Its id.
+        id: String,
+        /// Since when.
+        created_at: Option<Timestamp>,
+        /// `spec.adoptWithin`.
+        within: Span,
+    },
+    /// `spec.onInProgress: wait`.
+    WaitForRunning {
+        /// Its id.
+        id: String,
+        /// By whom.
+        requestor: Option<String>,
+    },
+    /// `spec.onInProgress: fail`.
+    FailOnRunning {
+        /// Its id.
+        id: String,
+        /// By whom.
+        requestor: Option<String>,
+    },
+    /// A collection that made the machine busy has succeeded since.
+    AdoptFinished {
+        /// Its id.
+        id: String,
+        /// By whom.
+        requestor: Option<String>,
+    },
+    /// The machine was busy and is free now.
+    FreeNow,
+    /// The machine was busy with another action type, which still runs.
+    BusyWithOtherType {
+        /// The action type.
+        action_type: String,
+    },
+    /// The object is gone: two reads, a settle time apart, did not find it.
+    Gone {
+        /// Its id.
+        id: String,
+    },
+    /// Still running; the text was edited since.
+    RunningTextDiffers {
+        /// Edited fields.
+        fields: Vec<&'static str>,
+    },
+    /// Still running.
+    Running {
+        /// The service's word.
+        status: String,
+        /// Whether this run looked.
+        looked: bool,
+    },
+    /// Another target is declared while the old one's collection still runs.
+    OldStillRuns {
+        /// Its id.
+        id: String,
+    },
+    /// Failed; `spec.retryAfter` is not over, or nobody looked.
+    RetryLater {
+        /// When it may be repeated, by our clock; none if not looked.
+        at: Option<jiff::Timestamp>,
+    },
+    /// Failed; attempts left.
+    RetryNow {
+        /// The service's word: `Failed` or `TimeOut`.
+        status: String,
+        /// The attempt about to be made, from 1.
+        attempt: u32,
+        /// `spec.maxAttempts`.
+        max: u32,
+    },
+    /// Cancelled by a person.
+    Cancelled {
+        /// By whom.
+        by: Option<String>,
+    },
+    /// Declared triage differs from the alert's.
+    TriageDiffers {
+        /// The API's field names.
+        fields: Vec<&'static str>,
+    },
+    /// Done; the text was edited since.
+    TextDiffers {
+        /// Edited fields.
+        fields: Vec<&'static str>,
+    },
+    /// Done.
+    Done,
+    /// Done and gone from the service's lists: retention, not drift.
+    DoneAndGone,
+    /// The manifest is gone.
+    ManifestGone,
+    /// The manifest is gone and says `onRemove: Cancel`.
+    CancelOnRemove,
+    /// The manifest is gone and says `onRemove: Resolve`.
+    ResolveOnRemove,
+    /// An earlier cancel or update has no answer yet and nobody looked.
+    SideCallOpen {
+        /// What was asked.
+        action: CallAction,
+    },
+}
+
+/// What a reader of one row should know.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Warning {
+    /// A collection is active on the machine.
+    ActiveCollection {
+        /// Its id.
+        id: String,
+        /// By whom.
+        requestor: Option<String>,
+        /// Since when.
+        created_at: Option<Timestamp>,
+    },
+    /// An open alert with this title on this machine will absorb the new one.
+    MergesIntoOpenAlert {
+        /// Its id.
+        id: String,
+    },
+    /// Another row of this plan raises an alert with the same title on the same machine.
+    SameTitle {
+        /// The other row.
+        other: Address,
+    },
+    /// Another row of this plan collects from the same machine.
+    SecondCollection {
+        /// The other row.
+        other: Address,
+    },
+    /// The service starts an automated investigation on the machine by itself.
+    AutomatedInvestigation,
+    /// Adopting somebody else's collection.
+    AdoptsForeign {
+        /// By whom.
+        requestor: Option<String>,
+        /// Since when.
+        created_at: Option<Timestamp>,
+    },
+    /// A given-up attempt is still watched for.
+    Watched {
+        /// How many.
+        attempts: usize,
+    },
+    /// A lost call took effect late: the service has two objects.
+    LateArrival {
+        /// The second object's id.
+        id: String,
+    },
+}
+
+/// What a reader of the whole plan should know.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PlanWarning {
+    /// More creating calls of a kind than `limits` allows: `apply` refuses.
+    OverLimit {
+        /// `newCollections` or `newAlerts`.
+        limit: &'static str,
+        /// How many the plan has.
+        planned: usize,
+        /// How many are allowed.
+        allowed: u32,
+    },
+    /// A list could not be read: rows that need it wait.
+    NotLooked {
+        /// Why, in the service's words.
+        why: String,
+    },
+    /// The state is empty, yet the service has objects that look like declared ones: most likely the
+    /// state was lost.
+    LookAlikes {
+        /// Resource and object id, by address.
+        found: Vec<(Address, String)>,
+    },
+    /// The plan is narrowed: it shows only what was selected.
+    Narrowed {
+        /// Rows shown.
+        shown: usize,
+        /// Declared resources.
+        declared: usize,
+    },
+}
+
+/// How an object was taken, for renderers of `adopt` rows.
+pub fn origin_of(records: &[Record]) -> Option<Origin> {
+    records.iter().find_map(|r| match r {
+        Record::Found { origin, .. } => Some(*origin),
+        _ => None,
+    })
+}

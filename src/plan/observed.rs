@@ -1,0 +1,78 @@
+//! What a refresh saw, as values. Filled by `observe`, read by the planner.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{Alert, MachineAction};
+
+/// The service as far as this run looked. The default is: not looked at all.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// Machine actions; `None` if the list is missing or incomplete.
+    pub actions: Option<Actions>,
+    /// Alerts per machine (lower-case id), only for machines that were asked; each complete.
+    pub machine_alerts: BTreeMap<String, Vec<Alert>>,
+    /// Alerts by id, from batched reads.
+    pub alerts: BTreeMap<String, Alert>,
+    /// Alert ids that were asked for, found or not.
+    pub alerts_asked: BTreeSet<String>,
+    /// Alerts by creation time, for an empty state; `None` if not taken.
+    pub recent_alerts: Option<Vec<Alert>>,
+    /// Ids that a read by id answered with 404, just now.
+    pub not_found: BTreeSet<String>,
+    /// Why something is missing here, in the service's words.
+    pub failures: Vec<String>,
+}
+
+/// A complete list of machine actions that began at `since` or later, by the service's clock.
+#[derive(Clone, Debug, Default)]
+pub struct Actions {
+    /// Nothing older is in the list.
+    pub since: jiff::Timestamp,
+    by_machine: BTreeMap<String, Vec<MachineAction>>,
+    by_id: BTreeMap<String, (String, usize)>,
+}
+
+impl Actions {
+    /// Orders a list by machine, oldest first. Entries seen twice (pages shift while they are read) are
+    /// kept once, the later reading counts.
+    pub fn new(since: jiff::Timestamp, list: impl IntoIterator<Item = MachineAction>) -> Self {
+        let mut latest: BTreeMap<String, MachineAction> = BTreeMap::new();
+        for a in list {
+            latest.insert(a.id.to_ascii_lowercase(), a);
+        }
+        let mut by_machine: BTreeMap<String, Vec<MachineAction>> = BTreeMap::new();
+        for (_, a) in latest {
+            let machine = a.machine_id.as_deref().unwrap_or_default().to_ascii_lowercase();
+            by_machine.entry(machine).or_default().push(a);
+        }
+        let mut by_id = BTreeMap::new();
+        for (machine, list) in &mut by_machine {
+            list.sort_by(|a, b| (&a.creation_date_time_utc, &a.id).cmp(&(&b.creation_date_time_utc, &b.id)));
+            for (i, a) in list.iter().enumerate() {
+                by_id.insert(a.id.to_ascii_lowercase(), (machine.clone(), i));
+            }
+        }
+        Actions { since, by_machine, by_id }
+    }
+
+    /// The actions of a machine, oldest first.
+    pub fn of_machine(&self, machine: &str) -> &[MachineAction] {
+        self.by_machine.get(&machine.to_ascii_lowercase()).map_or(&[], Vec::as_slice)
+    }
+
+    /// One action by id.
+    pub fn get(&self, id: &str) -> Option<&MachineAction> {
+        let (machine, i) = self.by_id.get(&id.to_ascii_lowercase())?;
+        self.by_machine.get(machine)?.get(*i)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+}

@@ -1,0 +1,488 @@
+//! State = fold(journal): one rule per record, no other way to change a state.
+
+use std::collections::BTreeMap;
+
+use super::record::{AttemptId, Binding, Intent, Object, Origin, Outcome, Record, Seq};
+use super::resource::{Attempt, Open, PastObject, Phase, Resource, Side};
+use crate::model::{Address, Sha256Hex};
+
+/// The fold of a journal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State {
+    /// Given once by the first record.
+    pub lineage: Option<String>,
+    /// Whose state this is.
+    pub binding: Binding,
+    /// The number of the last record folded in; 0 before the first.
+    pub seq: Seq,
+    /// The hash of that record.
+    pub head: Sha256Hex,
+    /// By address.
+    pub resources: BTreeMap<Address, Resource>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        State {
+            lineage: None,
+            binding: Binding::default(),
+            seq: 0,
+            head: Sha256Hex::ZERO,
+            resources: BTreeMap::new(),
+        }
+    }
+}
+
+/// A record that contradicts those before it: the journal was edited, or written by something else.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FoldError {
+    /// A record speaks of a resource that no record before it created.
+    #[error("record {seq} speaks of {address}, which no record before it mentions")]
+    UnknownResource {
+        /// The record.
+        seq: Seq,
+        /// The resource.
+        address: Address,
+    },
+    /// An outcome without its intent.
+    #[error("record {seq} answers attempt {attempt} of {address}, which is not open")]
+    UnknownAttempt {
+        /// The record.
+        seq: Seq,
+        /// The attempt.
+        attempt: AttemptId,
+        /// The resource.
+        address: Address,
+    },
+    /// A second first record, or none.
+    #[error("record {seq} begins a journal in the middle of one")]
+    SecondStart {
+        /// The record.
+        seq: Seq,
+    },
+    /// A record that cannot follow.
+    #[error("record {seq}: {address} cannot be {what}")]
+    Impossible {
+        /// The record.
+        seq: Seq,
+        /// The resource.
+        address: Address,
+        /// What the record claims.
+        what: &'static str,
+    },
+}
+
+impl State {
+    /// Folds one record in. `at` is the record's own time, by the clock of the run that wrote it.
+    ///
+    /// On an error the state is unchanged.
+    pub fn apply(&mut self, seq: Seq, at: jiff::Timestamp, record: &Record) -> Result<(), FoldError> {
+        let step = Step { seq, at };
+        match record {
+            Record::Open { lineage, binding, .. } => {
+                if self.lineage.is_some() {
+                    return Err(FoldError::SecondStart { seq });
+                }
+                self.lineage = Some(lineage.clone());
+                self.binding = binding.clone();
+            }
+            Record::Bound { binding } => self.binding = binding.clone(),
+            Record::Cut { .. } => {}
+            Record::Intent(intent) => self.intent(step, intent)?,
+            Record::Outcome { attempt, address, result, server_at } => {
+                let reverted = {
+                    let r = self.get(step, address)?;
+                    r.outcome(step, address, *attempt, result, server_at.as_ref())?
+                };
+                match reverted {
+                    Reverted::No => {}
+                    Reverted::To(prior) => {
+                        let mut prior = *prior;
+                        prior.changed = seq;
+                        self.resources.insert(address.clone(), prior);
+                    }
+                    Reverted::Nothing => {
+                        self.resources.remove(address);
+                    }
+                }
+            }
+            Record::Found { address, attempt, origin, object } => {
+                let r = self.get(step, address)?;
+                r.take(step, address, *attempt, *origin, object);
+            }
+            Record::Late { address, attempt, object } => {
+                let r = self.get(step, address)?;
+                r.watched.retain(|w| w.attempt != *attempt);
+                r.past.push(PastObject { id: object.id.clone(), origin: Origin::Made, late: true });
+                r.changed = seq;
+            }
+            Record::Observed { address, object } => {
+                let r = self.get(step, address)?;
+                if r.id.as_deref() != Some(object.id.as_str()) {
+                    return Err(FoldError::Impossible {
+                        seq,
+                        address: address.clone(),
+                        what: "observed: it holds another object",
+                    });
+                }
+                r.absorb(step, address, object);
+            }
+            Record::Missing { address, id } => {
+                let r = self.get(step, address)?;
+                if r.id.as_ref() == Some(id) {
+                    r.missing_since.get_or_insert(at);
+                    r.missing_last = Some(at);
+                    r.changed = seq;
+                }
+            }
+            Record::Moved { from, to } => {
+                if self.resources.get(to).is_some_and(|r| r.phase != Phase::Released) {
+                    return Err(FoldError::Impossible {
+                        seq,
+                        address: to.clone(),
+                        what: "the target of a move: it exists",
+                    });
+                }
+                let mut r = self
+                    .resources
+                    .remove(from)
+                    .ok_or_else(|| FoldError::UnknownResource { seq, address: from.clone() })?;
+                r.changed = seq;
+                if let Some(old) = self.resources.remove(to) {
+                    // A released resource of that name gives way, but what it once made stays known.
+                    r.past.extend(old.id.zip(old.origin).map(|(id, origin)| PastObject {
+                        id,
+                        origin,
+                        late: false,
+                    }));
+                    r.past.extend(old.past);
+                    r.watched.extend(old.watched);
+                }
+                self.resources.insert(to.clone(), r);
+            }
+            Record::Released { address } => {
+                let r = self.get(step, address)?;
+                if let Some(open) = r.open.take() {
+                    r.watched.push(open.attempt);
+                }
+                if r.phase != Phase::Released {
+                    r.released_from = Some(r.phase);
+                    r.enter(step, Phase::Released);
+                }
+            }
+            Record::Restored { address } => {
+                let r = self.get(step, address)?;
+                let Some(phase) = r.released_from.take() else {
+                    return Err(FoldError::Impossible {
+                        seq,
+                        address: address.clone(),
+                        what: "restored: it is not released",
+                    });
+                };
+                r.enter(step, phase);
+            }
+            Record::Noted { address, labels, on_remove } => {
+                let r = self.get(step, address)?;
+                r.labels.clone_from(labels);
+                r.on_remove = *on_remove;
+                r.changed = seq;
+            }
+            Record::Imported { address, object, sent, labels, on_remove } => {
+                let prior = self.resources.remove(address);
+                if prior.as_ref().is_some_and(|p| p.phase == Phase::Requested) {
+                    let err = FoldError::Impossible {
+                        seq,
+                        address: address.clone(),
+                        what: "imported: a call of it is open",
+                    };
+                    self.resources.extend(prior.map(|p| (address.clone(), p)));
+                    return Err(err);
+                }
+                let mut r = Resource::new(step, sent.clone());
+                r.labels.clone_from(labels);
+                r.on_remove = *on_remove;
+                r.inherit(prior.as_ref());
+                r.take(step, address, None, Origin::Adopted, object);
+                self.resources.insert(address.clone(), r);
+            }
+            Record::Removed { address } => {
+                self.get(step, address)?;
+                self.resources.remove(address);
+            }
+        }
+        self.seq = seq;
+        Ok(())
+    }
+
+    fn get(&mut self, step: Step, address: &Address) -> Result<&mut Resource, FoldError> {
+        self.resources
+            .get_mut(address)
+            .ok_or_else(|| FoldError::UnknownResource { seq: step.seq, address: address.clone() })
+    }
+
+    fn intent(&mut self, step: Step, intent: &Intent) -> Result<(), FoldError> {
+        if !intent.action.creates() {
+            let r = self.get(step, &intent.address)?;
+            r.side = Some(Side {
+                attempt: step.seq,
+                action: intent.action,
+                send_by: intent.send_by,
+                runner: intent.runner.clone(),
+            });
+            r.changed = step.seq;
+            return Ok(());
+        }
+        let prior = self.resources.remove(&intent.address);
+        let mut r = Resource::new(step, intent.sent.clone());
+        r.labels.clone_from(&intent.labels);
+        r.on_remove = intent.on_remove;
+        r.inherit(prior.as_ref());
+        if intent.action != super::CallAction::Replace
+            && let Some(p) = prior.as_ref().filter(|p| p.digest == r.digest)
+        {
+            r.attempts = p.attempts;
+        }
+        r.open = Some(Open {
+            attempt: Attempt {
+                attempt: step.seq,
+                sent: intent.sent.clone(),
+                runner: intent.runner.clone(),
+                at: step.at,
+                server_at: intent.server_at.clone(),
+                send_by: intent.send_by,
+                failed_at: None,
+                why: None,
+            },
+            prior: prior.map(Box::new),
+        });
+        self.resources.insert(intent.address.clone(), r);
+        Ok(())
+    }
+}
+
+/// Where in the journal a rule is applied.
+#[derive(Clone, Copy)]
+struct Step {
+    seq: Seq,
+    at: jiff::Timestamp,
+}
+
+/// What a definite "it never left" leads back to.
+enum Reverted {
+    No,
+    To(Box<Resource>),
+    Nothing,
+}
+
+impl Resource {
+    fn new(step: Step, sent: super::Sent) -> Resource {
+        Resource {
+            phase: Phase::Requested,
+            id: None,
+            origin: None,
+            digest: sent.digest,
+            status: None,
+            attempts: 0,
+            sent,
+            changed: step.seq,
+            requestor: None,
+            computer_dns_name: None,
+            created_at: None,
+            updated_at: None,
+            cancelled_by: None,
+            since: step.at,
+            busy_at: None,
+            error: None,
+            missing_since: None,
+            missing_last: None,
+            open: None,
+            side: None,
+            watched: Vec::new(),
+            past: Vec::new(),
+            released_from: None,
+            labels: BTreeMap::new(),
+            on_remove: Default::default(),
+        }
+    }
+
+    /// What a new attempt must not forget of the one before it.
+    fn inherit(&mut self, prior: Option<&Resource>) {
+        let Some(p) = prior else { return };
+        self.past = p.past.clone();
+        self.past.extend(p.id.clone().zip(p.origin).map(|(id, origin)| PastObject {
+            id,
+            origin,
+            late: false,
+        }));
+        self.watched = p.watched.clone();
+        self.watched.extend(p.open.as_ref().map(|o| o.attempt.clone()));
+    }
+
+    fn enter(&mut self, step: Step, phase: Phase) {
+        if self.phase != phase {
+            self.phase = phase;
+            self.since = step.at;
+        }
+        self.changed = step.seq;
+    }
+
+    fn outcome(
+        &mut self,
+        step: Step,
+        address: &Address,
+        attempt: AttemptId,
+        result: &Outcome,
+        server_at: Option<&crate::model::Timestamp>,
+    ) -> Result<Reverted, FoldError> {
+        if self.side.as_ref().is_some_and(|s| s.attempt == attempt) {
+            match result {
+                Outcome::Unknown { .. } => return Ok(Reverted::No),
+                Outcome::Done { object } | Outcome::Made { object } | Outcome::Adopted { object } => {
+                    self.absorb(step, address, object);
+                }
+                Outcome::Rejected { error } | Outcome::Busy { error } => self.error = Some(error.clone()),
+                Outcome::Throttled { .. } | Outcome::Unsent { .. } | Outcome::Settled => {}
+            }
+            self.side = None;
+            self.changed = step.seq;
+            return Ok(Reverted::No);
+        }
+        if !self.open.as_ref().is_some_and(|o| o.attempt.attempt == attempt) {
+            return self.outcome_of_watched(step, address, attempt, result);
+        }
+        match result {
+            Outcome::Made { object } => self.take(step, address, Some(attempt), Origin::Made, object),
+            Outcome::Adopted { object } => self.take(step, address, Some(attempt), Origin::Adopted, object),
+            Outcome::Busy { error } => {
+                self.open = None;
+                self.error = Some(error.clone());
+                self.busy_at = Some(server_at.cloned().unwrap_or_else(|| step.at.into()));
+                self.enter(step, Phase::Pending);
+            }
+            Outcome::Rejected { error } => {
+                self.open = None;
+                self.attempts += u32::from(error.counts());
+                self.error = Some(error.clone());
+                self.enter(step, Phase::Rejected);
+            }
+            Outcome::Throttled { .. } | Outcome::Unsent { .. } => {
+                return Ok(match self.open.take().and_then(|o| o.prior) {
+                    Some(prior) => Reverted::To(prior),
+                    None => Reverted::Nothing,
+                });
+            }
+            Outcome::Unknown { why } => {
+                if let Some(open) = &mut self.open {
+                    open.attempt.failed_at = Some(step.at);
+                    open.attempt.why = Some(why.clone());
+                }
+                self.changed = step.seq;
+            }
+            Outcome::Done { .. } | Outcome::Settled => {
+                return Err(FoldError::Impossible {
+                    seq: step.seq,
+                    address: address.clone(),
+                    what: "done: its open call creates",
+                });
+            }
+        }
+        Ok(Reverted::No)
+    }
+
+    /// The answer of an attempt that was given up came after all.
+    fn outcome_of_watched(
+        &mut self,
+        step: Step,
+        address: &Address,
+        attempt: AttemptId,
+        result: &Outcome,
+    ) -> Result<Reverted, FoldError> {
+        if !self.watched.iter().any(|w| w.attempt == attempt) {
+            return Err(FoldError::UnknownAttempt { seq: step.seq, attempt, address: address.clone() });
+        }
+        match result {
+            Outcome::Unknown { .. } => return Ok(Reverted::No),
+            Outcome::Made { object } | Outcome::Adopted { object } => {
+                let origin =
+                    if matches!(result, Outcome::Made { .. }) { Origin::Made } else { Origin::Adopted };
+                if self.id.is_none() && self.phase != Phase::Released {
+                    self.take(step, address, Some(attempt), origin, object);
+                } else {
+                    self.past.push(PastObject { id: object.id.clone(), origin, late: true });
+                }
+            }
+            _ => {}
+        }
+        self.watched.retain(|w| w.attempt != attempt);
+        self.changed = step.seq;
+        Ok(Reverted::No)
+    }
+
+    /// The resource now holds `object`.
+    fn take(
+        &mut self,
+        step: Step,
+        address: &Address,
+        attempt: Option<AttemptId>,
+        origin: Origin,
+        object: &Object,
+    ) {
+        if let Some(open) = self.open.take()
+            && Some(open.attempt.attempt) != attempt
+        {
+            // Another attempt, or nobody's object, answers the need; the open call may still arrive.
+            self.watched.push(open.attempt);
+        }
+        if let Some(w) = self.watched.iter().position(|w| Some(w.attempt) == attempt) {
+            self.sent = self.watched.remove(w).sent;
+            self.digest = self.sent.digest;
+        }
+        if let (Some(id), Some(old)) = (self.id.take(), self.origin)
+            && id != object.id
+        {
+            self.past.push(PastObject { id, origin: old, late: false });
+        }
+        self.past.retain(|p| p.id != object.id);
+        self.id = Some(object.id.clone());
+        self.origin = Some(origin);
+        self.error = None;
+        self.busy_at = None;
+        self.released_from = None;
+        self.enter(step, Phase::InProgress);
+        self.absorb(step, address, object);
+    }
+
+    /// What the service shows of the object that the resource holds.
+    fn absorb(&mut self, step: Step, address: &Address, object: &Object) {
+        self.changed = step.seq;
+        self.status = Some(object.status.clone());
+        let keep = |old: &mut Option<_>, new: &Option<_>| {
+            if new.is_some() {
+                old.clone_from(new);
+            }
+        };
+        keep(&mut self.requestor, &object.requestor);
+        keep(&mut self.computer_dns_name, &object.computer_dns_name);
+        keep(&mut self.cancelled_by, &object.cancelled_by);
+        if object.created_at.is_some() {
+            self.created_at.clone_from(&object.created_at);
+        }
+        if object.updated_at.is_some() {
+            self.updated_at.clone_from(&object.updated_at);
+        }
+        self.missing_since = None;
+        self.missing_last = None;
+        let phase = Phase::of_object(address.kind(), object);
+        match self.phase {
+            Phase::Released => self.released_from = Some(phase),
+            Phase::InProgress | Phase::Succeeded | Phase::Failed | Phase::Cancelled => {
+                if phase == Phase::Failed && self.phase != Phase::Failed && self.made() {
+                    self.attempts += 1;
+                }
+                self.enter(step, phase);
+            }
+            // No object is held in these; `take` is the way to one.
+            Phase::Requested | Phase::Pending | Phase::Rejected => {}
+        }
+    }
+}

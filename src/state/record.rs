@@ -1,0 +1,372 @@
+//! What the journal says: one record per thing that was meant, answered, seen or decided.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{
+    ActionStatus, Address, Alert, MachineAction, OnRemove, PlanDigest, Request, RequestDigest, Timestamp,
+};
+
+/// The number of a journal record: 1, 2, 3, ...
+pub type Seq = u64;
+
+/// An attempt is named by the number of its intent's record.
+pub type AttemptId = Seq;
+
+/// The payload of a journal line. Externally tagged, so that bodies keep their bytes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Record {
+    /// The first record: whose state this is.
+    Open {
+        /// Given once, never changed: a saved plan names it.
+        lineage: String,
+        /// The cloud or endpoint and the tenant.
+        binding: Binding,
+        /// `casefile/<version>` that began the journal.
+        tool: String,
+    },
+    /// The tenant became known after the journal had begun.
+    Bound {
+        /// The complete binding.
+        binding: Binding,
+    },
+    /// A mutating call is about to leave; synced before it does.
+    Intent(Box<Intent>),
+    /// What became of an intent.
+    Outcome {
+        /// The intent's record number.
+        attempt: AttemptId,
+        /// Its resource.
+        address: Address,
+        /// What happened.
+        result: Outcome,
+        /// The service's time of the answer, as far as known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        server_at: Option<Timestamp>,
+    },
+    /// A look-up found the object of an attempt, or one to adopt.
+    Found {
+        /// The resource that takes it.
+        address: Address,
+        /// The attempt that made it; none for a busy machine's collection.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        attempt: Option<AttemptId>,
+        /// Whether our call created it.
+        origin: Origin,
+        /// The object.
+        object: Object,
+    },
+    /// A given-up attempt turned up although its resource has another object by now.
+    Late {
+        /// The resource.
+        address: Address,
+        /// The attempt.
+        attempt: AttemptId,
+        /// What it made.
+        object: Object,
+    },
+    /// A list or a read showed the resource's object.
+    Observed {
+        /// The resource.
+        address: Address,
+        /// The object as it is now.
+        object: Object,
+    },
+    /// A complete list and a read by id did not show the object.
+    Missing {
+        /// The resource.
+        address: Address,
+        /// The object's id.
+        id: String,
+    },
+    /// The manifest was renamed.
+    Moved {
+        /// The old address.
+        from: Address,
+        /// The new address.
+        to: Address,
+    },
+    /// The manifest is gone; id and body are remembered.
+    Released {
+        /// The resource.
+        address: Address,
+    },
+    /// A released resource is declared again with the same target.
+    Restored {
+        /// The resource.
+        address: Address,
+    },
+    /// Labels or lifecycle changed; no call follows from them.
+    Noted {
+        /// The resource.
+        address: Address,
+        /// `metadata.labels`.
+        labels: BTreeMap<String, String>,
+        /// `lifecycle.onRemove`.
+        on_remove: OnRemove,
+    },
+    /// A person took over an existing object.
+    Imported {
+        /// The resource.
+        address: Address,
+        /// The object.
+        object: Object,
+        /// The manifest's body, taken as the body as sent.
+        sent: Sent,
+        /// `metadata.labels`.
+        labels: BTreeMap<String, String>,
+        /// `lifecycle.onRemove`.
+        on_remove: OnRemove,
+    },
+    /// A person removed the resource from the state.
+    Removed {
+        /// The resource.
+        address: Address,
+    },
+    /// A torn last line was cut off before this record.
+    Cut {
+        /// How many bytes were dropped.
+        bytes: u64,
+    },
+}
+
+/// Whose state this is: one cloud or endpoint, one tenant.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Binding {
+    /// `public`, `gcc`, `gcc-high`, `dod` or `sandbox`; none with an endpoint of the user's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloud: Option<String>,
+    /// The endpoint where one is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// The tenant of the token; none if it could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+}
+
+/// A mutating call, as it is about to leave.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Intent {
+    /// The resource.
+    pub address: Address,
+    /// Why the call is made.
+    pub action: CallAction,
+    /// The body as sent, with digest and revision. For `update`, `cancel` and `resolve` the digest and
+    /// revision are those of the resource.
+    pub sent: Sent,
+    /// The plan that asked for it.
+    pub plan: PlanDigest,
+    /// Which run: unique per process.
+    pub runner: String,
+    /// The last moment, by our clock, at which the call may leave.
+    pub send_by: jiff::Timestamp,
+    /// The intent's moment by the service's clock.
+    pub server_at: Timestamp,
+    /// `metadata.labels`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// `lifecycle.onRemove`.
+    #[serde(default)]
+    pub on_remove: OnRemove,
+}
+
+/// Why a mutating call is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum CallAction {
+    /// A new resource.
+    Create,
+    /// After a failure of our own.
+    Retry,
+    /// A new revision or target, or asked for by name.
+    Replace,
+    /// A change of an alert's triage.
+    Update,
+    /// The manifest is gone: cancel the collection.
+    Cancel,
+    /// The manifest is gone: resolve the alert.
+    Resolve,
+}
+
+impl CallAction {
+    /// Whether the call makes an object.
+    pub fn creates(self) -> bool {
+        matches!(self, CallAction::Create | CallAction::Retry | CallAction::Replace)
+    }
+}
+
+/// A request as sent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Sent {
+    /// Method, path and body.
+    pub request: Request,
+    /// `spec.revision`.
+    pub revision: u32,
+    /// The request digest, computed without the marker.
+    pub digest: RequestDigest,
+    /// The text that `recovery.marker` appended to the comment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub marker: Option<String>,
+}
+
+/// What became of an intent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Outcome {
+    /// Our call created the object.
+    Made {
+        /// The object.
+        object: Object,
+    },
+    /// The service answered with an object that was there before, or that another resource made.
+    Adopted {
+        /// The object.
+        object: Object,
+    },
+    /// An update, cancel or resolve was carried out.
+    Done {
+        /// The object after it.
+        object: Object,
+    },
+    /// The machine is busy with another action.
+    Busy {
+        /// The service's words.
+        error: Refusal,
+    },
+    /// A definite refusal.
+    Rejected {
+        /// The service's words.
+        error: Refusal,
+    },
+    /// 429: not executed.
+    Throttled {
+        /// The service's words: they name the quota.
+        error: Refusal,
+        /// How long to wait.
+        retry_after_seconds: u64,
+    },
+    /// The call never left, or never reached the service.
+    Unsent {
+        /// Why.
+        why: String,
+    },
+    /// The call may or may not have taken effect.
+    Unknown {
+        /// What was seen instead of an answer.
+        why: String,
+    },
+    /// An update, cancel or resolve without an answer was settled by reading the object.
+    Settled,
+}
+
+/// The service's words about a call that it did not carry out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: u16,
+    /// `error.code`, possibly empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub code: String,
+    /// `error.message`: free text, bounded in length.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// `error.target`: the correlation id to quote to support.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+}
+
+impl Refusal {
+    /// The codes that no repetition cures.
+    pub fn is_permanent(&self) -> bool {
+        const PERMANENT: [&str; 5] = [
+            "OsPlatformNotSupported",
+            "ClientVersionNotSupported",
+            "MissingRequiredParameter",
+            "InvalidRequestBody",
+            "InvalidInput",
+        ];
+        PERMANENT.iter().any(|c| c.eq_ignore_ascii_case(&self.code))
+    }
+
+    /// Whether it uses up one of `spec.maxAttempts`: missing rights do not.
+    pub fn counts(&self) -> bool {
+        !self.is_permanent() && !matches!(self.status, 401 | 403)
+    }
+}
+
+/// Whether our call created an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Origin {
+    /// Our call created it.
+    Made,
+    /// It was there, or another resource made it.
+    Adopted,
+}
+
+/// What the journal keeps of a service object.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Object {
+    /// The action's GUID or the alert's id.
+    pub id: String,
+    /// The service's word, as documented where it is known.
+    pub status: String,
+    /// Who asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requestor: Option<String>,
+    /// When it was made, by the service's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Timestamp>,
+    /// When it last changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<Timestamp>,
+    /// Who cancelled it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancelled_by: Option<String>,
+    /// The device's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub computer_dns_name: Option<String>,
+}
+
+impl From<&MachineAction> for Object {
+    fn from(a: &MachineAction) -> Self {
+        Object {
+            id: a.id.clone(),
+            status: a.status.as_str().to_owned(),
+            requestor: a.requestor.clone(),
+            created_at: a.creation_date_time_utc.clone(),
+            updated_at: a.last_update_date_time_utc.clone(),
+            cancelled_by: a.cancellation_requestor.clone(),
+            computer_dns_name: a.computer_dns_name.clone(),
+        }
+    }
+}
+
+impl From<&Alert> for Object {
+    fn from(a: &Alert) -> Self {
+        Object {
+            id: a.id.clone(),
+            status: a.status.clone().unwrap_or_default(),
+            requestor: None,
+            created_at: a.alert_creation_time.clone(),
+            updated_at: a.last_update_time.clone(),
+            cancelled_by: None,
+            computer_dns_name: a.computer_dns_name.clone(),
+        }
+    }
+}
+
+impl Object {
+    /// As a machine action's status.
+    pub fn action_status(&self) -> ActionStatus {
+        ActionStatus::from(self.status.as_str())
+    }
+}

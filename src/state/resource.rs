@@ -1,0 +1,229 @@
+//! What the state holds of one resource.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::record::{AttemptId, CallAction, Object, Origin, Refusal, Sent, Seq};
+use crate::model::{ActionStatus, Call, Kind, OnRemove, RequestDigest, Timestamp};
+
+/// Where a resource stands. See `docs/reconciliation.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Phase {
+    /// The intent of a creating call has no outcome.
+    Requested,
+    /// The machine was busy; no id yet.
+    Pending,
+    /// An id; the service says `Pending` or `InProgress`.
+    InProgress,
+    /// Done; an alert: created.
+    Succeeded,
+    /// `Failed` or `TimeOut`.
+    Failed,
+    /// Cancelled by a person or by us.
+    Cancelled,
+    /// A definite refusal.
+    Rejected,
+    /// The manifest is gone; id and body are remembered.
+    Released,
+}
+
+impl Phase {
+    /// Every phase.
+    pub const ALL: [Phase; 8] = [
+        Phase::Requested,
+        Phase::Pending,
+        Phase::InProgress,
+        Phase::Succeeded,
+        Phase::Failed,
+        Phase::Cancelled,
+        Phase::Rejected,
+        Phase::Released,
+    ];
+
+    /// The word in the state file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Phase::Requested => "Requested",
+            Phase::Pending => "Pending",
+            Phase::InProgress => "InProgress",
+            Phase::Succeeded => "Succeeded",
+            Phase::Failed => "Failed",
+            Phase::Cancelled => "Cancelled",
+            Phase::Rejected => "Rejected",
+            Phase::Released => "Released",
+        }
+    }
+
+    /// The phase of a resource whose object has this status.
+    pub fn of_object(kind: Kind, object: &Object) -> Phase {
+        if kind == Kind::Alert {
+            return Phase::Succeeded;
+        }
+        match object.action_status() {
+            ActionStatus::Succeeded => Phase::Succeeded,
+            ActionStatus::Failed | ActionStatus::TimeOut => Phase::Failed,
+            ActionStatus::Cancelled => Phase::Cancelled,
+            ActionStatus::Pending
+            | ActionStatus::InProgress
+            | ActionStatus::Unknown(_)
+            | ActionStatus::Missing => Phase::InProgress,
+        }
+    }
+}
+
+impl std::fmt::Display for Phase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// One resource of the state: the fold of its records.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Resource {
+    /// Where it stands.
+    pub phase: Phase,
+    /// The id of the object that it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Whether our call created that object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// Of the body as sent; kept beside it so that an unchanged resource is known by one comparison.
+    pub digest: RequestDigest,
+    /// The service's word for where the object stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// Failed attempts of this digest that count against `spec.maxAttempts`.
+    pub attempts: u32,
+    /// The body as sent.
+    pub sent: Sent,
+    /// The number of the last record that changed this resource.
+    pub changed: Seq,
+    /// Who asked for the object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requestor: Option<String>,
+    /// The device's name as the service gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub computer_dns_name: Option<String>,
+    /// When the object was made, by the service's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Timestamp>,
+    /// When it last changed, by the service's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<Timestamp>,
+    /// Who cancelled it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancelled_by: Option<String>,
+    /// When the phase was entered, by our clock.
+    pub since: jiff::Timestamp,
+    /// When the busy answer came, by the service's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy_at: Option<Timestamp>,
+    /// The last refusal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Refusal>,
+    /// When the object was first missed, by our clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing_since: Option<jiff::Timestamp>,
+    /// When it was last missed, by our clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing_last: Option<jiff::Timestamp>,
+    /// The creating call without an outcome; `Requested` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open: Option<Open>,
+    /// An update, cancel or resolve without an outcome.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub side: Option<Side>,
+    /// Attempts given up without an answer; every look-up still searches for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub watched: Vec<Attempt>,
+    /// Objects that this resource held before, and late arrivals.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub past: Vec<PastObject>,
+    /// `Released` only: the phase it had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub released_from: Option<Phase>,
+    /// `metadata.labels` as last recorded.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// `lifecycle.onRemove` as last recorded.
+    #[serde(default)]
+    pub on_remove: OnRemove,
+}
+
+impl Resource {
+    /// Target and text as sent; `None` if a person edited the file beyond reading.
+    pub fn sent_call(&self) -> Option<Call> {
+        Call::from_request(&self.sent.request)
+    }
+
+    /// Whether the object is ours: *made*, not adopted.
+    pub fn made(&self) -> bool {
+        self.origin == Some(Origin::Made)
+    }
+}
+
+/// An attempt to create: when it can have left, and with which body.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempt {
+    /// The number of its intent's record.
+    pub attempt: AttemptId,
+    /// The body as sent.
+    pub sent: Sent,
+    /// Which run wrote the intent.
+    pub runner: String,
+    /// The intent's moment by our clock.
+    pub at: jiff::Timestamp,
+    /// The intent's moment by the service's clock.
+    pub server_at: Timestamp,
+    /// The last moment, by our clock, at which the call may have left.
+    pub send_by: jiff::Timestamp,
+    /// When the call ended without an answer, by our clock; none if the run died.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_at: Option<jiff::Timestamp>,
+    /// What was seen instead of an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// The creating call without an outcome.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Open {
+    /// The attempt.
+    pub attempt: Attempt,
+    /// The resource as it was before the intent; it returns if the call turns out not to have left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prior: Option<Box<Resource>>,
+}
+
+/// An update, cancel or resolve without an outcome: settled by reading the object.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Side {
+    /// The number of its intent's record.
+    pub attempt: AttemptId,
+    /// What was asked.
+    pub action: CallAction,
+    /// The last moment, by our clock, at which the call may have left.
+    pub send_by: jiff::Timestamp,
+    /// Which run wrote the intent.
+    pub runner: String,
+}
+
+/// An object that a resource once held.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PastObject {
+    /// Its id.
+    pub id: String,
+    /// Whether our call created it.
+    pub origin: Origin,
+    /// A given-up attempt that turned up late.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub late: bool,
+}
