@@ -271,3 +271,188 @@ pub fn decide(facts: &Facts) -> (u8, Option<Action>) {
     let row = TABLE.iter().find(|row| (row.fits)(facts)).unwrap_or(&TABLE[31]);
     (row.number, (row.action)(facts))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The table once more, told by phase instead of by row.
+    fn by_phase(f: &Facts) -> (u8, Option<Action>) {
+        use Action::*;
+        let to_replace = f.desired && f.replace;
+        let Some(phase) = f.phase else {
+            return match (f.desired, to_replace, f.rename) {
+                (true, true, _) => (1, Some(Replace)),
+                (true, _, Rename::No) => (11, Some(Create)),
+                (true, _, Rename::WhileOpen) => (10, Some(Wait)),
+                (true, _, Rename::Yes) => (10, Some(Move)),
+                (false, ..) => no_row(f),
+            };
+        };
+        if phase == Phase::Requested {
+            if to_replace && f.lookup != Lookup::InFlight {
+                return (1, Some(Replace));
+            }
+            return match f.lookup {
+                Lookup::Ours => (2, Some(Adopt)),
+                Lookup::OpenAlert => (3, Some(Adopt)),
+                Lookup::LookAlikes | Lookup::TooOld => (4, Some(Unresolved)),
+                Lookup::NotLooked | Lookup::InFlight | Lookup::Settling => (5, Some(Wait)),
+                Lookup::Absent if !f.desired => removed(f),
+                Lookup::Absent if f.watched_found => (6, Some(Adopt)),
+                Lookup::Absent if f.on_unknown == OnUnknown::Ask => (7, Some(Unresolved)),
+                Lookup::Absent => (8, Some(Create)),
+            };
+        }
+        if !f.desired {
+            return removed(f);
+        }
+        let may_replace =
+            phase != Phase::InProgress || !matches!(f.running, Running::Active | Running::NotLooked);
+        if to_replace && may_replace {
+            return (1, Some(Replace));
+        }
+        if f.watched_found && !matches!(phase, Phase::InProgress | Phase::Succeeded) {
+            return (6, Some(Adopt));
+        }
+        match (phase, f.same_target, f.same_text) {
+            (Phase::Requested, ..) => unreachable!("told above"),
+            (Phase::Released, true, _) if f.holds_id => (9, Some(None)),
+            (Phase::Released, ..) => match f.rename {
+                Rename::No => (11, Some(Create)),
+                Rename::WhileOpen => (10, Some(Wait)),
+                Rename::Yes => (10, Some(Move)),
+            },
+            (Phase::Rejected, true, true) if f.refused_for_good => (12, Some(Exhausted)),
+            (Phase::Rejected, ..) => (13, Some(Create)),
+            (Phase::Pending, false, _) => (14, Some(Create)),
+            (Phase::Pending, true, _) => match (f.busy, f.on_in_progress) {
+                (Busy::NotLooked | Busy::Own, _) => (15, Some(Wait)),
+                (Busy::Other { recent: true }, OnInProgress::Adopt) => (16, Some(Adopt)),
+                (Busy::Other { .. }, OnInProgress::Fail) => (16, Some(Unresolved)),
+                (Busy::Other { .. }, _) => (16, Some(Wait)),
+                (Busy::SucceededSince, OnInProgress::Adopt) => (17, Some(Adopt)),
+                (Busy::SucceededSince | Busy::Free, _) => (18, Some(Create)),
+            },
+            (Phase::InProgress, true, _) if f.running == Running::Gone => (19, Some(Unresolved)),
+            (Phase::InProgress, true, false) => (20, Some(Differs)),
+            (Phase::InProgress, false, _) if f.running == Running::Gone => (22, Some(Replace)),
+            (Phase::InProgress, ..) => (21, Some(Wait)),
+            (_, false, _) => (22, Some(Replace)),
+            (Phase::Failed, ..) if !f.retry_due => (23, Some(Wait)),
+            (Phase::Failed, ..) if f.attempts_left => (24, Some(Retry)),
+            (Phase::Failed, ..) => (24, Some(Exhausted)),
+            (Phase::Cancelled, ..) => (25, Some(None)),
+            (Phase::Succeeded, ..) if f.triage_differs => (26, Some(Update)),
+            (Phase::Succeeded, _, false) => (27, Some(Differs)),
+            (Phase::Succeeded, ..) => (28, Some(None)),
+        }
+    }
+
+    fn no_row(f: &Facts) -> (u8, Option<Action>) {
+        (
+            if f.taken_by_move {
+                29
+            } else if !f.whole {
+                30
+            } else {
+                32
+            },
+            None,
+        )
+    }
+
+    fn removed(f: &Facts) -> (u8, Option<Action>) {
+        if f.taken_by_move || !f.whole || f.phase == Some(Phase::Released) {
+            return no_row(f);
+        }
+        let action = match f.removal {
+            Removal::Forget => Action::Forget,
+            Removal::Cancel => Action::Cancel,
+            Removal::Resolve => Action::Resolve,
+            Removal::Wait => Action::Wait,
+        };
+        (31, Some(action))
+    }
+
+    fn any_of<T: Clone + std::fmt::Debug + 'static>(all: Vec<T>) -> impl Strategy<Value = T> {
+        prop::sample::select(all)
+    }
+
+    prop_compose! {
+        fn facts()(
+            bools in prop::array::uniform12(any::<bool>()),
+            phase in prop::option::weighted(0.9, any_of(Phase::ALL.to_vec())),
+            lookup in any_of(vec![Lookup::NotLooked, Lookup::InFlight, Lookup::Settling, Lookup::Ours,
+                Lookup::OpenAlert, Lookup::LookAlikes, Lookup::TooOld, Lookup::Absent]),
+            busy in any_of(vec![Busy::NotLooked, Busy::Own, Busy::Other { recent: true },
+                Busy::Other { recent: false }, Busy::SucceededSince, Busy::Free]),
+            running in any_of(vec![Running::NotLooked, Running::Active, Running::UnknownStatus, Running::Gone]),
+            rename in any_of(vec![Rename::No, Rename::WhileOpen, Rename::Yes]),
+            on_in_progress in any_of(vec![OnInProgress::Adopt, OnInProgress::Wait, OnInProgress::Fail]),
+            removal in any_of(vec![Removal::Forget, Removal::Cancel, Removal::Resolve, Removal::Wait]),
+        ) -> Facts {
+            let [desired, whole, replace, holds_id, same_target, same_text, watched_found, ask,
+                refused_for_good, retry_due, attempts_left, triage_differs] = bools;
+            Facts {
+                desired, whole, replace, phase, holds_id, same_target, same_text, lookup, watched_found,
+                on_unknown: if ask { OnUnknown::Ask } else { OnUnknown::Resend },
+                rename, refused_for_good, busy, on_in_progress, running, retry_due, attempts_left,
+                triage_differs, taken_by_move: !desired && rename == Rename::Yes, removal,
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 20_000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_table_by_row_is_the_table_by_phase(f in facts()) {
+            prop_assert_eq!(decide(&f), by_phase(&f));
+        }
+
+        /// Row 32 is reached only by what is not declared: the table itself is total.
+        #[test]
+        fn every_declared_resource_gets_a_row(f in facts()) {
+            let (row, action) = decide(&f);
+            prop_assert!(!f.desired || (row <= 28 && action.is_some()));
+        }
+
+        /// A call needs a new resource, a new target or revision, a failure of ours, a call known to be
+        /// lost, or a name on the command line. An edited text is none of these.
+        #[test]
+        fn no_call_without_a_reason_that_a_person_gave(f in facts()) {
+            let (_, action) = decide(&f);
+            let creates = action.and_then(Action::call).is_some_and(|c| c.creates());
+            if f.desired && creates && !f.replace && f.same_target {
+                prop_assert!(!matches!(f.phase, Some(Phase::Succeeded | Phase::Cancelled | Phase::InProgress)));
+                let with_other_text = decide(&Facts { same_text: false, ..f });
+                let with_same_text = decide(&Facts { same_text: true, ..f });
+                if f.phase != Some(Phase::Rejected) {
+                    prop_assert_eq!(with_other_text, with_same_text, "the text alone changed a call");
+                }
+            }
+        }
+
+        /// While our own call may still act, nothing is asked again.
+        #[test]
+        fn nothing_is_sent_over_an_open_call(f in facts()) {
+            let (_, action) = decide(&f);
+            let creates = action.and_then(Action::call).is_some_and(|c| c.creates());
+            let open = f.phase == Some(Phase::Requested) && f.lookup == Lookup::InFlight
+                || f.phase == Some(Phase::InProgress) && f.running == Running::Active;
+            prop_assert!(!(open && creates));
+            let unknown = f.phase == Some(Phase::Requested) && f.lookup != Lookup::Absent;
+            prop_assert!(!(unknown && creates && !f.replace));
+        }
+
+        /// A narrowed plan forgets nothing.
+        #[test]
+        fn a_narrowed_plan_removes_nothing(f in facts()) {
+            let (_, action) = decide(&Facts { whole: false, ..f });
+            prop_assert!(!matches!(action, Some(Action::Forget | Action::Cancel | Action::Resolve)));
+        }
+    }
+}
