@@ -7,6 +7,7 @@
 //! A run asks [`need`] what to look at, folds [`absorb`]'s records into the state, and calls [`plan`].
 
 mod build;
+mod calls;
 mod change;
 mod decide;
 mod estimate;
@@ -14,8 +15,12 @@ mod lookup;
 mod mark;
 mod observed;
 mod refresh;
+mod rename;
+mod see;
 mod settings;
 mod view;
+mod warn;
+mod why;
 
 pub use build::{Input, plan};
 pub use change::{
