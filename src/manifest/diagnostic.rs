@@ -88,6 +88,7 @@ impl Diagnostic {
         self.severity = Level::Warning;
         self
     }
+<<<<<<< HEAD
 
     /// The same, at another place.
     pub(super) fn at(mut self, place: &Place) -> Self {
@@ -144,4 +145,6 @@ impl Finding {
         self.related.push((at, message.into()));
         self
     }
+=======
+>>>>>>> render
 }
