@@ -88,7 +88,6 @@ impl Diagnostic {
         self.severity = Level::Warning;
         self
     }
-<<<<<<< HEAD
 
     /// The same, at another place.
     pub(super) fn at(mut self, place: &Place) -> Self {
@@ -145,6 +144,4 @@ impl Finding {
         self.related.push((at, message.into()));
         self
     }
-=======
->>>>>>> render
 }

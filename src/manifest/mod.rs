@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! Manifests: text to validated values, and everything that can be wrong on the way.
 //!
 //! ```text
@@ -43,10 +42,3 @@ pub use project::{
     Region, State, endpoint,
 };
 pub use schema::{SchemaKind, SchemaKindError, schema};
-=======
-//! From text to what is declared.
-
-mod diagnostic;
-
-pub use diagnostic::{Diagnostic, Level, Related};
->>>>>>> render
