@@ -366,17 +366,17 @@ mod tests {
         ] {
             assert!(service("public", None, Some(fine)).is_ok(), "{fine}");
         }
-        assert_eq!(
-            service("public", None, Some("https://h/mde/")).unwrap().base_text(),
-            "https://h/mde"
-        );
+        assert_eq!(service("public", None, Some("https://h/mde/")).unwrap().base_text(), "https://h/mde");
     }
 
     #[test]
     fn links_are_followed_only_at_home() {
         let s = service("public", None, Some("https://h.example/mde")).unwrap();
         let target = |l: &str| s.target_of(l);
-        assert_eq!(target("https://h.example/mde/api/alerts?$skip=1").as_deref(), Some("/api/alerts?$skip=1"));
+        assert_eq!(
+            target("https://h.example/mde/api/alerts?$skip=1").as_deref(),
+            Some("/api/alerts?$skip=1")
+        );
         assert_eq!(target("https://h.example:443/mde/api/x").as_deref(), Some("/api/x"));
         for elsewhere in [
             "https://evil.example/mde/api/alerts",

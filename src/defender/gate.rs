@@ -41,7 +41,8 @@ impl Quotas {
         let mut all: BTreeMap<Endpoint, Limits> =
             Endpoint::ALL.into_iter().map(|e| (e, e.documented_limits())).collect();
         all.extend(limits);
-        let lane = |l| Lane { window: Mutex::new(Window::new(l)), turn: Turn::new(()), changed: Notify::new() };
+        let lane =
+            |l| Lane { window: Mutex::new(Window::new(l)), turn: Turn::new(()), changed: Notify::new() };
         Quotas {
             origin: (now, Instant::now()),
             lanes: Arc::new(all.into_iter().map(|(e, l)| (e, lane(l))).collect()),
@@ -112,7 +113,7 @@ impl Quotas {
         self.lane(endpoint).window().record(self.now());
     }
 
-    fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         let (wall, since) = self.origin;
         wall.saturating_add(since.elapsed()).unwrap_or(Timestamp::MAX)
     }

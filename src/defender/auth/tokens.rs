@@ -71,7 +71,11 @@ impl Tokens {
     /// Another token than the one that was just refused with 401; `None` if there is no other.
     ///
     /// Several calls refused with one token cause one renewal.
-    pub async fn renew(&self, refused: &AccessToken, now: Timestamp) -> Result<Option<AccessToken>, AuthError> {
+    pub async fn renew(
+        &self,
+        refused: &AccessToken,
+        now: Timestamp,
+    ) -> Result<Option<AccessToken>, AuthError> {
         if !self.source.renewable() {
             return Ok(None);
         }
