@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 pub mod apply;
+pub mod cli;
 pub mod model;
 pub mod plan;
 pub mod state;
