@@ -1,5 +1,9 @@
 //! Incident actions as code for Microsoft Defender for Endpoint.
 #![warn(missing_docs)]
+#![cfg_attr(
+    test,
+    allow(clippy::disallowed_methods, reason = "tests write their own files and read the clock")
+)]
 
 pub mod apply;
 pub mod cli;

@@ -36,6 +36,7 @@ pub struct Context {
 
 impl Context {
     /// Looks around once.
+    #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
     pub fn new(global: &Global) -> Result<Self, Error> {
         let env = Environment::read(|name| std::env::var_os(name))?;
         let (stdout, stderr) = (io::stdout().is_terminal(), io::stderr().is_terminal());

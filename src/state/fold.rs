@@ -347,7 +347,7 @@ impl Resource {
             self.changed = step.seq;
             return Ok(Reverted::No);
         }
-        if !self.open.as_ref().is_some_and(|o| o.attempt.attempt == attempt) {
+        if self.open.as_ref().is_none_or(|o| o.attempt.attempt != attempt) {
             return self.outcome_of_watched(step, address, attempt, result);
         }
         match result {
