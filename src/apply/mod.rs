@@ -1,5 +1,6 @@
 //! Carries a plan out: journal first, concurrent, interruptible.
 
 mod event;
+mod judge;
 
 pub use event::{Event, Progress};

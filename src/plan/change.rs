@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Address, OnRemove, PlanDigest, Request, Source, Span, Timestamp};
+use crate::model::{Address, OnInProgress, OnRemove, PlanDigest, Request, Source, Span, Timestamp};
 use crate::state::{CallAction, Origin, Phase, Record, Refusal, Sent, Seq};
 
 /// What a plan row does. The words are those of `docs/cli.md`.
@@ -156,7 +156,9 @@ pub struct PlannedCall {
     /// `lifecycle.onRemove`.
     pub on_remove: OnRemove,
     /// What a busy machine's or another's object means for this resource.
-    pub on_in_progress: crate::model::OnInProgress,
+    pub on_in_progress: OnInProgress,
+    /// How old another's collection may be to be taken.
+    pub adopt_within: Span,
 }
 
 impl PlannedCall {

@@ -3,11 +3,30 @@
 //! Responsible for the decision table of `docs/reconciliation.md` as one total function, for matching
 //! unknown outcomes with what the service shows, for warnings, limits and the plan digest. A function of
 //! values: it never sees YAML, HTTP, a clock or a terminal, and execution makes no choices of its own.
+//!
+//! A run asks [`need`] what to look at, folds [`absorb`]'s records into the state, and calls [`plan`].
 
+mod build;
+mod calls;
 mod change;
+mod decide;
+mod estimate;
+mod lookup;
+mod mark;
 mod observed;
+mod refresh;
+mod rename;
+mod see;
+mod settings;
+mod view;
+mod warn;
+mod why;
 
+pub use build::{Input, plan};
 pub use change::{
     Action, Change, Estimate, Plan, PlanWarning, PlannedCall, Reason, View, Warning, origin_of,
 };
+pub use decide::{Busy, Facts, Lookup, OnUnknown, Removal, Rename, Running, decide};
 pub use observed::{Actions, Observed};
+pub use refresh::{Need, absorb, need};
+pub use settings::{CLOCK_TOLERANCE, LOOK_BACK, Limits, Quota, Quotas, Recovery, Settings};

@@ -7,6 +7,10 @@ use crate::model::{Alert, MachineAction};
 /// The service as far as this run looked. The default is: not looked at all.
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
+    /// When the refresh began, by our clock.
+    pub at: jiff::Timestamp,
+    /// The same moment by the service's clock.
+    pub server_at: jiff::Timestamp,
     /// Machine actions; `None` if the list is missing or incomplete.
     pub actions: Option<Actions>,
     /// Alerts per machine (lower-case id), only for machines that were asked; each complete.

@@ -4,12 +4,26 @@
 //! one into the other, and for keeping both on disk. Not responsible for what a record *leads to*
 //! (`plan`) or for talking to the service.
 
+mod disk;
 mod fold;
+mod folder;
+pub mod journal;
+pub mod local;
+pub mod memory;
 mod record;
 mod resource;
+pub mod snapshot;
+mod store;
+mod verify;
 
+pub use disk::{Disk, FileName};
 pub use fold::{FoldError, State};
+pub use folder::FolderStore;
+pub use local::LocalStore;
+pub use memory::{MemoryDisk, MemoryStore};
 pub use record::{
     AttemptId, Binding, CallAction, Intent, Object, Origin, Outcome, Record, Refusal, Sent, Seq,
 };
 pub use resource::{Attempt, Open, PastObject, Phase, Resource, Side};
+pub use store::{Damage, Holder, Loaded, Notice, Opened, Store, StoreError};
+pub use verify::{Finding, Verified, verify};

@@ -1,0 +1,325 @@
+//! From values to a plan: gathers each resource's facts, asks the table, and writes the row down.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::calls::removal_call;
+use super::change::{Action, Change, Plan, Reason, Warning};
+use super::decide::{Facts, decide};
+use super::estimate::estimate;
+use super::lookup::KnownIds;
+use super::observed::Observed;
+use super::rename::find_renames;
+use super::see::Seen;
+use super::settings::Settings;
+use super::view;
+use crate::model::{Address, Desired, OnRemove, PlanDigest};
+use crate::state::{Object, Origin, Phase, Record, Resource, State};
+
+/// Everything a plan is a function of.
+pub struct Input<'a> {
+    /// Every declared resource of the project, by address.
+    pub desired: &'a [Desired],
+    /// Which of them are shown; `None`: the whole project.
+    pub selected: Option<&'a BTreeSet<Address>>,
+    /// `--replace`.
+    pub replace: &'a BTreeSet<Address>,
+    /// The state, the refresh folded in already (see [`super::absorb`]).
+    pub state: &'a State,
+    /// The refresh.
+    pub observed: &'a Observed,
+    /// Settings and circumstances.
+    pub settings: &'a Settings,
+}
+
+/// One row of the union of manifests and state.
+type Pair<'a> = (&'a Address, Option<&'a Desired>, Option<&'a Resource>);
+
+/// Makes the plan. A pure function: the same input gives the same plan.
+pub fn plan(input: &Input<'_>) -> Plan {
+    let planner = Planner::new(input);
+    let mut taken = BTreeSet::new();
+    let mut changes = Vec::with_capacity(input.desired.len());
+    for (address, desired, resource) in pairs(input.desired, input.state) {
+        let shown = match (input.selected, desired) {
+            (None, _) => true,
+            (Some(s), Some(_)) => s.contains(address),
+            (Some(_), None) => false,
+        };
+        if shown {
+            changes.extend(planner.row(address, desired, resource, &mut taken));
+        }
+    }
+    // A move is written under its new address, so it can stand out of order.
+    changes.sort_by(|a, b| a.address.cmp(&b.address));
+    planner.warn_of_siblings(&mut changes);
+    let calls = changes.iter().filter_map(|c| Some((&c.address, c.call.as_ref()?.request())));
+    let digest = PlanDigest::of(calls);
+    let estimate = estimate(&changes, &input.settings.quotas);
+    let warnings = planner.plan_warnings(&changes);
+    Plan {
+        lineage: input.state.lineage.clone().unwrap_or_else(|| input.settings.new_lineage.clone()),
+        digest,
+        created_at: input.settings.now,
+        changes,
+        warnings,
+        estimate,
+    }
+}
+
+/// Walks two sorted lists at once.
+fn pairs<'a>(desired: &'a [Desired], state: &'a State) -> impl Iterator<Item = Pair<'a>> {
+    let mut d = desired.iter().peekable();
+    let mut s = state.resources.iter().peekable();
+    std::iter::from_fn(move || {
+        let order = match (d.peek(), s.peek()) {
+            (None, None) => return None,
+            (Some(_), None) => std::cmp::Ordering::Less,
+            (None, Some(_)) => std::cmp::Ordering::Greater,
+            (Some(x), Some((address, _))) => x.address.cmp(address),
+        };
+        let left = if order.is_le() { d.next() } else { None };
+        let right = if order.is_ge() { s.next() } else { None };
+        let address = left.map(|x| &x.address).or(right.map(|(a, _)| a))?;
+        Some((address, left, right.map(|(_, r)| r)))
+    })
+}
+
+pub(super) struct Planner<'a> {
+    pub(super) input: &'a Input<'a>,
+    pub(super) ids: KnownIds,
+    /// New address -> old address, for renamed manifests.
+    pub(super) renames: BTreeMap<&'a Address, (&'a Address, &'a Resource)>,
+    /// Old addresses that a move continues.
+    pub(super) moved: BTreeSet<&'a Address>,
+    /// How many addresses hold an object.
+    pub(super) holders: HashMap<&'a str, u32>,
+}
+
+impl<'a> Planner<'a> {
+    fn new(input: &'a Input<'a>) -> Self {
+        // Ids matter only where something is matched or taken, holders only where something is removed.
+        let matching = input
+            .state
+            .resources
+            .values()
+            .any(|r| matches!(r.phase, Phase::Requested | Phase::Pending) || !r.watched.is_empty());
+        let ids = if matching { KnownIds::of(input.state) } else { KnownIds::default() };
+        let (renames, moved) = find_renames(input);
+        let mut holders = HashMap::new();
+        let removals = input.state.resources.iter().any(|(a, r)| {
+            r.phase != Phase::Released && r.on_remove != OnRemove::Retain && find(input.desired, a).is_none()
+        });
+        if removals {
+            for id in input.state.resources.values().filter_map(|r| r.id.as_deref()) {
+                *holders.entry(id).or_insert(0) += 1;
+            }
+        }
+        Planner { input, ids, renames, moved, holders }
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        self.input.settings
+    }
+
+    fn row(
+        &self,
+        address: &'a Address,
+        desired: Option<&'a Desired>,
+        resource: Option<&'a Resource>,
+        taken: &mut BTreeSet<String>,
+    ) -> Option<Change> {
+        // The many that are done and unchanged: one comparison.
+        if let (Some(d), Some(r)) = (desired, resource)
+            && r.phase == Phase::Succeeded
+            && r.digest == d.digest
+            && d.triage.is_none()
+            && r.watched.is_empty()
+            && r.side.is_none()
+            && !self.input.replace.contains(address)
+        {
+            let (row, _) = decide(&Facts::new(true, Some(Phase::Succeeded)));
+            let mut change = blank(address, Action::None, row, Reason::Done, Some(d), Some(r));
+            note(&mut change, d, r);
+            return Some(change);
+        }
+        let seen = self.see(address, desired, resource, taken);
+        let (row, action) = decide(&seen.facts);
+        let action = action?;
+        // An `adopt` of an open call is recorded at apply; what it leads to is shown already if that is a
+        // call or `forget`.
+        if action == Action::Adopt
+            && matches!(seen.facts.phase, Some(Phase::Requested))
+            && let Some(r) = resource
+            && let Some(after) = self.after_adoption(address, r, &seen, row)
+        {
+            let second = self.see(address, desired, Some(&after), taken);
+            let (row2, action2) = decide(&second.facts);
+            if let Some(action2) = action2.filter(|a| a.call().is_some() || *a == Action::Forget) {
+                let mut change = self.write(address, desired, Some(&after), &second, row2, action2);
+                let mut records = self.adoption(address, &seen, row);
+                records.append(&mut change.records);
+                change.records = records;
+                change.basis = r.changed;
+                claim(taken, &seen.found.object);
+                return Some(change);
+            }
+        }
+        if action == Action::Adopt {
+            claim(taken, &seen.found.object);
+            claim(taken, &seen.watched.as_ref().map(|(_, o)| o.clone()));
+        }
+        Some(self.write(address, desired, resource, &seen, row, action))
+    }
+
+    /// The resource as it will be once the adoption of row 2 or 3 is recorded.
+    fn after_adoption(&self, address: &Address, r: &Resource, seen: &Seen<'_>, row: u8) -> Option<Resource> {
+        let mut state = State::default();
+        state.resources.insert(address.clone(), r.clone());
+        for record in self.adoption(address, seen, row) {
+            state.apply(self.input.state.seq + 1, self.settings().now, &record).ok()?;
+        }
+        state.resources.remove(address)
+    }
+
+    fn adoption(&self, address: &Address, seen: &Seen<'_>, row: u8) -> Vec<Record> {
+        let found = |attempt, origin, object: &Object| Record::Found {
+            address: address.clone(),
+            attempt,
+            origin,
+            object: object.clone(),
+        };
+        match row {
+            2 => seen.found.object.iter().map(|o| found(seen.open_attempt, Origin::Made, o)).collect(),
+            3 => seen.found.object.iter().map(|o| found(seen.open_attempt, Origin::Adopted, o)).collect(),
+            6 => seen.watched.iter().map(|(a, o)| found(Some(*a), Origin::Made, o)).collect(),
+            _ => seen.running.iter().map(|a| found(None, Origin::Adopted, &Object::from(*a))).collect(),
+        }
+    }
+
+    /// Writes a decided row down: its reason in data, its call, the records that carry it out.
+    fn write(
+        &self,
+        address: &Address,
+        desired: Option<&'a Desired>,
+        resource: Option<&Resource>,
+        seen: &Seen<'a>,
+        row: u8,
+        action: Action,
+    ) -> Change {
+        let reason = self.reason(address, desired, resource, seen, row, action);
+        let mut change = blank(address, action, row, reason, desired, resource);
+        if let (Some(d), Some(CallKind::Creating)) = (desired, call_kind(action)) {
+            change.call = Some(self.creating_call(address, d, resource));
+            change.after = Some(view::of_desired(d));
+            self.warn(d, resource, &mut change);
+        }
+        match (action, resource) {
+            (Action::Update, Some(r)) => self.update(desired, r, seen, &mut change),
+            (Action::Cancel, Some(r)) => {
+                change.call = removal_call(r, "Manifest removed");
+                change.then = vec![Record::Released { address: address.clone() }];
+            }
+            (Action::Resolve, Some(r)) => {
+                change.call = removal_call(r, "");
+                change.then = vec![Record::Released { address: address.clone() }];
+            }
+            (Action::Forget, _) => change.records.push(Record::Released { address: address.clone() }),
+            (Action::Adopt, _) => {
+                change.records = self.adoption(address, seen, row);
+                if row == 16 || row == 17 {
+                    let a = seen.running;
+                    change.warnings.push(Warning::AdoptsForeign {
+                        requestor: a.and_then(|a| a.requestor.clone()),
+                        created_at: a.and_then(|a| a.creation_date_time_utc.clone()),
+                    });
+                }
+            }
+            (Action::Move, _) => {
+                if let Some((from, old)) = self.renames.get(address) {
+                    change.records.push(Record::Moved { from: (*from).clone(), to: address.clone() });
+                    change.before = Some(vec![("address".into(), from.to_string())]);
+                    change.after = Some(vec![("address".into(), address.to_string())]);
+                    change.basis = old.changed;
+                }
+            }
+            (Action::None, Some(_)) if row == 9 => {
+                change.records.push(Record::Restored { address: address.clone() });
+            }
+            (Action::Differs, _) => change.after = desired.map(view::of_desired),
+            _ => {}
+        }
+        if let (Some(d), Some(r)) = (desired, resource)
+            && change.call.is_none()
+            && action != Action::Move
+        {
+            note(&mut change, d, r);
+        }
+        if let Some(r) = resource {
+            for p in r.past.iter().filter(|p| p.late) {
+                change.warnings.push(Warning::LateArrival { id: p.id.clone() });
+            }
+            if !r.watched.is_empty() {
+                change.warnings.push(Warning::Watched { attempts: r.watched.len() });
+            }
+        }
+        change
+    }
+}
+
+#[derive(PartialEq, Eq)]
+pub(super) enum CallKind {
+    Creating,
+    Other,
+}
+
+pub(super) fn call_kind(action: Action) -> Option<CallKind> {
+    action.call().map(|c| if c.creates() { CallKind::Creating } else { CallKind::Other })
+}
+
+fn blank(
+    address: &Address,
+    action: Action,
+    row: u8,
+    reason: Reason,
+    desired: Option<&Desired>,
+    resource: Option<&Resource>,
+) -> Change {
+    let before = match action {
+        // Rows that a reader sees no fields of need none made.
+        Action::None | Action::Wait | Action::Create | Action::Adopt => None,
+        _ => resource.and_then(view::of_resource),
+    };
+    Change {
+        address: address.clone(),
+        action,
+        row,
+        reason,
+        source: desired.map(|d| d.source.clone()),
+        call: None,
+        before,
+        after: None,
+        warnings: Vec::new(),
+        records: Vec::new(),
+        then: Vec::new(),
+        basis: resource.map_or(0, |r| r.changed),
+    }
+}
+
+/// Changed labels and lifecycle are recorded; they lead to no call.
+fn note(change: &mut Change, d: &Desired, r: &Resource) {
+    if r.labels != d.labels || r.on_remove != d.on_remove {
+        change.records.push(Record::Noted {
+            address: d.address.clone(),
+            labels: d.labels.clone(),
+            on_remove: d.on_remove,
+        });
+    }
+}
+
+fn claim(taken: &mut BTreeSet<String>, object: &Option<Object>) {
+    taken.extend(object.iter().map(|o| o.id.to_ascii_lowercase()));
+}
+
+pub(super) fn find<'a>(desired: &'a [Desired], address: &Address) -> Option<&'a Desired> {
+    desired.binary_search_by(|d| d.address.cmp(address)).ok().map(|i| &desired[i])
+}

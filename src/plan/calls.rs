@@ -1,0 +1,97 @@
+//! The calls of a plan, byte for byte.
+
+use super::build::Planner;
+use super::change::{Change, PlannedCall};
+use super::mark;
+use super::see::Seen;
+use crate::model::{Address, Body, Desired, Kind, Method, OnInProgress, Policy, Request};
+use crate::state::{Resource, Sent};
+
+impl Planner<'_> {
+    pub(super) fn creating_call(&self, address: &Address, d: &Desired, r: Option<&Resource>) -> PlannedCall {
+        let (request, marker) = if self.settings().recovery.marker {
+            let lineage = self.input.state.lineage.as_deref().unwrap_or(self.settings().new_lineage.as_str());
+            mark::marked(d, lineage, address, r.map_or(0, |r| r.changed))
+        } else {
+            (d.request.clone(), None)
+        };
+        PlannedCall {
+            sent: Sent { request, revision: d.revision, digest: d.digest, marker },
+            machine: d.call.machine().as_str().to_ascii_lowercase(),
+            labels: d.labels.clone(),
+            on_remove: d.on_remove,
+            on_in_progress: d.policy.on_in_progress,
+            adopt_within: d.policy.adopt_within,
+        }
+    }
+
+    pub(super) fn update(
+        &self,
+        desired: Option<&Desired>,
+        r: &Resource,
+        seen: &Seen<'_>,
+        change: &mut Change,
+    ) {
+        let (Some(id), Some(d)) = (&r.id, desired) else { return };
+        let fields: serde_json::Map<String, serde_json::Value> =
+            seen.triage.iter().map(|(name, _, to)| ((*name).to_owned(), to.clone().into())).collect();
+        change.before = Some(
+            seen.triage
+                .iter()
+                .map(|(n, now, _)| ((*n).to_owned(), now.clone().unwrap_or_default()))
+                .collect(),
+        );
+        change.after = Some(seen.triage.iter().map(|(n, _, to)| ((*n).to_owned(), to.clone())).collect());
+        let Ok(body) = Body::of(&fields) else { return };
+        change.call = Some(PlannedCall {
+            sent: Sent {
+                request: Request { method: Method::Patch, path: alert_path(id), body },
+                revision: r.sent.revision,
+                digest: r.digest,
+                marker: None,
+            },
+            machine: d.call.machine().as_str().to_ascii_lowercase(),
+            labels: d.labels.clone(),
+            on_remove: d.on_remove,
+            on_in_progress: OnInProgress::default(),
+            adopt_within: d.policy.adopt_within,
+        });
+    }
+}
+
+/// Ids are opaque: percent-encoded in paths.
+fn alert_path(id: &str) -> String {
+    format!("/api/alerts/{}", encode(id))
+}
+
+fn encode(id: &str) -> impl std::fmt::Display + '_ {
+    const KEEP: &percent_encoding::AsciiSet =
+        &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    percent_encoding::utf8_percent_encode(id, KEEP)
+}
+
+/// Cancels a collection, or resolves an alert.
+pub(super) fn removal_call(r: &Resource, comment: &str) -> Option<PlannedCall> {
+    let id = r.id.as_deref()?;
+    let call = r.sent_call()?;
+    let (method, path, body) = match call.kind() {
+        Kind::InvestigationPackage => {
+            let body = serde_json::json!({ "Comment": comment });
+            (Method::Post, format!("/api/machineactions/{}/cancel", encode(id)), body)
+        }
+        Kind::Alert => (Method::Patch, alert_path(id), serde_json::json!({ "status": "Resolved" })),
+    };
+    Some(PlannedCall {
+        sent: Sent {
+            request: Request { method, path, body: Body::of(&body).ok()? },
+            revision: r.sent.revision,
+            digest: r.digest,
+            marker: None,
+        },
+        machine: call.machine().as_str().to_ascii_lowercase(),
+        labels: r.labels.clone(),
+        on_remove: r.on_remove,
+        on_in_progress: OnInProgress::default(),
+        adopt_within: Policy::default().adopt_within,
+    })
+}

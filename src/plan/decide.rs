@@ -1,0 +1,458 @@
+//! The decision table of `docs/reconciliation.md`, row for row: the first row that fits counts.
+
+use super::Action;
+use crate::model::OnInProgress;
+use crate::state::Phase;
+
+/// All that the table asks about one resource. Facts that a phase has no use for keep their defaults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// A manifest declares it.
+    pub desired: bool,
+    /// The plan is not narrowed.
+    pub whole: bool,
+    /// Named by `--replace`.
+    pub replace: bool,
+    /// What the state says; `None`: nothing.
+    pub phase: Option<Phase>,
+    /// The state holds an object's id.
+    pub holds_id: bool,
+    /// Machine (and event) and revision are those sent.
+    pub same_target: bool,
+    /// The rest of the body is as sent.
+    pub same_text: bool,
+    /// `Requested`: what the look-up of its outcome found.
+    pub lookup: Lookup,
+    /// A given-up attempt of the declared target turned up.
+    pub watched_found: bool,
+    /// `recovery.onUnknown`.
+    pub on_unknown: OnUnknown,
+    /// A resource that is no longer declared has this target and text.
+    pub rename: Rename,
+    /// `Rejected`: a permanent code, or no attempts left.
+    pub refused_for_good: bool,
+    /// `Pending`: what runs on the machine.
+    pub busy: Busy,
+    /// `spec.onInProgress`.
+    pub on_in_progress: OnInProgress,
+    /// `InProgress`: what the refresh showed.
+    pub running: Running,
+    /// `Failed`: looked at, and `spec.retryAfter` is over.
+    pub retry_due: bool,
+    /// `Failed`: `spec.maxAttempts` is not used up.
+    pub attempts_left: bool,
+    /// An alert that was looked at and is there shows another triage than the declared one.
+    pub triage_differs: bool,
+    /// A renamed resource continues it.
+    pub taken_by_move: bool,
+    /// What its removal leads to.
+    pub removal: Removal,
+}
+
+/// What the look-up of an unknown outcome found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lookup {
+    /// No list, or an incomplete one.
+    #[default]
+    NotLooked,
+    /// The call may still be in flight at another runner.
+    InFlight,
+    /// Not found, and the settle time is not over.
+    Settling,
+    /// Exactly one object that is ours.
+    Ours,
+    /// An open alert, not made by us, shows our event.
+    OpenAlert,
+    /// Objects that only look like ours, or several that could be.
+    LookAlikes,
+    /// The intent is older than 30 days.
+    TooOld,
+    /// Not found after the settle time.
+    Absent,
+}
+
+/// What runs on the machine of a `Pending` resource.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Busy {
+    /// Nobody looked.
+    #[default]
+    NotLooked,
+    /// Our own earlier attempt is active.
+    Own,
+    /// A collection of somebody else, or of another resource, is active.
+    Other {
+        /// It began at most `spec.adoptWithin` ago.
+        recent: bool,
+    },
+    /// One that made the machine busy has succeeded since.
+    SucceededSince,
+    /// None of these.
+    Free,
+}
+
+/// What the refresh showed of a running collection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Running {
+    /// Nobody looked.
+    #[default]
+    NotLooked,
+    /// `Pending` or `InProgress`.
+    Active,
+    /// A word that is not documented.
+    UnknownStatus,
+    /// Two reads, a settle time apart, did not find it.
+    Gone,
+}
+
+/// Whether a new resource is a renamed one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rename {
+    /// No.
+    #[default]
+    No,
+    /// Yes, and the old one's call is open.
+    WhileOpen,
+    /// Yes.
+    Yes,
+}
+
+/// What the removal of a manifest leads to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Removal {
+    /// Id and body are remembered.
+    #[default]
+    Forget,
+    /// The active collection is cancelled.
+    Cancel,
+    /// The alert is resolved.
+    Resolve,
+    /// An earlier cancel or update of it may still be in flight.
+    Wait,
+}
+
+/// `recovery.onUnknown`: what absence after the settle time leads to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnUnknown {
+    /// The call is sent again.
+    #[default]
+    Resend,
+    /// A person decides.
+    Ask,
+}
+
+impl Facts {
+    /// A resource that nothing is known of.
+    pub fn new(desired: bool, phase: Option<Phase>) -> Self {
+        Facts {
+            desired,
+            whole: true,
+            replace: false,
+            phase,
+            holds_id: false,
+            same_target: true,
+            same_text: true,
+            lookup: Lookup::default(),
+            watched_found: false,
+            on_unknown: OnUnknown::default(),
+            rename: Rename::default(),
+            refused_for_good: false,
+            busy: Busy::default(),
+            on_in_progress: OnInProgress::default(),
+            running: Running::default(),
+            retry_due: false,
+            attempts_left: true,
+            triage_differs: false,
+            taken_by_move: false,
+            removal: Removal::default(),
+        }
+    }
+
+    fn is(&self, phase: Phase) -> bool {
+        self.phase == Some(phase)
+    }
+
+    fn same_digest(&self) -> bool {
+        self.same_target && self.same_text
+    }
+
+    /// State `none`, or `Released` with no id or another target.
+    fn unclaimed(&self) -> bool {
+        self.phase.is_none() || self.is(Phase::Released) && !(self.holds_id && self.same_target)
+    }
+
+    fn running_is(&self, any: &[Running]) -> bool {
+        self.is(Phase::InProgress) && any.contains(&self.running)
+    }
+}
+
+/// A row of the table: its number in `docs/reconciliation.md`, when it fits, what it does. An action of
+/// `None` means that the resource gets no row in the plan.
+struct Row {
+    number: u8,
+    fits: fn(&Facts) -> bool,
+    action: fn(&Facts) -> Option<Action>,
+}
+
+macro_rules! rows {
+    ($($number:literal: $fits:expr => $action:expr;)*) => {
+        [$(Row { number: $number, fits: $fits, action: $action }),*]
+    };
+}
+
+const ACTIVE_OR_UNSEEN: [Running; 2] = [Running::Active, Running::NotLooked];
+const NOT_GONE: [Running; 3] = [Running::Active, Running::NotLooked, Running::UnknownStatus];
+
+static TABLE: [Row; 32] = rows! {
+    1: |f| f.desired && f.replace && !f.running_is(&ACTIVE_OR_UNSEEN)
+        && !(f.is(Phase::Requested) && f.lookup == Lookup::InFlight)
+        => |_| Some(Action::Replace);
+    2: |f| f.is(Phase::Requested) && f.lookup == Lookup::Ours => |_| Some(Action::Adopt);
+    3: |f| f.is(Phase::Requested) && f.lookup == Lookup::OpenAlert => |_| Some(Action::Adopt);
+    4: |f| f.is(Phase::Requested) && matches!(f.lookup, Lookup::LookAlikes | Lookup::TooOld)
+        => |_| Some(Action::Unresolved);
+    5: |f| f.is(Phase::Requested)
+        && matches!(f.lookup, Lookup::NotLooked | Lookup::InFlight | Lookup::Settling)
+        => |_| Some(Action::Wait);
+    6: |f| f.desired && f.watched_found
+        && f.phase.is_some_and(|p| !matches!(p, Phase::InProgress | Phase::Succeeded))
+        => |_| Some(Action::Adopt);
+    7: |f| f.desired && f.is(Phase::Requested) && f.on_unknown == OnUnknown::Ask
+        => |_| Some(Action::Unresolved);
+    8: |f| f.desired && f.is(Phase::Requested) => |_| Some(Action::Create);
+    9: |f| f.desired && f.is(Phase::Released) && f.holds_id && f.same_target => |_| Some(Action::None);
+    10: |f| f.desired && f.unclaimed() && f.rename != Rename::No
+        => |f| Some(if f.rename == Rename::WhileOpen { Action::Wait } else { Action::Move });
+    11: |f| f.desired && f.unclaimed() => |_| Some(Action::Create);
+    12: |f| f.desired && f.is(Phase::Rejected) && f.same_digest() && f.refused_for_good
+        => |_| Some(Action::Exhausted);
+    13: |f| f.desired && f.is(Phase::Rejected) => |_| Some(Action::Create);
+    14: |f| f.desired && f.is(Phase::Pending) && !f.same_target => |_| Some(Action::Create);
+    15: |f| f.desired && f.is(Phase::Pending) && matches!(f.busy, Busy::NotLooked | Busy::Own)
+        => |_| Some(Action::Wait);
+    16: |f| f.desired && f.is(Phase::Pending) && matches!(f.busy, Busy::Other { .. })
+        => |f| Some(match (f.on_in_progress, f.busy) {
+            (OnInProgress::Adopt, Busy::Other { recent: true }) => Action::Adopt,
+            (OnInProgress::Adopt | OnInProgress::Wait, _) => Action::Wait,
+            (OnInProgress::Fail, _) => Action::Unresolved,
+        });
+    17: |f| f.desired && f.is(Phase::Pending) && f.on_in_progress == OnInProgress::Adopt
+        && f.busy == Busy::SucceededSince
+        => |_| Some(Action::Adopt);
+    18: |f| f.desired && f.is(Phase::Pending) => |_| Some(Action::Create);
+    19: |f| f.desired && f.same_target && f.running_is(&[Running::Gone]) => |_| Some(Action::Unresolved);
+    20: |f| f.desired && f.same_target && f.running_is(&NOT_GONE) && !f.same_text
+        => |_| Some(Action::Differs);
+    21: |f| f.desired && f.running_is(&NOT_GONE) => |_| Some(Action::Wait);
+    22: |f| f.desired && !f.same_target
+        && (matches!(f.phase, Some(Phase::Succeeded | Phase::Failed | Phase::Cancelled))
+            || f.running_is(&[Running::Gone]))
+        => |_| Some(Action::Replace);
+    23: |f| f.desired && f.is(Phase::Failed) && !f.retry_due => |_| Some(Action::Wait);
+    24: |f| f.desired && f.is(Phase::Failed)
+        => |f| Some(if f.attempts_left { Action::Retry } else { Action::Exhausted });
+    25: |f| f.desired && f.is(Phase::Cancelled) => |_| Some(Action::None);
+    26: |f| f.desired && f.is(Phase::Succeeded) && f.triage_differs => |_| Some(Action::Update);
+    27: |f| f.desired && f.is(Phase::Succeeded) && !f.same_text => |_| Some(Action::Differs);
+    28: |f| f.desired => |_| Some(Action::None);
+    29: |f| f.taken_by_move => |_| None;
+    30: |f| !f.whole => |_| None;
+    31: |f| f.phase.is_some() && !f.is(Phase::Released)
+        => |f| Some(match f.removal {
+            Removal::Forget => Action::Forget,
+            Removal::Cancel => Action::Cancel,
+            Removal::Resolve => Action::Resolve,
+            Removal::Wait => Action::Wait,
+        });
+    32: |_| true => |_| None;
+};
+
+/// The number of the first row that fits, and what it does. Total: row 32 fits everything.
+pub fn decide(facts: &Facts) -> (u8, Option<Action>) {
+    let row = TABLE.iter().find(|row| (row.fits)(facts)).unwrap_or(&TABLE[31]);
+    (row.number, (row.action)(facts))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The table once more, told by phase instead of by row.
+    fn by_phase(f: &Facts) -> (u8, Option<Action>) {
+        use Action::*;
+        let to_replace = f.desired && f.replace;
+        let Some(phase) = f.phase else {
+            return match (f.desired, to_replace, f.rename) {
+                (true, true, _) => (1, Some(Replace)),
+                (true, _, Rename::No) => (11, Some(Create)),
+                (true, _, Rename::WhileOpen) => (10, Some(Wait)),
+                (true, _, Rename::Yes) => (10, Some(Move)),
+                (false, ..) => no_row(f),
+            };
+        };
+        if phase == Phase::Requested {
+            if to_replace && f.lookup != Lookup::InFlight {
+                return (1, Some(Replace));
+            }
+            return match f.lookup {
+                Lookup::Ours => (2, Some(Adopt)),
+                Lookup::OpenAlert => (3, Some(Adopt)),
+                Lookup::LookAlikes | Lookup::TooOld => (4, Some(Unresolved)),
+                Lookup::NotLooked | Lookup::InFlight | Lookup::Settling => (5, Some(Wait)),
+                Lookup::Absent if !f.desired => removed(f),
+                Lookup::Absent if f.watched_found => (6, Some(Adopt)),
+                Lookup::Absent if f.on_unknown == OnUnknown::Ask => (7, Some(Unresolved)),
+                Lookup::Absent => (8, Some(Create)),
+            };
+        }
+        if !f.desired {
+            return removed(f);
+        }
+        let may_replace =
+            phase != Phase::InProgress || !matches!(f.running, Running::Active | Running::NotLooked);
+        if to_replace && may_replace {
+            return (1, Some(Replace));
+        }
+        if f.watched_found && !matches!(phase, Phase::InProgress | Phase::Succeeded) {
+            return (6, Some(Adopt));
+        }
+        match (phase, f.same_target, f.same_text) {
+            (Phase::Requested, ..) => unreachable!("told above"),
+            (Phase::Released, true, _) if f.holds_id => (9, Some(None)),
+            (Phase::Released, ..) => match f.rename {
+                Rename::No => (11, Some(Create)),
+                Rename::WhileOpen => (10, Some(Wait)),
+                Rename::Yes => (10, Some(Move)),
+            },
+            (Phase::Rejected, true, true) if f.refused_for_good => (12, Some(Exhausted)),
+            (Phase::Rejected, ..) => (13, Some(Create)),
+            (Phase::Pending, false, _) => (14, Some(Create)),
+            (Phase::Pending, true, _) => match (f.busy, f.on_in_progress) {
+                (Busy::NotLooked | Busy::Own, _) => (15, Some(Wait)),
+                (Busy::Other { recent: true }, OnInProgress::Adopt) => (16, Some(Adopt)),
+                (Busy::Other { .. }, OnInProgress::Fail) => (16, Some(Unresolved)),
+                (Busy::Other { .. }, _) => (16, Some(Wait)),
+                (Busy::SucceededSince, OnInProgress::Adopt) => (17, Some(Adopt)),
+                (Busy::SucceededSince | Busy::Free, _) => (18, Some(Create)),
+            },
+            (Phase::InProgress, true, _) if f.running == Running::Gone => (19, Some(Unresolved)),
+            (Phase::InProgress, true, false) => (20, Some(Differs)),
+            (Phase::InProgress, false, _) if f.running == Running::Gone => (22, Some(Replace)),
+            (Phase::InProgress, ..) => (21, Some(Wait)),
+            (_, false, _) => (22, Some(Replace)),
+            (Phase::Failed, ..) if !f.retry_due => (23, Some(Wait)),
+            (Phase::Failed, ..) if f.attempts_left => (24, Some(Retry)),
+            (Phase::Failed, ..) => (24, Some(Exhausted)),
+            (Phase::Cancelled, ..) => (25, Some(None)),
+            (Phase::Succeeded, ..) if f.triage_differs => (26, Some(Update)),
+            (Phase::Succeeded, _, false) => (27, Some(Differs)),
+            (Phase::Succeeded, ..) => (28, Some(None)),
+        }
+    }
+
+    fn no_row(f: &Facts) -> (u8, Option<Action>) {
+        (
+            if f.taken_by_move {
+                29
+            } else if !f.whole {
+                30
+            } else {
+                32
+            },
+            None,
+        )
+    }
+
+    fn removed(f: &Facts) -> (u8, Option<Action>) {
+        if f.taken_by_move || !f.whole || f.phase == Some(Phase::Released) {
+            return no_row(f);
+        }
+        let action = match f.removal {
+            Removal::Forget => Action::Forget,
+            Removal::Cancel => Action::Cancel,
+            Removal::Resolve => Action::Resolve,
+            Removal::Wait => Action::Wait,
+        };
+        (31, Some(action))
+    }
+
+    fn any_of<T: Clone + std::fmt::Debug + 'static>(all: Vec<T>) -> impl Strategy<Value = T> {
+        prop::sample::select(all)
+    }
+
+    prop_compose! {
+        fn facts()(
+            bools in prop::array::uniform12(any::<bool>()),
+            phase in prop::option::weighted(0.9, any_of(Phase::ALL.to_vec())),
+            lookup in any_of(vec![Lookup::NotLooked, Lookup::InFlight, Lookup::Settling, Lookup::Ours,
+                Lookup::OpenAlert, Lookup::LookAlikes, Lookup::TooOld, Lookup::Absent]),
+            busy in any_of(vec![Busy::NotLooked, Busy::Own, Busy::Other { recent: true },
+                Busy::Other { recent: false }, Busy::SucceededSince, Busy::Free]),
+            running in any_of(vec![Running::NotLooked, Running::Active, Running::UnknownStatus, Running::Gone]),
+            rename in any_of(vec![Rename::No, Rename::WhileOpen, Rename::Yes]),
+            on_in_progress in any_of(vec![OnInProgress::Adopt, OnInProgress::Wait, OnInProgress::Fail]),
+            removal in any_of(vec![Removal::Forget, Removal::Cancel, Removal::Resolve, Removal::Wait]),
+        ) -> Facts {
+            let [desired, whole, replace, holds_id, same_target, same_text, watched_found, ask,
+                refused_for_good, retry_due, attempts_left, triage_differs] = bools;
+            Facts {
+                desired, whole, replace, phase, holds_id, same_target, same_text, lookup, watched_found,
+                on_unknown: if ask { OnUnknown::Ask } else { OnUnknown::Resend },
+                rename, refused_for_good, busy, on_in_progress, running, retry_due, attempts_left,
+                triage_differs, taken_by_move: !desired && rename == Rename::Yes, removal,
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 20_000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_table_by_row_is_the_table_by_phase(f in facts()) {
+            prop_assert_eq!(decide(&f), by_phase(&f));
+        }
+
+        /// Row 32 is reached only by what is not declared: the table itself is total.
+        #[test]
+        fn every_declared_resource_gets_a_row(f in facts()) {
+            let (row, action) = decide(&f);
+            prop_assert!(!f.desired || (row <= 28 && action.is_some()));
+        }
+
+        /// A call needs a new resource, a new target or revision, a failure of ours, a call known to be
+        /// lost, or a name on the command line. An edited text is none of these.
+        #[test]
+        fn no_call_without_a_reason_that_a_person_gave(f in facts()) {
+            let (_, action) = decide(&f);
+            let creates = action.and_then(Action::call).is_some_and(|c| c.creates());
+            if f.desired && creates && !f.replace && f.same_target {
+                prop_assert!(!matches!(f.phase, Some(Phase::Succeeded | Phase::Cancelled | Phase::InProgress)));
+                let with_other_text = decide(&Facts { same_text: false, ..f });
+                let with_same_text = decide(&Facts { same_text: true, ..f });
+                if f.phase != Some(Phase::Rejected) {
+                    prop_assert_eq!(with_other_text, with_same_text, "the text alone changed a call");
+                }
+            }
+        }
+
+        /// While our own call may still act, nothing is asked again.
+        #[test]
+        fn nothing_is_sent_over_an_open_call(f in facts()) {
+            let (_, action) = decide(&f);
+            let creates = action.and_then(Action::call).is_some_and(|c| c.creates());
+            let open = f.phase == Some(Phase::Requested) && f.lookup == Lookup::InFlight
+                || f.phase == Some(Phase::InProgress) && f.running == Running::Active;
+            prop_assert!(!(open && creates));
+            let unknown = f.phase == Some(Phase::Requested) && f.lookup != Lookup::Absent;
+            prop_assert!(!(unknown && creates && !f.replace));
+        }
+
+        /// A narrowed plan forgets nothing.
+        #[test]
+        fn a_narrowed_plan_removes_nothing(f in facts()) {
+            let (_, action) = decide(&Facts { whole: false, ..f });
+            prop_assert!(!matches!(action, Some(Action::Forget | Action::Cancel | Action::Resolve)));
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! Looking up an unknown outcome: which object of the service, if any, a lost call made.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::SignedDuration;
+
+use super::decide::Lookup;
+use super::observed::Observed;
+use super::settings::{CLOCK_TOLERANCE, LOOK_BACK, Settings};
+use crate::model::{Address, Alert, Call, CreateAlert, MachineAction, Timestamp};
+use crate::state::{Attempt, Object, Origin, State};
+
+/// Which objects the state knows, and who made them.
+#[derive(Debug, Default)]
+pub struct KnownIds {
+    made_by: BTreeMap<String, Address>,
+    known: BTreeSet<String>,
+}
+
+impl KnownIds {
+    /// Reads every id, held and past, of every resource.
+    pub fn of(state: &State) -> Self {
+        let mut ids = KnownIds::default();
+        for (address, r) in &state.resources {
+            let held = r.id.iter().zip(r.origin);
+            let past = r.past.iter().map(|p| (&p.id, p.origin));
+            for (id, origin) in held.chain(past) {
+                let id = id.to_ascii_lowercase();
+                if origin == Origin::Made {
+                    ids.made_by.insert(id.clone(), address.clone());
+                }
+                ids.known.insert(id);
+            }
+        }
+        ids
+    }
+
+    /// Whether one of our calls made it.
+    pub fn made(&self, id: &str) -> bool {
+        self.made_by.contains_key(&id.to_ascii_lowercase())
+    }
+
+    /// Whether any record holds it.
+    pub fn contains(&self, id: &str) -> bool {
+        self.known.contains(&id.to_ascii_lowercase())
+    }
+}
+
+/// A candidate of either kind.
+#[derive(Clone, Copy)]
+enum Candidate<'a> {
+    Action(&'a MachineAction),
+    Alert(&'a Alert),
+}
+
+impl Candidate<'_> {
+    fn id(&self) -> &str {
+        match self {
+            Candidate::Action(a) => &a.id,
+            Candidate::Alert(a) => &a.id,
+        }
+    }
+
+    fn created(&self) -> Option<jiff::Timestamp> {
+        let at = match self {
+            Candidate::Action(a) => &a.creation_date_time_utc,
+            Candidate::Alert(a) => &a.alert_creation_time,
+        };
+        at.as_ref().map(Timestamp::instant)
+    }
+
+    fn object(&self) -> Object {
+        match self {
+            Candidate::Action(a) => Object::from(*a),
+            Candidate::Alert(a) => Object::from(*a),
+        }
+    }
+
+    /// The body as sent, but for white space at the ends of a comment.
+    fn equals(&self, call: &Call) -> bool {
+        match (self, call) {
+            (Candidate::Action(a), Call::Collect { comment, .. }) => {
+                a.requestor_comment.as_deref().unwrap_or_default().trim() == comment.trim()
+            }
+            (Candidate::Alert(a), Call::Alert(c)) => {
+                same_fields(a, c) && a.title.as_deref().unwrap_or_default().trim() == c.title.trim()
+            }
+            _ => false,
+        }
+    }
+
+    /// So alike that a person has to look: equal but for case and white space.
+    fn resembles(&self, call: &Call) -> bool {
+        let fold = |s: &str| s.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+        match (self, call) {
+            (Candidate::Action(a), Call::Collect { comment, .. }) => {
+                fold(a.requestor_comment.as_deref().unwrap_or_default()) == fold(comment)
+            }
+            (Candidate::Alert(a), Call::Alert(c)) => {
+                shows_event(a, c) && fold(a.title.as_deref().unwrap_or_default()) == fold(&c.title)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Severity, category and event; the title is compared apart.
+fn same_fields(alert: &Alert, sent: &CreateAlert) -> bool {
+    let is = |field: &Option<String>, word: String| {
+        field.as_deref().is_some_and(|f| f.eq_ignore_ascii_case(&word))
+    };
+    is(&alert.severity, format!("{:?}", sent.severity))
+        && is(&alert.category, format!("{:?}", sent.category))
+        && shows_event(alert, sent)
+}
+
+/// The first or the last event of the alert is the one that was sent.
+fn shows_event(alert: &Alert, sent: &CreateAlert) -> bool {
+    let of_machine = alert.machine_id.as_deref().is_none_or(|m| sent.machine_id.is(m));
+    let at = Some(&sent.event_time);
+    of_machine && (alert.first_event_time.as_ref() == at || alert.last_event_time.as_ref() == at)
+}
+
+/// What a look-up of an attempt found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// For the table.
+    pub lookup: Lookup,
+    /// `Ours`, `OpenAlert`: the object.
+    pub object: Option<Object>,
+    /// `LookAlikes`: the ids, oldest first, at most five.
+    pub ids: Vec<String>,
+    /// `Settling`, `InFlight`: until when, by our clock.
+    pub until: Option<jiff::Timestamp>,
+}
+
+impl Found {
+    /// Nothing was looked up.
+    pub fn nothing() -> Self {
+        Found::of(Lookup::NotLooked)
+    }
+
+    fn of(lookup: Lookup) -> Self {
+        Found { lookup, object: None, ids: Vec::new(), until: None }
+    }
+}
+
+/// Everything a look-up reads.
+pub struct LookUp<'a> {
+    /// The refresh.
+    pub observed: &'a Observed,
+    /// The state's ids.
+    pub ids: &'a KnownIds,
+    /// Times.
+    pub settings: &'a Settings,
+}
+
+impl LookUp<'_> {
+    /// The candidates on the attempt's machine, oldest first; `None`: not looked, or not far enough back.
+    fn candidates<'o>(&'o self, attempt: &Attempt, call: &Call) -> Option<Vec<Candidate<'o>>> {
+        let machine = call.machine().as_str();
+        match call {
+            Call::Collect { .. } => {
+                let actions = self.observed.actions.as_ref()?;
+                let from = attempt.server_at.instant() - CLOCK_TOLERANCE;
+                if actions.since > from {
+                    return None;
+                }
+                let of_machine = actions.of_machine(machine).iter();
+                Some(of_machine.filter(|a| a.is_collection()).map(Candidate::Action).collect())
+            }
+            Call::Alert(_) => {
+                let alerts = self.observed.machine_alerts.get(&machine.to_ascii_lowercase())?;
+                let mut list: Vec<_> = alerts.iter().map(Candidate::Alert).collect();
+                list.sort_by_key(|c| (c.created(), c.id().to_owned()));
+                Some(list)
+            }
+        }
+    }
+
+    /// When the object of an attempt can have been made, by the service's clock.
+    fn window(&self, attempt: &Attempt) -> (jiff::Timestamp, jiff::Timestamp) {
+        let offset: SignedDuration = attempt.server_at.instant().duration_since(attempt.at);
+        let last = match self.settings.last_leave(attempt) {
+            Ok(t) | Err(t) => t,
+        };
+        let end = last + offset + self.settings.recovery.settle.get();
+        (attempt.server_at.instant() - CLOCK_TOLERANCE, end)
+    }
+
+    /// The outcome of the open attempt of a `Requested` resource. `taken` holds what other resources of
+    /// this plan were given already.
+    pub fn open_attempt(&self, attempt: &Attempt, taken: &BTreeSet<String>) -> Found {
+        let too_old = self.settings.now.duration_since(attempt.at)
+            > SignedDuration::try_from(LOOK_BACK).unwrap_or(SignedDuration::MAX);
+        let Some(call) = Call::from_request(&attempt.sent.request) else {
+            return Found::of(Lookup::TooOld);
+        };
+        let Some(candidates) = self.candidates(attempt, &call) else {
+            return Found::of(if too_old { Lookup::TooOld } else { Lookup::NotLooked });
+        };
+        let (from, to) = self.window(attempt);
+        let free = |c: &&Candidate| !self.ids.made(c.id()) && !taken.contains(&c.id().to_ascii_lowercase());
+        let mut ours = Vec::new();
+        let mut alike = Vec::new();
+        for c in candidates.iter().filter(free) {
+            // Without a creation time nothing can be proved either way: a person looks.
+            let created = c.created();
+            if created.is_some_and(|t| t < from) {
+                continue;
+            }
+            if c.equals(&call) && created.is_some_and(|t| t <= to) {
+                ours.push(*c);
+            } else if (c.equals(&call) || c.resembles(&call)) && !self.ids.contains(c.id()) {
+                alike.push(*c);
+            }
+        }
+        if let [one] = ours[..] {
+            return Found { object: Some(one.object()), ..Found::of(Lookup::Ours) };
+        }
+        if let Call::Alert(sent) = &call {
+            let open = candidates.iter().find(|c| match c {
+                Candidate::Alert(a) => {
+                    a.is_open()
+                        && !self.ids.made(&a.id)
+                        && shows_event(a, sent)
+                        && a.title.as_deref().is_some_and(|t| t.trim() == sent.title.trim())
+                }
+                Candidate::Action(_) => false,
+            });
+            if let Some(open) = open {
+                return Found { object: Some(open.object()), ..Found::of(Lookup::OpenAlert) };
+            }
+        }
+        ours.extend(alike);
+        if !ours.is_empty() {
+            let ids = ours.iter().take(5).map(|c| c.id().to_owned()).collect();
+            return Found { ids, ..Found::of(Lookup::LookAlikes) };
+        }
+        if too_old {
+            return Found::of(Lookup::TooOld);
+        }
+        let settled_at = self.settings.settled_at(attempt);
+        let wait = |lookup| Found { until: Some(settled_at), ..Found::of(lookup) };
+        if self.settings.last_leave(attempt).is_err() {
+            wait(Lookup::InFlight)
+        } else if self.observed.at < settled_at {
+            wait(Lookup::Settling)
+        } else {
+            Found::of(Lookup::Absent)
+        }
+    }
+
+    /// The object of a watched attempt, the oldest if there are several.
+    ///
+    /// No upper bound in time: an attempt is watched just because it may arrive later than assumed, and
+    /// taking its object is the way not to ask again.
+    pub fn watched(&self, attempt: &Attempt, taken: &BTreeSet<String>) -> Option<Object> {
+        let call = Call::from_request(&attempt.sent.request)?;
+        let candidates = self.candidates(attempt, &call)?;
+        let (from, _) = self.window(attempt);
+        let ours = candidates.iter().find(|c| {
+            !self.ids.made(c.id())
+                && !taken.contains(&c.id().to_ascii_lowercase())
+                && c.equals(&call)
+                && c.created().is_some_and(|t| from <= t)
+        });
+        ours.map(Candidate::object)
+    }
+}
+
+/// Objects that look like declared ones, for a state that knows nothing: most likely it was lost.
+pub fn look_alike(call: &Call, observed: &Observed) -> Option<String> {
+    match call {
+        Call::Collect { machine_id, .. } => {
+            let actions = observed.actions.as_ref()?.of_machine(machine_id.as_str()).iter();
+            let mut same = actions.filter(|a| a.is_collection()).map(Candidate::Action);
+            same.find(|c| c.equals(call)).map(|c| c.id().to_owned())
+        }
+        Call::Alert(sent) => {
+            let alerts = observed.recent_alerts.as_ref()?.iter();
+            let mut same = alerts
+                .filter(|a| a.machine_id.as_deref().is_some_and(|m| sent.machine_id.is(m)))
+                .map(Candidate::Alert);
+            same.find(|c| c.equals(call)).map(|c| c.id().to_owned())
+        }
+    }
+}

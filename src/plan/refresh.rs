@@ -1,0 +1,190 @@
+//! Before the table: what a refresh has to look at, and what its answers change by themselves.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::lookup::{KnownIds, LookUp};
+use super::observed::Observed;
+use super::settings::{CLOCK_TOLERANCE, LOOK_BACK, Settings};
+use crate::model::{Address, Call, Desired, Kind};
+use crate::state::{Attempt, Object, Outcome, Phase, Record, Resource, State};
+
+/// How far back a list reaches that only warns of what runs on a machine.
+const WARN_BACK: std::time::Duration = std::time::Duration::from_secs(86_400);
+
+/// What the planner needs to see; `observe` finds the fewest calls for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Need {
+    /// Machine actions created since then, by the service's clock.
+    pub actions_since: Option<jiff::Timestamp>,
+    /// Alerts of these machines (lower-case ids), for look-ups.
+    pub machine_alerts: BTreeSet<String>,
+    /// Alerts by id, for triage and unanswered updates.
+    pub alerts: BTreeSet<String>,
+    /// Alerts created since then, for an empty state.
+    pub recent_alerts_since: Option<jiff::Timestamp>,
+    /// Running objects: an id that the list does not show is read once by itself.
+    pub running: BTreeSet<String>,
+}
+
+impl Need {
+    /// Whether nothing has to be asked.
+    pub fn is_nothing(&self) -> bool {
+        *self == Need::default()
+    }
+
+    fn actions_from(&mut self, since: jiff::Timestamp) {
+        self.actions_since = Some(self.actions_since.map_or(since, |s| s.min(since)));
+    }
+}
+
+/// Attempts whose objects may still turn up, and can still be listed.
+fn attempts<'a>(r: &'a Resource, settings: &'a Settings) -> impl Iterator<Item = &'a Attempt> {
+    let horizon = settings.now - LOOK_BACK;
+    r.open.iter().map(|o| &o.attempt).chain(&r.watched).filter(move |a| a.at >= horizon)
+}
+
+/// What a plan of these resources needs to see. `selected` tells which resources are looked at; a
+/// resource that is not declared is always selected in a plan of the whole project.
+pub fn need(
+    desired: &[Desired],
+    state: &State,
+    selected: &dyn Fn(&Address) -> bool,
+    settings: &Settings,
+) -> Need {
+    let mut need = Need::default();
+    let empty = state.resources.is_empty() && !settings.fresh;
+    let declared: BTreeMap<&Address, &Desired> = desired.iter().map(|d| (&d.address, d)).collect();
+    for d in desired.iter().filter(|d| selected(&d.address)) {
+        match (&d.call, state.resources.get(&d.address)) {
+            (Call::Collect { .. }, None) => {
+                need.actions_from(settings.now - if empty { LOOK_BACK } else { WARN_BACK });
+            }
+            (Call::Alert(_), None) if empty => need.recent_alerts_since = Some(settings.now - LOOK_BACK),
+            _ => {}
+        }
+    }
+    for (address, r) in state.resources.iter().filter(|(a, _)| selected(a)) {
+        if r.phase != Phase::Requested
+            && r.phase != Phase::Released
+            && r.side.is_none()
+            && r.watched.is_empty()
+        {
+            // The many that need nothing.
+            let triage = declared.get(address).is_some_and(|d| d.triage.is_some());
+            match (address.kind(), r.phase) {
+                (Kind::Alert, Phase::Succeeded) if !triage => continue,
+                (Kind::InvestigationPackage, Phase::Succeeded | Phase::Cancelled) => continue,
+                _ => {}
+            }
+        }
+        for a in attempts(r, settings) {
+            match Call::from_request(&a.sent.request) {
+                Some(Call::Collect { .. }) => need.actions_from(a.server_at.instant() - CLOCK_TOLERANCE),
+                Some(Call::Alert(alert)) => {
+                    need.machine_alerts.insert(alert.machine_id.as_str().to_ascii_lowercase());
+                }
+                None => {}
+            }
+        }
+        let created =
+            r.created_at.as_ref().map_or(settings.now - LOOK_BACK, |t| t.instant() - CLOCK_TOLERANCE);
+        match (address.kind(), r.phase, &r.id) {
+            (Kind::InvestigationPackage, Phase::InProgress, Some(id)) => {
+                need.actions_from(created);
+                need.running.insert(id.clone());
+            }
+            // A failure may still turn into a success, or be retried: both need a look.
+            (Kind::InvestigationPackage, Phase::Failed, Some(_)) => {
+                need.actions_from(created.max(settings.now - LOOK_BACK));
+            }
+            (Kind::InvestigationPackage, Phase::Pending, _) => {
+                let busy = r.busy_at.as_ref().map_or(r.since, |t| t.instant());
+                need.actions_from(busy - WARN_BACK);
+            }
+            (Kind::InvestigationPackage, _, Some(_)) if r.side.is_some() => need.actions_from(created),
+            (Kind::Alert, Phase::Succeeded, Some(id)) => {
+                need.alerts.insert(id.clone());
+            }
+            _ => {}
+        }
+    }
+    need
+}
+
+/// The records that follow from a refresh alone: changed statuses, objects that were missed, unanswered
+/// updates and cancels that a read has settled, given-up attempts that turned up beside another object.
+/// They are folded in before the table is asked.
+pub fn absorb(desired: &[Desired], state: &State, observed: &Observed, settings: &Settings) -> Vec<Record> {
+    let mut records = Vec::new();
+    let mut ids: Option<KnownIds> = None;
+    let mut taken = BTreeSet::new();
+    for (address, r) in &state.resources {
+        if let Some(id) = &r.id {
+            let seen: Option<Object> = match address.kind() {
+                Kind::InvestigationPackage => {
+                    observed.actions.as_ref().and_then(|l| l.get(id)).map(Object::from)
+                }
+                Kind::Alert => observed.alerts.get(id).map(Object::from),
+            };
+            if let Some(side) = r.side.as_ref().filter(|_| seen.is_some()) {
+                let last = settings.lock_at.map_or(side.send_by, |l| side.send_by.min(l));
+                if observed.at >= last + settings.recovery.settle.get() {
+                    records.push(Record::Outcome {
+                        attempt: side.attempt,
+                        address: address.clone(),
+                        result: Outcome::Settled,
+                        server_at: None,
+                    });
+                }
+            }
+            match seen {
+                Some(object) if differs(r, &object) => {
+                    records.push(Record::Observed { address: address.clone(), object });
+                }
+                Some(_) => {}
+                None if r.phase == Phase::InProgress && observed.not_found.contains(id) => {
+                    records.push(Record::Missing { address: address.clone(), id: id.clone() });
+                }
+                None => {}
+            }
+        }
+        if r.watched.is_empty() {
+            continue;
+        }
+        let ids = ids.get_or_insert_with(|| KnownIds::of(state));
+        let look_up = LookUp { observed, ids, settings };
+        // The open attempt has the first claim.
+        if let Some(open) = &r.open
+            && let Some(object) = look_up.open_attempt(&open.attempt, &taken).object
+        {
+            taken.insert(object.id.to_ascii_lowercase());
+        }
+        let declared = desired.binary_search_by(|d| d.address.cmp(address)).ok().map(|i| &desired[i]);
+        for attempt in attempts(r, settings).filter(|a| r.watched.contains(a)) {
+            if declared.is_some_and(|d| answers_need(d, r, attempt)) {
+                continue;
+            }
+            if let Some(object) = look_up.watched(attempt, &taken) {
+                taken.insert(object.id.to_ascii_lowercase());
+                records.push(Record::Late { address: address.clone(), attempt: attempt.attempt, object });
+            }
+        }
+    }
+    records
+}
+
+/// Row 6 will take what this attempt made, so it is not late.
+pub(super) fn answers_need(d: &Desired, r: &Resource, attempt: &Attempt) -> bool {
+    !matches!(r.phase, Phase::InProgress | Phase::Succeeded)
+        && attempt.sent.revision == d.revision
+        && Call::from_request(&attempt.sent.request).is_some_and(|c| c.same_target(&d.call))
+}
+
+/// Whether the service shows something that the state does not say yet.
+fn differs(r: &Resource, object: &Object) -> bool {
+    r.status.as_deref() != Some(object.status.as_str())
+        || object.updated_at.is_some() && r.updated_at != object.updated_at
+        || object.cancelled_by.is_some() && r.cancelled_by != object.cancelled_by
+        || object.computer_dns_name.is_some() && r.computer_dns_name.is_none()
+        || r.missing_since.is_some()
+}

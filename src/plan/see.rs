@@ -1,0 +1,212 @@
+//! The facts of one resource: what manifest, state and refresh say of it, in the words of the table.
+
+use std::collections::BTreeSet;
+
+use jiff::SignedDuration;
+
+use super::build::Planner;
+use super::decide::{Busy, Facts, Lookup, Removal, Rename, Running};
+use super::lookup::{Found, LookUp};
+use super::refresh::answers_need;
+use super::view;
+use crate::model::{ActionStatus, Address, Desired, Kind, MachineAction, OnRemove, Timestamp};
+use crate::state::{Object, Origin, Phase, Resource};
+
+impl<'a> Planner<'a> {
+    /// Gathers the facts of one resource.
+    pub(super) fn see(
+        &self,
+        address: &Address,
+        desired: Option<&'a Desired>,
+        resource: Option<&Resource>,
+        taken: &BTreeSet<String>,
+    ) -> Seen<'a> {
+        let settings = self.settings();
+        let mut facts = Facts::new(desired.is_some(), resource.map(|r| r.phase));
+        facts.whole = self.input.selected.is_none();
+        facts.on_unknown = settings.recovery.on_unknown;
+        facts.replace = self.input.replace.contains(address);
+        facts.taken_by_move = self.moved.contains(address);
+        let mut seen = Seen::new(facts);
+        let look_up = LookUp { observed: self.input.observed, ids: &self.ids, settings };
+        if let Some(d) = desired {
+            seen.facts.on_in_progress = d.policy.on_in_progress;
+            if let Some((_, old)) = self.renames.get(address) {
+                seen.facts.rename =
+                    if old.phase == Phase::Requested { Rename::WhileOpen } else { Rename::Yes };
+            }
+        }
+        let Some(r) = resource else { return seen };
+        seen.facts.holds_id = r.id.is_some();
+        if let Some(d) = desired
+            && d.digest != r.digest
+        {
+            let sent = view::unmarked(r);
+            let same = sent.as_ref().is_some_and(|c| c.same_target(&d.call));
+            seen.facts.same_target = same && r.sent.revision == d.revision;
+            seen.edited = sent.map(|c| view::edited(&c, &d.call)).unwrap_or_default();
+            seen.facts.same_text = seen.edited.is_empty();
+        }
+        if let (Phase::Requested, Some(open)) = (r.phase, &r.open) {
+            seen.found = look_up.open_attempt(&open.attempt, taken);
+            seen.facts.lookup = seen.found.lookup;
+            seen.open_attempt = Some(open.attempt.attempt);
+        }
+        if let Some(d) = desired
+            && seen.facts.lookup != Lookup::Ours
+        {
+            seen.watched = r
+                .watched
+                .iter()
+                .filter(|a| answers_need(d, r, a))
+                .find_map(|a| Some((a.attempt, look_up.watched(a, taken)?)));
+            seen.facts.watched_found = seen.watched.is_some();
+        }
+        let max = desired.map_or(0, |d| d.policy.max_attempts);
+        let same_digest = seen.facts.same_target && seen.facts.same_text;
+        seen.facts.attempts_left = !same_digest || r.attempts < max;
+        match r.phase {
+            Phase::Rejected => {
+                let permanent = r.error.as_ref().is_some_and(|e| e.is_permanent());
+                seen.facts.refused_for_good = permanent || !seen.facts.attempts_left;
+            }
+            Phase::Pending => self.see_busy(desired, r, &mut seen),
+            Phase::InProgress => self.see_running(r, &mut seen),
+            Phase::Failed => {
+                let looked = self.input.observed.actions.is_some();
+                let wait = desired.map_or_else(Default::default, |d| d.policy.retry_after.get());
+                let due = r.since + wait;
+                seen.retry_at = looked.then_some(due);
+                seen.facts.retry_due = looked && settings.now >= due;
+            }
+            Phase::Succeeded if address.kind() == Kind::Alert => {
+                if let (Some(d), Some(alert)) =
+                    (desired, r.id.as_ref().and_then(|id| self.input.observed.alerts.get(id)))
+                    && let Some(triage) = &d.triage
+                    && r.side.is_none()
+                {
+                    seen.triage = view::triage_changes(alert, triage);
+                    seen.facts.triage_differs = !seen.triage.is_empty();
+                }
+            }
+            _ => {}
+        }
+        seen.gone = r.phase == Phase::Succeeded
+            && r.id.as_ref().is_some_and(|id| {
+                self.input.observed.alerts_asked.contains(id) && !self.input.observed.alerts.contains_key(id)
+            });
+        if desired.is_none() {
+            seen.facts.removal = self.removal(address, r);
+        }
+        seen
+    }
+
+    fn see_busy(&self, desired: Option<&Desired>, r: &Resource, seen: &mut Seen<'a>) {
+        let (Some(actions), Some(d)) = (&self.input.observed.actions, desired) else { return };
+        let of_machine = actions.of_machine(d.call.machine().as_str());
+        let collections = || of_machine.iter().filter(|a| a.is_collection());
+        let own =
+            |a: &&MachineAction| r.past.iter().any(|p| p.origin == Origin::Made && same_id(&p.id, &a.id));
+        let within = SignedDuration::try_from(d.policy.adopt_within.get()).unwrap_or(SignedDuration::MAX);
+        let mut active = collections().filter(|a| a.status.is_active());
+        if let Some(a) = active.clone().find(own) {
+            seen.facts.busy = Busy::Own;
+            seen.running = Some(a);
+        } else if let Some(a) = active.next_back() {
+            let age = created(a).map(|t| self.input.observed.server_at.duration_since(t));
+            seen.facts.busy = Busy::Other { recent: age.is_some_and(|age| age <= within) };
+            seen.running = Some(a);
+        } else if let Some(a) = collections().filter(|a| !own(a)).rfind(|a| {
+            let busy_at = r.busy_at.as_ref().map_or(r.since, Timestamp::instant);
+            a.status == ActionStatus::Succeeded
+                && created(a).is_some_and(|t| t <= busy_at && busy_at.duration_since(t) <= within)
+                && a.last_update_date_time_utc.as_ref().is_none_or(|t| t.instant() >= busy_at)
+        }) {
+            seen.facts.busy = Busy::SucceededSince;
+            seen.running = Some(a);
+        } else {
+            seen.facts.busy = Busy::Free;
+            seen.other_type = of_machine
+                .iter()
+                .rfind(|a| !a.is_collection() && a.status.is_active())
+                .map(|a| a.action_type.as_str());
+        }
+    }
+
+    fn see_running(&self, r: &Resource, seen: &mut Seen<'a>) {
+        let settle =
+            SignedDuration::try_from(self.settings().recovery.settle.get()).unwrap_or(SignedDuration::MAX);
+        let listed = r.id.as_ref().and_then(|id| self.input.observed.actions.as_ref()?.get(id));
+        seen.facts.running = match listed {
+            Some(a) if a.status.is_active() => Running::Active,
+            Some(_) => Running::UnknownStatus,
+            None => {
+                let late_enough = r.created_at.as_ref().map(|t| t.instant() + settle);
+                let gone = match (r.missing_since, r.missing_last) {
+                    (Some(first), Some(last)) => {
+                        last.duration_since(first) >= settle && late_enough.is_none_or(|t| first >= t)
+                    }
+                    _ => false,
+                };
+                if gone { Running::Gone } else { Running::NotLooked }
+            }
+        };
+    }
+
+    fn removal(&self, address: &Address, r: &Resource) -> Removal {
+        if r.side.is_some() {
+            return Removal::Wait;
+        }
+        let shared = r.id.as_deref().is_some_and(|id| self.holders.get(id).copied().unwrap_or(0) > 1);
+        match (r.on_remove, address.kind()) {
+            _ if !r.made() || shared => Removal::Forget,
+            (OnRemove::Cancel, Kind::InvestigationPackage) if r.phase == Phase::InProgress => Removal::Cancel,
+            (OnRemove::Resolve, Kind::Alert)
+                if r.phase == Phase::Succeeded
+                    && !r.status.as_deref().is_some_and(|s| s.eq_ignore_ascii_case("Resolved")) =>
+            {
+                Removal::Resolve
+            }
+            _ => Removal::Forget,
+        }
+    }
+}
+
+/// What was gathered about one resource.
+pub(super) struct Seen<'a> {
+    pub(super) facts: Facts,
+    pub(super) found: Found,
+    pub(super) open_attempt: Option<u64>,
+    pub(super) watched: Option<(u64, Object)>,
+    pub(super) running: Option<&'a MachineAction>,
+    pub(super) other_type: Option<&'a str>,
+    pub(super) edited: Vec<&'static str>,
+    pub(super) triage: Vec<(&'static str, Option<String>, String)>,
+    pub(super) retry_at: Option<jiff::Timestamp>,
+    pub(super) gone: bool,
+}
+
+impl Seen<'_> {
+    fn new(facts: Facts) -> Self {
+        Seen {
+            facts,
+            found: Found::nothing(),
+            open_attempt: None,
+            watched: None,
+            running: None,
+            other_type: None,
+            edited: Vec::new(),
+            triage: Vec::new(),
+            retry_at: None,
+            gone: false,
+        }
+    }
+}
+
+fn same_id(a: &str, b: &str) -> bool {
+    a.eq_ignore_ascii_case(b)
+}
+
+fn created(a: &MachineAction) -> Option<jiff::Timestamp> {
+    a.creation_date_time_utc.as_ref().map(Timestamp::instant)
+}

@@ -1,0 +1,92 @@
+//! A resource's fields for a reader: what was sent, what is declared, what differs.
+
+use super::change::View;
+use crate::model::{Alert, Call, Desired, Triage};
+use crate::state::Resource;
+
+/// The fields of a call, in the order of the API's documentation, with the revision at the end.
+pub fn of_call(call: &Call, revision: u32) -> View {
+    let mut view: View = match call {
+        Call::Collect { machine_id, comment } => {
+            vec![("machineId".into(), machine_id.to_string()), ("comment".into(), comment.clone())]
+        }
+        Call::Alert(a) => vec![
+            ("machineId".into(), a.machine_id.to_string()),
+            ("severity".into(), format!("{:?}", a.severity)),
+            ("title".into(), a.title.clone()),
+            ("description".into(), a.description.clone()),
+            ("recommendedAction".into(), a.recommended_action.clone()),
+            ("eventTime".into(), a.event_time.to_string()),
+            ("reportId".into(), a.report_id.0.to_string()),
+            ("category".into(), format!("{:?}", a.category)),
+        ],
+    };
+    view.push(("revision".into(), revision.to_string()));
+    view
+}
+
+/// What is declared.
+pub fn of_desired(d: &Desired) -> View {
+    of_call(&d.call, d.revision)
+}
+
+/// What was sent, without the marker.
+pub fn of_resource(r: &Resource) -> Option<View> {
+    unmarked(r).map(|call| of_call(&call, r.sent.revision))
+}
+
+/// The body as sent, as its manifest said it: the marker taken off.
+pub fn unmarked(r: &Resource) -> Option<Call> {
+    let mut call = r.sent_call()?;
+    if let (Call::Collect { comment, .. }, Some(marker)) = (&mut call, &r.sent.marker)
+        && let Some(text) = comment.strip_suffix(marker.as_str())
+    {
+        *comment = text.to_owned();
+    }
+    Some(call)
+}
+
+/// The names of the text fields that differ.
+pub fn edited(sent: &Call, declared: &Call) -> Vec<&'static str> {
+    match (sent, declared) {
+        (Call::Collect { comment: a, .. }, Call::Collect { comment: b, .. }) if a != b => vec!["comment"],
+        (Call::Alert(a), Call::Alert(b)) => {
+            let mut fields = Vec::new();
+            let mut field = |name, differs: bool| {
+                if differs {
+                    fields.push(name);
+                }
+            };
+            field("severity", a.severity != b.severity);
+            field("title", a.title != b.title);
+            field("description", a.description != b.description);
+            field("recommendedAction", a.recommended_action != b.recommended_action);
+            field("category", a.category != b.category);
+            fields
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Declared triage that the alert does not show: `(API field, now, declared)`. A comment counts only if
+/// its text is not there yet, for the service appends it each time.
+pub fn triage_changes(alert: &Alert, triage: &Triage) -> Vec<(&'static str, Option<String>, String)> {
+    let mut changes = Vec::new();
+    let mut compare = |name, now: &Option<String>, declared: Option<String>| {
+        if let Some(declared) = declared
+            && !now.as_deref().is_some_and(|n| n.eq_ignore_ascii_case(&declared))
+        {
+            changes.push((name, now.clone(), declared));
+        }
+    };
+    compare("status", &alert.status, triage.status.map(|s| s.as_str()));
+    compare("assignedTo", &alert.assigned_to, triage.assigned_to.clone());
+    compare("classification", &alert.classification, triage.classification.map(|c| c.as_str()));
+    compare("determination", &alert.determination, triage.determination.map(|d| d.as_str()));
+    if let Some(comment) = &triage.comment
+        && !alert.comments.iter().any(|c| c.comment.as_deref().is_some_and(|t| t.trim() == comment.trim()))
+    {
+        changes.push(("comment", None, comment.clone()));
+    }
+    changes
+}

@@ -1,0 +1,113 @@
+//! What a reader should know beside the rows: what runs on a machine, rows that meet there, limits.
+
+use std::collections::HashMap;
+
+use super::build::{CallKind, Planner, call_kind};
+use super::change::{Change, PlanWarning, Warning};
+use super::lookup::look_alike;
+use crate::model::{Address, Call, Desired, Kind};
+use crate::state::Resource;
+
+impl Planner<'_> {
+    /// What the refresh shows on the machine of a creating call.
+    pub(super) fn warn(&self, d: &Desired, resource: Option<&Resource>, change: &mut Change) {
+        match &d.call {
+            Call::Collect { machine_id, .. } => {
+                let list = self
+                    .input
+                    .observed
+                    .actions
+                    .as_ref()
+                    .map_or(&[][..], |l| l.of_machine(machine_id.as_str()));
+                let held = resource.and_then(|r| r.id.as_deref());
+                let active = list.iter().filter(|a| a.is_collection() && a.status.is_active());
+                for a in active.filter(|a| Some(a.id.as_str()) != held) {
+                    change.warnings.push(Warning::ActiveCollection {
+                        id: a.id.clone(),
+                        requestor: a.requestor.clone(),
+                        created_at: a.creation_date_time_utc.clone(),
+                    });
+                }
+            }
+            Call::Alert(alert) => {
+                change.warnings.push(Warning::AutomatedInvestigation);
+                let machine = alert.machine_id.as_str().to_ascii_lowercase();
+                let of_machine = self.input.observed.machine_alerts.get(&machine).into_iter().flatten();
+                let recent = self
+                    .input
+                    .observed
+                    .recent_alerts
+                    .iter()
+                    .flatten()
+                    .filter(|a| a.machine_id.as_deref().is_some_and(|m| alert.machine_id.is(m)));
+                let mut open = of_machine.chain(recent).filter(|a| a.is_open());
+                if let Some(a) = open.find(|a| a.title.as_deref() == Some(alert.title.as_str())) {
+                    change.warnings.push(Warning::MergesIntoOpenAlert { id: a.id.clone() });
+                }
+            }
+        }
+    }
+
+    /// Two rows of one plan that meet at one machine.
+    pub(super) fn warn_of_siblings(&self, changes: &mut [Change]) {
+        let mut first: HashMap<(String, String), Address> = HashMap::new();
+        for c in changes.iter_mut() {
+            let (Some(call), Some(CallKind::Creating)) = (&c.call, call_kind(c.action)) else { continue };
+            let title = match Call::from_request(call.request()) {
+                Some(Call::Alert(a)) => format!("alert {}", a.title),
+                _ => String::new(),
+            };
+            match first.entry((call.machine.clone(), title)) {
+                std::collections::hash_map::Entry::Vacant(e) => {
+                    e.insert(c.address.clone());
+                }
+                std::collections::hash_map::Entry::Occupied(e) => {
+                    let other = e.get().clone();
+                    c.warnings.push(if c.address.kind() == Kind::Alert {
+                        Warning::SameTitle { other }
+                    } else {
+                        Warning::SecondCollection { other }
+                    });
+                }
+            }
+        }
+    }
+
+    pub(super) fn plan_warnings(&self, changes: &[Change]) -> Vec<PlanWarning> {
+        let settings = self.settings();
+        let mut warnings = Vec::new();
+        if self.input.state.resources.is_empty() && !settings.fresh {
+            let selected = |d: &&Desired| self.input.selected.is_none_or(|s| s.contains(&d.address));
+            let found: Vec<_> = self
+                .input
+                .desired
+                .iter()
+                .filter(selected)
+                .filter_map(|d| Some((d.address.clone(), look_alike(&d.call, self.input.observed)?)))
+                .collect();
+            if !found.is_empty() {
+                warnings.push(PlanWarning::LookAlikes { found });
+            }
+        }
+        let count = |kind| {
+            let creating = changes.iter().filter(|c| call_kind(c.action) == Some(CallKind::Creating));
+            creating.filter(|c| c.address.kind() == kind).count()
+        };
+        let limits = [
+            ("newCollections", count(Kind::InvestigationPackage), settings.limits.new_collections),
+            ("newAlerts", count(Kind::Alert), settings.limits.new_alerts),
+        ];
+        for (limit, planned, allowed) in limits {
+            if planned > allowed as usize {
+                warnings.push(PlanWarning::OverLimit { limit, planned, allowed });
+            }
+        }
+        let failures = self.input.observed.failures.iter();
+        warnings.extend(failures.map(|why| PlanWarning::NotLooked { why: why.clone() }));
+        if self.input.selected.is_some() {
+            let declared = self.input.desired.len();
+            warnings.push(PlanWarning::Narrowed { shown: changes.len(), declared });
+        }
+        warnings
+    }
+}

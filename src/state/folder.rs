@@ -1,0 +1,294 @@
+//! A state in a folder: a journal that only grows, and a snapshot beside it.
+//!
+//! Responsible for the order of writes and syncs, for what is put right on the way and what is refused as
+//! damage. Not responsible for the operating system (`local`) or for the formats (`journal`, `snapshot`).
+//!
+//! The journal comes into being together with its first records (written aside, synced, renamed), so a
+//! journal without a complete record is always damage, never the trace of an interrupted run.
+
+use std::io;
+use std::ops::Range;
+
+use super::disk::{Disk, FileName};
+use super::fold::State;
+use super::journal::{self, Mark, Reader, Tail};
+use super::record::{Record, Seq};
+use super::snapshot::{self, Snapshot, SnapshotError};
+use super::store::{Damage, Loaded, Notice, Store, StoreError};
+
+/// A state in a folder, open for writing. The disk carries the lock.
+#[derive(Debug)]
+pub struct FolderStore<D> {
+    disk: D,
+    state: State,
+    /// How long the journal is; none while there is none.
+    length: Option<u64>,
+    serial: u64,
+    /// The last record in the snapshot on disk; 0 if it must be written anew.
+    snapshot_seq: Seq,
+    /// Bytes cut off the journal's end that no record tells of yet.
+    cut: Option<u64>,
+    poison: Option<String>,
+}
+
+/// What the files say, and what is not right about them.
+struct Reading {
+    state: State,
+    serial: u64,
+    snapshot_seq: Seq,
+    length: Option<u64>,
+    tail: Tail,
+    notices: Vec<Notice>,
+}
+
+/// Reads a state and writes nothing.
+pub(super) fn read(disk: &mut impl Disk) -> Result<Loaded, StoreError> {
+    let mut r = load(disk)?;
+    if let Tail::Torn { bytes } = r.tail {
+        r.notices.push(Notice::TornTailIgnored { bytes });
+    }
+    Ok(Loaded { state: r.state, serial: r.serial, notices: r.notices })
+}
+
+impl<D: Disk> FolderStore<D> {
+    /// Reads a state whose lock the disk already holds, and puts the journal's end right.
+    pub(super) fn open(mut disk: D) -> Result<(Self, Vec<Notice>), StoreError> {
+        let mut r = load(&mut disk)?;
+        // What an interrupted run was about to rename.
+        for name in [FileName::JournalNew, FileName::SnapshotNew] {
+            disk.remove(name).map_err(|e| io_error(name, "remove", e))?;
+        }
+        let mut cut = None;
+        let name = FileName::Journal;
+        match (r.tail, &mut r.length) {
+            (Tail::Torn { bytes }, Some(length)) => {
+                disk.truncate(name, *length).map_err(|e| io_error(name, "cut the torn end", e))?;
+                disk.sync(name).map_err(|e| io_error(name, "sync", e))?;
+                cut = Some(bytes);
+                r.notices.push(Notice::TornTailCut { bytes });
+            }
+            (Tail::Unterminated, Some(length)) => {
+                disk.append(name, *length, b"\n").map_err(|e| io_error(name, "write", e))?;
+                disk.sync(name).map_err(|e| io_error(name, "sync", e))?;
+                *length += 1;
+                r.notices.push(Notice::NewlineRestored);
+            }
+            _ => {}
+        }
+        let store = FolderStore {
+            disk,
+            state: r.state,
+            length: r.length,
+            serial: r.serial,
+            snapshot_seq: r.snapshot_seq,
+            cut,
+            poison: None,
+        };
+        Ok((store, r.notices))
+    }
+
+    fn write_journal(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        match self.length {
+            Some(length) => {
+                let name = FileName::Journal;
+                self.disk.append(name, length, bytes).map_err(|e| io_error(name, "write", e))?;
+                self.disk.sync(name).map_err(|e| io_error(name, "sync", e))?;
+                self.length = Some(length + bytes.len() as u64);
+            }
+            None => {
+                self.replace(FileName::JournalNew, FileName::Journal, bytes)?;
+                self.length = Some(bytes.len() as u64);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a file aside, and gives it its name once it is durable.
+    fn replace(&mut self, aside: FileName, name: FileName, bytes: &[u8]) -> Result<(), StoreError> {
+        self.disk.create(aside).map_err(|e| io_error(aside, "create", e))?;
+        self.disk.append(aside, 0, bytes).map_err(|e| io_error(aside, "write", e))?;
+        self.disk.sync(aside).map_err(|e| io_error(aside, "sync", e))?;
+        self.disk.rename(aside, name).map_err(|e| io_error(name, "rename", e))?;
+        self.disk.sync_names().map_err(|e| io_error(name, "sync the folder", e))
+    }
+
+    /// Folds first: what does not fit the state must not reach the journal, which could never be read again.
+    fn fold(&mut self, at: jiff::Timestamp, seq: Seq, record: &Record) -> Result<(), StoreError> {
+        if seq == 1 && !matches!(record, Record::Open { .. }) {
+            return Err(StoreError::NotBegun);
+        }
+        Ok(self.state.apply(seq, at, record)?)
+    }
+}
+
+impl<D: Disk> Store for FolderStore<D> {
+    fn state(&self) -> &State {
+        &self.state
+    }
+
+    fn append(&mut self, at: jiff::Timestamp, records: &[Record]) -> Result<Range<Seq>, StoreError> {
+        if let Some(why) = &self.poison {
+            return Err(StoreError::Poisoned { why: why.clone() });
+        }
+        let before = self.state.seq;
+        if records.is_empty() {
+            return Ok(before + 1..before + 1);
+        }
+        let cut = self.cut.map(|bytes| Record::Cut { bytes });
+        let first = before + 1 + u64::from(cut.is_some());
+        let mut lines = String::new();
+        let mut head = self.state.head;
+        for (seq, record) in (before + 1..).zip(cut.iter().chain(records)) {
+            let (line, hash) = journal::encode(seq, head, at, record)?;
+            lines.push_str(&line);
+            head = hash;
+        }
+        for (seq, record) in (before + 1..).zip(cut.iter().chain(records)) {
+            if let Err(e) = self.fold(at, seq, record) {
+                if self.state.seq != before {
+                    self.poison = Some(e.to_string());
+                }
+                return Err(e);
+            }
+        }
+        if let Err(e) = self.write_journal(lines.as_bytes()) {
+            self.poison = Some(e.to_string());
+            return Err(e);
+        }
+        self.state.head = head;
+        self.cut = None;
+        Ok(first..self.state.seq + 1)
+    }
+
+    fn commit_snapshot(&mut self) -> Result<u64, StoreError> {
+        if let Some(why) = &self.poison {
+            return Err(StoreError::Poisoned { why: why.clone() });
+        }
+        let Some(length) = self.length.filter(|_| self.snapshot_seq != self.state.seq) else {
+            return Ok(self.serial);
+        };
+        let serial = self.serial + 1;
+        let bytes = snapshot::write(&self.state, serial, length)
+            .map_err(|e| io_error(FileName::SnapshotNew, "write", e.into()))?;
+        self.replace(FileName::SnapshotNew, FileName::Snapshot, &bytes)?;
+        self.serial = serial;
+        self.snapshot_seq = self.state.seq;
+        Ok(serial)
+    }
+}
+
+fn load(disk: &mut impl Disk) -> Result<Reading, StoreError> {
+    // The snapshot first: a run that writes meanwhile only makes the journal longer than it says.
+    let snapshot = match length(disk, FileName::Snapshot)? {
+        Some(len) => Some(range(disk, FileName::Snapshot, 0, len)?),
+        None => None,
+    };
+    let Some(journal) = length(disk, FileName::Journal)? else {
+        return match snapshot {
+            Some(_) => Err(Damage::JournalMissing.into()),
+            None => Ok(Reading {
+                state: State::default(),
+                serial: 0,
+                snapshot_seq: 0,
+                length: None,
+                tail: Tail::Clean,
+                notices: Vec::new(),
+            }),
+        };
+    };
+    let why = match snapshot.map(|bytes| snapshot::read(&bytes)) {
+        None => None,
+        Some(Ok(snapshot)) => return forward(disk, snapshot, journal),
+        Some(Err(SnapshotError::Newer { version })) => {
+            return Err(StoreError::Newer { version, known: snapshot::FORMAT_VERSION });
+        }
+        Some(Err(why)) => Some(why),
+    };
+    let bytes = range(disk, FileName::Journal, 0, journal)?;
+    let mut reading = fold(&bytes, Mark::START, State::default())?;
+    reading.notices.push(Notice::SnapshotRebuilt { why });
+    Ok(reading)
+}
+
+/// Folds the journal's tail into a snapshot.
+fn forward(disk: &mut impl Disk, snapshot: Snapshot, journal: u64) -> Result<Reading, StoreError> {
+    let Snapshot { serial, mark, state } = snapshot;
+    if !last_record_fits(disk, mark, journal)? {
+        let bytes = range(disk, FileName::Journal, 0, journal)?;
+        return Err(misfit(&bytes, mark, state.lineage.unwrap_or_default()).into());
+    }
+    let tail = range(disk, FileName::Journal, mark.bytes, journal)?;
+    let mut reading = fold(&tail, mark, state)?;
+    if journal < mark.bytes {
+        (reading.tail, reading.length) = (Tail::Unterminated, Some(journal));
+    }
+    reading.serial = serial;
+    reading.snapshot_seq = mark.seq;
+    let records = reading.state.seq - mark.seq;
+    if records > 0 {
+        reading.notices.push(Notice::SnapshotBehind { records });
+    }
+    Ok(reading)
+}
+
+fn fold(bytes: &[u8], mark: Mark, mut state: State) -> Result<Reading, StoreError> {
+    let mut reader = Reader::resume(bytes, mark);
+    journal::fold(&mut reader, &mut state).map_err(Damage::from)?;
+    Ok(Reading {
+        state,
+        serial: 0,
+        snapshot_seq: 0,
+        length: Some(reader.mark().bytes),
+        tail: reader.tail(),
+        notices: Vec::new(),
+    })
+}
+
+/// Whether the record before the mark is the one that the snapshot was made from. Its newline may be gone:
+/// editors take the last one of a file.
+fn last_record_fits(disk: &mut impl Disk, mark: Mark, journal: u64) -> Result<bool, StoreError> {
+    if mark.bytes > journal + 1 {
+        return Ok(false);
+    }
+    let mut window = 16 * 1024;
+    loop {
+        let from = mark.bytes.saturating_sub(window);
+        let bytes = range(disk, FileName::Journal, from, mark.bytes)?;
+        let body = match bytes.split_last() {
+            Some((b'\n', body)) => body,
+            _ if mark.bytes > journal => &bytes,
+            _ => return Ok(false),
+        };
+        match memchr::memrchr(b'\n', body) {
+            Some(i) => return Ok(journal::is_record_of(body.get(i + 1..).unwrap_or_default(), mark)),
+            None if from == 0 => return Ok(journal::is_record_of(body, mark)),
+            None => window *= 8,
+        }
+    }
+}
+
+/// Why a journal does not fit the snapshot beside it.
+pub(super) fn misfit(bytes: &[u8], mark: Mark, lineage: String) -> Damage {
+    let mut state = State::default();
+    let mut reader = Reader::new(bytes);
+    if let Err(e) = journal::fold(&mut reader, &mut state) {
+        return e.into();
+    }
+    match state.lineage {
+        Some(journal) if journal != lineage => Damage::OtherLineage { snapshot: lineage, journal },
+        _ if state.seq < mark.seq => Damage::SnapshotAhead { snapshot: mark.seq, journal: state.seq },
+        _ => Damage::Diverged { seq: mark.seq },
+    }
+}
+
+fn length(disk: &mut impl Disk, name: FileName) -> Result<Option<u64>, StoreError> {
+    disk.len(name).map_err(|e| io_error(name, "read", e))
+}
+
+fn range(disk: &mut impl Disk, name: FileName, from: u64, to: u64) -> Result<Vec<u8>, StoreError> {
+    disk.read(name, from, to).map_err(|e| io_error(name, "read", e))
+}
+
+fn io_error(name: FileName, doing: &'static str, source: io::Error) -> StoreError {
+    StoreError::Io { path: name.as_str().into(), doing, source }
+}

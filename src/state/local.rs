@@ -1,0 +1,260 @@
+//! A state folder on a local disk, and the lock of the one run that may write to it.
+//!
+//! Responsible for the operating system: files, permissions, syncs, the kernel's advisory lock. Not
+//! responsible for what is written when (`folder`).
+//!
+//! The lock belongs to the open file `lock` and goes with the process, so there are no stale locks. Its
+//! content only says who holds it, and stays behind when nobody does.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::disk::{Disk, FileName};
+use super::folder::{self, FolderStore};
+use super::store::{Holder, Loaded, Opened, StoreError};
+use super::verify::{self, Verified};
+
+/// The lock's file in the folder.
+pub const LOCK: &str = "lock";
+
+/// A state in a folder, open for writing.
+pub type LocalStore = FolderStore<LocalDisk>;
+
+/// Reads the state of a folder. Takes no lock and writes nothing; a folder that does not exist is a state
+/// that was never begun.
+pub fn read(folder: &Path) -> Result<Loaded, StoreError> {
+    folder::read(&mut LocalDisk::new(folder)).map_err(|e| within(folder, e))
+}
+
+/// Makes the folder if need be, takes the lock, reads the state and puts the journal's end right.
+///
+/// Fails at once with [`StoreError::Locked`] if another run has it; who wants to wait calls again. Windows
+/// does not let others read a locked file, so the holder is unknown there.
+pub fn open(folder: &Path, holder: &Holder) -> Result<Opened<LocalStore>, StoreError> {
+    create_folder(folder)?;
+    let mut disk = LocalDisk::new(folder);
+    disk.lock = Some(lock(folder, holder)?);
+    let (store, notices) = FolderStore::open(disk).map_err(|e| within(folder, e))?;
+    Ok(Opened { store, notices })
+}
+
+/// Walks the whole journal and compares the snapshot with it. Takes no lock and writes nothing.
+pub fn verify(folder: &Path) -> Result<Verified, StoreError> {
+    let mut disk = LocalDisk::new(folder);
+    let mut whole = |name| match disk.read(name, 0, u64::MAX) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(failed(&folder.join(name.as_str()), "read", e)),
+    };
+    // The snapshot first: a run that writes meanwhile only makes the journal longer than it says.
+    let snapshot = whole(FileName::Snapshot)?;
+    let journal = whole(FileName::Journal)?;
+    Ok(verify::verify(snapshot.as_deref(), journal.as_deref()))
+}
+
+/// The files of a folder.
+#[derive(Debug)]
+pub struct LocalDisk {
+    folder: PathBuf,
+    /// Files that were written to stay open, so that a sync reports what their writes ran into.
+    open: BTreeMap<FileName, File>,
+    lock: Option<File>,
+}
+
+impl LocalDisk {
+    fn new(folder: &Path) -> Self {
+        LocalDisk { folder: folder.to_owned(), open: BTreeMap::new(), lock: None }
+    }
+
+    fn path(&self, name: FileName) -> PathBuf {
+        self.folder.join(name.as_str())
+    }
+
+    fn writable(&mut self, name: FileName) -> io::Result<&mut File> {
+        // Without the lock nothing is written.
+        if self.lock.is_none() {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        let path = self.path(name);
+        match self.open.entry(name) {
+            std::collections::btree_map::Entry::Occupied(e) => Ok(e.into_mut()),
+            std::collections::btree_map::Entry::Vacant(e) => {
+                Ok(e.insert(OpenOptions::new().read(true).append(true).open(path)?))
+            }
+        }
+    }
+}
+
+impl Disk for LocalDisk {
+    fn len(&mut self, name: FileName) -> io::Result<Option<u64>> {
+        match std::fs::metadata(self.path(name)) {
+            Ok(m) => Ok(Some(m.len())),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn read(&mut self, name: FileName, from: u64, to: u64) -> io::Result<Vec<u8>> {
+        let mut file = File::open(self.path(name))?;
+        let end = file.metadata()?.len().min(to);
+        let mut bytes = Vec::with_capacity(usize::try_from(end.saturating_sub(from)).unwrap_or(0));
+        file.seek(SeekFrom::Start(from))?;
+        file.take(to.saturating_sub(from)).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn create(&mut self, name: FileName) -> io::Result<()> {
+        self.remove(name)?;
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create_new(true);
+        private(&mut options);
+        let file = options.open(self.path(name))?;
+        self.open.insert(name, file);
+        Ok(())
+    }
+
+    fn append(&mut self, name: FileName, len: u64, bytes: &[u8]) -> io::Result<()> {
+        let path = self.path(name);
+        let file = self.writable(name)?;
+        // A `git checkout` beside a running apply puts another file in this place; what would be appended
+        // to the old one is lost.
+        let (ours, named) = (file.metadata()?, std::fs::metadata(path)?);
+        if ours.len() != len || !same_file(&ours, &named) {
+            return Err(io::Error::other("something else changed or replaced the file meanwhile"));
+        }
+        file.write_all(bytes)
+    }
+
+    fn truncate(&mut self, name: FileName, len: u64) -> io::Result<()> {
+        self.writable(name)?.set_len(len)
+    }
+
+    fn sync(&mut self, name: FileName) -> io::Result<()> {
+        self.writable(name)?.sync_data()
+    }
+
+    fn rename(&mut self, from: FileName, to: FileName) -> io::Result<()> {
+        // Windows renames no file onto an open one.
+        let file = self.open.remove(&from);
+        self.open.remove(&to);
+        std::fs::rename(self.path(from), self.path(to))?;
+        if to == FileName::Journal
+            && let Some(file) = file
+        {
+            self.open.insert(to, file);
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, name: FileName) -> io::Result<()> {
+        self.open.remove(&name);
+        match std::fs::remove_file(self.path(name)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+            _ => Ok(()),
+        }
+    }
+
+    fn sync_names(&mut self) -> io::Result<()> {
+        sync_folder(&self.folder)
+    }
+}
+
+fn create_folder(folder: &Path) -> Result<(), StoreError> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    match builder.create(folder) {
+        Ok(()) => {
+            let parent = folder.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            sync_folder(parent).map_err(|e| failed(parent, "sync", e))
+        }
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        Err(e) => Err(failed(folder, "create the folder", e)),
+    }
+}
+
+fn lock(folder: &Path, holder: &Holder) -> Result<File, StoreError> {
+    let path = folder.join(LOCK);
+    loop {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        private(&mut options);
+        let mut file = options.open(&path).map_err(|e| failed(&path, "open", e))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                // The holder writes right after locking; what cannot be read is only less helpful.
+                let _ = file.read_to_string(&mut text);
+                return Err(StoreError::Locked { holder: serde_json::from_str(&text).ok() });
+            }
+            Err(TryLockError::Error(e)) if no_locks(&e) => {
+                return Err(StoreError::LocksUnsupported { path, source: e });
+            }
+            Err(TryLockError::Error(e)) => return Err(failed(&path, "lock", e)),
+        }
+        // Somebody may have removed the file between open and lock; then a third could lock a new one.
+        let ours = file.metadata().map_err(|e| failed(&path, "read", e))?;
+        if !std::fs::metadata(&path).is_ok_and(|named| same_file(&ours, &named)) {
+            continue;
+        }
+        let mut text = serde_json::to_vec(holder).map_err(|e| failed(&path, "write", e.into()))?;
+        text.push(b'\n');
+        file.set_len(0).and_then(|()| file.write_all(&text)).map_err(|e| failed(&path, "write", e))?;
+        return Ok(file);
+    }
+}
+
+/// What file systems say that cannot lock: `EOPNOTSUPP`, `ENOSYS`, and `ENOLCK` of a network file system
+/// without its lock service.
+fn no_locks(e: &io::Error) -> bool {
+    #[cfg(target_os = "linux")]
+    const ENOLCK: Option<i32> = Some(37);
+    #[cfg(not(target_os = "linux"))]
+    const ENOLCK: Option<i32> = if cfg!(unix) { Some(77) } else { None };
+    e.kind() == io::ErrorKind::Unsupported || (ENOLCK.is_some() && e.raw_os_error() == ENOLCK)
+}
+
+#[cfg(unix)]
+fn private(options: &mut OpenOptions) {
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+}
+
+#[cfg(not(unix))]
+fn private(_: &mut OpenOptions) {}
+
+#[cfg(unix)]
+fn same_file(a: &std::fs::Metadata, b: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    (a.dev(), a.ino(), a.len()) == (b.dev(), b.ino(), b.len())
+}
+
+#[cfg(not(unix))]
+fn same_file(a: &std::fs::Metadata, b: &std::fs::Metadata) -> bool {
+    a.len() == b.len()
+}
+
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Windows syncs no folders; NTFS journals its names.
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+fn failed(path: &Path, doing: &'static str, source: io::Error) -> StoreError {
+    StoreError::Io { path: path.to_owned(), doing, source }
+}
+
+/// File names become paths.
+fn within(folder: &Path, e: StoreError) -> StoreError {
+    match e {
+        StoreError::Io { path, doing, source } => StoreError::Io { path: folder.join(path), doing, source },
+        other => other,
+    }
+}

@@ -1,0 +1,224 @@
+//! Keeping a state: what every store promises, whatever it keeps the bytes in.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::fold::{FoldError, State};
+use super::journal::{EncodeError, JournalError};
+use super::record::{Record, Seq};
+use super::snapshot::SnapshotError;
+
+/// A state that is open for writing: whoever has one is the only one who does.
+///
+/// The lock is taken before the state is read and goes when the value is dropped, or with the process.
+pub trait Store: Send {
+    /// The fold of everything that was appended.
+    fn state(&self) -> &State;
+
+    /// Appends records with one write and one sync, and folds them in. Durable when it returns.
+    ///
+    /// Returns the numbers of these records; an intent's number is its attempt's id. They need not follow
+    /// the last known number: the store may put a record of its own before them.
+    ///
+    /// After a failed write or sync nothing is known about what reached the disk, so every later append
+    /// fails with [`StoreError::Poisoned`], and [`Store::state`] may be ahead of the journal.
+    fn append(&mut self, at: jiff::Timestamp, records: &[Record]) -> Result<Range<Seq>, StoreError>;
+
+    /// Replaces the snapshot by the present state and returns its serial, which grows by one each time.
+    /// Does nothing if it is up to date. A failure harms nothing: the snapshot is then behind the journal.
+    fn commit_snapshot(&mut self) -> Result<u64, StoreError>;
+}
+
+/// A store that was opened, and what was noticed on the way.
+#[derive(Debug)]
+pub struct Opened<S> {
+    /// The store.
+    pub store: S,
+    /// What a person may want to know.
+    pub notices: Vec<Notice>,
+}
+
+/// A state that was read without a lock.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// The state.
+    pub state: State,
+    /// The snapshot's serial; 0 without one.
+    pub serial: u64,
+    /// What a person may want to know.
+    pub notices: Vec<Notice>,
+}
+
+/// Something that was put right, or will be by the next run that writes. Nothing was lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A torn last line was cut off.
+    TornTailCut {
+        /// How many bytes.
+        bytes: u64,
+    },
+    /// A torn last line was left where it is: nothing is written by a run that only reads. It may also be
+    /// the line that another run is just writing.
+    TornTailIgnored {
+        /// How many bytes.
+        bytes: u64,
+    },
+    /// The last record lacked its newline.
+    NewlineRestored,
+    /// There was no usable snapshot; the whole journal was read.
+    SnapshotRebuilt {
+        /// Why not; none if there was no file.
+        why: Option<SnapshotError>,
+    },
+    /// An earlier run ended before it wrote the snapshot.
+    SnapshotBehind {
+        /// How many records it lacks.
+        records: u64,
+    },
+}
+
+/// Who holds a lock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The user's name.
+    pub user: String,
+    /// The machine's name.
+    pub host: String,
+    /// The process.
+    pub pid: u32,
+    /// Since when.
+    pub since: jiff::Timestamp,
+    /// What was started, without anything secret.
+    pub command: String,
+}
+
+/// Why a state cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another run has it open for writing.
+    #[error("the state is locked by another run")]
+    Locked {
+        /// Who, if the lock's file says so.
+        holder: Option<Holder>,
+    },
+    /// The file system cannot lock files, so two runs could write at once.
+    #[error("{path}: this file system does not support file locks: {source}")]
+    LocksUnsupported {
+        /// The lock's file.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// The system refused.
+    #[error("{path}: {doing}: {source}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was tried.
+        doing: &'static str,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// The files contradict each other or themselves.
+    #[error(transparent)]
+    Damaged(#[from] Damage),
+    /// The snapshot is of a later format.
+    #[error("state.json was written by a newer casefile: format {version}, this one reads up to {known}")]
+    Newer {
+        /// Its format.
+        version: u64,
+        /// The latest format known here.
+        known: u64,
+    },
+    /// A record that does not fit the state; nothing was written.
+    #[error("refused to record what does not fit the state: {0}")]
+    Refused(#[from] FoldError),
+    /// The first record of a state must be [`Record::Open`].
+    #[error("refused to record anything before the state was begun")]
+    NotBegun,
+    /// A record that cannot be written.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// An earlier write failed.
+    #[error("nothing more is recorded in this run, because an earlier write failed: {why}")]
+    Poisoned {
+        /// The first failure.
+        why: String,
+    },
+}
+
+/// Files that cannot be trusted. Never taken for "no state": what is not known to be done would be done
+/// again.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Damage {
+    /// The journal itself.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A snapshot without its journal.
+    #[error("state.json exists, but journal.jsonl does not")]
+    JournalMissing,
+    /// The journal ends before the snapshot does.
+    #[error("state.json knows record {snapshot}, but the journal ends with record {journal}")]
+    SnapshotAhead {
+        /// The last record in the snapshot.
+        snapshot: Seq,
+        /// The last record in the journal.
+        journal: Seq,
+    },
+    /// The journal has another record in the place of the snapshot's last one.
+    #[error("state.json was made from another record {seq} than the journal holds")]
+    Diverged {
+        /// The snapshot's last record.
+        seq: Seq,
+    },
+    /// Snapshot and journal belong to two states; there is no telling which of them is in the wrong place.
+    #[error("state.json is of lineage {snapshot}, the journal of lineage {journal}")]
+    OtherLineage {
+        /// The snapshot's.
+        snapshot: String,
+        /// The journal's.
+        journal: String,
+    },
+}
+
+impl StoreError {
+    /// What to do about it, if there is something.
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            StoreError::Locked { .. } => "wait for that run to end, or give --lock-timeout 5m",
+            StoreError::LocksUnsupported { .. } => {
+                "keep the state on a local disk, or set spec.state.url to a shared store"
+            }
+            StoreError::Damaged(d) => d.hint(),
+            StoreError::Newer { .. } => "use a newer casefile",
+            StoreError::Poisoned { .. } => "put the cause right and run `casefile apply` again",
+            StoreError::Io { .. } | StoreError::Refused(_) | StoreError::NotBegun | StoreError::Encode(_) => {
+                return None;
+            }
+        })
+    }
+}
+
+impl Damage {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        use super::journal::Fault;
+        match self {
+            Damage::Journal(e) => match e.fault {
+                Fault::Newer { .. } => "use a newer casefile",
+                Fault::Crlf => "restore the line ends, and write `.casefile/* -text` into .gitattributes",
+                Fault::MergeConflict => {
+                    "take one side's journal.jsonl and state.json whole; import what the other side made"
+                }
+                _ => "restore the .casefile folder from git or a backup; do not delete it",
+            },
+            Damage::JournalMissing => "restore journal.jsonl from git or a backup",
+            Damage::SnapshotAhead { .. } | Damage::Diverged { .. } | Damage::OtherLineage { .. } => {
+                "restore the journal that belongs to state.json; if the journal is the right one, \
+                 run `casefile state rebuild`"
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! `casefile verify`, the journal's part: the whole chain, record by record, and the snapshot against it.
+//!
+//! Pure: bytes in, findings out. A run that only loads trusts the snapshot for everything before its mark;
+//! this does not.
+
+use super::fold::State;
+use super::folder::misfit;
+use super::journal::{self, Mark, Reader, Tail};
+use super::record::Seq;
+use super::snapshot::{self, Snapshot, SnapshotError};
+use super::store::Damage;
+use crate::model::{Address, Sha256Hex};
+
+/// What was walked, and what was found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verified {
+    /// How many good records.
+    pub records: Seq,
+    /// The hash of the last one: who keeps it elsewhere can tell later that nothing before it changed.
+    pub head: Sha256Hex,
+    /// Nothing, if all is well.
+    pub findings: Vec<Finding>,
+}
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Finding {
+    /// Journal, or journal and snapshot together, cannot be trusted.
+    #[error(transparent)]
+    Damage(#[from] Damage),
+    /// The end of the journal was never completely written; the next `apply` cuts it.
+    #[error("the journal ends with {bytes} bytes of a record that was never completely written")]
+    TornTail {
+        /// How many bytes.
+        bytes: u64,
+    },
+    /// The last record lacks its newline.
+    #[error("the journal's last record lacks its newline")]
+    Unterminated,
+    /// A journal without a snapshot.
+    #[error("state.json does not exist")]
+    SnapshotMissing,
+    /// The snapshot cannot be used.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// The snapshot's lineage or binding is not the journal's.
+    #[error("state.json names another tenant, endpoint or lineage than the journal")]
+    Binding,
+    /// The snapshot says something else of a resource than its records do.
+    #[error("state.json and the journal disagree on {address}")]
+    Differs {
+        /// The resource.
+        address: Address,
+    },
+}
+
+/// Walks the whole journal and compares the snapshot with the fold of the records it was made from.
+pub fn verify(snapshot: Option<&[u8]>, journal: Option<&[u8]>) -> Verified {
+    let mut v = Verified { records: 0, head: Sha256Hex::ZERO, findings: Vec::new() };
+    let Some(bytes) = journal else {
+        v.findings.extend(snapshot.map(|_| Damage::JournalMissing.into()));
+        return v;
+    };
+    let snapshot = match snapshot.map(snapshot::read) {
+        None => {
+            v.findings.push(Finding::SnapshotMissing);
+            None
+        }
+        Some(Err(e)) => {
+            v.findings.push(e.into());
+            None
+        }
+        Some(Ok(s)) => Some(s),
+    };
+    let mut met = false;
+    let mut state = State::default();
+    let mut reader = Reader::new(bytes);
+    while let Some(entry) = reader.next() {
+        let folded = entry.and_then(|e| journal::fold_entry(&e, &mut state));
+        if let Err(e) = folded {
+            v.findings.push(Damage::from(e).into());
+            break;
+        }
+        if let Some(s) = snapshot.as_ref().filter(|s| (s.mark.seq, s.mark.head) == (state.seq, state.head)) {
+            met = true;
+            compare(s, &state, &mut v.findings);
+        }
+    }
+    let Mark { seq, head, .. } = reader.mark();
+    (v.records, v.head) = (seq, head);
+    match reader.tail() {
+        Tail::Clean => {}
+        Tail::Unterminated => v.findings.push(Finding::Unterminated),
+        Tail::Torn { bytes } => v.findings.push(Finding::TornTail { bytes }),
+    }
+    if let Some(s) = snapshot.filter(|_| !met) {
+        let damage = misfit(bytes, s.mark, s.state.lineage.unwrap_or_default());
+        // A damaged journal was told of above.
+        if !matches!(damage, Damage::Journal(_)) {
+            v.findings.push(damage.into());
+        }
+    }
+    v
+}
+
+fn compare(snapshot: &Snapshot, state: &State, findings: &mut Vec<Finding>) {
+    let (ours, theirs) = (&snapshot.state, state);
+    if ours.lineage != theirs.lineage || ours.binding != theirs.binding {
+        findings.push(Finding::Binding);
+    }
+    let addresses: std::collections::BTreeSet<&Address> =
+        ours.resources.keys().chain(theirs.resources.keys()).collect();
+    findings.extend(
+        addresses
+            .into_iter()
+            .filter(|a| ours.resources.get(*a) != theirs.resources.get(*a))
+            .map(|a| Finding::Differs { address: a.clone() }),
+    );
+}
