@@ -1,0 +1,102 @@
+//! Which fault, if any, a call runs into.
+
+use serde::{Deserialize, Serialize};
+
+use super::message::{Delivery, HttpResponse, Refusal};
+use super::route::Endpoint;
+use super::scenario::{FaultRule, Then};
+
+/// How many calls each rule of the scenario has seen.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct FaultCounters {
+    seen: Vec<u64>,
+}
+
+impl FaultCounters {
+    /// Counts the call at every rule that fits it, and gives the first one whose turn it is.
+    pub fn pick<'r>(
+        &mut self,
+        rules: &'r [FaultRule],
+        endpoint: Endpoint,
+        machine: Option<&str>,
+    ) -> Option<&'r FaultRule> {
+        self.seen.resize(rules.len(), 0);
+        let mut picked = None;
+        for (rule, seen) in rules.iter().zip(&mut self.seen) {
+            let fits = rule.on == endpoint
+                && rule
+                    .machine
+                    .as_deref()
+                    .is_none_or(|m| machine.is_some_and(|id| id.eq_ignore_ascii_case(m)));
+            if !fits {
+                continue;
+            }
+            *seen += 1;
+            let always = rule.nth.is_empty() && rule.every.is_none();
+            let turn =
+                always || rule.nth.contains(seen) || rule.every.is_some_and(|every| *seen % every.get() == 0);
+            if turn && picked.is_none() {
+                picked = Some(rule);
+            }
+        }
+        picked
+    }
+}
+
+/// The refusal of a fault that keeps a call from taking effect and answers it.
+pub(super) fn refusal(rule: &FaultRule) -> Refusal {
+    if rule.then == Then::Throttled {
+        let seconds = rule.seconds.map_or(60, |s| s.get().as_secs_f64().ceil() as u64);
+        return Refusal::throttled("Too many requests.", seconds);
+    }
+    let status = rule.status.unwrap_or(500);
+    let (code, message) = match status {
+        401 => ("Unauthorized", "The token is not valid"),
+        403 => ("Forbidden", "The application does not have any of the required application permissions"),
+        404 => ("ResourceNotFound", "Resource was not found"),
+        429 => return Refusal::throttled("Too many requests.", 60),
+        400..=499 => ("BadRequest", "Bad request"),
+        // A 500 has no message in the documentation's table.
+        _ => ("InternalServerError", ""),
+    };
+    Refusal::new(status, code, message)
+}
+
+/// What a fault does to the answer of a call that took effect.
+pub(super) fn disturb(rule: &FaultRule, mut response: HttpResponse) -> HttpResponse {
+    match rule.then {
+        Then::Lost | Then::Late => response.delivery = Delivery::Closed,
+        Then::Reset => response.delivery = Delivery::Reset,
+        Then::Delay => response.delivery = Delivery::Delayed(rule.seconds.unwrap_or_default().get()),
+        Then::Truncated => response.delivery = Delivery::Truncated,
+        Then::Garbled => response.body.truncate(response.body.len() / 2),
+        Then::Error | Then::Throttled | Then::Existing => {}
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::Scenario;
+
+    #[test]
+    fn ordinals_multiples_and_machines() {
+        let s = Scenario::from_yaml(
+            "faults:
+  - { on: collect, nth: [2], then: reset }
+  - { on: collect, every: 2, then: lost }
+  - { on: collect, machine: AB, then: garbled }
+",
+        )
+        .unwrap();
+        let mut counters = FaultCounters::default();
+        let mut pick = |e, m| counters.pick(&s.faults, e, m).map(|r| r.then);
+        assert_eq!(pick(Endpoint::Collect, Some("cd")), None);
+        assert_eq!(pick(Endpoint::CreateAlert, Some("ab")), None);
+        assert_eq!(pick(Endpoint::Collect, Some("cd")), Some(Then::Reset), "the first rule wins");
+        assert_eq!(pick(Endpoint::Collect, Some("ab")), Some(Then::Garbled), "in any spelling");
+        assert_eq!(pick(Endpoint::Collect, None), Some(Then::Lost), "the fourth call");
+    }
+}

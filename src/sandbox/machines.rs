@@ -1,0 +1,275 @@
+//! Devices: which ones there are, and the endpoints that read them.
+
+use std::collections::{BTreeSet, HashMap};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::message::{HttpRequest, HttpResponse, Refusal, wire_time};
+use super::odata::{Field, FieldKind, Query, Row, Value};
+use super::scenario::{MachineSpec, Scenario};
+use super::wire;
+use super::world::World;
+
+/// The devices that were named by a call that took effect, and ways to find all of them.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Fleet {
+    /// Ids, in lower case, of devices that the scenario does not list.
+    seen: BTreeSet<String>,
+    /// From an id in lower case to the place in the scenario's list.
+    #[serde(skip)]
+    listed: HashMap<String, usize>,
+    /// From a name to an id; the first of equal names.
+    #[serde(skip)]
+    names: HashMap<String, String>,
+}
+
+impl Fleet {
+    /// Builds the ways to find devices; needed after a load and after a change of scenario.
+    pub fn reindex(&mut self, scenario: &Scenario) {
+        let list = &scenario.machines.list;
+        self.listed = list.iter().enumerate().map(|(i, m)| (m.id.to_ascii_lowercase(), i)).collect();
+        self.names.clear();
+        for spec in list {
+            self.names.entry(spec.dns_name()).or_insert_with(|| spec.id.to_ascii_lowercase());
+        }
+        for id in &self.seen {
+            self.names.entry(MachineSpec::derived(id).dns_name()).or_insert_with(|| id.clone());
+        }
+    }
+
+    /// The device with this id, if there is one.
+    pub fn get(&self, scenario: &Scenario, id: &str) -> Option<MachineSpec> {
+        let id = id.to_ascii_lowercase();
+        if let Some(spec) = self.listed.get(&id).and_then(|i| scenario.machines.list.get(*i)) {
+            return Some(spec.clone());
+        }
+        let well_formed = matches!(id.len(), 32 | 40) && id.bytes().all(|b| b.is_ascii_hexdigit());
+        let exists = self.seen.contains(&id) || (well_formed && !scenario.machines.strict);
+        exists.then(|| MachineSpec::derived(&id))
+    }
+
+    /// Notes that a call took effect on a device, so that lists show it from now on.
+    pub fn touch(&mut self, id: &str) {
+        let id = id.to_ascii_lowercase();
+        if !self.listed.contains_key(&id) && !self.seen.contains(&id) {
+            self.names.entry(MachineSpec::derived(&id).dns_name()).or_insert_with(|| id.clone());
+            self.seen.insert(id);
+        }
+    }
+
+    fn named(&self, name: &str) -> Option<&str> {
+        self.names.get(&name.to_ascii_lowercase()).map(String::as_str)
+    }
+
+    fn all(&self, scenario: &Scenario) -> Vec<MachineSpec> {
+        let listed = scenario.machines.list.iter().cloned();
+        let unlisted = self.seen.iter().filter(|id| !self.listed.contains_key(*id));
+        listed.chain(unlisted.map(|id| MachineSpec::derived(id))).collect()
+    }
+}
+
+static FIELDS: &[Field] = &[
+    Field { name: "id", kind: FieldKind::Text },
+    Field { name: "computerDnsName", kind: FieldKind::Text },
+    Field { name: "version", kind: FieldKind::Text },
+    Field { name: "deviceValue", kind: FieldKind::Text },
+    Field { name: "aadDeviceId", kind: FieldKind::Text },
+    Field { name: "lastSeen", kind: FieldKind::Time },
+    Field { name: "exposureLevel", kind: FieldKind::Text },
+    Field { name: "onboardingStatus", kind: FieldKind::Text },
+    Field { name: "lastIpAddress", kind: FieldKind::Text },
+    Field { name: "healthStatus", kind: FieldKind::Text },
+    Field { name: "osPlatform", kind: FieldKind::Text },
+    Field { name: "riskScore", kind: FieldKind::Text },
+    Field { name: "rbacGroupId", kind: FieldKind::Number },
+];
+
+/// A device on the wire: the union of the documented fields and those seen.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct MachineBody {
+    id: String,
+    merged_into_machine_id: Option<String>,
+    is_potential_duplication: bool,
+    is_excluded: bool,
+    exclusion_reason: Option<String>,
+    computer_dns_name: String,
+    first_seen: String,
+    last_seen: String,
+    os_platform: String,
+    os_version: Option<String>,
+    os_processor: &'static str,
+    version: &'static str,
+    last_ip_address: &'static str,
+    last_external_ip_address: &'static str,
+    agent_version: &'static str,
+    os_build: Option<u32>,
+    health_status: String,
+    device_value: &'static str,
+    rbac_group_id: i64,
+    rbac_group_name: Option<String>,
+    risk_score: &'static str,
+    exposure_level: &'static str,
+    is_aad_joined: bool,
+    aad_device_id: Option<String>,
+    machine_tags: Vec<String>,
+    defender_av_status: &'static str,
+    onboarding_status: String,
+    os_architecture: &'static str,
+    managed_by: &'static str,
+    managed_by_status: &'static str,
+    ip_addresses: Vec<IpAddress>,
+    vm_metadata: Option<String>,
+    #[serde(skip)]
+    seen_at: Timestamp,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct IpAddress {
+    ip_address: &'static str,
+    mac_address: Option<String>,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    operational_status: &'static str,
+}
+
+impl Row for MachineBody {
+    fn value(&self, field: &str) -> Value<'_> {
+        match field {
+            "id" => Value::Text(&self.id),
+            "computerDnsName" => Value::Text(&self.computer_dns_name),
+            "version" => Value::Text(self.version),
+            "deviceValue" => Value::Text(self.device_value),
+            "lastSeen" => Value::Time(self.seen_at),
+            "exposureLevel" => Value::Text(self.exposure_level),
+            "onboardingStatus" => Value::Text(&self.onboarding_status),
+            "lastIpAddress" => Value::Text(self.last_ip_address),
+            "healthStatus" => Value::Text(&self.health_status),
+            "osPlatform" => Value::Text(&self.os_platform),
+            "riskScore" => Value::Text(self.risk_score),
+            "rbacGroupId" => Value::Number(self.rbac_group_id),
+            _ => Value::Null,
+        }
+    }
+}
+
+/// A device as it looks at `now`. It reports every half hour, unless it is inactive.
+fn body(spec: &MachineSpec, now: Timestamp) -> MachineBody {
+    const HALF_HOUR: SignedDuration = SignedDuration::from_mins(30);
+    let silence = match spec.health.as_str() {
+        "Active" => HALF_HOUR,
+        _ => SignedDuration::from_hours(10 * 24),
+    };
+    let seen_at = now.checked_sub(silence).unwrap_or(now);
+    let first = now.checked_sub(SignedDuration::from_hours(90 * 24)).unwrap_or(now);
+    let windows = spec.os.starts_with("Windows");
+    MachineBody {
+        id: spec.id.clone(),
+        merged_into_machine_id: spec.merged_into.clone(),
+        is_potential_duplication: spec.merged_into.is_some(),
+        is_excluded: false,
+        exclusion_reason: None,
+        computer_dns_name: spec.dns_name(),
+        first_seen: wire_time(first),
+        last_seen: wire_time(seen_at),
+        os_platform: spec.os.clone(),
+        os_version: None,
+        os_processor: "x64",
+        version: if windows { "23H2" } else { "14" },
+        last_ip_address: "192.0.2.4",
+        last_external_ip_address: "203.0.113.25",
+        agent_version: "10.8470.22631.3007",
+        os_build: windows.then_some(22631),
+        health_status: spec.health.clone(),
+        device_value: "Normal",
+        rbac_group_id: 0,
+        rbac_group_name: None,
+        risk_score: "None",
+        exposure_level: "Medium",
+        is_aad_joined: true,
+        aad_device_id: None,
+        machine_tags: spec.tags.clone(),
+        defender_av_status: "Updated",
+        onboarding_status: spec.onboarding.clone(),
+        os_architecture: "64-bit",
+        managed_by: "Intune",
+        managed_by_status: "Unknown",
+        ip_addresses: vec![IpAddress {
+            ip_address: "192.0.2.4",
+            mac_address: None,
+            kind: "Ethernet",
+            operational_status: "Up",
+        }],
+        vm_metadata: None,
+        seen_at,
+    }
+}
+
+/// The message of the documentation's example.
+pub(super) fn unknown_machine(id: &str) -> Refusal {
+    Refusal::not_found(format!("Machine {id} was not found"))
+}
+
+impl World {
+    /// The device, or the 404 that says that there is none.
+    pub(super) fn machine(&self, id: &str) -> Result<MachineSpec, Refusal> {
+        self.fleet.get(&self.scenario, id).ok_or_else(|| unknown_machine(id))
+    }
+
+    /// `GET /api/machines/{id}`: by id or by name.
+    pub(super) fn get_machine(
+        &self,
+        now: Timestamp,
+        id: &str,
+        request: &HttpRequest,
+    ) -> Result<HttpResponse, Refusal> {
+        let spec = match self.fleet.get(&self.scenario, id) {
+            Some(spec) => spec,
+            None => self.machine(self.fleet.named(id).unwrap_or(id))?,
+        };
+        Ok(wire::entity(200, request, "Machines/$entity", &body(&spec, now)))
+    }
+
+    /// `GET /api/machines`.
+    pub(super) fn list_machines(
+        &self,
+        now: Timestamp,
+        request: &HttpRequest,
+    ) -> Result<HttpResponse, Refusal> {
+        let query = Query::parse(&request.query, FIELDS)?;
+        let all = self.fleet.all(&self.scenario);
+        if all.is_empty() {
+            return Err(Refusal::not_found("No machines were found"));
+        }
+        let rows = all.iter().map(|spec| body(spec, now));
+        Ok(wire::list(request, "Machines", &query, self.scenario.lists.page_size, rows, Clone::clone))
+    }
+
+    /// `GET /api/machines/findbytag`.
+    pub(super) fn find_by_tag(&self, now: Timestamp, request: &HttpRequest) -> Result<HttpResponse, Refusal> {
+        let query = Query::parse(&request.query, FIELDS)?;
+        let (mut tag, mut prefix) = (None, false);
+        for (name, value) in url::form_urlencoded::parse(request.query.as_bytes()) {
+            match name.to_ascii_lowercase().as_str() {
+                "tag" => tag = Some(value.into_owned()),
+                "usestartswithfilter" => prefix = value.eq_ignore_ascii_case("true"),
+                _ => {}
+            }
+        }
+        let tag = tag.filter(|t| !t.is_empty()).ok_or_else(|| {
+            Refusal::new(400, "MissingRequiredParameter", "Required parameter 'tag' is missing")
+        })?;
+        let fits = |t: &String| if prefix { t.starts_with(&tag) } else { *t == tag };
+        let all = self.fleet.all(&self.scenario);
+        let rows = all.iter().filter(|m| m.tags.iter().any(fits)).map(|spec| body(spec, now));
+        Ok(wire::list(request, "Machines", &query, self.scenario.lists.page_size, rows, Clone::clone))
+    }
+
+    /// All devices as they look at `now`.
+    pub(super) fn machine_bodies(&self, now: Timestamp) -> Vec<MachineBody> {
+        self.fleet.all(&self.scenario).iter().map(|spec| body(spec, now)).collect()
+    }
+}

@@ -1,0 +1,501 @@
+//! A scenario: what there is in a simulated world, and what goes wrong in it. Written in YAML.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::quota::Quotas;
+use super::route::Endpoint;
+
+/// A scenario file. Everything is optional; an empty one is the world that people meet first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Scenario {
+    /// Ids are derived from this text: the same seed and the same calls give the same ids.
+    pub seed: String,
+    /// Who API calls come from: an application's id, as `requestor` of a machine action.
+    pub requestor: String,
+    /// The devices.
+    pub machines: Machines,
+    /// How long collections take.
+    pub delays: Delays,
+    /// Which events an alert can be made from.
+    pub events: Events,
+    /// Actions of others that are there from the start.
+    pub foreign: Vec<Foreign>,
+    /// What goes wrong, and when. The first rule that fits a call is applied to it.
+    pub faults: Vec<FaultRule>,
+    /// Limits of calls.
+    pub quotas: Quotas,
+    /// Pages of lists.
+    pub lists: Lists,
+    /// Packages and links to them.
+    pub packages: Packages,
+    /// Whether an active action of any type makes a collection busy. The documentation does not say;
+    /// `false` means that only a collection does.
+    pub busy_across_types: bool,
+}
+
+impl Default for Scenario {
+    fn default() -> Self {
+        Scenario {
+            seed: "casefile".into(),
+            requestor: "b6e46392-61b9-48c0-ada3-63e3cd30d95b".into(),
+            machines: Machines::default(),
+            delays: Delays::default(),
+            events: Events::default(),
+            foreign: Vec::new(),
+            faults: Vec::new(),
+            quotas: Quotas::default(),
+            lists: Lists::default(),
+            packages: Packages::default(),
+            busy_across_types: false,
+        }
+    }
+}
+
+/// The devices of a world.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Machines {
+    /// `false`: any id of 32 or 40 hex digits is an active Windows 11 device. `true`: only the listed
+    /// ones exist.
+    pub strict: bool,
+    /// The devices that are there from the start.
+    pub list: Vec<MachineSpec>,
+}
+
+/// A device.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MachineSpec {
+    /// 32 or 40 hex digits in practice.
+    pub id: String,
+    /// `computerDnsName`; derived from the id when missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// `osPlatform`. Systems older than Windows 10 are refused by a collection.
+    #[serde(default = "windows")]
+    pub os: String,
+    /// `healthStatus`. A collection on an `Inactive` device stays `Pending`.
+    #[serde(default = "active")]
+    pub health: String,
+    /// `onboardingStatus`.
+    #[serde(default = "onboarded")]
+    pub onboarding: String,
+    /// `machineTags`.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// `mergedIntoMachineId`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged_into: Option<String>,
+    /// How a collection on it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collection: Option<Collection>,
+}
+
+impl MachineSpec {
+    /// An active Windows 11 device whose name is derived from its id.
+    pub(super) fn derived(id: &str) -> Self {
+        MachineSpec {
+            id: id.to_owned(),
+            name: None,
+            os: windows(),
+            health: active(),
+            onboarding: onboarded(),
+            tags: Vec::new(),
+            merged_into: None,
+            collection: None,
+        }
+    }
+
+    /// `computerDnsName`.
+    pub(super) fn dns_name(&self) -> String {
+        self.name.as_deref().map_or_else(
+            || format!("desktop-{}", self.id.chars().take(7).collect::<String>()),
+            str::to_ascii_lowercase,
+        )
+    }
+}
+
+fn windows() -> String {
+    "Windows11".into()
+}
+fn active() -> String {
+    "Active".into()
+}
+fn onboarded() -> String {
+    "Onboarded".into()
+}
+
+/// How a collection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Collection {
+    /// `Succeeded`.
+    Succeeds,
+    /// `Failed`.
+    Fails,
+    /// `TimeOut`, from `Pending`, once the delay `timeOut` is over.
+    TimesOut,
+    /// It never leaves `Pending`.
+    StaysPending,
+    /// Refused with `OsPlatformNotSupported`.
+    OsNotSupported,
+    /// Refused with `ClientVersionNotSupported`.
+    ClientVersionNotSupported,
+}
+
+/// Lengths of time, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Delays {
+    /// How long a collection is `Pending`.
+    pub pending: Seconds,
+    /// How long it is `InProgress` then.
+    pub running: Seconds,
+    /// How long a device that never answers keeps it `Pending` before `TimeOut`.
+    pub time_out: Seconds,
+    /// How long a new action or alert is in no list and cannot be read.
+    pub list_lag: Seconds,
+}
+
+impl Default for Delays {
+    fn default() -> Self {
+        Delays {
+            pending: Seconds(1000),
+            running: Seconds(2000),
+            time_out: Seconds(10_000),
+            list_lag: Seconds(0),
+        }
+    }
+}
+
+/// Which events can be referred to. Without `only`, every well-formed event on a known device is known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Events {
+    /// These report ids match no event. `404` unless set, so that the answer can be tried out.
+    pub unknown_report_ids: Vec<String>,
+    /// If there are any here, nothing else is known.
+    pub only: Vec<Event>,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Events { unknown_report_ids: vec!["404".into()], only: Vec::new() }
+    }
+}
+
+/// The key of an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Event {
+    /// The device.
+    pub machine_id: String,
+    /// A decimal number as text.
+    pub report_id: String,
+    /// Compared as an instant of 100 ns.
+    pub event_time: String,
+}
+
+/// An action that somebody else started before the world began.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Foreign {
+    /// The device.
+    pub machine: String,
+    /// The type of the action.
+    #[serde(rename = "type", default = "collect_type")]
+    pub action_type: String,
+    /// Who started it.
+    #[serde(default = "analyst")]
+    pub requestor: String,
+    /// What they wrote.
+    #[serde(default)]
+    pub comment: String,
+    /// How long ago, counted from the start of the world.
+    #[serde(default)]
+    pub age: Seconds,
+    /// How long it runs after the start of the world; without it, until somebody ends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remaining: Option<Seconds>,
+}
+
+pub(super) fn collect_type() -> String {
+    "CollectInvestigationPackage".into()
+}
+pub(super) fn analyst() -> String {
+    "Analyst@contoso.com".into()
+}
+
+/// One thing that goes wrong.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FaultRule {
+    /// The endpoint.
+    pub on: Endpoint,
+    /// Only calls about this device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
+    /// The first call that fits is 1. Empty, and no `every`: all of them.
+    #[serde(default)]
+    pub nth: Vec<u64>,
+    /// Each call whose number is a multiple of this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<std::num::NonZeroU64>,
+    /// What happens.
+    pub then: Then,
+    /// The status of `error`; 500 when missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// For `late` and `delay`: how much later. For `throttled`: `Retry-After`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<Seconds>,
+}
+
+/// What a fault does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Then {
+    /// No effect; an error with `status`.
+    Error,
+    /// No effect; the connection is reset.
+    Reset,
+    /// It takes effect; the connection is closed without an answer.
+    Lost,
+    /// The connection is closed without an answer; it takes effect `seconds` later.
+    Late,
+    /// It takes effect; the body of the answer is cut to something that is no JSON.
+    Garbled,
+    /// No effect; 429 with `Retry-After`.
+    Throttled,
+    /// A collection on a busy device answers 201 with the existing action in place of a 400.
+    Existing,
+    /// It takes effect; the answer comes `seconds` later.
+    Delay,
+    /// It takes effect; the connection is closed in the middle of the body.
+    Truncated,
+}
+
+/// How lists are paged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Lists {
+    /// Rows a page. A longer list has an `@odata.nextLink`.
+    #[schemars(range(min = 1, max = 10000))]
+    pub page_size: u32,
+}
+
+impl Default for Lists {
+    fn default() -> Self {
+        Lists { page_size: 10_000 }
+    }
+}
+
+/// Packages and the links to them.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Packages {
+    /// How long a link works. The real figure is not documented.
+    pub link: Seconds,
+    /// Incompressible filler, to have something to download.
+    #[schemars(range(max = 1048576))]
+    pub filler_kib: u32,
+}
+
+impl Default for Packages {
+    fn default() -> Self {
+        Packages { link: Seconds(600_000), filler_kib: 0 }
+    }
+}
+
+/// A number of seconds, to the millisecond.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Seconds(u64);
+
+impl Seconds {
+    /// From milliseconds.
+    pub const fn from_millis(millis: u64) -> Self {
+        Seconds(millis)
+    }
+
+    /// As the standard library's type.
+    pub const fn get(self) -> Duration {
+        Duration::from_millis(self.0)
+    }
+
+    pub(super) fn after(self, at: jiff::Timestamp) -> jiff::Timestamp {
+        at.checked_add(self.get()).unwrap_or(jiff::Timestamp::MAX)
+    }
+
+    pub(super) fn before(self, at: jiff::Timestamp) -> jiff::Timestamp {
+        at.checked_sub(self.get()).unwrap_or(jiff::Timestamp::MIN)
+    }
+}
+
+impl Serialize for Seconds {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_f64(self.get().as_secs_f64())
+    }
+}
+
+impl<'de> Deserialize<'de> for Seconds {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let seconds = f64::deserialize(d)?;
+        // A year: longer than any test, and far from overflow.
+        if !(0.0..=31_536_000.0).contains(&seconds) {
+            return Err(serde::de::Error::custom("not a number of seconds from 0 to 31536000"));
+        }
+        Ok(Seconds((seconds * 1000.0).round() as u64))
+    }
+}
+
+impl JsonSchema for Seconds {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Seconds".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "number",
+            "description": "Seconds, fractions allowed.",
+            "minimum": 0,
+            "maximum": 31_536_000
+        })
+    }
+}
+
+/// Why a text is no scenario.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// The YAML cannot be read, or a field is unknown or of another type; says where.
+    #[error("not a scenario: {0}")]
+    Yaml(#[from] serde_yaml::Error),
+    /// Each part is readable, but they do not go together.
+    #[error("not a scenario: {0}")]
+    Rule(String),
+}
+
+impl Scenario {
+    /// Reads YAML. An empty text is the default scenario.
+    pub fn from_yaml(text: &str) -> Result<Self, ScenarioError> {
+        let scenario: Option<Scenario> = serde_yaml::from_str(text)?;
+        let scenario = scenario.unwrap_or_default();
+        scenario.check()?;
+        Ok(scenario)
+    }
+
+    /// The JSON Schema (draft 2020-12) of a scenario file.
+    pub fn json_schema() -> schemars::Schema {
+        schemars::schema_for!(Scenario)
+    }
+
+    fn check(&self) -> Result<(), ScenarioError> {
+        let fail = |text: String| Err(ScenarioError::Rule(text));
+        if !(1..=10_000).contains(&self.lists.page_size) {
+            return fail("lists.pageSize must be 1 to 10000".into());
+        }
+        if self.packages.filler_kib > 1 << 20 {
+            return fail("packages.fillerKib must be at most 1048576".into());
+        }
+        let mut ids = std::collections::HashSet::new();
+        if let Some(twice) = self.machines.list.iter().find(|m| !ids.insert(m.id.to_ascii_lowercase())) {
+            return fail(format!("machine {} is listed twice", twice.id));
+        }
+        for (i, rule) in self.faults.iter().enumerate() {
+            let place = format!("faults[{i}]");
+            let timed = matches!(rule.then, Then::Late | Then::Delay | Then::Throttled);
+            if rule.seconds.is_some() && !timed {
+                return fail(format!("{place}: `seconds` goes with late, delay and throttled"));
+            }
+            if rule.seconds.is_none() && matches!(rule.then, Then::Late | Then::Delay) {
+                return fail(format!("{place}: late and delay need `seconds`"));
+            }
+            if rule.status.is_some() && rule.then != Then::Error {
+                return fail(format!("{place}: `status` goes with error"));
+            }
+            if rule.status.is_some_and(|s| !(400..=599).contains(&s)) {
+                return fail(format!("{place}: `status` must be 400 to 599"));
+            }
+            if rule.then == Then::Late && !rule.on.is_mutating() {
+                return fail(format!("{place}: {} has no effect that could be late", rule.on));
+            }
+            if rule.then == Then::Existing && rule.on != Endpoint::Collect {
+                return fail(format!("{place}: existing goes with collect"));
+            }
+            if rule.nth.contains(&0) {
+                return fail(format!("{place}: the first call is 1"));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scenario_in_yaml() {
+        let s = Scenario::from_yaml(
+            "machines:
+  strict: true
+  list:
+    - id: fb9ab6be3965095a09c057be7c90f0a2
+      name: WS-042.contoso.com
+      health: Inactive
+      tags: [tier1]
+      collection: fails
+delays: { pending: 0.5, running: 10 }
+faults:
+  - { on: collect, nth: [1, 3], then: late, seconds: 20 }
+  - { on: createAlert, every: 2, then: error, status: 503 }
+quotas: { limits: { packageUri: { perMinute: 1 } } }
+",
+        )
+        .unwrap();
+        assert_eq!(s.delays.pending.get(), Duration::from_millis(500));
+        assert_eq!(s.delays.list_lag.get(), Duration::ZERO);
+        assert_eq!(s.machines.list[0].dns_name(), "ws-042.contoso.com");
+        assert_eq!(s.faults[0].then, Then::Late);
+        assert!(s.quotas.enabled);
+        let again = Scenario::from_yaml(&serde_yaml::to_string(&s).unwrap()).unwrap();
+        assert_eq!(again, s);
+        assert_eq!(Scenario::from_yaml("").unwrap(), Scenario::default());
+    }
+
+    #[test]
+    fn what_is_refused() {
+        for (text, reason) in [
+            ("machine: {}", "unknown field `machine`"),
+            ("delays: { pending: -1 }", "not a number of seconds"),
+            ("faults: [{ on: collect, then: explode }]", "unknown variant `explode`"),
+            ("faults: [{ on: collect, then: late }]", "need `seconds`"),
+            ("faults: [{ on: listAlerts, then: late, seconds: 1 }]", "no effect that could be late"),
+            ("faults: [{ on: createAlert, then: existing }]", "goes with collect"),
+            ("faults: [{ on: collect, then: lost, status: 500 }]", "goes with error"),
+            ("faults: [{ on: collect, then: error, status: 200 }]", "400 to 599"),
+            ("faults: [{ on: collect, nth: [0], then: lost }]", "the first call is 1"),
+            ("lists: { pageSize: 0 }", "pageSize"),
+            ("machines: { list: [{ id: AB }, { id: ab }] }", "listed twice"),
+        ] {
+            let error = Scenario::from_yaml(text).unwrap_err().to_string();
+            assert!(error.contains(reason), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_schema_refuses_what_the_reader_refuses() {
+        let schema = serde_json::to_value(Scenario::json_schema()).unwrap();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let good = serde_json::to_value(Scenario::default()).unwrap();
+        assert!(validator.is_valid(&good));
+        for bad in ["machine: {}", "delays: { pending: -1 }", "lists: { pageSize: 0 }", "faults: [{ on: x }]"]
+        {
+            let value: serde_json::Value = serde_yaml::from_str(bad).unwrap();
+            assert!(!validator.is_valid(&value), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! The state machine: a world, and what becomes of it with each request.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::actions::Actions;
+use super::alerts::Alerts;
+use super::effect::{Effect, EffectKind, Origin};
+use super::faults::{self, FaultCounters};
+use super::machines::Fleet;
+use super::message::{Delivery, HttpRequest, HttpResponse, Refusal};
+use super::quota::Windows;
+use super::route::{Endpoint, NoRoute, Route, route};
+use super::scenario::{Scenario, Seconds, Then};
+
+/// The version of the file format.
+const FORMAT: u32 = 1;
+
+/// A simulated tenant. No clock and no I/O: the time comes with each request.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct World {
+    format_version: u32,
+    /// How many mutating requests were worked on: what a journal is numbered by.
+    pub(super) seq: u64,
+    pub(super) scenario: Scenario,
+    /// Where time stands; it never goes back.
+    clock: Option<Timestamp>,
+    ids: u64,
+    served: u64,
+    pub(super) fleet: Fleet,
+    pub(super) actions: Actions,
+    pub(super) alerts: Alerts,
+    /// Accepted calls that have not taken effect yet, the next one first.
+    late: VecDeque<Late>,
+    windows: Windows,
+    faults: FaultCounters,
+    /// Answers by status, per endpoint.
+    pub(super) requests: BTreeMap<Endpoint, BTreeMap<String, u64>>,
+    pub(super) effects: Vec<Effect>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Late {
+    due: Timestamp,
+    request: HttpRequest,
+}
+
+/// Why a text is no world.
+#[derive(Debug, thiserror::Error)]
+pub enum WorldError {
+    /// Not the JSON of a world.
+    #[error("not a sandbox world: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Written by a newer version.
+    #[error("the sandbox world has format version {0}, this version knows {FORMAT}")]
+    Version(u32),
+}
+
+impl World {
+    /// A world before its first request. Time begins with it.
+    pub fn new(scenario: Scenario) -> Self {
+        let mut world = World {
+            format_version: FORMAT,
+            seq: 0,
+            scenario,
+            clock: None,
+            ids: 0,
+            served: 0,
+            fleet: Fleet::default(),
+            actions: Actions::default(),
+            alerts: Alerts::default(),
+            late: VecDeque::new(),
+            windows: Windows::default(),
+            faults: FaultCounters::default(),
+            requests: BTreeMap::new(),
+            effects: Vec::new(),
+        };
+        world.fleet.reindex(&world.scenario);
+        world
+    }
+
+    /// Reads what [`World::to_json`] wrote.
+    pub fn from_json(json: &[u8]) -> Result<Self, WorldError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Version {
+            format_version: u32,
+        }
+        let Version { format_version } = serde_json::from_slice(json)?;
+        if format_version != FORMAT {
+            return Err(WorldError::Version(format_version));
+        }
+        let mut world: World = serde_json::from_slice(json)?;
+        world.fleet.reindex(&world.scenario);
+        world.actions.reindex();
+        world.alerts.reindex();
+        Ok(world)
+    }
+
+    /// The whole world as JSON.
+    pub fn to_json(&self) -> Result<Vec<u8>, WorldError> {
+        Ok(serde_json::to_vec(self)?)
+    }
+
+    /// Changes the rules of a world and keeps its objects. Foreign actions are not started again.
+    pub fn adopt(&mut self, scenario: Scenario) {
+        if scenario.faults != self.scenario.faults {
+            self.faults = FaultCounters::default();
+        }
+        self.scenario = scenario;
+        self.fleet.reindex(&self.scenario);
+    }
+
+    /// What took place so far.
+    pub fn effects(&self) -> &[Effect] {
+        &self.effects
+    }
+
+    /// Where time stands; `None` before the first request.
+    pub fn clock(&self) -> Option<Timestamp> {
+        self.clock
+    }
+
+    /// Answers a request that comes in at `now`. A `now` before an earlier one counts as that one.
+    pub fn handle(&mut self, now: Timestamp, request: &HttpRequest) -> HttpResponse {
+        let now = self.advance(now);
+        let token = check_token(now, request.authorization.as_deref());
+        self.respond(now, request, token)
+    }
+
+    /// Like [`World::handle`] for a request whose token was accepted when it first came.
+    pub(super) fn replay(&mut self, at: Timestamp, request: &HttpRequest) {
+        let now = self.advance(at);
+        self.respond(now, request, Ok(()));
+    }
+
+    /// Lets time pass: late calls take effect at their time. Returns where time stands then.
+    pub fn advance(&mut self, now: Timestamp) -> Timestamp {
+        // The service counts in 100 ns.
+        let nanos = now.as_nanosecond();
+        let now = Timestamp::from_nanosecond(nanos - nanos.rem_euclid(100)).unwrap_or(now);
+        let begun = self.clock.is_some();
+        let now = self.clock.map_or(now, |c| c.max(now));
+        self.clock = Some(now);
+        if !begun {
+            let mut foreign = self.scenario.foreign.clone();
+            foreign.sort_by_key(|f| std::cmp::Reverse(f.age));
+            for action in &foreign {
+                // A scenario that names no device of its own has no action there.
+                let _ = self.add_foreign(now, action);
+            }
+        }
+        while self.late.front().is_some_and(|l| l.due <= now) {
+            let Some(late) = self.late.pop_front() else { break };
+            if let Ok(found) = route(&late.request.method, &late.request.path) {
+                // Nobody is there to hear the answer.
+                let _ = self.dispatch(late.due, &found, &late.request, false);
+            }
+        }
+        now
+    }
+
+    fn respond(&mut self, now: Timestamp, request: &HttpRequest, token: Result<(), Refusal>) -> HttpResponse {
+        self.served += 1;
+        let mut response = if request.path.starts_with("/sandbox/") {
+            self.seq += u64::from(request.is_mutating());
+            self.control(now, request).unwrap_or_else(|r| r.into_response(self.served))
+        } else {
+            self.simulate(now, request, token)
+        };
+        response.headers.push(("Date", now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()));
+        if response.header("Content-Type").is_some_and(|t| t.starts_with("application/json")) {
+            response.headers.push(("OData-Version", "4.0".into()));
+        }
+        response
+    }
+
+    fn simulate(
+        &mut self,
+        now: Timestamp,
+        request: &HttpRequest,
+        token: Result<(), Refusal>,
+    ) -> HttpResponse {
+        let serial = self.served;
+        let found = match route(&request.method, &request.path) {
+            Ok(found) => found,
+            Err(NoRoute::Path) => return Refusal::empty(404).into_response(serial),
+            Err(NoRoute::Method(allow)) => {
+                return Refusal { allow: Some(allow), ..Refusal::empty(405) }.into_response(serial);
+            }
+        };
+        let response = match token {
+            Err(refusal) if found.endpoint != Endpoint::Download => refusal.into_response(serial),
+            _ => {
+                self.seq += u64::from(request.is_mutating());
+                self.admit(now, &found, request).unwrap_or_else(|r| r.into_response(serial))
+            }
+        };
+        let answer = match response.delivery {
+            Delivery::Closed => "closed".to_owned(),
+            Delivery::Reset => "reset".to_owned(),
+            _ => response.status.to_string(),
+        };
+        *self.requests.entry(found.endpoint).or_default().entry(answer).or_default() += 1;
+        response
+    }
+
+    /// Quota, then faults, then the call itself.
+    fn admit(
+        &mut self,
+        now: Timestamp,
+        found: &Route,
+        request: &HttpRequest,
+    ) -> Result<HttpResponse, Refusal> {
+        self.windows.take(&self.scenario.quotas, found.endpoint, now)?;
+        let machine = self.machine_of(found, request);
+        let rule = self.faults.pick(&self.scenario.faults, found.endpoint, machine.as_deref()).cloned();
+        let Some(rule) = rule else { return self.dispatch(now, found, request, false) };
+        let answer = match rule.then {
+            Then::Error | Then::Throttled => Err(faults::refusal(&rule)),
+            Then::Reset => Ok(HttpResponse::empty(500)),
+            Then::Late => {
+                let due = rule.seconds.unwrap_or(Seconds::default()).after(now);
+                let request = HttpRequest { authorization: None, ..request.clone() };
+                let place = self.late.partition_point(|l| l.due <= due);
+                self.late.insert(place, Late { due, request });
+                Ok(HttpResponse::empty(500))
+            }
+            then => self.dispatch(now, found, request, then == Then::Existing),
+        };
+        // A refusal travels the same way as an answer does.
+        let response = answer.unwrap_or_else(|r| r.into_response(self.served));
+        Ok(faults::disturb(&rule, response))
+    }
+
+    /// The device a call is about, as far as the call says so.
+    fn machine_of(&self, found: &Route, request: &HttpRequest) -> Option<String> {
+        use Endpoint::*;
+        match found.endpoint {
+            Collect | MachineAlerts | GetMachine => Some(found.id.clone()),
+            CreateAlert => {
+                let body: serde_json::Value = serde_json::from_slice(&request.body).ok()?;
+                Some(body.get("machineId")?.as_str()?.to_owned())
+            }
+            GetAction | CancelAction | PackageUri => self.actions.machine_of(&found.id),
+            GetAlert | UpdateAlert => self.alerts.machine_of(&found.id),
+            ListActions | ListAlerts | ListMachines | FindByTag | Download => None,
+        }
+    }
+
+    fn dispatch(
+        &mut self,
+        now: Timestamp,
+        found: &Route,
+        request: &HttpRequest,
+        existing: bool,
+    ) -> Result<HttpResponse, Refusal> {
+        let id = &found.id;
+        match found.endpoint {
+            Endpoint::Collect => self.collect(now, id, request, existing),
+            Endpoint::ListActions => self.list_actions(now, request),
+            Endpoint::GetAction => self.get_action(now, id, request),
+            Endpoint::CancelAction => self.cancel(now, id, request),
+            Endpoint::PackageUri => self.package_uri(now, id, request),
+            Endpoint::Download => self.download(now, request),
+            Endpoint::CreateAlert => self.create_alert(now, request),
+            Endpoint::ListAlerts => self.list_alerts(now, request),
+            Endpoint::GetAlert => self.get_alert(now, id, request),
+            Endpoint::UpdateAlert => self.update_alert(now, id, request),
+            Endpoint::MachineAlerts => self.machine_alerts(now, id, request),
+            Endpoint::ListMachines => self.list_machines(now, request),
+            Endpoint::GetMachine => self.get_machine(now, id, request),
+            Endpoint::FindByTag => self.find_by_tag(now, request),
+        }
+    }
+
+    /// Notes that something took place.
+    pub(super) fn note(
+        &mut self,
+        at: Timestamp,
+        kind: EffectKind,
+        by: Origin,
+        id: &str,
+        machine: &str,
+        text: &str,
+    ) {
+        let seq = self.effects.len() as u64 + 1;
+        self.effects.push(Effect {
+            seq,
+            at,
+            kind,
+            by,
+            id: id.to_owned(),
+            machine: machine.to_owned(),
+            text: text.to_owned(),
+        });
+    }
+
+    /// Bytes that look random and follow from the seed and how many were drawn before.
+    pub(super) fn next_bytes(&mut self) -> [u8; 16] {
+        self.ids += 1;
+        let digest = Sha256::digest(format!("{}/id/{}", self.scenario.seed, self.ids));
+        let mut bytes = [0; 16];
+        bytes.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+        bytes
+    }
+
+    pub(super) fn next_guid(&mut self) -> String {
+        uuid::Builder::from_random_bytes(self.next_bytes()).into_uuid().to_string()
+    }
+
+    /// How many objects there are.
+    pub(super) fn size(&self) -> usize {
+        self.actions.len() + self.alerts.len()
+    }
+}
+
+/// A text property of a body: `None` when missing, null or empty; names are case-sensitive.
+pub(super) fn text_field<'b>(
+    body: &'b serde_json::Map<String, serde_json::Value>,
+    name: &str,
+) -> Result<Option<&'b str>, Refusal> {
+    match body.get(name) {
+        None | Some(serde_json::Value::Null) => Ok(None),
+        Some(serde_json::Value::String(text)) => Ok(Some(text.as_str()).filter(|t| !t.is_empty())),
+        Some(_) => Err(Refusal::bad_body()),
+    }
+}
+
+/// Any non-empty bearer will do; the expiry of a readable JWT counts.
+fn check_token(now: Timestamp, authorization: Option<&str>) -> Result<(), Refusal> {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+    let refuse = |message: &str| Err(Refusal::new(401, "Unauthorized", message));
+    let bearer = authorization.and_then(|a| a.split_once(' '));
+    let token = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer")).map(|(_, t)| t.trim());
+    let Some(token) = token.filter(|t| !t.is_empty()) else {
+        return refuse("The bearer token is missing");
+    };
+    let claims = token.split('.').nth(1).filter(|_| token.split('.').count() == 3);
+    let expiry = claims
+        .and_then(|c| URL_SAFE_NO_PAD.decode(c).ok())
+        .and_then(|json| serde_json::from_slice::<serde_json::Value>(&json).ok())
+        .and_then(|claims| claims.get("exp")?.as_i64());
+    match expiry {
+        Some(exp) if exp <= now.as_second() => refuse("The bearer token has expired"),
+        _ => Ok(()),
+    }
+}
