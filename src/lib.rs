@@ -10,5 +10,6 @@ pub mod cli;
 pub mod manifest;
 pub mod model;
 pub mod plan;
+pub mod render;
 pub mod sandbox;
 pub mod state;

@@ -1,0 +1,146 @@
+//! Changed fields as a diff for people.
+
+use std::collections::BTreeMap;
+
+use similar::{ChangeTag, TextDiff};
+
+use super::layout::{Paint, Paragraph};
+use super::{Style, escape, words};
+use crate::plan::View;
+
+/// Lines of one field's diff that are shown without `-v`.
+const LINES: usize = 12;
+
+/// Writes each field that differs; false if none does.
+///
+/// One-word values stand on one line, `revision: 1 -> 2`. Texts stand below each other behind `-` (as
+/// sent) and `+` (as declared), so that no text can pose as the other one.
+pub(super) fn fields(before: &View, after: &View, indent: usize, style: Style, out: &mut String) -> bool {
+    let old: BTreeMap<&str, &str> = before.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    let new: BTreeMap<&str, &str> = after.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    let gone = before.iter().map(|(k, _)| k.as_str()).filter(|k| !new.contains_key(k));
+    let mut any = false;
+    for field in after.iter().map(|(k, _)| k.as_str()).chain(gone) {
+        let (old, new) = (old.get(field).copied(), new.get(field).copied());
+        if old == new {
+            continue;
+        }
+        any = true;
+        if [old, new].into_iter().flatten().all(is_word) {
+            Paragraph::new(indent, indent + 4)
+                .push(Paint::Faint, field)
+                .push(Paint::Faint, ": ")
+                .push(Paint::Bad, old.unwrap_or("(none)"))
+                .push(Paint::Faint, " -> ")
+                .push(Paint::Good, new.unwrap_or("(none)"))
+                .write(style, out);
+        } else {
+            Paragraph::new(indent, indent)
+                .push(Paint::Faint, field)
+                .push(Paint::Faint, ":")
+                .write(style, out);
+            text(old, new, indent + 2, style, out);
+        }
+    }
+    any
+}
+
+fn is_word(value: &str) -> bool {
+    !value.is_empty()
+        && value.len() <= 64
+        && value.chars().all(|c| !c.is_whitespace() && !escape::is_hidden(c))
+}
+
+fn text(old: Option<&str>, new: Option<&str>, indent: usize, style: Style, out: &mut String) {
+    // A text without a last line break must not differ from one that goes on behind it.
+    let ended = |t: Option<&str>| t.map(|t| format!("{t}\n")).unwrap_or_default();
+    let (old, new) = (ended(old), ended(new));
+    let diff = TextDiff::from_lines(old.as_str(), new.as_str());
+    let mut lines = Vec::new();
+    for (i, group) in diff.grouped_ops(1).iter().enumerate() {
+        if i > 0 {
+            lines.push(Paragraph::new(indent, indent).push(Paint::Faint, "..."));
+        }
+        for op in group {
+            // No deadline: the same texts always give the same diff.
+            for change in diff.iter_inline_changes_deadline(op, None) {
+                let (sign, plain, strong) = match change.tag() {
+                    ChangeTag::Delete => ("- ", Paint::Bad, Paint::BadWord),
+                    ChangeTag::Insert => ("+ ", Paint::Good, Paint::GoodWord),
+                    ChangeTag::Equal => ("  ", Paint::Faint, Paint::Faint),
+                };
+                let mut line = Paragraph::new(indent, indent + 2).push(plain, sign);
+                let pieces: Vec<_> = change.iter_strings_lossy().collect();
+                let last = pieces.len().saturating_sub(1);
+                for (i, (changed, piece)) in pieces.iter().enumerate() {
+                    let piece = if i == last { visible_end(piece) } else { piece.to_string() };
+                    line = line.push(if *changed { strong } else { plain }, piece);
+                }
+                lines.push(line);
+            }
+        }
+    }
+    let shown = if style.verbose > 0 || lines.len() <= LINES { lines.len() } else { LINES };
+    for line in &lines[..shown] {
+        line.write(style, out);
+    }
+    if shown < lines.len() {
+        let more = words::plural(lines.len() - shown, "more line");
+        Paragraph::new(indent, indent)
+            .push(Paint::Faint, format!("... and {more} (-v shows them)"))
+            .write(style, out);
+    }
+}
+
+/// Without the line break; a space in front of it would not be seen.
+fn visible_end(piece: &str) -> String {
+    let line = piece.strip_suffix('\n').unwrap_or(piece);
+    match line.strip_suffix(' ') {
+        Some(rest) => format!("{rest}\\u{{20}}"),
+        None => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(before: &[(&str, &str)], after: &[(&str, &str)]) -> String {
+        let view =
+            |v: &[(&str, &str)]| v.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect::<View>();
+        let mut out = String::new();
+        let style = Style { width: 60, color: false, verbose: 0 };
+        let any = fields(&view(before), &view(after), 2, style, &mut out);
+        assert_eq!(any, !out.is_empty());
+        out
+    }
+
+    #[test]
+    fn words_on_one_line_texts_below_each_other() {
+        assert_eq!(
+            shown(
+                &[("a", "x"), ("rev", "1"), ("text", "one two")],
+                &[("a", "x"), ("rev", "2"), ("text", "one 2")]
+            ),
+            "  rev: 1 -> 2\n  text:\n    - one two\n    + one 2\n"
+        );
+        assert_eq!(shown(&[("a", "x")], &[("a", "x")]), "");
+        assert_eq!(shown(&[], &[("status", "New")]), "  status: (none) -> New\n");
+        assert_eq!(shown(&[("note", "a b")], &[]), "  note:\n    - a b\n");
+    }
+
+    #[test]
+    fn an_invisible_change_is_seen() {
+        assert_eq!(shown(&[("t", "a b")], &[("t", "a b ")]), "  t:\n    - a b\n    + a b\\u{20}\n");
+        assert_eq!(shown(&[("t", "a b")], &[("t", "a\u{a0}b")]), "  t:\n    - a b\n    + a\\u{a0}b\n");
+        assert_eq!(shown(&[("t", "a b")], &[("t", "a b\n")]), "  t:\n      a b\n    +\n");
+    }
+
+    #[test]
+    fn long_texts_are_folded() {
+        let lines = |p: &str| (0..40).map(|i| format!("{p} line {i}\n")).collect::<String>();
+        let out = shown(&[("t", &lines("old"))], &[("t", &lines("new"))]);
+        assert!(out.lines().count() <= LINES + 2, "{out}");
+        assert!(out.contains("more lines (-v shows them)"));
+    }
+}

@@ -1,0 +1,232 @@
+//! What an apply tells while it runs: JSON lines, log lines, the text of a progress bar, a closing block.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::age::ahead;
+use super::layout::{Paint, Paragraph};
+use super::{Style, escape, plan, words};
+use crate::apply::{Event, Progress};
+use crate::model::Address;
+use crate::plan::Action;
+use crate::state::Object;
+
+/// Addresses that a closing block lists one by one without `-v`.
+const ATTENTION: usize = 10;
+
+/// One line of `apply --format json`, without its line break.
+///
+/// # Errors
+/// None that an event can cause: the keys of all maps are text.
+pub fn json_line(event: &Event) -> Result<String, serde_json::Error> {
+    Ok(escape::json(&serde_json::to_string(event)?).into_owned())
+}
+
+/// One event as a log line that ends with a line break; the summary as its closing block.
+///
+/// Times are those of the event, in UTC.
+pub fn human(event: &Event, style: Style) -> String {
+    let mut out = String::new();
+    let (at, address, paint, verb, rest) = match event {
+        Event::Planned { at, summary, .. } => {
+            let counts = words::counts(summary);
+            let counts = if counts.is_empty() { "nothing to do".into() } else { counts };
+            line(*at, Paint::Plain, "plan", None, &counts, style, &mut out);
+            return out;
+        }
+        Event::Summary { counts, attention, exit_code, .. } => {
+            closing(counts, attention, *exit_code, style, &mut out);
+            return out;
+        }
+        Event::Intent { at, address, action, .. } => {
+            (at, address, Paint::Faint, "sending", action.to_string())
+        }
+        Event::Accepted { at, address, action, object } => {
+            let done = match action {
+                Action::Create | Action::Retry | Action::Replace => "",
+                Action::Update => "triage updated, ",
+                Action::Cancel => "cancelled, ",
+                Action::Resolve => "resolved, ",
+                _ => "",
+            };
+            (at, address, Paint::Good, "accepted", format!("{done}{}", of(object)))
+        }
+        Event::Busy { at, address, error } => (
+            at,
+            address,
+            Paint::Notice,
+            "busy",
+            format!("the machine runs another action; asked again later ({})", words::refusal(error)),
+        ),
+        Event::Adopted { at, address, object, ours: true } => (
+            at,
+            address,
+            Paint::Info,
+            "found",
+            format!("our call without an answer had made it: {}", of(object)),
+        ),
+        Event::Adopted { at, address, object, ours: false } => {
+            (at, address, Paint::Info, "adopted", format!("it was there: {}", of(object)))
+        }
+        Event::Rejected { at, address, error } => {
+            let next = words::refusal_next(error, address);
+            let text = format!("{}; next: {} ({})", words::refusal(error), next.command, next.what);
+            (at, address, Paint::Bad, "refused", text)
+        }
+        Event::Throttled { at, address, until, error } => (
+            at,
+            address,
+            Paint::Notice,
+            "throttled",
+            format!("not carried out, sent again at {} ({})", clock(*until), words::refusal(error)),
+        ),
+        Event::Unsent { at, address, why } => {
+            (at, address, Paint::Notice, "unsent", format!("never reached the service: {why}"))
+        }
+        Event::Unknown { at, address, why, until } => (
+            at,
+            address,
+            Paint::Notice,
+            "no answer",
+            format!("{why}; looked up, certain at {}, never sent twice blindly", clock(*until)),
+        ),
+        Event::Observed { at, address, object } => (at, address, Paint::Plain, "status", of(object)),
+        Event::Late { at, address, object } => (
+            at,
+            address,
+            Paint::Notice,
+            "late",
+            format!("a call given up earlier took effect after all, a second object: {}", of(object)),
+        ),
+    };
+    line(*at, paint, verb, Some(address), &rest, style, &mut out);
+    out
+}
+
+/// What is shown beside a progress bar; one line without a line break. Events have lines of their own.
+pub fn progress(progress: &Progress, style: Style, now: Timestamp) -> String {
+    let text = match progress {
+        Progress::Event(_) => String::new(),
+        Progress::Started { calls } => format!("sending {}", words::plural(*calls, "call")),
+        Progress::WaitingForQuota { quota, until } => {
+            format!("the {quota} quota is used up; goes on {} ({})", ahead(now, *until), clock(*until))
+        }
+        Progress::Settling { calls, until } => {
+            let calls = words::plural(*calls, "call");
+            format!("{calls} without an answer; certain {}", ahead(now, *until))
+        }
+        Progress::Following { running, next } => {
+            let running = words::plural(*running, "collection");
+            format!("{running} running; looks again {}", ahead(now, *next))
+        }
+    };
+    let mut out = String::new();
+    Paragraph::new(0, 0).text(text).write_cut(style, &mut out);
+    out.truncate(out.trim_end_matches('\n').len());
+    out
+}
+
+fn line(
+    at: Timestamp,
+    paint: Paint,
+    verb: &str,
+    address: Option<&Address>,
+    rest: &str,
+    style: Style,
+    out: &mut String,
+) {
+    let mut line =
+        Paragraph::new(0, 20).push(Paint::Faint, clock(at)).text(" ").push(paint, format!("{verb:<10}"));
+    if let Some(address) = address {
+        line = line.push(Paint::Strong, address.to_string()).text("  ");
+    }
+    line.text(rest).write(style, out);
+}
+
+/// `09:30:00Z`: the day is in the JSON events and in the journal.
+fn clock(at: Timestamp) -> String {
+    at.strftime("%H:%M:%SZ").to_string()
+}
+
+fn of(object: &Object) -> String {
+    let mut parts = Vec::new();
+    if !object.status.is_empty() {
+        parts.push(object.status.clone());
+    }
+    parts.push(format!("id {}", object.id));
+    parts.extend(object.requestor.as_ref().map(|r| format!("by {r}")));
+    parts.extend(object.cancelled_by.as_ref().map(|r| format!("cancelled by {r}")));
+    parts.join(", ")
+}
+
+/// Outcomes in the order in which they are told, with the words for them.
+const OUTCOMES: [(&str, &str); 9] = [
+    ("accepted", "accepted"),
+    ("adopted", "adopted"),
+    ("busy", "busy"),
+    ("rejected", "refused"),
+    ("unknown", "without an answer"),
+    ("throttled", "throttled"),
+    ("unsent", "not sent"),
+    ("observed", "statuses read"),
+    ("late", "late arrivals"),
+];
+
+fn closing(
+    counts: &BTreeMap<String, usize>,
+    attention: &[Address],
+    exit_code: u8,
+    style: Style,
+    out: &mut String,
+) {
+    let known = OUTCOMES.iter().filter_map(|(key, word)| Some((counts.get(*key)?, *word)));
+    let other =
+        counts.iter().filter(|(k, _)| OUTCOMES.iter().all(|(key, _)| k != key)).map(|(k, n)| (n, k.as_str()));
+    let parts: Vec<String> = known
+        .chain(other)
+        .filter(|(n, _)| **n > 0)
+        .map(|(n, word)| format!("{} {word}", words::number(*n)))
+        .collect();
+    let done = if parts.is_empty() { "nothing was sent".into() } else { parts.join(", ") };
+    Paragraph::new(0, 2).push(Paint::Strong, format!("Done: {done}.")).write(style, out);
+    if !attention.is_empty() {
+        let verb = if attention.len() == 1 { "needs" } else { "need" };
+        Paragraph::new(0, 2)
+            .push(Paint::Bad, format!("{} {verb} a person:", words::resources(attention.len())))
+            .write(style, out);
+        let all = style.verbose > 0 || attention.len() <= ATTENTION;
+        let shown = if all { attention.len() } else { ATTENTION };
+        for address in attention.iter().take(shown) {
+            Paragraph::new(2, 6)
+                .push(Paint::Bad, "! ")
+                .push(Paint::Strong, address.to_string())
+                .write(style, out);
+        }
+        if shown < attention.len() {
+            let more = words::number(attention.len() - shown);
+            Paragraph::new(2, 6)
+                .push(Paint::Faint, format!("... and {more} more (-v shows them)"))
+                .write(style, out);
+        }
+        let plan = words::Next { command: "casefile plan".into(), what: "says why and how to resolve each" };
+        plan::next(&[plan], 2, style, out);
+    }
+    Paragraph::new(0, 2)
+        .push(Paint::Faint, format!("Exit code {exit_code}: {}.", meaning(exit_code)))
+        .write(style, out);
+}
+
+/// What an exit code of `docs/cli.md` means for an apply.
+fn meaning(exit_code: u8) -> &'static str {
+    match exit_code {
+        0 => "done what was asked",
+        1 => {
+            "something failed or waits for a person; what was sent is recorded, `casefile apply` sends the rest"
+        }
+        3 => "time ran out while waiting, nothing failed; `casefile apply --wait` goes on",
+        4 => "a conflict, nothing was sent because of it; `casefile plan` shows where things stand",
+        130 => "interrupted; what was in flight is recorded, `casefile apply` sends the rest",
+        _ => "not finished; `casefile plan` shows where things stand",
+    }
+}

@@ -1,0 +1,215 @@
+//! A plan for people.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::layout::{Paint, Paragraph};
+use super::{Style, codes, diff, words};
+use crate::model::{Call, Request};
+use crate::plan::{Action, Change, Plan, PlanWarning};
+
+/// Rows of one action and reason beyond which they are folded.
+const FOLD_ABOVE: usize = 20;
+/// Rows that a folded group still shows.
+const FOLD_TO: usize = 10;
+
+/// The whole plan. Rows are grouped by action, calls first; `none` rows are shown with `-v` only, and
+/// more than 20 rows with the same reason are folded without it.
+pub fn plan(plan: &Plan, style: Style, now: Timestamp) -> String {
+    let mut out = String::new();
+    let mut groups: BTreeMap<Action, Vec<&Change>> = BTreeMap::new();
+    for change in &plan.changes {
+        groups.entry(change.action).or_default().push(change);
+    }
+    for action in Action::ALL {
+        if action == Action::None && style.verbose == 0 {
+            continue;
+        }
+        if let Some(rows) = groups.get(&action) {
+            group(action, rows, style, now, &mut out);
+            out.push('\n');
+        }
+    }
+    closing(plan, style, &mut out);
+    out
+}
+
+/// The sign in front of a row; it reads without colour.
+pub(super) fn sign(action: Action) -> (&'static str, Paint) {
+    match action {
+        Action::Create => ("+", Paint::Good),
+        Action::Retry | Action::Replace | Action::Update => ("~", Paint::Notice),
+        Action::Cancel | Action::Resolve | Action::Forget => ("-", Paint::Bad),
+        Action::Adopt => ("=", Paint::Info),
+        Action::Move => (">", Paint::Info),
+        Action::Wait => (".", Paint::Faint),
+        Action::Differs => ("*", Paint::Notice),
+        Action::Exhausted | Action::Unresolved => ("!", Paint::Bad),
+        Action::None => (" ", Paint::Faint),
+    }
+}
+
+/// What a reader may take for granted of all rows of an action.
+fn meaning(action: Action) -> &'static str {
+    match action {
+        Action::Adopt | Action::Move | Action::Forget => ": recorded, nothing is sent",
+        Action::Wait => ": nothing is sent yet",
+        Action::Differs => ": nothing is sent",
+        Action::Exhausted => ": not asked again by itself",
+        Action::Unresolved => ": a person has to decide, apply exits 1 until then",
+        _ => "",
+    }
+}
+
+fn group(action: Action, rows: &[&Change], style: Style, now: Timestamp, out: &mut String) {
+    Paragraph::new(0, 2)
+        .push(Paint::Strong, format!("{} {}", words::number(rows.len()), words::counted(action)))
+        .push(Paint::Faint, meaning(action))
+        .write(style, out);
+    if style.verbose > 0 || rows.len() <= FOLD_ABOVE {
+        for change in rows {
+            row(change, style, now, out);
+        }
+        return;
+    }
+    let mut order: Vec<&str> = Vec::new();
+    let mut by_reason: BTreeMap<&str, Vec<&Change>> = BTreeMap::new();
+    for change in rows {
+        let code = codes::reason(&change.reason);
+        let same = by_reason.entry(code).or_default();
+        if same.is_empty() {
+            order.push(code);
+        }
+        same.push(change);
+    }
+    for rows in order.iter().filter_map(|code| by_reason.get(code)) {
+        let shown = if rows.len() > FOLD_ABOVE { FOLD_TO } else { rows.len() };
+        let (shown, folded) = rows.split_at(shown);
+        for change in shown {
+            row(change, style, now, out);
+        }
+        if folded.is_empty() {
+            continue;
+        }
+        let warned = folded.iter().filter(|c| !c.warnings.is_empty()).count();
+        let warned =
+            if warned > 0 { format!(", {} with warnings", words::number(warned)) } else { String::new() };
+        Paragraph::new(2, 6)
+            .push(
+                Paint::Faint,
+                format!("... and {} more{warned} (-v shows them)", words::number(folded.len())),
+            )
+            .write(style, out);
+    }
+}
+
+fn row(change: &Change, style: Style, now: Timestamp, out: &mut String) {
+    let (sign, paint) = sign(change.action);
+    let mut line = Paragraph::new(2, 6)
+        .push(paint, sign)
+        .text(" ")
+        .push(Paint::Strong, change.address.to_string())
+        .text("  ")
+        .push(paint, change.action.as_str())
+        .text(": ")
+        .text(words::reason(&change.reason, now));
+    if let Some(source) = &change.source {
+        line = line.push(Paint::Faint, format!(" ({}:{})", source.file, source.line));
+    }
+    line.write(style, out);
+    let shows_diff = matches!(
+        change.action,
+        Action::Create | Action::Retry | Action::Replace | Action::Update | Action::Move | Action::Differs
+    );
+    let differs = shows_diff
+        && match (&change.before, &change.after) {
+            (Some(before), Some(after)) => diff::fields(before, after, 6, style, out),
+            _ => false,
+        };
+    if let Some(call) = &change.call {
+        if style.verbose > 0 {
+            exactly(call.request(), style, out);
+        } else if !differs {
+            briefly(call.request(), style, out);
+        }
+    }
+    for warning in &change.warnings {
+        Paragraph::new(6, 8)
+            .push(Paint::Notice, "warning: ")
+            .text(words::warning(warning, now))
+            .write(style, out);
+    }
+    next(&words::next(change), 6, style, out);
+}
+
+/// `next: COMMAND (what it is for)`, one line each.
+pub(super) fn next(ways: &[words::Next], indent: usize, style: Style, out: &mut String) {
+    for (i, way) in ways.iter().enumerate() {
+        Paragraph::new(indent, indent + 6)
+            .push(Paint::Info, if i == 0 { "next: " } else { "or:   " })
+            .push(Paint::Strong, &way.command)
+            .push(Paint::Faint, format!("  ({})", way.what))
+            .write(style, out);
+    }
+}
+
+/// A creating request in one line; others are told by reason and diff.
+fn briefly(request: &Request, style: Style, out: &mut String) {
+    let line = match Call::from_request(request) {
+        Some(Call::Collect { machine_id, comment }) => {
+            Paragraph::new(6, 6).push(Paint::Faint, format!("on {machine_id}: ")).text(comment)
+        }
+        Some(Call::Alert(alert)) => Paragraph::new(6, 6)
+            .push(Paint::Faint, format!("on {}: ", alert.machine_id))
+            .text(format!("{:?}, {}", alert.severity, alert.title)),
+        None => Paragraph::new(6, 6).push(Paint::Faint, format!("{} {}", request.method, request.path)),
+    };
+    line.write_cut(style, out);
+}
+
+fn exactly(request: &Request, style: Style, out: &mut String) {
+    Paragraph::new(6, 8)
+        .push(Paint::Strong, request.method.as_str())
+        .text(" ")
+        .text(&request.path)
+        .write(style, out);
+    Paragraph::new(6, 8).push(Paint::Faint, request.body.as_str()).write(style, out);
+}
+
+fn closing(plan: &Plan, style: Style, out: &mut String) {
+    let summary = plan.summary();
+    let calls = plan.calls().count();
+    let unchanged = summary.get(&Action::None).copied().unwrap_or(0);
+    let line = if calls > 0 {
+        format!("Plan: {}.", words::counts(&summary))
+    } else if plan.changes.is_empty() {
+        "No calls to make. No resources are declared.".into()
+    } else if unchanged == plan.changes.len() {
+        let verb = if unchanged == 1 { "is" } else { "are" };
+        format!("No calls to make. {} {verb} up to date.", words::resources(unchanged))
+    } else {
+        format!("No calls to make: {}.", words::counts(&summary))
+    };
+    Paragraph::new(0, 6).push(Paint::Strong, line).write(style, out);
+    if unchanged > 0 && style.verbose == 0 && unchanged < plan.changes.len() {
+        // The count alone would leave a reader to wonder where those rows are.
+        Paragraph::new(0, 2)
+            .push(Paint::Faint, "Unchanged rows are hidden; -v shows them.")
+            .write(style, out);
+    }
+    for warning in &plan.warnings {
+        let (label, paint) = match warning {
+            PlanWarning::Narrowed { .. } => ("note: ", Paint::Info),
+            _ => ("warning: ", Paint::Notice),
+        };
+        Paragraph::new(0, 2).push(paint, label).text(words::plan_warning(warning)).write(style, out);
+        next(&words::plan_next(warning), 2, style, out);
+    }
+    if calls > 0 {
+        Paragraph::new(0, 8).push(Paint::Faint, "Digest: ").text(plan.digest.to_string()).write(style, out);
+    }
+    if let Some(line) = words::estimate(&plan.estimate) {
+        Paragraph::new(0, 2).text(line).write(style, out);
+    }
+}

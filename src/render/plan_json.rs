@@ -1,0 +1,184 @@
+//! A plan for programs: the document of `plan --format json`.
+//!
+//! Texts are the raw values. `formatVersion` changes when a field changes its meaning or goes away;
+//! new fields may appear at any time.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
+use super::{codes, escape, words};
+use crate::model::{Address, PlanDigest, Request, Source};
+use crate::plan::{Action, Change, Plan, View};
+
+/// A plan as `plan --format json` prints it.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "casefile plan")]
+pub struct PlanDocument {
+    /// The version of this format.
+    #[schemars(range(min = 1, max = 1))]
+    pub format_version: u32,
+    /// The lineage of the state that the plan was made from, or the one its apply gives to a new state.
+    pub lineage: String,
+    /// Of exactly the calls; `apply --expect` takes it.
+    pub digest: PlanDigest,
+    /// When the plan was made, by the clock of the machine that made it. Times in reasons and warnings
+    /// are relative to it.
+    pub created_at: jiff::Timestamp,
+    /// One row per resource, by address; rows of action `none` are included.
+    pub changes: Vec<ChangeDocument>,
+    /// What concerns the plan as a whole.
+    pub warnings: Vec<WarningDocument>,
+    /// Rows per action; actions without rows are left out.
+    pub summary: BTreeMap<Action, usize>,
+    /// What the service's quotas make of the calls.
+    pub estimate: EstimateDocument,
+}
+
+/// One row: what happens to one resource, and why.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ChangeDocument {
+    /// The resource.
+    pub address: Address,
+    /// What happens.
+    pub action: Action,
+    /// The row of the decision table in docs/reconciliation.md that fitted first.
+    #[schemars(range(min = 1, max = 32))]
+    pub row: u8,
+    /// Why, in words for a person; they may change.
+    pub reason: String,
+    /// Why, as a stable name.
+    #[schemars(schema_with = "reason_code_schema")]
+    pub reason_code: &'static str,
+    /// Where the resource is declared; null if its manifest is gone.
+    #[schemars(required)]
+    pub source: Option<SourceDocument>,
+    /// The call exactly as it is sent; null for rows without a call.
+    #[schemars(required)]
+    pub request: Option<Request>,
+    /// What the state says, in display order; null if the state has nothing to compare.
+    #[schemars(required)]
+    pub before: Option<Fields>,
+    /// What is declared, in display order; null if there is nothing to compare.
+    #[schemars(required)]
+    pub after: Option<Fields>,
+    /// What a reader of the row should know.
+    pub warnings: Vec<WarningDocument>,
+    /// The resource's revision in the state that the row was made from: the number of the journal record
+    /// that changed it last; 0 for none.
+    pub basis: u64,
+}
+
+/// A place in a manifest.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct SourceDocument {
+    /// Relative to the project folder, with `/`.
+    pub file: String,
+    /// Counted from 1.
+    #[schemars(range(min = 1))]
+    pub line: u32,
+}
+
+/// A warning of a row or of the plan.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct WarningDocument {
+    /// A stable name.
+    pub code: &'static str,
+    /// In words for a person; they may change.
+    pub message: String,
+}
+
+/// The least time that the quotas need.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct EstimateDocument {
+    /// Whole seconds until the last call may leave, the service answering at once.
+    pub seconds: u64,
+    /// Calls per quota, by its name in the project file.
+    pub calls: BTreeMap<String, u64>,
+}
+
+/// Field names and their values as text.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(transparent)]
+pub struct Fields(#[schemars(with = "BTreeMap<String, String>")] View);
+
+impl Serialize for Fields {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let mut map = s.serialize_map(Some(self.0.len()))?;
+        for (field, value) in &self.0 {
+            map.serialize_entry(field, value)?;
+        }
+        map.end()
+    }
+}
+
+fn reason_code_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": "string", "enum": codes::REASONS })
+}
+
+impl From<&Plan> for PlanDocument {
+    fn from(plan: &Plan) -> Self {
+        let warnings = plan
+            .warnings
+            .iter()
+            .map(|w| WarningDocument { code: codes::plan_warning(w), message: words::plan_warning(w) });
+        PlanDocument {
+            format_version: 1,
+            lineage: plan.lineage.clone(),
+            digest: plan.digest,
+            created_at: plan.created_at,
+            changes: plan.changes.iter().map(|c| ChangeDocument::new(c, plan.created_at)).collect(),
+            warnings: warnings.collect(),
+            summary: plan.summary(),
+            estimate: EstimateDocument { seconds: plan.estimate.seconds, calls: plan.estimate.calls.clone() },
+        }
+    }
+}
+
+impl ChangeDocument {
+    fn new(change: &Change, now: jiff::Timestamp) -> Self {
+        let warnings = change
+            .warnings
+            .iter()
+            .map(|w| WarningDocument { code: codes::warning(w), message: words::warning(w, now) });
+        ChangeDocument {
+            address: change.address.clone(),
+            action: change.action,
+            row: change.row,
+            reason: words::reason(&change.reason, now),
+            reason_code: codes::reason(&change.reason),
+            source: change.source.as_ref().map(SourceDocument::from),
+            request: change.call.as_ref().map(|c| c.request().clone()),
+            before: change.before.clone().map(Fields),
+            after: change.after.clone().map(Fields),
+            warnings: warnings.collect(),
+            basis: change.basis,
+        }
+    }
+}
+
+impl From<&Source> for SourceDocument {
+    fn from(source: &Source) -> Self {
+        SourceDocument { file: source.file.to_string(), line: source.line }
+    }
+}
+
+impl PlanDocument {
+    /// As indented text that ends with a line break; hidden characters inside strings are escaped.
+    ///
+    /// # Errors
+    /// None that a plan can cause: the keys of all maps are text.
+    pub fn to_text(&self) -> Result<String, serde_json::Error> {
+        pretty(self)
+    }
+}
+
+/// Indented JSON for a terminal or a file.
+pub(super) fn pretty(value: &impl Serialize) -> Result<String, serde_json::Error> {
+    let mut text = serde_json::to_string_pretty(value)?;
+    text.push('\n');
+    Ok(escape::json(&text).into_owned())
+}

@@ -1,0 +1,423 @@
+//! Values of every shape for the tests of this module.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::manifest::{Diagnostic, Level, Related};
+use crate::model::{
+    Address, Body, Call, CreateAlert, Method, OnInProgress, OnRemove, PlanDigest, Request, RequestDigest,
+    Source, Span,
+};
+use crate::plan::{Action, Change, Estimate, Plan, PlanWarning, PlannedCall, Reason, View, Warning};
+use crate::state::{
+    Attempt, CallAction, Object, Open, Origin, PastObject, Phase, Refusal, Resource, Sent, Side, State,
+};
+
+pub const ID: &str = "5382f7ea-7557-4ab7-9782-d50480024a4e";
+pub const ALERT_ID: &str = "da637472900382838869_1364969609";
+pub const MACHINE: &str = "fb9ab6be3965095a09c057be7c90f0a2fb9ab6be";
+
+pub fn now() -> Timestamp {
+    "2026-03-01T09:30:00Z".parse().unwrap()
+}
+
+pub fn ago(seconds: i64) -> Timestamp {
+    now() - SignedDuration::from_secs(seconds)
+}
+
+pub fn service(seconds: i64) -> Option<crate::model::Timestamp> {
+    Some(ago(seconds).into())
+}
+
+pub fn address(text: &str) -> Address {
+    text.parse().unwrap()
+}
+
+pub fn view(fields: &[(&str, &str)]) -> Option<View> {
+    Some(fields.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect())
+}
+
+pub fn collect(comment: &str) -> Call {
+    Call::Collect { machine_id: MACHINE.parse().unwrap(), comment: comment.into() }
+}
+
+pub fn alert(title: &str) -> Call {
+    Call::Alert(CreateAlert {
+        machine_id: MACHINE.parse().unwrap(),
+        severity: crate::model::Severity::Low,
+        title: title.into(),
+        description: "example alert".into(),
+        recommended_action: "nothing".into(),
+        event_time: "2018-08-03T16:45:21.7115183Z".parse().unwrap(),
+        report_id: crate::model::ReportId("20776".into()),
+        category: crate::model::Category::Exploit,
+    })
+}
+
+pub fn sent(request: Request) -> Sent {
+    Sent { digest: RequestDigest::of(&request, 1), request, revision: 1, marker: None }
+}
+
+pub fn planned(request: Request) -> PlannedCall {
+    PlannedCall {
+        sent: sent(request),
+        machine: MACHINE.into(),
+        labels: BTreeMap::new(),
+        on_remove: OnRemove::Retain,
+        on_in_progress: OnInProgress::Adopt,
+    }
+}
+
+pub fn refusal(status: u16, code: &str, message: &str) -> Refusal {
+    Refusal {
+        status,
+        code: code.into(),
+        message: message.into(),
+        target: Some("c3e0a8d5-0f6b-4a11-a4ad-4f8b6a2f9d70".into()),
+    }
+}
+
+/// A row with a plausible call for its action.
+pub fn change(name: &str, action: Action, reason: Reason) -> Change {
+    let address = address(name);
+    let call = match address.kind() {
+        crate::model::Kind::Alert => alert("Suspicious PowerShell on fin-ws-042"),
+        crate::model::Kind::InvestigationPackage => collect("Collect forensics due to alert 1234"),
+    };
+    let patch = |body: &str| Request {
+        method: Method::Patch,
+        path: format!("/api/alerts/{ALERT_ID}"),
+        body: Body::from_json(body.into()).unwrap(),
+    };
+    let request = match action {
+        Action::Create | Action::Retry | Action::Replace => Some(call.request()),
+        Action::Update => Some(patch(r#"{"status":"InProgress","assignedTo":"soc@contoso.com"}"#)),
+        Action::Resolve => Some(patch(r#"{"status":"Resolved"}"#)),
+        Action::Cancel => Some(Request {
+            method: Method::Post,
+            path: format!("/api/machineactions/{ID}/cancel"),
+            body: Body::from_json(r#"{"Comment":"manifest removed"}"#.into()).unwrap(),
+        }),
+        _ => None,
+    };
+    let gone = matches!(action, Action::Forget | Action::Cancel | Action::Resolve);
+    Change {
+        address,
+        action,
+        row: 11,
+        reason,
+        source: (!gone).then(|| Source { file: "incidents/inc-2042.yaml".into(), line: 3 }),
+        call: request.map(planned),
+        before: None,
+        after: None,
+        warnings: Vec::new(),
+        records: Vec::new(),
+        then: Vec::new(),
+        basis: 0,
+    }
+}
+
+pub fn plan(mut changes: Vec<Change>) -> Plan {
+    changes.sort_by(|a, b| a.address.cmp(&b.address));
+    let digest = PlanDigest::of(
+        changes.iter().filter_map(|c| Some((&c.address, c.call.as_ref()?.request()))).collect::<Vec<_>>(),
+    );
+    let calls = changes.iter().filter(|c| c.call.is_some()).count() as u64;
+    Plan {
+        lineage: "0b7c2f5e-6a53-4c1e-9a2f-2f1d3c9f1b11".into(),
+        digest,
+        created_at: now(),
+        changes,
+        warnings: Vec::new(),
+        estimate: Estimate { seconds: calls / 2, calls: BTreeMap::from([("collect".into(), calls)]) },
+    }
+}
+
+/// One row of every reason, with the text `t` wherever text from outside can stand.
+pub fn every_reason(t: &str) -> Vec<Change> {
+    let id = || format!("{ID}{t}");
+    let who = || Some(format!("analyst{t}@contoso.com"));
+    let error = |status, code: &str| refusal(status, code, &format!("Machine is not eligible{t}."));
+    let p = |name: &str| format!("InvestigationPackage/{name}");
+    let mut n = 0;
+    let mut row = |action, reason| {
+        n += 1;
+        change(&p(&format!("fin-ws-{n:03}")), action, reason)
+    };
+    let mut rows = vec![
+        row(Action::Create, Reason::New),
+        row(Action::Create, Reason::DeclaredAgain),
+        row(Action::Replace, Reason::AskedByName),
+        row(Action::Replace, Reason::NewRevision { from: 1, to: 2 }),
+        row(Action::Replace, Reason::NewTarget),
+        row(Action::Adopt, Reason::FoundOurs { id: id() }),
+        row(Action::Adopt, Reason::FoundWatched { id: id() }),
+        row(Action::Unresolved, Reason::LookAlikes { ids: vec![id(), id()] }),
+        row(Action::Unresolved, Reason::IntentTooOld),
+        row(Action::Wait, Reason::OutcomeNotLooked),
+        row(Action::Wait, Reason::Settling { until: ago(-8) }),
+        row(Action::Unresolved, Reason::AskBeforeResend),
+        row(Action::Create, Reason::LostCall),
+        row(Action::None, Reason::KnownFromBefore { phase: Phase::Succeeded }),
+        row(Action::Move, Reason::RenamedFrom { from: address("InvestigationPackage/old-name") }),
+        row(Action::Wait, Reason::RenamedWhileOpen { from: address("InvestigationPackage/old-name") }),
+        row(Action::Exhausted, Reason::RefusedForGood { error: error(400, "OsPlatformNotSupported") }),
+        row(Action::Exhausted, Reason::NoAttemptsLeft { attempts: 3, max: 3, error: None }),
+        row(
+            Action::Exhausted,
+            Reason::NoAttemptsLeft { attempts: 3, max: 3, error: Some(error(404, "ResourceNotFound")) },
+        ),
+        row(
+            Action::Create,
+            Reason::RefusedBefore { error: error(404, "ResourceNotFound"), attempt: 2, max: 3 },
+        ),
+        row(Action::Wait, Reason::BusyNotLooked),
+        row(Action::Wait, Reason::BusyWithOwn { id: id() }),
+        row(Action::Adopt, Reason::AdoptRunning { id: id(), requestor: who(), created_at: service(720) }),
+        row(
+            Action::Wait,
+            Reason::RunningTooOld { id: id(), created_at: service(11_000), within: Span::from_secs(3600) },
+        ),
+        row(Action::Wait, Reason::WaitForRunning { id: id(), requestor: who() }),
+        row(Action::Unresolved, Reason::FailOnRunning { id: id(), requestor: who() }),
+        row(Action::Adopt, Reason::AdoptFinished { id: id(), requestor: None }),
+        row(Action::Create, Reason::FreeNow),
+        row(Action::Create, Reason::BusyWithOtherType { action_type: format!("Isolate{t}") }),
+        row(Action::Unresolved, Reason::Gone { id: id() }),
+        row(Action::Differs, Reason::RunningTextDiffers { fields: vec!["comment"] }),
+        row(Action::Wait, Reason::Running { status: format!("InProgress{t}"), looked: true }),
+        row(Action::Wait, Reason::Running { status: "Pending".into(), looked: false }),
+        row(Action::Wait, Reason::OldStillRuns { id: id() }),
+        row(Action::Wait, Reason::RetryLater { at: Some(ago(-480)) }),
+        row(Action::Wait, Reason::RetryLater { at: None }),
+        row(Action::Retry, Reason::RetryNow { status: "TimeOut".into(), attempt: 2, max: 3 }),
+        row(Action::None, Reason::Cancelled { by: who() }),
+        row(Action::None, Reason::Done),
+        row(Action::None, Reason::DoneAndGone),
+        row(Action::Forget, Reason::ManifestGone),
+        row(Action::Cancel, Reason::CancelOnRemove),
+        row(Action::Wait, Reason::SideCallOpen { action: CallAction::Cancel }),
+    ];
+    rows.extend([
+        change("Alert/phish-1", Action::Adopt, Reason::AlertShowsEvent { id: format!("{ALERT_ID}{t}") }),
+        change("Alert/phish-2", Action::Create, Reason::New),
+        change(
+            "Alert/phish-3",
+            Action::Update,
+            Reason::TriageDiffers { fields: vec!["status", "assignedTo"] },
+        ),
+        change("Alert/phish-4", Action::Differs, Reason::TextDiffers { fields: vec!["description"] }),
+        change("Alert/phish-5", Action::Resolve, Reason::ResolveOnRemove),
+    ]);
+    let warnings = every_warning(t);
+    for row in &mut rows {
+        let text = |s: &str| format!("{s}{t}");
+        match (row.action, &row.reason) {
+            (Action::Create, Reason::New) if row.address.kind() == crate::model::Kind::Alert => {
+                row.warnings = warnings[1..3].to_vec();
+                row.call = Some(planned(alert(&text("Suspicious PowerShell")).request()));
+            }
+            (Action::Create, Reason::New) => {
+                row.call = Some(planned(collect(&text("Collect forensics due to alert 1234")).request()));
+                row.warnings = vec![warnings[0].clone(), warnings[3].clone(), warnings[4].clone()];
+            }
+            (Action::Create, Reason::LostCall) => row.warnings = warnings[6..9].to_vec(),
+            (Action::Adopt, Reason::AdoptRunning { .. }) => row.warnings = vec![warnings[5].clone()],
+            (_, Reason::NewRevision { .. }) => {
+                row.before = view(&[("revision", "1"), ("comment", &text("Collect forensics"))]);
+                row.after = view(&[("revision", "2"), ("comment", &text("Collect forensics"))]);
+            }
+            (_, Reason::NewTarget) => {
+                row.before = view(&[("machineId", "1e5bc9d7e413ddd7902c2932e418702b84d0cc07")]);
+                row.after = view(&[("machineId", MACHINE)]);
+            }
+            (_, Reason::TriageDiffers { .. }) => {
+                row.before = view(&[("status", "New")]);
+                row.after = view(&[("status", "InProgress"), ("assignedTo", &text("soc@contoso.com"))]);
+            }
+            (Action::Differs, Reason::TextDiffers { .. }) => {
+                row.before = view(&[("description", &text("example alert\nsecond line\nthird"))]);
+                row.after = view(&[("description", &text("example alert\nsecond line, edited\nthird"))]);
+            }
+            (Action::Differs, _) => {
+                row.before = view(&[("comment", "Collect forensics due to alert 1234")]);
+                row.after = view(&[("comment", &text("Collect forensics due to alerts 1234 and 1235"))]);
+            }
+            _ => {}
+        }
+    }
+    rows
+}
+
+pub fn every_warning(t: &str) -> Vec<Warning> {
+    let id = || format!("{ID}{t}");
+    let who = || Some(format!("analyst{t}@contoso.com"));
+    vec![
+        Warning::ActiveCollection { id: id(), requestor: who(), created_at: service(720) },
+        Warning::MergesIntoOpenAlert { id: id() },
+        Warning::SameTitle { other: address("Alert/other") },
+        Warning::SecondCollection { other: address("InvestigationPackage/other") },
+        Warning::AutomatedInvestigation,
+        Warning::AdoptsForeign { requestor: who(), created_at: service(720) },
+        Warning::Watched { attempts: 1 },
+        Warning::Watched { attempts: 2 },
+        Warning::LateArrival { id: id() },
+    ]
+}
+
+pub fn every_plan_warning(t: &str) -> Vec<PlanWarning> {
+    vec![
+        PlanWarning::OverLimit { limit: "newCollections", planned: 61, allowed: 50 },
+        PlanWarning::NotLooked { why: format!("machineactions: 503 Service Unavailable{t}") },
+        PlanWarning::LookAlikes {
+            found: (1..=8)
+                .map(|n| (address(&format!("InvestigationPackage/fin-ws-{n:03}")), format!("{ID}{t}")))
+                .collect(),
+        },
+        PlanWarning::Narrowed { shown: 48, declared: 5000 },
+    ]
+}
+
+pub fn object(t: &str) -> Object {
+    Object {
+        id: format!("{ID}{t}"),
+        status: "Pending".into(),
+        requestor: Some(format!("analyst{t}@contoso.com")),
+        created_at: service(60),
+        updated_at: None,
+        cancelled_by: None,
+        computer_dns_name: Some(format!("fin-ws-042{t}.contoso.com")),
+    }
+}
+
+pub fn resource(phase: Phase, t: &str) -> Resource {
+    let sent = sent(collect(&format!("Collect forensics due to alert 1234{t}")).request());
+    Resource {
+        phase,
+        id: Some(format!("{ID}{t}")),
+        origin: Some(Origin::Made),
+        digest: sent.digest,
+        status: Some(format!("Succeeded{t}")),
+        attempts: 0,
+        sent,
+        changed: 17,
+        requestor: Some(format!("casefile-prod{t}")),
+        computer_dns_name: Some(format!("fin-ws-042{t}.contoso.com")),
+        created_at: service(4_000),
+        updated_at: service(600),
+        cancelled_by: None,
+        since: ago(600),
+        busy_at: None,
+        error: None,
+        missing_since: None,
+        missing_last: None,
+        open: None,
+        side: None,
+        watched: Vec::new(),
+        past: Vec::new(),
+        released_from: None,
+        labels: BTreeMap::new(),
+        on_remove: OnRemove::Retain,
+    }
+}
+
+/// A resource with every optional part.
+pub fn full_resource(t: &str) -> Resource {
+    let mut r = resource(Phase::Requested, t);
+    let attempt = Attempt {
+        attempt: 16,
+        sent: r.sent.clone(),
+        runner: "host-1-4242".into(),
+        at: ago(90),
+        server_at: ago(90).into(),
+        send_by: ago(80),
+        failed_at: Some(ago(60)),
+        why: Some(format!("connection reset{t}")),
+    };
+    r.open = Some(Open { attempt: attempt.clone(), prior: None });
+    r.watched = vec![attempt];
+    r.side = Some(Side { attempt: 15, action: CallAction::Cancel, send_by: ago(70), runner: "host".into() });
+    r.past = vec![
+        PastObject { id: format!("past{t}"), origin: Origin::Made, late: true },
+        PastObject { id: "past-2".into(), origin: Origin::Adopted, late: false },
+    ];
+    r.error = Some(refusal(403, "Forbidden", &format!("Missing application roles{t}")));
+    r.cancelled_by = Some(format!("analyst{t}"));
+    r.busy_at = service(5_000);
+    r.missing_since = Some(ago(500));
+    r.released_from = Some(Phase::Succeeded);
+    r.labels = BTreeMap::from([("incident".into(), format!("INC-2042{t}"))]);
+    r.on_remove = OnRemove::Cancel;
+    r.attempts = 2;
+    r
+}
+
+pub fn state(t: &str) -> State {
+    let mut state = State { lineage: Some("0b7c2f5e".into()), seq: 17, ..State::default() };
+    for (n, phase) in Phase::ALL.into_iter().enumerate() {
+        state.resources.insert(address(&format!("InvestigationPackage/fin-ws-{n:03}")), resource(phase, t));
+    }
+    let mut pending = resource(Phase::Pending, t);
+    (pending.id, pending.status, pending.requestor, pending.created_at) = (None, None, None, None);
+    state.resources.insert(address("InvestigationPackage/hq-dc-01"), pending);
+    let mut raised = resource(Phase::Succeeded, t);
+    raised.sent = sent(alert(&format!("Suspicious PowerShell{t}")).request());
+    raised.id = Some(ALERT_ID.into());
+    raised.status = Some("New".into());
+    raised.requestor = None;
+    state.resources.insert(address("Alert/fin-ws-042-exploit"), raised);
+    state
+}
+
+pub fn diagnostics(t: &str) -> Vec<Diagnostic> {
+    let at = |mut d: Diagnostic, line, columns: (u32, u32), source: &str| {
+        (d.line, d.column, d.end_column) = (line, columns.0, columns.1);
+        d.source_line = source.into();
+        d
+    };
+    let unknown = at(
+        Diagnostic::of_file("unknown-field", "incidents/inc-2042.yaml", "unknown field `commment`")
+            .with_help("did you mean `comment`?"),
+        7,
+        (3, 11),
+        "  commment: Collect forensics due to alert 1234",
+    );
+    let mut duplicate = at(
+        Diagnostic::of_file(
+            "duplicate-name",
+            "incidents/inc-2043.yaml",
+            format!(
+                "InvestigationPackage/fin-ws-042{t} is declared twice; a name is unique per kind in a project"
+            ),
+        ),
+        12,
+        (19, 29),
+        "metadata: { name: fin-ws-042 }",
+    );
+    duplicate.related = vec![Related {
+        file: "incidents/inc-2042.yaml".into(),
+        line: 3,
+        column: 19,
+        message: format!("declared here first{t}"),
+    }];
+    let mut hidden = at(
+        Diagnostic::of_file(
+            "control-character",
+            "incidents/inc-2043.yaml",
+            "control character U+0007 in a text",
+        )
+        .with_help(format!("remove it{t}")),
+        14,
+        (14, 15),
+        "  comment: 東京\u{7} and more",
+    );
+    hidden.severity = Level::Warning;
+    vec![
+        unknown,
+        duplicate,
+        hidden,
+        Diagnostic::of_file("not-utf-8", "runbooks/old.yaml", "the file is not UTF-8")
+            .with_help("save it as UTF-8 without a byte order mark"),
+    ]
+}

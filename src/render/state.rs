@@ -1,0 +1,244 @@
+//! The state for people and programs: the tables of `status` and `state list`, all of one resource.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::age::{ago, short};
+use super::layout::{Paint, Paragraph, columns, cut, cut_middle};
+use super::{Style, escape, plan_json, words};
+use crate::model::{Address, Call, OnRemove};
+use crate::state::{Binding, Origin, Phase, Resource, Sent, State};
+
+/// The document of `status`, `state list` and `state show` with `--format json`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StateDocument<'a> {
+    /// The version of this format.
+    pub format_version: u32,
+    /// Given once to a state; null before the first apply.
+    pub lineage: Option<&'a str>,
+    /// Whose state it is.
+    pub binding: &'a Binding,
+    /// The number of the last journal record.
+    pub seq: u64,
+    /// The selected resources, by address, as in the state file.
+    pub resources: BTreeMap<&'a Address, &'a Resource>,
+}
+
+impl<'a> StateDocument<'a> {
+    /// The resources that `select` takes.
+    pub fn new(state: &'a State, select: impl Fn(&Address, &Resource) -> bool) -> Self {
+        StateDocument {
+            format_version: 1,
+            lineage: state.lineage.as_deref(),
+            binding: &state.binding,
+            seq: state.seq,
+            resources: state.resources.iter().filter(|(a, r)| select(a, r)).collect(),
+        }
+    }
+
+    /// As indented text that ends with a line break; hidden characters inside strings are escaped.
+    ///
+    /// # Errors
+    /// None that a state can cause: the keys of all maps are text.
+    pub fn to_text(&self) -> Result<String, serde_json::Error> {
+        plan_json::pretty(self)
+    }
+}
+
+const HEADER: [&str; 6] = ["ADDRESS", "PHASE", "STATUS", "ID", "AGE", "REQUESTOR"];
+const ADDRESS: usize = 0;
+const ID: usize = 3;
+const REQUESTOR: usize = 5;
+const GAP: usize = 2;
+
+/// One line a resource. Too wide for the terminal, it shortens requestor, id and address, in this order,
+/// in the middle: JSON has them in full.
+pub fn table(document: &StateDocument<'_>, style: Style, now: Timestamp) -> String {
+    let mut out = String::new();
+    if document.resources.is_empty() {
+        Paragraph::new(0, 2)
+            .text("No resources in the state. ")
+            .push(Paint::Strong, "casefile plan")
+            .text(" shows what is declared.")
+            .write(style, &mut out);
+        return out;
+    }
+    let rows: Vec<(Phase, [String; 6])> =
+        document.resources.iter().map(|(a, r)| (r.phase, cells(a, r, now))).collect();
+    let mut widths = HEADER.map(columns);
+    for (_, cells) in &rows {
+        for (width, cell) in widths.iter_mut().zip(cells) {
+            *width = (*width).max(columns(cell));
+        }
+    }
+    for (column, least) in [(REQUESTOR, 12), (ID, 10), (ADDRESS, 31), (REQUESTOR, 9), (ID, 8), (ADDRESS, 12)]
+    {
+        let total = widths.iter().sum::<usize>() + GAP * (widths.len() - 1);
+        let over = total.saturating_sub(style.columns());
+        widths[column] = widths[column].saturating_sub(over).max(least.min(widths[column]));
+    }
+    write_row(&HEADER.map(String::from), [Paint::Faint; 6], &widths, style, &mut out);
+    for (phase, cells) in &rows {
+        let mut paints = [Paint::Plain; 6];
+        paints[1] = paint(*phase);
+        write_row(cells, paints, &widths, style, &mut out);
+    }
+    out.push('\n');
+    let mut phases: BTreeMap<Phase, usize> = BTreeMap::new();
+    for (phase, _) in &rows {
+        *phases.entry(*phase).or_default() += 1;
+    }
+    let counts: Vec<String> = phases.iter().map(|(p, n)| format!("{} {p}", words::number(*n))).collect();
+    Paragraph::new(0, 2)
+        .push(Paint::Strong, format!("{}: {}.", words::resources(rows.len()), counts.join(", ")))
+        .write(style, &mut out);
+    out
+}
+
+fn cells(address: &Address, r: &Resource, now: Timestamp) -> [String; 6] {
+    let since = r.created_at.as_ref().map_or(r.since, |t| t.instant());
+    let or_dash = |t: Option<&str>| match t {
+        None | Some("") => "-".to_owned(),
+        Some(t) => escape::one_line(t).into_owned(),
+    };
+    [
+        escape::one_line(&address.to_string()).into_owned(),
+        r.phase.to_string(),
+        or_dash(r.status.as_deref()),
+        or_dash(r.id.as_deref()),
+        short(now, since),
+        or_dash(r.requestor.as_deref()),
+    ]
+}
+
+fn write_row(cells: &[String; 6], paints: [Paint; 6], widths: &[usize; 6], style: Style, out: &mut String) {
+    let mut line = Paragraph::new(0, 0);
+    for (i, cell) in cells.iter().enumerate() {
+        let width = widths[i];
+        // The name in front of a user's domain says enough; ids and addresses differ at both ends.
+        let shown = if i == REQUESTOR { cut(cell, width) } else { cut_middle(cell, width) };
+        let fill = if i == REQUESTOR { 0 } else { width + GAP - columns(&shown).min(width) };
+        line = line.push(paints[i], shown).text(" ".repeat(fill));
+    }
+    line.write_cut(style, out);
+}
+
+fn paint(phase: Phase) -> Paint {
+    match phase {
+        Phase::Succeeded => Paint::Good,
+        Phase::Failed | Phase::Rejected => Paint::Bad,
+        Phase::Requested | Phase::Pending => Paint::Notice,
+        Phase::InProgress => Paint::Info,
+        Phase::Cancelled | Phase::Released => Paint::Faint,
+    }
+}
+
+/// Everything the state knows of one resource.
+pub fn show(address: &Address, r: &Resource, style: Style, now: Timestamp) -> String {
+    let mut out = String::new();
+    Paragraph::new(0, 2).push(Paint::Strong, address.to_string()).write(style, &mut out);
+    let mut field = |name: &str, paint: Paint, value: &str| {
+        Paragraph::new(2, 16)
+            .push(Paint::Faint, format!("{name:<14}"))
+            .push(paint, value)
+            .write(style, &mut out);
+    };
+    let when = |t: Timestamp| format!("{t} ({})", ago(now, t));
+    let phase = match r.released_from {
+        Some(from) => format!("{} (was {from})", r.phase),
+        None => r.phase.to_string(),
+    };
+    field("phase", paint(r.phase), &phase);
+    field("since", Paint::Plain, &when(r.since));
+    let text = |name: &'static str, value: &Option<String>| value.as_ref().map(|v| (name, v.clone()));
+    let time = |name: &'static str, value: &Option<crate::model::Timestamp>| {
+        value.as_ref().map(|t| (name, format!("{t} ({})", ago(now, t.instant()))))
+    };
+    let origin = r.origin.map(|o| match o {
+        Origin::Made => ("origin", "made by our call".to_owned()),
+        Origin::Adopted => ("origin", "adopted: it was there".to_owned()),
+    });
+    let optional = [
+        text("id", &r.id),
+        origin,
+        text("status", &r.status),
+        text("requestor", &r.requestor),
+        text("device", &r.computer_dns_name),
+        time("created", &r.created_at),
+        time("updated", &r.updated_at),
+        text("cancelled by", &r.cancelled_by),
+        time("busy since", &r.busy_at),
+        r.missing_since.map(|t| ("missing since", when(t))),
+        r.error.as_ref().map(|e| ("last refusal", words::refusal(e))),
+    ];
+    for (name, value) in optional.into_iter().flatten() {
+        field(name, Paint::Plain, &value);
+    }
+    if r.attempts > 0 {
+        field("attempts", Paint::Plain, &format!("{} failed", r.attempts));
+    }
+    if !r.labels.is_empty() {
+        let labels: Vec<String> = r.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        field("labels", Paint::Plain, &labels.join(", "));
+    }
+    if r.on_remove != OnRemove::Retain {
+        field("on remove", Paint::Plain, &format!("{:?}", r.on_remove));
+    }
+    if let Some(open) = &r.open {
+        let seen = open.attempt.why.as_deref().unwrap_or("the run ended before an answer came");
+        let value = format!(
+            "no answer to record {} of {}: {seen}; the next plan looks it up",
+            open.attempt.attempt,
+            when(open.attempt.at)
+        );
+        field("open call", Paint::Notice, &value);
+    }
+    if let Some(side) = &r.side {
+        let value = format!("no answer to the {} of record {}", words::call(side.action), side.attempt);
+        field("open call", Paint::Notice, &value);
+    }
+    for w in &r.watched {
+        field("watched", Paint::Notice, &format!("no answer to record {} of {}", w.attempt, when(w.at)));
+    }
+    for p in &r.past {
+        let how = match (p.late, p.origin) {
+            (true, _) => "arrived late: a second object",
+            (false, Origin::Made) => "held before, made",
+            (false, Origin::Adopted) => "held before, adopted",
+        };
+        field("past object", Paint::Plain, &format!("{} ({how})", p.id));
+    }
+    field("record", Paint::Plain, &r.changed.to_string());
+    sent(&r.sent, style, &mut out);
+    out
+}
+
+fn sent(sent: &Sent, style: Style, out: &mut String) {
+    Paragraph::new(2, 4)
+        .push(Paint::Faint, format!("as sent, revision {}, {}", sent.revision, sent.digest))
+        .write(style, out);
+    let request = &sent.request;
+    Paragraph::new(4, 6).text(format!("{} {}", request.method, request.path)).write(style, out);
+    let fields: Vec<(&str, String)> = match Call::from_request(request) {
+        Some(Call::Collect { machine_id, comment }) => {
+            vec![("machineId", machine_id.to_string()), ("comment", comment)]
+        }
+        Some(Call::Alert(a)) => vec![
+            ("machineId", a.machine_id.to_string()),
+            ("severity", format!("{:?}", a.severity)),
+            ("title", a.title),
+            ("description", a.description),
+            ("action", a.recommended_action),
+            ("eventTime", a.event_time.to_string()),
+            ("reportId", a.report_id.0.to_string()),
+            ("category", format!("{:?}", a.category)),
+        ],
+        None => vec![("body", request.body.as_str().to_owned())],
+    };
+    for (name, value) in fields {
+        Paragraph::new(4, 18).push(Paint::Faint, format!("{name:<14}")).text(value).write(style, out);
+    }
+}

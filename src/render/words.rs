@@ -1,0 +1,398 @@
+//! Reasons, warnings and refusals as sentences of few words, and the command to run next.
+//!
+//! The vocabulary is that of `docs/reconciliation.md`. Texts from outside are quoted raw: whoever shows
+//! them escapes them (see [`escape`](super::escape)). Sentences begin in lower case and end without a
+//! full stop, because they stand behind a colon.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::age::{ago, ahead, duration};
+use crate::model::Address;
+use crate::plan::{Action, Change, Estimate, PlanWarning, Reason, Warning};
+use crate::state::{CallAction, Refusal};
+
+/// Why a row is what it is.
+pub fn reason(reason: &Reason, now: Timestamp) -> String {
+    match reason {
+        Reason::New => "new".into(),
+        Reason::DeclaredAgain => "declared again; nothing was made for this target before".into(),
+        Reason::AskedByName => "asked for by --replace".into(),
+        Reason::NewRevision { from, to } => format!("new revision: {to} (sent: {from})"),
+        Reason::NewTarget => "new target: machine or event changed since it was sent".into(),
+        Reason::FoundOurs { id } => format!("the call without an answer had made it: {id}"),
+        Reason::AlertShowsEvent { id } => format!("open alert {id} already shows this event"),
+        Reason::FoundWatched { id } => format!("a call given up earlier had made it after all: {id}"),
+        Reason::LookAlikes { ids } => format!(
+            "its call got no answer, and what looks like its object cannot be proved to be: {}",
+            ids.join(", ")
+        ),
+        Reason::IntentTooOld => "its call got no answer over 30 days ago: too old to look up".into(),
+        Reason::OutcomeNotLooked => "its call got no answer and could not be looked up in this run".into(),
+        Reason::Settling { until } => {
+            format!("its call got no answer; whether it was lost is certain {}", ahead(now, *until))
+        }
+        Reason::AskBeforeResend => {
+            "its call got no answer and made nothing; recovery.onUnknown is ask, so a person decides".into()
+        }
+        Reason::LostCall => "its call got no answer and made nothing: asking again".into(),
+        Reason::KnownFromBefore { phase } => {
+            format!("known from before ({phase}); a new revision asks again")
+        }
+        Reason::RenamedFrom { from } => format!("renamed from {from}"),
+        Reason::RenamedWhileOpen { from } => format!("renamed from {from}, whose call is open"),
+        Reason::RefusedForGood { error } => {
+            format!("refused, and asking again cannot help: {}", refusal(error))
+        }
+        Reason::NoAttemptsLeft { attempts, max, error } => {
+            let last = error.as_ref().map(|e| format!("; last refusal: {}", refusal(e)));
+            format!("no attempts left: {attempts} of {max} failed{}", last.unwrap_or_default())
+        }
+        Reason::RefusedBefore { error, attempt, max } => {
+            format!("attempt {attempt} of {max}; refused before: {}", refusal(error))
+        }
+        Reason::BusyNotLooked => "the machine was busy; not looked at since".into(),
+        Reason::BusyWithOwn { id } => {
+            format!("the machine is busy with our own earlier collection {id}; asks once it ends")
+        }
+        Reason::AdoptRunning { id, requestor, created_at } => format!(
+            "a collection{} is running, {}; taken as this one: {id}",
+            by(requestor),
+            started(created_at, now)
+        ),
+        Reason::RunningTooOld { id, created_at, within } => format!(
+            "collection {id} is running, {}: too old to be taken (adoptWithin {within}); asks once it ends",
+            started(created_at, now)
+        ),
+        Reason::WaitForRunning { id, requestor } => {
+            format!("collection {id}{} is running; asks once it ends (onInProgress: wait)", by(requestor))
+        }
+        Reason::FailOnRunning { id, requestor } => {
+            format!("collection {id}{} is running (onInProgress: fail)", by(requestor))
+        }
+        Reason::AdoptFinished { id, requestor } => format!(
+            "the collection{} that kept the machine busy has succeeded; taken as this one: {id}",
+            by(requestor)
+        ),
+        Reason::FreeNow => "the machine was busy and is free now".into(),
+        Reason::BusyWithOtherType { action_type } => {
+            format!("no collection is running; {action_type} still is and may keep the machine busy")
+        }
+        Reason::Gone { id } => format!("{id} is gone from the service; gone never asks again by itself"),
+        Reason::RunningTextDiffers { fields } => {
+            format!("still running; {} edited after it was sent; a new revision asks again", list(fields))
+        }
+        Reason::Running { status, looked: true } => {
+            format!("still running, the service says {}", word(status))
+        }
+        Reason::Running { status, looked: false } => {
+            format!("not looked at in this run; last seen {}", word(status))
+        }
+        Reason::OldStillRuns { id } => {
+            format!("new target, but the old one still runs: {id}; asks once it ends")
+        }
+        Reason::RetryLater { at: Some(at) } => format!("failed; may be asked again {}", ahead(now, *at)),
+        Reason::RetryLater { at: None } => "failed; not looked at in this run, so not asked again".into(),
+        Reason::RetryNow { status, attempt, max } => format!("{}; attempt {attempt} of {max}", ended(status)),
+        Reason::Cancelled { by: Some(who) } => format!("cancelled by {who}; a new revision asks again"),
+        Reason::Cancelled { by: None } => "cancelled; a new revision asks again".into(),
+        Reason::TriageDiffers { fields } => format!("triage differs: {}", list(fields)),
+        Reason::TextDiffers { fields } => {
+            format!("{} edited after it was sent; a new revision asks again", list(fields))
+        }
+        Reason::Done => "done".into(),
+        Reason::DoneAndGone => "done; the service no longer lists it, which is no drift".into(),
+        Reason::ManifestGone => "manifest gone; nothing is undone, the id stays known".into(),
+        Reason::CancelOnRemove => "manifest gone; onRemove: Cancel cancels the collection".into(),
+        Reason::ResolveOnRemove => "manifest gone; onRemove: Resolve resolves the alert".into(),
+        Reason::SideCallOpen { action } => {
+            format!("an earlier {} got no answer and could not be looked up in this run", call(*action))
+        }
+    }
+}
+
+/// What a reader of a row should know.
+pub fn warning(warning: &Warning, now: Timestamp) -> String {
+    match warning {
+        Warning::ActiveCollection { id, requestor, created_at } => format!(
+            "a collection{} is running on this machine, {}: {id}; the service will say busy",
+            by(requestor),
+            started(created_at, now)
+        ),
+        Warning::MergesIntoOpenAlert { id } => {
+            format!("open alert {id} has this title on this machine: the service merges the new one into it")
+        }
+        Warning::SameTitle { other } => {
+            format!("{other} has the same title on the same machine: the service merges the two")
+        }
+        Warning::SecondCollection { other } => {
+            format!("{other} collects from the same machine: one runs, the other will find it busy")
+        }
+        Warning::AutomatedInvestigation => {
+            "the service may start an automated investigation on the machine by itself".into()
+        }
+        Warning::AdoptsForeign { requestor, created_at } => format!(
+            "not ours: another's collection{}, {}; its comment may differ from the manifest's",
+            by(requestor),
+            started(created_at, now)
+        ),
+        Warning::Watched { attempts: 1 } => {
+            "an earlier call without an answer may still take effect; it is watched for".into()
+        }
+        Warning::Watched { attempts } => {
+            format!("{attempts} earlier calls without an answer may still take effect; they are watched for")
+        }
+        Warning::LateArrival { id } => {
+            format!("a call given up earlier took effect late: the service has a second object, {id}")
+        }
+    }
+}
+
+/// What a reader of the whole plan should know.
+pub fn plan_warning(warning: &PlanWarning) -> String {
+    match warning {
+        PlanWarning::OverLimit { limit, planned, allowed } => {
+            format!("{planned} calls are planned where limits.{limit} allows {allowed}: apply refuses")
+        }
+        PlanWarning::NotLooked { why } => {
+            format!("a list could not be read, rows that need it wait: {why}")
+        }
+        PlanWarning::LookAlikes { found } => {
+            let shown: Vec<String> = found.iter().take(5).map(|(a, id)| format!("{a} ({id})")).collect();
+            let more = found.len().saturating_sub(shown.len());
+            let more = if more > 0 { format!(" and {} more", number(more)) } else { String::new() };
+            format!(
+                "the state is empty, yet the service has what looks like {}{more}: most likely the state was \
+                 lost, so apply refuses",
+                shown.join(", ")
+            )
+        }
+        PlanWarning::Narrowed { shown, declared } => format!(
+            "narrowed to {} of {}; nothing outside it is looked at or forgotten",
+            number(*shown),
+            resources(*declared)
+        ),
+    }
+}
+
+/// A command to run next, and what it is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Next {
+    /// As it is typed; parts from outside are quoted for a shell.
+    pub command: String,
+    /// In few words.
+    pub what: &'static str,
+}
+
+/// The ways out of a row that waits for a person; empty for all others.
+pub fn next(change: &Change) -> Vec<Next> {
+    let address = shell(&change.address.to_string()).into_owned();
+    let again = |what| Next { command: format!("casefile apply --replace {address}"), what };
+    match change.action {
+        Action::Unresolved => {
+            let id = match &change.reason {
+                Reason::LookAlikes { ids } => ids.first().map(String::as_str),
+                Reason::FailOnRunning { id, .. } => Some(id.as_str()),
+                _ => None,
+            };
+            let id = id.map_or(Cow::Borrowed("ID"), shell);
+            let import = Next { command: format!("casefile import {address} {id}"), what: "take it over" };
+            vec![import, again("ask again")]
+        }
+        Action::Exhausted => vec![again("ask again, once the cause is removed")],
+        _ => Vec::new(),
+    }
+}
+
+/// The ways out of what a plan warning tells; empty where there is nothing to do.
+pub fn plan_next(warning: &PlanWarning) -> Vec<Next> {
+    let next = |command: &str, what| Next { command: command.into(), what };
+    match warning {
+        PlanWarning::OverLimit { .. } => vec![next("casefile apply --allow-over-limits", "send them all")],
+        PlanWarning::NotLooked { .. } => vec![next("casefile doctor", "see what is missing")],
+        PlanWarning::LookAlikes { .. } => vec![
+            next("casefile import --discover", "take them over"),
+            next("casefile apply --fresh", "ask for all of it again"),
+        ],
+        PlanWarning::Narrowed { .. } => Vec::new(),
+    }
+}
+
+/// The service's words about a call that it did not carry out.
+pub fn refusal(error: &Refusal) -> String {
+    let mut out = error.status.to_string();
+    if !error.code.is_empty() {
+        out.push(' ');
+        out.push_str(&error.code);
+    }
+    if !error.message.is_empty() {
+        out.push_str(": ");
+        out.push_str(error.message.trim_end_matches('.'));
+    }
+    if let Some(target) = &error.target {
+        out.push_str(&format!(" (correlation id {target})"));
+    }
+    out
+}
+
+/// What to do about a refusal.
+pub fn refusal_next(error: &Refusal, address: &Address) -> Next {
+    let doctor = |what| Next { command: "casefile doctor".into(), what };
+    let code = |c: &str| error.code.eq_ignore_ascii_case(c);
+    match error.status {
+        401 => doctor("see whether the token is for this service"),
+        403 => doctor("see which role the token lacks"),
+        _ if error.is_permanent() || code("ResourceNotFound") || error.status == 404 => Next {
+            command: format!("casefile plan --replace {}", shell(&address.to_string())),
+            what: "check machine and body, correct the manifest, ask again",
+        },
+        _ => Next { command: "casefile plan".into(), what: "see whether it is asked again" },
+    }
+}
+
+/// Why a call is made, as a noun: `an earlier cancel got no answer`.
+pub fn call(action: CallAction) -> &'static str {
+    match action {
+        CallAction::Create => "create",
+        CallAction::Retry => "retry",
+        CallAction::Replace => "replace",
+        CallAction::Update => "update",
+        CallAction::Cancel => "cancel",
+        CallAction::Resolve => "resolve",
+    }
+}
+
+/// What the rows of an action have in common, behind their number: `2 to create`, `3 waiting`.
+pub fn counted(action: Action) -> &'static str {
+    match action {
+        Action::Create => "to create",
+        Action::Retry => "to retry",
+        Action::Replace => "to replace",
+        Action::Update => "to update",
+        Action::Cancel => "to cancel",
+        Action::Resolve => "to resolve",
+        Action::Adopt => "to adopt",
+        Action::Move => "to move",
+        Action::Forget => "to forget",
+        Action::Wait => "waiting",
+        Action::Differs => "edited after sending",
+        Action::Exhausted => "exhausted",
+        Action::Unresolved => "unresolved",
+        Action::None => "unchanged",
+    }
+}
+
+/// `2 to create, 1 to adopt, 40 unchanged`; empty for no rows.
+pub fn counts(summary: &BTreeMap<Action, usize>) -> String {
+    let part = |a: Action| summary.get(&a).map(|n| format!("{} {}", number(*n), counted(a)));
+    Action::ALL.into_iter().filter_map(part).collect::<Vec<_>>().join(", ")
+}
+
+/// What the quotas make of a plan; none if it is over within a few seconds.
+pub fn estimate(estimate: &Estimate) -> Option<String> {
+    const WORTH_SAYING: u64 = 5;
+    if estimate.seconds <= WORTH_SAYING {
+        return None;
+    }
+    let calls: Vec<String> =
+        estimate.calls.iter().map(|(quota, n)| format!("{} {quota}", grouped(*n))).collect();
+    let calls = if calls.is_empty() { String::new() } else { format!(" ({})", calls.join(", ")) };
+    Some(format!("The quotas need at least {} for these calls{calls}.", duration(estimate.seconds)))
+}
+
+/// A number with thousands marked: `4,990`.
+pub fn number(n: usize) -> String {
+    grouped(u64::try_from(n).unwrap_or(u64::MAX))
+}
+
+/// `1 resource`, `240 resources`.
+pub fn resources(n: usize) -> String {
+    plural(n, "resource")
+}
+
+/// `1 file`, `17 files`.
+pub fn plural(n: usize, noun: &str) -> String {
+    format!("{} {noun}{}", number(n), if n == 1 { "" } else { "s" })
+}
+
+fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, d) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(d);
+    }
+    out
+}
+
+/// Quotes a text from outside so that a shell takes it as one word: a copied command runs nothing else.
+pub fn shell(word: &str) -> Cow<'_, str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._/:@%+=,-".contains(c);
+    if !word.is_empty() && word.chars().all(plain) && !word.starts_with('-') {
+        return Cow::Borrowed(word);
+    }
+    Cow::Owned(format!("'{}'", word.replace('\'', r"'\''")))
+}
+
+fn by(requestor: &Option<String>) -> String {
+    requestor.as_ref().map(|r| format!(" by {r}")).unwrap_or_default()
+}
+
+fn started(created_at: &Option<crate::model::Timestamp>, now: Timestamp) -> String {
+    match created_at {
+        Some(t) => format!("started {}", ago(now, t.instant())),
+        None => "start unknown".into(),
+    }
+}
+
+fn word(status: &str) -> &str {
+    if status.is_empty() { "nothing of its status" } else { status }
+}
+
+fn ended(status: &str) -> String {
+    if status.eq_ignore_ascii_case("TimeOut") {
+        "the device never answered (TimeOut)".into()
+    } else {
+        format!("ended as {status}")
+    }
+}
+
+fn list(fields: &[&'static str]) -> String {
+    fields.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(number), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([resources(1), resources(2)], ["1 resource", "2 resources"]);
+    }
+
+    #[test]
+    fn a_copied_command_runs_nothing_else() {
+        assert_eq!(shell("InvestigationPackage/fin-ws-042"), "InvestigationPackage/fin-ws-042");
+        assert_eq!(shell("Alert/sweep[a]"), "'Alert/sweep[a]'");
+        assert_eq!(shell("x; rm -rf ~"), "'x; rm -rf ~'");
+        assert_eq!(shell("a'b"), r"'a'\''b'");
+        assert_eq!(shell("--replace"), "'--replace'");
+        assert_eq!(shell(""), "''");
+    }
+
+    #[test]
+    fn refusals_name_what_to_do() {
+        let error = |status, code: &str| Refusal { status, code: code.into(), ..Refusal::default() };
+        let address: Address = "Alert/a".parse().unwrap();
+        let next = |e: &Refusal| refusal_next(e, &address).command;
+        assert_eq!(next(&error(403, "Forbidden")), "casefile doctor");
+        assert_eq!(next(&error(400, "OsPlatformNotSupported")), "casefile plan --replace Alert/a");
+        assert_eq!(next(&error(400, "Whatever")), "casefile plan");
+        assert_eq!(refusal(&error(400, "")), "400");
+    }
+}
