@@ -234,7 +234,7 @@ pub struct StatusArgs {
 pub enum StateCommand {
     /// List the recorded resources
     List(StateListArgs),
-    /// Show all that is recorded of one resource, as JSON
+    /// Show all that is recorded of one resource
     Show(StateShowArgs),
 }
 

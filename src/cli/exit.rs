@@ -70,6 +70,14 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// A file was read, but not understood.
+    #[error("cannot use {}: {why}", path.display())]
+    BadFile {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
     /// stdout could not be written for another reason than a closed pipe.
     #[error("cannot write to stdout: {0}")]
     Stdout(std::io::Error),
@@ -77,7 +85,7 @@ pub enum Error {
     #[error("these files exist already, nothing was written:{}", list(.0))]
     Exists(Vec<String>),
     /// The manifests have errors; they were shown.
-    #[error("{}, nothing was sent", count(*.0, "error", "errors"))]
+    #[error("the project has {}, nothing was sent", count(*.0, "error", "errors"))]
     InvalidManifests(usize),
     /// The state holds no such resource.
     #[error("the state holds no {0}")]
@@ -148,7 +156,7 @@ impl Error {
             Error::NoProject { .. } => {
                 (Code::Failed, next("casefile init my-cases && casefile -C my-cases plan"))
             }
-            Error::Io { .. } | Error::Stdout(_) => (Code::Failed, None),
+            Error::Io { .. } | Error::BadFile { .. } | Error::Stdout(_) => (Code::Failed, None),
             Error::Exists(_) => (Code::Failed, next("casefile init another-folder")),
             Error::InvalidManifests(_) => (Code::Failed, next("casefile validate")),
             Error::NotInState(_) => (Code::Failed, next("casefile state list")),
@@ -224,7 +232,7 @@ mod tests {
 
     #[test]
     fn counts_agree_with_their_noun() {
-        assert_eq!(Error::InvalidManifests(1).to_string(), "1 error, nothing was sent");
-        assert_eq!(Error::InvalidManifests(2).to_string(), "2 errors, nothing was sent");
+        assert_eq!(Error::InvalidManifests(1).to_string(), "the project has 1 error, nothing was sent");
+        assert_eq!(Error::InvalidManifests(2).to_string(), "the project has 2 errors, nothing was sent");
     }
 }

@@ -13,6 +13,7 @@ mod completions;
 mod init;
 mod log;
 mod plan;
+pub mod project;
 mod sandbox;
 mod schema;
 mod state;

@@ -1,12 +1,13 @@
 //! `schema [KIND]`
 
-use std::fmt::Write;
-
 use clap::ValueEnum;
 
 use super::args::{SchemaArgs, SchemaKind};
 use super::context::Context;
 use super::exit::{Code, Error};
+use crate::manifest;
+use crate::render::schema::{event_schema, plan_schema};
+use crate::state::snapshot::state_schema;
 
 /// Prints one schema, or the list of them.
 pub fn run(ctx: &Context, args: &SchemaArgs) -> Result<Code, Error> {
@@ -19,17 +20,22 @@ pub fn run(ctx: &Context, args: &SchemaArgs) -> Result<Code, Error> {
 
 /// A schema as it is committed under `schemas/`.
 pub fn text(kind: SchemaKind) -> String {
-    format!("{}\n", about(kind))
+    let schema = match kind {
+        SchemaKind::Manifest => manifest::schema(manifest::SchemaKind::Manifest),
+        SchemaKind::Project => manifest::schema(manifest::SchemaKind::Project),
+        SchemaKind::State => state_schema(),
+        SchemaKind::Plan => plan_schema(),
+        SchemaKind::Event => event_schema(),
+    };
+    format!("{schema:#}\n")
 }
 
 fn list() -> String {
-    let mut out = String::new();
-    for kind in SchemaKind::value_variants() {
+    let row = |kind: &SchemaKind| {
         let name = kind.to_possible_value().map(|v| v.get_name().to_owned()).unwrap_or_default();
-        // Writing to a String cannot fail.
-        let _ = writeln!(out, "{name:<10}{}", about(*kind));
-    }
-    out
+        format!("{name:<10}{}\n", about(*kind))
+    };
+    SchemaKind::value_variants().iter().map(row).collect()
 }
 
 fn about(kind: SchemaKind) -> &'static str {
