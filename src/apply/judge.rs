@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn made_if_young_ours_and_unknown() {
         let c = call(OnInProgress::Adopt);
-        let made = |e, k| matches!(judge(&c, e, k), Outcome::Made { .. });
+        let made = |e: &Entity, k| matches!(judge(&c, e, k), Outcome::Made { .. });
         assert!(made(&action("2026-01-01T12:00:00Z", " why "), &[]));
         // Two minutes are left to clocks.
         assert!(made(&action("2026-01-01T11:58:30Z", "why"), &[]));

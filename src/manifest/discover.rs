@@ -149,8 +149,7 @@ impl Walk {
         };
         if above.contains(&real) {
             let message = "this link leads back to a folder that it lies in";
-            self.problems
-                .push(Diagnostic::of_file("symlink-loop", shown, message).with_help("remove the link"));
+            self.problem(Diagnostic::of_file("symlink-loop", shown, message).with_help("remove the link"));
             return;
         }
         if !self.folders.insert(real.clone()) {
@@ -178,12 +177,10 @@ impl Walk {
                 Ok(kind) if kind.is_dir() => self.folder(&path, &name, above),
                 Ok(kind) if kind.is_symlink() => self.link(path, name, above),
                 // The folder's real path and the name are the file's; no call for each file.
-                Ok(kind) if kind.is_file() => {
-                    if is_manifest(&name) {
-                        self.met += 1;
-                        if self.seen.insert(real.join(&child)) {
-                            self.found.push(Found { name, path });
-                        }
+                Ok(kind) if kind.is_file() && is_manifest(&name) => {
+                    self.met += 1;
+                    if self.seen.insert(real.join(&child)) {
+                        self.found.push(Found { name, path });
                     }
                 }
                 _ => {}
@@ -216,15 +213,14 @@ impl Walk {
 }
 
 /// Reads a file; the error is a finished diagnostic.
-pub(super) fn read(path: &Path, name: &str) -> Result<Vec<u8>, Diagnostic> {
+pub(super) fn read(path: &Path, name: &str) -> Result<Vec<u8>, Box<Diagnostic>> {
     let unreadable = |error: io::Error| {
-        let code = "unreadable-file";
-        let problem = Diagnostic::of_file(code, name, format!("the file cannot be read: {}", reason(&error)));
+        let message = format!("the file cannot be read: {}", reason(&error));
+        let mut problem = Diagnostic::of_file("unreadable-file", name, message);
         if error.kind() == io::ErrorKind::PermissionDenied {
-            problem.with_help("give yourself the right to read it")
-        } else {
-            problem
+            problem.help = Some("give yourself the right to read it".into());
         }
+        Box::new(problem)
     };
     let file = fs::File::open(path).map_err(unreadable)?;
     let size = file.metadata().map_err(unreadable)?.len();
@@ -232,18 +228,19 @@ pub(super) fn read(path: &Path, name: &str) -> Result<Vec<u8>, Diagnostic> {
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > MAX_BYTES {
         let message = format!("the file is larger than {} MiB", MAX_BYTES >> 20);
-        return Err(Diagnostic::of_file("file-too-large", name, message).with_help("split it"));
+        return Err(Box::new(Diagnostic::of_file("file-too-large", name, message).with_help("split it")));
     }
     Ok(bytes)
 }
 
 /// Reads the project file; `None` if there is none.
-pub(super) fn read_project(project_dir: &Path) -> Result<Option<Vec<u8>>, Diagnostic> {
+pub(super) fn read_project(project_dir: &Path) -> Result<Option<Vec<u8>>, Box<Diagnostic>> {
     let path = project_dir.join(PROJECT_FILE);
     match fs::metadata(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Ok(meta) if !meta.is_file() => {
-            Err(Diagnostic::of_file("unreadable-file", PROJECT_FILE, "the project file is no ordinary file"))
+            let message = "the project file is no ordinary file";
+            Err(Box::new(Diagnostic::of_file("unreadable-file", PROJECT_FILE, message)))
         }
         _ => read(&path, PROJECT_FILE).map(Some),
     }

@@ -107,7 +107,7 @@ fn choose_kind(doc: &Document<'_>, root: Id, findings: &mut Vec<Finding>) -> Opt
         }
     }
     let words = || Kind::ALL.into_iter().map(Kind::as_str);
-    let all = words().collect::<Vec<_>>().join(" or ");
+    let all = Kind::ALL.map(|kind| format!("`kind: {kind}`")).join(" or ");
     let Some((_, value)) = doc.get(root, "kind") else {
         let misspelt =
             doc.fields(root).find(|&(key, _)| nearest(&doc.node(key).text, ["kind"].into_iter()).is_some());
@@ -124,7 +124,7 @@ fn choose_kind(doc: &Document<'_>, root: Id, findings: &mut Vec<Finding>) -> Opt
                 let version =
                     if version { format!("`apiVersion: {API_VERSION}` and ") } else { String::new() };
                 Finding::new("missing-field", wording::first_key(doc, root), message)
-                    .help(format!("add {version}`kind:` with {all}"))
+                    .help(format!("add {version}{all}"))
             }
         });
         return None;
@@ -144,7 +144,7 @@ fn choose_kind(doc: &Document<'_>, root: Id, findings: &mut Vec<Finding>) -> Opt
                     wording::Field { doc, key: doc.get(root, "kind").map(|f| f.0), value }.span(),
                     "`kind` has no value",
                 )
-                .help(format!("write kind: with {all}")),
+                .help(format!("write {all}")),
             );
             None
         }
@@ -161,12 +161,12 @@ fn choose_kind(doc: &Document<'_>, root: Id, findings: &mut Vec<Finding>) -> Opt
             let finding = new(format!("unknown kind `{}`", shown(&node.text)));
             findings.push(match meant {
                 Some(kind) => finding.help(format!("write kind: {kind}")),
-                None => finding.help(format!("there are {all}")),
+                None => finding.help(format!("write {all}")),
             });
             meant.map(|kind| (kind, Some(value)))
         }
         _ => {
-            findings.push(new("`kind` must be a word".into()).help(format!("write kind: with {all}")));
+            findings.push(new("`kind` must be a word".into()).help(format!("write {all}")));
             None
         }
     }

@@ -43,7 +43,7 @@ pub fn load(project_dir: &Path, project: &Project) -> Loaded {
     for file in &files {
         match discover::read(&file.path, &file.name) {
             Ok(bytes) => check_file(&file.name, &bytes, &mut seen, &mut resources, &mut diagnostics),
-            Err(problem) => diagnostics.push(problem),
+            Err(problem) => diagnostics.push(*problem),
         }
     }
     resources.sort_by(|a: &Desired, b| a.address.cmp(&b.address));
@@ -74,7 +74,7 @@ pub fn load_project(project_dir: &Path) -> Result<Project, Vec<Diagnostic>> {
                 problem.with_help("run `casefile init` here, or name the project's folder with `-C DIR`"),
             ])
         }
-        Err(problem) => Err(vec![problem]),
+        Err(problem) => Err(vec![*problem]),
     }
 }
 

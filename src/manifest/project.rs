@@ -40,7 +40,6 @@ pub enum ProjectKind {
 /// `casefile.yaml` as it is written.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(title = "Project")]
 pub struct ProjectFile {
     /// The version of the format: always `casefile/v1`.
     #[schemars(example = &"casefile/v1")]

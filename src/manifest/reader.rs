@@ -180,6 +180,11 @@ impl<'s> Reader<'s> {
         let Some(open) = self.open.pop() else { return true };
         if doc.node(open.id).kind == NodeKind::Mapping {
             self.check_keys(doc, open.base);
+            // A template's braces: what it would have become is not known.
+            let start = doc.node(open.id).start as usize;
+            if self.text.get(start..).is_some_and(|rest| rest.starts_with("{{")) {
+                doc.nodes[open.id as usize].kind = NodeKind::Poison;
+            }
         }
         let first = offset(doc.children.len());
         let children = self.pending.get(open.base..).unwrap_or_default();
@@ -213,11 +218,13 @@ impl<'s> Reader<'s> {
             let span = node.span();
             let mut drop = true;
             if matches!(node.kind, NodeKind::Mapping | NodeKind::Sequence) {
-                let finding =
-                    Finding::new("key-not-text", span, "a key must be a word, not a list or mapping");
-                doc.findings.push(match self.text.as_bytes().get(node.start as usize) {
-                    Some(b'{') => finding.help("if this is a template, quote the text that holds the braces"),
-                    _ => finding,
+                let is_template = self.text.as_bytes().get(node.start as usize) == Some(&b'{');
+                doc.findings.push(if is_template {
+                    Finding::new("unquoted-braces", span, "text that begins with braces must be quoted")
+                        .help("quote the whole text: \"{{ ... }}\"")
+                } else {
+                    Finding::new("key-not-text", span, "a key must be a word, not a list or mapping")
+                        .help("write `key: value`; a text that begins with a bracket must be quoted")
                 });
             } else if node.kind != NodeKind::Poison {
                 // Few keys are compared one by one; that is cheaper than a table.
@@ -271,6 +278,8 @@ impl<'s> Reader<'s> {
             _ => NodeKind::Text,
         };
         let plain = style == ScalarStyle::Plain;
+        // The parser writes `~` for a value that is not there.
+        let text = if plain && start == end { Cow::Borrowed("") } else { text };
         self.add(doc, Node { text, kind, plain, start: offset(start), end: offset(end), first: 0, len: 0 })
     }
 

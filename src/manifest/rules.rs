@@ -73,7 +73,8 @@ fn text(field: Field<'_>, labels: bool, out: &mut Vec<Finding>) {
         }
         "endpoint" if !labels => {
             if let Err(error) = project::endpoint(text) {
-                let finding = Finding::new("bad-endpoint", field.span(), format!("`endpoint` is {error}"));
+                let finding =
+                    Finding::new("bad-endpoint", field.span(), format!("`endpoint` is refused: {error}"));
                 out.push(finding.help(field.written("https://api.security.microsoft.com")));
             }
         }
@@ -116,6 +117,16 @@ fn control(field: Field<'_>, out: &mut Vec<Finding>) -> bool {
     true
 }
 
+/// What a field that holds text is expected to be.
+pub(super) fn expected(name: &str) -> &'static str {
+    match name {
+        _ if DURATIONS.contains(&name) => "a duration with its unit",
+        "eventTime" => "a time in UTC",
+        "machineId" => "an id of 40 hex digits",
+        _ => "text",
+    }
+}
+
 /// What to write for a plain number or boolean where text is meant.
 pub(super) enum Replacement {
     Text(String),
@@ -141,7 +152,7 @@ pub(super) fn bad_text(field: Field<'_>, schema: &Value, example: Option<&str>) 
     let name = shown(field.name());
     let new = |code, message: String| Finding::new(code, field.span(), message);
     let with_example = |finding: Finding| match example {
-        Some(example) => finding.help(format!("{}, for example", field.written(example))),
+        Some(example) => finding.help(field.such_as(example)),
         None => finding,
     };
     if text.trim().is_empty() {
@@ -166,9 +177,10 @@ pub(super) fn bad_text(field: Field<'_>, schema: &Value, example: Option<&str>) 
             format!("`{name}` must be a whole number or `unlimited`, not `{}`", shown(text)),
         )
         .help(field.written("unlimited")),
-        ("endpoint", _) => {
-            with_example(new("bad-endpoint", format!("`endpoint` is {}", project::EndpointError::Form)))
-        }
+        ("endpoint", _) => with_example(new(
+            "bad-endpoint",
+            format!("`endpoint` is refused: {}", project::EndpointError::Form),
+        )),
         _ => with_example(new("invalid-value", format!("`{name}` cannot be `{}`", shown(text)))),
     }
 }

@@ -96,14 +96,25 @@ pub(super) fn compiled(target: Target) -> &'static Compiled {
     static PACKAGE: OnceLock<Compiled> = OnceLock::new();
     static PROJECT: OnceLock<Compiled> = OnceLock::new();
     match target {
-        Target::Resource(Kind::Alert) => ALERT.get_or_init(compile::<AlertManifest>),
-        Target::Resource(Kind::InvestigationPackage) => PACKAGE.get_or_init(compile::<PackageManifest>),
-        Target::Project => PROJECT.get_or_init(compile::<ProjectFile>),
+        Target::Resource(Kind::Alert) => {
+            ALERT.get_or_init(|| compile::<AlertManifest>(target, "An alert to be raised on an event."))
+        }
+        Target::Resource(Kind::InvestigationPackage) => PACKAGE.get_or_init(|| {
+            compile::<PackageManifest>(target, "An investigation package to be collected from a device.")
+        }),
+        Target::Project => PROJECT.get_or_init(|| {
+            compile::<ProjectFile>(target, "A project: where manifests are, and which service they are for.")
+        }),
     }
 }
 
-fn compile<T: JsonSchema>() -> Compiled {
-    let schema = generate::<T>();
+fn compile<T: JsonSchema>(target: Target, description: &str) -> Compiled {
+    let mut schema = generate::<T>();
+    // Kinds share the type of their envelope, and with it the type's words.
+    if let Some(object) = schema.as_object_mut() {
+        object.insert("title".into(), target.word().into());
+        object.insert("description".into(), description.into());
+    }
     // A linear-time engine, so that no text can make validation slow.
     let validator = jsonschema::options_for::<Arena>()
         .with_pattern_options(PatternOptions::regex())

@@ -67,13 +67,13 @@ pub(super) fn explain(text: &str, error: &ScanError, last_end: usize, start: usi
         | E::InvalidLowSurrogateHexEscape
         | E::InvalidLowSurrogate
         | E::MissingLowSurrogate
-        | E::UnpairedLowSurrogate => here("unknown-escape", "this is no escape sequence of YAML")
-            .help("write a backslash as \\\\ inside double quotes, or use single quotes, where it is an ordinary character"),
+        | E::UnpairedLowSurrogate => escape(text, at),
         E::RecursionLimitExceeded => {
             here("too-deep", &format!("values are nested more than {MAX_DEPTH} levels deep"))
         }
         E::DirectiveDisallowed => {
-            here("directive", "YAML directives (a line that begins with %) are not supported").help("remove the line")
+            here("directive", "YAML directives (a line that begins with %) are not supported")
+                .help("remove the line")
         }
         E::UnclosedFlowCollection { open } => bracket(at, *open),
         E::UnexpectedEofFlowSequence => bracket(opening_bracket(text, start, at, '[').unwrap_or(at), '['),
@@ -111,7 +111,8 @@ pub(super) fn explain(text: &str, error: &ScanError, last_end: usize, start: usi
                 .help("begin the text on the next line, indented")
         }
         E::ExpectedDocumentStart | E::InvalidDocumentEnd => {
-            here("yaml-syntax", "a new document was expected here").help("separate documents with a line `---`")
+            here("yaml-syntax", "a new document was expected here")
+                .help("separate documents with a line `---`")
         }
         E::MissingAnchorOrAliasName => {
             here("yaml-syntax", "`&` and `*` begin an anchor or alias, and need a name behind them")
@@ -123,9 +124,38 @@ pub(super) fn explain(text: &str, error: &ScanError, last_end: usize, start: usi
         E::ExpectedNodeContent => here("yaml-syntax", "a value was expected here"),
         other => {
             let words = other.to_string();
-            here("yaml-syntax", &if words.is_empty() { "not valid YAML".into() } else { format!("not valid YAML: {words}") })
+            here(
+                "yaml-syntax",
+                &if words.is_empty() { "not valid YAML".into() } else { format!("not valid YAML: {words}") },
+            )
         }
     }
+}
+
+/// The first escape behind `at` that YAML does not know; of the known ones, the first that takes digits.
+fn escape(text: &str, at: usize) -> Finding {
+    let mut chars = text[at..].char_indices();
+    let mut numbered = None;
+    let mut found = None;
+    while let Some((i, c)) = chars.next() {
+        if c != '\\' {
+            continue;
+        }
+        match chars.next() {
+            Some((j, c)) if !"0abt\tnvfre \"/\\N_LPxuU\r\n".contains(c) => {
+                found = Some(at + i..at + j + c.len_utf8());
+                break;
+            }
+            Some((j, 'x' | 'u' | 'U')) => numbered = numbered.or(Some(at + i..at + j + 1)),
+            _ => {}
+        }
+    }
+    let complaint =
+        if found.is_none() { "needs more hex digits, or others" } else { "is no escape sequence of YAML" };
+    let span = found.or(numbered).unwrap_or(at..word_end(text, at));
+    let message = format!("`{}` {complaint}", shown(&text[span.clone()]));
+    Finding::new("unknown-escape", span, message)
+        .help("write a backslash as \\\\ inside double quotes, or use single quotes, where it is an ordinary character")
 }
 
 fn character_finding(at: usize, c: char) -> Finding {
@@ -166,7 +196,10 @@ fn colon(text: &str, at: usize) -> Finding {
     let before = &text[line..at];
     // `key: some text: more`: the colon inside the text is taken for a second key.
     let (Some(first), end) = (before.find(": "), line_end(text, at)) else {
-        return Finding::new("bad-indentation", at..word_end(text, at), "a value cannot begin here")
+        let key = before.trim_start();
+        let span = at - key.len()..at;
+        let message = format!("`{}` cannot begin here: the line is indented too far", shown(key));
+        return Finding::new("bad-indentation", span, message)
             .help("indent fields of one mapping by the same number of spaces");
     };
     let key = before[..first].trim_start().trim_start_matches("- ");
@@ -179,11 +212,14 @@ fn colon(text: &str, at: usize) -> Finding {
         })
 }
 
-/// A tab in the indentation of the line at `at`, or of the line before, where errors are noticed late.
+/// A tab in the indentation of the line at `at` or of its neighbours: text without quotes runs on, so the
+/// error may be told at its start or only behind it.
 fn tab(text: &str, at: usize, document: usize) -> Option<Finding> {
     let this = line_start(text, at);
     let before = if this > document { line_start(text, this - 1) } else { this };
-    [this, before].into_iter().find_map(|line| {
+    let next = (line_end(text, at) + 1).min(text.len());
+    let next = if text.is_char_boundary(next) { line_start(text, next) } else { this };
+    [this, before, next].into_iter().find_map(|line| {
         let indent = text[line..].bytes().take_while(|b| matches!(b, b' ' | b'\t')).count();
         let tab = line + text[line..line + indent].find('\t')?;
         let rest = text[line + indent..].bytes().next();
@@ -202,8 +238,9 @@ fn unclosed_quote(text: &str, opening: usize, noticed: Option<usize>) -> Finding
     let quote = if text[opening..].starts_with('\'') { '\'' } else { '"' };
     let line = &text[opening..line_end(text, opening)];
     let finding = Finding::new("unclosed-quote", opening..opening + line.len(), "this quote is never closed");
-    let finding = if line.chars().count() <= SHOWN {
-        finding.help(format!("write {}{quote}", line.trim_end()))
+    let whole = &text[line_start(text, opening)..opening + line.len()];
+    let finding = if whole.chars().count() <= SHOWN {
+        finding.help(format!("write {}{quote}", whole.trim()))
     } else {
         finding.help(format!("close it with {quote} at the end of the text"))
     };

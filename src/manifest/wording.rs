@@ -56,6 +56,11 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// `name: text`, of the kind that is to be written.
+    pub fn such_as(self, text: &str) -> String {
+        self.written(text).replacen("write ", "write, for example, ", 1)
+    }
+
     /// `name: text`, to be written in place of what is there.
     pub fn written(self, text: &str) -> String {
         match self.key {
@@ -321,7 +326,7 @@ fn wrong_type(field: Field<'_>, schema: &Value) -> Finding {
     let example = example(schema);
     let new = |code, message: String| Finding::new(code, field.span(), message);
     let with_example = |finding: Finding| match &example {
-        Some(text) => finding.help(format!("{}, for example", field.written(text))),
+        Some(text) => finding.help(field.such_as(text)),
         None => finding,
     };
     if node.kind == NodeKind::Null {
@@ -337,7 +342,7 @@ fn wrong_type(field: Field<'_>, schema: &Value) -> Finding {
         };
     }
     let expected = match types.as_slice() {
-        ["string"] => "text",
+        ["string"] => rules::expected(field.name()),
         ["integer"] => "a whole number",
         ["boolean"] => "`true` or `false`",
         ["object"] => "a mapping (`key: value` lines)",
@@ -352,8 +357,8 @@ fn wrong_type(field: Field<'_>, schema: &Value) -> Finding {
         NodeKind::Number => format!("{text} is a number"),
         NodeKind::Sequence => "this is a list".to_owned(),
         NodeKind::Mapping => "this is a mapping".to_owned(),
-        _ if node.plain => format!("`{text}` is text"),
-        _ => "text in quotes is text".to_owned(),
+        _ if node.plain => format!("{text} is text"),
+        _ => format!("{} is text", quoted(&text)),
     };
     let finding = new("wrong-type", format!("`{name}` must be {expected}, but {found}"));
     match (types.as_slice(), node.kind) {

@@ -209,7 +209,7 @@ impl<'a> Planner<'a> {
         let reason = self.reason(address, desired, resource, seen, row, action);
         let mut change = blank(address, action, row, reason, desired, resource);
         if let (Some(d), Some(CallKind::Creating)) = (desired, call_kind(action)) {
-            change.call = Some(self.creating_call(address, d, resource));
+            change.call = Some(self.creating_call(address, d));
             change.after = Some(view::of_desired(d));
             self.warn(d, resource, &mut change);
         }

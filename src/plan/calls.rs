@@ -8,10 +8,10 @@ use crate::model::{Address, Body, Desired, Kind, Method, OnInProgress, Policy, R
 use crate::state::{Resource, Sent};
 
 impl Planner<'_> {
-    pub(super) fn creating_call(&self, address: &Address, d: &Desired, r: Option<&Resource>) -> PlannedCall {
+    pub(super) fn creating_call(&self, address: &Address, d: &Desired) -> PlannedCall {
         let (request, marker) = if self.settings().recovery.marker {
             let lineage = self.input.state.lineage.as_deref().unwrap_or(self.settings().new_lineage.as_str());
-            mark::marked(d, lineage, address, r.map_or(0, |r| r.changed))
+            mark::marked(d, lineage, address)
         } else {
             (d.request.clone(), None)
         };

@@ -59,6 +59,12 @@ impl Actions {
         Actions { since, by_machine, by_id }
     }
 
+    /// Adds an action that was read by itself.
+    pub fn insert(&mut self, action: MachineAction) {
+        let list = std::mem::take(&mut self.by_machine).into_values().flatten();
+        *self = Actions::new(self.since, list.chain([action]).collect::<Vec<_>>());
+    }
+
     /// The actions of a machine, oldest first.
     pub fn of_machine(&self, machine: &str) -> &[MachineAction] {
         self.by_machine.get(&machine.to_ascii_lowercase()).map_or(&[], Vec::as_slice)

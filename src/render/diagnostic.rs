@@ -4,10 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use annotate_snippets::{AnnotationKind, Group, Level as Severity, Origin, Renderer, Snippet};
 use serde::Serialize;
 
-use super::layout::{Paint, Paragraph, columns};
+use super::layout::{Paint, Paragraph, columns, cut, cut_start};
 use super::{Style, escape, plan_json, words};
 use crate::manifest::{Diagnostic, Level};
 
@@ -55,91 +54,77 @@ pub fn json(diagnostics: &[Diagnostic], looked: Looked) -> Result<String, serde_
 pub fn human(diagnostics: &[Diagnostic], looked: Looked, style: Style) -> String {
     let mut out = String::new();
     for d in diagnostics {
-        out.push_str(&one(d, style));
+        one(d, style, &mut out);
         out.push('\n');
     }
     closing(diagnostics, looked, style, &mut out);
     out
 }
 
-fn one(d: &Diagnostic, style: Style) -> String {
-    let renderer = if style.color {
-        Renderer::styled()
-            .error(Paint::Bad.style().bold())
-            .warning(Paint::Notice.style().bold())
-            .note(Paint::Strong.style())
-            .help(Paint::Info.style())
-            .emphasis(Paint::Strong.style())
-            .line_num(Paint::Faint.style())
-            .context(Paint::Faint.style())
-    } else {
-        Renderer::plain()
+fn one(d: &Diagnostic, style: Style, out: &mut String) {
+    let (word, paint) = match d.severity {
+        Level::Error => ("error", Paint::Bad),
+        Level::Warning => ("warning", Paint::Notice),
     };
-    let renderer = renderer.term_width(style.columns());
-    let level = match d.severity {
-        Level::Error => Severity::ERROR,
-        Level::Warning => Severity::WARNING,
-    };
-    let label = match d.severity {
-        Level::Error => format!("error[{}]: ", d.code),
-        Level::Warning => format!("warning[{}]: ", d.code),
-    };
-    let message = wrapped(&d.message, style.columns().saturating_sub(columns(&label)));
-    let gutter = d.line.to_string().len();
-    let mut group =
-        Group::with_title(level.primary_title(message).id(d.code)).element(origin(&d.file, d.line, d.column));
+    Paragraph::new(0, 4)
+        .push(paint, format!("{word}[{}]", d.code))
+        .push(Paint::Strong, format!(": {}", d.message))
+        .write(style, out);
+    let number = d.line.to_string();
+    let gutter = number.len();
+    place(gutter, "--> ", &d.file, d.line, d.column).write(style, out);
     if !d.source_line.is_empty() {
-        let (line, span) = marked(d);
-        let line_number = usize::try_from(d.line).unwrap_or(usize::MAX);
-        group = group.element(
-            Snippet::source(line).line_start(line_number).annotation(AnnotationKind::Primary.span(span)),
-        );
+        let (before, marked, after) = window(d, style.columns().saturating_sub(gutter + 3));
+        let carets = "^".repeat(columns(&marked).max(1));
+        Paragraph::new(gutter + 1, 0).push(Paint::Faint, "|").write_cut(style, out);
+        Paragraph::new(0, 0)
+            .push(Paint::Faint, format!("{number} | "))
+            .text(&before)
+            .push(paint, marked)
+            .text(after)
+            .write_cut(style, out);
+        Paragraph::new(gutter + 1, 0)
+            .push(Paint::Faint, "| ")
+            .text(" ".repeat(columns(&before)))
+            .push(paint, carets)
+            .write_cut(style, out);
     }
-    // Behind `   = note: ` and `   = help: `.
-    let room = style.columns().saturating_sub(gutter + 9);
     for r in &d.related {
-        let place = format!("{}:{}:{}: {}", r.file, r.line, r.column, r.message);
-        group = group.element(Severity::NOTE.message(wrapped(&place, room)));
+        place(gutter, "::: ", &r.file, r.line, r.column).text(format!(": {}", r.message)).write(style, out);
     }
     if let Some(help) = &d.help {
-        group = group.element(Severity::HELP.message(wrapped(help, room)));
+        Paragraph::new(gutter + 1, gutter + 9)
+            .push(Paint::Faint, "= ")
+            .push(Paint::Info, "help: ")
+            .text(help)
+            .write(style, out);
     }
-    let mut text = renderer.render(&[group]);
-    text.push('\n');
-    text
 }
 
-fn origin(file: &str, line: u32, column: u32) -> Origin<'static> {
-    let number = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
-    Origin::path(escape::one_line(file).into_owned()).line(number(line)).char_column(number(column))
+fn place(gutter: usize, arrow: &str, file: &str, line: u32, column: u32) -> Paragraph {
+    Paragraph::new(gutter, gutter + 4).push(Paint::Faint, arrow).text(format!("{file}:{line}:{column}"))
 }
 
-/// The source line, escaped, and the bytes of it that are marked.
-fn marked(d: &Diagnostic) -> (String, std::ops::Range<usize>) {
+/// What stands before, in and behind the marked part of the source line: escaped, and cut so that the
+/// mark can be seen in `room` columns.
+fn window(d: &Diagnostic, room: usize) -> (String, String, String) {
+    let chars: Vec<char> = d.source_line.chars().collect();
     let index = |column: u32| {
         let skipped = column.saturating_sub(1).saturating_sub(d.source_offset);
-        usize::try_from(skipped).unwrap_or(usize::MAX)
+        usize::try_from(skipped).map_or(chars.len(), |i| i.min(chars.len()))
     };
-    let byte =
-        |chars: usize| d.source_line.char_indices().nth(chars).map_or(d.source_line.len(), |(at, _)| at);
-    let start = byte(index(d.column));
-    let end = byte(index(d.end_column)).max(start);
-    let escaped =
-        |r: std::ops::Range<usize>| escape::one_line(d.source_line.get(r).unwrap_or_default()).into_owned();
-    let mut line = escaped(0..start);
-    let from = line.len();
-    line.push_str(&escaped(start..end));
-    let to = line.len();
-    line.push_str(&escaped(end..d.source_line.len()));
-    (line, from..to)
-}
-
-/// Escaped and wrapped; the library indents the further lines.
-fn wrapped(text: &str, width: usize) -> String {
-    let mut out = String::new();
-    Paragraph::new(0, 0).text(text).write(Style { width, color: false, verbose: 0 }, &mut out);
-    out.truncate(out.trim_end_matches('\n').len());
-    out
+    let start = index(d.column);
+    let end = index(d.end_column).max(start);
+    let text = |chars: &[char]| escape::one_line(&chars.iter().collect::<String>()).into_owned();
+    let (before, marked, after) = (text(&chars[..start]), text(&chars[start..end]), text(&chars[end..]));
+    let before = if columns(&before) + columns(&marked) <= room || columns(&before) <= room / 2 {
+        before
+    } else {
+        cut_start(&before, room / 2)
+    };
+    let marked = cut(&marked, room - columns(&before));
+    let after = cut(&after, room - columns(&before) - columns(&marked));
+    (before, marked, after)
 }
 
 fn closing(diagnostics: &[Diagnostic], looked: Looked, style: Style, out: &mut String) {

@@ -70,11 +70,13 @@ fn text(old: Option<&str>, new: Option<&str>, indent: usize, style: Style, out: 
                     ChangeTag::Equal => ("  ", Paint::Faint, Paint::Faint),
                 };
                 let mut line = Paragraph::new(indent, indent + 2).push(plain, sign);
-                let pieces: Vec<_> = change.iter_strings_lossy().collect();
-                let last = pieces.len().saturating_sub(1);
-                for (i, (changed, piece)) in pieces.iter().enumerate() {
-                    let piece = if i == last { visible_end(piece) } else { piece.to_string() };
-                    line = line.push(if *changed { strong } else { plain }, piece);
+                let mut pieces: Vec<(bool, String)> = change
+                    .iter_strings_lossy()
+                    .map(|(changed, piece)| (changed, piece.into_owned()))
+                    .collect();
+                make_end_visible(&mut pieces);
+                for (changed, piece) in pieces {
+                    line = line.push(if changed { strong } else { plain }, piece);
                 }
                 lines.push(line);
             }
@@ -92,12 +94,19 @@ fn text(old: Option<&str>, new: Option<&str>, indent: usize, style: Style, out: 
     }
 }
 
-/// Without the line break; a space in front of it would not be seen.
-fn visible_end(piece: &str) -> String {
-    let line = piece.strip_suffix('\n').unwrap_or(piece);
-    match line.strip_suffix(' ') {
-        Some(rest) => format!("{rest}\\u{{20}}"),
-        None => line.to_owned(),
+/// Takes the line break off; a space in front of it would not be seen.
+fn make_end_visible(pieces: &mut Vec<(bool, String)>) {
+    if let Some((_, last)) = pieces.last_mut()
+        && last.ends_with('\n')
+    {
+        last.pop();
+    }
+    pieces.retain(|(_, piece)| !piece.is_empty());
+    if let Some((_, last)) = pieces.last_mut()
+        && last.ends_with(' ')
+    {
+        last.pop();
+        last.push_str("\\u{20}");
     }
 }
 

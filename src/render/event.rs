@@ -44,11 +44,8 @@ pub fn human(event: &Event, style: Style) -> String {
         }
         Event::Accepted { at, address, action, object } => {
             let done = match action {
-                Action::Create | Action::Retry | Action::Replace => "",
-                Action::Update => "triage updated, ",
-                Action::Cancel => "cancelled, ",
-                Action::Resolve => "resolved, ",
-                _ => "",
+                Action::Update | Action::Cancel | Action::Resolve => format!("{action}: "),
+                _ => String::new(),
             };
             (at, address, Paint::Good, "accepted", format!("{done}{}", of(object)))
         }
@@ -57,7 +54,7 @@ pub fn human(event: &Event, style: Style) -> String {
             address,
             Paint::Notice,
             "busy",
-            format!("the machine runs another action; asked again later ({})", words::refusal(error)),
+            format!("pending, another action keeps the machine busy ({})", words::refusal_words(error)),
         ),
         Event::Adopted { at, address, object, ours: true } => (
             at,
@@ -71,7 +68,7 @@ pub fn human(event: &Event, style: Style) -> String {
         }
         Event::Rejected { at, address, error } => {
             let next = words::refusal_next(error, address);
-            let text = format!("{}; next: {} ({})", words::refusal(error), next.command, next.what);
+            let text = format!("{}; to {}: {}", words::refusal(error), next.what, next.command);
             (at, address, Paint::Bad, "refused", text)
         }
         Event::Throttled { at, address, until, error } => (
@@ -79,7 +76,7 @@ pub fn human(event: &Event, style: Style) -> String {
             address,
             Paint::Notice,
             "throttled",
-            format!("not carried out, sent again at {} ({})", clock(*until), words::refusal(error)),
+            format!("not carried out, sent again at {} ({})", clock(*until), words::refusal_words(error)),
         ),
         Event::Unsent { at, address, why } => {
             (at, address, Paint::Notice, "unsent", format!("never reached the service: {why}"))
@@ -89,7 +86,7 @@ pub fn human(event: &Event, style: Style) -> String {
             address,
             Paint::Notice,
             "no answer",
-            format!("{why}; looked up, certain at {}, never sent twice blindly", clock(*until)),
+            format!("it may have taken effect; looked up until {} ({why})", clock(*until)),
         ),
         Event::Observed { at, address, object } => (at, address, Paint::Plain, "status", of(object)),
         Event::Late { at, address, object } => (
@@ -114,7 +111,7 @@ pub fn progress(progress: &Progress, style: Style, now: Timestamp) -> String {
         }
         Progress::Settling { calls, until } => {
             let calls = words::plural(*calls, "call");
-            format!("{calls} without an answer; certain {}", ahead(now, *until))
+            format!("{calls} without an answer; can be settled {}", ahead(now, *until))
         }
         Progress::Following { running, next } => {
             let running = words::plural(*running, "collection");
@@ -189,7 +186,7 @@ fn closing(
         .map(|(n, word)| format!("{} {word}", words::number(*n)))
         .collect();
     let done = if parts.is_empty() { "nothing was sent".into() } else { parts.join(", ") };
-    Paragraph::new(0, 2).push(Paint::Strong, format!("Done: {done}.")).write(style, out);
+    Paragraph::new(0, 2).push(Paint::Strong, format!("Result: {done}.")).write(style, out);
     if !attention.is_empty() {
         let verb = if attention.len() == 1 { "needs" } else { "need" };
         Paragraph::new(0, 2)
@@ -209,24 +206,28 @@ fn closing(
                 .push(Paint::Faint, format!("... and {more} more (-v shows them)"))
                 .write(style, out);
         }
-        let plan = words::Next { command: "casefile plan".into(), what: "says why and how to resolve each" };
+        let plan = words::Next { command: "casefile plan".into(), what: "see why, and the way out of each" };
         plan::next(&[plan], 2, style, out);
     }
-    Paragraph::new(0, 2)
-        .push(Paint::Faint, format!("Exit code {exit_code}: {}.", meaning(exit_code)))
-        .write(style, out);
+    if exit_code == 0 {
+        return;
+    }
+    let (meaning, command, what) = exit(exit_code);
+    Paragraph::new(0, 2).text(format!("Exit code {exit_code}: {meaning}.")).write(style, out);
+    plan::next(&[words::Next { command: command.into(), what }], 2, style, out);
 }
 
-/// What an exit code of `docs/cli.md` means for an apply.
-fn meaning(exit_code: u8) -> &'static str {
+/// What an exit code of `docs/cli.md` means for an apply, and the next command.
+fn exit(exit_code: u8) -> (&'static str, &'static str, &'static str) {
+    const REST: &str = "send the rest";
+    const SEE: &str = "see where things stand";
     match exit_code {
-        0 => "done what was asked",
         1 => {
-            "something failed or waits for a person; what was sent is recorded, `casefile apply` sends the rest"
+            ("something failed or waits for a person; all that was sent is recorded", "casefile apply", REST)
         }
-        3 => "time ran out while waiting, nothing failed; `casefile apply --wait` goes on",
-        4 => "a conflict, nothing was sent because of it; `casefile plan` shows where things stand",
-        130 => "interrupted; what was in flight is recorded, `casefile apply` sends the rest",
-        _ => "not finished; `casefile plan` shows where things stand",
+        3 => ("time ran out while waiting, nothing failed", "casefile apply --wait", "wait on"),
+        4 => ("a conflict, because of which nothing more was sent", "casefile plan", SEE),
+        130 => ("interrupted; what was in flight is recorded", "casefile apply", REST),
+        _ => ("not finished", "casefile plan", SEE),
     }
 }

@@ -60,6 +60,15 @@ pub(super) fn cut(text: &str, width: usize) -> String {
     out
 }
 
+/// Cuts the start off a text, the other way round than [`cut`].
+pub(super) fn cut_start(text: &str, width: usize) -> String {
+    if columns(text) <= width {
+        return text.to_owned();
+    }
+    let tail: String = take_columns(text.chars().rev(), width.saturating_sub(3)).chars().rev().collect();
+    format!("{}{tail}", ".".repeat(width.min(3)))
+}
+
 /// Cuts the middle out of a text: ids and addresses differ at both ends.
 pub(super) fn cut_middle(text: &str, width: usize) -> String {
     if columns(text) <= width {
@@ -105,11 +114,15 @@ impl Paragraph {
         self.push(Paint::Plain, text)
     }
 
+    /// Columns that it takes on one line, the indent included.
+    pub(super) fn columns(&self) -> usize {
+        self.indent + self.chars.iter().map(|(c, _)| char_columns(*c)).sum::<usize>()
+    }
+
     /// Writes the paragraph as one line, cut with `...` if it is too long.
     pub(super) fn write_cut(mut self, style: Style, out: &mut String) {
         let room = style.columns().saturating_sub(self.indent);
-        let total: usize = self.chars.iter().map(|(c, _)| char_columns(*c)).sum();
-        if total > room {
+        if self.columns() > style.columns() {
             let mut used = 0;
             let keep = self
                 .chars

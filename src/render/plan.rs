@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::layout::{Paint, Paragraph};
+use super::layout::{Paint, Paragraph, columns};
 use super::{Style, codes, diff, words};
 use crate::model::{Call, Request};
 use crate::plan::{Action, Change, Plan, PlanWarning};
@@ -106,18 +106,24 @@ fn group(action: Action, rows: &[&Change], style: Style, now: Timestamp, out: &m
 
 fn row(change: &Change, style: Style, now: Timestamp, out: &mut String) {
     let (sign, paint) = sign(change.action);
-    let mut line = Paragraph::new(2, 6)
-        .push(paint, sign)
-        .text(" ")
-        .push(Paint::Strong, change.address.to_string())
-        .text("  ")
-        .push(paint, change.action.as_str())
-        .text(": ")
-        .text(words::reason(&change.reason, now));
-    if let Some(source) = &change.source {
-        line = line.push(Paint::Faint, format!(" ({}:{})", source.file, source.line));
+    let head = |action: String| {
+        Paragraph::new(2, 6)
+            .push(paint, sign)
+            .text(" ")
+            .push(Paint::Strong, change.address.to_string())
+            .text("  ")
+            .push(paint, action)
+    };
+    let reason = words::reason(&change.reason, now);
+    let source = change.source.as_ref().map(|s| format!(" ({}:{})", s.file, s.line)).unwrap_or_default();
+    let line = head(format!("{}: ", change.action)).text(&reason).push(Paint::Faint, &source);
+    if line.columns() <= style.columns() {
+        line.write(style, out);
+    } else {
+        // A reason torn in the middle is hard to read: it gets a line of its own.
+        head(change.action.to_string()).push(Paint::Faint, &source).write(style, out);
+        Paragraph::new(6, 8).text(&reason).write(style, out);
     }
-    line.write(style, out);
     let shows_diff = matches!(
         change.action,
         Action::Create | Action::Retry | Action::Replace | Action::Update | Action::Move | Action::Differs
@@ -143,14 +149,20 @@ fn row(change: &Change, style: Style, now: Timestamp, out: &mut String) {
     next(&words::next(change), 6, style, out);
 }
 
-/// `next: COMMAND (what it is for)`, one line each.
+/// `to WHAT: COMMAND`, the commands below each other and never torn if they fit a line.
 pub(super) fn next(ways: &[words::Next], indent: usize, style: Style, out: &mut String) {
-    for (i, way) in ways.iter().enumerate() {
-        Paragraph::new(indent, indent + 6)
-            .push(Paint::Info, if i == 0 { "next: " } else { "or:   " })
-            .push(Paint::Strong, &way.command)
-            .push(Paint::Faint, format!("  ({})", way.what))
-            .write(style, out);
+    let labels: Vec<String> = ways.iter().map(|way| format!("to {}: ", way.what)).collect();
+    let widest = labels.iter().map(|l| columns(l)).max().unwrap_or(0);
+    for (way, label) in ways.iter().zip(labels) {
+        let line = Paragraph::new(indent, indent + 2)
+            .push(Paint::Info, format!("{label:<widest$}"))
+            .push(Paint::Strong, &way.command);
+        if line.columns() <= style.columns() {
+            line.write(style, out);
+        } else {
+            Paragraph::new(indent, indent + 2).push(Paint::Info, label.trim_end()).write(style, out);
+            Paragraph::new(indent + 2, indent + 4).push(Paint::Strong, &way.command).write(style, out);
+        }
     }
 }
 

@@ -54,16 +54,12 @@ pub struct ChangeDocument {
     #[schemars(schema_with = "reason_code_schema")]
     pub reason_code: &'static str,
     /// Where the resource is declared; null if its manifest is gone.
-    #[schemars(required)]
     pub source: Option<SourceDocument>,
     /// The call exactly as it is sent; null for rows without a call.
-    #[schemars(required)]
     pub request: Option<Request>,
     /// What the state says, in display order; null if the state has nothing to compare.
-    #[schemars(required)]
     pub before: Option<Fields>,
     /// What is declared, in display order; null if there is nothing to compare.
-    #[schemars(required)]
     pub after: Option<Fields>,
     /// What a reader of the row should know.
     pub warnings: Vec<WarningDocument>,

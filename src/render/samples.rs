@@ -66,6 +66,7 @@ pub fn planned(request: Request) -> PlannedCall {
         labels: BTreeMap::new(),
         on_remove: OnRemove::Retain,
         on_in_progress: OnInProgress::Adopt,
+        adopt_within: crate::model::Span::from_secs(3600),
     }
 }
 

@@ -100,6 +100,8 @@ pub fn table(document: &StateDocument<'_>, style: Style, now: Timestamp) -> Stri
 
 fn cells(address: &Address, r: &Resource, now: Timestamp) -> [String; 6] {
     let since = r.created_at.as_ref().map_or(r.since, |t| t.instant());
+    // The same word twice in a row hides the rows where they differ.
+    let says_more = r.status.as_deref() != Some(r.phase.as_str());
     let or_dash = |t: Option<&str>| match t {
         None | Some("") => "-".to_owned(),
         Some(t) => escape::one_line(t).into_owned(),
@@ -107,7 +109,7 @@ fn cells(address: &Address, r: &Resource, now: Timestamp) -> [String; 6] {
     [
         escape::one_line(&address.to_string()).into_owned(),
         r.phase.to_string(),
-        or_dash(r.status.as_deref()),
+        if says_more { or_dash(r.status.as_deref()) } else { String::new() },
         or_dash(r.id.as_deref()),
         short(now, since),
         or_dash(r.requestor.as_deref()),
@@ -190,18 +192,22 @@ pub fn show(address: &Address, r: &Resource, style: Style, now: Timestamp) -> St
     if let Some(open) = &r.open {
         let seen = open.attempt.why.as_deref().unwrap_or("the run ended before an answer came");
         let value = format!(
-            "no answer to record {} of {}: {seen}; the next plan looks it up",
+            "{seen}; record {}, {}; the next plan looks it up",
             open.attempt.attempt,
             when(open.attempt.at)
         );
         field("open call", Paint::Notice, &value);
     }
     if let Some(side) = &r.side {
-        let value = format!("no answer to the {} of record {}", words::call(side.action), side.attempt);
+        let value = format!("the {} of record {} got no answer", words::call(side.action), side.attempt);
         field("open call", Paint::Notice, &value);
     }
     for w in &r.watched {
-        field("watched", Paint::Notice, &format!("no answer to record {} of {}", w.attempt, when(w.at)));
+        field(
+            "watched",
+            Paint::Notice,
+            &format!("the call of record {} got no answer; {}", w.attempt, when(w.at)),
+        );
     }
     for p in &r.past {
         let how = match (p.late, p.origin) {

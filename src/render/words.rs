@@ -32,7 +32,7 @@ pub fn reason(reason: &Reason, now: Timestamp) -> String {
         Reason::IntentTooOld => "its call got no answer over 30 days ago: too old to look up".into(),
         Reason::OutcomeNotLooked => "its call got no answer and could not be looked up in this run".into(),
         Reason::Settling { until } => {
-            format!("its call got no answer; whether it was lost is certain {}", ahead(now, *until))
+            format!("its call got no answer; it can be settled {}", ahead(now, *until))
         }
         Reason::AskBeforeResend => {
             "its call got no answer and made nothing; recovery.onUnknown is ask, so a person decides".into()
@@ -51,7 +51,7 @@ pub fn reason(reason: &Reason, now: Timestamp) -> String {
             format!("no attempts left: {attempts} of {max} failed{}", last.unwrap_or_default())
         }
         Reason::RefusedBefore { error, attempt, max } => {
-            format!("attempt {attempt} of {max}; refused before: {}", refusal(error))
+            format!("attempt {attempt} of {max}; refused before: {}", refusal_words(error))
         }
         Reason::BusyNotLooked => "the machine was busy; not looked at since".into(),
         Reason::BusyWithOwn { id } => {
@@ -117,7 +117,7 @@ pub fn reason(reason: &Reason, now: Timestamp) -> String {
 pub fn warning(warning: &Warning, now: Timestamp) -> String {
     match warning {
         Warning::ActiveCollection { id, requestor, created_at } => format!(
-            "a collection{} is running on this machine, {}: {id}; the service will say busy",
+            "a collection{} is running on this machine, {}: {id}; the service will answer busy",
             by(requestor),
             started(created_at, now)
         ),
@@ -182,7 +182,7 @@ pub fn plan_warning(warning: &PlanWarning) -> String {
 pub struct Next {
     /// As it is typed; parts from outside are quoted for a shell.
     pub command: String,
-    /// In few words.
+    /// What it is for, behind "to".
     pub what: &'static str,
 }
 
@@ -201,7 +201,7 @@ pub fn next(change: &Change) -> Vec<Next> {
             let import = Next { command: format!("casefile import {address} {id}"), what: "take it over" };
             vec![import, again("ask again")]
         }
-        Action::Exhausted => vec![again("ask again, once the cause is removed")],
+        Action::Exhausted => vec![again("ask again")],
         _ => Vec::new(),
     }
 }
@@ -220,8 +220,16 @@ pub fn plan_next(warning: &PlanWarning) -> Vec<Next> {
     }
 }
 
-/// The service's words about a call that it did not carry out.
+/// The service's words about a call that it did not carry out, with the id to quote to its support.
 pub fn refusal(error: &Refusal) -> String {
+    match &error.target {
+        Some(target) => format!("{} (correlation id {target})", refusal_words(error)),
+        None => refusal_words(error),
+    }
+}
+
+/// The service's words alone, where nothing has failed for good.
+pub fn refusal_words(error: &Refusal) -> String {
     let mut out = error.status.to_string();
     if !error.code.is_empty() {
         out.push(' ');
@@ -230,9 +238,6 @@ pub fn refusal(error: &Refusal) -> String {
     if !error.message.is_empty() {
         out.push_str(": ");
         out.push_str(error.message.trim_end_matches('.'));
-    }
-    if let Some(target) = &error.target {
-        out.push_str(&format!(" (correlation id {target})"));
     }
     out
 }
@@ -246,7 +251,7 @@ pub fn refusal_next(error: &Refusal, address: &Address) -> Next {
         403 => doctor("see which role the token lacks"),
         _ if error.is_permanent() || code("ResourceNotFound") || error.status == 404 => Next {
             command: format!("casefile plan --replace {}", shell(&address.to_string())),
-            what: "check machine and body, correct the manifest, ask again",
+            what: "ask again, once the manifest names the right machine and text",
         },
         _ => Next { command: "casefile plan".into(), what: "see whether it is asked again" },
     }
@@ -297,7 +302,7 @@ pub fn estimate(estimate: &Estimate) -> Option<String> {
         return None;
     }
     let calls: Vec<String> =
-        estimate.calls.iter().map(|(quota, n)| format!("{} {quota}", grouped(*n))).collect();
+        estimate.calls.iter().map(|(quota, n)| format!("{quota}: {}", grouped(*n))).collect();
     let calls = if calls.is_empty() { String::new() } else { format!(" ({})", calls.join(", ")) };
     Some(format!("The quotas need at least {} for these calls{calls}.", duration(estimate.seconds)))
 }

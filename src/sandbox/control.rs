@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::actions::{self, ActionBody, Status};
 use super::alerts::{self, AlertBody};
-use super::effect::Effect;
+use super::effect::{Effect, EffectKind, Origin};
 use super::machines::MachineBody;
 use super::message::{HttpRequest, HttpResponse, Refusal};
 use super::route::Endpoint;
@@ -137,6 +137,8 @@ impl World {
             age: Seconds::default(),
             remaining: None,
         };
-        self.add_foreign(now, &foreign)
+        let action = self.add_foreign(now, &foreign)?;
+        self.note(now, EffectKind::Collect, Origin::Analyst, &action, &id, &foreign.comment);
+        Ok(action)
     }
 }

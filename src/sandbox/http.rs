@@ -52,7 +52,7 @@ pub enum Clock {
     Virtual(jiff::Timestamp),
 }
 
-/// A running sandbox.
+/// A running sandbox. Dropped without [`Server::shutdown`] it goes on as long as the runtime does.
 #[derive(Debug)]
 pub struct Server {
     addr: SocketAddr,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::machines::Fleet;
 use super::quota::Quotas;
 use super::route::Endpoint;
 
@@ -404,6 +405,11 @@ impl Scenario {
         if let Some(twice) = self.machines.list.iter().find(|m| !ids.insert(m.id.to_ascii_lowercase())) {
             return fail(format!("machine {} is listed twice", twice.id));
         }
+        let mut fleet = Fleet::default();
+        fleet.reindex(self);
+        if let Some(nowhere) = self.foreign.iter().find(|f| fleet.get(self, &f.machine).is_none()) {
+            return fail(format!("foreign: there is no machine {}", nowhere.machine));
+        }
         for (i, rule) in self.faults.iter().enumerate() {
             let place = format!("faults[{i}]");
             let timed = matches!(rule.then, Then::Late | Then::Delay | Then::Throttled);
@@ -479,6 +485,7 @@ quotas: { limits: { packageUri: { perMinute: 1 } } }
             ("faults: [{ on: collect, then: error, status: 200 }]", "400 to 599"),
             ("faults: [{ on: collect, nth: [0], then: lost }]", "the first call is 1"),
             ("lists: { pageSize: 0 }", "pageSize"),
+            ("foreign: [{ machine: ab }]", "no machine ab"),
             ("machines: { list: [{ id: AB }, { id: ab }] }", "listed twice"),
         ] {
             let error = Scenario::from_yaml(text).unwrap_err().to_string();

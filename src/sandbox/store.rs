@@ -5,6 +5,7 @@
 //! a deterministic machine, so its inputs are enough to bring it back. A snapshot is taken when things
 //! are quiet and each time the journal has grown as long as the world, so a call costs one short
 //! write however many objects there are. The journal is locked: one process serves a world at a time.
+//! Reads are in no journal: a killed server forgets those it counted since the last snapshot.
 //! Files are not synced call by call: they survive the end of a process, not of the machine.
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -29,6 +30,7 @@ pub(super) struct Keeper {
     effects: Option<File>,
     /// How many effects are in the file of effects.
     written: usize,
+    closed: bool,
 }
 
 #[derive(Debug)]
@@ -99,7 +101,7 @@ impl Keeper {
                 (Some(file), mine)
             }
         };
-        let mut keeper = Keeper { world, files, effects, written };
+        let mut keeper = Keeper { world, files, effects, written, closed: false };
         keeper.write_effects()?;
         keeper.save()?;
         Ok(keeper)
@@ -112,6 +114,9 @@ impl Keeper {
 
     /// Answers a request. When this returns, what it changed is in the files.
     pub fn handle(&mut self, now: Timestamp, request: &HttpRequest) -> io::Result<HttpResponse> {
+        if self.closed {
+            return Err(io::Error::other("the world is closed"));
+        }
         let before = self.world.seq;
         let response = self.world.handle(now, request);
         if let Some(files) = &mut self.files {
@@ -145,12 +150,15 @@ impl Keeper {
         Ok(())
     }
 
-    /// The last snapshot, if there is anything to put into it.
+    /// Takes the last snapshot, frees the files and answers nothing any more.
     pub fn close(&mut self) -> io::Result<()> {
-        match &self.files {
+        self.closed = true;
+        let saved = match &self.files {
             Some(files) if files.touched => self.save(),
             _ => Ok(()),
-        }
+        };
+        self.files = None;
+        saved
     }
 
     /// Takes a snapshot.
@@ -252,6 +260,8 @@ fn open_effects(path: &Path) -> io::Result<(File, usize)> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn at(seconds: i64) -> Timestamp {
@@ -294,6 +304,7 @@ mod tests {
         let body = keeper.handle(at(60), &read).unwrap().body;
         assert_eq!(serde_json::from_slice::<serde_json::Value>(&body).unwrap()["status"], "Succeeded");
         keeper.close().unwrap();
+        assert!(keeper.handle(at(60), &read).is_err());
         assert_eq!(std::fs::metadata(journal_path(&path)).unwrap().len(), 0);
     }
 
@@ -357,5 +368,59 @@ mod tests {
         let mut keeper = Keeper::open(Some(&path), Some(strict), None, at(60)).unwrap();
         assert_eq!(keeper.handle(at(60), &collect(1)).unwrap().status, 201, "met before");
         assert_eq!(keeper.handle(at(60), &collect(2)).unwrap().status, 404);
+    }
+
+    /// Requests of all kinds on few machines, so that they meet.
+    fn any_request() -> impl Strategy<Value = HttpRequest> {
+        (0u64..3, 0u8..5).prop_map(|(n, kind)| match kind {
+            0 | 1 => collect(n),
+            2 => HttpRequest::new(
+                "POST",
+                "/sandbox/analyst",
+                format!(r#"{{"do":"cancel","machine":"{n:040x}"}}"#),
+            ),
+            3 => HttpRequest::new("POST", "/api/alerts/CreateAlertByReference", vec![b'{', 0xff]),
+            _ => HttpRequest::new(
+                "POST",
+                "/api/alerts/CreateAlertByReference",
+                format!(
+                    r#"{{"machineId":"{n:040x}","severity":"Low","title":"t","description":"d","recommendedAction":"r","eventTime":"2018-08-03T16:45:21Z","reportId":"1","category":"Malware"}}"#
+                ),
+            ),
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn snapshot_and_journal_make_the_living_world(
+            requests in prop::collection::vec((any_request(), 0i64..3), 1..40),
+            snapshot in 0usize..40,
+        ) {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("sandbox.json");
+            let scenario = Scenario::from_yaml(
+                "quotas: { limits: { collect: { perMinute: 12 } } }
+faults:
+  - { on: collect, every: 4, then: late, seconds: 3 }
+  - { on: createAlert, every: 3, then: error }
+  - { on: collect, every: 5, then: lost }
+",
+            )
+            .unwrap();
+            let mut keeper = Keeper::open(Some(&path), Some(scenario), None, at(0)).unwrap();
+            let mut now = 0;
+            for (i, (request, gap)) in requests.iter().enumerate() {
+                now += gap;
+                keeper.handle(at(now), request).unwrap();
+                if i == snapshot {
+                    keeper.save().unwrap();
+                }
+            }
+            let alive = keeper.world.to_json().unwrap();
+            drop(keeper);
+            let back = Keeper::open(Some(&path), None, None, at(now)).unwrap();
+            prop_assert_eq!(String::from_utf8(back.world.to_json().unwrap()), String::from_utf8(alive));
+        }
     }
 }

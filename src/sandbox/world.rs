@@ -150,7 +150,7 @@ impl World {
             let mut foreign = self.scenario.foreign.clone();
             foreign.sort_by_key(|f| std::cmp::Reverse(f.age));
             for action in &foreign {
-                // A scenario that names no device of its own has no action there.
+                // The reader of scenarios refuses those on devices that do not exist.
                 let _ = self.add_foreign(now, action);
             }
         }

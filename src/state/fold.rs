@@ -108,12 +108,27 @@ impl State {
             }
             Record::Found { address, attempt, origin, object } => {
                 let r = self.get(step, address)?;
+                if let Some(attempt) = *attempt
+                    && !r.is_open(attempt)
+                    && !r.watches(attempt)
+                {
+                    return Err(FoldError::UnknownAttempt { seq, attempt, address: address.clone() });
+                }
                 r.take(step, address, *attempt, *origin, object);
             }
             Record::Late { address, attempt, object } => {
                 let r = self.get(step, address)?;
-                r.watched.retain(|w| w.attempt != *attempt);
-                r.past.push(PastObject { id: object.id.clone(), origin: Origin::Made, late: true });
+                if !r.watches(*attempt) {
+                    return Err(FoldError::UnknownAttempt {
+                        seq,
+                        attempt: *attempt,
+                        address: address.clone(),
+                    });
+                }
+                r.each_layer(&mut |r| {
+                    r.watched.retain(|w| w.attempt != *attempt);
+                    r.remember(PastObject { id: object.id.clone(), origin: Origin::Made, late: true });
+                });
                 r.changed = seq;
             }
             Record::Observed { address, object } => {
@@ -136,12 +151,12 @@ impl State {
                 }
             }
             Record::Moved { from, to } => {
+                let impossible = |what| Err(FoldError::Impossible { seq, address: to.clone(), what });
                 if self.resources.get(to).is_some_and(|r| r.phase != Phase::Released) {
-                    return Err(FoldError::Impossible {
-                        seq,
-                        address: to.clone(),
-                        what: "the target of a move: it exists",
-                    });
+                    return impossible("the target of a move: it exists");
+                }
+                if from.kind() != to.kind() {
+                    return impossible("the target of a move: it is of another kind");
                 }
                 let mut r = self
                     .resources
@@ -150,13 +165,14 @@ impl State {
                 r.changed = seq;
                 if let Some(old) = self.resources.remove(to) {
                     // A released resource of that name gives way, but what it once made stays known.
-                    r.past.extend(old.id.zip(old.origin).map(|(id, origin)| PastObject {
-                        id,
-                        origin,
-                        late: false,
-                    }));
-                    r.past.extend(old.past);
-                    r.watched.extend(old.watched);
+                    let held = old.id.zip(old.origin);
+                    let held = held.map(|(id, origin)| PastObject { id, origin, late: false });
+                    r.each_layer(&mut |r| {
+                        for object in held.iter().chain(&old.past) {
+                            r.remember(object.clone());
+                        }
+                        r.watched.extend(old.watched.iter().cloned());
+                    });
                 }
                 self.resources.insert(to.clone(), r);
             }
@@ -172,19 +188,23 @@ impl State {
             }
             Record::Restored { address } => {
                 let r = self.get(step, address)?;
+                let impossible = |what| Err(FoldError::Impossible { seq, address: address.clone(), what });
+                // `Requested` without its attempt or `Pending` without its answer would be a phase that
+                // nothing leads out of.
+                if r.id.is_none() {
+                    return impossible("restored: it holds no object");
+                }
                 let Some(phase) = r.released_from.take() else {
-                    return Err(FoldError::Impossible {
-                        seq,
-                        address: address.clone(),
-                        what: "restored: it is not released",
-                    });
+                    return impossible("restored: it is not released");
                 };
                 r.enter(step, phase);
             }
             Record::Noted { address, labels, on_remove } => {
                 let r = self.get(step, address)?;
-                r.labels.clone_from(labels);
-                r.on_remove = *on_remove;
+                r.each_layer(&mut |r| {
+                    r.labels.clone_from(labels);
+                    r.on_remove = *on_remove;
+                });
                 r.changed = seq;
             }
             Record::Imported { address, object, sent, labels, on_remove } => {
@@ -202,11 +222,19 @@ impl State {
                 r.labels.clone_from(labels);
                 r.on_remove = *on_remove;
                 r.inherit(prior.as_ref());
+                // What a person takes over counts as adopted, whoever made it.
+                r.past.retain(|p| p.id != object.id);
                 r.take(step, address, None, Origin::Adopted, object);
                 self.resources.insert(address.clone(), r);
             }
             Record::Removed { address } => {
-                self.get(step, address)?;
+                if self.get(step, address)?.phase == Phase::Requested {
+                    return Err(FoldError::Impossible {
+                        seq,
+                        address: address.clone(),
+                        what: "removed: a call of it is open",
+                    });
+                }
                 self.resources.remove(address);
             }
         }
@@ -223,6 +251,14 @@ impl State {
     fn intent(&mut self, step: Step, intent: &Intent) -> Result<(), FoldError> {
         if !intent.action.creates() {
             let r = self.get(step, &intent.address)?;
+            let impossible =
+                |what| Err(FoldError::Impossible { seq: step.seq, address: intent.address.clone(), what });
+            if r.id.is_none() {
+                return impossible("changed: it holds no object");
+            }
+            if r.side.is_some() {
+                return impossible("changed: an earlier change has no outcome");
+            }
             r.side = Some(Side {
                 attempt: step.seq,
                 action: intent.action,
@@ -309,13 +345,42 @@ impl Resource {
     fn inherit(&mut self, prior: Option<&Resource>) {
         let Some(p) = prior else { return };
         self.past = p.past.clone();
-        self.past.extend(p.id.clone().zip(p.origin).map(|(id, origin)| PastObject {
-            id,
-            origin,
-            late: false,
-        }));
+        if let Some((id, origin)) = p.id.clone().zip(p.origin) {
+            self.remember(PastObject { id, origin, late: false });
+        }
         self.watched = p.watched.clone();
         self.watched.extend(p.open.as_ref().map(|o| o.attempt.clone()));
+        self.side.clone_from(&p.side);
+    }
+
+    fn is_open(&self, attempt: AttemptId) -> bool {
+        self.open.as_ref().is_some_and(|o| o.attempt.attempt == attempt)
+    }
+
+    fn watches(&self, attempt: AttemptId) -> bool {
+        self.watched.iter().any(|w| w.attempt == attempt)
+    }
+
+    /// Keeps an object that the resource does not hold (any more), once.
+    fn remember(&mut self, object: PastObject) {
+        if self.id.as_ref() == Some(&object.id) {
+            return;
+        }
+        match self.past.iter_mut().find(|p| p.id == object.id) {
+            Some(known) if object.origin == Origin::Made => known.origin = Origin::Made,
+            Some(_) => {}
+            None => self.past.push(object),
+        }
+    }
+
+    /// Changes the resource and what it returns to if its open call turns out not to have left: what is
+    /// learned while a call is open must not be forgotten with it.
+    fn each_layer(&mut self, change: &mut impl FnMut(&mut Resource)) {
+        let mut layer = Some(self);
+        while let Some(r) = layer {
+            change(r);
+            layer = r.open.as_mut().and_then(|o| o.prior.as_deref_mut());
+        }
     }
 
     fn enter(&mut self, step: Step, phase: Phase) {
@@ -338,17 +403,24 @@ impl Resource {
             match result {
                 Outcome::Unknown { .. } => return Ok(Reverted::No),
                 Outcome::Done { object } | Outcome::Made { object } | Outcome::Adopted { object } => {
-                    self.absorb(step, address, object);
+                    // The call may have been about an object that the resource holds no more.
+                    if self.id.as_ref() == Some(&object.id) {
+                        self.error = None;
+                        self.absorb(step, address, object);
+                    }
                 }
                 Outcome::Rejected { error } | Outcome::Busy { error } => self.error = Some(error.clone()),
                 Outcome::Throttled { .. } | Outcome::Unsent { .. } | Outcome::Settled => {}
             }
             self.side = None;
             self.changed = step.seq;
+            self.prior_outcome(step, address, attempt, result, server_at);
             return Ok(Reverted::No);
         }
-        if self.open.as_ref().is_none_or(|o| o.attempt.attempt != attempt) {
-            return self.outcome_of_watched(step, address, attempt, result);
+        if !self.is_open(attempt) {
+            self.outcome_of_watched(step, address, attempt, result)?;
+            self.prior_outcome(step, address, attempt, result, server_at);
+            return Ok(Reverted::No);
         }
         match result {
             Outcome::Made { object } => self.take(step, address, Some(attempt), Origin::Made, object),
@@ -389,6 +461,25 @@ impl Resource {
         Ok(Reverted::No)
     }
 
+    /// An answer to an earlier call also counts for what the resource returns to.
+    fn prior_outcome(
+        &mut self,
+        step: Step,
+        address: &Address,
+        attempt: AttemptId,
+        result: &Outcome,
+        server_at: Option<&crate::model::Timestamp>,
+    ) {
+        let Some(open) = &mut self.open else { return };
+        let Some(prior) = &mut open.prior else { return };
+        match prior.outcome(step, address, attempt, result, server_at) {
+            Ok(Reverted::To(earlier)) => **prior = *earlier,
+            Ok(Reverted::Nothing) => open.prior = None,
+            // Settled for the present resource above; an earlier one may never have known it.
+            Ok(Reverted::No) | Err(_) => {}
+        }
+    }
+
     /// The answer of an attempt that was given up came after all.
     fn outcome_of_watched(
         &mut self,
@@ -396,26 +487,29 @@ impl Resource {
         address: &Address,
         attempt: AttemptId,
         result: &Outcome,
-    ) -> Result<Reverted, FoldError> {
-        if !self.watched.iter().any(|w| w.attempt == attempt) {
+    ) -> Result<(), FoldError> {
+        let Some(watched) = self.watched.iter().find(|w| w.attempt == attempt) else {
             return Err(FoldError::UnknownAttempt { seq: step.seq, attempt, address: address.clone() });
-        }
+        };
         match result {
-            Outcome::Unknown { .. } => return Ok(Reverted::No),
+            Outcome::Unknown { .. } => return Ok(()),
             Outcome::Made { object } | Outcome::Adopted { object } => {
                 let origin =
                     if matches!(result, Outcome::Made { .. }) { Origin::Made } else { Origin::Adopted };
                 if self.id.is_none() && self.phase != Phase::Released {
                     self.take(step, address, Some(attempt), origin, object);
                 } else {
-                    self.past.push(PastObject { id: object.id.clone(), origin, late: true });
+                    self.remember(PastObject { id: object.id.clone(), origin, late: true });
                 }
+            }
+            Outcome::Rejected { error } if watched.sent.digest == self.digest => {
+                self.attempts += u32::from(error.counts());
             }
             _ => {}
         }
         self.watched.retain(|w| w.attempt != attempt);
         self.changed = step.seq;
-        Ok(Reverted::No)
+        Ok(())
     }
 
     /// The resource now holds `object`.
@@ -435,20 +529,37 @@ impl Resource {
         }
         if let Some(w) = self.watched.iter().position(|w| Some(w.attempt) == attempt) {
             self.sent = self.watched.remove(w).sent;
-            self.digest = self.sent.digest;
+            if self.digest != self.sent.digest {
+                self.digest = self.sent.digest;
+                self.attempts = 0;
+            }
         }
-        if let (Some(id), Some(old)) = (self.id.take(), self.origin)
-            && id != object.id
-        {
-            self.past.push(PastObject { id, origin: old, late: false });
+        if self.id.as_ref() != Some(&object.id) {
+            if let (Some(id), Some(old)) = (self.id.take(), self.origin) {
+                self.past.push(PastObject { id, origin: old, late: false });
+            }
+            self.status = None;
+            self.requestor = None;
+            self.computer_dns_name = None;
+            self.created_at = None;
+            self.updated_at = None;
+            self.cancelled_by = None;
+            self.missing_since = None;
+            self.missing_last = None;
+            self.released_from = None;
+            self.phase = Phase::Requested;
         }
+        // The service merges alerts: a later call of ours can be answered with the object of an earlier one.
+        let held = self.id.as_ref() == Some(&object.id) && self.made();
+        let made_before = held || self.past.iter().any(|p| p.id == object.id && p.origin == Origin::Made);
         self.past.retain(|p| p.id != object.id);
         self.id = Some(object.id.clone());
-        self.origin = Some(origin);
+        self.origin = Some(if made_before { Origin::Made } else { origin });
         self.error = None;
         self.busy_at = None;
-        self.released_from = None;
-        self.enter(step, Phase::InProgress);
+        if let Some(phase) = self.released_from.take() {
+            self.phase = phase;
+        }
         self.absorb(step, address, object);
     }
 
@@ -473,16 +584,18 @@ impl Resource {
         self.missing_since = None;
         self.missing_last = None;
         let phase = Phase::of_object(address.kind(), object);
+        let held = self.released_from.unwrap_or(self.phase);
+        // Each object of ours counts once, and only while the service says that it failed: a read can also
+        // move it from Failed to Succeeded.
+        if self.made() && (held == Phase::Failed) != (phase == Phase::Failed) {
+            self.attempts = match phase {
+                Phase::Failed => self.attempts.saturating_add(1),
+                _ => self.attempts.saturating_sub(1),
+            };
+        }
         match self.phase {
             Phase::Released => self.released_from = Some(phase),
-            Phase::InProgress | Phase::Succeeded | Phase::Failed | Phase::Cancelled => {
-                if phase == Phase::Failed && self.phase != Phase::Failed && self.made() {
-                    self.attempts += 1;
-                }
-                self.enter(step, phase);
-            }
-            // No object is held in these; `take` is the way to one.
-            Phase::Requested | Phase::Pending | Phase::Rejected => {}
+            _ => self.enter(step, phase),
         }
     }
 }

@@ -145,7 +145,10 @@ impl<D: Disk> Store for FolderStore<D> {
         }
         for (seq, record) in (before + 1..).zip(cut.iter().chain(records)) {
             if let Err(e) = self.fold(at, seq, record) {
-                if self.state.seq != before {
+                if self.state.seq + 1 == first {
+                    // At most `Cut` was folded in, which changes nothing but the number.
+                    self.state.seq = before;
+                } else {
                     self.poison = Some(e.to_string());
                 }
                 return Err(e);

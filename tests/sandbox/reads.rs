@@ -1,0 +1,225 @@
+use casefile::sandbox::HttpRequest;
+use serde_json::Value;
+
+use super::{Lab, MACHINE, refusal};
+
+#[test]
+fn lists_of_actions() {
+    let mut lab = Lab::new("");
+    let machines: Vec<String> = ["a", "b", "c"].iter().map(|c| c.repeat(40)).collect();
+    let mut ids = Vec::new();
+    for (n, machine) in machines.iter().enumerate() {
+        lab.at(n as f64);
+        ids.push(lab.collected(machine));
+    }
+    let [a, b, c] = ids.as_slice() else { panic!() };
+    lab.at(2.0);
+    let list = |rest: &str| format!("/api/machineactions?{rest}");
+    assert_eq!(lab.ids("/api/machineactions"), [&**c, b, a], "newest first");
+    assert_eq!(lab.ids(&list("$top=2")), [&**c, b]);
+    assert_eq!(lab.ids(&list("$top=2&$skip=2")), [&**a]);
+    assert_eq!(lab.ids(&list("$orderby=creationDateTimeUtc")), [&**a, b, c]);
+    assert_eq!(lab.ids(&list("$orderby=creationDateTimeUtc%20desc&$top=1")), [&**c]);
+    assert_eq!(lab.ids(&list("$filter=status+eq+'InProgress'")), [&**b, a]);
+    assert_eq!(lab.ids(&list(&format!("$filter=machineId eq '{}'", machines[0]))), [&**a]);
+    let two = format!("$filter=machineId eq '{}' or machineId eq '{}'", machines[0], machines[2]);
+    assert_eq!(lab.ids(&list(&two)), [&**c, a]);
+    assert_eq!(lab.ids(&list(&format!("$filter=id eq {b}"))), [&**b]);
+    assert_eq!(lab.ids(&list(&format!("$filter=id eq '{b}'"))), [&**b]);
+    assert_eq!(lab.ids(&list("$filter=creationDateTimeUtc gt 2026-01-01T00:00:00Z")), [&**c, b]);
+    let long =
+        "$filter=type eq 'CollectInvestigationPackage' and (status eq 'Pending' or status eq 'InProgress')";
+    assert_eq!(lab.ids(&list(long)).len(), 3);
+
+    let stop = lab.get(&list("$stop=2"));
+    assert_eq!(refusal(&stop).0, 400);
+    assert_eq!(stop.1["error"]["code"], "");
+    assert_eq!(stop.1["error"]["details"], serde_json::json!([]));
+    assert_eq!(stop.1["error"].get("target"), None);
+    for bad in ["$top=10001", "$filter=requestorComment eq 'x'", "$filter=externalId eq 'x'", "$filter=("] {
+        assert_eq!(lab.get(&list(bad)).0, 400, "{bad}");
+    }
+}
+
+#[test]
+fn pages_link_to_the_next_one() {
+    let mut lab = Lab::new("lists: { pageSize: 2 }");
+    for c in ["a", "b", "c", "d", "e"] {
+        lab.collected(&c.repeat(40));
+    }
+    let mut target =
+        "/api/machineactions?$filter=type eq 'CollectInvestigationPackage'&$top=10000".to_owned();
+    let mut sizes = Vec::new();
+    let mut seen = std::collections::HashSet::new();
+    loop {
+        let (_, page) = lab.get(&target);
+        let rows = page["value"].as_array().unwrap();
+        sizes.push(rows.len());
+        seen.extend(rows.iter().map(|r| r["id"].as_str().unwrap().to_owned()));
+        match page["@odata.nextLink"].as_str() {
+            Some(link) => target = link.strip_prefix("http://127.0.0.1").unwrap().to_owned(),
+            None => break,
+        }
+    }
+    assert_eq!((sizes, seen.len()), (vec![2, 2, 1], 5));
+    assert_eq!(lab.get("/api/machineactions?$top=2").1.get("@odata.nextLink"), None);
+}
+
+#[test]
+fn new_objects_are_not_readable_at_once() {
+    let mut lab = Lab::new("delays: { listLag: 5 }");
+    let id = lab.collected(MACHINE);
+    let read = format!("/api/machineactions/{id}");
+    lab.alert(|_| ());
+    assert_eq!(lab.at(4.9).get(&read).0, 404);
+    assert!(lab.ids("/api/machineactions").is_empty());
+    assert!(lab.ids("/api/alerts").is_empty());
+    assert_eq!(lab.at(5.0).get(&read).0, 200);
+    assert_eq!(lab.ids("/api/machineactions"), [id]);
+    assert_eq!(lab.ids("/api/alerts").len(), 1);
+}
+
+#[test]
+fn one_action_by_its_key() {
+    let mut lab = Lab::new("");
+    let key = "0123456789abcdef0123456789abcdef01234567";
+    let answer = lab.get(&format!("/api/machineactions/{key}"));
+    assert_eq!(
+        refusal(&answer),
+        (
+            400,
+            "BadRequest",
+            "The key value (0123456789abcdef0123456789abcdef01234567) from request is not valid. The key value should be format of type 'Edm.Guid'."
+        )
+    );
+    assert_eq!(lab.get("/api/machineactions/5382f7ea-7557-4ab7-9782-d50480024a4e").0, 404);
+    let id = lab.collected(MACHINE);
+    assert_eq!(lab.get(&format!("/api/v1.0/MachineActions/{}", id.to_uppercase())).0, 200);
+}
+
+#[test]
+fn machines() {
+    let mut lab = Lab::new("");
+    assert_eq!(lab.get("/api/machines").0, 404, "no machine at all");
+    let (_, machine) = lab.get(&format!("/api/machines/{MACHINE}"));
+    assert_eq!(machine["computerDnsName"], "desktop-fb9ab6b");
+    assert_eq!(machine["onboardingStatus"], "Onboarded");
+    for name in [
+        "id",
+        "computerDnsName",
+        "firstSeen",
+        "lastSeen",
+        "osPlatform",
+        "version",
+        "osProcessor",
+        "lastIpAddress",
+        "lastExternalIpAddress",
+        "osBuild",
+        "healthStatus",
+        "rbacGroupId",
+        "rbacGroupName",
+        "riskScore",
+        "exposureLevel",
+        "isAadJoined",
+        "aadDeviceId",
+        "machineTags",
+        "mergedIntoMachineId",
+        "isPotentialDuplication",
+        "isExcluded",
+        "exclusionReason",
+        "osVersion",
+        "agentVersion",
+        "deviceValue",
+        "defenderAvStatus",
+        "osArchitecture",
+        "managedBy",
+        "managedByStatus",
+        "ipAddresses",
+        "vmMetadata",
+    ] {
+        assert!(machine.get(name).is_some(), "{name}");
+    }
+    assert_eq!(lab.get("/api/machines").0, 404, "reading makes no machine");
+    lab.collected(MACHINE);
+    assert_eq!(lab.ids("/api/machines"), [MACHINE]);
+    assert_eq!(lab.get("/api/machines/DESKTOP-fb9ab6b").1["id"], MACHINE);
+
+    let mut lab = Lab::new(
+        "machines:
+  strict: true
+  list:
+    - { id: a1, name: FIN-1.contoso.com, tags: [tier1, eu], health: Inactive }
+    - { id: b2, name: fin-2.contoso.com, tags: [tier10], os: macOS }
+",
+    );
+    assert_eq!(lab.get("/api/machines/fin-1.contoso.com").1["id"], "a1");
+    assert_eq!(lab.get("/api/machines/c3").0, 404);
+    let ids = |lab: &mut Lab, rest: &str| lab.ids(&format!("/api/machines{rest}"));
+    assert_eq!(ids(&mut lab, "?$filter=healthStatus eq 'Active'"), ["b2"]);
+    assert_eq!(ids(&mut lab, "?$filter=startswith(computerDnsName,'fin-')"), ["a1", "b2"]);
+    assert_eq!(ids(&mut lab, "?$filter=lastSeen lt 2025-12-31T00:00:00Z"), ["a1"]);
+    assert_eq!(ids(&mut lab, "/findbytag?tag=tier1"), ["a1"]);
+    assert_eq!(ids(&mut lab, "/findbytag?tag=tier1&useStartsWithFilter=true"), ["a1", "b2"]);
+    assert_eq!(ids(&mut lab, "/FindByTag?tag=none"), [""; 0]);
+    assert_eq!(lab.get("/api/machines/findbytag").0, 400);
+}
+
+#[test]
+fn headers_methods_and_paths() {
+    let mut lab = Lab::new("");
+    let get = |lab: &mut Lab, path: &str| lab.send(&HttpRequest::new("GET", path, ""));
+    let response = get(&mut lab, "/api/machineactions");
+    assert_eq!(response.header("date"), Some("Thu, 01 Jan 2026 00:00:00 GMT"));
+    assert_eq!(response.header("odata-version"), Some("4.0"));
+    assert!(response.header("content-type").unwrap().starts_with("application/json; odata.metadata=minimal"));
+
+    let wrong = get(&mut lab, &format!("/api/machines/{MACHINE}/collectInvestigationPackage"));
+    assert_eq!((wrong.status, wrong.header("allow"), wrong.body.len()), (405, Some("POST"), 0));
+    assert!(wrong.header("date").is_some());
+    let nowhere = get(&mut lab, "/api/machines/x/isolate");
+    assert_eq!((nowhere.status, nowhere.body.len()), (404, 0));
+}
+
+#[test]
+fn the_world_as_json() {
+    let mut lab = Lab::new("");
+    lab.collected(MACHINE);
+    lab.collect(MACHINE);
+    lab.alert(|_| ());
+    let (status, world) = lab.get("/sandbox/world");
+    assert_eq!(status, 200);
+    assert_eq!(world["machineActions"].as_array().map(Vec::len), Some(1));
+    assert_eq!(world["alerts"].as_array().map(Vec::len), Some(1));
+    assert_eq!(world["machines"].as_array().map(Vec::len), Some(2));
+    assert_eq!(world["requests"]["collect"]["total"], 2);
+    assert_eq!(world["requests"]["collect"]["byAnswer"], serde_json::json!({"201": 1, "400": 1}));
+    let effects = world["effects"].as_array().unwrap();
+    assert_eq!(effects.len(), 2);
+    assert_eq!(effects[0]["kind"], "collect");
+    assert_eq!(effects[0]["text"], "Collect forensics due to alert 1234");
+    assert_eq!(effects[0]["at"], "2026-01-01T00:00:00Z");
+    assert_eq!(effects[1]["machine"], "1e5bc9d7e413ddd7902c2932e418702b84d0cc07");
+    assert_eq!(lab.get("/sandbox/nothing").0, 404);
+    assert_eq!(lab.call("POST", "/sandbox/advance", r#"{"seconds":1}"#).0, 404, "needs a virtual clock");
+}
+
+#[test]
+fn a_written_world_goes_on_where_it_stood() {
+    let scenario = "quotas: { limits: { collect: { perMinute: 2 } } }\nfaults: [{ on: createAlert, nth: [2], then: error }]";
+    let mut lab = Lab::new(scenario);
+    lab.collected(MACHINE);
+    lab.alert(|_| ());
+    let copy = casefile::sandbox::World::from_json(&lab.world.to_json().unwrap()).unwrap();
+    let mut copy = Lab { world: copy, now: lab.now };
+    for lab in [&mut lab, &mut copy] {
+        assert_eq!(lab.collect(MACHINE).0, 400, "still busy");
+        assert_eq!(lab.collect(&"a".repeat(40)).0, 429, "the quota was kept");
+        assert_eq!(lab.alert(|_| ()).0, 500, "the count of faults was kept");
+        assert_eq!(lab.effects().len(), 2);
+    }
+    assert_eq!(lab.world.to_json().unwrap(), copy.world.to_json().unwrap());
+    let mut json: Value = serde_json::from_slice(&lab.world.to_json().unwrap()).unwrap();
+    json["formatVersion"] = 2.into();
+    let error = casefile::sandbox::World::from_json(json.to_string().as_bytes()).unwrap_err();
+    assert!(error.to_string().contains("format version 2"), "{error}");
+}
