@@ -88,4 +88,60 @@ impl Diagnostic {
         self.severity = Level::Warning;
         self
     }
+
+    /// The same, at another place.
+    pub(super) fn at(mut self, place: &Place) -> Self {
+        self.line = place.line;
+        self.column = place.column;
+        self.end_column = place.end_column;
+        self.source_line.clone_from(&place.source_line);
+        self.source_offset = place.source_offset;
+        self
+    }
+}
+
+/// A stretch of one line of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub line: u32,
+    pub column: u32,
+    pub end_column: u32,
+    pub source_line: String,
+    pub source_offset: u32,
+}
+
+/// A problem in terms of byte offsets, before lines and columns are counted.
+#[derive(Clone, Debug)]
+pub(super) struct Finding {
+    pub code: &'static str,
+    pub level: Level,
+    pub start: usize,
+    pub end: usize,
+    pub message: String,
+    pub help: Option<String>,
+    pub related: Vec<(usize, String)>,
+}
+
+impl Finding {
+    pub fn new(code: &'static str, span: std::ops::Range<usize>, message: impl Into<String>) -> Self {
+        Finding {
+            code,
+            level: Level::Error,
+            start: span.start,
+            end: span.end,
+            message: message.into(),
+            help: None,
+            related: Vec::new(),
+        }
+    }
+
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    pub fn related(mut self, at: usize, message: impl Into<String>) -> Self {
+        self.related.push((at, message.into()));
+        self
+    }
 }

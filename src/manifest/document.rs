@@ -1,0 +1,212 @@
+//! One document to one resource, or to what is wrong with it.
+
+use std::ops::Range;
+
+use super::diagnostic::Finding;
+use super::kinds::{API_VERSION, AlertManifest, PackageManifest};
+use super::project::ProjectFile;
+use super::reader::{Document, Id, NodeKind};
+use super::rules;
+use super::schema::Target;
+use super::syntax::shown;
+use super::value::{self, ValueError};
+use super::wording::{self, nearest};
+use crate::model::{Desired, Kind, Source};
+
+/// A resource and where its name stands.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub desired: Desired,
+    pub name: Range<usize>,
+}
+
+/// Reads a manifest. Findings are in order; with an error among them there is no resource.
+///
+/// `source` is called with the place of the resource's name.
+pub(super) fn manifest(doc: &mut Document<'_>, source: impl FnOnce(usize) -> Source) -> Option<Entry> {
+    let root = doc.root?;
+    let mut findings = std::mem::take(&mut doc.findings);
+    let entry = match choose_kind(doc, root, &mut findings) {
+        Some((kind, word)) => {
+            judge(doc, root, Target::Resource(kind), word, &mut findings);
+            if findings.is_empty() {
+                extract(doc, root, kind, source).map_err(|e| findings.push(refused(doc, root, e))).ok()
+            } else {
+                None
+            }
+        }
+        None => None,
+    };
+    doc.findings = findings;
+    sort(doc);
+    entry
+}
+
+/// Reads `casefile.yaml`. Gives the project and the nodes of `spec.manifests`.
+pub(super) fn project(doc: &mut Document<'_>) -> Option<(ProjectFile, Vec<Range<usize>>)> {
+    let root = doc.root?;
+    let mut findings = std::mem::take(&mut doc.findings);
+    let read = if doc.node(root).kind == NodeKind::Mapping {
+        judge(doc, root, Target::Project, None, &mut findings);
+        region_fits(doc, root, &mut findings);
+        if findings.is_empty() {
+            value::read::<ProjectFile>(doc, root).map_err(|e| findings.push(refused(doc, root, e))).ok()
+        } else {
+            None
+        }
+    } else {
+        findings.push(not_a_mapping(doc, root));
+        None
+    };
+    doc.findings = findings;
+    sort(doc);
+    let manifests = path(doc, root, &["spec", "manifests"]).map(|id| doc.children(id)).unwrap_or_default();
+    let places = manifests.iter().map(|&id| doc.node(id).span()).collect();
+    Some((read?, places))
+}
+
+fn sort(doc: &mut Document<'_>) {
+    doc.findings.sort_by_key(|f| f.start);
+    // A value that aliases repeat is judged at each of its places, but stands at one.
+    doc.findings.dedup_by(|a, b| a.start == b.start && a.code == b.code && a.message == b.message);
+}
+
+fn judge(doc: &Document<'_>, root: Id, target: Target, settled: Option<Id>, findings: &mut Vec<Finding>) {
+    let mut verdict = wording::judge(doc, root, target);
+    if let Some(id) = settled {
+        // The kind is misspelt and told so; the rest is judged as what was meant.
+        let span = doc.node(id).span();
+        verdict.findings.retain(|f| f.start != span.start);
+        verdict.settled.insert(id);
+    }
+    findings.append(&mut verdict.findings);
+    rules::check(doc, root, &verdict.settled, findings);
+}
+
+fn not_a_mapping(doc: &Document<'_>, root: Id) -> Finding {
+    let node = doc.node(root);
+    let what = match node.kind {
+        NodeKind::Sequence => "a list",
+        NodeKind::Null => "nothing",
+        _ => "a single value",
+    };
+    Finding::new("not-a-mapping", node.span(), format!("this document is {what}, not a mapping"))
+        .help(format!("begin it with `apiVersion: {API_VERSION}` and `kind:`; separate documents with `---`"))
+}
+
+/// The kind to judge a document as. With the second value the kind was misspelt, and a finding says so:
+/// it is the node of which enough is said.
+fn choose_kind(doc: &Document<'_>, root: Id, findings: &mut Vec<Finding>) -> Option<(Kind, Option<Id>)> {
+    match doc.node(root).kind {
+        NodeKind::Mapping => {}
+        // A poisoned document has its finding already.
+        NodeKind::Poison => return None,
+        _ => {
+            findings.push(not_a_mapping(doc, root));
+            return None;
+        }
+    }
+    let words = || Kind::ALL.into_iter().map(Kind::as_str);
+    let all = Kind::ALL.map(|kind| format!("`kind: {kind}`")).join(" or ");
+    let Some((_, value)) = doc.get(root, "kind") else {
+        let misspelt =
+            doc.fields(root).find(|&(key, _)| nearest(&doc.node(key).text, ["kind"].into_iter()).is_some());
+        findings.push(match misspelt {
+            Some((key, _)) => {
+                let node = doc.node(key);
+                let message = format!("unknown field `{}`", shown(&node.text));
+                Finding::new("unknown-field", node.span(), message).help("did you mean `kind`?")
+            }
+            None => {
+                let version = doc.get(root, "apiVersion").is_none();
+                let lacks = if version { "`apiVersion` and `kind`" } else { "`kind`" };
+                let message = format!("this document lacks {lacks}");
+                let version =
+                    if version { format!("`apiVersion: {API_VERSION}` and ") } else { String::new() };
+                Finding::new("missing-field", wording::first_key(doc, root), message)
+                    .help(format!("add {version}{all}"))
+            }
+        });
+        return None;
+    };
+    let node = doc.node(value);
+    if let Some(kind) = Kind::ALL.into_iter().find(|k| node.kind == NodeKind::Text && k.as_str() == node.text)
+    {
+        return Some((kind, None));
+    }
+    let new = |message: String| Finding::new("unknown-kind", node.span(), message);
+    match node.kind {
+        NodeKind::Poison => None,
+        NodeKind::Null => {
+            findings.push(
+                Finding::new(
+                    "missing-value",
+                    wording::Field { doc, key: doc.get(root, "kind").map(|f| f.0), value }.span(),
+                    "`kind` has no value",
+                )
+                .help(format!("write {all}")),
+            );
+            None
+        }
+        NodeKind::Text if node.text == "Project" => {
+            findings.push(
+                new("a Project is no manifest".into())
+                    .help("its place is casefile.yaml in the project's folder"),
+            );
+            None
+        }
+        NodeKind::Text => {
+            let meant = nearest(&node.text, words())
+                .and_then(|word| Kind::ALL.into_iter().find(|k| k.as_str() == word));
+            let finding = new(format!("unknown kind `{}`", shown(&node.text)));
+            findings.push(match meant {
+                Some(kind) => finding.help(format!("write kind: {kind}")),
+                None => finding.help(format!("write {all}")),
+            });
+            meant.map(|kind| (kind, Some(value)))
+        }
+        _ => {
+            findings.push(new("`kind` must be a word".into()).help(format!("write {all}")));
+            None
+        }
+    }
+}
+
+fn path(doc: &Document<'_>, root: Id, names: &[&str]) -> Option<Id> {
+    names.iter().try_fold(root, |id, name| doc.get(id, name).map(|(_, value)| value))
+}
+
+fn extract(
+    doc: &Document<'_>,
+    root: Id,
+    kind: Kind,
+    source: impl FnOnce(usize) -> Source,
+) -> Result<Entry, ValueError> {
+    let name = path(doc, root, &["metadata", "name"]).unwrap_or(root);
+    let name = doc.node(name).span();
+    let source = source(name.start);
+    let desired = match kind {
+        Kind::Alert => value::read::<AlertManifest>(doc, root)?.into_desired(source),
+        Kind::InvestigationPackage => value::read::<PackageManifest>(doc, root)?.into_desired(source),
+    };
+    Ok(Entry { desired, name })
+}
+
+/// A type that is stricter than its schema: reported, so that no mistake of ours lets a resource vanish.
+fn refused(doc: &Document<'_>, root: Id, error: ValueError) -> Finding {
+    Finding::new("invalid-value", doc.node(error.at.unwrap_or(root)).span(), error.message)
+}
+
+/// Only the public cloud has regions.
+fn region_fits(doc: &Document<'_>, root: Id, findings: &mut Vec<Finding>) {
+    let text = |name| path(doc, root, &["spec", "defender", name]).map(|id| doc.node(id));
+    let (Some(region), Some(cloud)) = (text("region"), text("cloud")) else { return };
+    if cloud.text == "public"
+        || findings.iter().any(|f| f.start == region.start as usize || f.start == cloud.start as usize)
+    {
+        return;
+    }
+    let message = format!("the cloud `{}` has no regions", shown(&cloud.text));
+    let finding = Finding::new("misplaced-field", region.span(), message).help("remove region");
+    findings.push(finding.related(cloud.start as usize, "the cloud is named here"));
+}

@@ -1,0 +1,303 @@
+//! What a manifest may hold: one type per kind, from which schema and values come.
+//!
+//! The documentation of these types is what an editor shows while a manifest is written, so it speaks to
+//! responders. Fields of an alert's `spec` are the API's own and go out verbatim.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::model::{
+    Address, AlertStatus, Call, Category, Classification, CreateAlert, Desired, Determination, Kind,
+    MachineId, OnInProgress, OnRemove, Policy, ReportId, Severity, Source, Span, Timestamp, Triage,
+};
+
+/// The value of `apiVersion`.
+pub const API_VERSION: &str = "casefile/v1";
+
+/// Text that says something: not empty, not only blanks.
+pub(super) const TEXT: &str = r"\S";
+/// `metadata.name`: labels of a DNS name.
+pub(super) const NAME: &str = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$";
+/// A label's key.
+pub(super) const LABEL_KEY: &str = r"^[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?$";
+
+/// The version of the manifest format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ApiVersion {
+    /// `casefile/v1`
+    #[serde(rename = "casefile/v1")]
+    V1,
+}
+
+/// The `kind` of an [`AlertManifest`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum AlertKind {
+    /// `Alert`
+    Alert,
+}
+
+/// The `kind` of a [`PackageManifest`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PackageKind {
+    /// `InvestigationPackage`
+    InvestigationPackage,
+}
+
+/// An investigation package to be collected from a device.
+pub type PackageManifest = Manifest<PackageKind, PackageSpec, PackageOnRemove>;
+
+/// An alert to be raised on an event.
+pub type AlertManifest = Manifest<AlertKind, AlertSpec, AlertOnRemove>;
+
+/// The envelope that all kinds share.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Manifest<K, S, R> {
+    /// The version of the manifest format: always `casefile/v1`.
+    #[schemars(example = &"casefile/v1")]
+    pub api_version: ApiVersion,
+    /// What this document declares. `InvestigationPackage` collects a forensic package from a device,
+    /// `Alert` raises an alert on an event.
+    pub kind: K,
+    /// Name and labels of the resource.
+    #[schemars(example = json!({"name": "fin-ws-042"}))]
+    pub metadata: Metadata,
+    /// What is asked of the service.
+    #[schemars(extend("examples" = []))]
+    pub spec: S,
+    /// What happens at the service when this manifest is removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = json!({"onRemove": "Retain"}))]
+    pub lifecycle: Option<Lifecycle<R>>,
+}
+
+/// Name and labels of a resource.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Metadata {
+    /// The name, unique per kind in a project: lower-case letters, digits, dashes and dots, at most 253
+    /// characters. A renamed resource whose target and text are unchanged keeps what it has.
+    #[schemars(length(min = 1, max = 253), regex(pattern = NAME), example = &"fin-ws-042")]
+    pub name: String,
+    /// Words to select by (`--selector incident=INC-2042`). Never sent to the service.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(
+        extend("propertyNames" = {"pattern": LABEL_KEY, "maxLength": 253}),
+        example = json!({"incident": "INC-2042"})
+    )]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// What happens at the service when a manifest is removed.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Lifecycle<R> {
+    /// What happens at the service when this manifest is removed.
+    pub on_remove: R,
+}
+
+/// `lifecycle.onRemove` of a package.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(example = &"Cancel")]
+pub enum PackageOnRemove {
+    /// nothing; the state remembers the collection. The default.
+    #[default]
+    Retain,
+    /// a collection that is still running is cancelled.
+    Cancel,
+}
+
+/// `lifecycle.onRemove` of an alert.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(example = &"Resolve")]
+pub enum AlertOnRemove {
+    /// nothing; the state remembers the alert. The default.
+    #[default]
+    Retain,
+    /// the alert is resolved.
+    Resolve,
+}
+
+fn revision() -> u32 {
+    1
+}
+
+fn max_attempts() -> u32 {
+    Policy::default().max_attempts
+}
+
+fn retry_after() -> Span {
+    Policy::default().retry_after
+}
+
+fn adopt_within() -> Span {
+    Policy::default().adopt_within
+}
+
+/// `spec` of an `InvestigationPackage`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PackageSpec {
+    /// The Defender device id: 40 hex digits, as in the device page's address or advanced hunting's
+    /// `DeviceId`.
+    #[schemars(example = &"fb9ab6be3965095a09c057be7c90f0a2")]
+    pub machine_id: MachineId,
+    /// Why the package is collected. Sent verbatim, and shown in the portal's action center.
+    #[schemars(length(min = 1), regex(pattern = TEXT), example = &"Collect forensics due to alert 1234")]
+    pub comment: String,
+    /// Raise it to ask for another package. Changing the comment alone never collects twice.
+    #[serde(default = "revision")]
+    #[schemars(range(min = 1), example = 2)]
+    pub revision: u32,
+    /// How many attempts may fail before a person has to look.
+    #[serde(default = "max_attempts")]
+    #[schemars(range(min = 1), example = 3)]
+    pub max_attempts: u32,
+    /// How long to wait after a failed attempt before the next one: a whole number and `s`, `m` or `h`.
+    #[serde(default = "retry_after")]
+    #[schemars(example = &"10m")]
+    pub retry_after: Span,
+    /// What to do when a collection of somebody else is already running on the device.
+    #[serde(default)]
+    #[schemars(example = &"wait")]
+    pub on_in_progress: OnInProgress,
+    /// How long ago such a collection may have begun to be adopted: a whole number and `s`, `m` or `h`.
+    #[serde(default = "adopt_within")]
+    #[schemars(example = &"1h")]
+    pub adopt_within: Span,
+}
+
+/// `spec` of an `Alert`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AlertSpec {
+    /// The Defender device id of the event: advanced hunting's `DeviceId`, 40 hex digits.
+    #[schemars(example = &"1e5bc9d7e413ddd7902c2932e418702b84d0cc07")]
+    pub machine_id: MachineId,
+    /// How severe the alert is.
+    #[schemars(example = &"Low")]
+    pub severity: Severity,
+    /// The alert's title. An open alert with the same title on the same device absorbs a new one.
+    #[schemars(length(min = 1), regex(pattern = TEXT), example = &"Suspicious sign-in tool on fin-ws-042")]
+    pub title: String,
+    /// What happened.
+    #[schemars(length(min = 1), regex(pattern = TEXT), example = &"A credential dumper was started from a share.")]
+    pub description: String,
+    /// What to do about it.
+    #[schemars(length(min = 1), regex(pattern = TEXT), example = &"Isolate the device and reset the user's password.")]
+    pub recommended_action: String,
+    /// The event's time in UTC: advanced hunting's `Timestamp`, copied with all its digits. Sent verbatim;
+    /// together with `machineId` and `reportId` it names the event.
+    #[schemars(example = &"2018-08-03T16:45:21.7115183Z")]
+    pub event_time: Timestamp,
+    /// The event's `ReportId` of advanced hunting, in quotes: the API takes a string.
+    #[schemars(example = &"20776")]
+    pub report_id: ReportId,
+    /// What the alert is about.
+    #[schemars(example = &"Exploit")]
+    pub category: Category,
+    /// Raise it to ask for another alert. Changing texts alone never alerts twice.
+    #[serde(default = "revision")]
+    #[schemars(range(min = 1), example = 2)]
+    pub revision: u32,
+    /// How many attempts may fail before a person has to look.
+    #[serde(default = "max_attempts")]
+    #[schemars(range(min = 1), example = 3)]
+    pub max_attempts: u32,
+    /// The state of triage that the alert shall have. What differs is sent as an update; what is not
+    /// mentioned is left to the analysts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = json!({"status": "InProgress", "assignedTo": "secop@contoso.com"}))]
+    pub triage: Option<TriageSpec>,
+}
+
+/// `spec.triage` of an `Alert`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1))]
+pub struct TriageSpec {
+    /// The alert's status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"InProgress")]
+    pub status: Option<AlertStatus>,
+    /// Who works on it: a user name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1), regex(pattern = TEXT), example = &"secop@contoso.com")]
+    pub assigned_to: Option<String>,
+    /// The verdict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"TruePositive")]
+    pub classification: Option<Classification>,
+    /// The verdict in detail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"Malware")]
+    pub determination: Option<Determination>,
+    /// A comment to append once; the service never removes comments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1), regex(pattern = TEXT), example = &"Taken over by the night shift")]
+    pub comment: Option<String>,
+}
+
+impl From<TriageSpec> for Triage {
+    fn from(t: TriageSpec) -> Self {
+        Triage {
+            status: t.status,
+            assigned_to: t.assigned_to,
+            classification: t.classification,
+            determination: t.determination,
+            comment: t.comment,
+        }
+    }
+}
+
+impl PackageManifest {
+    /// The resource that it declares.
+    pub fn into_desired(self, source: Source) -> Desired {
+        let spec = self.spec;
+        let address = Address::new(Kind::InvestigationPackage, self.metadata.name);
+        let call = Call::Collect { machine_id: spec.machine_id, comment: spec.comment };
+        let mut desired = Desired::new(address, source, call, spec.revision);
+        desired.labels = self.metadata.labels;
+        desired.policy = Policy {
+            max_attempts: spec.max_attempts,
+            retry_after: spec.retry_after,
+            on_in_progress: spec.on_in_progress,
+            adopt_within: spec.adopt_within,
+        };
+        desired.on_remove = match self.lifecycle.map(|l| l.on_remove) {
+            None | Some(PackageOnRemove::Retain) => OnRemove::Retain,
+            Some(PackageOnRemove::Cancel) => OnRemove::Cancel,
+        };
+        desired
+    }
+}
+
+impl AlertManifest {
+    /// The resource that it declares.
+    pub fn into_desired(self, source: Source) -> Desired {
+        let spec = self.spec;
+        let address = Address::new(Kind::Alert, self.metadata.name);
+        let call = Call::Alert(CreateAlert {
+            machine_id: spec.machine_id,
+            severity: spec.severity,
+            title: spec.title,
+            description: spec.description,
+            recommended_action: spec.recommended_action,
+            event_time: spec.event_time,
+            report_id: spec.report_id,
+            category: spec.category,
+        });
+        let mut desired = Desired::new(address, source, call, spec.revision);
+        desired.labels = self.metadata.labels;
+        desired.policy.max_attempts = spec.max_attempts;
+        desired.triage = spec.triage.map(Triage::from);
+        desired.on_remove = match self.lifecycle.map(|l| l.on_remove) {
+            None | Some(AlertOnRemove::Retain) => OnRemove::Retain,
+            Some(AlertOnRemove::Resolve) => OnRemove::Resolve,
+        };
+        desired
+    }
+}

@@ -1,0 +1,494 @@
+//! `casefile.yaml`: where manifests are, which service they are for, how careful to be.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use url::{Host, Url};
+
+use super::diagnostic::Place;
+use super::kinds::{ApiVersion, NAME, TEXT};
+use crate::model::Span;
+
+/// The project file's name.
+pub const PROJECT_FILE: &str = "casefile.yaml";
+
+/// A project: the file's `spec` with defaults filled in, and its name.
+#[derive(Clone, Debug)]
+pub struct Project {
+    /// `metadata.name`.
+    pub name: String,
+    /// `spec`.
+    pub spec: ProjectSpec,
+    /// Where the entries of `spec.manifests` stand in the file, in order; empty if they are not written.
+    pub(super) places: Vec<Place>,
+}
+
+impl Project {
+    /// A project with that name and only defaults.
+    pub fn new(name: impl Into<String>) -> Self {
+        Project { name: name.into(), spec: ProjectSpec::default(), places: Vec::new() }
+    }
+}
+
+/// The `kind` of a [`ProjectFile`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ProjectKind {
+    /// `Project`
+    Project,
+}
+
+/// `casefile.yaml` as it is written.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProjectFile {
+    /// The version of the format: always `casefile/v1`.
+    #[schemars(example = &"casefile/v1")]
+    pub api_version: ApiVersion,
+    /// Always `Project`.
+    pub kind: ProjectKind,
+    /// The project's name.
+    #[schemars(example = json!({"name": "contoso-ir"}))]
+    pub metadata: ProjectMetadata,
+    /// Settings; everything in it is optional.
+    #[serde(default)]
+    #[schemars(example = json!({"manifests": ["incidents"]}))]
+    pub spec: ProjectSpec,
+}
+
+/// `metadata` of a project.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProjectMetadata {
+    /// The project's name: lower-case letters, digits, dashes and dots.
+    #[schemars(length(min = 1, max = 253), regex(pattern = NAME), example = &"contoso-ir")]
+    pub name: String,
+}
+
+/// `spec` of a project.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ProjectSpec {
+    /// Files or folders with manifests (`*.yaml`, `*.yml`), relative to this file. Folders are searched
+    /// with all below them; hidden ones and `*.sealed.yaml` files are left out.
+    #[schemars(length(min = 1), inner(length(min = 1), regex(pattern = TEXT)), example = json!(["incidents", "runbooks"]))]
+    pub manifests: Vec<String>,
+    /// The service that is called.
+    #[schemars(example = json!({"cloud": "public", "region": "eu"}))]
+    pub defender: Defender,
+    /// How a token is obtained. Secrets never stand here: they come from the environment.
+    #[schemars(example = json!({"method": "azure-cli"}))]
+    pub auth: Auth,
+    /// Where state and journal are kept.
+    #[schemars(example = json!({"url": "file:.casefile"}))]
+    pub state: State,
+    /// Where fetched packages are kept.
+    #[schemars(example = json!({"dir": "evidence"}))]
+    pub evidence: Evidence,
+    /// What to do about a call whose answer was lost.
+    #[schemars(example = json!({"settle": "30s", "onUnknown": "ask"}))]
+    pub recovery: Recovery,
+    /// How many calls may be made in a time. The defaults are the documented quotas of the service.
+    #[schemars(example = json!({"collect": {"perMinute": 50}}))]
+    pub quotas: Quotas,
+    /// How many new objects one plan may ask for without `--allow-over-limits`.
+    #[schemars(example = json!({"newCollections": 50, "newAlerts": 25}))]
+    pub limits: Limits,
+}
+
+impl Default for ProjectSpec {
+    fn default() -> Self {
+        ProjectSpec {
+            manifests: vec!["manifests".into()],
+            defender: Defender::default(),
+            auth: Auth::default(),
+            state: State::default(),
+            evidence: Evidence::default(),
+            recovery: Recovery::default(),
+            quotas: Quotas::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// The national cloud of a tenant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cloud {
+    /// the commercial cloud. The default.
+    #[default]
+    Public,
+    /// US Government GCC.
+    Gcc,
+    /// US Government GCC High.
+    GccHigh,
+    /// US Department of Defense.
+    Dod,
+    /// the simulated service that `casefile sandbox` starts; nothing leaves this computer.
+    Sandbox,
+}
+
+/// A region of the commercial cloud.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the service's own words, nothing to add")]
+pub enum Region {
+    Us,
+    Eu,
+    Uk,
+    Au,
+    Swa,
+    Ina,
+    Aea,
+}
+
+/// The service that is called.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Defender {
+    /// The cloud of your tenant.
+    #[schemars(example = &"public")]
+    pub cloud: Cloud,
+    /// The regional host, for shorter ways; only in the public cloud. Any tenant may leave it out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"eu")]
+    pub region: Option<Region>,
+    /// Another address of the API, in place of the one that `cloud` and `region` name. Plain http is taken
+    /// only for this computer itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = "^https?://"), example = &"https://api.security.microsoft.com")]
+    pub endpoint: Option<String>,
+    /// The tenant that this project belongs to. A token or a state of another tenant is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = GUID), example = &"00000000-0000-0000-0000-000000000000")]
+    pub tenant_id: Option<String>,
+}
+
+/// A directory or application id.
+pub(super) const GUID: &str = "^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$";
+
+/// How a token is obtained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AuthMethod {
+    /// the first of the others that the environment is set up for. The default.
+    #[default]
+    Auto,
+    /// `AZURE_CLIENT_SECRET`.
+    ClientSecret,
+    /// `AZURE_CLIENT_CERTIFICATE_PATH`.
+    ClientCertificate,
+    /// a Kubernetes service account (`AZURE_FEDERATED_TOKEN_FILE`).
+    WorkloadIdentity,
+    /// the identity of the Azure host it runs on.
+    ManagedIdentity,
+    /// who is signed in with `az login`.
+    AzureCli,
+    /// the identity of a GitHub Actions job.
+    GithubOidc,
+    /// the service connection of an Azure Pipelines job.
+    AzurePipelines,
+    /// the token in `CASEFILE_ACCESS_TOKEN`.
+    Token,
+}
+
+/// How a token is obtained.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Auth {
+    /// The way to a token.
+    #[schemars(example = &"auto")]
+    pub method: AuthMethod,
+    /// The application's id; `AZURE_CLIENT_ID` takes its place if set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = GUID), example = &"00000000-0000-0000-0000-000000000000")]
+    pub client_id: Option<String>,
+    /// The tenant to sign in to; `AZURE_TENANT_ID` takes its place if set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = GUID), example = &"00000000-0000-0000-0000-000000000000")]
+    pub tenant_id: Option<String>,
+}
+
+/// Where state and journal are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct State {
+    /// A folder (`file:.casefile`), a git reference (`git:refs/casefile/state`) or object storage
+    /// (`az://account/container/prefix`, `s3://bucket/prefix`, `gs://bucket/prefix`).
+    #[schemars(regex(pattern = STATE_URL), example = &"file:.casefile")]
+    pub url: String,
+}
+
+/// The ways to name a state.
+pub(super) const STATE_URL: &str = r"^(file:|git:refs/|az://|s3://|gs://)\S";
+
+impl Default for State {
+    fn default() -> Self {
+        State { url: "file:.casefile".into() }
+    }
+}
+
+/// Where fetched packages are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Evidence {
+    /// The folder, relative to this file.
+    #[schemars(length(min = 1), regex(pattern = TEXT), example = &"evidence")]
+    pub dir: String,
+}
+
+impl Default for Evidence {
+    fn default() -> Self {
+        Evidence { dir: "evidence".into() }
+    }
+}
+
+/// What to do when a call's outcome stays unknown after the look-up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnUnknown {
+    /// send again, after the service was asked and the settle time is over. The default.
+    #[default]
+    Resend,
+    /// never send again by itself: a person decides.
+    Ask,
+}
+
+/// What to do about a call whose answer was lost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Recovery {
+    /// How long a call may take to show in the service's lists: a whole number and `s`, `m` or `h`.
+    #[schemars(example = &"30s")]
+    pub settle: Span,
+    /// What to do when the service does not show the call after that time.
+    #[schemars(example = &"ask")]
+    pub on_unknown: OnUnknown,
+    /// Whether each comment gets a short unique mark, so that a look-up cannot mistake it. Off: comments
+    /// go out verbatim.
+    #[schemars(example = true)]
+    pub marker: bool,
+}
+
+impl Default for Recovery {
+    fn default() -> Self {
+        Recovery { settle: Span::from_secs(30), on_unknown: OnUnknown::Resend, marker: false }
+    }
+}
+
+/// A number of calls, or no bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rate {
+    /// At most so many.
+    AtMost(u32),
+    /// As many as the service takes.
+    Unlimited,
+}
+
+impl Serialize for Rate {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Rate::AtMost(n) => s.serialize_u32(*n),
+            Rate::Unlimited => s.serialize_str("unlimited"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Rate {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = Rate;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a whole number from 1, or `unlimited`")
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, n: i64) -> Result<Rate, E> {
+                u64::try_from(n)
+                    .map_err(|_| E::custom("a rate is at least 1"))
+                    .and_then(|n| self.visit_u64(n))
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, n: u64) -> Result<Rate, E> {
+                match u32::try_from(n) {
+                    Ok(n) if n > 0 => Ok(Rate::AtMost(n)),
+                    _ => Err(E::custom("a rate is at least 1 and fits 32 bits")),
+                }
+            }
+
+            fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Rate, E> {
+                if word == "unlimited" { Ok(Rate::Unlimited) } else { Err(E::custom("write `unlimited`")) }
+            }
+        }
+        d.deserialize_any(Visitor)
+    }
+}
+
+/// The only word that a [`Rate`] takes.
+pub(super) const UNLIMITED: &str = "^unlimited$";
+
+impl JsonSchema for Rate {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Rate".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        // Bounds concern numbers only and patterns strings only, so one schema says both.
+        schemars::json_schema!({
+            "type": ["integer", "string"],
+            "minimum": 1,
+            "maximum": u32::MAX,
+            "pattern": UNLIMITED
+        })
+    }
+}
+
+/// How many collecting calls may be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct CollectQuota {
+    /// Calls in any 60 seconds, or `unlimited`.
+    #[schemars(example = 100)]
+    pub per_minute: Rate,
+    /// Calls in any 60 minutes, or `unlimited`.
+    #[schemars(example = 1500)]
+    pub per_hour: Rate,
+}
+
+impl Default for CollectQuota {
+    fn default() -> Self {
+        CollectQuota { per_minute: Rate::AtMost(100), per_hour: Rate::AtMost(1500) }
+    }
+}
+
+/// How many alerting calls may be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct AlertQuota {
+    /// Calls in any 60 seconds, or `unlimited`.
+    #[schemars(example = 15)]
+    pub per_minute: Rate,
+    /// Calls in any 60 minutes, or `unlimited`; the service documents no bound.
+    #[schemars(example = &"unlimited")]
+    pub per_hour: Rate,
+}
+
+impl Default for AlertQuota {
+    fn default() -> Self {
+        AlertQuota { per_minute: Rate::AtMost(15), per_hour: Rate::Unlimited }
+    }
+}
+
+/// How many calls may be made in a time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Quotas {
+    /// Calls that collect packages.
+    #[schemars(example = json!({"perMinute": 100, "perHour": 1500}))]
+    pub collect: CollectQuota,
+    /// Calls that raise alerts.
+    #[schemars(example = json!({"perMinute": 15}))]
+    pub alert: AlertQuota,
+}
+
+/// How many new objects one plan may ask for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Limits {
+    /// New collections in one plan.
+    #[schemars(example = 50)]
+    pub new_collections: u32,
+    /// New alerts in one plan.
+    #[schemars(example = 25)]
+    pub new_alerts: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { new_collections: 50, new_alerts: 25 }
+    }
+}
+
+/// Why a text is no address of an API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EndpointError {
+    /// No URL, or one without a host.
+    #[error("not an address such as https://api.security.microsoft.com")]
+    Form,
+    /// Tokens would be readable on the way.
+    #[error("plain http is taken only for this computer itself (127.0.0.1, [::1], localhost)")]
+    Plain,
+    /// User, password, query or fragment.
+    #[error("only scheme, host and port may stand in it")]
+    Extra,
+}
+
+/// Reads `defender.endpoint`: https, or http on loopback; host and port only.
+pub fn endpoint(text: &str) -> Result<Url, EndpointError> {
+    let url = Url::parse(text).map_err(|_| EndpointError::Form)?;
+    let loopback = match url.host().ok_or(EndpointError::Form)? {
+        Host::Domain(name) => name == "localhost",
+        Host::Ipv4(ip) => ip.is_loopback(),
+        Host::Ipv6(ip) => ip.is_loopback(),
+    };
+    match url.scheme() {
+        "https" => {}
+        "http" if loopback => {}
+        "http" => return Err(EndpointError::Plain),
+        _ => return Err(EndpointError::Form),
+    }
+    let bare = url.username().is_empty() && url.password().is_none() && url.query().is_none();
+    if bare && url.fragment().is_none() && url.path() == "/" { Ok(url) } else { Err(EndpointError::Extra) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints() {
+        for good in [
+            "https://api.security.microsoft.com",
+            "http://127.0.0.1:8400",
+            "http://[::1]:1/",
+            "http://localhost",
+        ] {
+            assert!(endpoint(good).is_ok(), "{good}");
+        }
+        for (bad, why) in [
+            ("http://example.com", EndpointError::Plain),
+            ("http://127.0.0.1.example.com", EndpointError::Plain),
+            ("ftp://localhost", EndpointError::Form),
+            ("api.security.microsoft.com", EndpointError::Form),
+            ("https://u:p@host", EndpointError::Extra),
+            ("https://host/api", EndpointError::Extra),
+            ("https://host/?a", EndpointError::Extra),
+        ] {
+            assert_eq!(endpoint(bad), Err(why), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_documented_defaults() {
+        let spec = ProjectSpec::default();
+        let json = serde_json::to_value(&spec).unwrap();
+        assert_eq!(
+            json,
+            json!({
+                "manifests": ["manifests"],
+                "defender": {"cloud": "public"},
+                "auth": {"method": "auto"},
+                "state": {"url": "file:.casefile"},
+                "evidence": {"dir": "evidence"},
+                "recovery": {"settle": "30s", "onUnknown": "resend", "marker": false},
+                "quotas": {
+                    "collect": {"perMinute": 100, "perHour": 1500},
+                    "alert": {"perMinute": 15, "perHour": "unlimited"}
+                },
+                "limits": {"newCollections": 50, "newAlerts": 25}
+            })
+        );
+        assert_eq!(serde_json::from_value::<ProjectSpec>(json!({})).unwrap(), spec);
+        assert_eq!(serde_json::from_value::<ProjectSpec>(json).unwrap(), spec);
+    }
+}

@@ -1,0 +1,528 @@
+//! YAML text to an arena of nodes that keep their place, quoting style and raw text.
+//!
+//! Responsible for syntax, and for what no schema can see afterwards: duplicate keys, tags, aliases,
+//! budgets. Not responsible for what the fields mean. A document that cannot be read is one finding;
+//! the next document is read all the same.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use granit_parser::{Event, Parser, ScalarStyle, StrInput, options};
+
+use super::diagnostic::Finding;
+use super::scalar::{self, Plain};
+use super::syntax;
+
+/// How many values a document may hold, those that aliases repeat included.
+pub(super) const MAX_NODES: u64 = 20_000;
+/// How deep values may be nested.
+pub(super) const MAX_DEPTH: usize = 64;
+
+/// The index of a [`Node`] in its [`Document`].
+pub(super) type Id = u32;
+
+/// What a node is. `Poison` stands where a value could not be made out and a finding says so: nothing
+/// more is to be said about it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum NodeKind {
+    Null,
+    Bool,
+    Number,
+    Text,
+    Sequence,
+    Mapping,
+    Poison,
+}
+
+/// One value or key.
+#[derive(Debug)]
+pub(super) struct Node<'s> {
+    /// A scalar's text after unescaping; of a plain one, as it stands there. Empty for collections.
+    pub text: Cow<'s, str>,
+    pub kind: NodeKind,
+    /// Whether it stands without quotes and is no block.
+    pub plain: bool,
+    /// Byte offsets in the file's text.
+    pub start: u32,
+    pub end: u32,
+    first: u32,
+    len: u32,
+}
+
+impl Node<'_> {
+    /// Where it stands.
+    pub fn span(&self) -> std::ops::Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
+    /// How many children are stored: two for each field of a mapping.
+    pub fn child_count(&self) -> usize {
+        self.len as usize
+    }
+}
+
+/// One document. Nodes that aliases refer to are shared, so the tree is a graph without cycles.
+#[derive(Debug, Default)]
+pub(super) struct Document<'s> {
+    nodes: Vec<Node<'s>>,
+    /// Children of collections; of mappings key, value, key, value.
+    children: Vec<Id>,
+    /// `None` if there is nothing to look at: it is empty, or could not be read.
+    pub root: Option<Id>,
+    /// Where it begins.
+    pub start: usize,
+    /// What is wrong with it so far.
+    pub findings: Vec<Finding>,
+}
+
+impl<'s> Document<'s> {
+    /// The node with an id that this document gave out.
+    pub fn node(&self, id: Id) -> &Node<'s> {
+        &self.nodes[id as usize]
+    }
+
+    /// Children of a sequence; of a mapping, keys and values in turn.
+    pub fn children(&self, id: Id) -> &[Id] {
+        let node = self.node(id);
+        self.children.get(node.first as usize..(node.first + node.len) as usize).unwrap_or_default()
+    }
+
+    /// Keys and values of a mapping; nothing for all else.
+    pub fn fields(&self, id: Id) -> impl Iterator<Item = (Id, Id)> + '_ {
+        let children = if self.node(id).kind == NodeKind::Mapping { self.children(id) } else { &[] };
+        children.chunks_exact(2).map(|pair| (pair[0], pair[1]))
+    }
+
+    /// Key and value of the first field with that name.
+    pub fn get(&self, mapping: Id, name: &str) -> Option<(Id, Id)> {
+        self.fields(mapping).find(|&(key, _)| self.node(key).text == name)
+    }
+}
+
+/// A collection that is not closed yet.
+struct Open {
+    id: Id,
+    /// Where its children begin in `pending`.
+    base: usize,
+    anchor: usize,
+    weight: u64,
+}
+
+/// What an anchor names; `None` while the value is still open.
+type Anchors = HashMap<usize, (Option<Id>, u64)>;
+
+/// Reads a text document by document.
+pub(super) struct Reader<'s> {
+    text: &'s str,
+    parser: Parser<'s, StrInput<'s>>,
+    open: Vec<Open>,
+    pending: Vec<Id>,
+    anchors: Anchors,
+    total: u64,
+    /// The end of the last event: where to look for the opening of what went wrong.
+    last_end: usize,
+    done: bool,
+    capacity: usize,
+}
+
+impl<'s> Reader<'s> {
+    /// Begins at the start of `text`, which must be shorter than 4 GiB.
+    pub fn new(text: &'s str) -> Self {
+        let options = options! {
+            emit_comments: false,
+            strict_indentation: false,
+            disallow_directives: true,
+            emit_unresolved_aliases: true,
+            flow_nesting_limit: MAX_DEPTH,
+            block_nesting_limit: MAX_DEPTH,
+        };
+        Reader {
+            text,
+            parser: Parser::new_from_str_with_options(text, options),
+            open: Vec::new(),
+            pending: Vec::new(),
+            anchors: HashMap::new(),
+            total: 0,
+            last_end: 0,
+            done: false,
+            capacity: 32,
+        }
+    }
+
+    fn add(&mut self, doc: &mut Document<'s>, node: Node<'s>) -> Id {
+        let id = offset(doc.nodes.len());
+        doc.nodes.push(node);
+        id
+    }
+
+    /// Puts a finished node where it belongs. `false` once the document is over its budget.
+    fn place(&mut self, doc: &mut Document<'s>, id: Id, weight: u64) -> bool {
+        self.total += weight;
+        match self.open.last_mut() {
+            Some(open) => {
+                open.weight += weight;
+                self.pending.push(id);
+            }
+            None => doc.root = Some(id),
+        }
+        self.total <= MAX_NODES
+    }
+
+    fn reset(&mut self) {
+        self.open.clear();
+        self.pending.clear();
+        self.anchors.clear();
+        self.total = 0;
+    }
+
+    /// Closes the innermost collection.
+    fn close(&mut self, doc: &mut Document<'s>, end: usize) -> bool {
+        let Some(open) = self.open.pop() else { return true };
+        if doc.node(open.id).kind == NodeKind::Mapping {
+            self.check_keys(doc, open.base);
+            // A template's braces: what it would have become is not known.
+            let start = doc.node(open.id).start as usize;
+            if self.text.get(start..).is_some_and(|rest| rest.starts_with("{{")) {
+                doc.nodes[open.id as usize].kind = NodeKind::Poison;
+            }
+        }
+        let first = offset(doc.children.len());
+        let children = self.pending.get(open.base..).unwrap_or_default();
+        // A block ends where its last child does; the parser's own end lies behind the blank lines.
+        let last = children.last().map_or(0, |&c| doc.node(c).end);
+        let len = offset(children.len());
+        doc.children.extend_from_slice(children);
+        self.pending.truncate(open.base);
+        let is_flow = matches!(self.text.as_bytes().get(end.wrapping_sub(1)), Some(b'}' | b']'));
+        let node = &mut doc.nodes[open.id as usize];
+        node.first = first;
+        node.len = len;
+        node.end = node.end.max(last).max(if is_flow { offset(end) } else { 0 });
+        let weight = open.weight + 1;
+        if open.anchor != 0 {
+            self.anchors.insert(open.anchor, (Some(open.id), weight));
+        }
+        // The children were counted when they were placed.
+        self.total -= open.weight;
+        self.place(doc, open.id, weight)
+    }
+
+    /// Reports equal keys and keys that are no text, and takes their fields out.
+    fn check_keys(&mut self, doc: &mut Document<'s>, base: usize) {
+        let mut seen: HashMap<Cow<'s, str>, Id> = HashMap::new();
+        let pairs = self.pending.len().saturating_sub(base) / 2;
+        let mut keep = base;
+        for i in 0..pairs {
+            let (key, value) = (self.pending[base + 2 * i], self.pending[base + 2 * i + 1]);
+            let node = doc.node(key);
+            let span = node.span();
+            let mut drop = true;
+            if matches!(node.kind, NodeKind::Mapping | NodeKind::Sequence) {
+                let is_template = self.text.as_bytes().get(node.start as usize) == Some(&b'{');
+                doc.findings.push(if is_template {
+                    Finding::new("unquoted-braces", span, "text that begins with braces must be quoted")
+                        .help("quote the whole text: \"{{ ... }}\"")
+                } else {
+                    Finding::new("key-not-text", span, "a key must be a word, not a list or mapping")
+                        .help("write `key: value`; a text that begins with a bracket must be quoted")
+                });
+            } else if node.kind != NodeKind::Poison {
+                // Few keys are compared one by one; that is cheaper than a table.
+                let first = if pairs <= 16 {
+                    let before = self.pending[base..keep].chunks_exact(2);
+                    before.map(|pair| pair[0]).find(|&k| doc.node(k).text == node.text)
+                } else {
+                    match seen.entry(node.text.clone()) {
+                        std::collections::hash_map::Entry::Occupied(first) => Some(*first.get()),
+                        std::collections::hash_map::Entry::Vacant(free) => {
+                            free.insert(key);
+                            None
+                        }
+                    }
+                };
+                if let Some(first) = first {
+                    let message = format!("`{}` is set twice", syntax::shown(&node.text));
+                    let at = doc.node(first).start as usize;
+                    let finding = Finding::new("duplicate-key", span, message)
+                        .help("keep one of the two")
+                        .related(at, "first set here");
+                    doc.findings.push(finding);
+                } else {
+                    drop = false;
+                }
+            }
+            if !drop {
+                self.pending[keep] = key;
+                self.pending[keep + 1] = value;
+                keep += 2;
+            }
+        }
+        self.pending.truncate(keep);
+    }
+
+    fn scalar(
+        &mut self,
+        doc: &mut Document<'s>,
+        text: Cow<'s, str>,
+        style: ScalarStyle,
+        start: usize,
+        end: usize,
+    ) -> Id {
+        let kind = match style {
+            ScalarStyle::Plain => match scalar::resolve(&text) {
+                Plain::Null => NodeKind::Null,
+                Plain::Bool => NodeKind::Bool,
+                Plain::Number => NodeKind::Number,
+                Plain::Text => NodeKind::Text,
+            },
+            _ => NodeKind::Text,
+        };
+        let plain = style == ScalarStyle::Plain;
+        // The parser writes `~` for a value that is not there.
+        let text = if plain && start == end { Cow::Borrowed("") } else { text };
+        self.add(doc, Node { text, kind, plain, start: offset(start), end: offset(end), first: 0, len: 0 })
+    }
+
+    fn poison(&mut self, doc: &mut Document<'s>, start: usize, end: usize) -> Id {
+        let (start, end) = (offset(start), offset(end));
+        let text = Cow::Borrowed("");
+        self.add(doc, Node { text, kind: NodeKind::Poison, plain: true, start, end, first: 0, len: 0 })
+    }
+
+    /// Reads events up to the end of a document that has begun; the document's root is `None` if it
+    /// could not be read.
+    fn read_document(&mut self, start: usize) -> Document<'s> {
+        let mut doc = Document { start, ..Document::default() };
+        doc.nodes.reserve(self.capacity);
+        doc.children.reserve(self.capacity);
+        let mut over = false;
+        loop {
+            let (event, span) = match self.parser.next() {
+                None => {
+                    self.done = true;
+                    break;
+                }
+                Some(Ok(next)) => next,
+                Some(Err(error)) => {
+                    doc.findings.push(syntax::explain(self.text, &error, self.last_end, start));
+                    doc.root = None;
+                    self.recover();
+                    break;
+                }
+            };
+            let range = span.byte_range().unwrap_or(self.last_end..self.last_end);
+            let (start, end) = (range.start, range.end);
+            self.last_end = self.last_end.max(end);
+            if over && !matches!(event, Event::DocumentEnd | Event::StreamEnd) {
+                continue;
+            }
+            let within = match event {
+                Event::DocumentEnd => break,
+                Event::StreamEnd => {
+                    self.done = true;
+                    break;
+                }
+                Event::Scalar(text, style, anchor, tag) => {
+                    let id = if tag.is_some() {
+                        doc.findings.push(syntax::tag(self.text, &span, start));
+                        self.poison(&mut doc, start, end)
+                    } else {
+                        self.scalar(&mut doc, text, style, start, end)
+                    };
+                    if anchor != 0 {
+                        self.anchors.insert(anchor, (Some(id), 1));
+                    }
+                    self.place(&mut doc, id, 1)
+                }
+                Event::SequenceStart(_, anchor, tag) => {
+                    self.begin(&mut doc, NodeKind::Sequence, &span, range, anchor, tag.is_some());
+                    true
+                }
+                Event::MappingStart(_, anchor, tag) => {
+                    self.begin(&mut doc, NodeKind::Mapping, &span, range, anchor, tag.is_some());
+                    true
+                }
+                Event::SequenceEnd | Event::MappingEnd => self.close(&mut doc, end),
+                Event::Alias(anchor) => match self.anchors.get(&anchor) {
+                    Some(&(Some(id), weight)) => self.place(&mut doc, id, weight),
+                    _ => {
+                        let message = "this alias stands inside the very value that it repeats";
+                        doc.findings
+                            .push(Finding::new("alias-cycle", range, message).help("write the value out"));
+                        let id = self.poison(&mut doc, start, end);
+                        self.place(&mut doc, id, 1)
+                    }
+                },
+                Event::UnresolvedAlias(name) => {
+                    let shown = syntax::shown(&name);
+                    let message = format!("no value named `&{shown}` stands before this alias");
+                    let help = format!("quote it if it is text: {}", scalar::quoted(&format!("*{shown}")));
+                    doc.findings.push(Finding::new("unknown-alias", range, message).help(help));
+                    let id = self.poison(&mut doc, start, end);
+                    self.place(&mut doc, id, 1)
+                }
+                _ => true,
+            };
+            if !within {
+                over = true;
+                let message =
+                    format!("the document holds more than {MAX_NODES} values, repeated ones included");
+                let finding = Finding::new("document-too-large", start..end, message)
+                    .help("split it into several documents, and write aliases (`*name`) out");
+                doc.findings.push(finding);
+            }
+        }
+        if over {
+            doc.root = None;
+        }
+        self.capacity = doc.nodes.len().clamp(8, 1024);
+        self.reset();
+        doc
+    }
+
+    fn begin(
+        &mut self,
+        doc: &mut Document<'s>,
+        kind: NodeKind,
+        span: &granit_parser::Span,
+        range: std::ops::Range<usize>,
+        anchor: usize,
+        tagged: bool,
+    ) {
+        if tagged {
+            doc.findings.push(syntax::tag(self.text, span, range.start));
+        }
+        // A block's start event is empty or marks its first indicator; only flow brackets are text.
+        let node = Node {
+            text: Cow::Borrowed(""),
+            kind,
+            plain: true,
+            start: offset(range.start),
+            end: offset(range.end),
+            first: 0,
+            len: 0,
+        };
+        let id = self.add(doc, node);
+        if anchor != 0 {
+            self.anchors.insert(anchor, (None, 0));
+        }
+        self.open.push(Open { id, base: self.pending.len(), anchor, weight: 0 });
+    }
+
+    fn recover(&mut self) {
+        match self.parser.proceed_next_document() {
+            Ok(true) => {}
+            Ok(false) | Err(_) => self.done = true,
+        }
+    }
+}
+
+impl<'s> Iterator for Reader<'s> {
+    type Item = Document<'s>;
+
+    fn next(&mut self) -> Option<Document<'s>> {
+        while !self.done {
+            match self.parser.next() {
+                None | Some(Ok((Event::StreamEnd, _))) => self.done = true,
+                Some(Ok((Event::DocumentStart(..), span))) => {
+                    let start = span.byte_range().map_or(self.last_end, |r| r.start);
+                    self.last_end = self.last_end.max(start);
+                    return Some(self.read_document(start));
+                }
+                Some(Ok(_)) => {}
+                Some(Err(error)) => {
+                    let finding = syntax::explain(self.text, &error, self.last_end, self.last_end);
+                    let start = finding.start;
+                    self.recover();
+                    return Some(Document { start, findings: vec![finding], ..Document::default() });
+                }
+            }
+        }
+        None
+    }
+}
+
+/// Files are limited to far less than 4 GiB, and a document to [`MAX_NODES`].
+fn offset(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn codes(text: &str) -> Vec<Vec<&'static str>> {
+        Reader::new(text).map(|doc| doc.findings.iter().map(|f| f.code).collect()).collect()
+    }
+
+    #[test]
+    fn nodes_know_their_place_and_style() {
+        let text = "a: 20776\nb: \"20776\"\nc: [x, {y: 'z'}]\n";
+        let doc = Reader::new(text).next().unwrap();
+        let root = doc.root.unwrap();
+        let (key, a) = doc.get(root, "a").unwrap();
+        assert_eq!(&text[doc.node(key).span()], "a");
+        assert_eq!((doc.node(a).kind, doc.node(a).plain), (NodeKind::Number, true));
+        let (_, b) = doc.get(root, "b").unwrap();
+        assert_eq!((doc.node(b).kind, doc.node(b).plain), (NodeKind::Text, false));
+        assert_eq!(&text[doc.node(b).span()], "\"20776\"");
+        let (_, c) = doc.get(root, "c").unwrap();
+        assert_eq!(&text[doc.node(c).span()], "[x, {y: 'z'}]");
+        assert_eq!(doc.children(c).len(), 2);
+    }
+
+    #[test]
+    fn a_broken_document_does_not_hide_the_next() {
+        let found = codes("a: 1\n---\nb: [1\n---\nc: 1\n---\nd: \"x\n---\ne: 1\n");
+        assert_eq!(found.len(), 5, "{found:?}");
+        assert!(found[0].is_empty() && found[2].is_empty() && found[4].is_empty(), "{found:?}");
+        assert_eq!((found[1].len(), found[3].len()), (1, 1));
+    }
+
+    #[test]
+    fn equal_keys_in_small_and_large_mappings() {
+        assert_eq!(codes("a: 1\nb: 2\na: 3\n"), [["duplicate-key"]]);
+        let large: String = (0..40).map(|i| format!("k{i}: 1\n")).chain(["k7: 2\n".into()]).collect();
+        assert_eq!(codes(&large), [["duplicate-key"]]);
+        assert_eq!(codes("\"a\": 1\na: 2\n"), [["duplicate-key"]]);
+    }
+
+    #[test]
+    fn aliases_are_shared_and_have_a_budget() {
+        let doc = Reader::new("a: &x [1, 2]\nb: *x\n").next().unwrap();
+        let root = doc.root.unwrap();
+        assert_eq!(doc.get(root, "a").unwrap().1, doc.get(root, "b").unwrap().1);
+        let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
+        for i in 1..10 {
+            let all = vec![format!("*a{}", i - 1); 9].join(", ");
+            bomb.push_str(&format!("a{i}: &a{i} [{all}]\n"));
+        }
+        bomb.push_str("---\nfine: 1\n");
+        assert_eq!(codes(&bomb), [vec!["document-too-large"], vec![]]);
+        assert_eq!(codes("a: &x [*x]\n"), [["alias-cycle"]]);
+        assert_eq!(codes("a: *nowhere\n"), [["unknown-alias"]]);
+    }
+
+    #[test]
+    fn a_large_document_stops_at_its_first_budget_error() {
+        let text = format!("a: [{}]\n", "1, ".repeat(30_000));
+        assert_eq!(codes(&text), [["document-too-large"]]);
+        // Below the budget nesting does not count twice.
+        let text = format!("a: [{}]\n", "[[1]], ".repeat(6_000));
+        assert_eq!(codes(&text), [Vec::<&str>::new()]);
+    }
+
+    #[test]
+    fn deep_nesting_is_refused() {
+        let deep = format!("a: {}{}\n---\nb: 1\n", "[".repeat(5000), "]".repeat(5000));
+        assert_eq!(codes(&deep), [vec!["too-deep"], vec![]]);
+    }
+
+    #[test]
+    fn tags_are_refused_and_poison_their_value() {
+        let doc = Reader::new("a: !!str 1\n").next().unwrap();
+        assert_eq!(doc.findings[0].code, "tag");
+        let (_, a) = doc.get(doc.root.unwrap(), "a").unwrap();
+        assert_eq!(doc.node(a).kind, NodeKind::Poison);
+    }
+}

@@ -1,0 +1,308 @@
+//! Rules that a schema cannot say, or cannot say well.
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+use super::diagnostic::Finding;
+use super::kinds::{NAME, TEXT};
+use super::project::{self, GUID, STATE_URL};
+use super::reader::{Document, Id, NodeKind};
+use super::scalar::{self, quoted};
+use super::syntax::shown;
+use super::wording::Field;
+use crate::model::{Span, Timestamp, TimestampError};
+
+/// Fields that hold a duration.
+const DURATIONS: [&str; 3] = ["retryAfter", "adoptWithin", "settle"];
+
+/// Checks every text of a document of which not enough is said already.
+pub(super) fn check(doc: &Document<'_>, root: Id, settled: &HashSet<Id>, out: &mut Vec<Finding>) {
+    let mut seen = HashSet::new();
+    walk(Field { doc, key: None, value: root }, false, settled, &mut seen, out);
+}
+
+fn walk(
+    field: Field<'_>,
+    labels: bool,
+    settled: &HashSet<Id>,
+    seen: &mut HashSet<Id>,
+    out: &mut Vec<Finding>,
+) {
+    let Field { doc, value, .. } = field;
+    if settled.contains(&value) || field.key.is_some_and(|key| settled.contains(&key)) {
+        return;
+    }
+    match field.node().kind {
+        NodeKind::Mapping => {
+            // A value that aliases repeat is looked at once.
+            if seen.insert(value) {
+                let inside = field.name() == "labels";
+                for (key, value) in doc.fields(value) {
+                    let name = Field { doc, key: None, value: key };
+                    if control(name, out) || (inside && ambiguous(name, out)) {
+                        continue;
+                    }
+                    walk(Field { doc, key: Some(key), value }, inside, settled, seen, out);
+                }
+            }
+        }
+        NodeKind::Sequence => {
+            if seen.insert(value) {
+                for &value in doc.children(value) {
+                    walk(Field { doc, key: None, value }, false, settled, seen, out);
+                }
+            }
+        }
+        NodeKind::Text => {
+            if !control(field, out) {
+                text(field, labels, out);
+            }
+        }
+        NodeKind::Null | NodeKind::Bool | NodeKind::Number | NodeKind::Poison => {}
+    }
+}
+
+/// `labels` marks a value whose name is the user's own.
+fn text(field: Field<'_>, labels: bool, out: &mut Vec<Finding>) {
+    let text: &str = &field.node().text;
+    match field.name() {
+        "eventTime" if !labels => out.extend(event_time(field)),
+        name if !labels && DURATIONS.contains(&name) && text.parse::<Span>().is_err() => {
+            out.push(duration(field));
+        }
+        "endpoint" if !labels => {
+            if let Err(error) = project::endpoint(text) {
+                let finding =
+                    Finding::new("bad-endpoint", field.span(), format!("`endpoint` is refused: {error}"));
+                out.push(finding.help(field.written("https://api.security.microsoft.com")));
+            }
+        }
+        _ => {
+            ambiguous(field, out);
+        }
+    }
+}
+
+/// Text without quotes that other readers of YAML take for something else.
+fn ambiguous(field: Field<'_>, out: &mut Vec<Finding>) -> bool {
+    let node = field.node();
+    if !node.plain {
+        return false;
+    }
+    let Some(other) = scalar::retyped(&node.text) else { return false };
+    let message = format!("`{}` without quotes is {other} to other YAML readers", shown(&node.text));
+    out.push(Finding::new("ambiguous-text", field.span(), message).help(field.written(&quoted(&node.text))));
+    true
+}
+
+/// Control characters other than a newline.
+fn control(field: Field<'_>, out: &mut Vec<Finding>) -> bool {
+    let node = field.node();
+    let suspicious = |b: u8| (b < 0x20 && b != b'\n') || b == 0x7f || b == 0xc2;
+    if !node.text.bytes().any(suspicious) {
+        return false;
+    }
+    let Some(c) = node.text.chars().find(|c| c.is_control() && *c != '\n') else { return false };
+    let subject =
+        if field.name().is_empty() { "this".to_owned() } else { format!("`{}`", shown(field.name())) };
+    let what =
+        if c == '\t' { "a tab".to_owned() } else { format!("the control character U+{:04X}", u32::from(c)) };
+    let message = format!("{subject} holds {what}; only line breaks are allowed");
+    out.push(Finding::new("control-character", field.span(), message).help(if c == '\t' {
+        "write spaces instead"
+    } else {
+        "remove it"
+    }));
+    true
+}
+
+/// What a field that holds text is expected to be.
+pub(super) fn expected(name: &str) -> &'static str {
+    match name {
+        _ if DURATIONS.contains(&name) => "a duration with its unit",
+        "eventTime" => "a time in UTC",
+        "machineId" => "an id of 40 hex digits",
+        _ => "text",
+    }
+}
+
+/// What to write for a plain number or boolean where text is meant.
+pub(super) enum Replacement {
+    Text(String),
+    Example,
+}
+
+/// See [`Replacement`]. Quotes are not always what was forgotten.
+pub(super) fn replacement(name: &str, text: &str) -> Replacement {
+    match name {
+        _ if DURATIONS.contains(&name) => match text.parse::<u32>() {
+            Ok(seconds) => Replacement::Text(Span::from_secs(seconds.into()).to_string()),
+            Err(_) => Replacement::Example,
+        },
+        "eventTime" | "endpoint" | "url" | "tenantId" | "clientId" => Replacement::Example,
+        "machineId" if text.len() < 32 => Replacement::Example,
+        _ => Replacement::Text(quoted(text)),
+    }
+}
+
+/// A text that breaks its field's pattern or length.
+pub(super) fn bad_text(field: Field<'_>, schema: &Value, example: Option<&str>) -> Finding {
+    let text: &str = &field.node().text;
+    let name = shown(field.name());
+    let new = |code, message: String| Finding::new(code, field.span(), message);
+    let with_example = |finding: Finding| match example {
+        Some(example) => finding.help(field.such_as(example)),
+        None => finding,
+    };
+    if text.trim().is_empty() {
+        return with_example(new("empty-text", format!("`{name}` is empty")));
+    }
+    match (field.name(), schema.get("pattern").and_then(Value::as_str)) {
+        ("machineId", _) => with_example(machine_id(field)),
+        ("eventTime", _) => event_time(field).unwrap_or_else(|| new("bad-event-time", "not a time".into())),
+        ("reportId", _) => {
+            with_example(new("bad-report-id", format!("`reportId` cannot hold blanks: `{}`", shown(text))))
+        }
+        (durations, _) if DURATIONS.contains(&durations) => duration(field),
+        (_, Some(NAME)) => resource_name(field),
+        (_, Some(TEXT)) => with_example(new("empty-text", format!("`{name}` is empty"))),
+        (_, Some(GUID)) => {
+            with_example(new("bad-id", format!("`{name}` is no id of the directory: `{}`", shown(text))))
+        }
+        (_, Some(STATE_URL)) => new("bad-state-url", format!("`{}` names no place for state", shown(text)))
+            .help("begin it with file:, git:refs/, az://, s3:// or gs://"),
+        (_, Some(project::UNLIMITED)) => new(
+            "wrong-value",
+            format!("`{name}` must be a whole number or `unlimited`, not `{}`", shown(text)),
+        )
+        .help(field.written("unlimited")),
+        ("endpoint", _) => with_example(new(
+            "bad-endpoint",
+            format!("`endpoint` is refused: {}", project::EndpointError::Form),
+        )),
+        _ => with_example(new("invalid-value", format!("`{name}` cannot be `{}`", shown(text)))),
+    }
+}
+
+fn machine_id(field: Field<'_>) -> Finding {
+    let text: &str = &field.node().text;
+    let new = |message: String| Finding::new("bad-machine-id", field.span(), message);
+    if let Some(c) = text.chars().find(|c| !c.is_ascii_hexdigit()) {
+        return new(format!(
+            "`machineId` holds `{c}`, which is no hex digit; it is an id, not a device name"
+        ));
+    }
+    let length = text.len();
+    let word = if length < 32 { "short" } else { "long" };
+    new(format!("`machineId` is too {word}: {length} hex digits, where ids have 40"))
+}
+
+fn duration(field: Field<'_>) -> Finding {
+    let text: &str = &field.node().text;
+    let new = |message: String| Finding::new("bad-duration", field.span(), message);
+    let digits = text.strip_suffix(['s', 'm', 'h']).unwrap_or("");
+    if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
+        return new(format!("`{}` is longer than a year", shown(text))).help(field.written("24h"));
+    }
+    if let Some(days) = text.strip_suffix('d').and_then(|d| d.parse::<u32>().ok()).filter(|d| *d <= 366) {
+        let hours = format!("{}h", days * 24);
+        return new(format!("`{text}` is no duration: days are not known")).help(field.written(&hours));
+    }
+    new(format!("`{}` is no duration", shown(text)))
+        .help("write a whole number and s, m or h: 30s, 10m or 1h")
+}
+
+fn resource_name(field: Field<'_>) -> Finding {
+    let text: &str = &field.node().text;
+    let new = |message: String| Finding::new("bad-name", field.span(), message);
+    if text.len() > 253 {
+        return new(format!("the name is {} characters long; 253 are allowed", text.chars().count()));
+    }
+    if text.split('.').any(|label| label.len() > 63) {
+        return new("a part of the name between dots is longer than 63 characters".into());
+    }
+    let mut fixed = String::new();
+    for c in text.chars() {
+        match c.to_ascii_lowercase() {
+            c @ ('a'..='z' | '0'..='9') => fixed.push(c),
+            // Neither two dots nor a dash beside a dot make a label.
+            '.' if !fixed.is_empty() && !fixed.ends_with('.') => {
+                fixed.truncate(fixed.trim_end_matches('-').len());
+                fixed.push('.');
+            }
+            _ if !fixed.is_empty() && !fixed.ends_with(['-', '.']) => fixed.push('-'),
+            _ => {}
+        }
+    }
+    let fixed = fixed.trim_matches(['-', '.']);
+    let finding = new(format!("`{}` is no name", shown(text)));
+    let rule = "lower-case letters, digits, dashes and dots, a letter or digit at both ends";
+    if fixed.is_empty() {
+        finding.help(format!("use {rule}"))
+    } else {
+        let fixed = if scalar::retyped(fixed).is_some() { quoted(fixed) } else { fixed.to_owned() };
+        finding.help(format!("{} ({rule})", field.written(&fixed)))
+    }
+}
+
+/// What keeps a text from being an instant in UTC, if anything does.
+fn event_time(field: Field<'_>) -> Option<Finding> {
+    let text: &str = &field.node().text;
+    let error = text.parse::<Timestamp>().err()?;
+    let new = |message: String| Some(Finding::new("bad-event-time", field.span(), message));
+    let copy = "copy the event's Timestamp from advanced hunting with all its digits";
+    let fits = |fixed: &str| fixed.parse::<Timestamp>().is_ok();
+    match error {
+        TimestampError::TooPrecise => {
+            let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+            let fixed = format!("{whole}.{}Z", fraction.chars().take(7).collect::<String>());
+            new("`eventTime` has more than 7 digits behind the point; the service counts in 100 ns".into())
+                .map(|f| if fits(&fixed) { f.help(field.written(&fixed)) } else { f.help(copy) })
+        }
+        TimestampError::NotUtc => {
+            let zoneless = format!("{text}Z");
+            if fits(&zoneless) {
+                return new("`eventTime` has no time zone".into())
+                    .map(|f| f.help(format!("if it is in UTC, {}", field.written(&zoneless))));
+            }
+            let finding = new("`eventTime` is not in UTC: it must end in Z".into());
+            match in_utc(text).filter(|fixed| fits(fixed)) {
+                Some(fixed) => finding.map(|f| f.help(field.written(&fixed))),
+                None => finding.map(|f| f.help(copy)),
+            }
+        }
+        TimestampError::Form => {
+            let spaced = text.replacen(' ', "T", 1);
+            let is_date = text.len() == 10 && fits(&format!("{text}T00:00:00Z"));
+            if is_date {
+                new("`eventTime` is a day without a time".into()).map(|f| f.help(copy))
+            } else if spaced != text && (fits(&spaced) || fits(&format!("{spaced}Z"))) {
+                let fixed = if fits(&spaced) { spaced } else { format!("{spaced}Z") };
+                new("`eventTime` has a space where a T belongs".into()).map(|f| f.help(field.written(&fixed)))
+            } else if shaped(text) {
+                new(format!("there is no such day or time: `{}`", shown(text))).map(|f| f.help(copy))
+            } else {
+                new(format!("`{}` is no time such as 2018-08-03T16:45:21.7115183Z", shown(text)))
+                    .map(|f| f.help(copy))
+            }
+        }
+    }
+}
+
+/// A time with an offset, in UTC with as many digits.
+fn in_utc(text: &str) -> Option<String> {
+    let at: jiff::Timestamp = text.parse().ok()?;
+    let digits =
+        text.split_once('.').map_or(0, |(_, rest)| rest.bytes().take_while(u8::is_ascii_digit).count());
+    Some(match digits {
+        0 => format!("{at:.0}"),
+        n => format!("{at:.n$}"),
+    })
+}
+
+/// Digits and separators are where they belong.
+fn shaped(text: &str) -> bool {
+    let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    shape.starts_with("0000-00-00T00:00:00") && shape.ends_with('Z')
+}

@@ -1,0 +1,422 @@
+//! A schema's verdicts in words: one finding per mistake, at the place where it is to be put right.
+//!
+//! A validator reports by rule; people make mistakes by line. So a misspelt required field is one
+//! finding and not two, a field in the wrong mapping is told where it belongs, and of several rules that
+//! one value breaks only the one that says most is reported.
+
+use std::collections::{BTreeMap, HashSet};
+
+use jsonschema::ValidationError;
+use jsonschema::error::ValidationErrorKind as Broken;
+use jsonschema::paths::{Location, LocationSegment};
+use serde_json::Value;
+
+use super::diagnostic::Finding;
+use super::instance::Instance;
+use super::reader::{Document, Id, Node, NodeKind};
+use super::rules;
+use super::scalar::{quoted, written};
+use super::schema::{Target, compiled};
+use super::syntax::shown;
+
+/// What a schema has against a document.
+#[derive(Debug, Default)]
+pub(super) struct Verdict {
+    pub findings: Vec<Finding>,
+    /// Keys and values of which enough is said.
+    pub settled: HashSet<Id>,
+}
+
+/// A value with the key that it stands behind.
+#[derive(Clone, Copy)]
+pub(super) struct Field<'a> {
+    pub doc: &'a Document<'a>,
+    pub key: Option<Id>,
+    pub value: Id,
+}
+
+impl<'a> Field<'a> {
+    pub fn node(self) -> &'a Node<'a> {
+        self.doc.node(self.value)
+    }
+
+    /// The field's name; empty for the document itself.
+    pub fn name(self) -> &'a str {
+        self.key.map_or("", |key| &self.doc.node(key).text)
+    }
+
+    /// The value if it is one line of text or more, else its key.
+    pub fn span(self) -> std::ops::Range<usize> {
+        let node = self.node();
+        let value = node.span();
+        match (node.kind, self.key) {
+            (NodeKind::Mapping | NodeKind::Sequence | NodeKind::Null, Some(key)) => self.doc.node(key).span(),
+            _ if value.is_empty() => self.key.map_or(value, |key| self.doc.node(key).span()),
+            _ => value,
+        }
+    }
+
+    /// `name: text`, of the kind that is to be written.
+    pub fn such_as(self, text: &str) -> String {
+        self.written(text).replacen("write ", "write, for example, ", 1)
+    }
+
+    /// `name: text`, to be written in place of what is there.
+    pub fn written(self, text: &str) -> String {
+        match self.key {
+            Some(key) => format!("write {}: {text}", shown(&self.doc.node(key).text)),
+            None => format!("write {text}"),
+        }
+    }
+}
+
+/// A mapping that lacks fields or holds unknown ones.
+struct Shape<'s> {
+    key: Option<Id>,
+    schema: &'s Value,
+    missing: Vec<String>,
+    unknown: Vec<(Id, Id)>,
+}
+
+/// Validates a document's value as `target`.
+pub(super) fn judge(doc: &Document<'_>, root: Id, target: Target) -> Verdict {
+    let compiled = compiled(target);
+    let instance = Instance::At(doc, root);
+    let mut verdict = Verdict::default();
+    if compiled.validator.is_valid(instance) {
+        return verdict;
+    }
+    let mut shapes: BTreeMap<Id, Shape<'_>> = BTreeMap::new();
+    let mut leaves: BTreeMap<Id, (u8, Finding)> = BTreeMap::new();
+    for error in compiled.validator.iter_errors(instance) {
+        let Some(field) = locate(doc, root, error.instance_path()) else { continue };
+        if field.node().kind == NodeKind::Poison {
+            continue;
+        }
+        let rule = error.schema_path().as_str();
+        let owner = rule.rsplit_once('/').map_or("", |(owner, _)| owner);
+        let schema = compiled.schema.pointer(owner).unwrap_or(&Value::Null);
+        let fresh = || Shape { key: field.key, schema, missing: Vec::new(), unknown: Vec::new() };
+        match error.kind() {
+            Broken::Required { property: Value::String(name) } => {
+                shapes.entry(field.value).or_insert_with(fresh).missing.push(name.clone());
+            }
+            Broken::AdditionalProperties { unexpected } => {
+                let fields = unexpected.iter().filter_map(|name| doc.get(field.value, name));
+                shapes.entry(field.value).or_insert_with(fresh).unknown.extend(fields);
+            }
+            _ => {
+                let (rank, finding) = leaf(field, &error, schema, target);
+                match leaves.get(&field.value) {
+                    Some((known, _)) if *known <= rank => {}
+                    _ => drop(leaves.insert(field.value, (rank, finding))),
+                }
+            }
+        }
+    }
+    for (value, (_, finding)) in leaves {
+        verdict.settled.insert(value);
+        verdict.findings.push(finding);
+    }
+    misplaced(doc, root, &compiled.schema, &mut shapes, &mut verdict);
+    for (value, shape) in shapes {
+        report_shape(doc, value, shape, target, &mut verdict);
+    }
+    verdict
+}
+
+fn locate<'a>(doc: &'a Document<'a>, root: Id, path: &Location) -> Option<Field<'a>> {
+    let mut field = Field { doc, key: None, value: root };
+    for segment in path {
+        match segment {
+            LocationSegment::Property(name) => {
+                let (key, value) = doc.get(field.value, &name)?;
+                field = Field { doc, key: Some(key), value };
+            }
+            LocationSegment::Index(index) => {
+                let value = *doc.children(field.value).get(index)?;
+                field = Field { doc, key: field.key, value };
+            }
+        }
+    }
+    Some(field)
+}
+
+fn names(schema: &Value) -> impl Iterator<Item = &str> {
+    schema.get("properties").and_then(Value::as_object).into_iter().flat_map(|p| p.keys().map(String::as_str))
+}
+
+/// Takes out the unknown fields that belong into another mapping of the same document, and with them
+/// the complaint that they are missing there.
+fn misplaced<'s>(
+    doc: &Document<'_>,
+    root: Id,
+    schema: &'s Value,
+    shapes: &mut BTreeMap<Id, Shape<'s>>,
+    verdict: &mut Verdict,
+) {
+    let mut found: Vec<String> = Vec::new();
+    for shape in shapes.values_mut() {
+        let here = shape.schema;
+        shape.unknown.retain(|&(key, _)| {
+            let name: &str = &doc.node(key).text;
+            let sections = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+            let home =
+                sections.filter(|(_, s)| !std::ptr::eq(*s, here)).find(|(_, s)| names(s).any(|n| n == name));
+            let Some((home, _)) = home else { return true };
+            let message = format!("`{name}` does not belong here");
+            let finding = Finding::new("misplaced-field", doc.node(key).span(), message);
+            verdict.findings.push(finding.help(format!("move it into `{home}`")));
+            verdict.settled.insert(key);
+            found.push(name.to_owned());
+            false
+        });
+    }
+    if found.is_empty() {
+        return;
+    }
+    for (value, shape) in shapes.iter_mut() {
+        shape.missing.retain(|name| {
+            let section = schema.get("properties").and_then(|p| p.get(name));
+            let emptied =
+                *value == root && section.is_some_and(|s| names(s).any(|n| found.iter().any(|f| f == n)));
+            !emptied && !found.contains(name)
+        });
+    }
+}
+
+fn report_shape(doc: &Document<'_>, value: Id, mut shape: Shape<'_>, target: Target, verdict: &mut Verdict) {
+    for &(key, _) in &shape.unknown {
+        verdict.settled.insert(key);
+        let node = doc.node(key);
+        let name: &str = &node.text;
+        if name == "<<" {
+            let finding = Finding::new("merge-key", node.span(), "merge keys (`<<`) are not supported");
+            verdict.findings.push(finding.help("write the fields out"));
+            continue;
+        }
+        let absent = |n: &&str| doc.get(value, n).is_none();
+        let meant = nearest(name, names(shape.schema).filter(absent));
+        let finding = Finding::new("unknown-field", node.span(), format!("unknown field `{}`", shown(name)));
+        verdict.findings.push(if let Some(meant) = meant {
+            shape.missing.retain(|m| m != meant);
+            finding.help(format!("did you mean `{meant}`?"))
+        } else if let Some(set) = nearest(name, names(shape.schema)) {
+            let at = doc.get(value, set).map_or(node.start, |(k, _)| doc.node(k).start);
+            finding
+                .help(format!("remove it: `{set}` is already set"))
+                .related(at as usize, format!("`{set}` is set here"))
+        } else {
+            let known: Vec<&str> = names(shape.schema).collect();
+            finding.help(format!("known fields here: {}", known.join(", ")))
+        });
+    }
+    if shape.missing.is_empty() {
+        return;
+    }
+    let list: Vec<String> = shape.missing.iter().map(|name| format!("`{name}`")).collect();
+    let examples: Vec<String> = shape
+        .missing
+        .iter()
+        .map(|name| match shape.schema.pointer(&format!("/properties/{name}")).and_then(example) {
+            Some(text) => format!("`{name}: {text}`"),
+            None => format!("`{name}:`"),
+        })
+        .collect();
+    let (span, place) = match shape.key {
+        Some(key) => (doc.node(key).span(), format!("`{}`", doc.node(key).text)),
+        None => (first_key(doc, value), format!("this {}", target.word())),
+    };
+    let message = format!("{place} lacks {}", joined(&list));
+    let help = format!("add, for example, {}", joined(&examples));
+    verdict.findings.push(Finding::new("missing-field", span, message).help(help));
+}
+
+/// Where a finding about a whole document points.
+pub(super) fn first_key(doc: &Document<'_>, root: Id) -> std::ops::Range<usize> {
+    let id = doc.children(root).first().copied().unwrap_or(root);
+    doc.node(id).span()
+}
+
+fn joined(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.clone(),
+        [all @ .., last] => format!("{} and {last}", all.join(", ")),
+    }
+}
+
+/// A value that a schema shows, as it would be written.
+fn example(schema: &Value) -> Option<String> {
+    let first = |key: &str| schema.get(key).and_then(Value::as_array).and_then(|a| a.first());
+    first("examples").or_else(|| schema.get("const")).or_else(|| first("enum")).map(written)
+}
+
+/// The candidate that a word was most likely meant to be.
+pub(super) fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
+    if word.chars().count() > 64 {
+        return None;
+    }
+    let plain =
+        |s: &str| s.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
+    let word = plain(word);
+    let scored = candidates.filter_map(|candidate| {
+        let other = plain(candidate);
+        let distance = strsim::damerau_levenshtein(&word, &other);
+        let close = distance <= (other.chars().count() / 3).max(1) && distance < other.chars().count();
+        (close || strsim::jaro_winkler(&word, &other) >= 0.9).then_some((distance, candidate))
+    });
+    scored.min_by_key(|(distance, _)| *distance).map(|(_, candidate)| candidate)
+}
+
+/// A finding about one value, and how little it says compared to others about the same value.
+fn leaf(field: Field<'_>, error: &ValidationError<'_>, schema: &Value, target: Target) -> (u8, Finding) {
+    let name = shown(field.name());
+    match error.kind() {
+        Broken::Type { .. } => {
+            let scalar = matches!(field.node().kind, NodeKind::Bool | NodeKind::Number | NodeKind::Text);
+            let rank = if scalar && schema.get("enum").is_some() { 2 } else { 0 };
+            (rank, wrong_type(field, schema))
+        }
+        Broken::Enum { options } => {
+            let words: Vec<&str> =
+                options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            (1, wrong_word(field, &words, target))
+        }
+        Broken::Constant { expected_value } => {
+            let word = expected_value.as_str().unwrap_or_default();
+            (1, wrong_word(field, &[word], target))
+        }
+        Broken::PropertyNames { error } => {
+            let text = error.instance().as_str().unwrap_or_default();
+            let span =
+                field.doc.get(field.value, text).map_or(field.span(), |(key, _)| field.doc.node(key).span());
+            let finding = Finding::new("bad-label", span, format!("`{}` is no key of a label", shown(text)))
+                .help("use letters, digits, dots, dashes, underscores and slashes, 253 characters at most");
+            (3, finding)
+        }
+        Broken::Minimum { limit } => {
+            let finding =
+                Finding::new("out-of-range", field.span(), format!("`{name}` must be at least {limit}"));
+            (3, finding.help(field.written(&limit.to_string())))
+        }
+        Broken::Maximum { limit } => {
+            let message = format!("`{name}` must be at most {limit}");
+            (3, Finding::new("out-of-range", field.span(), message).help(field.written(&limit.to_string())))
+        }
+        Broken::MinProperties { .. } | Broken::MinItems { .. } => {
+            let finding = Finding::new("empty", field.span(), format!("`{name}` holds nothing"));
+            (3, finding.help("fill it, or remove it"))
+        }
+        Broken::MinLength { .. } | Broken::MaxLength { .. } | Broken::Pattern { .. } => {
+            (3, rules::bad_text(field, schema, example(schema).as_deref()))
+        }
+        _ => (4, Finding::new("invalid-value", field.span(), format!("`{name}` is not valid"))),
+    }
+}
+
+fn wrong_type(field: Field<'_>, schema: &Value) -> Finding {
+    let name = shown(field.name());
+    let node = field.node();
+    let types: Vec<&str> = match schema.get("type") {
+        Some(Value::String(one)) => vec![one],
+        Some(Value::Array(all)) => all.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let example = example(schema);
+    let new = |code, message: String| Finding::new(code, field.span(), message);
+    let with_example = |finding: Finding| match &example {
+        Some(text) => finding.help(field.such_as(text)),
+        None => finding,
+    };
+    if node.kind == NodeKind::Null {
+        let finding = if node.text.is_empty() {
+            new("missing-value", format!("`{name}` has no value"))
+        } else {
+            new("missing-value", format!("`{name}` is `{}`, which is no value", node.text))
+        };
+        return if types.contains(&"object") {
+            finding.help("indent its fields below it, or remove it if it is optional")
+        } else {
+            with_example(finding)
+        };
+    }
+    let expected = match types.as_slice() {
+        ["string"] => rules::expected(field.name()),
+        ["integer"] => "a whole number",
+        ["boolean"] => "`true` or `false`",
+        ["object"] => "a mapping (`key: value` lines)",
+        ["array"] => "a list",
+        ["integer", "string"] => "a whole number or `unlimited`",
+        _ => "something else",
+    };
+    let text = shown(&node.text);
+    let found = match node.kind {
+        NodeKind::Bool => format!("{text} without quotes is a boolean"),
+        NodeKind::Number if types == ["string"] => format!("{text} without quotes is a number"),
+        NodeKind::Number => format!("{text} is a number"),
+        NodeKind::Sequence => "this is a list".to_owned(),
+        NodeKind::Mapping => "this is a mapping".to_owned(),
+        _ if node.plain => format!("{text} is text"),
+        _ => format!("{} is text", quoted(&text)),
+    };
+    let finding = new("wrong-type", format!("`{name}` must be {expected}, but {found}"));
+    match (types.as_slice(), node.kind) {
+        (["string"], NodeKind::Bool | NodeKind::Number) => match rules::replacement(field.name(), &node.text)
+        {
+            rules::Replacement::Text(text) => finding.help(field.written(&text)),
+            rules::Replacement::Example => with_example(finding),
+        },
+        (["integer"], NodeKind::Text) => match plain_integer(&node.text) {
+            Some(n) => finding.help(field.written(&n.to_string())),
+            None => with_example(finding),
+        },
+        (["boolean"], NodeKind::Text) => {
+            let yes = ["true", "yes", "on", "y"].iter().any(|w| node.text.eq_ignore_ascii_case(w));
+            finding.help(field.written(if yes { "true" } else { "false" }))
+        }
+        (["array"], NodeKind::Text) => finding.help(field.written(&format!("[{}]", quoted(&node.text)))),
+        _ => with_example(finding),
+    }
+}
+
+/// The number that a text most likely stands for.
+fn plain_integer(text: &str) -> Option<u64> {
+    let text: String = text.chars().filter(|c| *c != '_').collect();
+    if let Some(hex) = text.strip_prefix("0x") {
+        return u64::from_str_radix(hex, 16).ok();
+    }
+    if let Some((digits, exponent)) = text.split_once(['e', 'E']) {
+        let digits: u64 = digits.parse().ok()?;
+        return digits.checked_mul(10u64.checked_pow(exponent.parse().ok()?)?);
+    }
+    text.parse().ok()
+}
+
+fn wrong_word(field: Field<'_>, words: &[&str], target: Target) -> Finding {
+    let node = field.node();
+    let name = shown(field.name());
+    let text = match node.kind {
+        NodeKind::Sequence => "a list".to_owned(),
+        NodeKind::Mapping => "a mapping".to_owned(),
+        _ => format!("`{}`", shown(&node.text)),
+    };
+    let code = match field.name() {
+        "apiVersion" => "wrong-api-version",
+        "kind" => "unknown-kind",
+        _ => "wrong-value",
+    };
+    let span = field.span();
+    if field.name() == "onRemove" && matches!(&*node.text, "Cancel" | "Resolve") {
+        let (owner, fit) =
+            if node.text == "Cancel" { ("collections", "Resolve") } else { ("alerts", "Cancel") };
+        let message = format!("{text} is for {owner}, and this is an {}", target.word());
+        return Finding::new(code, span, message).help(format!("{}, or {fit}", field.written("Retain")));
+    }
+    let finding = Finding::new(code, span, format!("`{name}` cannot be {text}"));
+    match (words, nearest(&node.text, words.iter().copied())) {
+        ([only], _) => finding.help(field.written(only)),
+        (_, Some(meant)) => finding.help(format!("{} (one of {})", field.written(meant), words.join(", "))),
+        (_, None) => finding.help(format!("write one of {}", words.join(", "))),
+    }
+}
