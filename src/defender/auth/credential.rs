@@ -1,0 +1,399 @@
+//! Which credential is used: an explicit choice, or `auto`, which tries what is configured.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use azure_core::cloud::CustomConfiguration;
+use azure_core::credentials::TokenCredential;
+use azure_core::http::{ClientOptions, RetryOptions, Transport as AzureTransport};
+use azure_identity::{
+    AzureCliCredential, AzureCliCredentialOptions, AzurePipelinesCredential, AzurePipelinesCredentialOptions,
+    ClientAssertionCredential, ClientAssertionCredentialOptions, ClientSecretCredential,
+    ClientSecretCredentialOptions, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
+    UserAssignedId, WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
+};
+use tracing::debug;
+
+use super::oidc::{GithubAssertion, IdentityHttp};
+use super::tokens::{Token, TokenSource, patiently};
+use super::{AccessToken, AuthError, Secret};
+use crate::defender::cloud::{Cloud, Service};
+use crate::defender::wire::bounded;
+
+/// `spec.auth.method`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AuthMethod {
+    /// Tries what is configured.
+    #[default]
+    Auto,
+    /// `AZURE_CLIENT_SECRET`.
+    ClientSecret,
+    /// A certificate: not supported.
+    ClientCertificate,
+    /// A federated token file, as Kubernetes mounts it.
+    WorkloadIdentity,
+    /// The machine's own identity in Azure.
+    ManagedIdentity,
+    /// Whoever is signed in with `az login`.
+    AzureCli,
+    /// The OIDC token of a GitHub Actions job.
+    GithubOidc,
+    /// An Azure Pipelines service connection.
+    AzurePipelines,
+    /// `CASEFILE_ACCESS_TOKEN`.
+    Token,
+}
+
+impl AuthMethod {
+    /// Every method.
+    pub const ALL: [AuthMethod; 9] = [
+        AuthMethod::Auto,
+        AuthMethod::ClientSecret,
+        AuthMethod::ClientCertificate,
+        AuthMethod::WorkloadIdentity,
+        AuthMethod::ManagedIdentity,
+        AuthMethod::AzureCli,
+        AuthMethod::GithubOidc,
+        AuthMethod::AzurePipelines,
+        AuthMethod::Token,
+    ];
+
+    /// As the project file spells it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            AuthMethod::Auto => "auto",
+            AuthMethod::ClientSecret => "client-secret",
+            AuthMethod::ClientCertificate => "client-certificate",
+            AuthMethod::WorkloadIdentity => "workload-identity",
+            AuthMethod::ManagedIdentity => "managed-identity",
+            AuthMethod::AzureCli => "azure-cli",
+            AuthMethod::GithubOidc => "github-oidc",
+            AuthMethod::AzurePipelines => "azure-pipelines",
+            AuthMethod::Token => "token",
+        }
+    }
+}
+
+impl fmt::Display for AuthMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+impl FromStr for AuthMethod {
+    type Err = AuthError;
+
+    fn from_str(text: &str) -> Result<Self, AuthError> {
+        Self::ALL
+            .into_iter()
+            .find(|m| m.as_str() == text)
+            .ok_or_else(|| AuthError::UnknownMethod { name: text.into() })
+    }
+}
+
+/// Who signs in, from `spec.auth` of the project file; the environment goes before it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The tenant.
+    pub tenant_id: Option<String>,
+    /// The application.
+    pub client_id: Option<String>,
+}
+
+/// The environment's values that matter for signing in. Empty ones count as not set.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    /// `CASEFILE_ACCESS_TOKEN`
+    pub access_token: Option<AccessToken>,
+    /// `AZURE_TENANT_ID`
+    pub tenant_id: Option<String>,
+    /// `AZURE_CLIENT_ID`
+    pub client_id: Option<String>,
+    /// `AZURE_CLIENT_SECRET`
+    pub client_secret: Option<Secret>,
+    /// `AZURE_CLIENT_CERTIFICATE_PATH`
+    pub client_certificate: Option<PathBuf>,
+    /// `AZURE_FEDERATED_TOKEN_FILE`
+    pub federated_token_file: Option<PathBuf>,
+    /// `ACTIONS_ID_TOKEN_REQUEST_URL`
+    pub github_request_url: Option<String>,
+    /// `ACTIONS_ID_TOKEN_REQUEST_TOKEN`
+    pub github_request_token: Option<Secret>,
+    /// `AZURESUBSCRIPTION_SERVICE_CONNECTION_ID`
+    pub pipelines_connection: Option<String>,
+    /// `SYSTEM_ACCESSTOKEN`
+    pub pipelines_token: Option<Secret>,
+}
+
+impl Environment {
+    /// Looks the values up by the names that stand at the fields.
+    pub fn read(look_up: impl Fn(&str) -> Option<String>) -> Self {
+        let get = |name: &str| look_up(name).filter(|v| !v.trim().is_empty());
+        Environment {
+            access_token: get("CASEFILE_ACCESS_TOKEN").map(|t| AccessToken::new(&t)),
+            tenant_id: get("AZURE_TENANT_ID"),
+            client_id: get("AZURE_CLIENT_ID"),
+            client_secret: get("AZURE_CLIENT_SECRET").map(Secret::new),
+            client_certificate: get("AZURE_CLIENT_CERTIFICATE_PATH").map(PathBuf::from),
+            federated_token_file: get("AZURE_FEDERATED_TOKEN_FILE").map(PathBuf::from),
+            github_request_url: get("ACTIONS_ID_TOKEN_REQUEST_URL"),
+            github_request_token: get("ACTIONS_ID_TOKEN_REQUEST_TOKEN").map(Secret::new),
+            pipelines_connection: get("AZURESUBSCRIPTION_SERVICE_CONNECTION_ID"),
+            pipelines_token: get("SYSTEM_ACCESSTOKEN").map(Secret::new),
+        }
+    }
+}
+
+/// A credential: the source of a run's tokens.
+#[derive(Debug)]
+pub struct Credential {
+    shared: Arc<Shared>,
+    /// More than one only for `auto`.
+    methods: Vec<AuthMethod>,
+    /// What `auto` skipped and why.
+    skipped: Vec<AuthError>,
+    /// The method that worked first: a run does not change its identity.
+    chosen: OnceLock<AuthMethod>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    environment: Environment,
+    tenant_id: Option<String>,
+    client_id: Option<String>,
+    authority: String,
+    scope: String,
+    sandbox: bool,
+    http: IdentityHttp,
+}
+
+/// What `auto` tries, in this order.
+const AUTO: [AuthMethod; 8] = [
+    AuthMethod::Token,
+    AuthMethod::ClientSecret,
+    AuthMethod::ClientCertificate,
+    AuthMethod::WorkloadIdentity,
+    AuthMethod::GithubOidc,
+    AuthMethod::AzurePipelines,
+    AuthMethod::AzureCli,
+    AuthMethod::ManagedIdentity,
+];
+
+const CERTIFICATE_INSTEAD: &str =
+    "use workload-identity, github-oidc or managed-identity, which need no stored secret, or client-secret";
+
+impl Credential {
+    /// Checks that the method has what it needs; nothing is asked from anybody yet.
+    pub fn new(
+        method: AuthMethod,
+        identity: &Identity,
+        environment: Environment,
+        service: &Service,
+    ) -> Result<Self, AuthError> {
+        let http = IdentityHttp::new().map_err(|e| AuthError::Failed { method, why: e.to_string() })?;
+        let shared = Shared {
+            tenant_id: environment.tenant_id.clone().or_else(|| identity.tenant_id.clone()),
+            client_id: environment.client_id.clone().or_else(|| identity.client_id.clone()),
+            environment,
+            authority: service.authority().as_str().trim_end_matches('/').to_owned(),
+            scope: service.scope().to_owned(),
+            sandbox: service.cloud() == Cloud::Sandbox && service.is_loopback(),
+            http,
+        };
+        let mut methods = Vec::new();
+        let mut skipped = Vec::new();
+        match method {
+            AuthMethod::Auto if shared.sandbox => methods.push(AuthMethod::Token),
+            AuthMethod::Auto => {
+                let certificate = shared.environment.client_certificate.is_some();
+                for m in AUTO.into_iter().filter(|m| certificate || *m != AuthMethod::ClientCertificate) {
+                    match shared.missing(m) {
+                        Ok(()) => methods.push(m),
+                        Err(e) => skipped.push(e),
+                    }
+                }
+            }
+            one => {
+                shared.missing(one)?;
+                methods.push(one);
+            }
+        }
+        Ok(Credential { shared: Arc::new(shared), methods, skipped, chosen: OnceLock::new() })
+    }
+
+    /// The method in use; `None` while `auto` has not found one.
+    pub fn method(&self) -> Option<AuthMethod> {
+        match self.methods.as_slice() {
+            [one] => Some(*one),
+            _ => self.chosen.get().copied(),
+        }
+    }
+}
+
+#[async_trait]
+impl TokenSource for Credential {
+    async fn fetch(&self) -> Result<Token, AuthError> {
+        if let Some(method) = self.method() {
+            return self.shared.fetch(method).await;
+        }
+        let mut tried = Vec::new();
+        for method in &self.methods {
+            match self.shared.fetch(*method).await {
+                Ok(token) => {
+                    debug!(%method, "signed in");
+                    // Somebody else may have chosen meanwhile; then both work.
+                    self.chosen.get_or_init(|| *method);
+                    return Ok(token);
+                }
+                Err(e) => tried.push(e),
+            }
+        }
+        tried.extend(self.skipped.iter().cloned());
+        Err(AuthError::NoneWorked { tried })
+    }
+
+    fn renewable(&self) -> bool {
+        self.method() != Some(AuthMethod::Token)
+    }
+}
+
+impl Shared {
+    fn missing(&self, method: AuthMethod) -> Result<(), AuthError> {
+        const TENANT: &str = "AZURE_TENANT_ID (or spec.auth.tenantId)";
+        const CLIENT: &str = "AZURE_CLIENT_ID (or spec.auth.clientId)";
+        let e = &self.environment;
+        let tenant = (self.tenant_id.is_some(), TENANT);
+        let client = (self.client_id.is_some(), CLIENT);
+        let needed: Vec<(bool, &'static str)> = match method {
+            AuthMethod::Auto | AuthMethod::AzureCli | AuthMethod::ManagedIdentity => Vec::new(),
+            AuthMethod::Token => vec![(e.access_token.is_some() || self.sandbox, "CASEFILE_ACCESS_TOKEN")],
+            AuthMethod::ClientSecret => {
+                vec![tenant, client, (e.client_secret.is_some(), "AZURE_CLIENT_SECRET")]
+            }
+            AuthMethod::ClientCertificate => {
+                return Err(AuthError::Unsupported { method, instead: CERTIFICATE_INSTEAD });
+            }
+            AuthMethod::WorkloadIdentity => {
+                vec![tenant, client, (e.federated_token_file.is_some(), "AZURE_FEDERATED_TOKEN_FILE")]
+            }
+            AuthMethod::GithubOidc => vec![
+                tenant,
+                client,
+                (
+                    e.github_request_url.is_some(),
+                    "ACTIONS_ID_TOKEN_REQUEST_URL (permissions: id-token: write)",
+                ),
+                (e.github_request_token.is_some(), "ACTIONS_ID_TOKEN_REQUEST_TOKEN"),
+            ],
+            AuthMethod::AzurePipelines => vec![
+                tenant,
+                client,
+                (e.pipelines_connection.is_some(), "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID"),
+                (e.pipelines_token.is_some(), "SYSTEM_ACCESSTOKEN"),
+            ],
+        };
+        let missing: Vec<&'static str> =
+            needed.into_iter().filter(|(there, _)| !there).map(|(_, name)| name).collect();
+        if missing.is_empty() { Ok(()) } else { Err(AuthError::Missing { method, missing }) }
+    }
+
+    async fn fetch(&self, method: AuthMethod) -> Result<Token, AuthError> {
+        self.missing(method)?;
+        let failed = |why: String| AuthError::Failed { method, why: bounded(&why, 500) };
+        if method == AuthMethod::Token {
+            let access = self.environment.access_token.clone();
+            let access = access.unwrap_or_else(|| AccessToken::new("sandbox"));
+            let expires = access.claims().and_then(|c| c.expires);
+            return Ok(Token { access, expires });
+        }
+        // Made anew each time: these keep tokens of their own, and a refused one must not come back.
+        let credential = self.credential(method).map_err(|e| failed(e.to_string()))?;
+        let scopes = [self.scope.as_str()];
+        let token = patiently(credential.get_token(&scopes, None))
+            .await
+            .ok_or_else(|| failed("no answer in time".into()))?
+            .map_err(|e| failed(e.to_string()))?;
+        Ok(Token {
+            access: AccessToken::new(token.token.secret()),
+            expires: jiff::Timestamp::from_second(token.expires_on.unix_timestamp()).ok(),
+        })
+    }
+
+    fn credential(&self, method: AuthMethod) -> azure_core::Result<Arc<dyn TokenCredential>> {
+        let e = &self.environment;
+        let tenant = self.tenant_id.clone().unwrap_or_default();
+        let client = self.client_id.clone().unwrap_or_default();
+        let azure = |s: &Option<Secret>| {
+            azure_core::credentials::Secret::new(
+                s.as_ref().map(|s| s.expose().to_owned()).unwrap_or_default(),
+            )
+        };
+        let assertion_options = || ClientAssertionCredentialOptions { client_options: self.options() };
+        Ok(match method {
+            AuthMethod::ClientSecret => ClientSecretCredential::new(
+                &tenant,
+                client,
+                azure(&e.client_secret),
+                Some(ClientSecretCredentialOptions { client_options: self.options() }),
+            )?,
+            AuthMethod::WorkloadIdentity => {
+                WorkloadIdentityCredential::new(Some(WorkloadIdentityCredentialOptions {
+                    credential_options: assertion_options(),
+                    client_id: Some(client),
+                    tenant_id: Some(tenant),
+                    token_file_path: e.federated_token_file.clone(),
+                }))?
+            }
+            AuthMethod::GithubOidc => ClientAssertionCredential::new(
+                tenant,
+                client,
+                GithubAssertion::new(
+                    self.http.clone(),
+                    e.github_request_url.clone().unwrap_or_default(),
+                    e.github_request_token.clone(),
+                ),
+                Some(assertion_options()),
+            )?,
+            AuthMethod::AzurePipelines => AzurePipelinesCredential::new(
+                tenant,
+                client,
+                e.pipelines_connection.as_deref().unwrap_or_default(),
+                azure(&e.pipelines_token),
+                Some(AzurePipelinesCredentialOptions { credential_options: assertion_options() }),
+            )?,
+            AuthMethod::AzureCli => AzureCliCredential::new(Some(AzureCliCredentialOptions {
+                tenant_id: self.tenant_id.clone(),
+                ..AzureCliCredentialOptions::default()
+            }))?,
+            AuthMethod::ManagedIdentity => {
+                ManagedIdentityCredential::new(Some(ManagedIdentityCredentialOptions {
+                    user_assigned_id: self.client_id.clone().map(UserAssignedId::ClientId),
+                    client_options: ClientOptions {
+                        transport: Some(AzureTransport::new(Arc::new(self.http.local()))),
+                        retry: RetryOptions::none(),
+                        ..ClientOptions::default()
+                    },
+                }))?
+            }
+            AuthMethod::Auto | AuthMethod::ClientCertificate | AuthMethod::Token => {
+                return Err(azure_core::Error::with_message(
+                    azure_core::error::ErrorKind::Credential,
+                    "no sign-in belongs to this method",
+                ));
+            }
+        })
+    }
+
+    fn options(&self) -> ClientOptions {
+        // Named even where it is the default: otherwise the process environment would be asked.
+        let mut cloud = CustomConfiguration::default();
+        cloud.authority_host.clone_from(&self.authority);
+        ClientOptions {
+            transport: Some(AzureTransport::new(Arc::new(self.http.clone()))),
+            cloud: Some(Arc::new(cloud.into())),
+            ..ClientOptions::default()
+        }
+    }
+}

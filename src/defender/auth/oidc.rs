@@ -1,0 +1,131 @@
+//! HTTP for the identity services, and the assertion that a GitHub Actions job gets for itself.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use azure_core::Bytes;
+use azure_core::error::{Error, ErrorKind};
+use azure_core::http::headers::Headers;
+use azure_core::http::request::{Body, Request};
+use azure_core::http::{AsyncRawResponse, ClientMethodOptions, HttpClient, Method};
+use azure_identity::ClientAssertion;
+use serde::Deserialize;
+use url::Url;
+
+use super::Secret;
+use crate::defender::http::{BuildError, HttpOptions, builder, built};
+
+/// A token reply is a few kilobytes.
+const LIMIT: usize = 1 << 20;
+
+/// The identity library's way to the network: same TLS, no redirects, bounded bodies.
+#[derive(Clone, Debug)]
+pub(super) struct IdentityHttp {
+    remote: reqwest::Client,
+    local: reqwest::Client,
+}
+
+impl IdentityHttp {
+    pub(super) fn new() -> Result<Self, BuildError> {
+        let timeout = Duration::from_secs(30);
+        let remote = HttpOptions { connect_timeout: Duration::from_secs(10), timeout };
+        // The metadata service is next door or not there at all, and never behind a proxy.
+        let local = HttpOptions { connect_timeout: Duration::from_secs(2), timeout };
+        Ok(IdentityHttp { remote: built(builder(remote))?, local: built(builder(local).no_proxy())? })
+    }
+
+    /// For the metadata service of the machine we run on.
+    pub(super) fn local(&self) -> Self {
+        IdentityHttp { remote: self.local.clone(), local: self.local.clone() }
+    }
+}
+
+fn failed(what: &'static str, error: reqwest::Error) -> Error {
+    let kind = if error.is_connect() { ErrorKind::Connection } else { ErrorKind::Io };
+    // Without the URL: it may hold a token request's parameters.
+    Error::with_error(kind, error.without_url(), what)
+}
+
+async fn bounded_body(mut response: reqwest::Response) -> azure_core::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|e| failed("the answer broke off", e))? {
+        if body.len() + chunk.len() > LIMIT {
+            return Err(Error::with_message(ErrorKind::Io, "the answer is too long"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+#[async_trait]
+impl HttpClient for IdentityHttp {
+    async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
+        let method = match request.method() {
+            Method::Get => reqwest::Method::GET,
+            Method::Post => reqwest::Method::POST,
+            _ => return Err(Error::with_message(ErrorKind::Other, "signing in needs GET and POST only")),
+        };
+        let mut out = self.remote.request(method, request.url().clone());
+        for (name, value) in request.headers().iter() {
+            out = out.header(name.as_str(), value.as_str());
+        }
+        if let Body::Bytes(bytes) = request.body() {
+            out = out.body(Vec::from(bytes.as_ref()));
+        }
+        let response = out.send().await.map_err(|e| failed("the identity service did not answer", e))?;
+        let status = response.status().as_u16().into();
+        let mut headers = Headers::new();
+        for (name, value) in response.headers() {
+            if let Ok(value) = value.to_str() {
+                headers.insert(name.as_str().to_owned(), value.to_owned());
+            }
+        }
+        let body = bounded_body(response).await?;
+        Ok(AsyncRawResponse::from_bytes(status, headers, Bytes::from(body)))
+    }
+}
+
+/// Asks GitHub for the job's OIDC token, which Entra takes in place of a secret.
+#[derive(Debug)]
+pub(super) struct GithubAssertion {
+    http: IdentityHttp,
+    request_url: String,
+    request_token: Option<Secret>,
+}
+
+/// The audience that federated credentials of Entra expect.
+const AUDIENCE: &str = "api://AzureADTokenExchange";
+
+impl GithubAssertion {
+    pub(super) fn new(http: IdentityHttp, request_url: String, request_token: Option<Secret>) -> Self {
+        GithubAssertion { http, request_url, request_token }
+    }
+}
+
+#[async_trait]
+impl ClientAssertion for GithubAssertion {
+    async fn secret(&self, _: Option<ClientMethodOptions<'_>>) -> azure_core::Result<String> {
+        #[derive(Deserialize)]
+        struct Reply {
+            value: String,
+        }
+        let wrong = |what: &'static str| Error::with_message(ErrorKind::Credential, what);
+        let mut url = Url::parse(&self.request_url)
+            .ok()
+            .filter(|u| u.scheme() == "https")
+            .ok_or_else(|| wrong("ACTIONS_ID_TOKEN_REQUEST_URL is no https URL"))?;
+        url.query_pairs_mut().append_pair("audience", AUDIENCE);
+        let token = self.request_token.as_ref().map(Secret::expose).unwrap_or_default();
+        let request = self.http.remote.get(url).bearer_auth(token);
+        let response = request.send().await.map_err(|e| failed("GitHub did not answer", e))?;
+        if !response.status().is_success() {
+            return Err(wrong(
+                "GitHub refused an OIDC token: does the job have `permissions: id-token: write`?",
+            ));
+        }
+        let body = bounded_body(response).await?;
+        serde_json::from_slice::<Reply>(&body)
+            .map(|r| r.value)
+            .map_err(|_| wrong("GitHub's answer holds no OIDC token"))
+    }
+}

@@ -1,0 +1,496 @@
+//! The client: reads that are repeated where that is safe, mutating calls that are sent once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+use tracing::{Instrument, debug, debug_span};
+
+use super::answer::{self, Answer, ApiError, NotSent, ReadAnswer};
+use super::auth::{AccessToken, AuthError, Tokens};
+use super::clock::{ClockOffset, ServerClock};
+use super::cloud::Service;
+use super::endpoint::Endpoint;
+use super::gate::{Quotas, Slot};
+use super::quota::Next;
+use super::request::{self, ActionFilter, Read};
+use super::transport::{HttpAnswer, HttpCall, Stage, Transport, TransportError};
+use super::wire::{self, PackageLink, Page};
+use crate::model::{Alert, Machine, MachineAction, Method, Request};
+
+/// Tells the time by our wall clock.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Why a read gave no result.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// No token.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// 401 with a renewed token, 403, or another definite refusal.
+    #[error("{0}")]
+    Refused(ApiError),
+    /// 429, and the wait is longer than a read is worth.
+    #[error("{error}; the service asks to wait {} s", retry_after.as_secs())]
+    Throttled {
+        /// The service's words.
+        error: ApiError,
+        /// How long it asks to wait.
+        retry_after: Duration,
+    },
+    /// Our own count says that the quota is used up for longer than a read is worth waiting.
+    #[error("the quota `{endpoint}` is used up for {} s", wait.as_secs())]
+    OverQuota {
+        /// Whose quota.
+        endpoint: Endpoint,
+        /// For how long.
+        wait: Duration,
+    },
+    /// No usable answer, however often it was asked.
+    #[error("{why}")]
+    Unavailable {
+        /// The last thing seen.
+        why: String,
+    },
+    /// A list that cannot be read to its end.
+    #[error("the list is not complete: {why}")]
+    Incomplete {
+        /// What stopped it.
+        why: String,
+    },
+}
+
+/// How reads are repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// How often a failed read is asked again.
+    pub retries: usize,
+    /// The first wait; each further one is twice as long.
+    pub first: Duration,
+    /// The longest `Retry-After` that is waited out.
+    pub throttled: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Patience { retries: 4, first: Duration::from_secs(1), throttled: Duration::from_secs(120) }
+    }
+}
+
+/// Calls one service; clones share token, quotas and clock.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+    patience: Patience,
+}
+
+struct Inner {
+    service: Service,
+    transport: Arc<dyn Transport>,
+    tokens: Tokens,
+    quotas: Quotas,
+    clock: Clock,
+    server: ServerClock,
+}
+
+/// A failed attempt at a read.
+enum Fail {
+    Final(ReadError),
+    NotFound(ApiError),
+    Again { error: ReadError, at_once: bool },
+}
+
+impl From<AuthError> for Fail {
+    fn from(e: AuthError) -> Self {
+        Fail::Final(e.into())
+    }
+}
+
+/// More pages than any tenant has: a list that goes on after them runs in a circle.
+const MOST_PAGES: usize = 1_000;
+
+impl Client {
+    /// A client of one service. `clock` is our wall clock.
+    pub fn new(
+        service: Service,
+        transport: Arc<dyn Transport>,
+        tokens: Tokens,
+        quotas: Quotas,
+        clock: Clock,
+    ) -> Self {
+        let server = ServerClock::default();
+        let inner = Inner { service, transport, tokens, quotas, clock, server };
+        Client { inner: Arc::new(inner), patience: Patience::default() }
+    }
+
+    /// The same client with another patience for reads.
+    #[must_use]
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Client { patience, ..self }
+    }
+
+    /// The service.
+    pub fn service(&self) -> &Service {
+        &self.inner.service
+    }
+
+    /// The quotas that all calls of this client share.
+    pub fn quotas(&self) -> &Quotas {
+        &self.inner.quotas
+    }
+
+    /// How far the service's clock is ahead of ours; `None` before the first `Date` header.
+    pub fn server_offset(&self) -> Option<ClockOffset> {
+        self.inner.server.offset()
+    }
+
+    /// The token in use, fetched if there is none: for its claims.
+    pub async fn token(&self) -> Result<AccessToken, AuthError> {
+        self.inner.tokens.get((self.inner.clock)()).await
+    }
+
+    /// Sends a mutating call, once, in a slot taken for its endpoint.
+    ///
+    /// `last_check` is called as the last thing before the bytes leave, after any token was fetched; an
+    /// error is the reason why the call is withheld. The only repetition is the one after a 401 with a
+    /// renewed token, and it is checked again.
+    ///
+    /// Dropping the future once the check has passed leaves the outcome unknown.
+    pub async fn mutate(
+        &self,
+        request: &Request,
+        mut slot: Slot,
+        last_check: impl Fn() -> Result<(), String>,
+    ) -> Answer {
+        let endpoint = match Endpoint::of(request) {
+            Some(endpoint) if endpoint == slot.endpoint() => endpoint,
+            _ => return Answer::NotExecuted(NotSent::Withheld("the slot is for another endpoint".into())),
+        };
+        let inner = &*self.inner;
+        let mut token = match inner.tokens.get((inner.clock)()).await {
+            Ok(token) => token,
+            Err(e) => return Answer::NotExecuted(NotSent::Token(e)),
+        };
+        let mut renewed = false;
+        loop {
+            let call = HttpCall {
+                method: request.method,
+                target: request.path.clone(),
+                body: Some(request.body.as_str().to_owned()),
+                bearer: token.clone(),
+                limit: request::OBJECT_LIMIT,
+            };
+            if let Err(why) = last_check() {
+                return Answer::NotExecuted(NotSent::Withheld(why));
+            }
+            if renewed {
+                inner.quotas.record(endpoint);
+            }
+            slot.sending();
+            let result = inner.send(call).await;
+            let answer = answer::classify(request, &result);
+            match &answer {
+                Answer::NotExecuted(_) if !renewed => slot.not_sent(),
+                Answer::Throttled { retry_after, period, maximum, .. } => {
+                    inner.quotas.throttled(endpoint, *retry_after, *period, *maximum);
+                }
+                Answer::Unauthorized(_) if !renewed => {
+                    match inner.tokens.renew(&token, (inner.clock)()).await {
+                        Ok(Some(other)) => {
+                            token = other;
+                            renewed = true;
+                            continue;
+                        }
+                        Ok(None) => {}
+                        Err(e) => debug!(error = %e, "the token could not be renewed"),
+                    }
+                }
+                _ => {}
+            }
+            return answer;
+        }
+    }
+
+    /// Package collections that began at `since` or later, oldest first: all of them, or an error.
+    pub async fn list_actions(&self, since: Timestamp) -> Result<Vec<MachineAction>, ReadError> {
+        self.list_actions_where(&ActionFilter::collections_since(since)).await
+    }
+
+    /// Machine actions, oldest first: all of them, or an error.
+    pub async fn list_actions_where(&self, filter: &ActionFilter) -> Result<Vec<MachineAction>, ReadError> {
+        let mut list = Vec::new();
+        self.visit_actions(filter, |a| list.push(a)).await?;
+        keep_latest(&mut list, |a| &a.id);
+        list.sort_by(|a: &MachineAction, b| {
+            (&a.creation_date_time_utc, &a.id).cmp(&(&b.creation_date_time_utc, &b.id))
+        });
+        Ok(list)
+    }
+
+    /// Machine actions one by one, as they come, for lists too long to keep. An entry may come twice. What
+    /// was visited before an error is not the whole list.
+    ///
+    /// Returns how many entries had no readable id.
+    pub async fn visit_actions(
+        &self,
+        filter: &ActionFilter,
+        visit: impl FnMut(MachineAction),
+    ) -> Result<usize, ReadError> {
+        self.visit(|skip| Read::actions(filter, skip), visit).await
+    }
+
+    /// One machine action; `None` if the service does not know it (yet: a new one may need seconds).
+    pub async fn get_action(&self, id: &str) -> Result<Option<MachineAction>, ReadError> {
+        self.get(&Read::action(id)).await
+    }
+
+    /// The link to a finished package; `None` if there is none (yet).
+    pub async fn package_link(&self, action_id: &str) -> Result<Option<PackageLink>, ReadError> {
+        let parse = |body: &[u8]| PackageLink::read(body).map_err(|e| e.to_string());
+        self.read(&Read::package_uri(action_id), parse).await.map(Result::ok)
+    }
+
+    /// The alerts with these ids, as far as the service knows them.
+    pub async fn alerts_by_ids(&self, ids: &[String]) -> Result<Vec<Alert>, ReadError> {
+        let mut list = Vec::new();
+        for read in Read::alerts_by_ids(ids) {
+            self.visit_from(read, None, &mut |a| list.push(a)).await?;
+        }
+        keep_latest(&mut list, |a: &Alert| &a.id);
+        Ok(list)
+    }
+
+    /// Alerts created at `since` or later, oldest first: all of them, or an error.
+    pub async fn alerts_since(&self, since: Timestamp) -> Result<Vec<Alert>, ReadError> {
+        let mut list: Vec<Alert> = Vec::new();
+        self.visit(|skip| Read::alerts_since(since, skip), |a| list.push(a)).await?;
+        keep_latest(&mut list, |a| &a.id);
+        list.sort_by(|a, b| (&a.alert_creation_time, &a.id).cmp(&(&b.alert_creation_time, &b.id)));
+        Ok(list)
+    }
+
+    /// All alerts of one machine; `None` if the service does not know the machine.
+    pub async fn machine_alerts(&self, machine_id: &str) -> Result<Option<Vec<Alert>>, ReadError> {
+        let mut list = Vec::new();
+        let found = self.visit_found(Read::machine_alerts(machine_id), None, &mut |a| list.push(a)).await?;
+        keep_latest(&mut list, |a: &Alert| &a.id);
+        Ok(found.is_ok().then_some(list))
+    }
+
+    /// One alert; `None` if the service does not know it.
+    pub async fn get_alert(&self, id: &str) -> Result<Option<Alert>, ReadError> {
+        self.get(&Read::alert(id)).await
+    }
+
+    /// All machines. The service answers 404 where there is no recent one.
+    pub async fn list_machines(&self) -> Result<Vec<Machine>, ReadError> {
+        let mut list: Vec<Machine> = Vec::new();
+        let _none = self.visit_found(Read::machines(0), Some(&Read::machines), &mut |m| list.push(m)).await?;
+        keep_latest(&mut list, |m| &m.id);
+        Ok(list)
+    }
+
+    /// One machine by id or computer name; `None` if the service does not know it.
+    pub async fn get_machine(&self, id_or_name: &str) -> Result<Option<Machine>, ReadError> {
+        self.get(&Read::machine(id_or_name)).await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, read: &Read) -> Result<Option<T>, ReadError> {
+        self.read(read, |body| wire::object(body).map_err(|e| e.to_string())).await.map(Result::ok)
+    }
+
+    async fn visit<T: DeserializeOwned>(
+        &self,
+        page: impl Fn(usize) -> Read + Send + Sync,
+        mut visit: impl FnMut(T),
+    ) -> Result<usize, ReadError> {
+        self.visit_from(page(0), Some(&page), &mut visit).await
+    }
+
+    async fn visit_from<T: DeserializeOwned>(
+        &self,
+        first: Read,
+        page: Option<&(dyn Fn(usize) -> Read + Send + Sync)>,
+        visit: &mut impl FnMut(T),
+    ) -> Result<usize, ReadError> {
+        self.visit_found(first, page, visit).await?.map_err(ReadError::Refused)
+    }
+
+    /// Reads a list to its end: `$skip` until a short page, `@odata.nextLink` where there is one. 404 on
+    /// the first page is the inner error.
+    async fn visit_found<T: DeserializeOwned>(
+        &self,
+        first: Read,
+        page: Option<&(dyn Fn(usize) -> Read + Send + Sync)>,
+        visit: &mut impl FnMut(T),
+    ) -> Result<Result<usize, ApiError>, ReadError> {
+        let (mut read, mut seen, mut odd) = (first, 0, 0);
+        for n in 0..MOST_PAGES {
+            let this: Page<T> = match self.read(&read, |b| Page::read(b).map_err(|e| e.to_string())).await? {
+                Ok(page) => page,
+                Err(error) if n == 0 => return Ok(Err(error)),
+                Err(error) => return Err(ReadError::Incomplete { why: error.to_string() }),
+            };
+            let len = this.len();
+            seen += len;
+            odd += this.odd;
+            this.entries.into_iter().for_each(&mut *visit);
+            let link = this.next_link.as_deref();
+            let next = match (link.and_then(|l| self.inner.service.target_of(l)), page) {
+                (Some(target), _) if target == read.target => {
+                    return Err(ReadError::Incomplete { why: "the link to the next page leads back".into() });
+                }
+                (Some(target), _) => Some(read.follow(target)),
+                // The service says that there is more, but at a host that must not see the token.
+                (None, Some(page)) if link.is_some() && len > 0 => Some(page(seen)),
+                (None, Some(page)) if len >= request::PAGE => Some(page(seen)),
+                (None, None) if link.is_some() => {
+                    return Err(ReadError::Incomplete {
+                        why: "the link to the next page leads to another host".into(),
+                    });
+                }
+                (None, _) => None,
+            };
+            match next {
+                Some(next) => read = next,
+                None => {
+                    if odd > 0 {
+                        debug!(odd, "entries without a readable id were passed over");
+                    }
+                    return Ok(Ok(odd));
+                }
+            }
+        }
+        Err(ReadError::Incomplete { why: format!("it has more than {MOST_PAGES} pages") })
+    }
+
+    /// Reads, and repeats what may help. 404 is the inner error.
+    async fn read<T>(
+        &self,
+        read: &Read,
+        parse: impl Fn(&[u8]) -> Result<T, String>,
+    ) -> Result<Result<T, ApiError>, ReadError> {
+        let patience = self.patience;
+        let backoff = ExponentialBuilder::default()
+            .with_min_delay(patience.first)
+            .with_factor(2.0)
+            .with_max_times(patience.retries);
+        let outcome = (|| self.inner.attempt(read, patience, &parse))
+            .retry(backoff)
+            .sleep(tokio::time::sleep)
+            .when(|fail| matches!(fail, Fail::Again { .. }))
+            // A block by the service is waited out where the slot is taken.
+            .adjust(|fail, wait| match fail {
+                Fail::Again { at_once: true, .. } => wait.map(|_| Duration::ZERO),
+                _ => wait,
+            })
+            .await;
+        match outcome {
+            Ok(found) => Ok(Ok(found)),
+            Err(Fail::NotFound(error)) => Ok(Err(error)),
+            Err(Fail::Final(error) | Fail::Again { error, .. }) => Err(error),
+        }
+    }
+}
+
+impl Inner {
+    async fn attempt<T>(
+        &self,
+        read: &Read,
+        patience: Patience,
+        parse: &impl Fn(&[u8]) -> Result<T, String>,
+    ) -> Result<T, Fail> {
+        if let Next::At(at) = self.quotas.next(read.endpoint) {
+            let wait = Duration::try_from(at.duration_since(self.quotas.now())).unwrap_or_default();
+            if wait > patience.throttled {
+                return Err(Fail::Final(ReadError::OverQuota { endpoint: read.endpoint, wait }));
+            }
+        }
+        let mut slot = self.quotas.take(read.endpoint).await;
+        let mut token = self.tokens.get((self.clock)()).await?;
+        let mut renewed = false;
+        loop {
+            let call = HttpCall {
+                method: Method::Get,
+                target: read.target.clone(),
+                body: None,
+                bearer: token.clone(),
+                limit: read.limit,
+            };
+            if renewed {
+                self.quotas.record(read.endpoint);
+            }
+            slot.sending();
+            let result = self.send(call).await;
+            if !renewed && matches!(&result, Err(TransportError { stage: Stage::BeforeSend, .. })) {
+                slot.not_sent();
+            }
+            return match answer::classify_read(result) {
+                ReadAnswer::Body(HttpAnswer { cut: true, .. }) => {
+                    let why = format!("the answer is longer than {} MiB", read.limit >> 20);
+                    Err(Fail::Final(ReadError::Unavailable { why }))
+                }
+                ReadAnswer::Body(body) => parse(&body.body)
+                    .map_err(|why| Fail::Again { error: ReadError::Unavailable { why }, at_once: false }),
+                ReadAnswer::NotFound(error) => Err(Fail::NotFound(error)),
+                ReadAnswer::Unauthorized(error) => {
+                    let other =
+                        if renewed { None } else { self.tokens.renew(&token, (self.clock)()).await? };
+                    match other {
+                        Some(other) => {
+                            token = other;
+                            renewed = true;
+                            continue;
+                        }
+                        None => Err(Fail::Final(ReadError::Refused(error))),
+                    }
+                }
+                ReadAnswer::Throttled(t) => {
+                    self.quotas.throttled(read.endpoint, t.retry_after, t.period, t.maximum);
+                    let bearable = t.retry_after <= patience.throttled;
+                    let error = ReadError::Throttled { error: t.error, retry_after: t.retry_after };
+                    Err(if bearable { Fail::Again { error, at_once: true } } else { Fail::Final(error) })
+                }
+                ReadAnswer::Transient(why) => {
+                    Err(Fail::Again { error: ReadError::Unavailable { why }, at_once: false })
+                }
+                ReadAnswer::Refused(error) => Err(Fail::Final(ReadError::Refused(error))),
+            };
+        }
+    }
+
+    async fn send(&self, call: HttpCall) -> Result<HttpAnswer, TransportError> {
+        let span = debug_span!("call", method = %call.method, path = call.path());
+        async {
+            let (sent, started) = ((self.clock)(), Instant::now());
+            let result = self.transport.send(call).await;
+            let took = started.elapsed();
+            let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+            match &result {
+                Ok(answer) => {
+                    let correlation = answer.correlation.as_deref().unwrap_or_default();
+                    debug!(status = answer.status, ms, correlation, bytes = answer.body.len(), "answered");
+                    if let Some(date) = &answer.date {
+                        let answered = sent.saturating_add(took).unwrap_or(Timestamp::MAX);
+                        self.server.learn(date, sent, answered);
+                    }
+                }
+                Err(error) => debug!(stage = ?error.stage, why = error.why, ms, "no answer"),
+            }
+            result
+        }
+        .instrument(span)
+        .await
+    }
+}
+
+/// Of entries read twice while pages shifted, the later reading counts.
+fn keep_latest<T>(list: &mut Vec<T>, id: impl Fn(&T) -> &str) {
+    let mut seen = std::collections::HashSet::new();
+    list.reverse();
+    list.retain(|entry| seen.insert(id(entry).to_ascii_lowercase()));
+    list.reverse();
+}

@@ -1,0 +1,393 @@
+//! Where the service is: clouds, regions, hosts, sign-in authorities and token scopes.
+//!
+//! Several generations of host names are alive, so an override takes any host; what is checked is only
+//! that a token never travels in the clear.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use url::{Host, Url};
+
+/// A cloud of the service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Cloud {
+    /// Commercial.
+    #[default]
+    Public,
+    /// US Government, GCC.
+    Gcc,
+    /// US Government, GCC High.
+    GccHigh,
+    /// US Government, DoD.
+    Dod,
+    /// The simulated service on this machine.
+    Sandbox,
+}
+
+impl Cloud {
+    /// Every cloud.
+    pub const ALL: [Cloud; 5] = [Cloud::Public, Cloud::Gcc, Cloud::GccHigh, Cloud::Dod, Cloud::Sandbox];
+
+    /// As the project file spells it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Cloud::Public => "public",
+            Cloud::Gcc => "gcc",
+            Cloud::GccHigh => "gcc-high",
+            Cloud::Dod => "dod",
+            Cloud::Sandbox => "sandbox",
+        }
+    }
+
+    /// The API's base.
+    const fn base(self) -> &'static str {
+        match self {
+            Cloud::Public => "https://api.security.microsoft.com",
+            Cloud::Gcc => "https://api-gcc.securitycenter.microsoft.us",
+            Cloud::GccHigh | Cloud::Dod => "https://api-gov.securitycenter.microsoft.us",
+            Cloud::Sandbox => "http://127.0.0.1:8400",
+        }
+    }
+
+    /// Where tokens are asked for.
+    const fn authority(self) -> &'static str {
+        match self {
+            Cloud::Public | Cloud::Gcc | Cloud::Sandbox => "https://login.microsoftonline.com",
+            Cloud::GccHigh | Cloud::Dod => "https://login.microsoftonline.us",
+        }
+    }
+
+    /// The resource that tokens are asked for. The commercial one keeps its older name whatever host is
+    /// called; in the government clouds it is the API host.
+    const fn resource(self) -> &'static str {
+        match self {
+            Cloud::Public | Cloud::Sandbox => "https://api.securitycenter.microsoft.com",
+            Cloud::Gcc | Cloud::GccHigh | Cloud::Dod => self.base(),
+        }
+    }
+}
+
+impl fmt::Display for Cloud {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+impl FromStr for Cloud {
+    type Err = ServiceError;
+
+    fn from_str(text: &str) -> Result<Self, ServiceError> {
+        Self::ALL
+            .into_iter()
+            .find(|c| c.as_str() == text)
+            .ok_or_else(|| ServiceError::UnknownCloud { name: text.into() })
+    }
+}
+
+/// A regional host of the commercial cloud. A matter of latency only: any tenant can use the global host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Region {
+    /// United States.
+    Us,
+    /// European Union.
+    Eu,
+    /// United Kingdom.
+    Uk,
+    /// Australia.
+    Au,
+    /// Switzerland.
+    Swa,
+    /// India.
+    Ina,
+    /// United Arab Emirates.
+    Aea,
+}
+
+impl Region {
+    /// Every region.
+    pub const ALL: [Region; 7] =
+        [Region::Us, Region::Eu, Region::Uk, Region::Au, Region::Swa, Region::Ina, Region::Aea];
+
+    /// The host's first label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Region::Us => "us",
+            Region::Eu => "eu",
+            Region::Uk => "uk",
+            Region::Au => "au",
+            Region::Swa => "swa",
+            Region::Ina => "ina",
+            Region::Aea => "aea",
+        }
+    }
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+impl FromStr for Region {
+    type Err = ServiceError;
+
+    fn from_str(text: &str) -> Result<Self, ServiceError> {
+        Self::ALL
+            .into_iter()
+            .find(|r| r.as_str() == text)
+            .ok_or_else(|| ServiceError::UnknownRegion { name: text.into() })
+    }
+}
+
+/// Why there is no such service.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ServiceError {
+    /// Not one of [`Cloud::ALL`].
+    #[error("unknown cloud `{name}`: one of public, gcc, gcc-high, dod, sandbox")]
+    UnknownCloud {
+        /// What was written.
+        name: String,
+    },
+    /// Not one of [`Region::ALL`].
+    #[error("unknown region `{name}`: one of us, eu, uk, au, swa, ina, aea")]
+    UnknownRegion {
+        /// What was written.
+        name: String,
+    },
+    /// Regions exist in the commercial cloud only.
+    #[error("region `{region}` exists only in cloud `public`, not in `{cloud}`")]
+    RegionElsewhere {
+        /// The region.
+        region: Region,
+        /// The cloud.
+        cloud: Cloud,
+    },
+    /// The override is no absolute http(s) URL.
+    #[error("the endpoint is no URL of the form https://host: {why}")]
+    NotAUrl {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Plain http would show the token to the network.
+    #[error("the endpoint must be https: plain http is for loopback addresses only")]
+    NotHttps,
+}
+
+/// One service: where calls go, where tokens come from, what they are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    cloud: Cloud,
+    base: Url,
+    authority: Url,
+    scope: String,
+}
+
+impl Service {
+    /// Puts a service together; `endpoint` overrides the host that cloud and region name.
+    pub fn new(cloud: Cloud, region: Option<Region>, endpoint: Option<&str>) -> Result<Self, ServiceError> {
+        if let (Some(region), true) = (region, cloud != Cloud::Public) {
+            return Err(ServiceError::RegionElsewhere { region, cloud });
+        }
+        let named = match region {
+            Some(region) => format!("https://{region}.api.security.microsoft.com"),
+            None => cloud.base().to_owned(),
+        };
+        let base = base_url(endpoint.unwrap_or(&named))?;
+        let authority =
+            Url::parse(cloud.authority()).map_err(|e| ServiceError::NotAUrl { why: e.to_string() })?;
+        Ok(Service { cloud, base, authority, scope: format!("{}/.default", cloud.resource()) })
+    }
+
+    /// The cloud.
+    pub fn cloud(&self) -> Cloud {
+        self.cloud
+    }
+
+    /// The base URL: scheme, host, port, and a path prefix if the override has one. No slash at the end
+    /// of a prefix, no query.
+    pub fn base(&self) -> &Url {
+        &self.base
+    }
+
+    /// The sign-in host, always https.
+    pub fn authority(&self) -> &Url {
+        &self.authority
+    }
+
+    /// The one v2 scope to ask a token for, ending in `/.default`.
+    pub fn scope(&self) -> &str {
+        &self.scope
+    }
+
+    /// Whether calls stay on this machine.
+    pub fn is_loopback(&self) -> bool {
+        is_loopback(&self.base)
+    }
+
+    /// The base as it is written into a state's binding: no slash at the end.
+    pub fn base_text(&self) -> &str {
+        self.base.as_str().trim_end_matches('/')
+    }
+
+    /// Path and query below the base of a link that the service sent, if it leads to the same origin.
+    ///
+    /// Anything else must not be followed: the token would go there.
+    pub(crate) fn target_of(&self, link: &str) -> Option<String> {
+        let url = self.base.join(link).ok()?;
+        if url.origin() != self.base.origin() || !url.username().is_empty() || url.password().is_some() {
+            return None;
+        }
+        let path = url.path().strip_prefix(self.base.path().trim_end_matches('/'))?;
+        if !path.starts_with('/') {
+            return None;
+        }
+        Some(match url.query() {
+            Some(query) => format!("{path}?{query}"),
+            None => path.to_owned(),
+        })
+    }
+}
+
+fn base_url(text: &str) -> Result<Url, ServiceError> {
+    let not = |why: &str| ServiceError::NotAUrl { why: why.into() };
+    let mut url = Url::parse(text).map_err(|e| ServiceError::NotAUrl { why: e.to_string() })?;
+    match url.scheme() {
+        "https" => {}
+        "http" if is_loopback(&url) => {}
+        "http" => return Err(ServiceError::NotHttps),
+        _ => return Err(not("neither https nor http")),
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(not("it must not hold a user name or password"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(not("it must not hold a query or fragment"));
+    }
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&path);
+    Ok(url)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        Some(Host::Ipv4(ip)) => IpAddr::V4(ip).is_loopback(),
+        Some(Host::Ipv6(ip)) => IpAddr::V6(ip).is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service(cloud: &str, region: Option<&str>, endpoint: Option<&str>) -> Result<Service, ServiceError> {
+        Service::new(cloud.parse()?, region.map(str::parse).transpose()?, endpoint)
+    }
+
+    #[test]
+    fn the_documented_hosts() {
+        for (cloud, region, base, authority, scope) in [
+            (
+                "public",
+                None,
+                "https://api.security.microsoft.com",
+                "https://login.microsoftonline.com/",
+                "https://api.securitycenter.microsoft.com/.default",
+            ),
+            (
+                "public",
+                Some("eu"),
+                "https://eu.api.security.microsoft.com",
+                "https://login.microsoftonline.com/",
+                "https://api.securitycenter.microsoft.com/.default",
+            ),
+            (
+                "gcc",
+                None,
+                "https://api-gcc.securitycenter.microsoft.us",
+                "https://login.microsoftonline.com/",
+                "https://api-gcc.securitycenter.microsoft.us/.default",
+            ),
+            (
+                "gcc-high",
+                None,
+                "https://api-gov.securitycenter.microsoft.us",
+                "https://login.microsoftonline.us/",
+                "https://api-gov.securitycenter.microsoft.us/.default",
+            ),
+            (
+                "dod",
+                None,
+                "https://api-gov.securitycenter.microsoft.us",
+                "https://login.microsoftonline.us/",
+                "https://api-gov.securitycenter.microsoft.us/.default",
+            ),
+        ] {
+            let s = service(cloud, region, None).unwrap();
+            assert_eq!(s.base_text(), base);
+            assert_eq!(s.authority().as_str(), authority);
+            assert_eq!(s.scope(), scope);
+        }
+        assert_eq!(service("sandbox", None, None).unwrap().base_text(), "http://127.0.0.1:8400");
+    }
+
+    #[test]
+    fn every_region_has_a_host() {
+        for region in Region::ALL {
+            let s = Service::new(Cloud::Public, Some(region), None).unwrap();
+            assert_eq!(s.base().host_str(), Some(format!("{region}.api.security.microsoft.com").as_str()));
+        }
+    }
+
+    #[test]
+    fn refusals() {
+        assert_eq!(
+            service("gcc", Some("eu"), None),
+            Err(ServiceError::RegionElsewhere { region: Region::Eu, cloud: Cloud::Gcc })
+        );
+        assert!(matches!(service("moon", None, None), Err(ServiceError::UnknownCloud { .. })));
+        assert!(matches!(service("public", Some("fr"), None), Err(ServiceError::UnknownRegion { .. })));
+        for plain in ["http://api.security.microsoft.com", "http://10.0.0.1", "http://localhost.example"] {
+            assert_eq!(service("public", None, Some(plain)), Err(ServiceError::NotHttps), "{plain}");
+        }
+        for bad in ["", "api.security.microsoft.com", "ftp://127.0.0.1", "https://u:p@h", "https://h/?q=1"] {
+            assert!(matches!(service("public", None, Some(bad)), Err(ServiceError::NotAUrl { .. })), "{bad}");
+        }
+    }
+
+    #[test]
+    fn any_https_host_and_loopback_http() {
+        for fine in [
+            "https://api-us.securitycenter.windows.com",
+            "https://gateway.example/mde",
+            "http://127.0.0.1:1",
+            "http://[::1]:8400",
+            "http://localhost:8400/",
+        ] {
+            assert!(service("public", None, Some(fine)).is_ok(), "{fine}");
+        }
+        assert_eq!(service("public", None, Some("https://h/mde/")).unwrap().base_text(), "https://h/mde");
+    }
+
+    #[test]
+    fn links_are_followed_only_at_home() {
+        let s = service("public", None, Some("https://h.example/mde")).unwrap();
+        let target = |l: &str| s.target_of(l);
+        assert_eq!(
+            target("https://h.example/mde/api/alerts?$skip=1").as_deref(),
+            Some("/api/alerts?$skip=1")
+        );
+        assert_eq!(target("https://h.example:443/mde/api/x").as_deref(), Some("/api/x"));
+        for elsewhere in [
+            "https://evil.example/mde/api/alerts",
+            "http://h.example/mde/api/alerts",
+            "https://h.example:8443/mde/api/alerts",
+            "https://h.example/api/alerts",
+            "https://h.example/mdex/api/alerts",
+            "//evil.example/mde/api",
+            "https://u@h.example/mde/api",
+        ] {
+            assert_eq!(target(elsewhere), None, "{elsewhere}");
+        }
+    }
+}

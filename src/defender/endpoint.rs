@@ -1,0 +1,140 @@
+//! The API's endpoints as far as throttling tells them apart, and the limits the documentation gives.
+
+use std::fmt;
+
+/// An endpoint with a quota of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Endpoint {
+    /// `POST /api/machines/{id}/collectInvestigationPackage`
+    Collect,
+    /// `GET /api/machineactions`
+    ListActions,
+    /// `GET /api/machineactions/{id}`
+    GetAction,
+    /// `POST /api/machineactions/{id}/cancel`
+    CancelAction,
+    /// `GET /api/machineactions/{id}/getPackageUri`
+    PackageUri,
+    /// `POST /api/alerts/CreateAlertByReference`
+    CreateAlert,
+    /// `GET /api/alerts`
+    ListAlerts,
+    /// `GET /api/alerts/{id}`
+    GetAlert,
+    /// `PATCH /api/alerts/{id}`
+    PatchAlert,
+    /// `GET /api/machines/{id}/alerts`
+    MachineAlerts,
+    /// `GET /api/machines`
+    ListMachines,
+    /// `GET /api/machines/{id}`
+    GetMachine,
+}
+
+/// How many calls an endpoint takes; `None` is unlimited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Limits {
+    /// Calls in any 60 seconds.
+    pub per_minute: Option<u32>,
+    /// Calls in any 3600 seconds.
+    pub per_hour: Option<u32>,
+}
+
+impl Limits {
+    /// No limit at all.
+    pub const UNLIMITED: Limits = Limits { per_minute: None, per_hour: None };
+
+    /// So many a minute and an hour.
+    pub const fn new(per_minute: u32, per_hour: u32) -> Self {
+        Limits { per_minute: Some(per_minute), per_hour: Some(per_hour) }
+    }
+}
+
+impl Endpoint {
+    /// Every endpoint.
+    pub const ALL: [Endpoint; 12] = [
+        Endpoint::Collect,
+        Endpoint::ListActions,
+        Endpoint::GetAction,
+        Endpoint::CancelAction,
+        Endpoint::PackageUri,
+        Endpoint::CreateAlert,
+        Endpoint::ListAlerts,
+        Endpoint::GetAlert,
+        Endpoint::PatchAlert,
+        Endpoint::MachineAlerts,
+        Endpoint::ListMachines,
+        Endpoint::GetMachine,
+    ];
+
+    /// Its name under `spec.quotas` of the project file.
+    pub const fn quota_name(self) -> &'static str {
+        match self {
+            Endpoint::Collect => "collect",
+            Endpoint::ListActions => "listActions",
+            Endpoint::GetAction => "getAction",
+            Endpoint::CancelAction => "cancelAction",
+            Endpoint::PackageUri => "packageUri",
+            Endpoint::CreateAlert => "alert",
+            Endpoint::ListAlerts => "listAlerts",
+            Endpoint::GetAlert => "getAlert",
+            Endpoint::PatchAlert => "patchAlert",
+            Endpoint::MachineAlerts => "machineAlerts",
+            Endpoint::ListMachines => "listMachines",
+            Endpoint::GetMachine => "getMachine",
+        }
+    }
+
+    /// The endpoint that the project file calls so.
+    pub fn from_quota_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|e| e.quota_name() == name)
+    }
+
+    /// What the documentation's pages say, per application and tenant.
+    ///
+    /// `CreateAlertByReference` has no published hourly figure.
+    pub const fn documented_limits(self) -> Limits {
+        match self {
+            Endpoint::PackageUri => Limits::new(2, 120),
+            Endpoint::CreateAlert => Limits { per_minute: Some(15), per_hour: None },
+            _ => Limits::new(100, 1500),
+        }
+    }
+
+    /// Whether a call changes something at the service.
+    pub const fn mutates(self) -> bool {
+        self.creates() || matches!(self, Endpoint::CancelAction | Endpoint::PatchAlert)
+    }
+
+    /// Whether a call makes a new object.
+    pub const fn creates(self) -> bool {
+        matches!(self, Endpoint::Collect | Endpoint::CreateAlert)
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.quota_name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_read_back() {
+        for e in Endpoint::ALL {
+            assert_eq!(Endpoint::from_quota_name(e.quota_name()), Some(e));
+        }
+        assert_eq!(Endpoint::from_quota_name("Collect"), None);
+    }
+
+    #[test]
+    fn the_tight_ones() {
+        assert_eq!(Endpoint::PackageUri.documented_limits(), Limits::new(2, 120));
+        assert_eq!(Endpoint::CreateAlert.documented_limits().per_minute, Some(15));
+        assert_eq!(Endpoint::CreateAlert.documented_limits().per_hour, None);
+        assert_eq!(Endpoint::Collect.documented_limits(), Limits::new(100, 1500));
+    }
+}

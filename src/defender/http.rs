@@ -1,0 +1,154 @@
+//! The transport over the network.
+//!
+//! Redirects are not followed (the token would travel along), nothing is repeated, bodies are read up to
+//! a limit. A call counts as not sent only if no connection came about.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reqwest::header::{self, HeaderMap, HeaderValue};
+use tracing::trace;
+
+use super::cloud::Service;
+use super::transport::{ERROR_BODY_LIMIT, HttpAnswer, HttpCall, Stage, Transport, TransportError};
+use super::wire::bounded;
+
+/// What can be set about the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HttpOptions {
+    /// How long a connection may take, name look-up and TLS included.
+    pub connect_timeout: Duration,
+    /// How long a whole call may take, until the last byte of its answer.
+    pub timeout: Duration,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        HttpOptions { connect_timeout: Duration::from_secs(10), timeout: Duration::from_secs(60) }
+    }
+}
+
+/// The HTTP client cannot be made: no usable TLS set-up on this machine.
+#[derive(Debug, thiserror::Error)]
+#[error("no HTTP client: {0}")]
+pub struct BuildError(String);
+
+/// Calls a service over HTTP.
+#[derive(Clone, Debug)]
+pub struct HttpTransport {
+    client: reqwest::Client,
+    base: String,
+}
+
+impl HttpTransport {
+    /// A transport to one service. Plain http only if the service is on loopback.
+    pub fn new(service: &Service, options: HttpOptions) -> Result<Self, BuildError> {
+        let mut builder = builder(options).https_only(!service.is_loopback());
+        if service.is_loopback() {
+            // A proxy cannot reach this machine's loopback.
+            builder = builder.no_proxy();
+        }
+        Ok(HttpTransport { client: built(builder)?, base: service.base_text().to_owned() })
+    }
+}
+
+/// The one way HTTP clients are made here.
+pub(super) fn builder(options: HttpOptions) -> reqwest::ClientBuilder {
+    // The first one counts; a second install is refused and changes nothing.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    reqwest::Client::builder()
+        .user_agent(concat!("casefile/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        // The default repeats calls that HTTP/2 servers refuse; every repetition has to be ours.
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .connect_timeout(options.connect_timeout)
+        .timeout(options.timeout)
+        // Shorter than the idle limits of usual front ends: a connection closed while a call is being
+        // written would leave an unknown outcome.
+        .pool_idle_timeout(Duration::from_secs(30))
+}
+
+pub(super) fn built(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, BuildError> {
+    builder.build().map_err(|e| BuildError(describe(&e)))
+}
+
+#[async_trait]
+impl Transport for HttpTransport {
+    async fn send(&self, call: HttpCall) -> Result<HttpAnswer, TransportError> {
+        let before = |why: &str| TransportError { stage: Stage::BeforeSend, why: why.into() };
+        let mut bearer = HeaderValue::try_from(format!("Bearer {}", call.bearer.expose()))
+            .map_err(|_| before("the token holds characters that no header can carry"))?;
+        bearer.set_sensitive(true);
+        let method = match call.method {
+            crate::model::Method::Get => reqwest::Method::GET,
+            crate::model::Method::Post => reqwest::Method::POST,
+            crate::model::Method::Patch => reqwest::Method::PATCH,
+        };
+        let mut request = self
+            .client
+            .request(method, format!("{}{}", self.base, call.target))
+            .header(header::AUTHORIZATION, bearer)
+            .header(header::ACCEPT, "application/json");
+        if let Some(body) = call.body {
+            request = request.header(header::CONTENT_TYPE, "application/json").body(body);
+        }
+        let request = request.build().map_err(|_| before("the request has no valid URL"))?;
+        let mut response = self.client.execute(request).await.map_err(failed)?;
+
+        let headers = response.headers();
+        let mut answer = HttpAnswer {
+            status: response.status().as_u16(),
+            date: text(headers, header::DATE.as_str()),
+            retry_after: text(headers, header::RETRY_AFTER.as_str()),
+            correlation: text(headers, "mise-correlation-id"),
+            body: Vec::new(),
+            cut: false,
+        };
+        let limit = if answer.is_success() { call.limit } else { ERROR_BODY_LIMIT };
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+            let room = limit - answer.body.len();
+            if chunk.len() > room {
+                answer.body.extend_from_slice(&chunk[..room]);
+                answer.cut = true;
+                break;
+            }
+            answer.body.extend_from_slice(&chunk);
+        }
+        trace!(status = answer.status, bytes = answer.body.len(), "body read");
+        Ok(answer)
+    }
+}
+
+fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(str::to_owned)
+}
+
+fn failed(error: reqwest::Error) -> TransportError {
+    // Only this one is certain: whatever else fails may have failed after the first byte.
+    let stage = if error.is_connect() { Stage::BeforeSend } else { Stage::AfterSend };
+    TransportError { stage, why: describe(&error) }
+}
+
+/// The error and its causes without URL: that may hold ids and filters.
+fn describe(error: &reqwest::Error) -> String {
+    let mut text = match error {
+        e if e.is_connect() && e.is_timeout() => "no connection in time".to_owned(),
+        e if e.is_connect() => "no connection".to_owned(),
+        e if e.is_timeout() => "no answer in time".to_owned(),
+        e if e.is_body() || e.is_decode() => "the answer broke off or cannot be decoded".to_owned(),
+        _ => "the connection failed".to_owned(),
+    };
+    let mut source = error.source();
+    let mut last = String::new();
+    while let Some(cause) = source {
+        last = cause.to_string();
+        source = cause.source();
+    }
+    if !last.is_empty() {
+        text.push_str(": ");
+        text.push_str(&bounded(&last, 200));
+    }
+    text
+}

@@ -1,0 +1,33 @@
+//! The API client for Microsoft Defender for Endpoint.
+//!
+//! Responsible for hosts and tokens, for requests and answers as values, for quotas, for repeating reads,
+//! and for saying exactly what the answer to a mutating call means. Not responsible for deciding which
+//! call to make or for recording it: plans, journals and states are unknown here.
+//!
+//! A mutating call is sent once. It is repeated only after a 401, with a renewed token: everything else
+//! that is repeated has to be in the caller's journal first.
+
+mod answer;
+pub mod auth;
+mod client;
+mod clock;
+mod cloud;
+mod endpoint;
+mod gate;
+mod http;
+mod quota;
+mod request;
+mod transport;
+mod wire;
+
+pub use answer::{Accepted, Answer, ApiError, NotSent, Period, classify};
+pub use client::{Client, Clock, Patience, ReadError};
+pub use clock::ClockOffset;
+pub use cloud::{Cloud, Region, Service, ServiceError};
+pub use endpoint::{Endpoint, Limits};
+pub use gate::{Quotas, Slot};
+pub use http::{BuildError, HttpOptions, HttpTransport};
+pub use quota::{Next, Window, estimate};
+pub use request::{ActionFilter, PAGE, Read, cancel, patch_alert};
+pub use transport::{ERROR_BODY_LIMIT, HttpAnswer, HttpCall, Stage, Transport, TransportError};
+pub use wire::{PackageLink, Page, WireError, object};

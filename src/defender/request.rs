@@ -1,0 +1,336 @@
+//! Requests as values. Pure: what goes into a URL, quoted and encoded.
+//!
+//! Creating requests are not made here: they come as [`Request`] values and go out byte for byte.
+
+use jiff::Timestamp;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use serde::Serialize;
+
+use super::endpoint::Endpoint;
+use crate::model::{Body, MachineAction, Method, Request, Triage};
+
+/// The service's largest page.
+pub const PAGE: usize = 10_000;
+
+/// How many bytes of a list's page are read.
+const LIST_LIMIT: usize = 64 << 20;
+
+/// How many bytes of a single object are read.
+pub(super) const OBJECT_LIMIT: usize = 4 << 20;
+
+/// Longer URLs are refused by some gateways.
+const URL_BUDGET: usize = 2_000;
+
+/// OData services commonly refuse filters of more than 100 nodes; `id eq '..' or` has five.
+const IDS_PER_FILTER: usize = 20;
+
+/// All but the unreserved characters of RFC 3986.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The same for query values, where these four need no encoding and logs stay readable.
+const QUERY: &AsciiSet = &ENCODED.remove(b'\'').remove(b':').remove(b',').remove(b'/');
+
+fn segment(text: &str) -> String {
+    // `.` and `..` would be taken as steps in the path.
+    match text {
+        "." | ".." => text.replace('.', "%2E"),
+        _ => utf8_percent_encode(text, ENCODED).to_string(),
+    }
+}
+
+fn query(text: &str) -> String {
+    utf8_percent_encode(text, QUERY).to_string()
+}
+
+/// An OData string literal.
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// An OData time literal: not quoted; the service counts in 100 ns.
+fn time(at: Timestamp) -> String {
+    format!("{at:.7}")
+}
+
+/// A request that changes nothing and may be repeated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Read {
+    /// Whose quota it uses.
+    pub endpoint: Endpoint,
+    /// Path and query.
+    pub target: String,
+    /// How many bytes of the answer are read.
+    pub limit: usize,
+}
+
+/// Which machine actions to list. The default is: all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ActionFilter {
+    /// Of this type.
+    pub action_type: Option<String>,
+    /// Of this machine.
+    pub machine_id: Option<String>,
+    /// Created then or later, by the service's clock.
+    pub since: Option<Timestamp>,
+}
+
+impl ActionFilter {
+    /// Package collections that began at `since` or later.
+    pub fn collections_since(since: Timestamp) -> Self {
+        ActionFilter {
+            action_type: Some(MachineAction::COLLECT.into()),
+            machine_id: None,
+            since: Some(since),
+        }
+    }
+
+    fn text(&self) -> Option<String> {
+        let mut terms = Vec::new();
+        terms.extend(self.machine_id.as_deref().map(|m| format!("machineId eq {}", literal(m))));
+        terms.extend(self.action_type.as_deref().map(|t| format!("type eq {}", literal(t))));
+        terms.extend(self.since.map(|t| format!("creationDateTimeUtc ge {}", time(t))));
+        (!terms.is_empty()).then(|| terms.join(" and "))
+    }
+}
+
+fn list(endpoint: Endpoint, path: &str, filter: Option<&str>, order: Option<&str>, skip: usize) -> Read {
+    let mut target = format!("{path}?$top={PAGE}&$skip={skip}");
+    if let Some(filter) = filter {
+        target.push_str("&$filter=");
+        target.push_str(&query(filter));
+    }
+    if let Some(order) = order {
+        target.push_str("&$orderby=");
+        target.push_str(&query(order));
+    }
+    Read { endpoint, target, limit: LIST_LIMIT }
+}
+
+fn one(endpoint: Endpoint, target: String) -> Read {
+    Read { endpoint, target, limit: OBJECT_LIMIT }
+}
+
+impl Read {
+    /// A page of machine actions, oldest first: what is created while pages are read comes behind them,
+    /// so no entry moves to a page already read.
+    pub fn actions(filter: &ActionFilter, skip: usize) -> Self {
+        let text = filter.text();
+        let order = Some("creationDateTimeUtc asc");
+        list(Endpoint::ListActions, "/api/machineactions", text.as_deref(), order, skip)
+    }
+
+    /// One machine action.
+    pub fn action(id: &str) -> Self {
+        one(Endpoint::GetAction, format!("/api/machineactions/{}", segment(id)))
+    }
+
+    /// A link to a finished package. The tightest quota of all: ask only for `Succeeded` actions.
+    pub fn package_uri(action_id: &str) -> Self {
+        one(Endpoint::PackageUri, format!("/api/machineactions/{}/getPackageUri", segment(action_id)))
+    }
+
+    /// A page of the alerts created at `since` or later.
+    ///
+    /// `$orderby` is not documented for alerts and left out: new entries at the front can only make an
+    /// entry be read twice, never be missed.
+    pub fn alerts_since(since: Timestamp, skip: usize) -> Self {
+        let filter = format!("alertCreationTime ge {}", time(since));
+        list(Endpoint::ListAlerts, "/api/alerts", Some(&filter), None, skip)
+    }
+
+    /// The alerts with these ids, in as few requests as URL length and filter size allow.
+    pub fn alerts_by_ids<S: AsRef<str>>(ids: &[S]) -> Vec<Self> {
+        let read =
+            |terms: &[String]| list(Endpoint::ListAlerts, "/api/alerts", Some(&terms.join(" or ")), None, 0);
+        let mut reads = Vec::new();
+        let mut batch: Vec<String> = Vec::new();
+        for id in ids {
+            batch.push(format!("id eq {}", literal(id.as_ref())));
+            let full = batch.len() > IDS_PER_FILTER || read(&batch).target.len() > URL_BUDGET;
+            if full
+                && let [whole @ .., last] = batch.as_slice()
+                && !whole.is_empty()
+            {
+                reads.push(read(whole));
+                batch = vec![last.clone()];
+            }
+        }
+        if !batch.is_empty() {
+            reads.push(read(&batch));
+        }
+        reads
+    }
+
+    /// One alert.
+    pub fn alert(id: &str) -> Self {
+        one(Endpoint::GetAlert, format!("/api/alerts/{}", segment(id)))
+    }
+
+    /// All alerts of one machine.
+    pub fn machine_alerts(machine_id: &str) -> Self {
+        let target = format!("/api/machines/{}/alerts", segment(machine_id));
+        Read { endpoint: Endpoint::MachineAlerts, target, limit: LIST_LIMIT }
+    }
+
+    /// A page of machines.
+    pub fn machines(skip: usize) -> Self {
+        list(Endpoint::ListMachines, "/api/machines", None, None, skip)
+    }
+
+    /// One machine, by id or by computer name.
+    pub fn machine(id_or_name: &str) -> Self {
+        one(Endpoint::GetMachine, format!("/api/machines/{}", segment(id_or_name)))
+    }
+
+    /// The next page of a list, by a target that was checked to stay at the service.
+    pub(super) fn follow(&self, target: String) -> Self {
+        Read { target, ..*self }
+    }
+}
+
+/// Cancels a machine action that is not over.
+pub fn cancel(action_id: &str, comment: &str) -> Result<Request, serde_json::Error> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Cancel<'a> {
+        comment: &'a str,
+    }
+    Ok(Request {
+        method: Method::Post,
+        path: format!("/api/machineactions/{}/cancel", segment(action_id)),
+        body: Body::of(&Cancel { comment })?,
+    })
+}
+
+/// Changes an alert's triage; only what is set is sent, and a comment is always appended.
+pub fn patch_alert(alert_id: &str, patch: &Triage) -> Result<Request, serde_json::Error> {
+    Ok(Request {
+        method: Method::Patch,
+        path: format!("/api/alerts/{}", segment(alert_id)),
+        body: Body::of(patch)?,
+    })
+}
+
+/// What a mutating request acts on: its endpoint and the id in its path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Subject {
+    pub(super) endpoint: Endpoint,
+    /// The machine, action or alert in the path; for a new alert the machine in the body.
+    pub(super) id: String,
+}
+
+impl Subject {
+    /// Reads a mutating request; `None` for one that this client has no endpoint for.
+    pub(super) fn of(request: &Request) -> Option<Self> {
+        let parts: Vec<String> = request
+            .path
+            .strip_prefix("/api/")?
+            .split('/')
+            .map(|p| percent_decode_str(p).decode_utf8_lossy().into_owned())
+            .collect();
+        let is = |part: &str, word: &str| part.eq_ignore_ascii_case(word);
+        let (endpoint, id) = match (request.method, parts.as_slice()) {
+            (Method::Post, [a, id, b]) if is(a, "machines") && is(b, "collectInvestigationPackage") => {
+                (Endpoint::Collect, id.clone())
+            }
+            (Method::Post, [a, id, b]) if is(a, "machineactions") && is(b, "cancel") => {
+                (Endpoint::CancelAction, id.clone())
+            }
+            (Method::Post, [a, b]) if is(a, "alerts") && is(b, "CreateAlertByReference") => {
+                #[derive(serde::Deserialize)]
+                #[serde(rename_all = "camelCase")]
+                struct Target {
+                    machine_id: String,
+                }
+                let target: Target = serde_json::from_str(request.body.as_str()).ok()?;
+                (Endpoint::CreateAlert, target.machine_id)
+            }
+            (Method::Patch, [a, id]) if is(a, "alerts") => (Endpoint::PatchAlert, id.clone()),
+            _ => return None,
+        };
+        Some(Subject { endpoint, id })
+    }
+}
+
+impl Endpoint {
+    /// Whose quota a mutating request uses; `None` for one that this client does not know.
+    pub fn of(request: &Request) -> Option<Self> {
+        Subject::of(request).map(|s| s.endpoint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::AlertStatus;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_page_of_actions() {
+        let r = Read::actions(&ActionFilter::collections_since(at("2024-01-01T00:00:00.12345678Z")), 10_000);
+        assert_eq!(
+            r.target,
+            "/api/machineactions?$top=10000&$skip=10000&$filter=type%20eq%20'CollectInvestigationPackage'%20and%20creationDateTimeUtc%20ge%202024-01-01T00:00:00.1234567Z&$orderby=creationDateTimeUtc%20asc"
+        );
+        let all = Read::actions(&ActionFilter::default(), 0).target;
+        assert_eq!(all, "/api/machineactions?$top=10000&$skip=0&$orderby=creationDateTimeUtc%20asc");
+    }
+
+    #[test]
+    fn quotes_cannot_leave_a_literal() {
+        let filter =
+            ActionFilter { machine_id: Some("x' or 'a' eq 'a&$top=1#".into()), ..Default::default() };
+        let target = Read::actions(&filter, 0).target;
+        assert!(
+            target.contains("machineId%20eq%20'x''%20or%20''a''%20eq%20''a%26%24top%3D1%23'"),
+            "{target}"
+        );
+    }
+
+    #[test]
+    fn ids_are_one_segment() {
+        assert_eq!(
+            Read::alert("da637308392288907382_-880718168").target,
+            "/api/alerts/da637308392288907382_-880718168"
+        );
+        assert_eq!(Read::alert("../machines?x=1#y").target, "/api/alerts/..%2Fmachines%3Fx%3D1%23y");
+        assert_eq!(Read::action("..").target, "/api/machineactions/%2E%2E");
+        assert_eq!(Read::machine("pc é").target, "/api/machines/pc%20%C3%A9");
+    }
+
+    #[test]
+    fn batches_of_ids_lose_none_and_stay_short() {
+        let ids: Vec<String> = (0..137).map(|n| format!("da63730839228890{n:04}_-880718168")).collect();
+        let reads = Read::alerts_by_ids(&ids);
+        assert!(reads.iter().all(|r| r.target.len() <= URL_BUDGET));
+        assert!(reads.iter().all(|r| r.target.matches("id%20eq").count() <= IDS_PER_FILTER));
+        assert_eq!(reads.len(), 137_usize.div_ceil(IDS_PER_FILTER));
+        for id in &ids {
+            assert_eq!(reads.iter().filter(|r| r.target.contains(id.as_str())).count(), 1, "{id}");
+        }
+        assert!(Read::alerts_by_ids::<String>(&[]).is_empty());
+        let huge = ["a".repeat(3_000), "b".into()];
+        assert_eq!(Read::alerts_by_ids(&huge).len(), 2, "an oversized id goes alone");
+    }
+
+    #[test]
+    fn what_a_mutating_request_acts_on() {
+        let of = |r: &Request| Subject::of(r).map(|s| (s.endpoint, s.id));
+        let cancel = cancel("a/b", "no longer needed").unwrap();
+        assert_eq!(cancel.body.as_str(), r#"{"Comment":"no longer needed"}"#);
+        assert_eq!(of(&cancel), Some((Endpoint::CancelAction, "a/b".into())));
+        let patch = Triage { status: Some(AlertStatus::Resolved), ..Triage::default() };
+        let patch = patch_alert("da1_-2", &patch).unwrap();
+        assert_eq!(patch.body.as_str(), r#"{"status":"Resolved"}"#);
+        assert_eq!(of(&patch), Some((Endpoint::PatchAlert, "da1_-2".into())));
+        let odd = Request {
+            method: Method::Post,
+            path: "/api/machines/x/isolate".into(),
+            body: Body::from_json("{}".into()).unwrap(),
+        };
+        assert_eq!(of(&odd), None);
+    }
+}
