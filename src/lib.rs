@@ -1,7 +1,12 @@
 //! Incident actions as code for Microsoft Defender for Endpoint.
 #![warn(missing_docs)]
+#![cfg_attr(
+    test,
+    allow(clippy::disallowed_methods, reason = "tests write their own files and read the clock")
+)]
 
 pub mod apply;
+pub mod cli;
 pub mod defender;
 pub mod manifest;
 pub mod model;

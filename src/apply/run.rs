@@ -121,7 +121,7 @@ pub async fn preview(
     scope: &Scope,
     binding: &Binding,
     state: &mut State,
-) -> Result<(Plan, Observed), RunError> {
+) -> Result<Plan, RunError> {
     check_binding(&state.binding, binding)?;
     let settings = Settings { now: clock(), ..scope.settings.clone() };
     let need = needed(scope, state, &settings);
@@ -131,7 +131,7 @@ pub async fn preview(
     };
     let records = plan::absorb(&scope.desired, state, &observed, &settings);
     fold(state, clock(), &records)?;
-    Ok((make_plan(scope, state, &observed, &settings), observed))
+    Ok(make_plan(scope, state, &observed, &settings))
 }
 
 fn not_looked(at: jiff::Timestamp) -> Observed {
@@ -596,6 +596,11 @@ impl<'a> Run<'a> {
             timed_out,
             interrupted: self.stopped(),
         }
+    }
+
+    /// Writes the snapshot of a run that ends without a summary.
+    pub fn commit(&mut self) -> Result<(), StoreError> {
+        self.ledger.commit()
     }
 
     /// Writes the snapshot and tells the summary. Call it however the run ended.

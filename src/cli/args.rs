@@ -1,0 +1,349 @@
+//! What can be typed, as clap types. Nothing here leaves `cli`: commands turn it into the library's
+//! own requests.
+//!
+//! The doc comments are the help texts. `docs/cli.md` holds the same tables; `tests/cli_docs.rs`
+//! compares the two.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::model::{Address, PlanDigest, Span};
+
+/// Incident actions as code for Microsoft Defender for Endpoint: declare, review, apply
+#[derive(Debug, Parser)]
+#[command(name = "casefile", version, about, propagate_version = false, max_term_width = 100)]
+#[command(after_help = "Start with `casefile init my-cases`; the project it writes needs no account.")]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// Work in DIR, the project folder, instead of the current one
+    #[arg(short = 'C', value_name = "DIR", global = true, help_heading = "Global options")]
+    pub project: Option<PathBuf>,
+    /// Show more: unchanged rows and progress (-v), decisions (-vv), everything (-vvv)
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, help_heading = "Global options")]
+    pub verbose: u8,
+    /// Show results and errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Global options")]
+    pub quiet: bool,
+    /// When to colour; `auto` asks the terminal and NO_COLOR
+    #[arg(long, value_name = "WHEN", default_value = "auto", global = true, help_heading = "Global options")]
+    pub color: Color,
+    /// How log lines on stderr are written
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        global = true,
+        help_heading = "Global options"
+    )]
+    pub log_format: LogFormat,
+}
+
+/// When output is coloured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// If the stream is a terminal and NO_COLOR is not set.
+    #[value(help = None)]
+    Auto,
+    /// Also into files and pipes.
+    #[value(help = None)]
+    Always,
+    /// Not at all.
+    #[value(help = None)]
+    Never,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[value(help = None)]
+    Text,
+    /// One JSON object a line.
+    #[value(help = None)]
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a new project
+    Init(InitArgs),
+    /// Check the manifests offline and show every problem at once
+    Validate(ValidateArgs),
+    /// Show what would be called, and why; change nothing
+    Plan(PlanArgs),
+    /// Send the missing calls and record what came of them
+    Apply(ApplyArgs),
+    /// Show every resource: phase, id, age, requestor
+    Status(StatusArgs),
+    /// Look into the recorded state
+    #[command(subcommand)]
+    State(StateCommand),
+    /// Print a JSON Schema, or list what there is
+    Schema(SchemaArgs),
+    /// Serve the simulated Defender API on this machine
+    Sandbox(SandboxArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+}
+
+/// `init`
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// The folder to write into; made if it is missing
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub dir: PathBuf,
+}
+
+/// `validate`
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    /// Show problems in these files or folders only
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// What the findings are written for
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub format: FindingsFormat,
+}
+
+/// How findings are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FindingsFormat {
+    /// With the line and a caret.
+    #[value(help = None)]
+    Human,
+    /// One document.
+    #[value(help = None)]
+    Json,
+    /// Annotations of a GitHub Actions run.
+    #[value(help = None)]
+    Github,
+    /// SARIF 2.1.0, for code scanning.
+    #[value(help = None)]
+    Sarif,
+}
+
+/// What both `plan` and `apply` take.
+#[derive(Clone, Debug, Args)]
+pub struct Planning {
+    /// Plan only what these files or folders declare
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Plan only what carries these labels, such as incident=INC-2042
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    pub selector: Option<String>,
+    /// Ask again for this resource, whatever became of it; repeatable
+    #[arg(long, value_name = "ADDRESS")]
+    pub replace: Vec<Address>,
+    /// Decide by the recorded state; do not read the service first
+    #[arg(long)]
+    pub no_refresh: bool,
+    /// Take an empty state for a new project, although the service shows look-alikes
+    #[arg(long)]
+    pub fresh: bool,
+    /// Fail on `differs` and `exhausted` rows too
+    #[arg(long)]
+    pub strict: bool,
+    /// Allow more calls than the project's `limits`
+    #[arg(long)]
+    pub allow_over_limits: bool,
+}
+
+/// `plan`
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// What to plan.
+    #[command(flatten)]
+    pub planning: Planning,
+    /// How the plan is written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub format: Format,
+    /// Exit with 2 when there is something to do
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+}
+
+/// `apply`
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    /// What to plan.
+    #[command(flatten)]
+    pub planning: Planning,
+    /// Send without asking
+    #[arg(long)]
+    pub auto_approve: bool,
+    /// Send without asking, but only the plan with this digest
+    #[arg(long, value_name = "DIGEST", conflicts_with = "auto_approve")]
+    pub expect: Option<PlanDigest>,
+    /// Stay until the collections are over
+    #[arg(long)]
+    pub wait: bool,
+    /// How long `--wait` stays
+    #[arg(long, value_name = "DURATION", default_value = "30m", requires = "wait")]
+    pub timeout: Span,
+    /// How long to wait for another run's lock
+    #[arg(long, value_name = "DURATION", default_value = "0s")]
+    pub lock_timeout: Span,
+    /// How many calls may be under way at once
+    #[arg(long, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub parallelism: u16,
+    /// How the run is told: text, or one JSON event a line
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub format: Format,
+}
+
+/// For people or for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[value(help = None)]
+    Human,
+    /// For programs.
+    #[value(help = None)]
+    Json,
+}
+
+/// `status`
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Show these resources only
+    #[arg(value_name = "ADDRESS")]
+    pub addresses: Vec<Address>,
+    /// Show the recorded state; do not read the service first
+    #[arg(long)]
+    pub no_refresh: bool,
+    /// How the table is written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub format: Format,
+}
+
+/// `state`
+#[derive(Debug, Subcommand)]
+pub enum StateCommand {
+    /// List the recorded resources
+    List(StateListArgs),
+    /// Show all that is recorded of one resource
+    Show(StateShowArgs),
+}
+
+/// `state list`
+#[derive(Debug, Args)]
+pub struct StateListArgs {}
+
+/// `state show`
+#[derive(Debug, Args)]
+pub struct StateShowArgs {
+    /// Kind/name, for example InvestigationPackage/fin-ws-042
+    #[arg(value_name = "ADDRESS")]
+    pub address: Address,
+}
+
+/// `schema`
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// Which schema; without it, the list of them
+    #[arg(value_name = "KIND")]
+    pub kind: Option<SchemaKind>,
+}
+
+/// What there is a schema of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SchemaKind {
+    /// Manifests.
+    #[value(help = None)]
+    Manifest,
+    /// `casefile.yaml`.
+    #[value(help = None)]
+    Project,
+    /// `.casefile/state.json`.
+    #[value(help = None)]
+    State,
+    /// `plan --format json`.
+    #[value(help = None)]
+    Plan,
+    /// A line of `apply --format json`.
+    #[value(help = None)]
+    Event,
+}
+
+/// `sandbox`
+#[derive(Debug, Args)]
+pub struct SandboxArgs {
+    /// Where to listen; loopback only
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8400")]
+    pub listen: SocketAddr,
+    /// Devices, delays and faults of the simulated world, as YAML
+    #[arg(long, value_name = "FILE")]
+    pub scenario: Option<PathBuf>,
+    /// Keep the world in this file; without it, it ends with the server
+    #[arg(long, value_name = "FILE")]
+    pub world: Option<PathBuf>,
+}
+
+/// `completions`
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_command_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn approvals_exclude_each_other() {
+        let digest = format!("sha256:{}", "0".repeat(64));
+        assert!(parse(&format!("casefile apply --expect {digest}")).is_ok());
+        assert!(parse(&format!("casefile apply --expect {digest} --auto-approve")).is_err());
+        assert!(parse("casefile apply --expect latest").is_err());
+    }
+
+    #[test]
+    fn a_timeout_belongs_to_wait() {
+        assert!(parse("casefile apply --wait --timeout 5m").is_ok());
+        assert!(parse("casefile apply --timeout 5m").is_err());
+        assert!(parse("casefile apply --wait --timeout soon").is_err());
+    }
+
+    #[test]
+    fn global_options_stand_anywhere() {
+        let a = parse("casefile -C x -vv plan").unwrap().global;
+        let b = parse("casefile plan -C x -v -v").unwrap().global;
+        assert_eq!((a.project, a.verbose), (b.project, b.verbose));
+        assert!(parse("casefile -q -v plan").is_err());
+    }
+
+    #[test]
+    fn replace_takes_addresses() {
+        let Command::Plan(p) = parse("casefile plan --replace Alert/a --replace Alert/b").unwrap().command
+        else {
+            panic!("not a plan")
+        };
+        assert_eq!(p.planning.replace.len(), 2);
+        assert!(parse("casefile plan --replace a").is_err());
+    }
+}

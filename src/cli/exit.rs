@@ -1,0 +1,238 @@
+//! One table from error to exit code, words and the next command to run.
+//!
+//! Commands return `Ok(Code)` when they have shown what there is to show, and an [`Error`] when they
+//! could not do their work. The codes are those of `docs/cli.md`.
+
+use std::path::PathBuf;
+
+use crate::model::{Address, PlanDigest};
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Code {
+    /// What was asked was done.
+    Done = 0,
+    /// Something failed.
+    Failed = 1,
+    /// `plan --detailed-exitcode`: there is something to do.
+    Changes = 2,
+    /// `--wait`: time ran out, nothing failed.
+    TimedOut = 3,
+    /// Another run, another plan, another tenant.
+    Conflict = 4,
+    /// Wrong usage.
+    Usage = 64,
+    /// Ctrl-C.
+    Interrupted = 130,
+}
+
+impl Code {
+    /// What the process returns.
+    pub fn as_u8(self) -> u8 {
+        self as u8
+    }
+}
+
+/// Why a command could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The reader of stdout went away: nothing is wrong, and nobody is left to tell.
+    #[error("stdout was closed")]
+    Closed,
+    /// Wrong usage that clap cannot see.
+    #[error("{0}")]
+    Usage(String),
+    /// A command that waits for its part of the library.
+    #[error("`casefile {0}` is not built into this binary yet")]
+    NotBuilt(&'static str),
+    /// Something in the environment is unusable.
+    #[error("the environment variable {name} {why}")]
+    Environment {
+        /// Which.
+        name: &'static str,
+        /// What is wrong with it, without its value: it may be a secret.
+        why: String,
+    },
+    /// No `casefile.yaml`.
+    #[error("there is no casefile.yaml in {}", dir.display())]
+    NoProject {
+        /// Where it was looked for.
+        dir: PathBuf,
+    },
+    /// A file or folder could not be used.
+    #[error("cannot {what} {}: {source}", path.display())]
+    Io {
+        /// A verb: `read`, `write`.
+        what: &'static str,
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file was read, but not understood.
+    #[error("cannot use {}: {why}", path.display())]
+    BadFile {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// stdout could not be written for another reason than a closed pipe.
+    #[error("cannot write to stdout: {0}")]
+    Stdout(std::io::Error),
+    /// `init` would overwrite.
+    #[error("these files exist already, nothing was written:{}", list(.0))]
+    Exists(Vec<String>),
+    /// The manifests have errors; they were shown.
+    #[error("the project has {}, nothing was sent", count(*.0, "error", "errors"))]
+    InvalidManifests(usize),
+    /// The state holds no such resource.
+    #[error("the state holds no {0}")]
+    NotInState(Address),
+    /// A prompt was needed where there is none.
+    #[error("this plan needs an approval, and there is no terminal to ask at")]
+    NoApproval,
+    /// A person said no.
+    #[error("not approved, nothing was sent")]
+    Declined,
+    /// Another run holds the lock.
+    #[error("another run holds the lock: {0}")]
+    Locked(String),
+    /// `--expect` names another plan.
+    #[error("the plan has the digest {actual}, not {expected}")]
+    OtherDigest {
+        /// Asked for.
+        expected: PlanDigest,
+        /// Of the plan as it is now.
+        actual: PlanDigest,
+    },
+    /// More creating calls than `limits` allows.
+    #[error("{planned} {limit} planned, {allowed} allowed by the project's limits")]
+    OverLimit {
+        /// `newCollections` or `newAlerts`.
+        limit: &'static str,
+        /// How many the plan has.
+        planned: usize,
+        /// How many are allowed.
+        allowed: u32,
+    },
+    /// State, token and project do not name one tenant and cloud.
+    #[error("{0}")]
+    OtherTenant(String),
+    /// The state is empty, the service is not.
+    #[error("the state is empty, but the service shows what the manifests ask for: {0}")]
+    LookAlikes(String),
+    /// Ctrl-C.
+    #[error("interrupted")]
+    Interrupted,
+    /// Damage, a newer format, a state that cannot be read or written.
+    #[error("{message}")]
+    State {
+        /// What is wrong.
+        message: String,
+        /// What to run.
+        next: String,
+    },
+    /// The service, a token, the network.
+    #[error("{message}")]
+    Service {
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        next: Option<String>,
+    },
+}
+
+impl Error {
+    /// The table: exit code, and the next command to run.
+    pub fn row(&self) -> (Code, Option<String>) {
+        let next = |s: &str| Some(s.to_owned());
+        match self {
+            Error::Closed => (Code::Done, None),
+            Error::Usage(_) => (Code::Usage, next("casefile --help")),
+            Error::NotBuilt(_) => (Code::Failed, None),
+            Error::Environment { name, .. } => (Code::Failed, Some(format!("unset {name}"))),
+            Error::NoProject { .. } => {
+                (Code::Failed, next("casefile init my-cases && casefile -C my-cases plan"))
+            }
+            Error::Io { .. } | Error::BadFile { .. } | Error::Stdout(_) => (Code::Failed, None),
+            Error::Exists(_) => (Code::Failed, next("casefile init another-folder")),
+            Error::InvalidManifests(_) => (Code::Failed, next("casefile validate")),
+            Error::NotInState(_) => (Code::Failed, next("casefile state list")),
+            Error::NoApproval => (Code::Failed, next("casefile plan, then casefile apply --expect DIGEST")),
+            Error::Declined => (Code::Failed, None),
+            Error::Locked(_) => (Code::Conflict, next("casefile apply --lock-timeout 5m")),
+            Error::OtherDigest { actual, .. } => {
+                (Code::Conflict, Some(format!("casefile plan, then casefile apply --expect {actual}")))
+            }
+            Error::OverLimit { .. } => {
+                (Code::Conflict, next("casefile plan, then casefile apply --allow-over-limits"))
+            }
+            Error::OtherTenant(_) => (Code::Conflict, next("casefile -C the-other-project plan")),
+            Error::LookAlikes(_) => (
+                Code::Conflict,
+                next(
+                    "restore .casefile from your repository; if this project is new, casefile apply --fresh",
+                ),
+            ),
+            Error::Interrupted => (Code::Interrupted, next("casefile apply")),
+            Error::State { next, .. } => (Code::Failed, Some(next.clone())),
+            Error::Service { next, .. } => (Code::Failed, next.clone()),
+        }
+    }
+
+    /// The exit code alone.
+    pub fn code(&self) -> Code {
+        self.row().0
+    }
+}
+
+fn count(n: usize, one: &str, many: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
+}
+
+fn list(paths: &[String]) -> String {
+    paths.iter().map(|p| format!("\n  {p}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_the_documented_numbers() {
+        let all = [
+            Code::Done,
+            Code::Failed,
+            Code::Changes,
+            Code::TimedOut,
+            Code::Conflict,
+            Code::Usage,
+            Code::Interrupted,
+        ];
+        assert_eq!(all.map(Code::as_u8), [0, 1, 2, 3, 4, 64, 130]);
+    }
+
+    #[test]
+    fn what_another_run_can_resolve_is_a_conflict() {
+        let digest = |b| PlanDigest(crate::model::Sha256Hex([b; 32]));
+        for e in [
+            Error::Locked("casefile on host".into()),
+            Error::OtherDigest { expected: digest(1), actual: digest(2) },
+            Error::OverLimit { limit: "newAlerts", planned: 30, allowed: 25 },
+            Error::OtherTenant("the state belongs to another tenant".into()),
+            Error::LookAlikes("Alert/a".into()),
+        ] {
+            let (code, next) = e.row();
+            assert_eq!(code, Code::Conflict, "{e}");
+            assert!(next.is_some_and(|n| n.contains("casefile")), "{e}");
+        }
+    }
+
+    #[test]
+    fn counts_agree_with_their_noun() {
+        assert_eq!(Error::InvalidManifests(1).to_string(), "the project has 1 error, nothing was sent");
+        assert_eq!(Error::InvalidManifests(2).to_string(), "the project has 2 errors, nothing was sent");
+    }
+}

@@ -1,0 +1,204 @@
+//! What several commands do first: read the project, narrow it to what was typed, find its state.
+
+use std::path::{Component, Path, PathBuf};
+
+use super::context::{Context, complain};
+use super::exit::Error;
+use crate::manifest::{self, Diagnostic, Level, Project};
+use crate::render::diagnostic::{Looked, human};
+use crate::render::{Style, diagnostic};
+use crate::state::{Loaded, Notice, StoreError, local};
+
+/// Reads `casefile.yaml`; shows on stderr what is wrong with it.
+pub fn load(ctx: &Context) -> Result<Project, Error> {
+    read(ctx)?.map_err(|problems| {
+        complain(&human(&problems, Looked { files: 1, resources: 0 }, style_err(ctx)));
+        Error::InvalidManifests(errors(&problems))
+    })
+}
+
+/// Reads `casefile.yaml`; what is wrong with it is for the caller to show.
+pub fn read(ctx: &Context) -> Result<Result<Project, Vec<Diagnostic>>, Error> {
+    match manifest::load_project(&ctx.dir) {
+        Err(problems) if problems.iter().any(|d| d.code == "no-project") => {
+            Err(Error::NoProject { dir: ctx.dir.clone() })
+        }
+        read => Ok(read),
+    }
+}
+
+/// Reads all manifests; shows on stderr what is wrong with them, warnings too.
+pub fn manifests(ctx: &Context, project: &Project) -> Result<manifest::Loaded, Error> {
+    let loaded = manifest::load(&ctx.dir, project);
+    if !loaded.diagnostics.is_empty() {
+        let looked = Looked { files: loaded.files, resources: loaded.resources.len() };
+        complain(&diagnostic::human(&loaded.diagnostics, looked, style_err(ctx)));
+    }
+    if loaded.has_errors() { Err(Error::InvalidManifests(errors(&loaded.diagnostics))) } else { Ok(loaded) }
+}
+
+/// How results are written for people.
+pub fn style_out(ctx: &Context) -> Style {
+    Style { width: ctx.width, color: ctx.color_out, verbose: ctx.verbose }
+}
+
+/// How everything else is written for people.
+pub fn style_err(ctx: &Context) -> Style {
+    Style { width: ctx.width, color: ctx.color_err, verbose: ctx.verbose }
+}
+
+/// How many of them are errors.
+pub fn errors(problems: &[Diagnostic]) -> usize {
+    problems.iter().filter(|d| d.severity == Level::Error).count()
+}
+
+/// `PATH...` as typed: files and folders of the project. None of them means all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Narrow(Vec<String>);
+
+impl Narrow {
+    /// Takes paths that exist inside the project folder.
+    pub fn new(ctx: &Context, typed: &[PathBuf]) -> Result<Self, Error> {
+        let names = typed.iter().map(|path| {
+            ctx.path(path).metadata().map_err(|source| Error::Io {
+                what: "read",
+                path: path.clone(),
+                source,
+            })?;
+            inside(&ctx.dir, path)
+                .ok_or_else(|| Error::Usage(format!("{} is outside of the project folder", path.display())))
+        });
+        Ok(Narrow(names.collect::<Result<_, _>>()?))
+    }
+
+    /// Whether nothing is left out.
+    pub fn is_all(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a file, relative to the project folder with `/`, was meant.
+    pub fn covers(&self, file: &str) -> bool {
+        self.is_all() || self.0.iter().any(|name| under(name, file))
+    }
+
+    /// The names, relative to the project folder with `/`; an empty one is the project folder.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+/// Whether `file` is `name` or lies below it.
+fn under(name: &str, file: &str) -> bool {
+    name.is_empty() || file.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// A typed path relative to the project folder, with `/`; none if it leads out of it.
+fn inside(dir: &Path, typed: &Path) -> Option<String> {
+    let relative = if typed.is_absolute() {
+        let root = dir.canonicalize().ok()?;
+        // The name as typed counts where it can: a link inside the project is a place of its own.
+        typed
+            .strip_prefix(&root)
+            .map(Path::to_owned)
+            .ok()
+            .or_else(|| Some(typed.canonicalize().ok()?.strip_prefix(&root).ok()?.to_owned()))?
+    } else {
+        typed.to_owned()
+    };
+    let mut parts: Vec<String> = Vec::new();
+    for part in relative.components() {
+        match part {
+            Component::Normal(name) => parts.push(name.to_string_lossy().into_owned()),
+            Component::CurDir => {}
+            Component::ParentDir => {
+                parts.pop()?;
+            }
+            Component::RootDir | Component::Prefix(_) => return None,
+        }
+    }
+    Some(parts.join("/"))
+}
+
+/// The folder of the state: CASEFILE_STATE_URL, or `state.url` of the project.
+pub fn state_folder(ctx: &Context, project: &Project) -> Result<PathBuf, Error> {
+    let url = ctx.env.get("CASEFILE_STATE_URL").unwrap_or(&project.spec.state.url);
+    let path = url.strip_prefix("file:").ok_or_else(|| Error::State {
+        message: format!("the state cannot be kept in `{url}`: this version keeps it in folders only"),
+        next: "write `state: { url: \"file:.casefile\" }` into casefile.yaml".into(),
+    })?;
+    // `file:///srv/state` names a host, an empty one, before the path.
+    let path = path.strip_prefix("//").filter(|p| p.starts_with('/')).unwrap_or(path);
+    Ok(ctx.path(Path::new(path)))
+}
+
+/// Reads the state without a lock; says what was noticed on the way.
+pub fn state(ctx: &Context, project: &Project) -> Result<Loaded, Error> {
+    let folder = state_folder(ctx, project)?;
+    let loaded = local::read(&folder).map_err(store_error)?;
+    for notice in &loaded.notices {
+        tracing::info!("{}: {}", folder.display(), self::notice(notice));
+    }
+    Ok(loaded)
+}
+
+/// What was put right, in words.
+pub fn notice(notice: &Notice) -> String {
+    match notice {
+        Notice::TornTailCut { bytes } => {
+            format!("the last record was torn off while it was written; {bytes} bytes were cut")
+        }
+        Notice::TornTailIgnored { bytes } => {
+            format!("the last record is torn ({bytes} bytes); the next apply cuts it")
+        }
+        Notice::NewlineRestored => "the last record lacked its line end".to_owned(),
+        Notice::SnapshotRebuilt { why: None } => "the snapshot was rebuilt from the journal".to_owned(),
+        Notice::SnapshotRebuilt { why: Some(why) } => {
+            format!("the snapshot was rebuilt from the journal: {why}")
+        }
+        Notice::SnapshotBehind { records } => {
+            format!("an earlier run ended before its snapshot; {records} records were read from the journal")
+        }
+    }
+}
+
+/// A store's error as an exit code, words and what to do.
+pub fn store_error(e: StoreError) -> Error {
+    match e {
+        StoreError::Locked { holder } => Error::Locked(holder.map_or_else(
+            || "it does not say which".into(),
+            |h| format!("{}@{}, process {}, since {}: {}", h.user, h.host, h.pid, h.since, h.command),
+        )),
+        e => Error::State {
+            next: e.hint().unwrap_or("casefile state list").to_owned(),
+            message: e.to_string(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_relative_to_the_project() {
+        let dir = Path::new("/project");
+        for (typed, name) in [
+            ("manifests", Some("manifests")),
+            ("./manifests//a.yaml", Some("manifests/a.yaml")),
+            ("manifests/../other", Some("other")),
+            (".", Some("")),
+            ("../elsewhere", None),
+            ("a/../../elsewhere", None),
+        ] {
+            assert_eq!(inside(dir, Path::new(typed)).as_deref(), name, "{typed}");
+        }
+    }
+
+    #[test]
+    fn a_folder_covers_what_lies_in_it() {
+        let narrow = |names: &[&str]| Narrow(names.iter().map(|n| n.to_string()).collect());
+        assert!(narrow(&["inc"]).covers("inc/a.yaml") && narrow(&["inc/a.yaml"]).covers("inc/a.yaml"));
+        assert!(!narrow(&["inc"]).covers("incidents/a.yaml"));
+        assert!(narrow(&[]).covers("x.yaml") && narrow(&[""]).covers("x.yaml"));
+    }
+}

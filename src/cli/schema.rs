@@ -1,0 +1,49 @@
+//! `schema [KIND]`
+
+use clap::ValueEnum;
+
+use super::args::{SchemaArgs, SchemaKind};
+use super::context::Context;
+use super::exit::{Code, Error};
+use crate::manifest;
+use crate::render::schema::{event_schema, plan_schema};
+use crate::state::snapshot::state_schema;
+
+/// Prints one schema, or the list of them.
+pub fn run(ctx: &Context, args: &SchemaArgs) -> Result<Code, Error> {
+    match args.kind {
+        Some(kind) => ctx.out(&text(kind))?,
+        None => ctx.out(&list())?,
+    }
+    Ok(Code::Done)
+}
+
+/// A schema as it is committed under `schemas/`.
+pub fn text(kind: SchemaKind) -> String {
+    let schema = match kind {
+        SchemaKind::Manifest => manifest::schema(manifest::SchemaKind::Manifest),
+        SchemaKind::Project => manifest::schema(manifest::SchemaKind::Project),
+        SchemaKind::State => state_schema(),
+        SchemaKind::Plan => plan_schema(),
+        SchemaKind::Event => event_schema(),
+    };
+    format!("{schema:#}\n")
+}
+
+fn list() -> String {
+    let row = |kind: &SchemaKind| {
+        let name = kind.to_possible_value().map(|v| v.get_name().to_owned()).unwrap_or_default();
+        format!("{name:<10}{}\n", about(*kind))
+    };
+    SchemaKind::value_variants().iter().map(row).collect()
+}
+
+fn about(kind: SchemaKind) -> &'static str {
+    match kind {
+        SchemaKind::Manifest => "manifests: InvestigationPackage, Alert",
+        SchemaKind::Project => "casefile.yaml",
+        SchemaKind::State => ".casefile/state.json",
+        SchemaKind::Plan => "plan --format json",
+        SchemaKind::Event => "a line of apply --format json",
+    }
+}

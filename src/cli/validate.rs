@@ -1,0 +1,77 @@
+//! `validate`: everything that is wrong, without the network.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::args::{FindingsFormat, ValidateArgs};
+use super::context::Context;
+use super::exit::{Code, Error};
+use super::project::{self, Narrow};
+use crate::manifest::{self, Diagnostic, Project};
+use crate::render::annotations;
+use crate::render::diagnostic::{self, Looked};
+
+/// Shows the findings; exits 1 if one is an error.
+pub fn run(ctx: &Context, args: &ValidateArgs) -> Result<Code, Error> {
+    let (problems, looked) = match project::read(ctx)? {
+        Ok(project) => check(ctx, project, &Narrow::new(ctx, &args.paths)?),
+        Err(problems) => (problems, Looked { files: 1, resources: 0 }),
+    };
+    ctx.out(&text(ctx, args.format, &problems, looked)?)?;
+    Ok(if project::errors(&problems) > 0 { Code::Failed } else { Code::Done })
+}
+
+fn check(ctx: &Context, mut project: Project, narrow: &Narrow) -> (Vec<Diagnostic>, Looked) {
+    // A file that `spec.manifests` does not hold would otherwise pass unread.
+    project.spec.manifests.extend(narrow.names().filter(|n| !n.is_empty()).map(str::to_owned));
+    let loaded = manifest::load(&ctx.dir, &project);
+    if narrow.is_all() {
+        let looked = Looked { files: loaded.files, resources: loaded.resources.len() };
+        return (loaded.diagnostics, looked);
+    }
+    let problems: Vec<Diagnostic> =
+        loaded.diagnostics.into_iter().filter(|d| narrow.covers(&d.file)).collect();
+    let sources: Vec<&str> =
+        loaded.resources.iter().map(|r| &*r.source.file).filter(|f| narrow.covers(f)).collect();
+    let files: BTreeSet<&str> = sources.iter().copied().chain(problems.iter().map(|d| &*d.file)).collect();
+    let looked = Looked { files: files.len(), resources: sources.len() };
+    (problems, looked)
+}
+
+fn text(
+    ctx: &Context,
+    format: FindingsFormat,
+    problems: &[Diagnostic],
+    looked: Looked,
+) -> Result<String, Error> {
+    let written = match format {
+        FindingsFormat::Human => Ok(diagnostic::human(problems, looked, project::style_out(ctx))),
+        FindingsFormat::Json => diagnostic::json(problems, looked),
+        FindingsFormat::Github => Ok(annotations::github(problems, &prefix(&ctx.dir))),
+        FindingsFormat::Sarif => annotations::sarif(problems, &prefix(&ctx.dir), env!("CARGO_PKG_VERSION")),
+    };
+    written.map_err(|e| Error::Stdout(e.into()))
+}
+
+/// The project folder relative to the root of its git repository; empty where there is none.
+fn prefix(dir: &Path) -> String {
+    let Ok(full) = dir.canonicalize() else { return String::new() };
+    let root = full.ancestors().find(|a| a.join(".git").exists());
+    let below = root.and_then(|root| full.strip_prefix(root).ok()).unwrap_or(Path::new(""));
+    below.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn annotations_are_relative_to_the_repository() {
+        let root = tempfile::tempdir().unwrap();
+        let project = root.path().join("ir/contoso");
+        std::fs::create_dir_all(&project).unwrap();
+        std::fs::create_dir(root.path().join(".git")).unwrap();
+        assert_eq!(prefix(&project), "ir/contoso");
+        assert_eq!(prefix(root.path()), "");
+    }
+}

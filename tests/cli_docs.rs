@@ -1,0 +1,137 @@
+//! `docs/cli.md` and `casefile --help` say the same: each command has a heading, and its table has
+//! exactly the arguments that clap knows, with values, default and words.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use clap::{Arg, ArgAction, Command};
+
+const DOC: &str = include_str!("../docs/cli.md");
+
+/// Rows of `| argument | default | |` tables by the heading that they stand under.
+fn documented(doc: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let mut tables = BTreeMap::new();
+    let mut heading = String::new();
+    let mut in_table = false;
+    for line in doc.lines() {
+        if let Some(text) = line.strip_prefix("### ") {
+            heading = text.trim_matches('`').to_owned();
+        }
+        if line == "| argument | default | |" {
+            in_table = true;
+            tables.insert(heading.clone(), BTreeSet::new());
+        } else if !line.starts_with('|') {
+            in_table = false;
+        } else if in_table && !line.starts_with("|--") {
+            tables.get_mut(&heading).unwrap().insert(line.to_owned());
+        }
+    }
+    tables
+}
+
+fn values(arg: &Arg) -> Option<String> {
+    let possible = arg.get_possible_values();
+    if matches!(arg.get_action(), ArgAction::SetTrue | ArgAction::Count) {
+        return None;
+    }
+    if possible.is_empty() {
+        return arg.get_value_names().map(|n| n[0].to_string());
+    }
+    Some(possible.iter().map(|v| v.get_name()).collect::<Vec<_>>().join("\\|"))
+}
+
+fn row(arg: &Arg) -> String {
+    let mut name = match (arg.get_short(), arg.get_long()) {
+        (Some(s), Some(l)) => format!("-{s}, --{l}"),
+        (Some(s), None) => format!("-{s}"),
+        (None, Some(l)) => format!("--{l}"),
+        (None, None) => String::new(),
+    };
+    if let Some(values) = values(arg) {
+        let optional = name.is_empty() && !arg.is_required_set();
+        let open_list = arg.get_possible_values().is_empty();
+        match (name.is_empty(), optional) {
+            (false, _) => name.push_str(&format!(" {values}")),
+            (true, true) => name = format!("[{values}]"),
+            (true, false) => name = values,
+        }
+        if optional && open_list && matches!(arg.get_action(), ArgAction::Append) {
+            name.push_str("...");
+        }
+    }
+    let default = arg.get_default_values().first().map(|v| format!("`{}` ", v.to_string_lossy()));
+    let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    format!("| `{name}` | {}| {help} |", default.unwrap_or_default())
+}
+
+fn known() -> BTreeMap<String, BTreeSet<String>> {
+    fn walk(command: &Command, path: &str, tables: &mut BTreeMap<String, BTreeSet<String>>) {
+        let rows = |global: bool| {
+            command
+                .get_arguments()
+                .filter(|a| {
+                    a.is_global_set() == global && !["help", "version"].contains(&a.get_id().as_str())
+                })
+                .map(row)
+                .collect::<BTreeSet<_>>()
+        };
+        if path == "casefile" {
+            tables.insert("Every command".into(), rows(true));
+        } else if !command.has_subcommands() {
+            tables.insert(path.to_owned(), rows(false));
+        }
+        for sub in command.get_subcommands().filter(|c| c.get_name() != "help") {
+            walk(sub, &format!("{path} {}", sub.get_name()), tables);
+        }
+    }
+    let mut tables = BTreeMap::new();
+    walk(&casefile::cli::command(), "casefile", &mut tables);
+    tables
+}
+
+#[test]
+fn tables_are_those_of_help() {
+    let (doc, clap) = (documented(DOC), known());
+    assert_eq!(
+        doc.keys().collect::<Vec<_>>(),
+        clap.keys().collect::<Vec<_>>(),
+        "headings of docs/cli.md, commands of clap"
+    );
+    for (command, rows) in &clap {
+        let missing: Vec<_> = rows.difference(&doc[command]).collect();
+        let wrong: Vec<_> = doc[command].difference(rows).collect();
+        assert!(
+            missing.is_empty() && wrong.is_empty(),
+            "{command}\nmissing in docs/cli.md: {missing:#?}\nin docs/cli.md only: {wrong:#?}"
+        );
+    }
+}
+
+#[test]
+fn exit_codes_are_documented() {
+    use casefile::cli::exit::Code::*;
+    let section = DOC.split("## Exit codes").nth(1).unwrap().split("\n## ").next().unwrap();
+    let documented: Vec<u8> =
+        section.lines().filter_map(|l| l.strip_prefix("| ")?.split(' ').next()?.parse().ok()).collect();
+    let known = [Done, Failed, Changes, TimedOut, Conflict, Usage, Interrupted].map(|c| c.as_u8());
+    assert_eq!(documented, known);
+}
+
+#[test]
+fn what_is_not_there_is_not_accepted() {
+    for line in [
+        "plan --out x",
+        "apply --sealed",
+        "plan --format markdown",
+        "validate --sealed",
+        "seal",
+        "fetch",
+        "verify",
+        "cancel Alert/a --comment x",
+        "import Alert/a 1",
+        "state rm Alert/a",
+        "doctor",
+    ] {
+        let words = std::iter::once("casefile").chain(line.split(' '));
+        assert!(casefile::cli::command().try_get_matches_from(words).is_err(), "{line}");
+    }
+}
