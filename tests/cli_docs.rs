@@ -117,6 +117,15 @@ fn exit_codes_are_documented() {
 }
 
 #[test]
+fn environment_variables_are_documented() {
+    let section = DOC.split("## Environment").nth(1).unwrap().split("\n## ").next().unwrap();
+    let rows = section.lines().filter(|l| l.starts_with("| `"));
+    let documented: BTreeSet<&str> =
+        rows.flat_map(|l| l.split(" | ").next().unwrap().split('`').skip(1).step_by(2)).collect();
+    assert_eq!(documented, casefile::cli::context::Environment::NAMES.into_iter().collect());
+}
+
+#[test]
 fn what_is_not_there_is_not_accepted() {
     for line in [
         "plan --out x",

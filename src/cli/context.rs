@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::{Color, Global};
 use super::exit::Error;
+use crate::defender::auth;
 
 /// What a command knows of the process that it runs in.
 #[derive(Debug)]
@@ -127,26 +128,19 @@ pub struct Environment(BTreeMap<&'static str, String>);
 
 impl Environment {
     /// Every name that is read, here or by a credential that is handed the value.
-    pub const NAMES: [&'static str; 25] = [
+    pub const NAMES: [&'static str; 18] = [
         "CASEFILE_ENDPOINT",
         "CASEFILE_ACCESS_TOKEN",
         "CASEFILE_STATE_URL",
-        "AZURE_AUTHORITY_HOST",
-        "AZURE_CLIENT_CERTIFICATE_PASSWORD",
         "AZURE_CLIENT_CERTIFICATE_PATH",
         "AZURE_CLIENT_ID",
         "AZURE_CLIENT_SECRET",
         "AZURE_FEDERATED_TOKEN_FILE",
         "AZURE_TENANT_ID",
-        "AZURESUBSCRIPTION_CLIENT_ID",
         "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID",
-        "AZURESUBSCRIPTION_TENANT_ID",
         "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
         "ACTIONS_ID_TOKEN_REQUEST_URL",
-        "IDENTITY_ENDPOINT",
-        "MSI_ENDPOINT",
         "SYSTEM_ACCESSTOKEN",
-        "SYSTEM_OIDCREQUESTURI",
         "CI",
         "NO_COLOR",
         "RUST_LOG",
@@ -159,11 +153,13 @@ impl Environment {
     pub fn read(get: impl Fn(&str) -> Option<OsString>) -> Result<Self, Error> {
         let mut vars = BTreeMap::new();
         for name in Self::NAMES {
-            let Some(value) = get(name).filter(|v| !v.is_empty()) else { continue };
+            let Some(value) = get(name) else { continue };
             let value = value
                 .into_string()
                 .map_err(|_| Error::Environment { name, why: "is not valid UTF-8".into() })?;
-            vars.insert(name, value);
+            if !value.trim().is_empty() {
+                vars.insert(name, value);
+            }
         }
         Ok(Environment(vars))
     }
@@ -171,6 +167,11 @@ impl Environment {
     /// One value.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
+    }
+
+    /// What signing in may need.
+    pub fn credentials(&self) -> auth::Environment {
+        auth::Environment::read(|name| self.get(name).map(str::to_owned))
     }
 
     /// Whether it has a value.
@@ -201,8 +202,19 @@ mod tests {
     }
 
     #[test]
+    fn what_signs_in_gets_its_values() {
+        let all: Vec<(&str, &str)> = Environment::NAMES.map(|n| (n, "s3cret")).to_vec();
+        let c = env(&all).credentials();
+        assert!(c.access_token.is_some() && c.tenant_id.is_some() && c.client_id.is_some());
+        assert!(c.client_secret.is_some() && c.client_certificate.is_some());
+        assert!(c.federated_token_file.is_some() && c.pipelines_connection.is_some());
+        assert!(c.github_request_url.is_some() && c.github_request_token.is_some());
+        assert!(c.pipelines_token.is_some());
+    }
+
+    #[test]
     fn empty_is_not_set_and_other_names_are_not_read() {
-        let e = env(&[("CI", ""), ("HOME", "/root")]);
+        let e = env(&[("CI", " "), ("HOME", "/root")]);
         assert!(!e.is_set("CI") && !e.is_set("HOME"));
     }
 
