@@ -195,6 +195,21 @@ fn report_shape(doc: &Document<'_>, value: Id, mut shape: Shape<'_>, target: Tar
             verdict.findings.push(finding.help("write the fields out"));
             continue;
         }
+        if let Some(odd) = name.chars().next().filter(|c| c.is_whitespace()) {
+            let message =
+                format!("the line begins with U+{:04X}, which is no ordinary space", u32::from(odd));
+            let finding = Finding::new("bad-indentation", node.span(), message);
+            verdict.findings.push(finding.help("indent with spaces"));
+            continue;
+        }
+        if let Some((known, rest)) =
+            name.split_once(':').filter(|(k, _)| names(shape.schema).any(|n| n == *k))
+        {
+            shape.missing.retain(|m| m != known);
+            let finding = Finding::new("missing-space", node.span(), "a space is missing behind the colon");
+            verdict.findings.push(finding.help(format!("write {known}: {}", shown(rest))));
+            continue;
+        }
         let absent = |n: &&str| doc.get(value, n).is_none();
         let meant = nearest(name, names(shape.schema).filter(absent));
         let finding = Finding::new("unknown-field", node.span(), format!("unknown field `{}`", shown(name)));
@@ -374,6 +389,9 @@ fn wrong_type(field: Field<'_>, schema: &Value) -> Finding {
         (["boolean"], NodeKind::Text) => {
             let yes = ["true", "yes", "on", "y"].iter().any(|w| node.text.eq_ignore_ascii_case(w));
             finding.help(field.written(if yes { "true" } else { "false" }))
+        }
+        (["object"], NodeKind::Sequence) => {
+            finding.help("write its fields as `key: value` lines without a dash before them")
         }
         (["array"], NodeKind::Text) => finding.help(field.written(&format!("[{}]", quoted(&node.text)))),
         _ => with_example(finding),
