@@ -176,8 +176,7 @@ fn documents<'d>(decoded: &'d Decoded<'_>) -> impl Iterator<Item = Document<'d>>
         let mut doc = reader.next()?;
         let end = reader.peek().map_or(usize::MAX, |next| next.start);
         if reader.peek().is_some_and(|next| next.torn) {
-            // One finding tells where it went wrong; half a document has no others.
-            doc.findings.clear();
+            // Half a document lacks fields that its other half may hold.
             doc.root = None;
         }
         // A comment before the next `---` belongs to this document.
