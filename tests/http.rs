@@ -125,6 +125,37 @@ async fn a_refused_connection_is_before_sending() {
 }
 
 #[tokio::test]
+async fn a_path_that_would_lead_elsewhere_is_not_sent() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}/mde", listener.local_addr().unwrap());
+    let service = Service::new(Cloud::Public, None, Some(&base)).unwrap();
+    let transport = HttpTransport::new(&service, HttpOptions::default()).unwrap();
+    for target in [
+        "/api/machineactions/../cancel",
+        "/api/machineactions/%2E%2e/cancel",
+        "/api/a b",
+        "api",
+        ".evil.example/api",
+    ] {
+        let failed = transport.send(call(target)).await.unwrap_err();
+        assert_eq!(failed.stage, Stage::BeforeSend, "{target}");
+    }
+    listener.set_nonblocking(true).unwrap();
+    assert!(listener.accept().is_err(), "nobody came");
+}
+
+#[tokio::test]
+async fn the_base_may_have_a_path() {
+    let (address, told) = serve(1, reply("200 OK", "{}"));
+    let service = Service::new(Cloud::Public, None, Some(&format!("http://{address}/mde/"))).unwrap();
+    let transport = HttpTransport::new(&service, HttpOptions::default()).unwrap();
+    transport.send(call("/api/alerts/da1_-2?$filter=a%20eq%20%27b%27")).await.unwrap();
+    assert!(
+        told.recv().unwrap().starts_with("POST /mde/api/alerts/da1_-2?$filter=a%20eq%20%27b%27 HTTP/1.1")
+    );
+}
+
+#[tokio::test]
 async fn failed_tls_is_before_sending() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
