@@ -10,6 +10,7 @@ pub mod cli;
 pub mod defender;
 pub mod manifest;
 pub mod model;
+pub mod observe;
 pub mod plan;
 pub mod render;
 pub mod sandbox;

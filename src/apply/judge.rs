@@ -42,7 +42,9 @@ impl Entity {
                 a.requestor_comment.as_deref().is_none_or(|c| c.trim() == comment.trim())
             }
             (Entity::Alert(a), Call::Alert(c)) => {
-                let is = |f: &Option<String>, word: &str| f.as_deref().is_none_or(|f| f.trim().eq_ignore_ascii_case(word.trim()));
+                let is = |f: &Option<String>, word: &str| {
+                    f.as_deref().is_none_or(|f| f.trim().eq_ignore_ascii_case(word.trim()))
+                };
                 let event = [&a.first_event_time, &a.last_event_time];
                 is(&a.title, &c.title)
                     && is(&a.severity, &format!("{:?}", c.severity))
@@ -100,9 +102,10 @@ pub fn accepted(
 
 /// Every id that a state holds or held.
 pub fn ids_of(state: &State) -> impl Iterator<Item = &str> {
-    state.resources.values().flat_map(|r| {
-        r.id.iter().map(String::as_str).chain(r.past.iter().map(|p| p.id.as_str()))
-    })
+    state
+        .resources
+        .values()
+        .flat_map(|r| r.id.iter().map(String::as_str).chain(r.past.iter().map(|p| p.id.as_str())))
 }
 
 #[cfg(test)]

@@ -1,10 +1,162 @@
-//! `apply`
+//! `apply`: plan, ask, send, record.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::args::ApplyArgs;
-use super::context::Context;
+use super::connect::connect;
+use super::context::{Context, runtime};
+use super::engine;
 use super::exit::{Code, Error};
+use super::progress::Display;
+use super::project;
+use super::signals;
+use crate::apply::{Options, Report, Run, RunError};
+use crate::defender::Clock;
+use crate::manifest::Project;
+use crate::plan::{Plan, PlanWarning};
+use crate::state::{LocalStore, Opened, StoreError, local};
 
-/// Not there yet.
-pub fn run(_: &Context, _: &ApplyArgs) -> Result<Code, Error> {
-    Err(Error::NotBuilt("apply"))
+/// Applies. Without a terminal and without an approval nothing is even looked at.
+pub fn run(ctx: &Context, args: &ApplyArgs) -> Result<Code, Error> {
+    if !ctx.interactive && !args.auto_approve && args.expect.is_none() {
+        return Err(Error::NoApproval);
+    }
+    let project = project::load(ctx)?;
+    let scope = engine::scope(ctx, &project, &args.planning)?;
+    runtime()?.block_on(async {
+        let clock = engine::clock(ctx);
+        let folder = project::state_folder(ctx, &project)?;
+        let opened = lock(ctx, &project, args.lock_timeout.get(), &clock).await?;
+        let lock_at = clock();
+        for notice in &opened.notices {
+            tracing::warn!("{}: {}", folder.display(), project::notice(notice));
+        }
+        let connection = connect(ctx, &project, &clock, Some(&folder.join("sandbox.json"))).await?;
+        let options = Options {
+            parallelism: usize::from(args.parallelism),
+            wait: args.wait.then(|| args.timeout.get()),
+            strict: args.planning.strict,
+            runner: uuid::Uuid::new_v4().to_string(),
+            tool: concat!("casefile/", env!("CARGO_PKG_VERSION")).to_owned(),
+            binding: connection.binding.clone(),
+        };
+        let display = Arc::new(Display::new(ctx, args.format));
+        let sink = {
+            let display = display.clone();
+            Arc::new(move |p| display.show(&p))
+        };
+        let stop = signals::stop()?;
+        let store = Box::new(opened.store);
+        let ended = {
+            let mut run =
+                Run::new(&connection.client, &clock, scope, options, store, lock_at, sink, stop.clone())
+                    .map_err(engine::run_error)?;
+            carry_out(ctx, args, &mut run, &display).await
+        };
+        display.finish();
+        connection.close().await;
+        ended
+    })
+}
+
+async fn carry_out(
+    ctx: &Context,
+    args: &ApplyArgs,
+    run: &mut Run<'_>,
+    display: &Display,
+) -> Result<Code, Error> {
+    let plan = match run.prepare().await {
+        Ok(plan) => plan,
+        Err(e) => return Err(end_early(run, e)),
+    };
+    if let Err(e) = approve(ctx, args, &plan, display) {
+        // What was observed is recorded even when nothing is sent.
+        run.commit().map_err(project::store_error)?;
+        return Err(e);
+    }
+    match run.carry_out(&plan).await {
+        Ok(report) => {
+            run.close(&report).map_err(project::store_error)?;
+            Ok(code(&report))
+        }
+        Err(e) => Err(end_early(run, e)),
+    }
+}
+
+/// Keeps what can be kept and passes the first error on.
+fn end_early(run: &mut Run<'_>, e: RunError) -> Error {
+    if let Err(second) = run.commit() {
+        tracing::warn!("the snapshot was not written: {second}");
+    }
+    engine::run_error(e)
+}
+
+fn code(report: &Report) -> Code {
+    match report.exit_code() {
+        0 => Code::Done,
+        3 => Code::TimedOut,
+        130 => Code::Interrupted,
+        _ => Code::Failed,
+    }
+}
+
+/// Shows the plan and gets a person's word for it, unless the command line holds it already.
+fn approve(ctx: &Context, args: &ApplyArgs, plan: &Plan, display: &Display) -> Result<(), Error> {
+    engine::refuse_blind(plan)?;
+    display.plan(ctx, plan)?;
+    for w in &plan.warnings {
+        if let PlanWarning::OverLimit { limit, planned, allowed } = *w
+            && !args.planning.allow_over_limits
+        {
+            return Err(Error::OverLimit { limit, planned, allowed });
+        }
+    }
+    if let Some(expected) = args.expect {
+        return if plan.digest == expected {
+            Ok(())
+        } else {
+            Err(Error::OtherDigest { expected, actual: plan.digest })
+        };
+    }
+    if args.auto_approve || !plan.changes.iter().any(|c| c.action.is_change()) {
+        return Ok(());
+    }
+    ask(plan)
+}
+
+fn ask(plan: &Plan) -> Result<(), Error> {
+    let calls = plan.calls().count();
+    let what = if calls == 1 { "this call".to_owned() } else { format!("these {calls} calls") };
+    let question = if calls == 0 { "Record these changes?".to_owned() } else { format!("Send {what}?") };
+    let answer: String = dialoguer::Input::new()
+        .with_prompt(format!("{question} Only `yes` is taken for it"))
+        .allow_empty(true)
+        .interact_text()
+        .map_err(|_| Error::Declined)?;
+    if answer.trim() == "yes" { Ok(()) } else { Err(Error::Declined) }
+}
+
+/// Takes the state's lock, waiting for another run's if that was asked for.
+async fn lock(
+    ctx: &Context,
+    project: &Project,
+    patience: Duration,
+    clock: &Clock,
+) -> Result<Opened<LocalStore>, Error> {
+    let folder = project::state_folder(ctx, project)?;
+    let deadline = tokio::time::Instant::now() + patience;
+    let mut told = false;
+    loop {
+        match local::open(&folder, &ctx.holder("casefile apply", clock())) {
+            Err(e @ StoreError::Locked { .. }) if tokio::time::Instant::now() < deadline => {
+                if !told {
+                    told = true;
+                    ctx.note(&format!("waiting for another run: {}\n", project::store_error(e)));
+                }
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            result => return result.map_err(project::store_error),
+        }
+    }
 }

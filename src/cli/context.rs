@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 
 use super::args::{Color, Global};
 use super::exit::Error;
-use crate::defender::auth;
 
 /// What a command knows of the process that it runs in.
 #[derive(Debug)]
@@ -27,7 +26,7 @@ pub struct Context {
     pub color_out: bool,
     /// Whether what goes to stderr may hold colour.
     pub color_err: bool,
-    /// Columns of the terminal; 80 where there is none.
+    /// Columns that results are laid out for: the terminal's, or 80 where stdout is none.
     pub width: usize,
     /// How often `-v` was given.
     pub verbose: u8,
@@ -46,7 +45,7 @@ impl Context {
             interactive: io::stdin().is_terminal() && stderr && !env.is_set("CI"),
             color_out: colored(global.color, stdout, &env),
             color_err: colored(global.color, stderr, &env),
-            width: terminal_size::terminal_size().map_or(80, |(w, _)| usize::from(w.0)),
+            width: terminal_size::terminal_size_of(io::stdout()).map_or(80, |(w, _)| usize::from(w.0)),
             verbose: global.verbose,
             quiet: global.quiet,
             env,
@@ -71,6 +70,23 @@ impl Context {
     pub fn note(&self, text: &str) {
         if !self.quiet {
             complain(text);
+        }
+    }
+
+    /// The wall clock, for the library.
+    #[expect(clippy::disallowed_methods, reason = "the one place; everybody else is handed the value")]
+    pub fn clock(&self) -> crate::defender::Clock {
+        std::sync::Arc::new(jiff::Timestamp::now)
+    }
+
+    /// What the lock's file says of this process.
+    pub fn holder(&self, command: &str, since: jiff::Timestamp) -> crate::state::Holder {
+        crate::state::Holder {
+            user: self.env.get("USER").or(self.env.get("USERNAME")).unwrap_or("unknown").to_owned(),
+            host: gethostname::gethostname().to_string_lossy().into_owned(),
+            pid: std::process::id(),
+            since,
+            command: command.to_owned(),
         }
     }
 
@@ -111,7 +127,7 @@ pub struct Environment(BTreeMap<&'static str, String>);
 
 impl Environment {
     /// Every name that is read, here or by a credential that is handed the value.
-    pub const NAMES: [&'static str; 16] = [
+    pub const NAMES: [&'static str; 18] = [
         "CASEFILE_ENDPOINT",
         "CASEFILE_ACCESS_TOKEN",
         "CASEFILE_STATE_URL",
@@ -128,6 +144,8 @@ impl Environment {
         "NO_COLOR",
         "RUST_LOG",
         "TERM",
+        "USER",
+        "USERNAME",
     ];
 
     /// Takes the known names from `get`. A value that is no UTF-8 is an error that names the variable.
@@ -148,11 +166,6 @@ impl Environment {
     /// One value.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
-    }
-
-    /// What signing in may need.
-    pub fn credentials(&self) -> auth::Environment {
-        auth::Environment::read(|name| self.get(name).map(str::to_owned))
     }
 
     /// Whether it has a value.
@@ -185,7 +198,8 @@ mod tests {
     #[test]
     fn what_signs_in_gets_its_values() {
         let all: Vec<(&str, &str)> = Environment::NAMES.map(|n| (n, "s3cret")).to_vec();
-        let c = env(&all).credentials();
+        let e = env(&all);
+        let c = crate::defender::auth::Environment::read(|name| e.get(name).map(str::to_owned));
         assert!(c.access_token.is_some() && c.tenant_id.is_some() && c.client_id.is_some());
         assert!(c.client_secret.is_some() && c.client_certificate.is_some());
         assert!(c.federated_token_file.is_some() && c.pipelines_connection.is_some());

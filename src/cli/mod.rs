@@ -10,12 +10,16 @@ pub mod exit;
 
 mod apply;
 mod completions;
+mod connect;
+mod engine;
 mod init;
 mod log;
 mod plan;
+mod progress;
 pub mod project;
 mod sandbox;
 mod schema;
+mod signals;
 mod state;
 mod status;
 mod validate;

@@ -1,10 +1,57 @@
-//! `plan`
+//! `plan`: what would be called, and why.
 
-use super::args::PlanArgs;
-use super::context::Context;
+use super::args::{Format, PlanArgs};
+use super::connect::{connect, offline_binding};
+use super::context::{Context, runtime};
+use super::engine;
 use super::exit::{Code, Error};
+use super::project;
+use crate::apply::preview;
+use crate::plan::{Action, Plan};
+use crate::render::plan_json::PlanDocument;
 
-/// Not there yet.
-pub fn run(_: &Context, _: &PlanArgs) -> Result<Code, Error> {
-    Err(Error::NotBuilt("plan"))
+/// Plans and shows the plan. Writes nothing, takes no lock.
+pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
+    let project = project::load(ctx)?;
+    let scope = engine::scope(ctx, &project, &args.planning)?;
+    let mut state = project::state(ctx, &project)?.state;
+    let clock = engine::clock(ctx);
+    let plan = if scope.refresh {
+        runtime()?.block_on(async {
+            // A world that no run has kept yet is not begun by a plan.
+            let world = project::state_folder(ctx, &project)?.join("sandbox.json");
+            let keep = world.exists().then_some(world.as_path());
+            let connection = connect(ctx, &project, &clock, keep).await?;
+            let plan =
+                preview(Some(&connection.client), &clock, &scope, &connection.binding, &mut state).await;
+            connection.close().await;
+            plan.map_err(engine::run_error)
+        })?
+    } else {
+        let binding = offline_binding(ctx, &project)?;
+        let plan = preview(None, &clock, &scope, &binding, &mut state);
+        futures::executor::block_on(plan).map_err(engine::run_error)?
+    };
+    engine::refuse_blind(&plan)?;
+    show(ctx, &plan, args.format)?;
+    Ok(code(&plan, args))
+}
+
+fn show(ctx: &Context, plan: &Plan, format: Format) -> Result<(), Error> {
+    let text = match format {
+        Format::Human => crate::render::plan::plan(plan, project::style_out(ctx), ctx.now()),
+        Format::Json => PlanDocument::from(plan).to_text().map_err(|e| Error::Stdout(e.into()))?,
+    };
+    ctx.out(&text)
+}
+
+fn code(plan: &Plan, args: &PlanArgs) -> Code {
+    let any = |wanted: &[Action]| plan.changes.iter().any(|c| wanted.contains(&c.action));
+    if any(&[Action::Unresolved]) || args.planning.strict && any(&[Action::Exhausted, Action::Differs]) {
+        Code::Failed
+    } else if args.detailed_exitcode && plan.changes.iter().any(|c| c.action.is_change()) {
+        Code::Changes
+    } else {
+        Code::Done
+    }
 }

@@ -7,7 +7,7 @@ use super::exit::Error;
 use crate::manifest::{self, Diagnostic, Level, Project};
 use crate::render::diagnostic::{Looked, human};
 use crate::render::{Style, diagnostic};
-use crate::state::{Loaded, StoreError, local};
+use crate::state::{Loaded, Notice, StoreError, local};
 
 /// Reads `casefile.yaml`; shows on stderr what is wrong with it.
 pub fn load(ctx: &Context) -> Result<Project, Error> {
@@ -136,9 +136,29 @@ pub fn state(ctx: &Context, project: &Project) -> Result<Loaded, Error> {
     let folder = state_folder(ctx, project)?;
     let loaded = local::read(&folder).map_err(store_error)?;
     for notice in &loaded.notices {
-        tracing::info!("{}: {notice:?}", folder.display());
+        tracing::info!("{}: {}", folder.display(), self::notice(notice));
     }
     Ok(loaded)
+}
+
+/// What was put right, in words.
+pub fn notice(notice: &Notice) -> String {
+    match notice {
+        Notice::TornTailCut { bytes } => {
+            format!("the last record was torn off while it was written; {bytes} bytes were cut")
+        }
+        Notice::TornTailIgnored { bytes } => {
+            format!("the last record is torn ({bytes} bytes); the next apply cuts it")
+        }
+        Notice::NewlineRestored => "the last record lacked its line end".to_owned(),
+        Notice::SnapshotRebuilt { why: None } => "the snapshot was rebuilt from the journal".to_owned(),
+        Notice::SnapshotRebuilt { why: Some(why) } => {
+            format!("the snapshot was rebuilt from the journal: {why}")
+        }
+        Notice::SnapshotBehind { records } => {
+            format!("an earlier run ended before its snapshot; {records} records were read from the journal")
+        }
+    }
 }
 
 /// A store's error as an exit code, words and what to do.

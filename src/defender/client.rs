@@ -147,6 +147,12 @@ impl Client {
         self.inner.server.offset()
     }
 
+    /// A moment of our clock by the service's; our own as long as the service's is not known.
+    pub fn server_time(&self, ours: Timestamp) -> Timestamp {
+        let offset = self.server_offset().map_or_else(Default::default, |o| o.offset);
+        ours.saturating_add(offset).unwrap_or(ours)
+    }
+
     /// The token in use, fetched if there is none: for its claims.
     pub async fn token(&self) -> Result<AccessToken, AuthError> {
         self.inner.tokens.get((self.inner.clock)()).await

@@ -17,7 +17,7 @@ mod document;
 mod instance;
 mod kinds;
 mod load;
-mod project;
+pub mod project;
 mod reader;
 mod rules;
 mod scalar;

@@ -17,6 +17,7 @@ mod observed;
 mod refresh;
 mod rename;
 mod see;
+mod selector;
 mod settings;
 mod view;
 mod warn;
@@ -29,4 +30,5 @@ pub use change::{
 pub use decide::{Busy, Facts, Lookup, OnUnknown, Removal, Rename, Running, decide};
 pub use observed::{Actions, Observed};
 pub use refresh::{Need, absorb, need};
+pub use selector::{Selector, SelectorError};
 pub use settings::{CLOCK_TOLERANCE, LOOK_BACK, Limits, Quota, Quotas, Recovery, Settings};

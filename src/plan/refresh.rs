@@ -16,6 +16,8 @@ const WARN_BACK: std::time::Duration = std::time::Duration::from_secs(86_400);
 pub struct Need {
     /// Machine actions created since then, by the service's clock.
     pub actions_since: Option<jiff::Timestamp>,
+    /// Actions of every type, not collections alone: something else may keep a machine busy.
+    pub all_types: bool,
     /// Alerts of these machines (lower-case ids), for look-ups.
     pub machine_alerts: BTreeSet<String>,
     /// Alerts by id, for triage and unanswered updates.
@@ -100,6 +102,7 @@ pub fn need(
             (Kind::InvestigationPackage, Phase::Pending, _) => {
                 let busy = r.busy_at.as_ref().map_or(r.since, |t| t.instant());
                 need.actions_from(busy - WARN_BACK);
+                need.all_types = true;
             }
             (Kind::InvestigationPackage, _, Some(_)) if r.side.is_some() => need.actions_from(created),
             (Kind::Alert, Phase::Succeeded, Some(id)) => {

@@ -117,6 +117,8 @@ fn window(d: &Diagnostic, room: usize) -> (String, String, String) {
     let end = index(d.end_column).max(start);
     let text = |chars: &[char]| escape::one_line(&chars.iter().collect::<String>()).into_owned();
     let (before, marked, after) = (text(&chars[..start]), text(&chars[start..end]), text(&chars[end..]));
+    // The reader left out what stands in front of a window into a very long line.
+    let before = if d.source_offset > 0 { format!("...{before}") } else { before };
     let before = if columns(&before) + columns(&marked) <= room || columns(&before) <= room / 2 {
         before
     } else {

@@ -68,7 +68,7 @@ pub fn human(event: &Event, style: Style) -> String {
         }
         Event::Rejected { at, address, error } => {
             let next = words::refusal_next(error, address);
-            let text = format!("{}; to {}: {}", words::refusal(error), next.what, next.command);
+            let text = format!("{}; to {}: {}", words::refusal(error), next.what, next.command());
             (at, address, Paint::Bad, "refused", text)
         }
         Event::Throttled { at, address, until, error } => (
@@ -206,7 +206,7 @@ fn closing(
                 .push(Paint::Faint, format!("... and {more} more (-v shows them)"))
                 .write(style, out);
         }
-        let plan = words::Next { command: "casefile plan".into(), what: "see why, and the way out of each" };
+        let plan = words::Next::new("see why, and the way out of each", "casefile plan");
         plan::next(&[plan], 2, style, out);
     }
     if exit_code == 0 {
@@ -214,17 +214,15 @@ fn closing(
     }
     let (meaning, command, what) = exit(exit_code);
     Paragraph::new(0, 2).text(format!("Exit code {exit_code}: {meaning}.")).write(style, out);
-    plan::next(&[words::Next { command: command.into(), what }], 2, style, out);
+    plan::next(&[words::Next::new(what, command)], 2, style, out);
 }
 
 /// What an exit code of `docs/cli.md` means for an apply, and the next command.
 fn exit(exit_code: u8) -> (&'static str, &'static str, &'static str) {
     const REST: &str = "send the rest";
-    const SEE: &str = "see where things stand";
+    const SEE: &str = "see what is left";
     match exit_code {
-        1 => {
-            ("something failed or waits for a person; all that was sent is recorded", "casefile apply", REST)
-        }
+        1 => ("something failed or waits for a person; all that was sent is recorded", "casefile plan", SEE),
         3 => ("time ran out while waiting, nothing failed", "casefile apply --wait", "wait on"),
         4 => ("a conflict, because of which nothing more was sent", "casefile plan", SEE),
         130 => ("interrupted; what was in flight is recorded", "casefile apply", REST),

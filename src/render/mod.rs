@@ -15,6 +15,7 @@ pub mod event;
 mod layout;
 pub mod plan;
 pub mod plan_json;
+pub mod plan_markdown;
 pub mod schema;
 pub mod state;
 pub mod words;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::layout::{Paint, Paragraph, columns};
-use super::{Style, codes, diff, words};
+use super::{Style, codes, diff, escape, words};
 use crate::model::{Call, Request};
 use crate::plan::{Action, Change, Plan, PlanWarning};
 
@@ -83,8 +83,13 @@ fn group(action: Action, rows: &[&Change], style: Style, now: Timestamp, out: &m
         }
         same.push(change);
     }
-    for rows in order.iter().filter_map(|code| by_reason.get(code)) {
+    for code in order {
+        let Some(mut rows) = by_reason.remove(code) else { continue };
         let shown = if rows.len() > FOLD_ABOVE { FOLD_TO } else { rows.len() };
+        if shown < rows.len() {
+            // What a reader should know must not be folded away.
+            rows.sort_by_key(|c| c.warnings.is_empty());
+        }
         let (shown, folded) = rows.split_at(shown);
         for change in shown {
             row(change, style, now, out);
@@ -149,20 +154,44 @@ fn row(change: &Change, style: Style, now: Timestamp, out: &mut String) {
     next(&words::next(change), 6, style, out);
 }
 
-/// `to WHAT: COMMAND`, the commands below each other and never torn if they fit a line.
+/// `to WHAT: COMMAND`, the commands below each other.
 pub(super) fn next(ways: &[words::Next], indent: usize, style: Style, out: &mut String) {
     let labels: Vec<String> = ways.iter().map(|way| format!("to {}: ", way.what)).collect();
     let widest = labels.iter().map(|l| columns(l)).max().unwrap_or(0);
     for (way, label) in ways.iter().zip(labels) {
         let line = Paragraph::new(indent, indent + 2)
             .push(Paint::Info, format!("{label:<widest$}"))
-            .push(Paint::Strong, &way.command);
+            .push(Paint::Strong, way.command());
         if line.columns() <= style.columns() {
             line.write(style, out);
         } else {
             Paragraph::new(indent, indent + 2).push(Paint::Info, label.trim_end()).write(style, out);
-            Paragraph::new(indent + 2, indent + 4).push(Paint::Strong, &way.command).write(style, out);
+            command(&way.words, indent + 2, style, out);
         }
+    }
+}
+
+/// A command over as many lines as it needs, each but the last ending in `\`: a copied part of it must
+/// not run by itself.
+fn command(words: &[String], indent: usize, style: Style, out: &mut String) {
+    // Further lines are indented by 2 more and end in two columns of ` \`.
+    let room = style.columns().saturating_sub(indent + 4);
+    let mut lines: Vec<String> = Vec::new();
+    for word in words {
+        let shown = escape::one_line(word);
+        match lines.last_mut() {
+            Some(line) if columns(line) + 1 + columns(&shown) <= room => {
+                line.push(' ');
+                line.push_str(&shown);
+            }
+            _ => lines.push(shown.into_owned()),
+        }
+    }
+    let last = lines.len().saturating_sub(1);
+    for (i, line) in lines.iter().enumerate() {
+        let indent = if i == 0 { indent } else { indent + 2 };
+        let end = if i == last { "" } else { " \\" };
+        Paragraph::new(indent, indent).push(Paint::Strong, format!("{line}{end}")).write(style, out);
     }
 }
 
@@ -186,7 +215,23 @@ fn exactly(request: &Request, style: Style, out: &mut String) {
         .text(" ")
         .text(&request.path)
         .write(style, out);
-    Paragraph::new(6, 8).push(Paint::Faint, request.body.as_str()).write(style, out);
+    for (i, line) in fields_of(request.body.as_str()).into_iter().enumerate() {
+        Paragraph::new(if i == 0 { 6 } else { 7 }, 9).push(Paint::Faint, line).write(style, out);
+    }
+}
+
+/// A compact JSON object, broken after the comma in front of a key; not a byte is added or left out.
+fn fields_of(body: &str) -> Vec<&str> {
+    let mut lines = Vec::new();
+    let mut rest = body;
+    // Inside a text a quote is escaped, so a text can hold this pair only at its very end.
+    while let Some(at) = rest.find(",\"") {
+        let (line, next) = rest.split_at(at + 1);
+        lines.push(line);
+        rest = next;
+    }
+    lines.push(rest);
+    lines
 }
 
 fn closing(plan: &Plan, style: Style, out: &mut String) {
@@ -223,5 +268,30 @@ fn closing(plan: &Plan, style: Style, out: &mut String) {
     }
     if let Some(line) = words::estimate(&plan.estimate) {
         Paragraph::new(0, 2).text(line).write(style, out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_broken_in_front_of_its_keys() {
+        let body = r#"{"a":"x,\"y","b":[1,2],"c":"z,"}"#;
+        let lines = fields_of(body);
+        assert_eq!(lines, [r#"{"a":"x,\"y","#, r#""b":[1,2],"#, r#""c":"z,"#, r#""}"#]);
+        assert_eq!(lines.concat(), body);
+    }
+
+    #[test]
+    fn a_part_of_a_command_does_not_run() {
+        let words: Vec<String> =
+            ["casefile", "import", "InvestigationPackage/fin-ws-042", "'x; reboot'"].map(String::from).into();
+        let mut out = String::new();
+        command(&words, 8, Style { width: 50, color: false, verbose: 0 }, &mut out);
+        assert_eq!(
+            out,
+            "        casefile import \\\n          InvestigationPackage/fin-ws-042 \\\n          'x; reboot'\n"
+        );
     }
 }

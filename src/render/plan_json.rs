@@ -82,8 +82,10 @@ pub struct SourceDocument {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct WarningDocument {
     /// A stable name.
+    #[schemars(example = &"second-collection")]
     pub code: &'static str,
     /// In words for a person; they may change.
+    #[schemars(example = &"Alert/other has the same title on the same machine: the service merges the two")]
     pub message: String,
 }
 
@@ -163,7 +165,8 @@ impl From<&Source> for SourceDocument {
 }
 
 impl PlanDocument {
-    /// As indented text that ends with a line break; hidden characters inside strings are escaped.
+    /// As indented text that ends with a line break. Hidden characters inside strings are escaped: a body
+    /// that holds one is spelled differently here than it is sent, the value is the same.
     ///
     /// # Errors
     /// None that a plan can cause: the keys of all maps are text.

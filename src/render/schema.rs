@@ -39,7 +39,7 @@ impl Transform for Examples {
             for (name, field) in fields {
                 let Some(field) = field.as_object_mut() else { continue };
                 let known = ["examples", "const", "enum"].iter().any(|k| field.contains_key(*k));
-                if !known && let Some(example) = example(name) {
+                if !known && let Some(example) = example(name, field.get("type")) {
                     field.insert("examples".into(), json!([example]));
                 }
             }
@@ -48,7 +48,7 @@ impl Transform for Examples {
     }
 }
 
-fn example(field: &str) -> Option<Value> {
+fn example(field: &str, kind: Option<&Value>) -> Option<Value> {
     let address = "InvestigationPackage/fin-ws-042";
     let machine = "fb9ab6be3965095a09c057be7c90f0a2";
     let digest = format!("sha256:{}", "9f86d081884c7d65".repeat(4));
@@ -109,6 +109,8 @@ fn example(field: &str) -> Option<Value> {
         "row" => json!(11),
         "seconds" => json!(0),
         "source" => json!({ "file": "incidents/inc-2042.yaml", "line": 3 }),
+        // An HTTP status of a refusal, the service's word of an object.
+        "status" if kind.is_some_and(|k| k == "integer") => json!(400),
         "status" => json!("Pending"),
         "summary" => json!({ "create": 1, "none": 40 }),
         "target" => json!("c3e0a8d5-0f6b-4a11-a4ad-4f8b6a2f9d70"),

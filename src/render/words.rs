@@ -134,7 +134,7 @@ pub fn warning(warning: &Warning, now: Timestamp) -> String {
             "the service may start an automated investigation on the machine by itself".into()
         }
         Warning::AdoptsForeign { requestor, created_at } => format!(
-            "not ours: another's collection{}, {}; its comment may differ from the manifest's",
+            "not ours: somebody else's collection{}, {}; its comment is not the manifest's",
             by(requestor),
             started(created_at, now)
         ),
@@ -180,16 +180,34 @@ pub fn plan_warning(warning: &PlanWarning) -> String {
 /// A command to run next, and what it is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Next {
-    /// As it is typed; parts from outside are quoted for a shell.
-    pub command: String,
+    /// The command's words; those from outside are quoted for a shell.
+    pub words: Vec<String>,
     /// What it is for, behind "to".
     pub what: &'static str,
 }
 
+impl Next {
+    /// `command` is split at its spaces.
+    pub fn new(what: &'static str, command: &str) -> Self {
+        Next { words: command.split(' ').map(str::to_owned).collect(), what }
+    }
+
+    /// The same, with a word more.
+    fn with(mut self, word: &str) -> Self {
+        self.words.push(shell(word).into_owned());
+        self
+    }
+
+    /// As it is typed.
+    pub fn command(&self) -> String {
+        self.words.join(" ")
+    }
+}
+
 /// The ways out of a row that waits for a person; empty for all others.
 pub fn next(change: &Change) -> Vec<Next> {
-    let address = shell(&change.address.to_string()).into_owned();
-    let again = |what| Next { command: format!("casefile apply --replace {address}"), what };
+    let address = change.address.to_string();
+    let again = Next::new("ask again", "casefile apply --replace").with(&address);
     match change.action {
         Action::Unresolved => {
             let id = match &change.reason {
@@ -197,24 +215,24 @@ pub fn next(change: &Change) -> Vec<Next> {
                 Reason::FailOnRunning { id, .. } => Some(id.as_str()),
                 _ => None,
             };
-            let id = id.map_or(Cow::Borrowed("ID"), shell);
-            let import = Next { command: format!("casefile import {address} {id}"), what: "take it over" };
-            vec![import, again("ask again")]
+            let import = Next::new("take it over", "casefile import").with(&address).with(id.unwrap_or("ID"));
+            vec![import, again]
         }
-        Action::Exhausted => vec![again("ask again")],
+        Action::Exhausted => vec![again],
         _ => Vec::new(),
     }
 }
 
 /// The ways out of what a plan warning tells; empty where there is nothing to do.
 pub fn plan_next(warning: &PlanWarning) -> Vec<Next> {
-    let next = |command: &str, what| Next { command: command.into(), what };
     match warning {
-        PlanWarning::OverLimit { .. } => vec![next("casefile apply --allow-over-limits", "send them all")],
-        PlanWarning::NotLooked { .. } => vec![next("casefile doctor", "see what is missing")],
+        PlanWarning::OverLimit { .. } => {
+            vec![Next::new("send them all", "casefile apply --allow-over-limits")]
+        }
+        PlanWarning::NotLooked { .. } => vec![Next::new("see what is missing", "casefile doctor")],
         PlanWarning::LookAlikes { .. } => vec![
-            next("casefile import --discover", "take them over"),
-            next("casefile apply --fresh", "ask for all of it again"),
+            Next::new("take them over", "casefile import --discover"),
+            Next::new("ask for all of it again", "casefile apply --fresh"),
         ],
         PlanWarning::Narrowed { .. } => Vec::new(),
     }
@@ -244,16 +262,14 @@ pub fn refusal_words(error: &Refusal) -> String {
 
 /// What to do about a refusal.
 pub fn refusal_next(error: &Refusal, address: &Address) -> Next {
-    let doctor = |what| Next { command: "casefile doctor".into(), what };
-    let code = |c: &str| error.code.eq_ignore_ascii_case(c);
     match error.status {
-        401 => doctor("see whether the token is for this service"),
-        403 => doctor("see which role the token lacks"),
-        _ if error.is_permanent() || code("ResourceNotFound") || error.status == 404 => Next {
-            command: format!("casefile plan --replace {}", shell(&address.to_string())),
-            what: "ask again, once the manifest names the right machine and text",
-        },
-        _ => Next { command: "casefile plan".into(), what: "see whether it is asked again" },
+        401 => Next::new("see whether the token is for this service", "casefile doctor"),
+        403 => Next::new("see which role the token lacks", "casefile doctor"),
+        status if status == 404 || error.is_permanent() => {
+            Next::new("ask again once the cause is removed", "casefile apply --replace")
+                .with(&address.to_string())
+        }
+        _ => Next::new("see whether it is asked again", "casefile plan"),
     }
 }
 
@@ -394,9 +410,9 @@ mod tests {
     fn refusals_name_what_to_do() {
         let error = |status, code: &str| Refusal { status, code: code.into(), ..Refusal::default() };
         let address: Address = "Alert/a".parse().unwrap();
-        let next = |e: &Refusal| refusal_next(e, &address).command;
+        let next = |e: &Refusal| refusal_next(e, &address).command();
         assert_eq!(next(&error(403, "Forbidden")), "casefile doctor");
-        assert_eq!(next(&error(400, "OsPlatformNotSupported")), "casefile plan --replace Alert/a");
+        assert_eq!(next(&error(400, "OsPlatformNotSupported")), "casefile apply --replace Alert/a");
         assert_eq!(next(&error(400, "Whatever")), "casefile plan");
         assert_eq!(refusal(&error(400, "")), "400");
     }

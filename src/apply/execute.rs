@@ -1,0 +1,407 @@
+//! Sends the calls of a plan: quota slot, intent, check, call, outcome; in this order, every time.
+//!
+//! Calls to one machine go one after another in address order. Machines go side by side, at most
+//! `parallelism` calls at once, and an endpoint never waits for the quota of another one.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
+
+use super::event::{Event, Progress};
+use super::judge::{self, Entity};
+use super::ledger::{Desk, View};
+use super::run::Sink;
+use crate::defender::{Accepted, Answer, ApiError, Client, Clock, Endpoint, Next, NotSent, Slot};
+use crate::model::{Address, Kind, PlanDigest};
+use crate::plan::{Action, Change, PlannedCall};
+use crate::state::{CallAction, Intent, Outcome, Record, Refusal, Seq, StoreError};
+
+/// How long an intent may be sent after it was written: an older one is not sent any more.
+pub const SEND_WITHIN: Duration = Duration::from_secs(10);
+
+/// How often a call that never left is tried again before its resource is left to the next run.
+const CONNECT_TRIES: u32 = 5;
+
+/// How often a call may meet a used-up quota or come too late for its `sendBy` in one run.
+const PATIENCE: u32 = 100;
+
+/// A row with a call, as it is carried out.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The resource.
+    pub address: Address,
+    /// What the row does.
+    pub action: Action,
+    /// The call.
+    pub call: PlannedCall,
+    /// Records to append with the first intent.
+    pub records: Vec<Record>,
+    /// Records to append with the outcome of an accepted call.
+    pub then: Vec<Record>,
+}
+
+impl Job {
+    /// The job of a row; `None` if it has no call.
+    pub fn of(change: &Change) -> Option<Job> {
+        Some(Job {
+            address: change.address.clone(),
+            action: change.action,
+            call: change.call.clone()?,
+            records: change.records.clone(),
+            then: change.then.clone(),
+        })
+    }
+
+    fn endpoint(&self) -> Endpoint {
+        match (self.action, self.address.kind()) {
+            (Action::Cancel, _) => Endpoint::CancelAction,
+            (Action::Update | Action::Resolve, _) => Endpoint::PatchAlert,
+            (_, Kind::InvestigationPackage) => Endpoint::Collect,
+            (_, Kind::Alert) => Endpoint::CreateAlert,
+        }
+    }
+}
+
+/// How a call ended, for the rounds that follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Carried out, or its object was there.
+    Done,
+    /// The machine is busy.
+    Busy,
+    /// Refused.
+    Refused,
+    /// Not known.
+    Unknown,
+    /// Not sent: no connection, no token, no time left, or the run is stopping.
+    NotSent,
+}
+
+/// What the executor needs besides the jobs.
+pub struct Executor<'a> {
+    /// The service.
+    pub client: &'a Client,
+    /// The journal.
+    pub desk: Desk,
+    /// Our wall clock.
+    pub clock: &'a Clock,
+    /// Who wants to know.
+    pub sink: &'a Sink,
+    /// Set when the run shall stop.
+    pub stop: watch::Receiver<bool>,
+    /// The plan that is carried out.
+    pub plan: PlanDigest,
+    /// This run.
+    pub runner: &'a str,
+    /// `recovery.settle`.
+    pub settle: Duration,
+    /// Calls at once.
+    pub parallelism: usize,
+    /// The service cannot be reached, or no token can be had: nothing more is tried.
+    pub unreachable: Arc<AtomicBool>,
+}
+
+impl Executor<'_> {
+    /// Sends all jobs. The ends are in no particular order; jobs that were held back have none.
+    pub async fn execute(&self, jobs: Vec<Job>) -> Result<Vec<(Address, End)>, Arc<StoreError>> {
+        let mut machines: BTreeMap<String, VecDeque<Job>> = BTreeMap::new();
+        let mut order = Vec::new();
+        for job in jobs {
+            let queue = machines.entry(job.call.machine.clone()).or_insert_with(|| {
+                order.push(job.call.machine.clone());
+                VecDeque::new()
+            });
+            queue.push_back(job);
+        }
+        let mut lanes: BTreeMap<Endpoint, VecDeque<VecDeque<Job>>> = BTreeMap::new();
+        for machine in order {
+            if let Some(queue) = machines.remove(&machine)
+                && let Some(first) = queue.front()
+            {
+                lanes.entry(first.endpoint()).or_default().push_back(queue);
+            }
+        }
+        let permits = Semaphore::new(self.parallelism.max(1));
+        let mut under_way: BTreeMap<Endpoint, usize> = BTreeMap::new();
+        let mut running = FuturesUnordered::new();
+        let mut ends = Vec::new();
+        let mut failure = None;
+        loop {
+            let halted = *self.stop.borrow() || failure.is_some() || self.unreachable.load(Ordering::Relaxed);
+            if !halted {
+                for (endpoint, lane) in &mut lanes {
+                    let busy = under_way.entry(*endpoint).or_default();
+                    while *busy < self.parallelism.max(1)
+                        && let Some(mut queue) = lane.pop_front()
+                    {
+                        if let Some(job) = queue.pop_front() {
+                            *busy += 1;
+                            let endpoint = *endpoint;
+                            let permits = &permits;
+                            running.push(async move {
+                                let address = job.address.clone();
+                                (endpoint, queue, address, self.carry_out(job, permits).await)
+                            });
+                        }
+                    }
+                }
+            }
+            let Some((endpoint, queue, address, end)) = running.next().await else { break };
+            *under_way.entry(endpoint).or_default() -= 1;
+            match end {
+                Ok(end) => {
+                    ends.push((address, end));
+                    // If the first call to a machine is unknown or refused, the second one waits.
+                    if matches!(end, End::Done | End::Busy)
+                        && let Some(next) = queue.front()
+                    {
+                        lanes.entry(next.endpoint()).or_default().push_back(queue);
+                    }
+                }
+                Err(e) => failure = Some(e),
+            }
+        }
+        match failure {
+            Some(e) => Err(e),
+            None => Ok(ends),
+        }
+    }
+
+    async fn carry_out(&self, job: Job, permits: &Semaphore) -> Result<End, Arc<StoreError>> {
+        let endpoint = job.endpoint();
+        let mut records = job.records.clone();
+        let mut connects = 0;
+        for _ in 0..PATIENCE {
+            let Some(slot) = self.slot(endpoint).await else { return Ok(End::NotSent) };
+            // The semaphore is never closed.
+            let Ok(_permit) = permits.acquire().await else { return Ok(End::NotSent) };
+            if let Err(e) = self.client.token().await {
+                self.unreachable.store(true, Ordering::Relaxed);
+                self.unsent(&job, e.to_string());
+                return Ok(End::NotSent);
+            }
+            if *self.stop.borrow() {
+                return Ok(End::NotSent);
+            }
+            let (attempt, server_at, deadline) = self.intend(&job, std::mem::take(&mut records)).await?;
+            let now = (self.clock)();
+            self.emit(Event::Intent { at: now, address: job.address.clone(), action: job.action, attempt });
+            let check = || {
+                let in_time = Instant::now() <= deadline.0 && (self.clock)() <= deadline.1;
+                if in_time { Ok(()) } else { Err("its intent was older than 10 s".to_owned()) }
+            };
+            let answer = self.client.mutate(job.call.request(), slot, check).await;
+            match self.conclude(&job, attempt, server_at, answer).await? {
+                Follow::End(end) => return Ok(end),
+                Follow::Again => {}
+                Follow::Reconnect => {
+                    connects += 1;
+                    if connects == CONNECT_TRIES {
+                        // Nobody else will get through either.
+                        self.unreachable.store(true, Ordering::Relaxed);
+                        return Ok(End::NotSent);
+                    }
+                    if !self.pause(Duration::from_secs(1 << (connects - 1))).await {
+                        return Ok(End::NotSent);
+                    }
+                }
+            }
+        }
+        Ok(End::NotSent)
+    }
+
+    /// Waits for a quota slot; `None` when the run stops.
+    async fn slot(&self, endpoint: Endpoint) -> Option<Slot> {
+        if let Next::At(until) = self.client.quotas().next(endpoint) {
+            (self.sink)(Progress::WaitingForQuota { quota: endpoint.quota_name(), until });
+        }
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|s| *s) => None,
+            slot = self.client.quotas().take(endpoint) => Some(slot),
+        }
+    }
+
+    /// Waits; false when the run stops.
+    async fn pause(&self, time: Duration) -> bool {
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            _ = stop.wait_for(|s| *s) => false,
+            () = tokio::time::sleep(time) => true,
+        }
+    }
+
+    /// Records the intent; returns once it is durable, with its number, its moment by the service's
+    /// clock, and the last moment to send it by both our clocks.
+    async fn intend(
+        &self,
+        job: &Job,
+        mut records: Vec<Record>,
+    ) -> Result<(Seq, jiff::Timestamp, (Instant, jiff::Timestamp)), Arc<StoreError>> {
+        let now = (self.clock)();
+        let deadline = (Instant::now() + SEND_WITHIN, now + SEND_WITHIN);
+        let server_at = self.client.server_time(now);
+        records.push(Record::Intent(Box::new(Intent {
+            address: job.address.clone(),
+            action: job.action.call().unwrap_or(CallAction::Create),
+            sent: job.call.sent.clone(),
+            plan: self.plan,
+            runner: self.runner.to_owned(),
+            send_by: deadline.1,
+            server_at: server_at.into(),
+            labels: job.call.labels.clone(),
+            on_remove: job.call.on_remove,
+        })));
+        let written = self.desk.record(move |_| records).await?;
+        let attempt = written.last().map_or(0, |(seq, _)| *seq);
+        Ok((attempt, server_at, deadline))
+    }
+
+    /// Judges and records an answer.
+    async fn conclude(
+        &self,
+        job: &Job,
+        attempt: Seq,
+        server_at: jiff::Timestamp,
+        answer: Answer,
+    ) -> Result<Follow, Arc<StoreError>> {
+        let (job, clock) = (job.clone(), self.clock.clone());
+        let server_now = self.client.server_time((self.clock)());
+        let address = job.address.clone();
+        let action = job.action;
+        let connection = matches!(answer, Answer::NotExecuted(NotSent::Connection(_)));
+        let no_token = matches!(answer, Answer::NotExecuted(NotSent::Token(_)));
+        if no_token {
+            self.unreachable.store(true, Ordering::Relaxed);
+        }
+        let written = self
+            .desk
+            .record(move |view| {
+                let result = outcome(&job, &answer, server_at, server_now, view);
+                let carried_out =
+                    matches!(result, Outcome::Made { .. } | Outcome::Adopted { .. } | Outcome::Done { .. });
+                let mut records = vec![Record::Outcome {
+                    attempt,
+                    address: job.address.clone(),
+                    result,
+                    server_at: Some(server_now.into()),
+                }];
+                if carried_out {
+                    records.extend(job.then);
+                }
+                records
+            })
+            .await?;
+        let Some((_, Record::Outcome { result, .. })) = written.into_iter().next() else {
+            return Ok(Follow::End(End::NotSent));
+        };
+        let at = clock();
+        let end = |end| Ok(Follow::End(end));
+        match result {
+            Outcome::Made { object } | Outcome::Done { object } => {
+                self.emit(Event::Accepted { at, address, action, object });
+                end(End::Done)
+            }
+            Outcome::Adopted { object } => {
+                self.emit(Event::Adopted { at, address, object, ours: false });
+                end(End::Done)
+            }
+            Outcome::Settled => end(End::Done),
+            Outcome::Busy { error } => {
+                self.emit(Event::Busy { at, address, error });
+                end(End::Busy)
+            }
+            Outcome::Rejected { error } => {
+                self.emit(Event::Rejected { at, address, error });
+                end(End::Refused)
+            }
+            Outcome::Throttled { error, retry_after_seconds } => {
+                let until = at + Duration::from_secs(retry_after_seconds);
+                self.emit(Event::Throttled { at, address, until, error });
+                Ok(Follow::Again)
+            }
+            Outcome::Unsent { why } => {
+                self.emit(Event::Unsent { at, address, why });
+                Ok(if connection {
+                    Follow::Reconnect
+                } else if no_token {
+                    Follow::End(End::NotSent)
+                } else {
+                    Follow::Again
+                })
+            }
+            Outcome::Unknown { why } => {
+                self.emit(Event::Unknown { at, address, why, until: at + self.settle });
+                end(End::Unknown)
+            }
+        }
+    }
+
+    fn unsent(&self, job: &Job, why: String) {
+        self.emit(Event::Unsent { at: (self.clock)(), address: job.address.clone(), why });
+    }
+
+    fn emit(&self, event: Event) {
+        (self.sink)(Progress::Event(event));
+    }
+}
+
+/// What follows an answer.
+enum Follow {
+    End(End),
+    /// A new intent, when the quota allows.
+    Again,
+    /// A new intent, after a pause.
+    Reconnect,
+}
+
+/// What an answer means for the journal.
+fn outcome(
+    job: &Job,
+    answer: &Answer,
+    server_at: jiff::Timestamp,
+    server_now: jiff::Timestamp,
+    view: &View<'_>,
+) -> Outcome {
+    let creates = job.action.call().is_some_and(CallAction::creates);
+    match answer {
+        Answer::Accepted(accepted) => {
+            let entity = match accepted {
+                Accepted::Action(a) => Entity::Action(a.clone()),
+                Accepted::Alert(a) => Entity::Alert(a.clone()),
+            };
+            if creates {
+                let before = view.resource(&job.address);
+                judge::accepted(&job.call, &entity, server_at, server_now, before, view)
+            } else {
+                Outcome::Done { object: entity.object() }
+            }
+        }
+        Answer::Busy(e) if creates => Outcome::Busy { error: refusal(e) },
+        Answer::Busy(e) | Answer::Unauthorized(e) | Answer::Rejected(e) => {
+            Outcome::Rejected { error: refusal(e) }
+        }
+        Answer::Throttled { error, retry_after, .. } => {
+            Outcome::Throttled { error: refusal(error), retry_after_seconds: retry_after.as_secs() }
+        }
+        Answer::NotExecuted(why) => Outcome::Unsent { why: why.to_string() },
+        Answer::Unknown { why, .. } => Outcome::Unknown { why: why.clone() },
+    }
+}
+
+/// The service's words, as the journal keeps them.
+fn refusal(e: &ApiError) -> Refusal {
+    Refusal {
+        status: e.status,
+        code: e.code.clone(),
+        message: e.message.clone(),
+        target: e.target.clone().or_else(|| e.correlation.clone()),
+    }
+}

@@ -1,0 +1,631 @@
+//! One `apply` from the loaded state to the summary: refresh, plan, carry out, settle, follow.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::event::{Event, Progress};
+use super::execute::{End, Executor, Job};
+use super::ledger::Ledger;
+use super::tally::Tally;
+use crate::defender::auth::AuthError;
+use crate::defender::{Client, Clock};
+use crate::model::{Address, Desired, PlanDigest, Request};
+use crate::observe::observe;
+use crate::plan::{self, Action, Input, Need, Observed, Plan, Settings};
+use crate::state::{Binding, Origin, Phase, Record, State, Store, StoreError};
+
+/// Who is told what happens, while it happens.
+pub type Sink = Arc<dyn Fn(Progress) + Send + Sync>;
+
+/// What is planned: manifests, selection, settings.
+pub struct Scope {
+    /// Every declared resource of the project, by address.
+    pub desired: Vec<Desired>,
+    /// Which of them are planned; `None`: the whole project.
+    pub selected: Option<BTreeSet<Address>>,
+    /// `--replace`.
+    pub replace: BTreeSet<Address>,
+    /// Settings; `now` and `lock_at` are set anew for each plan.
+    pub settings: Settings,
+    /// Whether the service is asked before planning.
+    pub refresh: bool,
+}
+
+/// Why a run cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// No token: nothing can be looked at or sent.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// The journal cannot be written: nothing more is sent.
+    #[error(transparent)]
+    Store(#[from] Arc<StoreError>),
+    /// The state belongs to another cloud or tenant.
+    #[error("the state belongs to {state}, this run to {run}")]
+    OtherTenant {
+        /// Whose the state is.
+        state: String,
+        /// Whose the run is.
+        run: String,
+    },
+    /// An empty state, and the list that would show whether it was lost cannot be read.
+    #[error(
+        "the state is empty, and the service's lists that would show earlier actions cannot be read: {why}"
+    )]
+    Blind {
+        /// Why.
+        why: String,
+    },
+    /// A refresh contradicted the state.
+    #[error("the refresh does not fit the state: {0}")]
+    Fold(#[from] crate::state::FoldError),
+    /// A person asked the run to stop before anything was planned.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// How a run is carried out.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Calls at once.
+    pub parallelism: usize,
+    /// `--wait`: follow collections to their end, at most so long.
+    pub wait: Option<Duration>,
+    /// `--strict`: `exhausted` and `differs` rows fail the run.
+    pub strict: bool,
+    /// Who writes: unique per process.
+    pub runner: String,
+    /// Written into a new journal: `casefile/<version>`.
+    pub tool: String,
+    /// Whose run this is.
+    pub binding: Binding,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// Counts per outcome.
+    pub counts: BTreeMap<String, usize>,
+    /// Resources that need a person.
+    pub attention: Vec<Address>,
+    /// Approved calls that were not made.
+    pub left: usize,
+    /// What failed, as far as it fails the run.
+    pub failed: bool,
+    /// `--wait` ran out of time.
+    pub timed_out: bool,
+    /// A signal stopped the run.
+    pub interrupted: bool,
+}
+
+impl Report {
+    /// As in `docs/cli.md`.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Report { interrupted: true, .. } => 130,
+            Report { failed: true, .. } => 1,
+            Report { timed_out: true, .. } => 3,
+            _ => 0,
+        }
+    }
+}
+
+/// Makes a plan without writing anything: `casefile plan`.
+pub async fn preview(
+    client: Option<&Client>,
+    clock: &Clock,
+    scope: &Scope,
+    binding: &Binding,
+    state: &mut State,
+) -> Result<Plan, RunError> {
+    check_binding(&state.binding, binding)?;
+    let settings = Settings { now: clock(), ..scope.settings.clone() };
+    let need = needed(scope, state, &settings);
+    let observed = match client {
+        Some(client) => observe(client, clock, &need).await?,
+        None => not_looked(clock()),
+    };
+    let records = plan::absorb(&scope.desired, state, &observed, &settings);
+    fold(state, clock(), &records)?;
+    Ok(make_plan(scope, state, &observed, &settings))
+}
+
+fn not_looked(at: jiff::Timestamp) -> Observed {
+    Observed { at, server_at: at, ..Observed::default() }
+}
+
+fn needed(scope: &Scope, state: &State, settings: &Settings) -> Need {
+    let selected = |a: &Address| scope.selected.as_ref().is_none_or(|s| s.contains(a));
+    plan::need(&scope.desired, state, &selected, settings)
+}
+
+fn fold(state: &mut State, at: jiff::Timestamp, records: &[Record]) -> Result<(), RunError> {
+    for r in records {
+        state.apply(state.seq + 1, at, r)?;
+    }
+    Ok(())
+}
+
+fn make_plan(scope: &Scope, state: &State, observed: &Observed, settings: &Settings) -> Plan {
+    plan::plan(&Input {
+        desired: &scope.desired,
+        selected: scope.selected.as_ref(),
+        replace: &scope.replace,
+        state,
+        observed,
+        settings,
+    })
+}
+
+/// A state belongs to one cloud or endpoint and one tenant. What is not known on either side is no
+/// conflict.
+fn check_binding(state: &Binding, run: &Binding) -> Result<(), RunError> {
+    let begun = state.cloud.is_some() || state.endpoint.is_some();
+    let other_place = begun && (&state.cloud, &state.endpoint) != (&run.cloud, &run.endpoint);
+    let other_tenant =
+        matches!((&state.tenant, &run.tenant), (Some(a), Some(b)) if !a.eq_ignore_ascii_case(b));
+    if other_place || other_tenant {
+        return Err(RunError::OtherTenant { state: words(state), run: words(run) });
+    }
+    Ok(())
+}
+
+fn words(b: &Binding) -> String {
+    let place = b.endpoint.clone().or_else(|| b.cloud.as_ref().map(|c| format!("cloud {c}")));
+    let tenant = b.tenant.as_ref().map(|t| format!("tenant {t}"));
+    let parts: Vec<String> = place.into_iter().chain(tenant).collect();
+    if parts.is_empty() { "no service yet".to_owned() } else { parts.join(", ") }
+}
+
+/// A run that holds the state's lock.
+pub struct Run<'a> {
+    client: &'a Client,
+    clock: &'a Clock,
+    scope: Scope,
+    options: Options,
+    ledger: Ledger,
+    sink: Sink,
+    tally: Arc<Tally>,
+    stop: watch::Receiver<bool>,
+    lock_at: jiff::Timestamp,
+    unreachable: Arc<AtomicBool>,
+}
+
+impl<'a> Run<'a> {
+    /// Takes a store that is open for writing, its lock taken at `lock_at`.
+    #[expect(clippy::too_many_arguments, reason = "the parts of a run, each of its own kind")]
+    pub fn new(
+        client: &'a Client,
+        clock: &'a Clock,
+        scope: Scope,
+        options: Options,
+        store: Box<dyn Store>,
+        lock_at: jiff::Timestamp,
+        sink: Sink,
+        stop: watch::Receiver<bool>,
+    ) -> Result<Self, RunError> {
+        check_binding(&store.state().binding, &options.binding)?;
+        let tally = Arc::new(Tally::default());
+        let counted = {
+            let (tally, sink) = (tally.clone(), sink);
+            Arc::new(move |p: Progress| {
+                tally.count(&p);
+                sink(p);
+            }) as Sink
+        };
+        Ok(Run {
+            client,
+            clock,
+            scope,
+            options,
+            ledger: Ledger::new(store, clock.clone()),
+            sink: counted,
+            tally,
+            stop,
+            lock_at,
+            unreachable: Arc::new(AtomicBool::new(false)),
+        })
+    }
+
+    /// The state as of the last record.
+    pub fn state(&self) -> &State {
+        self.ledger.state()
+    }
+
+    fn settings(&self) -> Settings {
+        Settings { now: (self.clock)(), lock_at: Some(self.lock_at), ..self.scope.settings.clone() }
+    }
+
+    fn stopped(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    fn emit(&self, event: Event) {
+        (self.sink)(Progress::Event(event));
+    }
+
+    /// Sleeps; false when the run shall stop.
+    async fn sleep_until(&mut self, at: jiff::Timestamp) -> bool {
+        let wait = Duration::try_from(at.duration_since((self.clock)())).unwrap_or_default();
+        tokio::select! {
+            biased;
+            _ = self.stop.wait_for(|s| *s) => false,
+            () = tokio::time::sleep(wait) => true,
+        }
+    }
+
+    /// Refreshes, records what was seen, waits open calls of earlier runs out, and plans.
+    pub async fn prepare(&mut self) -> Result<Plan, RunError> {
+        let mut observed = self.look(None).await?;
+        if let Some(until) = self.settling(&observed, |_| true) {
+            let calls = self.open_calls().count();
+            (self.sink)(Progress::Settling { calls, until });
+            if !self.sleep_until(until).await {
+                return Err(RunError::Interrupted);
+            }
+            observed = self.look(None).await?;
+        }
+        Ok(make_plan(&self.scope, self.state(), &observed, &self.settings()))
+    }
+
+    /// One refresh of a selection, its records appended.
+    async fn look(&mut self, only: Option<&BTreeSet<Address>>) -> Result<Observed, RunError> {
+        let settings = self.settings();
+        let empty = self.state().resources.is_empty() && !settings.fresh;
+        let chosen = |a: &Address| match only {
+            Some(only) => only.contains(a),
+            None => self.scope.selected.as_ref().is_none_or(|s| s.contains(a)),
+        };
+        let need = plan::need(&self.scope.desired, self.state(), &chosen, &settings);
+        // Whatever the flags: without a state only the service can tell what was asked before.
+        let observed = if self.scope.refresh || empty || only.is_some() {
+            observe(self.client, self.clock, &need).await?
+        } else {
+            not_looked(settings.now)
+        };
+        if empty && let Some(why) = observed.failures.first() {
+            return Err(RunError::Blind { why: why.clone() });
+        }
+        let records = plan::absorb(&self.scope.desired, self.state(), &observed, &settings);
+        self.append(&records)?;
+        Ok(observed)
+    }
+
+    /// Appends records and tells about them; begins the journal if this is its first record.
+    fn append(&mut self, records: &[Record]) -> Result<(), RunError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        self.begin()?;
+        self.ledger.append(records)?;
+        let at = (self.clock)();
+        for record in records {
+            match record {
+                Record::Observed { address, object } => {
+                    self.emit(Event::Observed { at, address: address.clone(), object: object.clone() });
+                }
+                Record::Late { address, object, .. } => {
+                    self.emit(Event::Late { at, address: address.clone(), object: object.clone() });
+                }
+                Record::Found { address, object, origin, .. } => {
+                    let ours = *origin == Origin::Made;
+                    self.emit(Event::Adopted { at, address: address.clone(), object: object.clone(), ours });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self) -> Result<(), RunError> {
+        let state = self.ledger.state();
+        let binding = &self.options.binding;
+        let first = if state.lineage.is_none() {
+            Record::Open {
+                lineage: self.scope.settings.new_lineage.clone(),
+                binding: binding.clone(),
+                tool: self.options.tool.clone(),
+            }
+        } else if state.binding.tenant.is_none() && binding.tenant.is_some() {
+            Record::Bound { binding: binding.clone() }
+        } else {
+            return Ok(());
+        };
+        self.ledger.append(&[first])?;
+        Ok(())
+    }
+
+    /// Calls without an outcome.
+    fn open_calls(&self) -> impl Iterator<Item = (&Address, &crate::state::Attempt)> {
+        self.state().resources.iter().filter_map(|(a, r)| Some((a, &r.open.as_ref()?.attempt)))
+    }
+
+    /// When every open call of the chosen ones that this refresh did not find can be called absent;
+    /// `None` if there is nothing to wait for.
+    fn settling(&self, observed: &Observed, chosen: impl Fn(&Address) -> bool) -> Option<jiff::Timestamp> {
+        let settings = self.settings();
+        let open = self.open_calls().filter(|(a, _)| chosen(a));
+        open.map(|(_, attempt)| settings.settled_at(attempt)).filter(|t| observed.at < *t).max()
+    }
+
+    /// Carries an approved plan out. Execution makes no choices: what is not in the plan is not sent.
+    pub async fn carry_out(&mut self, approved: &Plan) -> Result<Report, RunError> {
+        let calls: HashMap<Address, Request> =
+            approved.calls().map(|(c, call)| (c.address.clone(), call.request().clone())).collect();
+        self.emit(Event::Planned {
+            at: (self.clock)(),
+            digest: approved.digest,
+            summary: approved.summary(),
+        });
+        (self.sink)(Progress::Started { calls: calls.len() });
+        self.record_rows(approved)?;
+        let jobs = approved.changes.iter().filter_map(Job::of).collect();
+        let mut round = Round {
+            approved: &calls,
+            digest: approved.digest,
+            ends: HashMap::new(),
+            resent: BTreeSet::new(),
+        };
+        self.execute(jobs, &mut round).await?;
+        self.settle(&mut round).await?;
+        let timed_out = match self.options.wait {
+            Some(limit) => !self.follow(approved, &mut round, limit).await?,
+            None => false,
+        };
+        Ok(self.report(approved, &round, timed_out))
+    }
+
+    /// Appends what the rows without a call record.
+    fn record_rows(&mut self, plan: &Plan) -> Result<(), RunError> {
+        let rows = plan.changes.iter().filter(|c| c.call.is_none());
+        let records: Vec<Record> = rows.flat_map(|c| c.records.iter().cloned()).collect();
+        self.append(&records)
+    }
+
+    async fn execute(&mut self, jobs: Vec<Job>, round: &mut Round<'_>) -> Result<(), RunError> {
+        if jobs.is_empty() || self.stopped() {
+            return Ok(());
+        }
+        self.begin()?;
+        // An intent's moment is told by the service's clock: one harmless read if it is not known yet.
+        if self.client.server_offset().is_none() && self.client.list_actions((self.clock)()).await.is_err() {
+            tracing::debug!("the service's clock could not be read");
+        }
+        let (desk, service) = Ledger::desk();
+        let (halt, halted) = watch::channel(self.stopped());
+        let executor = Executor {
+            client: self.client,
+            desk,
+            clock: self.clock,
+            sink: &self.sink,
+            stop: halted,
+            plan: round.digest,
+            runner: &self.options.runner,
+            settle: self.scope.settings.recovery.settle.get(),
+            parallelism: self.options.parallelism,
+            unreachable: self.unreachable.clone(),
+        };
+        let mut stop = self.stop.clone();
+        let relay = async {
+            // Ends with the executor; a stop is passed on, and so is a failed write.
+            let _ = stop.wait_for(|s| *s).await;
+            let _ = halt.send(true);
+            std::future::pending::<()>().await;
+        };
+        let work = async move {
+            // The desk goes with the executor, and the service ends.
+            let ends = executor.execute(jobs).await;
+            drop(executor);
+            ends
+        };
+        let serve = self.ledger.serve(service, || {
+            let _ = halt.send(true);
+        });
+        let (ends, ()) = tokio::select! {
+            both = futures::future::join(work, serve) => both,
+            () = relay => return Ok(()),
+        };
+        for (address, end) in ends? {
+            round.ends.insert(address, end);
+        }
+        Ok(())
+    }
+
+    /// Looks this run's unknown and busy calls up until each is known: at once, after the settle time,
+    /// and after the one repetition that `recovery.onUnknown: resend` allows.
+    async fn settle(&mut self, round: &mut Round<'_>) -> Result<(), RunError> {
+        for pass in 0.. {
+            let mut doubtful: BTreeSet<Address> = round
+                .ends
+                .iter()
+                .filter(|(_, end)| matches!(end, End::Unknown) || pass == 0 && **end == End::Busy)
+                .map(|(a, _)| a.clone())
+                .collect();
+            doubtful.retain(|a| {
+                self.state()
+                    .resources
+                    .get(a)
+                    .is_some_and(|r| matches!(r.phase, Phase::Requested | Phase::Pending) || r.side.is_some())
+            });
+            if doubtful.is_empty() || self.stopped() {
+                return Ok(());
+            }
+            let observed = self.look(Some(&doubtful)).await?;
+            let open_before = self.settling(&observed, |a| doubtful.contains(a));
+            let sent = self.go_on(&doubtful, &observed, round, true).await?;
+            if sent {
+                continue;
+            }
+            match open_before.filter(|_| self.any_requested(&doubtful)) {
+                Some(until) => {
+                    (self.sink)(Progress::Settling { calls: doubtful.len(), until });
+                    if !self.sleep_until(until).await {
+                        return Ok(());
+                    }
+                }
+                // Known, or a person has to decide.
+                None if pass > 0 || !self.any_requested(&doubtful) => return Ok(()),
+                None => {}
+            }
+            if pass > 8 {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn any_requested(&self, among: &BTreeSet<Address>) -> bool {
+        self.open_calls().any(|(a, _)| among.contains(a))
+    }
+
+    /// Plans a selection anew and carries out what needs no new approval: records, and the very calls
+    /// that were approved. A lost call is repeated once. Returns whether something was sent.
+    async fn go_on(
+        &mut self,
+        only: &BTreeSet<Address>,
+        observed: &Observed,
+        round: &mut Round<'_>,
+        resend: bool,
+    ) -> Result<bool, RunError> {
+        let settings = self.settings();
+        let plan = plan::plan(&Input {
+            desired: &self.scope.desired,
+            selected: Some(only),
+            replace: &BTreeSet::new(),
+            state: self.state(),
+            observed,
+            settings: &settings,
+        });
+        self.record_rows(&plan)?;
+        let mut jobs = Vec::new();
+        for change in &plan.changes {
+            let Some(job) = Job::of(change) else { continue };
+            let lost =
+                self.state().resources.get(&change.address).is_some_and(|r| r.phase == Phase::Requested);
+            let again = round.approved.get(&change.address) == Some(job.call.request())
+                && resend
+                && (lost && round.resent.insert(change.address.clone())
+                    || !round.ends.contains_key(&change.address));
+            if again {
+                jobs.push(job);
+            }
+        }
+        let sent = !jobs.is_empty();
+        self.execute(jobs, round).await?;
+        Ok(sent)
+    }
+
+    /// Follows the plan's collections to their end; false if time ran out.
+    async fn follow(
+        &mut self,
+        approved: &Plan,
+        round: &mut Round<'_>,
+        limit: Duration,
+    ) -> Result<bool, RunError> {
+        let deadline = (self.clock)() + limit;
+        let mut pause = FIRST_POLL;
+        loop {
+            let running: BTreeSet<Address> = approved
+                .changes
+                .iter()
+                .map(|c| &c.address)
+                .filter(|a| {
+                    self.state()
+                        .resources
+                        .get(*a)
+                        .is_some_and(|r| matches!(r.phase, Phase::InProgress | Phase::Pending))
+                })
+                .cloned()
+                .collect();
+            if running.is_empty() || self.stopped() {
+                return Ok(true);
+            }
+            let now = (self.clock)();
+            if now >= deadline {
+                return Ok(false);
+            }
+            let next = (now + pause).min(deadline);
+            (self.sink)(Progress::Following { running: running.len(), next });
+            if !self.sleep_until(next).await {
+                return Ok(true);
+            }
+            pause = (pause * 3 / 2).min(LONGEST_POLL);
+            let observed = self.look(Some(&running)).await?;
+            // A machine that was busy and is free now takes the approved call.
+            for a in &running {
+                if self.state().resources.get(a).is_some_and(|r| r.phase == Phase::Pending) {
+                    round.ends.remove(a);
+                }
+            }
+            if self.go_on(&running, &observed, round, true).await? {
+                self.settle(round).await?;
+            }
+        }
+    }
+
+    fn report(&self, approved: &Plan, round: &Round<'_>, timed_out: bool) -> Report {
+        let state = self.state();
+        let phase = |a: &Address| state.resources.get(a).map(|r| r.phase);
+        let mut attention = Vec::new();
+        let mut failed = false;
+        for c in &approved.changes {
+            let still_open = phase(&c.address) == Some(Phase::Requested);
+            let refused = round.ends.get(&c.address) == Some(&End::Refused);
+            let ended_badly = self.options.wait.is_some() && phase(&c.address) == Some(Phase::Failed);
+            let strict = self.options.strict && matches!(c.action, Action::Exhausted | Action::Differs);
+            let unresolved = c.action == Action::Unresolved;
+            if still_open || refused || unresolved || ended_badly || strict {
+                failed = true;
+                attention.push(c.address.clone());
+            } else if c.action == Action::Exhausted {
+                attention.push(c.address.clone());
+            }
+        }
+        let left =
+            round.approved.keys().filter(|a| matches!(round.ends.get(*a), None | Some(End::NotSent))).count();
+        failed |= left > 0 || self.ledger.failure().is_some();
+        Report {
+            counts: self.tally.counts(),
+            attention,
+            left,
+            failed,
+            timed_out,
+            interrupted: self.stopped(),
+        }
+    }
+
+    /// Writes the snapshot of a run that ends without a summary.
+    pub fn commit(&mut self) -> Result<(), StoreError> {
+        self.ledger.commit()
+    }
+
+    /// Writes the snapshot and tells the summary. Call it however the run ended.
+    pub fn close(&mut self, report: &Report) -> Result<(), StoreError> {
+        let committed = self.ledger.commit();
+        self.emit(Event::Summary {
+            at: (self.clock)(),
+            counts: report.counts.clone(),
+            attention: report.attention.clone(),
+            exit_code: report.exit_code(),
+        });
+        committed
+    }
+}
+
+/// How soon `--wait` looks for the first time, and how seldom at the most.
+const FIRST_POLL: Duration = Duration::from_secs(2);
+const LONGEST_POLL: Duration = Duration::from_secs(60);
+
+/// What the rounds of one run share.
+struct Round<'a> {
+    /// The calls that a person approved.
+    approved: &'a HashMap<Address, Request>,
+    digest: PlanDigest,
+    ends: HashMap<Address, End>,
+    /// Lost calls that were repeated already.
+    resent: BTreeSet<Address>,
+}

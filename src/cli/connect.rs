@@ -1,0 +1,182 @@
+//! From the project file and the environment to a client: which service, which token, whose state.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::context::Context;
+use super::exit::Error;
+use crate::defender::auth::{AuthError, AuthMethod, Credential, Environment, Identity, Tokens};
+use crate::defender::{
+    Client, Clock, Cloud, Endpoint, HttpOptions, HttpTransport, Limits, Quotas, Region, Service,
+};
+use crate::manifest::{Project, project as file};
+use crate::sandbox::{self, ServeOptions, Server};
+use crate::state::Binding;
+
+/// The tenant that the sandbox plays.
+const SANDBOX_TENANT: &str = "00000000-0000-0000-0000-000000000000";
+
+/// A client and, for `cloud: sandbox`, the simulated service that it talks to.
+pub struct Connection {
+    /// The client.
+    pub client: Client,
+    /// Whose state this run may use.
+    pub binding: Binding,
+    server: Option<Server>,
+}
+
+impl Connection {
+    /// Ends the simulated service, its world written.
+    pub async fn close(self) {
+        if let Some(server) = self.server
+            && let Err(e) = server.shutdown().await
+        {
+            tracing::warn!("the sandbox did not end well: {e}");
+        }
+    }
+}
+
+/// Whose state a run without a token may read.
+pub fn offline_binding(ctx: &Context, project: &Project) -> Result<Binding, Error> {
+    let service = service(ctx, project, None)?;
+    Ok(binding(ctx, project, &service, None))
+}
+
+/// Connects. `keep` is the file of the simulated world; without it, the world ends with the run.
+pub async fn connect(
+    ctx: &Context,
+    project: &Project,
+    clock: &Clock,
+    keep: Option<&Path>,
+) -> Result<Connection, Error> {
+    let endpoint = endpoint(ctx, project);
+    let server = match (project.spec.defender.cloud, endpoint) {
+        (file::Cloud::Sandbox, None) => Some(serve(keep).await?),
+        _ => None,
+    };
+    let service = service(ctx, project, server.as_ref())?;
+    let transport =
+        HttpTransport::new(&service, HttpOptions::default()).map_err(|e| failed(e.to_string()))?;
+    let auth = &project.spec.auth;
+    let identity = Identity {
+        tenant_id: auth.tenant_id.clone().or_else(|| project.spec.defender.tenant_id.clone()),
+        client_id: auth.client_id.clone(),
+    };
+    let environment = Environment::read(|name| ctx.env.get(name).map(str::to_owned));
+    let method: AuthMethod = word(&auth.method)?.parse().map_err(auth_error)?;
+    let credential = Credential::new(method, &identity, environment, &service).map_err(auth_error)?;
+    let quotas = Quotas::new(clock(), limits(project));
+    let tokens = Tokens::new(Arc::new(credential));
+    let client = Client::new(service.clone(), Arc::new(transport), tokens, quotas, clock.clone());
+    let claims = client.token().await.map_err(auth_error)?.claims();
+    let tenant = claims.and_then(|c| c.tenant);
+    if let (Some(wanted), Some(got)) = (&project.spec.defender.tenant_id, &tenant)
+        && !wanted.eq_ignore_ascii_case(got)
+    {
+        return Err(Error::OtherTenant(format!(
+            "the token belongs to tenant {got}, the project to {wanted}"
+        )));
+    }
+    if project.spec.defender.tenant_id.is_some() && tenant.is_none() && server.is_none() {
+        return Err(Error::OtherTenant(
+            "the token does not say which tenant it belongs to, and the project names one".into(),
+        ));
+    }
+    Ok(Connection { binding: binding(ctx, project, &service, tenant), client, server })
+}
+
+/// `CASEFILE_ENDPOINT`, or `defender.endpoint`.
+fn endpoint<'a>(ctx: &'a Context, project: &'a Project) -> Option<&'a str> {
+    ctx.env.get("CASEFILE_ENDPOINT").or(project.spec.defender.endpoint.as_deref())
+}
+
+fn service(ctx: &Context, project: &Project, server: Option<&Server>) -> Result<Service, Error> {
+    let d = &project.spec.defender;
+    let bad = |e: crate::defender::ServiceError| Error::Usage(e.to_string());
+    let cloud: Cloud = word(&d.cloud)?.parse().map_err(bad)?;
+    let region = d.region.map(|r| word(&r)?.parse::<Region>().map_err(bad)).transpose()?;
+    let own = server.map(|s| format!("http://{}", s.addr()));
+    Service::new(cloud, region, own.as_deref().or(endpoint(ctx, project))).map_err(bad)
+}
+
+/// The sandbox inside the process has another port each time, so its state is bound to the cloud's name.
+fn binding(ctx: &Context, project: &Project, service: &Service, tenant: Option<String>) -> Binding {
+    if endpoint(ctx, project).is_some() {
+        return Binding { cloud: None, endpoint: Some(service.base_text().to_owned()), tenant };
+    }
+    let sandbox = project.spec.defender.cloud == file::Cloud::Sandbox;
+    Binding {
+        cloud: Some(service.cloud().to_string()),
+        endpoint: None,
+        tenant: if sandbox { Some(SANDBOX_TENANT.to_owned()) } else { tenant },
+    }
+}
+
+async fn serve(keep: Option<&Path>) -> Result<Server, Error> {
+    if let Some(folder) = keep.and_then(Path::parent) {
+        std::fs::create_dir_all(folder).map_err(|source| Error::Io {
+            what: "create",
+            path: folder.to_owned(),
+            source,
+        })?;
+    }
+    let options = ServeOptions {
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        world_file: keep.map(Path::to_owned),
+        scenario: None,
+        effects: None,
+        clock: sandbox::Clock::System,
+    };
+    sandbox::serve(options).await.map_err(|e| match e.kind() {
+        std::io::ErrorKind::WouldBlock => {
+            Error::Locked("it serves this project's sandbox, which one run at a time can use".into())
+        }
+        _ => failed(format!("the sandbox: {e}")),
+    })
+}
+
+/// The project file's word for a setting; the client reads the same words.
+fn word(setting: &impl serde::Serialize) -> Result<String, Error> {
+    match serde_json::to_value(setting) {
+        Ok(serde_json::Value::String(word)) => Ok(word),
+        other => Err(failed(format!("a setting of the project file is no word: {other:?}"))),
+    }
+}
+
+/// What the project file says about quotas.
+fn limits(project: &Project) -> Vec<(Endpoint, Limits)> {
+    let q = &project.spec.quotas;
+    vec![
+        (
+            Endpoint::Collect,
+            Limits { per_minute: most(q.collect.per_minute), per_hour: most(q.collect.per_hour) },
+        ),
+        (
+            Endpoint::CreateAlert,
+            Limits { per_minute: most(q.alert.per_minute), per_hour: most(q.alert.per_hour) },
+        ),
+    ]
+}
+
+/// A rate as a bound.
+pub fn most(rate: file::Rate) -> Option<u32> {
+    match rate {
+        file::Rate::AtMost(n) => Some(n),
+        file::Rate::Unlimited => None,
+    }
+}
+
+fn failed(message: String) -> Error {
+    Error::Service { message, next: None }
+}
+
+/// A sign-in that did not work, with what to do about it.
+pub fn auth_error(e: AuthError) -> Error {
+    Error::Service {
+        message: e.to_string(),
+        next: Some(
+            "set one of the credentials above, or try the sandbox: defender: { cloud: sandbox }".to_owned(),
+        ),
+    }
+}

@@ -1,0 +1,112 @@
+//! What `plan`, `apply` and `status` share: the typed flags as a scope, the engine's errors as exit codes.
+
+use std::collections::BTreeSet;
+
+use super::args::Planning;
+use super::connect::{self, most};
+use super::context::Context;
+use super::exit::Error;
+use super::project::{self, Narrow};
+use crate::apply::{RunError, Scope};
+use crate::defender::Clock;
+use crate::manifest::{Project, project as file};
+use crate::model::{Address, Desired};
+use crate::plan::{Limits, OnUnknown, Plan, PlanWarning, Quota, Quotas, Recovery, Selector, Settings};
+
+/// Our wall clock, for the library.
+pub fn clock(ctx: &Context) -> Clock {
+    ctx.clock()
+}
+
+/// Reads the manifests and narrows them to what was typed.
+pub fn scope(ctx: &Context, project: &Project, typed: &Planning) -> Result<Scope, Error> {
+    let narrow = Narrow::new(ctx, &typed.paths)?;
+    let selector = typed.selector.as_deref().map(str::parse::<Selector>).transpose();
+    let selector = selector.map_err(|e| Error::Usage(e.to_string()))?;
+    // The whole project is read, so that moves and duplicates are seen.
+    let desired = project::manifests(ctx, project)?.resources;
+    let selected = select(&desired, &narrow, selector.as_ref());
+    for address in &typed.replace {
+        if !desired.iter().any(|d| d.address == *address) {
+            return Err(Error::Usage(format!("--replace {address}: no manifest declares it")));
+        }
+    }
+    Ok(Scope {
+        desired,
+        selected,
+        replace: typed.replace.iter().cloned().collect(),
+        settings: settings(ctx, project, typed.fresh),
+        refresh: !typed.no_refresh,
+    })
+}
+
+fn select(desired: &[Desired], narrow: &Narrow, selector: Option<&Selector>) -> Option<BTreeSet<Address>> {
+    if narrow.is_all() && selector.is_none() {
+        return None;
+    }
+    let fits = |d: &&Desired| narrow.covers(&d.source.file) && selector.is_none_or(|s| s.matches(&d.labels));
+    Some(desired.iter().filter(fits).map(|d| d.address.clone()).collect())
+}
+
+/// The project file's settings, for the planner.
+pub fn settings(ctx: &Context, project: &Project, fresh: bool) -> Settings {
+    let spec = &project.spec;
+    let defaults = Quotas::default();
+    Settings {
+        new_lineage: uuid::Uuid::new_v4().to_string(),
+        recovery: Recovery {
+            settle: spec.recovery.settle,
+            on_unknown: match spec.recovery.on_unknown {
+                file::OnUnknown::Resend => OnUnknown::Resend,
+                file::OnUnknown::Ask => OnUnknown::Ask,
+            },
+            marker: spec.recovery.marker,
+        },
+        limits: Limits { new_collections: spec.limits.new_collections, new_alerts: spec.limits.new_alerts },
+        quotas: Quotas {
+            collect: Quota {
+                per_minute: most(spec.quotas.collect.per_minute),
+                per_hour: most(spec.quotas.collect.per_hour),
+            },
+            alert: Quota {
+                per_minute: most(spec.quotas.alert.per_minute),
+                per_hour: most(spec.quotas.alert.per_hour),
+            },
+            ..defaults
+        },
+        fresh,
+        ..Settings::at(ctx.now())
+    }
+}
+
+/// An empty state that the service contradicts: nothing is planned on top of it.
+pub fn refuse_blind(plan: &Plan) -> Result<(), Error> {
+    for w in &plan.warnings {
+        if let PlanWarning::LookAlikes { found } = w {
+            let list: Vec<String> =
+                found.iter().take(5).map(|(address, id)| format!("{address} ({id})")).collect();
+            let more = found.len().saturating_sub(list.len());
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            return Err(Error::LookAlikes(format!("{}{more}", list.join(", "))));
+        }
+    }
+    Ok(())
+}
+
+/// The engine's errors, with what to do next.
+pub fn run_error(e: RunError) -> Error {
+    match e {
+        RunError::Auth(e) => connect::auth_error(e),
+        RunError::Store(e) => Error::State {
+            next: e.hint().unwrap_or("casefile state list").to_owned(),
+            message: e.to_string(),
+        },
+        RunError::OtherTenant { .. } => Error::OtherTenant(e.to_string()),
+        RunError::Blind { .. } => Error::Service {
+            message: e.to_string(),
+            next: Some("casefile apply --fresh, if this project really is new".to_owned()),
+        },
+        RunError::Fold(_) => Error::State { message: e.to_string(), next: "casefile state list".to_owned() },
+        RunError::Interrupted => Error::Interrupted,
+    }
+}

@@ -1,0 +1,65 @@
+//! Signals: the first one asks the run to stop, the second one ends the process at once.
+
+use tokio::sync::watch;
+
+use super::context::complain;
+use super::exit::{Code, Error};
+
+/// Becomes true at the first SIGINT, SIGTERM or SIGHUP. At the second one the process ends: the journal
+/// has it all.
+pub fn stop() -> Result<watch::Receiver<bool>, Error> {
+    let (tell, told) = watch::channel(false);
+    let mut signals = Signals::new()
+        .map_err(|e| Error::Service { message: format!("cannot listen for signals: {e}"), next: None })?;
+    tokio::spawn(async move {
+        signals.next().await;
+        complain("stopping: no more calls are started; those under way are finished and recorded\n");
+        // The run may have ended already.
+        let _ = tell.send(true);
+        signals.next().await;
+        complain("stopped at once; what was sent is in the journal and looked up by the next run\n");
+        std::process::exit(i32::from(Code::Interrupted.as_u8()));
+    });
+    Ok(told)
+}
+
+#[cfg(unix)]
+struct Signals([tokio::signal::unix::Signal; 3]);
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Signals([
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::hangup())?,
+        ]))
+    }
+
+    async fn next(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Signals)
+    }
+
+    async fn next(&mut self) {
+        // Without a console there is nothing to wait for.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

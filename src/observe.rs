@@ -1,0 +1,79 @@
+//! A refresh: the fewest calls that answer what the planner needs to see.
+//!
+//! One filtered list per kind and page, never one read per resource. A list that cannot be read to its
+//! end counts as not looked; the reason is kept for the plan.
+
+use std::collections::BTreeSet;
+
+use crate::defender::auth::AuthError;
+use crate::defender::{ActionFilter, Client, Clock, ReadError};
+use crate::plan::{Actions, Need, Observed};
+
+/// Looks at the service. Only a missing token is an error: without one nothing can be looked at, and a
+/// plan that waits for everything would hide why.
+pub async fn observe(client: &Client, clock: &Clock, need: &Need) -> Result<Observed, AuthError> {
+    let at = clock();
+    let mut seen = Observed { at, server_at: client.server_time(at), ..Observed::default() };
+    if need.is_nothing() {
+        return Ok(seen);
+    }
+    if let Some(since) = need.actions_since {
+        let mut filter = ActionFilter::collections_since(since);
+        if need.all_types {
+            filter.action_type = None;
+        }
+        if let Some(list) = keep(client.list_actions_where(&filter).await, "machine actions", &mut seen)? {
+            seen.actions = Some(Actions::new(since, list));
+        }
+        let unlisted: Vec<&String> = match &seen.actions {
+            Some(list) => need.running.iter().filter(|id| list.get(id).is_none()).collect(),
+            None => Vec::new(),
+        };
+        for id in unlisted {
+            match keep(client.get_action(id).await, "a machine action", &mut seen)? {
+                Some(Some(action)) => {
+                    if let Some(list) = &mut seen.actions {
+                        list.insert(action);
+                    }
+                }
+                Some(None) => {
+                    seen.not_found.insert(id.clone());
+                }
+                None => break,
+            }
+        }
+    }
+    if let Some(since) = need.recent_alerts_since {
+        seen.recent_alerts = keep(client.alerts_since(since).await, "alerts", &mut seen)?;
+    }
+    for machine in &need.machine_alerts {
+        if let Some(list) = keep(client.machine_alerts(machine).await, "a machine's alerts", &mut seen)? {
+            // A machine that the service does not know has no alerts.
+            seen.machine_alerts.insert(machine.clone(), list.unwrap_or_default());
+        }
+    }
+    if !need.alerts.is_empty() {
+        let ids: Vec<String> = need.alerts.iter().cloned().collect();
+        if let Some(list) = keep(client.alerts_by_ids(&ids).await, "alerts", &mut seen)? {
+            seen.alerts_asked = ids.into_iter().collect::<BTreeSet<_>>();
+            seen.alerts = list.into_iter().map(|a| (a.id.clone(), a)).collect();
+        }
+    }
+    seen.server_at = client.server_time(at);
+    Ok(seen)
+}
+
+fn keep<T>(result: Result<T, ReadError>, what: &str, seen: &mut Observed) -> Result<Option<T>, AuthError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(ReadError::Auth(e)) => Err(e),
+        Err(e) => {
+            let why = format!("{what} could not be listed: {e}");
+            tracing::warn!("{why}");
+            if !seen.failures.contains(&why) {
+                seen.failures.push(why);
+            }
+            Ok(None)
+        }
+    }
+}
