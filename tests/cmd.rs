@@ -3,5 +3,10 @@
 
 #[test]
 fn commands() {
-    trycmd::TestCases::new().case("tests/cmd/*.trycmd");
+    // An empty variable counts as not set: what the developer has set must not show in the output.
+    trycmd::TestCases::new()
+        .env("RUST_LOG", "")
+        .env("CASEFILE_ENDPOINT", "")
+        .env("CASEFILE_STATE_URL", "")
+        .case("tests/cmd/*.trycmd");
 }
