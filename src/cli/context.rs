@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 
 use super::args::{Color, Global};
 use super::exit::Error;
-use crate::defender::auth;
 
 /// What a command knows of the process that it runs in.
 #[derive(Debug)]
@@ -27,7 +26,7 @@ pub struct Context {
     pub color_out: bool,
     /// Whether what goes to stderr may hold colour.
     pub color_err: bool,
-    /// Columns of the terminal; 80 where there is none.
+    /// Columns that results are laid out for: the terminal's, or 80 where stdout is none.
     pub width: usize,
     /// How often `-v` was given.
     pub verbose: u8,
@@ -46,7 +45,7 @@ impl Context {
             interactive: io::stdin().is_terminal() && stderr && !env.is_set("CI"),
             color_out: colored(global.color, stdout, &env),
             color_err: colored(global.color, stderr, &env),
-            width: terminal_size::terminal_size().map_or(80, |(w, _)| usize::from(w.0)),
+            width: terminal_size::terminal_size_of(io::stdout()).map_or(80, |(w, _)| usize::from(w.0)),
             verbose: global.verbose,
             quiet: global.quiet,
             env,
@@ -169,11 +168,6 @@ impl Environment {
         self.0.get(name).map(String::as_str)
     }
 
-    /// What signing in may need.
-    pub fn credentials(&self) -> auth::Environment {
-        auth::Environment::read(|name| self.get(name).map(str::to_owned))
-    }
-
     /// Whether it has a value.
     pub fn is_set(&self, name: &str) -> bool {
         self.0.contains_key(name)
@@ -204,7 +198,8 @@ mod tests {
     #[test]
     fn what_signs_in_gets_its_values() {
         let all: Vec<(&str, &str)> = Environment::NAMES.map(|n| (n, "s3cret")).to_vec();
-        let c = env(&all).credentials();
+        let e = env(&all);
+        let c = crate::defender::auth::Environment::read(|name| e.get(name).map(str::to_owned));
         assert!(c.access_token.is_some() && c.tenant_id.is_some() && c.client_id.is_some());
         assert!(c.client_secret.is_some() && c.client_certificate.is_some());
         assert!(c.federated_token_file.is_some() && c.pipelines_connection.is_some());
