@@ -305,3 +305,176 @@ pub(super) fn classify_read(result: Result<HttpAnswer, TransportError>) -> ReadA
         _ => ReadAnswer::Refused(ApiError::of(&answer)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Body, Method};
+
+    const M: &str = "fb9ab6be3965095a09c057be7c90f0a2";
+
+    fn request(method: Method, path: &str, body: &str) -> Request {
+        Request { method, path: path.into(), body: Body::from_json(body.into()).unwrap() }
+    }
+
+    fn collect() -> Request {
+        let path = format!("/api/machines/{M}/collectInvestigationPackage");
+        request(Method::Post, &path, r#"{"Comment":"c"}"#)
+    }
+
+    fn alert() -> Request {
+        let body = format!(r#"{{"machineId":"{M}","title":"t"}}"#);
+        request(Method::Post, "/api/alerts/CreateAlertByReference", &body)
+    }
+
+    fn class(answer: &Answer) -> &'static str {
+        match answer {
+            Answer::Accepted(_) => "accepted",
+            Answer::Busy(_) => "busy",
+            Answer::Unauthorized(_) => "unauthorized",
+            Answer::Throttled { .. } => "throttled",
+            Answer::NotExecuted(_) => "not executed",
+            Answer::Unknown { .. } => "unknown",
+            Answer::Rejected(_) => "rejected",
+        }
+    }
+
+    fn of(request: &Request, status: u16, body: &str) -> &'static str {
+        class(&classify(request, &Ok(HttpAnswer::new(status, body))))
+    }
+
+    #[test]
+    fn every_row_of_a_collection() {
+        let action =
+            |t: &str, m: &str| format!(r#"{{"id":"a-1","type":"{t}","machineId":"{m}","status":"Pending"}}"#);
+        let ours = action("CollectInvestigationPackage", M);
+        let error =
+            |code: &str, message: &str| format!(r#"{{"error":{{"code":"{code}","message":"{message}"}}}}"#);
+        let html = "<html><body>Bad gateway</body></html>";
+        for (status, body, expected) in [
+            (201, ours.as_str(), "accepted"),
+            (200, &ours, "accepted"),
+            (202, &ours, "accepted"),
+            (201, &action("collectinvestigationpackage", &M.to_uppercase()), "accepted"),
+            (201, "", "unknown"),
+            (201, "{}", "unknown"),
+            (201, html, "unknown"),
+            (201, r#"{"id":"","type":"CollectInvestigationPackage"}"#, "unknown"),
+            (201, r#"{"id":"a-1","type":"CollectInvestigationPackage"}"#, "unknown"),
+            (201, &action("Isolate", M), "unknown"),
+            (201, &action("CollectInvestigationPackage", "0000"), "unknown"),
+            (204, "", "unknown"),
+            (400, &error("ActiveRequestAlreadyExists", "x"), "busy"),
+            (400, &error("activerequestalreadyexists", ""), "busy"),
+            (400, &error("BadRequest", "Action is ALREADY IN PROGRESS."), "busy"),
+            (400, &error("", "Action is already in progress"), "busy"),
+            (400, &error("OsPlatformNotSupported", "x"), "rejected"),
+            (400, &error("", ""), "rejected"),
+            (400, "", "rejected"),
+            (400, html, "rejected"),
+            (403, &error("Forbidden", "Missing application roles"), "rejected"),
+            (403, &error("ActiveRequestAlreadyExists", ""), "rejected"),
+            (404, "", "rejected"),
+            (405, "", "rejected"),
+            (412, "", "rejected"),
+            (451, html, "rejected"),
+            (301, "", "rejected"),
+            (302, html, "rejected"),
+            (307, "", "rejected"),
+            (401, &error("Unauthorized", "x"), "unauthorized"),
+            (401, "", "unauthorized"),
+            (429, &error("TooManyRequests", "x"), "throttled"),
+            (429, &error("429", "x"), "throttled"),
+            (429, "", "throttled"),
+            (408, "", "unknown"),
+            (409, &error("Conflict", "x"), "unknown"),
+            (500, &error("InternalServerError", ""), "unknown"),
+            (502, html, "unknown"),
+            (503, "", "unknown"),
+            (504, "", "unknown"),
+            (599, "", "unknown"),
+            (100, "", "unknown"),
+            (600, "", "unknown"),
+            (0, "", "unknown"),
+        ] {
+            assert_eq!(of(&collect(), status, body), expected, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn every_row_of_the_other_calls() {
+        let busy = r#"{"error":{"code":"ActiveRequestAlreadyExists","message":"x"}}"#;
+        let created = format!(r#"{{"id":"da1_-2","machineId":"{M}"}}"#);
+        assert_eq!(of(&alert(), 200, &created), "accepted");
+        assert_eq!(of(&alert(), 200, r#"{"id":"da1_-2","machineId":"other"}"#), "unknown");
+        assert_eq!(of(&alert(), 200, r#"{"id":"da1_-2"}"#), "unknown");
+        assert_eq!(of(&alert(), 404, ""), "rejected");
+        assert_eq!(of(&alert(), 400, busy), "busy");
+
+        let cancel = request(Method::Post, "/api/machineactions/A-1/cancel", r#"{"Comment":"c"}"#);
+        assert_eq!(of(&cancel, 200, r#"{"id":"a-1","status":"Cancelled"}"#), "accepted");
+        assert_eq!(of(&cancel, 200, r#"{"id":"a-2","status":"Cancelled"}"#), "unknown");
+        assert_eq!(of(&cancel, 400, busy), "rejected", "only a creating call can be busy");
+        assert_eq!(of(&cancel, 500, ""), "unknown");
+
+        let patch = request(Method::Patch, "/api/alerts/da1_-2", r#"{"status":"Resolved"}"#);
+        assert_eq!(of(&patch, 200, r#"{"id":"da1_-2","status":"Resolved"}"#), "accepted");
+        assert_eq!(of(&patch, 200, r#"{"id":"da9","status":"Resolved"}"#), "unknown");
+        assert_eq!(of(&patch, 200, ""), "unknown");
+        assert_eq!(of(&patch, 404, ""), "rejected");
+
+        let strange = request(Method::Post, "/api/machines/x/isolate", "{}");
+        assert_eq!(of(&strange, 201, &created), "unknown");
+    }
+
+    #[test]
+    fn failures_on_the_way() {
+        let failed = |stage| Err(TransportError { stage, why: "connection reset".into() });
+        assert_eq!(class(&classify(&collect(), &failed(Stage::BeforeSend))), "not executed");
+        assert_eq!(class(&classify(&collect(), &failed(Stage::AfterSend))), "unknown");
+        let long = HttpAnswer { cut: true, ..HttpAnswer::new(201, "{") };
+        assert_eq!(class(&classify(&collect(), &Ok(long))), "unknown");
+    }
+
+    #[test]
+    fn the_services_words_are_kept_and_bounded() {
+        let body =
+            r#"{"error":{"code":"InvalidInput","message":"m","target":"|76dce355-471ae6d819782413."}}"#;
+        let answer = HttpAnswer { correlation: Some("c-1".into()), ..HttpAnswer::new(400, body) };
+        let Answer::Rejected(error) = classify(&collect(), &Ok(answer)) else { panic!("rejected") };
+        assert_eq!(error.to_string(), "400 InvalidInput: m");
+        assert_eq!(error.target.as_deref(), Some("|76dce355-471ae6d819782413."));
+        assert_eq!(error.correlation.as_deref(), Some("c-1"));
+
+        let huge =
+            format!(r#"{{"error":{{"code":"{0}","message":"{0}","target":"{0}"}}}}"#, "x".repeat(500_000));
+        let error = ApiError::of(&HttpAnswer::new(400, huge));
+        assert!(error.code.len() + error.message.len() + error.target.unwrap().len() < 1_300);
+        assert!(ApiError::of(&HttpAnswer::new(502, "y".repeat(1 << 20))).message.len() < 300);
+    }
+
+    #[test]
+    fn how_long_and_for_which_quota() {
+        let throttle = |after: Option<&str>, message: &str| {
+            let body = serde_json::json!({ "error": { "code": "429", "message": message } }).to_string();
+            let t = Throttle::of(&HttpAnswer {
+                retry_after: after.map(Into::into),
+                date: Some("Sun, 06 Nov 1994 08:49:37 GMT".into()),
+                ..HttpAnswer::new(429, body)
+            });
+            (t.retry_after.as_secs(), t.period, t.maximum)
+        };
+        let (minute, hour) = (Some(Period::Minute), Some(Period::Hour));
+        let quota = |n: u32, per: &str| format!("API calls quota exceeded! maximum allowed {n} per {per}");
+        assert_eq!(throttle(Some("17"), &quota(45, "00:01:00")), (17, minute, Some(45)));
+        assert_eq!(throttle(Some("900"), &quota(1500, "01:00:00.")), (900, hour, Some(1500)));
+        assert_eq!(throttle(None, "Too many requests."), (60, None, None));
+        assert_eq!(throttle(Some("61"), ""), (61, hour, None));
+        assert_eq!(throttle(Some("0"), ""), (1, None, None));
+        assert_eq!(throttle(Some("soon"), ""), (60, None, None));
+        assert_eq!(throttle(Some("-5"), ""), (60, None, None));
+        assert_eq!(throttle(Some("99999999999999"), ""), (86_400, hour, None));
+        assert_eq!(throttle(Some("Sun, 06 Nov 1994 08:50:07 GMT"), ""), (30, None, None));
+        assert_eq!(throttle(Some("Sun, 06 Nov 1994 08:00:00 GMT"), ""), (1, None, None));
+    }
+}

@@ -1,11 +1,11 @@
 //! The client: reads that are repeated where that is safe, mutating calls that are sent once.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use jiff::Timestamp;
-use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use tracing::{Instrument, debug, debug_span};
 
@@ -18,7 +18,7 @@ use super::gate::{Quotas, Slot};
 use super::quota::Next;
 use super::request::{self, ActionFilter, Read};
 use super::transport::{HttpAnswer, HttpCall, Stage, Transport, TransportError};
-use super::wire::{self, PackageLink, Page};
+use super::wire::{self, Entity, PackageLink, Page};
 use crate::model::{Alert, Machine, MachineAction, Method, Request};
 
 /// Tells the time by our wall clock.
@@ -229,7 +229,7 @@ impl Client {
     pub async fn list_actions_where(&self, filter: &ActionFilter) -> Result<Vec<MachineAction>, ReadError> {
         let mut list = Vec::new();
         self.visit_actions(filter, |a| list.push(a)).await?;
-        keep_latest(&mut list, |a| &a.id);
+        keep_latest(&mut list);
         list.sort_by(|a: &MachineAction, b| {
             (&a.creation_date_time_utc, &a.id).cmp(&(&b.creation_date_time_utc, &b.id))
         });
@@ -265,7 +265,7 @@ impl Client {
         for read in Read::alerts_by_ids(ids) {
             self.visit_from(read, None, &mut |a| list.push(a)).await?;
         }
-        keep_latest(&mut list, |a: &Alert| &a.id);
+        keep_latest(&mut list);
         Ok(list)
     }
 
@@ -273,7 +273,7 @@ impl Client {
     pub async fn alerts_since(&self, since: Timestamp) -> Result<Vec<Alert>, ReadError> {
         let mut list: Vec<Alert> = Vec::new();
         self.visit(|skip| Read::alerts_since(since, skip), |a| list.push(a)).await?;
-        keep_latest(&mut list, |a| &a.id);
+        keep_latest(&mut list);
         list.sort_by(|a, b| (&a.alert_creation_time, &a.id).cmp(&(&b.alert_creation_time, &b.id)));
         Ok(list)
     }
@@ -282,7 +282,7 @@ impl Client {
     pub async fn machine_alerts(&self, machine_id: &str) -> Result<Option<Vec<Alert>>, ReadError> {
         let mut list = Vec::new();
         let found = self.visit_found(Read::machine_alerts(machine_id), None, &mut |a| list.push(a)).await?;
-        keep_latest(&mut list, |a: &Alert| &a.id);
+        keep_latest(&mut list);
         Ok(found.is_ok().then_some(list))
     }
 
@@ -295,7 +295,7 @@ impl Client {
     pub async fn list_machines(&self) -> Result<Vec<Machine>, ReadError> {
         let mut list: Vec<Machine> = Vec::new();
         let _none = self.visit_found(Read::machines(0), Some(&Read::machines), &mut |m| list.push(m)).await?;
-        keep_latest(&mut list, |m| &m.id);
+        keep_latest(&mut list);
         Ok(list)
     }
 
@@ -304,11 +304,11 @@ impl Client {
         self.get(&Read::machine(id_or_name)).await
     }
 
-    async fn get<T: DeserializeOwned>(&self, read: &Read) -> Result<Option<T>, ReadError> {
+    async fn get<T: Entity>(&self, read: &Read) -> Result<Option<T>, ReadError> {
         self.read(read, |body| wire::object(body).map_err(|e| e.to_string())).await.map(Result::ok)
     }
 
-    async fn visit<T: DeserializeOwned>(
+    async fn visit<T: Entity>(
         &self,
         page: impl Fn(usize) -> Read + Send + Sync,
         mut visit: impl FnMut(T),
@@ -316,7 +316,7 @@ impl Client {
         self.visit_from(page(0), Some(&page), &mut visit).await
     }
 
-    async fn visit_from<T: DeserializeOwned>(
+    async fn visit_from<T: Entity>(
         &self,
         first: Read,
         page: Option<&(dyn Fn(usize) -> Read + Send + Sync)>,
@@ -327,7 +327,7 @@ impl Client {
 
     /// Reads a list to its end: `$skip` until a short page, `@odata.nextLink` where there is one. 404 on
     /// the first page is the inner error.
-    async fn visit_found<T: DeserializeOwned>(
+    async fn visit_found<T: Entity>(
         &self,
         first: Read,
         page: Option<&(dyn Fn(usize) -> Read + Send + Sync)>,
@@ -494,9 +494,9 @@ impl Inner {
 }
 
 /// Of entries read twice while pages shifted, the later reading counts.
-fn keep_latest<T>(list: &mut Vec<T>, id: impl Fn(&T) -> &str) {
-    let mut seen = std::collections::HashSet::new();
+fn keep_latest<T: Entity>(list: &mut Vec<T>) {
+    let mut seen = HashSet::new();
     list.reverse();
-    list.retain(|entry| seen.insert(id(entry).to_ascii_lowercase()));
+    list.retain(|entry| seen.insert(entry.id().to_ascii_lowercase()));
     list.reverse();
 }

@@ -39,6 +39,8 @@ pub struct BuildError(String);
 pub struct HttpTransport {
     client: reqwest::Client,
     base: String,
+    /// The base's own path.
+    prefix: String,
 }
 
 impl HttpTransport {
@@ -49,7 +51,9 @@ impl HttpTransport {
             // A proxy cannot reach this machine's loopback.
             builder = builder.no_proxy();
         }
-        Ok(HttpTransport { client: built(builder)?, base: service.base_text().to_owned() })
+        let base = service.base_text().to_owned();
+        let prefix = service.base().path().trim_end_matches('/').to_owned();
+        Ok(HttpTransport { client: built(builder)?, base, prefix })
     }
 }
 
@@ -81,6 +85,11 @@ impl Transport for HttpTransport {
         let mut bearer = HeaderValue::try_from(format!("Bearer {}", call.bearer.expose()))
             .map_err(|_| before("the token holds characters that no header can carry"))?;
         bearer.set_sensitive(true);
+        let path = call.path().to_owned();
+        // Anything else could change the host that the token goes to.
+        if !path.starts_with('/') {
+            return Err(before("the request's path does not begin with a slash"));
+        }
         let method = match call.method {
             crate::model::Method::Get => reqwest::Method::GET,
             crate::model::Method::Post => reqwest::Method::POST,
@@ -95,6 +104,10 @@ impl Transport for HttpTransport {
             request = request.header(header::CONTENT_TYPE, "application/json").body(body);
         }
         let request = request.build().map_err(|_| before("the request has no valid URL"))?;
+        // URL parsers resolve `..` even where it is encoded: what was reviewed goes out, or nothing.
+        if request.url().path() != format!("{}{path}", self.prefix) {
+            return Err(before("the request's path does not survive as a URL"));
+        }
         let mut response = self.client.execute(request).await.map_err(failed)?;
 
         let headers = response.headers();

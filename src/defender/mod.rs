@@ -30,4 +30,4 @@ pub use http::{BuildError, HttpOptions, HttpTransport};
 pub use quota::{Next, Window, estimate};
 pub use request::{ActionFilter, PAGE, Read, cancel, patch_alert};
 pub use transport::{ERROR_BODY_LIMIT, HttpAnswer, HttpCall, Stage, Transport, TransportError};
-pub use wire::{PackageLink, Page, WireError, object};
+pub use wire::{Entity, PackageLink, Page, WireError, object};

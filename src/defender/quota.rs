@@ -165,3 +165,166 @@ pub fn estimate(calls: usize, limits: Limits, ages: &[Duration]) -> Duration {
     }
     Duration::from_secs_f64(last.max(0.0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::cmp::Reverse;
+    use std::collections::BinaryHeap;
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_millisecond(ms).unwrap()
+    }
+
+    /// Sends as fast as the window allows; call `i` is seen and answered `delays[i]` after its sending.
+    /// Returns when calls were sent and seen.
+    fn run(limits: Limits, seeds: &[i64], delays: &[(i64, i64)]) -> Vec<(i64, i64)> {
+        let mut window = Window::new(limits);
+        for s in seeds {
+            window.record(at(*s));
+        }
+        let mut waiting: BinaryHeap<Reverse<i64>> = BinaryHeap::new();
+        let (mut now, mut calls) = (0, Vec::new());
+        for (until_seen, until_answered) in delays {
+            loop {
+                while waiting.peek().is_some_and(|Reverse(t)| *t <= now) {
+                    waiting.pop();
+                    window.answer(at(now));
+                }
+                let next_answer = waiting.peek().map(|Reverse(t)| *t);
+                match window.earliest(at(now)) {
+                    Next::Now => break,
+                    Next::At(t) => {
+                        let t = t.as_millisecond();
+                        assert!(t > now, "waiting always moves on");
+                        now = next_answer.map_or(t, |a| a.min(t));
+                    }
+                    Next::AfterAnAnswer => now = next_answer.expect("a call holds the slot"),
+                }
+            }
+            window.take(at(now));
+            calls.push((now, now + until_seen));
+            waiting.push(Reverse(now + until_seen + until_answered));
+        }
+        calls
+    }
+
+    fn most_in_any(mut seen: Vec<i64>, length: i64) -> usize {
+        seen.sort_unstable();
+        (0..seen.len())
+            .map(|i| seen[i..].iter().take_while(|t| **t < seen[i] + length).count())
+            .max()
+            .unwrap_or(0)
+    }
+
+    proptest! {
+        #[test]
+        fn no_window_of_the_service_holds_more_than_allowed(
+            per_minute in 1_u32..8,
+            per_hour in 5_u32..20,
+            delays in prop::collection::vec((0_i64..40_000, 0_i64..40_000), 1..60),
+            ages in prop::collection::vec(0_i64..4_000_000, 0..30),
+        ) {
+            let seeds: Vec<i64> = ages.iter().map(|a| -a).collect();
+            let within = |length| most_in_any(seeds.clone(), length);
+            // Earlier runs are not ours to answer for, only what we add.
+            prop_assume!(within(60_000) <= per_minute as usize && within(3_600_000) <= per_hour as usize);
+            let calls = run(Limits::new(per_minute, per_hour), &seeds, &delays);
+            let seen: Vec<i64> = calls.iter().map(|(_, seen)| *seen).chain(seeds).collect();
+            prop_assert!(most_in_any(seen.clone(), 60_000) <= per_minute as usize);
+            prop_assert!(most_in_any(seen, 3_600_000) <= per_hour as usize);
+        }
+
+        #[test]
+        fn the_estimate_is_what_a_run_with_instant_answers_takes(
+            per_minute in 1_u32..8,
+            per_hour in 1_u32..20,
+            n in 1_usize..60,
+            ages in prop::collection::vec(0_i64..4_000_000, 0..30),
+        ) {
+            let limits = Limits::new(per_minute, per_hour);
+            let seeds: Vec<i64> = ages.iter().map(|a| -a).collect();
+            let last = run(limits, &seeds, &vec![(0, 0); n]).last().unwrap().0;
+            let ages: Vec<Duration> = ages.iter().map(|a| Duration::from_millis(*a as u64)).collect();
+            let estimate = estimate(n, limits, &ages).as_secs_f64() * 1000.0;
+            prop_assert!((estimate - last as f64).abs() < 1.0, "{estimate} and {last}");
+        }
+    }
+
+    #[test]
+    fn the_first_full_window_goes_out_at_once() {
+        let calls = run(Limits::new(100, 1500), &[], &[(0, 0); 101]);
+        assert!(calls[..100].iter().all(|(sent, _)| *sent == 0));
+        assert_eq!(calls[100].0, 60_000);
+    }
+
+    #[test]
+    fn a_slot_is_held_until_its_answer() {
+        let mut w = Window::new(Limits::new(1, 10));
+        w.take(at(0));
+        assert_eq!(w.earliest(at(1_000_000)), Next::AfterAnAnswer);
+        w.answer(at(1_000_000));
+        assert_eq!(w.earliest(at(1_000_001)), Next::At(at(1_060_000)));
+        assert_eq!(w.earliest(at(1_060_000)), Next::Now);
+        w.take(at(1_060_000));
+        w.give_back();
+        assert_eq!(w.earliest(at(1_060_000)), Next::Now);
+    }
+
+    #[test]
+    fn without_limits_nothing_waits_and_nothing_is_kept() {
+        let mut w = Window::new(Limits::UNLIMITED);
+        for _ in 0..10_000 {
+            assert_eq!(w.earliest(at(0)), Next::Now);
+            w.take(at(0));
+            w.answer(at(0));
+        }
+        assert!(w.answered.is_empty());
+        assert_eq!(estimate(10_000, Limits::UNLIMITED, &[]), Duration::ZERO);
+    }
+
+    #[test]
+    fn an_old_call_is_forgotten() {
+        let mut w = Window::new(Limits { per_minute: Some(5), per_hour: None });
+        for s in 0..1000 {
+            w.take(at(s * 60_000));
+            w.answer(at(s * 60_000));
+        }
+        assert!(w.answered.len() <= 5);
+    }
+
+    #[test]
+    fn a_refusal_blocks_and_lowers_once_a_burst() {
+        let mut w = Window::new(Limits::new(100, 1500));
+        let secs = Duration::from_secs;
+        w.throttled(at(0), secs(30), Some(Period::Minute), Some(100));
+        w.throttled(at(10), secs(29), Some(Period::Minute), Some(100));
+        assert_eq!(w.limits(), Limits::new(50, 1500));
+        assert_eq!(w.earliest(at(20)), Next::At(at(30_000)));
+        assert_eq!(w.earliest(at(30_000)), Next::Now);
+        w.throttled(at(40_000), secs(900), Some(Period::Hour), Some(600));
+        assert_eq!(w.limits(), Limits::new(50, 600), "the service named a lower one");
+        assert_eq!(w.earliest(at(40_000)), Next::At(at(940_000)));
+        for n in 1..20 {
+            w.throttled(at(n * 1_000_000), secs(1), None, None);
+        }
+        assert_eq!(w.limits(), Limits::new(1, 600), "never down to nothing");
+    }
+
+    #[test]
+    fn estimates() {
+        let secs = |n, limits, ages: &[u64]| {
+            let ages: Vec<Duration> = ages.iter().map(|a| Duration::from_secs(*a)).collect();
+            estimate(n, limits, &ages).as_secs()
+        };
+        let collect = Limits::new(100, 1500);
+        assert_eq!(secs(0, collect, &[]), 0);
+        assert_eq!(secs(100, collect, &[]), 0);
+        assert_eq!(secs(101, collect, &[]), 60);
+        assert_eq!(secs(1500, collect, &[]), 14 * 60);
+        assert_eq!(secs(1501, collect, &[]), 3600);
+        assert_eq!(secs(1, Limits::new(1, 100), &[20]), 40);
+        assert_eq!(secs(1, Limits::new(1, 100), &[7200]), 0);
+    }
+}

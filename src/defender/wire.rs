@@ -11,6 +11,30 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use url::Url;
 
+use crate::model::{Alert, Machine, MachineAction};
+
+/// An object of the service: everything it sends about one thing hangs on an id.
+pub trait Entity: DeserializeOwned {
+    /// The id, as sent.
+    fn id(&self) -> &str;
+}
+
+impl Entity for MachineAction {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+impl Entity for Alert {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+impl Entity for Machine {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
 /// A page of a list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page<T> {
@@ -51,15 +75,15 @@ impl From<serde_json::Error> for WireError {
     }
 }
 
-impl<T: DeserializeOwned> Page<T> {
+impl<T: Entity> Page<T> {
     /// Reads a list envelope.
     pub fn read(body: &[u8]) -> Result<Self, WireError> {
         struct Entries<T>(Vec<T>, usize);
 
-        impl<'de, T: DeserializeOwned> Deserialize<'de> for Entries<T> {
+        impl<'de, T: Entity> Deserialize<'de> for Entries<T> {
             fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
                 struct Each<T>(Entries<T>);
-                impl<'de, T: DeserializeOwned> Visitor<'de> for Each<T> {
+                impl<'de, T: Entity> Visitor<'de> for Each<T> {
                     type Value = Entries<T>;
 
                     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -82,10 +106,10 @@ impl<T: DeserializeOwned> Page<T> {
 
         struct Envelope<T>(Option<Entries<T>>, Option<String>);
 
-        impl<'de, T: DeserializeOwned> Deserialize<'de> for Envelope<T> {
+        impl<'de, T: Entity> Deserialize<'de> for Envelope<T> {
             fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
                 struct Fields<T>(Envelope<T>);
-                impl<'de, T: DeserializeOwned> Visitor<'de> for Fields<T> {
+                impl<'de, T: Entity> Visitor<'de> for Fields<T> {
                     type Value = Envelope<T>;
 
                     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -129,37 +153,32 @@ impl<T: DeserializeOwned> Page<T> {
 ///
 /// A field of an unexpected type, or one that is there under two names, is left out: only an object
 /// without an id is no object.
-pub fn object<T: DeserializeOwned>(body: &[u8]) -> Result<T, WireError> {
-    #[derive(Deserialize)]
-    struct Identified<'a> {
-        #[serde(borrow)]
-        id: std::borrow::Cow<'a, str>,
+pub fn object<T: Entity>(body: &[u8]) -> Result<T, WireError> {
+    // A derived reader would take an array for a struct.
+    if body.trim_ascii_start().first().is_some_and(|b| *b != b'{') {
+        return Err(WireError::NoId);
     }
-    match serde_json::from_slice::<Identified<'_>>(body) {
-        Ok(one) if one.id.trim().is_empty() => return Err(WireError::NoId),
-        Ok(_) => {}
-        // Told apart from a body that is no JSON at all.
-        Err(e) if e.is_data() => return Err(WireError::NoId),
+    let object = match serde_json::from_slice(body) {
+        Ok(object) => object,
+        Err(e) if e.is_data() => field_by_field::<T>(body)?,
         Err(e) => return Err(e.into()),
-    }
-    match serde_json::from_slice(body) {
-        Ok(object) => Ok(object),
-        Err(e) => field_by_field(body)?.ok_or(e.into()),
-    }
+    };
+    if object.id().trim().is_empty() { Err(WireError::NoId) } else { Ok(object) }
 }
 
-fn field_by_field<T: DeserializeOwned>(body: &[u8]) -> Result<Option<T>, WireError> {
-    let fields: Map<String, Value> = serde_json::from_slice(body)?;
-    let mut kept = Map::new();
-    let mut best = None;
-    let (id, rest): (Vec<_>, Vec<_>) = fields.into_iter().partition(|(key, _)| key == "id");
-    for (key, value) in id.into_iter().chain(rest) {
+/// Far more than the service's largest object has: the reading below takes quadratic time.
+const MOST_FIELDS: usize = 200;
+
+fn field_by_field<T: Entity>(body: &[u8]) -> Result<T, WireError> {
+    let mut fields: Map<String, Value> = serde_json::from_slice(body)?;
+    let Some(Value::String(id)) = fields.remove("id") else { return Err(WireError::NoId) };
+    let mut kept = Map::from_iter([("id".to_owned(), Value::String(id))]);
+    let mut best: T = serde_json::from_value(kept.clone().into())?;
+    for (key, value) in fields.into_iter().take(MOST_FIELDS) {
         kept.insert(key.clone(), value);
-        match serde_json::from_value(Value::Object(kept.clone())) {
-            Ok(object) => best = Some(object),
-            Err(_) => {
-                kept.remove(&key);
-            }
+        match serde_json::from_value(kept.clone().into()) {
+            Ok(object) => best = object,
+            Err(_) => drop(kept.remove(&key)),
         }
     }
     Ok(best)
@@ -262,11 +281,10 @@ impl fmt::Debug for PackageLink {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Alert, MachineAction};
 
     #[test]
     fn an_odd_entry_costs_only_itself() {
-        let body = br#"{"x":[{}],"value":[{"id":"a"},{"type":"Isolate"},null,7,{"id":null},{"id":""},{"id":"b","status":"Pending"}],"@odata.nextLink":null}"#;
+        let body = br#"{"x":[{}],"value":[{"id":"a"},{"type":"Isolate"},null,["x"],{"id":null},{"id":""},{"id":"b","status":"Pending"}],"@odata.nextLink":null}"#;
         let page = Page::<MachineAction>::read(body).unwrap();
         assert_eq!(page.entries.iter().map(|a| a.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!((page.odd, page.len()), (5, 7));

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::diagnostic::Finding;
+use super::diagnostic::{Finding, Level};
 use super::kinds::{API_VERSION, AlertManifest, PackageManifest};
 use super::project::ProjectFile;
 use super::reader::{Document, Id, NodeKind};
@@ -29,7 +29,7 @@ pub(super) fn manifest(doc: &mut Document<'_>, source: impl FnOnce(usize) -> Sou
     let entry = match choose_kind(doc, root, &mut findings) {
         Some((kind, word)) => {
             judge(doc, root, Target::Resource(kind), word, &mut findings);
-            if findings.is_empty() {
+            if sound(&findings) {
                 extract(doc, root, kind, source).map_err(|e| findings.push(refused(doc, root, e))).ok()
             } else {
                 None
@@ -49,7 +49,7 @@ pub(super) fn project(doc: &mut Document<'_>) -> Option<(ProjectFile, Vec<Range<
     let read = if doc.node(root).kind == NodeKind::Mapping {
         judge(doc, root, Target::Project, None, &mut findings);
         region_fits(doc, root, &mut findings);
-        if findings.is_empty() {
+        if sound(&findings) {
             value::read::<ProjectFile>(doc, root).map_err(|e| findings.push(refused(doc, root, e))).ok()
         } else {
             None
@@ -63,6 +63,11 @@ pub(super) fn project(doc: &mut Document<'_>) -> Option<(ProjectFile, Vec<Range<
     let manifests = path(doc, root, &["spec", "manifests"]).map(|id| doc.children(id)).unwrap_or_default();
     let places = manifests.iter().map(|&id| doc.node(id).span()).collect();
     Some((read?, places))
+}
+
+/// Warnings stop nothing.
+fn sound(findings: &[Finding]) -> bool {
+    findings.iter().all(|f| f.level == Level::Warning)
 }
 
 fn sort(doc: &mut Document<'_>) {

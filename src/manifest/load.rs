@@ -102,7 +102,7 @@ pub fn parse_project(bytes: &[u8]) -> Result<Project, Vec<Diagnostic>> {
         findings.extend([finding.help("remove this one, or move manifests into files of their own")]);
     }
     match project {
-        Some((read, places)) if findings.is_empty() => {
+        Some((read, places)) if findings.is_sound() => {
             let places = places.into_iter().map(|span| source.place(span)).collect();
             Ok(Project { name: read.metadata.name, spec: read.spec, places })
         }
@@ -141,8 +141,9 @@ impl Findings {
         }
     }
 
-    fn is_empty(&self) -> bool {
-        self.first.is_empty()
+    /// Warnings stop nothing.
+    fn is_sound(&self) -> bool {
+        self.first.iter().all(|f| f.level == Level::Warning)
     }
 
     fn tell(self, source: &SourceText<'_>, diagnostics: &mut Vec<Diagnostic>) {
@@ -174,6 +175,10 @@ fn documents<'d>(decoded: &'d Decoded<'_>) -> impl Iterator<Item = Document<'d>>
     std::iter::from_fn(move || {
         let mut doc = reader.next()?;
         let end = reader.peek().map_or(usize::MAX, |next| next.start);
+        if reader.peek().is_some_and(|next| next.torn) {
+            // Half a document lacks fields that its other half may hold.
+            doc.root = None;
+        }
         // A comment before the next `---` belongs to this document.
         if let Some((at, byte)) = invalid.next_if(|&(at, _)| at < end) {
             while invalid.next_if(|&(at, _)| at < end).is_some() {}

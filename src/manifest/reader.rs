@@ -69,8 +69,12 @@ pub(super) struct Document<'s> {
     children: Vec<Id>,
     /// `None` if there is nothing to look at: it is empty, or could not be read.
     pub root: Option<Id>,
+    /// The file's text.
+    pub text: &'s str,
     /// Where it begins.
     pub start: usize,
+    /// Whether it is the rest of the document before it, which could not be read to its end.
+    pub torn: bool,
     /// What is wrong with it so far.
     pub findings: Vec<Finding>,
 }
@@ -108,8 +112,17 @@ struct Open {
     weight: u64,
 }
 
-/// What an anchor names; `None` while the value is still open.
-type Anchors = HashMap<usize, (Option<Id>, u64)>;
+/// A value that aliases may repeat.
+struct Anchor {
+    /// `None` while the value is still open.
+    id: Option<Id>,
+    weight: u64,
+    /// Where a scalar's anchor stands, until an alias uses it.
+    unused: Option<usize>,
+}
+
+/// By the parser's number.
+type Anchors = HashMap<usize, Anchor>;
 
 /// Reads a text document by document.
 pub(super) struct Reader<'s> {
@@ -200,7 +213,7 @@ impl<'s> Reader<'s> {
         node.end = node.end.max(last).max(if is_flow { offset(end) } else { 0 });
         let weight = open.weight + 1;
         if open.anchor != 0 {
-            self.anchors.insert(open.anchor, (Some(open.id), weight));
+            self.anchors.insert(open.anchor, Anchor { id: Some(open.id), weight, unused: None });
         }
         // The children were counted when they were placed.
         self.total -= open.weight;
@@ -240,6 +253,14 @@ impl<'s> Reader<'s> {
                         }
                     }
                 };
+                let at_root = self.open.is_empty();
+                if first.is_some() && at_root && matches!(&*node.text, "apiVersion" | "kind") {
+                    // The fields behind it belong to a second manifest, not to this one.
+                    let message = "a second manifest begins here, but no `---` separates it from the first";
+                    let finding = Finding::new("missing-separator", span, message);
+                    doc.findings.push(finding.help("write a line `---` before it"));
+                    break;
+                }
                 if let Some(first) = first {
                     let message = format!("`{}` is set twice", syntax::shown(&node.text));
                     let at = doc.node(first).start as usize;
@@ -292,7 +313,7 @@ impl<'s> Reader<'s> {
     /// Reads events up to the end of a document that has begun; the document's root is `None` if it
     /// could not be read.
     fn read_document(&mut self, start: usize) -> Document<'s> {
-        let mut doc = Document { start, ..Document::default() };
+        let mut doc = Document { start, text: self.text, ..Document::default() };
         doc.nodes.reserve(self.capacity);
         doc.children.reserve(self.capacity);
         let mut over = false;
@@ -304,7 +325,12 @@ impl<'s> Reader<'s> {
                 }
                 Some(Ok(next)) => next,
                 Some(Err(error)) => {
-                    doc.findings.push(syntax::explain(self.text, &error, self.last_end, start));
+                    let finding = syntax::explain(self.text, &error, self.last_end, start);
+                    // What is told about that line already is most likely the cause.
+                    let line = syntax::line_start(self.text, finding.start);
+                    if !doc.findings.iter().any(|f| syntax::line_start(self.text, f.start) == line) {
+                        doc.findings.push(finding);
+                    }
                     doc.root = None;
                     self.recover();
                     break;
@@ -330,7 +356,8 @@ impl<'s> Reader<'s> {
                         self.scalar(&mut doc, text, style, start, end)
                     };
                     if anchor != 0 {
-                        self.anchors.insert(anchor, (Some(id), 1));
+                        let before = self.text.get(..start).and_then(|text| text.rfind('&'));
+                        self.anchors.insert(anchor, Anchor { id: Some(id), weight: 1, unused: before });
                     }
                     self.place(&mut doc, id, 1)
                 }
@@ -343,8 +370,11 @@ impl<'s> Reader<'s> {
                     true
                 }
                 Event::SequenceEnd | Event::MappingEnd => self.close(&mut doc, end),
-                Event::Alias(anchor) => match self.anchors.get(&anchor) {
-                    Some(&(Some(id), weight)) => self.place(&mut doc, id, weight),
+                Event::Alias(anchor) => match self.anchors.get_mut(&anchor) {
+                    Some(&mut Anchor { id: Some(id), weight, ref mut unused }) => {
+                        *unused = None;
+                        self.place(&mut doc, id, weight)
+                    }
                     _ => {
                         let message = "this alias stands inside the very value that it repeats";
                         doc.findings
@@ -354,10 +384,7 @@ impl<'s> Reader<'s> {
                     }
                 },
                 Event::UnresolvedAlias(name) => {
-                    let shown = syntax::shown(&name);
-                    let message = format!("no value named `&{shown}` stands before this alias");
-                    let help = format!("quote it if it is text: {}", scalar::quoted(&format!("*{shown}")));
-                    doc.findings.push(Finding::new("unknown-alias", range, message).help(help));
+                    doc.findings.push(syntax::unknown_alias(self.text, range, &name));
                     let id = self.poison(&mut doc, start, end);
                     self.place(&mut doc, id, 1)
                 }
@@ -374,6 +401,12 @@ impl<'s> Reader<'s> {
         }
         if over {
             doc.root = None;
+        }
+        if doc.root.is_some() {
+            // `comment: &look here` is the text `here`: a word would vanish without a trace.
+            for at in self.anchors.values().filter_map(|anchor| anchor.unused) {
+                doc.findings.push(syntax::unused_anchor(self.text, at));
+            }
         }
         self.capacity = doc.nodes.len().clamp(8, 1024);
         self.reset();
@@ -404,7 +437,7 @@ impl<'s> Reader<'s> {
         };
         let id = self.add(doc, node);
         if anchor != 0 {
-            self.anchors.insert(anchor, (None, 0));
+            self.anchors.insert(anchor, Anchor { id: None, weight: 0, unused: None });
         }
         self.open.push(Open { id, base: self.pending.len(), anchor, weight: 0 });
     }
@@ -432,9 +465,10 @@ impl<'s> Iterator for Reader<'s> {
                 Some(Ok(_)) => {}
                 Some(Err(error)) => {
                     let finding = syntax::explain(self.text, &error, self.last_end, self.last_end);
-                    let start = finding.start;
+                    let (start, torn) = (finding.start, syntax::goes_on(&error));
                     self.recover();
-                    return Some(Document { start, findings: vec![finding], ..Document::default() });
+                    let findings = vec![finding];
+                    return Some(Document { start, torn, text: self.text, findings, ..Document::default() });
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::diagnostic::Finding;
+use super::diagnostic::{Finding, Level};
 use super::kinds::{NAME, TEXT};
 use super::project::{self, GUID, STATE_URL};
 use super::reader::{Document, Id, NodeKind};
@@ -79,9 +79,38 @@ fn text(field: Field<'_>, labels: bool, out: &mut Vec<Finding>) {
             }
         }
         _ => {
-            ambiguous(field, out);
+            if !ambiguous(field, out) {
+                out.extend(cut_off(field));
+            }
         }
     }
+}
+
+/// `Collect for ticket #1234` ends before the number sign: what follows is a comment of the file.
+fn cut_off(field: Field<'_>) -> Option<Finding> {
+    let node = field.node();
+    if !node.plain {
+        return None;
+    }
+    let rest = field.doc.text.get(node.end as usize..)?;
+    let blanks = rest.bytes().take_while(|b| *b == b' ').count();
+    let comment = rest.get(blanks..)?.strip_prefix('#')?;
+    // Who writes a comment puts a space behind the sign.
+    if !comment.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        return None;
+    }
+    let comment = comment.lines().next().unwrap_or("").trim_end();
+    let start = node.end as usize + blanks;
+    let message = format!("the text ends before `#{}`, which is a comment", shown(comment));
+    let whole = quoted(&format!("{} #{comment}", node.text));
+    let mut finding = Finding::new("cut-off-text", start..start + 1 + comment.len(), message);
+    finding.level = Level::Warning;
+    let otherwise = "if it is a comment, put a space behind the number sign";
+    Some(finding.help(if whole.chars().count() > 80 {
+        format!("quote the whole text; {otherwise}")
+    } else {
+        format!("{}; {otherwise}", field.written(&whole))
+    }))
 }
 
 /// Text without quotes that other readers of YAML take for something else.

@@ -27,11 +27,38 @@ pub(super) fn tag(text: &str, span: &Span, fallback: usize) -> Finding {
         .help("remove it; quote the text if it begins with an exclamation mark")
 }
 
+/// An alias without its anchor; most often text that begins with an asterisk.
+pub(super) fn unknown_alias(text: &str, span: std::ops::Range<usize>, name: &str) -> Finding {
+    let line = &text[span.start..line_end(text, span.start)];
+    let value = line.split(" #").next().unwrap_or(line).trim_end();
+    // Inside brackets the rest of the line is not all of this value.
+    let value = if value.contains([',', ']', '}']) { &text[span.clone()] } else { value };
+    let message = format!("no value named `&{}` stands before this alias", shown(name));
+    let finding = Finding::new("unknown-alias", span, message);
+    finding.help(format!("quote it if it is text: {}", scalar::quoted(&shown(value))))
+}
+
+/// An anchor that no alias uses; most often text that begins with an ampersand.
+pub(super) fn unused_anchor(text: &str, at: usize) -> Finding {
+    let span = at..word_end(text, at);
+    let message = format!("`{}` names this value, but no alias uses the name", shown(&text[span.clone()]));
+    Finding::new("unused-anchor", span, message)
+        .help("remove it; quote the text if it begins with an ampersand")
+}
+
+/// Whether an error between documents says that the one before did not end.
+pub(super) fn goes_on(error: &ScanError) -> bool {
+    matches!(error.kind(), ErrorKind::ExpectedDocumentStart | ErrorKind::InvalidDocumentEnd)
+}
+
 /// `last_end` is where the last event that was understood ended, `start` where the document begins.
 pub(super) fn explain(text: &str, error: &ScanError, last_end: usize, start: usize) -> Finding {
     let at = error.marker().byte_offset().unwrap_or(text.len());
     let at = text.floor_char_boundary(at);
     if let Some(finding) = tab(text, at, start) {
+        return finding;
+    }
+    if let Some(finding) = merge_conflict(text, start, at) {
         return finding;
     }
     let here = |code, message: &str| Finding::new(code, at..word_end(text, at), message);
@@ -89,6 +116,15 @@ pub(super) fn explain(text: &str, error: &ScanError, last_end: usize, start: usi
         E::MisplacedFlowCollectionEnd => here("unclosed-bracket", "this bracket closes nothing")
             .help("remove it, or quote the text that it belongs to"),
         E::MappingValueNotAllowed | E::InvalidColonPlacement => colon(text, at),
+        E::SimpleKeyExpected | E::InvalidSimpleKey if text[at..word_end(text, at)].contains(':') => {
+            let line = text[at..line_end(text, at)].trim_end();
+            let (key, value) = line.split_once(':').unwrap_or((line, ""));
+            here("missing-space", "a space is missing behind the colon").help(format!(
+                "write {}: {}",
+                shown(key),
+                shown(value)
+            ))
+        }
         E::SimpleKeyExpected | E::InvalidSimpleKey => {
             here("missing-colon", "a `key: value` was expected, but there is no colon behind the key")
                 .help("write `key: value`; text over several lines must be indented further than its key")
@@ -110,16 +146,23 @@ pub(super) fn explain(text: &str, error: &ScanError, last_end: usize, start: usi
             here("yaml-syntax", "behind `|` or `>` only `+`, `-` or a digit may stand on the same line")
                 .help("begin the text on the next line, indented")
         }
-        E::ExpectedDocumentStart | E::InvalidDocumentEnd => {
-            here("yaml-syntax", "a new document was expected here")
-                .help("separate documents with a line `---`")
-        }
+        E::ExpectedDocumentStart | E::InvalidDocumentEnd => here(
+            "bad-indentation",
+            "this line does not line up with the lines before it",
+        )
+        .help(
+            "indent fields of one mapping by the same number of spaces; separate documents with a line `---`",
+        ),
         E::MissingAnchorOrAliasName => {
             here("yaml-syntax", "`&` and `*` begin an anchor or alias, and need a name behind them")
                 .help("quote the text if it begins with one of them")
         }
         E::CommentInterceptedScalar | E::CommentNotSeparated => {
             here("yaml-syntax", "a comment interrupts the text").help("quote the text, or move the comment")
+        }
+        E::MappingKeyNotAllowed => {
+            here("yaml-syntax", "unquoted text cannot begin with a question mark and a space")
+                .help("quote the text")
         }
         E::ExpectedNodeContent => here("yaml-syntax", "a value was expected here"),
         other => {
@@ -130,6 +173,17 @@ pub(super) fn explain(text: &str, error: &ScanError, last_end: usize, start: usi
             )
         }
     }
+}
+
+/// The marks that an unfinished merge leaves behind.
+fn merge_conflict(text: &str, start: usize, at: usize) -> Option<Finding> {
+    let start = line_start(text, start.min(at));
+    let part = &text[start..line_end(text, at)];
+    let mark = ["<<<<<<< ", ">>>>>>> "].into_iter().find_map(|mark| {
+        let found = part.match_indices(mark).map(|(i, _)| start + i).find(|i| line_start(text, *i) == *i)?;
+        Some(found..found + mark.trim_end().len())
+    })?;
+    Some(Finding::new("merge-conflict", mark, "a merge conflict is left in this file").help("resolve it"))
 }
 
 /// The first escape behind `at` that YAML does not know; of the known ones, the first that takes digits.
@@ -279,7 +333,7 @@ fn opening_bracket(text: &str, start: usize, at: usize, open: char) -> Option<us
     None
 }
 
-fn line_start(text: &str, at: usize) -> usize {
+pub(super) fn line_start(text: &str, at: usize) -> usize {
     memchr::memrchr(b'\n', &text.as_bytes()[..at.min(text.len())]).map_or(0, |i| i + 1)
 }
 

@@ -159,14 +159,18 @@ fn misplaced<'s>(
     for shape in shapes.values_mut() {
         let here = shape.schema;
         shape.unknown.retain(|&(key, _)| {
-            let name: &str = &doc.node(key).text;
+            let text: &str = &doc.node(key).text;
+            // A space that is none to YAML puts a field beside its mapping instead of into it.
+            let name = text.trim_start();
             let sections = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
             let home =
                 sections.filter(|(_, s)| !std::ptr::eq(*s, here)).find(|(_, s)| names(s).any(|n| n == name));
             let Some((home, _)) = home else { return true };
-            let message = format!("`{name}` does not belong here");
-            let finding = Finding::new("misplaced-field", doc.node(key).span(), message);
-            verdict.findings.push(finding.help(format!("move it into `{home}`")));
+            let span = doc.node(key).span();
+            verdict.findings.push(odd_indent(text, span.clone()).unwrap_or_else(|| {
+                Finding::new("misplaced-field", span, format!("`{name}` does not belong here"))
+                    .help(format!("move it into `{home}`"))
+            }));
             verdict.settled.insert(key);
             found.push(name.to_owned());
             false
@@ -185,6 +189,13 @@ fn misplaced<'s>(
     }
 }
 
+/// A name that begins with a space other than U+0020.
+fn odd_indent(name: &str, span: std::ops::Range<usize>) -> Option<Finding> {
+    let odd = name.chars().next().filter(|c| c.is_whitespace() && *c != ' ')?;
+    let message = format!("the line begins with U+{:04X}, which is no ordinary space", u32::from(odd));
+    Some(Finding::new("bad-indentation", span, message).help("indent with spaces"))
+}
+
 fn report_shape(doc: &Document<'_>, value: Id, mut shape: Shape<'_>, target: Target, verdict: &mut Verdict) {
     for &(key, _) in &shape.unknown {
         verdict.settled.insert(key);
@@ -193,6 +204,18 @@ fn report_shape(doc: &Document<'_>, value: Id, mut shape: Shape<'_>, target: Tar
         if name == "<<" {
             let finding = Finding::new("merge-key", node.span(), "merge keys (`<<`) are not supported");
             verdict.findings.push(finding.help("write the fields out"));
+            continue;
+        }
+        if let Some(finding) = odd_indent(name, node.span()) {
+            verdict.findings.push(finding);
+            continue;
+        }
+        if let Some((known, rest)) =
+            name.split_once(':').filter(|(k, _)| names(shape.schema).any(|n| n == *k))
+        {
+            shape.missing.retain(|m| m != known);
+            let finding = Finding::new("missing-space", node.span(), "a space is missing behind the colon");
+            verdict.findings.push(finding.help(format!("write {known}: {}", shown(rest))));
             continue;
         }
         let absent = |n: &&str| doc.get(value, n).is_none();
@@ -374,6 +397,9 @@ fn wrong_type(field: Field<'_>, schema: &Value) -> Finding {
         (["boolean"], NodeKind::Text) => {
             let yes = ["true", "yes", "on", "y"].iter().any(|w| node.text.eq_ignore_ascii_case(w));
             finding.help(field.written(if yes { "true" } else { "false" }))
+        }
+        (["object"], NodeKind::Sequence) => {
+            finding.help("write its fields as `key: value` lines without a dash before them")
         }
         (["array"], NodeKind::Text) => finding.help(field.written(&format!("[{}]", quoted(&node.text)))),
         _ => with_example(finding),

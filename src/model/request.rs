@@ -40,10 +40,13 @@ impl fmt::Display for Method {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Request {
     /// POST or PATCH.
+    #[schemars(example = Method::Post)]
     pub method: Method,
     /// Absolute path, percent-encoded, without host: `/api/machines/{id}/collectInvestigationPackage`.
+    #[schemars(example = &"/api/machines/fb9ab6be3965095a09c057be7c90f0a2/collectInvestigationPackage")]
     pub path: String,
     /// The JSON body, byte for byte as sent.
+    #[schemars(example = serde_json::json!({"Comment": "Collect forensics due to alert 1234"}))]
     pub body: Body,
 }
 

@@ -126,6 +126,10 @@ impl State {
                     });
                 }
                 r.each_layer(&mut |r| {
+                    if r.is_open(*attempt) {
+                        // Here it is not late: it is what this layer waits for.
+                        return r.take(step, address, Some(*attempt), Origin::Made, object);
+                    }
                     r.watched.retain(|w| w.attempt != *attempt);
                     r.remember(PastObject { id: object.id.clone(), origin: Origin::Made, late: true });
                 });
@@ -165,7 +169,7 @@ impl State {
                 r.changed = seq;
                 if let Some(old) = self.resources.remove(to) {
                     // A released resource of that name gives way, but what it once made stays known.
-                    let held = old.id.zip(old.origin);
+                    let held = old.id.clone().zip(old.origin);
                     let held = held.map(|(id, origin)| PastObject { id, origin, late: false });
                     r.each_layer(&mut |r| {
                         for object in held.iter().chain(&old.past) {
@@ -173,6 +177,7 @@ impl State {
                         }
                         r.watched.extend(old.watched.iter().cloned());
                     });
+                    r.put_beneath(old);
                 }
                 self.resources.insert(to.clone(), r);
             }
@@ -370,6 +375,15 @@ impl Resource {
             Some(known) if object.origin == Origin::Made => known.origin = Origin::Made,
             Some(_) => {}
             None => self.past.push(object),
+        }
+    }
+
+    /// What is there again if none of the open calls turns out to have left.
+    fn put_beneath(&mut self, old: Resource) {
+        match &mut self.open {
+            Some(Open { prior: Some(prior), .. }) => prior.put_beneath(old),
+            Some(open) => open.prior = Some(Box::new(old)),
+            None => {}
         }
     }
 

@@ -30,7 +30,7 @@ pub struct Mark {
     #[schemars(example = 4)]
     pub seq: Seq,
     /// The hash of that record; 64 zeros at the start.
-    #[schemars(example = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    #[schemars(example = &"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
     pub head: Sha256Hex,
     /// How many bytes of the journal lie before it.
     #[schemars(example = 2731)]
@@ -246,9 +246,9 @@ impl<'a> Reader<'a> {
         let last = end.is_none_or(|e| e + 1 == rest.len());
         let entry = match Line::parse(line) {
             Ok(parsed) => self.check(&parsed, rest)?,
-            // A prefix of an object is never an object, so an append that stopped midway fails to parse;
-            // one whose blocks never reached the disk holds NULs. Anything else is damage.
-            Err(_) if last && (end.is_none() || line.contains(&0)) => {
+            Err(Fault::Unreadable { .. } | Fault::NotUtf8 { .. })
+                if last && is_partial(line, end.is_some()) =>
+            {
                 if self.mark.seq == 0 {
                     return Err(self.error(Fault::Empty));
                 }
@@ -328,6 +328,14 @@ pub(super) fn fold_entry(entry: &Entry<'_>, state: &mut State) -> Result<(), Jou
     state.apply(entry.seq, entry.at, &entry.record).map_err(|e| at(e.into()))?;
     state.head = entry.hash;
     Ok(())
+}
+
+/// Whether a last line can be an append that stopped midway. A prefix of an object is never an object, so
+/// such a line does not parse; blocks that never reached the disk read as NULs, and only with them can the
+/// newline be there. Anything else is damage.
+fn is_partial(line: &[u8], terminated: bool) -> bool {
+    let begins = line.iter().zip(b"{\"seq\":").all(|(found, meant)| found == meant || *found == 0);
+    begins && (!terminated || line.contains(&0))
 }
 
 /// Whether a line, without its newline, is intact and is the record that a mark names.

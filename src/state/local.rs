@@ -36,6 +36,13 @@ pub fn open(folder: &Path, holder: &Holder) -> Result<Opened<LocalStore>, StoreE
     create_folder(folder)?;
     let mut disk = LocalDisk::new(folder);
     disk.lock = Some(lock(folder, holder)?);
+    // Opened before it is read: what is appended goes to the file that was read, or nowhere.
+    match disk.writable(FileName::Journal) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => {
+            return Err(failed(&disk.path(FileName::Journal), "open", e));
+        }
+        _ => {}
+    }
     let (store, notices) = FolderStore::open(disk).map_err(|e| within(folder, e))?;
     Ok(Opened { store, notices })
 }

@@ -16,8 +16,11 @@ pub type Seq = u64;
 pub type AttemptId = Seq;
 
 /// The payload of a journal line. Externally tagged, so that bodies keep their bytes.
+///
+/// Unknown fields are refused here and in everything below: a later version may mean something by them that
+/// changes the fold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum Record {
     /// The first record: whose state this is.
     Open {
@@ -135,22 +138,25 @@ pub enum Record {
 
 /// Whose state this is: one cloud or endpoint, one tenant.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Binding {
     /// `public`, `gcc`, `gcc-high`, `dod` or `sandbox`; none with an endpoint of the user's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"public")]
     pub cloud: Option<String>,
     /// The endpoint where one is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"http://127.0.0.1:8400")]
     pub endpoint: Option<String>,
     /// The tenant of the token; none if it could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"72f988bf-86f1-41af-91ab-2d7cd011db47")]
     pub tenant: Option<String>,
 }
 
 /// A mutating call, as it is about to leave.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Intent {
     /// The resource.
     pub address: Address,
@@ -202,22 +208,26 @@ impl CallAction {
 
 /// A request as sent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Sent {
     /// Method, path and body.
+    #[schemars(example = serde_json::json!({"method": "POST", "path": "/api/machines/fb9ab6be3965095a09c057be7c90f0a2/collectInvestigationPackage", "body": {"Comment": "Collect forensics due to alert 1234"}}))]
     pub request: Request,
     /// `spec.revision`.
+    #[schemars(example = 1)]
     pub revision: u32,
     /// The request digest, computed without the marker.
+    #[schemars(example = &"v1:sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
     pub digest: RequestDigest,
     /// The text that `recovery.marker` appended to the comment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"[casefile 3f0c2b6c]")]
     pub marker: Option<String>,
 }
 
 /// What became of an intent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum Outcome {
     /// Our call created the object.
     Made {
@@ -267,18 +277,22 @@ pub enum Outcome {
 
 /// The service's words about a call that it did not carry out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Refusal {
     /// The HTTP status.
+    #[schemars(example = 403)]
     pub status: u16,
     /// `error.code`, possibly empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(example = &"Forbidden")]
     pub code: String,
     /// `error.message`: free text, bounded in length.
     #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(example = &"Missing role Machine.CollectForensics")]
     pub message: String,
     /// `error.target`: the correlation id to quote to support.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"4f2c3b1a-9a51-4a0d-9f4a-6f1f5d3b2c1e")]
     pub target: Option<String>,
 }
 
@@ -313,7 +327,7 @@ pub enum Origin {
 
 /// What the journal keeps of a service object.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Object {
     /// The action's GUID or the alert's id.
     pub id: String,

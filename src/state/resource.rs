@@ -81,76 +81,101 @@ impl std::fmt::Display for Phase {
 
 /// One resource of the state: the fold of its records.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Resource {
     /// Where it stands.
+    #[schemars(example = Phase::Succeeded)]
     pub phase: Phase,
     /// The id of the object that it holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"5382f7ea-7557-4ab7-9782-d50480024a4e")]
     pub id: Option<String>,
     /// Whether our call created that object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = Origin::Made)]
     pub origin: Option<Origin>,
     /// Of the body as sent; kept beside it so that an unchanged resource is known by one comparison.
+    #[schemars(example = DIGEST)]
     pub digest: RequestDigest,
     /// The service's word for where the object stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"Succeeded")]
     pub status: Option<String>,
     /// Failed attempts of this digest that count against `spec.maxAttempts`.
+    #[schemars(example = 0)]
     pub attempts: u32,
     /// The body as sent.
+    #[schemars(example = sent_example())]
     pub sent: Sent,
     /// The number of the last record that changed this resource.
+    #[schemars(example = 4)]
     pub changed: Seq,
     /// Who asked for the object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"analyst@contoso.com")]
     pub requestor: Option<String>,
     /// The device's name as the service gave it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"fin-ws-042.contoso.com")]
     pub computer_dns_name: Option<String>,
     /// When the object was made, by the service's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = SERVICE_TIME)]
     pub created_at: Option<Timestamp>,
     /// When it last changed, by the service's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = SERVICE_TIME)]
     pub updated_at: Option<Timestamp>,
     /// Who cancelled it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"analyst@contoso.com")]
     pub cancelled_by: Option<String>,
     /// When the phase was entered, by our clock.
+    #[schemars(example = OUR_TIME)]
     pub since: jiff::Timestamp,
     /// When the busy answer came, by the service's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = SERVICE_TIME)]
     pub busy_at: Option<Timestamp>,
     /// The last refusal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = serde_json::json!({"status": 403, "code": "Forbidden", "message": "Missing role Machine.CollectForensics"}))]
     pub error: Option<Refusal>,
     /// When the object was first missed, by our clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = OUR_TIME)]
     pub missing_since: Option<jiff::Timestamp>,
     /// When it was last missed, by our clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = OUR_TIME)]
     pub missing_last: Option<jiff::Timestamp>,
     /// The creating call without an outcome; `Requested` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = serde_json::json!({"attempt": attempt_example()}))]
     pub open: Option<Open>,
     /// An update, cancel or resolve without an outcome.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = serde_json::json!({"attempt": 6, "action": "cancel", "sendBy": OUR_TIME, "runner": RUNNER}))]
     pub side: Option<Side>,
     /// Attempts given up without an answer; every look-up still searches for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(example = [attempt_example()])]
     pub watched: Vec<Attempt>,
     /// Objects that this resource held before, and late arrivals.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(example = [serde_json::json!({"id": "1e5bc9d7-7557-4ab7-9782-d50480024a4e", "origin": "made"})])]
     pub past: Vec<PastObject>,
     /// `Released` only: the phase it had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = Phase::Succeeded)]
     pub released_from: Option<Phase>,
     /// `metadata.labels` as last recorded.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(example = BTreeMap::from([("incident", "INC-2042")]))]
     pub labels: BTreeMap<String, String>,
     /// `lifecycle.onRemove` as last recorded.
     #[serde(default)]
+    #[schemars(example = OnRemove::Retain)]
     pub on_remove: OnRemove,
 }
 
@@ -168,62 +193,108 @@ impl Resource {
 
 /// An attempt to create: when it can have left, and with which body.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Attempt {
     /// The number of its intent's record.
+    #[schemars(example = 2)]
     pub attempt: AttemptId,
     /// The body as sent.
+    #[schemars(example = sent_example())]
     pub sent: Sent,
     /// Which run wrote the intent.
+    #[schemars(example = RUNNER)]
     pub runner: String,
     /// The intent's moment by our clock.
+    #[schemars(example = OUR_TIME)]
     pub at: jiff::Timestamp,
     /// The intent's moment by the service's clock.
+    #[schemars(example = SERVICE_TIME)]
     pub server_at: Timestamp,
     /// The last moment, by our clock, at which the call may have left.
+    #[schemars(example = OUR_TIME)]
     pub send_by: jiff::Timestamp,
     /// When the call ended without an answer, by our clock; none if the run died.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = OUR_TIME)]
     pub failed_at: Option<jiff::Timestamp>,
     /// What was seen instead of an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"no answer within 30 s")]
     pub why: Option<String>,
 }
 
 /// The creating call without an outcome.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Open {
     /// The attempt.
+    #[schemars(example = attempt_example())]
     pub attempt: Attempt,
     /// The resource as it was before the intent; it returns if the call turns out not to have left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = serde_json::json!({"phase": "Failed", "id": "5382f7ea-7557-4ab7-9782-d50480024a4e", "origin": "made", "digest": DIGEST, "status": "Failed", "attempts": 1, "sent": sent_example(), "changed": 3, "since": OUR_TIME}))]
     pub prior: Option<Box<Resource>>,
 }
 
 /// An update, cancel or resolve without an outcome: settled by reading the object.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Side {
     /// The number of its intent's record.
+    #[schemars(example = 6)]
     pub attempt: AttemptId,
     /// What was asked.
+    #[schemars(example = CallAction::Cancel)]
     pub action: CallAction,
     /// The last moment, by our clock, at which the call may have left.
+    #[schemars(example = OUR_TIME)]
     pub send_by: jiff::Timestamp,
     /// Which run wrote the intent.
+    #[schemars(example = RUNNER)]
     pub runner: String,
 }
 
 /// An object that a resource once held.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PastObject {
     /// Its id.
+    #[schemars(example = &"5382f7ea-7557-4ab7-9782-d50480024a4e")]
     pub id: String,
     /// Whether our call created it.
+    #[schemars(example = Origin::Made)]
     pub origin: Origin,
     /// A given-up attempt that turned up late.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(example = true)]
     pub late: bool,
+}
+
+// Examples for the schema.
+const DIGEST: &str = "v1:sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+const OUR_TIME: &str = "2026-03-01T08:00:10Z";
+const SERVICE_TIME: &str = "2026-03-01T08:00:00.1234567Z";
+const RUNNER: &str = "2f4be1c0-5f0a-4b52-8a39-0a4f6c2f7f10";
+
+fn sent_example() -> serde_json::Value {
+    serde_json::json!({
+        "request": {
+            "method": "POST",
+            "path": "/api/machines/fb9ab6be3965095a09c057be7c90f0a2/collectInvestigationPackage",
+            "body": { "Comment": "Collect forensics due to alert 1234" }
+        },
+        "revision": 1,
+        "digest": DIGEST
+    })
+}
+
+fn attempt_example() -> serde_json::Value {
+    serde_json::json!({
+        "attempt": 2,
+        "sent": sent_example(),
+        "runner": RUNNER,
+        "at": OUR_TIME,
+        "serverAt": SERVICE_TIME,
+        "sendBy": OUR_TIME
+    })
 }

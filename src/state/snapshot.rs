@@ -58,7 +58,7 @@ struct Document {
     #[schemars(example = FORMAT_VERSION, range(min = 1, max = 1))]
     format_version: u64,
     /// Given to a state once and never changed; saved plans name it.
-    #[schemars(example = "0d3c5f0e-6a53-4c1e-9f0e-3f0c2b6c9a11")]
+    #[schemars(example = &"0d3c5f0e-6a53-4c1e-9f0e-3f0c2b6c9a11")]
     lineage: String,
     /// Grows by one with every snapshot written.
     #[schemars(example = 7)]

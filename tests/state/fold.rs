@@ -110,6 +110,36 @@ fn what_is_learned_beside_an_open_call_outlives_it() {
 }
 
 #[test]
+fn a_released_name_comes_back_if_what_took_it_never_left() {
+    let released = [
+        open(),
+        intent(B, CallAction::Create),
+        outcome(B, 2, made("of-b", "Succeeded")),
+        Record::Released { address: addr(B) },
+    ];
+    let taken = [
+        intent(A, CallAction::Create),
+        Record::Moved { from: addr(A), to: addr(B) },
+        outcome(B, 5, unsent()),
+    ];
+    let (before, after) = (fold(&released), fold(&[&released[..], &taken].concat()));
+    assert_eq!(Resource { changed: 4, ..of(&after, B).clone() }, *of(&before, B));
+}
+
+#[test]
+fn a_late_object_answers_the_attempt_that_is_returned_to() {
+    let state = fold(&[
+        open(),
+        intent(A, CallAction::Create),
+        intent(A, CallAction::Create),
+        Record::Late { address: addr(A), attempt: 2, object: object("x", "Succeeded") },
+        outcome(A, 3, unsent()),
+    ]);
+    let r = of(&state, A);
+    assert_eq!((r.phase, r.id.as_deref(), r.past.len()), (Phase::Succeeded, Some("x"), 0));
+}
+
+#[test]
 fn an_answer_to_an_earlier_attempt_counts_below_the_open_one() {
     let state = fold(&[
         open(),

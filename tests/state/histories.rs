@@ -220,7 +220,7 @@ proptest! {
             let r = state.resources.get(&address);
             let known: BTreeSet<String> =
                 r.iter().flat_map(|r| r.id.iter().chain(r.past.iter().map(|p| &p.id))).cloned().collect();
-            prop_assert!(known.is_superset(&ids), "{address} was given {ids:?} and knows {known:?}");
+            prop_assert!(known.is_superset(&ids), "{address} was given {ids:?} and knows {known:?}: {records:#?}");
         }
     }
 

@@ -50,7 +50,9 @@ impl Claims {
             return None;
         };
         let bytes = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
-        let p: Payload = serde_json::from_slice(&bytes).ok()?;
+        // A derived reader would take an array for a struct.
+        let payload: serde_json::Map<String, Value> = serde_json::from_slice(&bytes).ok()?;
+        let p: Payload = serde_json::from_value(payload.into()).ok()?;
         let seconds = p.exp.as_i64().or_else(|| p.exp.as_str()?.parse().ok());
         Some(Claims {
             tenant: texts(&p.tid).into_iter().next(),

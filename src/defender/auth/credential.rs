@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use azure_core::cloud::CustomConfiguration;
 use azure_core::credentials::TokenCredential;
-use azure_core::http::{ClientOptions, RetryOptions, Transport as AzureTransport};
+use azure_core::http::{ClientOptions, HttpClient, RetryOptions, Transport as AzureTransport};
 use azure_identity::{
     AzureCliCredential, AzureCliCredentialOptions, AzurePipelinesCredential, AzurePipelinesCredentialOptions,
     ClientAssertionCredential, ClientAssertionCredentialOptions, ClientSecretCredential,
@@ -21,6 +21,7 @@ use super::oidc::{GithubAssertion, IdentityHttp};
 use super::tokens::{Token, TokenSource, patiently};
 use super::{AccessToken, AuthError, Secret};
 use crate::defender::cloud::{Cloud, Service};
+use crate::defender::http::BuildError;
 use crate::defender::wire::bounded;
 
 /// `spec.auth.method`.
@@ -166,7 +167,8 @@ struct Shared {
     authority: String,
     scope: String,
     sandbox: bool,
-    http: IdentityHttp,
+    remote: Arc<dyn HttpClient>,
+    local: Arc<dyn HttpClient>,
 }
 
 /// What `auto` tries, in this order.
@@ -192,7 +194,20 @@ impl Credential {
         environment: Environment,
         service: &Service,
     ) -> Result<Self, AuthError> {
-        let http = IdentityHttp::new().map_err(|e| AuthError::Failed { method, why: e.to_string() })?;
+        let failed = |e: BuildError| AuthError::Failed { method, why: e.to_string() };
+        let remote = Arc::new(IdentityHttp::remote().map_err(failed)?);
+        let local = Arc::new(IdentityHttp::local().map_err(failed)?);
+        Self::over(remote, local, method, identity, environment, service)
+    }
+
+    fn over(
+        remote: Arc<dyn HttpClient>,
+        local: Arc<dyn HttpClient>,
+        method: AuthMethod,
+        identity: &Identity,
+        environment: Environment,
+        service: &Service,
+    ) -> Result<Self, AuthError> {
         let shared = Shared {
             tenant_id: environment.tenant_id.clone().or_else(|| identity.tenant_id.clone()),
             client_id: environment.client_id.clone().or_else(|| identity.client_id.clone()),
@@ -200,7 +215,8 @@ impl Credential {
             authority: service.authority().as_str().trim_end_matches('/').to_owned(),
             scope: service.scope().to_owned(),
             sandbox: service.cloud() == Cloud::Sandbox && service.is_loopback(),
-            http,
+            remote,
+            local,
         };
         let mut methods = Vec::new();
         let mut skipped = Vec::new();
@@ -350,7 +366,7 @@ impl Shared {
                 tenant,
                 client,
                 GithubAssertion::new(
-                    self.http.clone(),
+                    self.remote.clone(),
                     e.github_request_url.clone().unwrap_or_default(),
                     e.github_request_token.clone(),
                 ),
@@ -371,7 +387,7 @@ impl Shared {
                 ManagedIdentityCredential::new(Some(ManagedIdentityCredentialOptions {
                     user_assigned_id: self.client_id.clone().map(UserAssignedId::ClientId),
                     client_options: ClientOptions {
-                        transport: Some(AzureTransport::new(Arc::new(self.http.local()))),
+                        transport: Some(AzureTransport::new(self.local.clone())),
                         retry: RetryOptions::none(),
                         ..ClientOptions::default()
                     },
@@ -391,9 +407,185 @@ impl Shared {
         let mut cloud = CustomConfiguration::default();
         cloud.authority_host.clone_from(&self.authority);
         ClientOptions {
-            transport: Some(AzureTransport::new(Arc::new(self.http.clone()))),
+            transport: Some(AzureTransport::new(self.remote.clone())),
             cloud: Some(Arc::new(cloud.into())),
             ..ClientOptions::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use azure_core::Bytes;
+    use azure_core::http::headers::Headers;
+    use azure_core::http::request::{Body, Request};
+    use azure_core::http::{AsyncRawResponse, StatusCode};
+    use std::sync::Mutex;
+
+    /// Answers from a list and keeps what it was asked.
+    struct Fake {
+        asked: Mutex<Vec<(String, String)>>,
+        answers: Mutex<Vec<(u16, &'static str)>>,
+    }
+
+    impl fmt::Debug for Fake {
+        /// What it was asked holds the secret, and is no matter of the credential's.
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("Fake")
+        }
+    }
+
+    impl Fake {
+        fn new(answers: &[(u16, &'static str)]) -> Arc<Self> {
+            Arc::new(Fake { asked: Mutex::default(), answers: Mutex::new(answers.to_vec()) })
+        }
+
+        fn asked(&self) -> Vec<(String, String)> {
+            self.asked.lock().unwrap().clone()
+        }
+    }
+
+    #[async_trait]
+    impl HttpClient for Fake {
+        async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
+            let body = match request.body() {
+                Body::Bytes(b) => String::from_utf8_lossy(b).into_owned(),
+                Body::SeekableStream(_) => unreachable!("token requests are short"),
+            };
+            self.asked.lock().unwrap().push((request.url().to_string(), body));
+            let (status, text) = self.answers.lock().unwrap().remove(0);
+            Ok(AsyncRawResponse::from_bytes(StatusCode::from(status), Headers::new(), Bytes::from(text)))
+        }
+    }
+
+    const REPLY: &str =
+        r#"{"token_type":"Bearer","expires_in":3599,"ext_expires_in":0,"access_token":"TOKEN-1"}"#;
+    const AGAIN: &str =
+        r#"{"token_type":"Bearer","expires_in":3599,"ext_expires_in":0,"access_token":"TOKEN-2"}"#;
+
+    fn environment(set: &[(&str, &str)]) -> Environment {
+        let set: Vec<(String, String)> = set.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+        Environment::read(|name| set.iter().find(|(k, _)| k == name).map(|(_, v)| v.clone()))
+    }
+
+    fn credential(
+        http: &Arc<Fake>,
+        cloud: Cloud,
+        method: AuthMethod,
+        set: &[(&str, &str)],
+    ) -> Result<Credential, AuthError> {
+        let service = Service::new(cloud, None, None).unwrap();
+        let (identity, environment) = (Identity::default(), environment(set));
+        Credential::over(http.clone(), http.clone(), method, &identity, environment, &service)
+    }
+
+    const SECRET: [(&str, &str); 3] =
+        [("AZURE_TENANT_ID", "t-1"), ("AZURE_CLIENT_ID", "c-1"), ("AZURE_CLIENT_SECRET", "geheim")];
+
+    #[tokio::test]
+    async fn a_client_secret_asks_the_clouds_own_authority_each_time() {
+        let http = Fake::new(&[(200, REPLY), (200, AGAIN)]);
+        let c = credential(&http, Cloud::GccHigh, AuthMethod::ClientSecret, &SECRET).unwrap();
+        assert_eq!(c.fetch().await.unwrap().access.expose(), "TOKEN-1");
+        assert_eq!(c.fetch().await.unwrap().access.expose(), "TOKEN-2", "no cache below ours");
+        let (url, body) = http.asked().remove(0);
+        assert_eq!(url, "https://login.microsoftonline.us/t-1/oauth2/v2.0/token");
+        assert!(
+            body.contains("scope=https%3A%2F%2Fapi-gov.securitycenter.microsoft.us%2F.default"),
+            "{body}"
+        );
+        assert!(body.contains("client_id=c-1"));
+        assert!(!format!("{c:?}").contains("geheim"));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_names_the_method_and_not_the_secret() {
+        let refusal = r#"{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret provided.","error_codes":[7000215]}"#;
+        let http = Fake::new(&[(401, refusal)]);
+        let c = credential(&http, Cloud::Public, AuthMethod::ClientSecret, &SECRET).unwrap();
+        let error = c.fetch().await.unwrap_err();
+        let text = format!("{error} {error:?}");
+        assert!(text.contains("client-secret") && text.contains("AADSTS7000215"), "{text}");
+        assert!(!text.contains("geheim"));
+    }
+
+    #[tokio::test]
+    async fn github_first_then_entra() {
+        let http = Fake::new(&[(200, r#"{"value":"JOB-TOKEN"}"#), (200, REPLY)]);
+        let set = [
+            ("AZURE_TENANT_ID", "t-1"),
+            ("AZURE_CLIENT_ID", "c-1"),
+            ("ACTIONS_ID_TOKEN_REQUEST_URL", "https://runner.example/token?v=1"),
+            ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "geheim"),
+        ];
+        let c = credential(&http, Cloud::Public, AuthMethod::GithubOidc, &set).unwrap();
+        assert_eq!(c.fetch().await.unwrap().access.expose(), "TOKEN-1");
+        let asked = http.asked();
+        assert_eq!(asked[0].0, "https://runner.example/token?v=1&audience=api%3A%2F%2FAzureADTokenExchange");
+        assert!(asked[1].1.contains("client_assertion=JOB-TOKEN"));
+    }
+
+    #[tokio::test]
+    async fn a_given_token_goes_first_and_is_all_there_is() {
+        let http = Fake::new(&[]);
+        let set: Vec<_> = SECRET.into_iter().chain([("CASEFILE_ACCESS_TOKEN", " abc\n")]).collect();
+        let c = credential(&http, Cloud::Public, AuthMethod::Auto, &set).unwrap();
+        assert_eq!(c.fetch().await.unwrap().access.expose(), "abc");
+        assert_eq!(c.method(), Some(AuthMethod::Token));
+        assert!(!c.renewable());
+        assert!(!format!("{c:?}").contains("abc"));
+    }
+
+    #[tokio::test]
+    async fn the_sandbox_needs_no_sign_in_but_only_on_loopback() {
+        let http = Fake::new(&[]);
+        let c = credential(&http, Cloud::Sandbox, AuthMethod::Auto, &[]).unwrap();
+        assert_eq!(c.fetch().await.unwrap().access.expose(), "sandbox");
+        let elsewhere = Service::new(Cloud::Sandbox, None, Some("https://h.example")).unwrap();
+        let c = Credential::over(
+            http.clone(),
+            http,
+            AuthMethod::Token,
+            &Identity::default(),
+            Environment::default(),
+            &elsewhere,
+        );
+        assert!(matches!(c, Err(AuthError::Missing { .. })));
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let http = Fake::new(&[]);
+        let missing = |method, set: &[(&str, &str)]| {
+            credential(&http, Cloud::Public, method, set).unwrap_err().to_string()
+        };
+        let text =
+            missing(AuthMethod::ClientSecret, &[("AZURE_CLIENT_ID", "c"), ("AZURE_CLIENT_SECRET", " ")]);
+        assert!(text.contains("AZURE_TENANT_ID") && text.contains("AZURE_CLIENT_SECRET"), "{text}");
+        assert!(!text.contains("AZURE_CLIENT_ID"), "{text}");
+        assert!(missing(AuthMethod::Token, &[]).contains("CASEFILE_ACCESS_TOKEN"));
+        assert!(missing(AuthMethod::ClientCertificate, &[]).contains("workload-identity"));
+    }
+
+    #[test]
+    fn auto_remembers_why_the_others_were_not_tried() {
+        let http = Fake::new(&[]);
+        let c = credential(&http, Cloud::Public, AuthMethod::Auto, &SECRET).unwrap();
+        let expected = [AuthMethod::ClientSecret, AuthMethod::AzureCli, AuthMethod::ManagedIdentity];
+        assert_eq!(c.methods, expected);
+        assert_eq!(c.skipped.len(), 4);
+        let text = AuthError::NoneWorked { tried: c.skipped }.to_string();
+        for name in ["`token`", "`workload-identity`", "`github-oidc`", "`azure-pipelines`"] {
+            assert!(text.contains(name), "{text}");
+        }
+    }
+
+    #[test]
+    fn methods_read_back() {
+        for m in AuthMethod::ALL {
+            assert_eq!(m.as_str().parse(), Ok(m));
+        }
+        assert!("Auto".parse::<AuthMethod>().is_err());
     }
 }

@@ -1,14 +1,16 @@
 //! HTTP for the identity services, and the assertion that a GitHub Actions job gets for itself.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use azure_core::Bytes;
 use azure_core::error::{Error, ErrorKind};
-use azure_core::http::headers::Headers;
+use azure_core::http::headers::{AUTHORIZATION, Headers};
 use azure_core::http::request::{Body, Request};
 use azure_core::http::{AsyncRawResponse, ClientMethodOptions, HttpClient, Method};
 use azure_identity::ClientAssertion;
+use reqwest::header::HeaderValue;
 use serde::Deserialize;
 use url::Url;
 
@@ -20,23 +22,22 @@ const LIMIT: usize = 1 << 20;
 
 /// The identity library's way to the network: same TLS, no redirects, bounded bodies.
 #[derive(Clone, Debug)]
-pub(super) struct IdentityHttp {
-    remote: reqwest::Client,
-    local: reqwest::Client,
-}
+pub(super) struct IdentityHttp(reqwest::Client);
+
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 impl IdentityHttp {
-    pub(super) fn new() -> Result<Self, BuildError> {
-        let timeout = Duration::from_secs(30);
-        let remote = HttpOptions { connect_timeout: Duration::from_secs(10), timeout };
-        // The metadata service is next door or not there at all, and never behind a proxy.
-        let local = HttpOptions { connect_timeout: Duration::from_secs(2), timeout };
-        Ok(IdentityHttp { remote: built(builder(remote))?, local: built(builder(local).no_proxy())? })
+    /// To a sign-in service.
+    pub(super) fn remote() -> Result<Self, BuildError> {
+        let options = HttpOptions { connect_timeout: Duration::from_secs(10), timeout: TIMEOUT };
+        Ok(IdentityHttp(built(builder(options).https_only(true))?))
     }
 
-    /// For the metadata service of the machine we run on.
-    pub(super) fn local(&self) -> Self {
-        IdentityHttp { remote: self.local.clone(), local: self.local.clone() }
+    /// To the metadata service of the machine we run on: plain http, next door or not there at all, and
+    /// never behind a proxy.
+    pub(super) fn local() -> Result<Self, BuildError> {
+        let options = HttpOptions { connect_timeout: Duration::from_secs(2), timeout: TIMEOUT };
+        Ok(IdentityHttp(built(builder(options).no_proxy())?))
     }
 }
 
@@ -65,9 +66,12 @@ impl HttpClient for IdentityHttp {
             Method::Post => reqwest::Method::POST,
             _ => return Err(Error::with_message(ErrorKind::Other, "signing in needs GET and POST only")),
         };
-        let mut out = self.remote.request(method, request.url().clone());
+        let mut out = self.0.request(method, request.url().clone());
         for (name, value) in request.headers().iter() {
-            out = out.header(name.as_str(), value.as_str());
+            let mut value = HeaderValue::try_from(value.as_str())
+                .map_err(|_| Error::with_message(ErrorKind::Other, "a header that cannot be sent"))?;
+            value.set_sensitive(true);
+            out = out.header(name.as_str(), value);
         }
         if let Body::Bytes(bytes) = request.body() {
             out = out.body(Vec::from(bytes.as_ref()));
@@ -88,7 +92,7 @@ impl HttpClient for IdentityHttp {
 /// Asks GitHub for the job's OIDC token, which Entra takes in place of a secret.
 #[derive(Debug)]
 pub(super) struct GithubAssertion {
-    http: IdentityHttp,
+    http: Arc<dyn HttpClient>,
     request_url: String,
     request_token: Option<Secret>,
 }
@@ -97,7 +101,7 @@ pub(super) struct GithubAssertion {
 const AUDIENCE: &str = "api://AzureADTokenExchange";
 
 impl GithubAssertion {
-    pub(super) fn new(http: IdentityHttp, request_url: String, request_token: Option<Secret>) -> Self {
+    pub(super) fn new(http: Arc<dyn HttpClient>, request_url: String, request_token: Option<Secret>) -> Self {
         GithubAssertion { http, request_url, request_token }
     }
 }
@@ -116,15 +120,15 @@ impl ClientAssertion for GithubAssertion {
             .ok_or_else(|| wrong("ACTIONS_ID_TOKEN_REQUEST_URL is no https URL"))?;
         url.query_pairs_mut().append_pair("audience", AUDIENCE);
         let token = self.request_token.as_ref().map(Secret::expose).unwrap_or_default();
-        let request = self.http.remote.get(url).bearer_auth(token);
-        let response = request.send().await.map_err(|e| failed("GitHub did not answer", e))?;
-        if !response.status().is_success() {
+        let mut request = Request::new(url, Method::Get);
+        request.insert_header(AUTHORIZATION, format!("Bearer {token}"));
+        let reply = self.http.execute_request(&request).await?.try_into_raw_response().await?;
+        if !reply.status().is_success() {
             return Err(wrong(
                 "GitHub refused an OIDC token: does the job have `permissions: id-token: write`?",
             ));
         }
-        let body = bounded_body(response).await?;
-        serde_json::from_slice::<Reply>(&body)
+        serde_json::from_slice::<Reply>(reply.body())
             .map(|r| r.value)
             .map_err(|_| wrong("GitHub's answer holds no OIDC token"))
     }

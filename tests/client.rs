@@ -1,0 +1,379 @@
+//! The client against a service that runs in this process, on a clock that stands still until it waits.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use casefile::defender::auth::{AccessToken, AuthError, Token, TokenSource, Tokens};
+use casefile::defender::{
+    Answer, Client, Cloud, Endpoint, HttpAnswer, HttpCall, Limits, NotSent, Patience, Quotas, ReadError,
+    Service, Stage, Transport, TransportError,
+};
+use casefile::model::{Call, Method, Request};
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+type Result<T> = std::result::Result<T, TransportError>;
+type Script = dyn FnMut(usize, &HttpCall) -> Result<HttpAnswer> + Send;
+
+/// What was called, and when on the test's clock.
+#[derive(Clone, Debug)]
+struct Seen {
+    at: Duration,
+    target: String,
+    bearer: AccessToken,
+    body: Option<String>,
+}
+
+struct Fake {
+    script: Mutex<Box<Script>>,
+    seen: Mutex<Vec<Seen>>,
+    start: Instant,
+}
+
+#[async_trait]
+impl Transport for Fake {
+    async fn send(&self, call: HttpCall) -> Result<HttpAnswer> {
+        let n = {
+            let mut seen = self.seen.lock().unwrap();
+            let (target, bearer, body) = (call.target.clone(), call.bearer.clone(), call.body.clone());
+            seen.push(Seen { at: self.start.elapsed(), target, bearer, body });
+            seen.len() - 1
+        };
+        (self.script.lock().unwrap())(n, &call)
+    }
+}
+
+#[derive(Debug)]
+struct Renewing(Mutex<u32>);
+
+#[async_trait]
+impl TokenSource for Renewing {
+    async fn fetch(&self) -> std::result::Result<Token, AuthError> {
+        let mut n = self.0.lock().unwrap();
+        *n += 1;
+        Ok(Token { access: AccessToken::new(&format!("token-{n}")), expires: None })
+    }
+}
+
+fn now() -> Timestamp {
+    "2026-01-01T00:00:00Z".parse().unwrap()
+}
+
+fn client(
+    limits: &[(Endpoint, Limits)],
+    script: impl FnMut(usize, &HttpCall) -> Result<HttpAnswer> + Send + 'static,
+) -> (Client, Arc<Fake>) {
+    let start = Instant::now();
+    let fake = Arc::new(Fake { script: Mutex::new(Box::new(script)), seen: Mutex::default(), start });
+    let service = Service::new(Cloud::Public, None, None).unwrap();
+    let tokens = Tokens::new(Arc::new(Renewing(Mutex::new(0))));
+    let quotas = Quotas::new(now(), limits.iter().copied());
+    let clock = Arc::new(move || now() + start.elapsed());
+    (Client::new(service, fake.clone(), tokens, quotas, clock), fake)
+}
+
+fn answers(list: Vec<Result<HttpAnswer>>) -> impl FnMut(usize, &HttpCall) -> Result<HttpAnswer> + Send {
+    let mut list: VecDeque<_> = list.into();
+    move |_, _| list.pop_front().expect("one call too many")
+}
+
+fn reset() -> TransportError {
+    TransportError { stage: Stage::AfterSend, why: "connection reset".into() }
+}
+
+const M: &str = "fb9ab6be3965095a09c057be7c90f0a2";
+
+fn collect() -> Request {
+    Call::Collect { machine_id: M.parse().unwrap(), comment: "c".into() }.request()
+}
+
+fn created() -> HttpAnswer {
+    let body = format!(r#"{{"id":"a-1","type":"CollectInvestigationPackage","machineId":"{M}"}}"#);
+    HttpAnswer::new(201, body)
+}
+
+fn page(ids: std::ops::Range<usize>, more: &str) -> HttpAnswer {
+    let entries: Vec<String> = ids.map(|n| format!(r#"{{"id":"a-{n}","status":"Pending"}}"#)).collect();
+    HttpAnswer::new(200, format!(r#"{{"value":[{}]{more}}}"#, entries.join(",")))
+}
+
+async fn mutate(client: &Client) -> Answer {
+    let slot = client.quotas().take(Endpoint::Collect).await;
+    client.mutate(&collect(), slot, || Ok(())).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mutating_call_goes_out_once_byte_for_byte() {
+    for answer in [Err(reset()), Ok(HttpAnswer::new(503, "")), Ok(HttpAnswer::new(429, "")), Ok(created())] {
+        let (client, fake) = client(&[], answers(vec![answer]));
+        let _class = mutate(&client).await;
+        let seen = fake.seen.lock().unwrap();
+        assert_eq!(seen.len(), 1);
+        assert_eq!(seen[0].target, collect().path);
+        assert_eq!(seen[0].body.as_deref(), Some(collect().body.as_str()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_renewal_after_401() {
+    let refused = || Ok(HttpAnswer::new(401, ""));
+    let (one, fake) = client(&[], answers(vec![refused(), Ok(created())]));
+    assert!(matches!(mutate(&one).await, Answer::Accepted(_)));
+    {
+        let seen = fake.seen.lock().unwrap();
+        assert_ne!(seen[0].bearer, seen[1].bearer);
+        assert_eq!(seen[0].body, seen[1].body);
+    }
+
+    let (two, fake) = client(&[], answers(vec![refused(), refused()]));
+    assert!(matches!(mutate(&two).await, Answer::Unauthorized(_)));
+    assert_eq!(fake.seen.lock().unwrap().len(), 2);
+
+    let (read, fake) = client(&[], answers(vec![refused(), Ok(page(0..1, ""))]));
+    assert_eq!(read.list_actions(now()).await.unwrap().len(), 1);
+    assert_eq!(fake.seen.lock().unwrap().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_check_withholds_a_call_and_frees_its_slot() {
+    let one = [(Endpoint::Collect, Limits::new(1, 1))];
+    let (client, fake) = client(&one, answers(vec![Ok(created())]));
+    let slot = client.quotas().take(Endpoint::Collect).await;
+    let answer = client.mutate(&collect(), slot, || Err("too late".into())).await;
+    assert!(matches!(answer, Answer::NotExecuted(NotSent::Withheld(why)) if why == "too late"));
+    assert!(fake.seen.lock().unwrap().is_empty());
+    assert!(matches!(mutate(&client).await, Answer::Accepted(_)));
+    assert_eq!(fake.seen.lock().unwrap()[0].at, Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_check_also_stands_before_the_call_with_a_new_token() {
+    let (client, fake) = client(&[], answers(vec![Ok(HttpAnswer::new(401, ""))]));
+    let slot = client.quotas().take(Endpoint::Collect).await;
+    let asked = std::cell::Cell::new(0);
+    let check = || {
+        asked.set(asked.get() + 1);
+        if asked.get() == 1 { Ok(()) } else { Err("too late".to_owned()) }
+    };
+    let answer = client.mutate(&collect(), slot, check).await;
+    assert!(matches!(answer, Answer::NotExecuted(NotSent::Withheld(_))));
+    assert_eq!(fake.seen.lock().unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_of_another_endpoint_sends_nothing() {
+    let (client, fake) = client(&[], answers(vec![]));
+    let slot = client.quotas().take(Endpoint::CreateAlert).await;
+    let answer = client.mutate(&collect(), slot, || Ok(())).await;
+    assert!(matches!(answer, Answer::NotExecuted(NotSent::Withheld(_))));
+    assert!(fake.seen.lock().unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn sending_keeps_to_the_quota() {
+    let limits = [(Endpoint::Collect, Limits::new(3, 7))];
+    let (client, fake) = client(&limits, |_, _| Ok(created()));
+    for _ in 0..8 {
+        mutate(&client).await;
+    }
+    let times: Vec<u64> = fake.seen.lock().unwrap().iter().map(|s| s.at.as_secs()).collect();
+    assert_eq!(times, [0, 0, 0, 60, 60, 60, 120, 3600]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_calls_leave_in_the_order_they_came() {
+    let limits = [(Endpoint::Collect, Limits::new(1, 100))];
+    let (client, _) = client(&limits, |_, _| Ok(created()));
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let calls = (0..5).map(|n| {
+        let (client, order) = (client.clone(), order.clone());
+        async move {
+            mutate(&client).await;
+            order.lock().unwrap().push(n);
+        }
+    });
+    futures::future::join_all(calls).await;
+    assert_eq!(*order.lock().unwrap(), [0, 1, 2, 3, 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_throttled_call_blocks_the_endpoint() {
+    let throttled = HttpAnswer { retry_after: Some("45".into()), ..HttpAnswer::new(429, "") };
+    let (client, fake) = client(&[], answers(vec![Ok(throttled), Ok(created())]));
+    let first = mutate(&client).await;
+    assert!(matches!(first, Answer::Throttled { retry_after, .. } if retry_after.as_secs() == 45));
+    assert_eq!(client.quotas().limits(Endpoint::Collect).per_minute, Some(50));
+    mutate(&client).await;
+    assert_eq!(fake.seen.lock().unwrap()[1].at, Duration::from_secs(45));
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_of_an_earlier_run_count() {
+    let limits = [(Endpoint::Collect, Limits::new(1, 100))];
+    let (client, fake) = client(&limits, answers(vec![Ok(created())]));
+    client.quotas().seed(Endpoint::Collect, [now() - Duration::from_secs(20)]);
+    mutate(&client).await;
+    assert_eq!(fake.seen.lock().unwrap()[0].at, Duration::from_secs(40));
+}
+
+#[tokio::test(start_paused = true)]
+async fn reads_are_repeated() {
+    let list = vec![
+        Err(reset()),
+        Ok(HttpAnswer::new(500, "")),
+        Ok(HttpAnswer::new(200, "<html>")),
+        Ok(HttpAnswer { retry_after: Some("30".into()), ..HttpAnswer::new(429, "") }),
+        Ok(page(0..2, "")),
+    ];
+    let (client, fake) = client(&[], answers(list));
+    assert_eq!(client.list_actions(now()).await.unwrap().len(), 2);
+    let times: Vec<u64> = fake.seen.lock().unwrap().iter().map(|s| s.at.as_secs()).collect();
+    assert_eq!(times, [0, 1, 3, 7, 37]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reads_give_up() {
+    let (down, fake) = client(&[], |_, _| Ok(HttpAnswer::new(502, "<html>bad gateway</html>")));
+    let error = down.list_actions(now()).await.unwrap_err();
+    assert!(matches!(&error, ReadError::Unavailable { why } if why.contains("502")), "{error:?}");
+    assert_eq!(fake.seen.lock().unwrap().len(), 5);
+
+    let (forbidden, fake) = client(&[], |_, _| Ok(HttpAnswer::new(403, "")));
+    assert!(matches!(forbidden.list_actions(now()).await, Err(ReadError::Refused(e)) if e.status == 403));
+    assert_eq!(fake.seen.lock().unwrap().len(), 1);
+
+    let hour = HttpAnswer { retry_after: Some("1800".into()), ..HttpAnswer::new(429, "") };
+    let (throttled, fake) = client(&[], move |_, _| Ok(hour.clone()));
+    let error = throttled.list_actions(now()).await.unwrap_err();
+    assert!(matches!(error, ReadError::Throttled { retry_after, .. } if retry_after.as_secs() == 1800));
+    let again = throttled.list_actions(now()).await.unwrap_err();
+    assert!(matches!(again, ReadError::OverQuota { wait, .. } if wait.as_secs() == 1800), "{again:?}");
+    assert_eq!(fake.seen.lock().unwrap().len(), 1);
+    assert_eq!(fake.start.elapsed(), Duration::ZERO, "nobody sleeps an hourly block out");
+}
+
+#[tokio::test(start_paused = true)]
+async fn lists_go_on_until_a_short_page() {
+    let (client, fake) =
+        client(&[], |n, _| Ok(if n == 0 { page(0..10_000, "") } else { page(9_999..10_003, "") }));
+    let list = client.list_actions(now()).await.unwrap();
+    assert_eq!(list.len(), 10_003, "the entry read twice is kept once");
+    let seen = fake.seen.lock().unwrap();
+    assert!(seen[0].target.contains("$skip=0&") && seen[1].target.contains("$skip=10000&"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_later_page_is_no_list() {
+    let (client, _) =
+        client(&[], |n, _| Ok(if n == 0 { page(0..10_000, "") } else { HttpAnswer::new(500, "") }));
+    assert!(client.list_actions(now()).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn links_to_the_next_page() {
+    let home = r#","@odata.nextLink":"https://api.security.microsoft.com/api/machineactions?$skiptoken=x""#;
+    let (one, fake) = client(&[], move |n, _| Ok(if n == 0 { page(0..2, home) } else { page(2..3, "") }));
+    assert_eq!(one.list_actions(now()).await.unwrap().len(), 3);
+    assert_eq!(fake.seen.lock().unwrap()[1].target, "/api/machineactions?$skiptoken=x");
+
+    let away = r#","@odata.nextLink":"https://evil.example/api/machineactions?$skiptoken=x""#;
+    let (two, fake) = client(&[], move |n, _| Ok(if n == 0 { page(0..2, away) } else { page(2..3, "") }));
+    assert_eq!(two.list_actions(now()).await.unwrap().len(), 3);
+    assert!(fake.seen.lock().unwrap()[1].target.contains("$skip=2&"), "told that there is more, not by whom");
+
+    let (three, _) = client(&[], move |_, _| Ok(page(0..2, home)));
+    assert!(matches!(three.list_actions(now()).await, Err(ReadError::Incomplete { .. })), "a circle");
+
+    let (four, _) = client(&[], move |_, _| Ok(page(0..2, away)));
+    assert!(matches!(four.machine_alerts(M).await, Err(ReadError::Incomplete { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn not_found_is_an_answer() {
+    let (client, _) = client(&[], |_, _| Ok(HttpAnswer::new(404, "")));
+    assert_eq!(client.get_action("a").await.unwrap(), None);
+    assert_eq!(client.get_alert("a").await.unwrap(), None);
+    assert_eq!(client.get_machine("m").await.unwrap(), None);
+    assert_eq!(client.package_link("a").await.unwrap(), None);
+    assert_eq!(client.machine_alerts("m").await.unwrap(), None);
+    assert!(client.list_machines().await.unwrap().is_empty());
+    // No machine action at all would be an empty list: a 404 here is something else.
+    assert!(client.list_actions(now()).await.is_err());
+    assert!(client.alerts_since(now()).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn alerts_by_ids_ask_in_batches() {
+    let (client, fake) =
+        client(&[], |n, _| Ok(HttpAnswer::new(200, format!(r#"{{"value":[{{"id":"da{n}"}}]}}"#))));
+    let ids: Vec<String> = (0..45).map(|n| format!("da{n}")).collect();
+    assert_eq!(client.alerts_by_ids(&ids).await.unwrap().len(), 3);
+    assert_eq!(fake.seen.lock().unwrap().len(), 3);
+    assert!(client.alerts_by_ids(&[]).await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_too_long_is_not_asked_for_again() {
+    let (client, fake) = client(&[], |_, _| Ok(HttpAnswer { cut: true, ..HttpAnswer::new(200, "{") }));
+    assert!(matches!(client.list_actions(now()).await, Err(ReadError::Unavailable { .. })));
+    assert_eq!(fake.seen.lock().unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_services_clock_is_learnt_from_any_answer() {
+    let date = |status| HttpAnswer {
+        date: Some("Thu, 01 Jan 2026 00:05:00 GMT".into()),
+        ..HttpAnswer::new(status, "")
+    };
+    let (client, _) = client(&[], move |_, call| {
+        assert_eq!(call.method, Method::Get);
+        Ok(date(404))
+    });
+    let client = client.with_patience(Patience::default());
+    assert_eq!(client.server_offset(), None);
+    client.get_action("a").await.unwrap();
+    let o = client.server_offset().unwrap();
+    assert_eq!(o.offset.as_millis(), 300_500);
+    assert_eq!(o.error.as_millis(), 500);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_call_still_counts() {
+    struct Never;
+    #[async_trait]
+    impl Transport for Never {
+        async fn send(&self, _: HttpCall) -> Result<HttpAnswer> {
+            std::future::pending().await
+        }
+    }
+    let service = Service::new(Cloud::Public, None, None).unwrap();
+    let tokens = Tokens::new(Arc::new(Renewing(Mutex::new(0))));
+    let quotas = Quotas::new(now(), [(Endpoint::Collect, Limits::new(1, 10))]);
+    let client = Client::new(service, Arc::new(Never), tokens, quotas, Arc::new(now));
+    let gone = tokio::time::timeout(Duration::from_secs(5), mutate(&client)).await;
+    assert!(gone.is_err());
+    let start = Instant::now();
+    let _slot = client.quotas().take(Endpoint::Collect).await;
+    assert_eq!(start.elapsed(), Duration::from_secs(60));
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_can_be_spawned() {
+    let (client, fake) = client(&[], |n, _| Ok(if n == 0 { created() } else { page(0..1, "") }));
+    let spawned = client.clone();
+    let answer = tokio::spawn(async move {
+        let slot = spawned.quotas().take(Endpoint::Collect).await;
+        spawned.mutate(&collect(), slot, || Ok(())).await
+    });
+    assert!(matches!(answer.await.unwrap(), Answer::Accepted(_)));
+    let list = tokio::spawn(async move {
+        let machines = client.list_machines().await?.len();
+        Ok::<_, ReadError>(
+            machines + client.alerts_since(now()).await?.len() + client.list_actions(now()).await?.len(),
+        )
+    });
+    assert_eq!(list.await.unwrap(), Ok(3));
+    assert_eq!(fake.seen.lock().unwrap().len(), 4);
+}
