@@ -46,7 +46,7 @@ pub struct Request {
     #[schemars(example = &"/api/machines/fb9ab6be3965095a09c057be7c90f0a2/collectInvestigationPackage")]
     pub path: String,
     /// The JSON body, byte for byte as sent.
-    #[schemars(example = serde_json::json!({"Comment": "Collect forensics due to alert 1234"}))]
+    #[schemars(example = serde_json::json!({ "Comment": "Collect forensics due to alert 1234" }))]
     pub body: Body,
 }
 

@@ -312,7 +312,7 @@ impl<'a> Iterator for Reader<'a> {
 
 /// Folds what a reader yields into a state, and moves the state's head along.
 pub(super) fn fold(reader: &mut Reader<'_>, state: &mut State) -> Result<(), JournalError> {
-    while let Some(entry) = reader.next() {
+    for entry in reader.by_ref() {
         let entry = entry?;
         fold_entry(&entry, state)?;
     }

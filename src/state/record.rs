@@ -211,18 +211,26 @@ impl CallAction {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Sent {
     /// Method, path and body.
-    #[schemars(example = serde_json::json!({"method": "POST", "path": "/api/machines/fb9ab6be3965095a09c057be7c90f0a2/collectInvestigationPackage", "body": {"Comment": "Collect forensics due to alert 1234"}}))]
+    #[schemars(example = request_example())]
     pub request: Request,
     /// `spec.revision`.
     #[schemars(example = 1)]
     pub revision: u32,
     /// The request digest, computed without the marker.
-    #[schemars(example = &"v1:sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    #[schemars(example = RequestDigest(crate::model::Sha256Hex::of(b"test")))]
     pub digest: RequestDigest,
     /// The text that `recovery.marker` appended to the comment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"[casefile 3f0c2b6c]")]
     pub marker: Option<String>,
+}
+
+fn request_example() -> serde_json::Value {
+    serde_json::json!({
+        "method": "POST",
+        "path": "/api/machines/fb9ab6be3965095a09c057be7c90f0a2/collectInvestigationPackage",
+        "body": { "Comment": "Collect forensics due to alert 1234" }
+    })
 }
 
 /// What became of an intent.

@@ -139,7 +139,7 @@ pub struct Resource {
     pub busy_at: Option<Timestamp>,
     /// The last refusal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = serde_json::json!({"status": 403, "code": "Forbidden", "message": "Missing role Machine.CollectForensics"}))]
+    #[schemars(example = refusal_example())]
     pub error: Option<Refusal>,
     /// When the object was first missed, by our clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -151,19 +151,19 @@ pub struct Resource {
     pub missing_last: Option<jiff::Timestamp>,
     /// The creating call without an outcome; `Requested` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = serde_json::json!({"attempt": attempt_example()}))]
+    #[schemars(example = serde_json::json!({ "attempt": attempt_example() }))]
     pub open: Option<Open>,
     /// An update, cancel or resolve without an outcome.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = serde_json::json!({"attempt": 6, "action": "cancel", "sendBy": OUR_TIME, "runner": RUNNER}))]
+    #[schemars(example = side_example())]
     pub side: Option<Side>,
     /// Attempts given up without an answer; every look-up still searches for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(example = [attempt_example()])]
+    #[schemars(example = serde_json::json!([attempt_example()]))]
     pub watched: Vec<Attempt>,
     /// Objects that this resource held before, and late arrivals.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(example = [serde_json::json!({"id": "1e5bc9d7-7557-4ab7-9782-d50480024a4e", "origin": "made"})])]
+    #[schemars(example = past_example())]
     pub past: Vec<PastObject>,
     /// `Released` only: the phase it had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -171,7 +171,7 @@ pub struct Resource {
     pub released_from: Option<Phase>,
     /// `metadata.labels` as last recorded.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(example = BTreeMap::from([("incident", "INC-2042")]))]
+    #[schemars(example = serde_json::json!({ "incident": "INC-2042" }))]
     pub labels: BTreeMap<String, String>,
     /// `lifecycle.onRemove` as last recorded.
     #[serde(default)]
@@ -232,7 +232,7 @@ pub struct Open {
     pub attempt: Attempt,
     /// The resource as it was before the intent; it returns if the call turns out not to have left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = serde_json::json!({"phase": "Failed", "id": "5382f7ea-7557-4ab7-9782-d50480024a4e", "origin": "made", "digest": DIGEST, "status": "Failed", "attempts": 1, "sent": sent_example(), "changed": 3, "since": OUR_TIME}))]
+    #[schemars(example = prior_example())]
     pub prior: Option<Box<Resource>>,
 }
 
@@ -275,6 +275,29 @@ const DIGEST: &str = "v1:sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822c
 const OUR_TIME: &str = "2026-03-01T08:00:10Z";
 const SERVICE_TIME: &str = "2026-03-01T08:00:00.1234567Z";
 const RUNNER: &str = "2f4be1c0-5f0a-4b52-8a39-0a4f6c2f7f10";
+
+fn past_example() -> serde_json::Value {
+    serde_json::json!([{ "id": "1e5bc9d7-7557-4ab7-9782-d50480024a4e", "origin": "made" }])
+}
+
+fn refusal_example() -> serde_json::Value {
+    serde_json::json!({ "status": 403, "code": "Forbidden", "message": "Missing application roles" })
+}
+
+fn side_example() -> serde_json::Value {
+    serde_json::json!({ "attempt": 6, "action": "cancel", "sendBy": OUR_TIME, "runner": RUNNER })
+}
+
+fn prior_example() -> serde_json::Value {
+    serde_json::json!({
+        "phase": "Rejected",
+        "digest": DIGEST,
+        "attempts": 1,
+        "sent": sent_example(),
+        "changed": 3,
+        "since": OUR_TIME
+    })
+}
 
 fn sent_example() -> serde_json::Value {
     serde_json::json!({

@@ -75,7 +75,7 @@ pub fn verify(snapshot: Option<&[u8]>, journal: Option<&[u8]>) -> Verified {
     let mut met = false;
     let mut state = State::default();
     let mut reader = Reader::new(bytes);
-    while let Some(entry) = reader.next() {
+    for entry in reader.by_ref() {
         let folded = entry.and_then(|e| journal::fold_entry(&e, &mut state));
         if let Err(e) = folded {
             v.findings.push(Damage::from(e).into());

@@ -150,6 +150,40 @@ fn another_handle_on_the_lock_keeps_us_out() {
     folder.open().unwrap();
 }
 
+const FOLDER: &str = "CASEFILE_TEST_STATE_FOLDER";
+
+#[test]
+fn the_lock_goes_with_its_process() {
+    use std::io::BufRead as _;
+    use std::process::{Command, Stdio};
+    let folder = Folder::with(&story(), None);
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "files::child_that_holds_the_lock", "--ignored", "--nocapture"])
+        .env(FOLDER, folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    let held = lines.any(|l| l.unwrap().contains("held"));
+    let open = folder.open().map(|_| ());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(held);
+    assert!(matches!(open, Err(StoreError::Locked { holder: Some(_) })), "{open:?}");
+    folder.open().unwrap();
+}
+
+#[test]
+#[ignore = "run by the_lock_goes_with_its_process"]
+fn child_that_holds_the_lock() {
+    let Some(folder) = std::env::var_os(FOLDER) else { return };
+    let _opened = local::open(Path::new(&folder), &holder()).unwrap();
+    println!("held");
+    // Until killed, or until the parent is gone.
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+}
+
 #[test]
 fn cut_at_every_byte_of_the_last_record() {
     let records = story();

@@ -133,10 +133,11 @@ fn given(records: &[Record]) -> BTreeMap<Address, BTreeSet<String>> {
     let mut all: BTreeMap<Address, BTreeSet<String>> = BTreeMap::new();
     for record in records {
         let (address, object) = match record {
-            Record::Outcome { address, result, .. } => match result {
-                Outcome::Made { object } | Outcome::Adopted { object } => (address, object),
-                _ => continue,
-            },
+            Record::Outcome {
+                address,
+                result: Outcome::Made { object } | Outcome::Adopted { object },
+                ..
+            } => (address, object),
             Record::Found { address, object, .. }
             | Record::Late { address, object, .. }
             | Record::Imported { address, object, .. } => (address, object),
@@ -273,9 +274,9 @@ proptest! {
             if what <= 3 {
                 let status = seen.iter().map(|s| STATUSES[*s]);
                 records.extend(
-                    status.clone().map(|s| Record::Observed { address: addr(a), object: object(&id, s) }),
+                    status.map(|s| Record::Observed { address: addr(a), object: object(&id, s) }),
                 );
-                let failed = matches!(status.last(), Some("Failed" | "TimeOut"));
+                let failed = matches!(seen.last().map(|s| STATUSES[*s]), Some("Failed" | "TimeOut"));
                 expected += u32::from(ours && failed);
             }
         }
