@@ -7,6 +7,10 @@ use super::exit::{Code, Error};
 
 /// Becomes true at the first SIGINT, SIGTERM or SIGHUP. At the second one the process ends: the journal
 /// has it all.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "at the second signal a person wants no clean end; the kernel frees the lock"
+)]
 pub fn stop() -> Result<watch::Receiver<bool>, Error> {
     let (tell, told) = watch::channel(false);
     let mut signals = Signals::new()
@@ -23,12 +27,13 @@ pub fn stop() -> Result<watch::Receiver<bool>, Error> {
     Ok(told)
 }
 
+/// What asks a process to end.
 #[cfg(unix)]
-struct Signals([tokio::signal::unix::Signal; 3]);
+pub struct Signals([tokio::signal::unix::Signal; 3]);
 
 #[cfg(unix)]
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    pub fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Signals([
             signal(SignalKind::interrupt())?,
@@ -37,7 +42,7 @@ impl Signals {
         ]))
     }
 
-    async fn next(&mut self) {
+    pub async fn next(&mut self) {
         let [interrupt, terminate, hangup] = &mut self.0;
         tokio::select! {
             _ = interrupt.recv() => {}
@@ -47,16 +52,17 @@ impl Signals {
     }
 }
 
+/// What asks a process to end.
 #[cfg(not(unix))]
-struct Signals;
+pub struct Signals;
 
 #[cfg(not(unix))]
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    pub fn new() -> std::io::Result<Self> {
         Ok(Signals)
     }
 
-    async fn next(&mut self) {
+    pub async fn next(&mut self) {
         // Without a console there is nothing to wait for.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
