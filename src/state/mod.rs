@@ -13,6 +13,7 @@ pub mod memory;
 mod record;
 mod resource;
 pub mod snapshot;
+mod step;
 mod store;
 mod verify;
 

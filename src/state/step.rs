@@ -1,0 +1,324 @@
+//! How one resource changes: what an answer leads to, what it holds, and what it must not forget.
+//!
+//! Responsible for a single resource under `fold`'s rules. A resource with an open creating call keeps what it
+//! was before (its *layers*), because a call that never left leads back there.
+
+use std::collections::BTreeMap;
+
+use super::fold::FoldError;
+use super::record::{AttemptId, Object, Origin, Outcome, Seq};
+use super::resource::{Open, PastObject, Phase, Resource};
+use crate::model::Address;
+
+/// Where in the journal a rule is applied.
+#[derive(Clone, Copy)]
+pub(super) struct Step {
+    pub(super) seq: Seq,
+    pub(super) at: jiff::Timestamp,
+}
+
+/// What a definite "it never left" leads back to.
+pub(super) enum Reverted {
+    No,
+    To(Box<Resource>),
+    Nothing,
+}
+
+impl Resource {
+    pub(super) fn new(step: Step, sent: super::Sent) -> Resource {
+        Resource {
+            phase: Phase::Requested,
+            id: None,
+            origin: None,
+            digest: sent.digest,
+            status: None,
+            attempts: 0,
+            sent,
+            changed: step.seq,
+            requestor: None,
+            computer_dns_name: None,
+            created_at: None,
+            updated_at: None,
+            cancelled_by: None,
+            since: step.at,
+            busy_at: None,
+            error: None,
+            missing_since: None,
+            missing_last: None,
+            open: None,
+            side: None,
+            watched: Vec::new(),
+            past: Vec::new(),
+            released_from: None,
+            labels: BTreeMap::new(),
+            on_remove: Default::default(),
+        }
+    }
+
+    /// What a new attempt must not forget of the one before it.
+    pub(super) fn inherit(&mut self, prior: Option<&Resource>) {
+        let Some(p) = prior else { return };
+        self.past = p.past.clone();
+        if let Some((id, origin)) = p.id.clone().zip(p.origin) {
+            self.remember(PastObject { id, origin, late: false });
+        }
+        self.watched = p.watched.clone();
+        self.watched.extend(p.open.as_ref().map(|o| o.attempt.clone()));
+        self.side.clone_from(&p.side);
+    }
+
+    pub(super) fn is_open(&self, attempt: AttemptId) -> bool {
+        self.open.as_ref().is_some_and(|o| o.attempt.attempt == attempt)
+    }
+
+    pub(super) fn watches(&self, attempt: AttemptId) -> bool {
+        self.watched.iter().any(|w| w.attempt == attempt)
+    }
+
+    /// Keeps an object that the resource does not hold (any more), once.
+    pub(super) fn remember(&mut self, object: PastObject) {
+        if self.id.as_ref() == Some(&object.id) {
+            return;
+        }
+        match self.past.iter_mut().find(|p| p.id == object.id) {
+            Some(known) if object.origin == Origin::Made => known.origin = Origin::Made,
+            Some(_) => {}
+            None => self.past.push(object),
+        }
+    }
+
+    /// What is there again if none of the open calls turns out to have left.
+    pub(super) fn put_beneath(&mut self, old: Resource) {
+        match &mut self.open {
+            Some(Open { prior: Some(prior), .. }) => prior.put_beneath(old),
+            Some(open) => open.prior = Some(Box::new(old)),
+            None => {}
+        }
+    }
+
+    /// Changes the resource and what it returns to if its open call turns out not to have left: what is
+    /// learned while a call is open must not be forgotten with it.
+    pub(super) fn each_layer(&mut self, change: &mut impl FnMut(&mut Resource)) {
+        let mut layer = Some(self);
+        while let Some(r) = layer {
+            change(r);
+            layer = r.open.as_mut().and_then(|o| o.prior.as_deref_mut());
+        }
+    }
+
+    pub(super) fn enter(&mut self, step: Step, phase: Phase) {
+        if self.phase != phase {
+            self.phase = phase;
+            self.since = step.at;
+        }
+        self.changed = step.seq;
+    }
+
+    pub(super) fn outcome(
+        &mut self,
+        step: Step,
+        address: &Address,
+        attempt: AttemptId,
+        result: &Outcome,
+        server_at: Option<&crate::model::Timestamp>,
+    ) -> Result<Reverted, FoldError> {
+        if self.side.as_ref().is_some_and(|s| s.attempt == attempt) {
+            match result {
+                Outcome::Unknown { .. } => return Ok(Reverted::No),
+                Outcome::Done { object } | Outcome::Made { object } | Outcome::Adopted { object } => {
+                    // The call may have been about an object that the resource holds no more.
+                    if self.id.as_ref() == Some(&object.id) {
+                        self.error = None;
+                        self.absorb(step, address, object);
+                    }
+                }
+                Outcome::Rejected { error } | Outcome::Busy { error } => self.error = Some(error.clone()),
+                Outcome::Throttled { .. } | Outcome::Unsent { .. } | Outcome::Settled => {}
+            }
+            self.side = None;
+            self.changed = step.seq;
+            self.prior_outcome(step, address, attempt, result, server_at);
+            return Ok(Reverted::No);
+        }
+        if !self.is_open(attempt) {
+            self.outcome_of_watched(step, address, attempt, result)?;
+            self.prior_outcome(step, address, attempt, result, server_at);
+            return Ok(Reverted::No);
+        }
+        match result {
+            Outcome::Made { object } => self.take(step, address, Some(attempt), Origin::Made, object),
+            Outcome::Adopted { object } => self.take(step, address, Some(attempt), Origin::Adopted, object),
+            Outcome::Busy { error } => {
+                self.open = None;
+                self.error = Some(error.clone());
+                self.busy_at = Some(server_at.cloned().unwrap_or_else(|| step.at.into()));
+                self.enter(step, Phase::Pending);
+            }
+            Outcome::Rejected { error } => {
+                self.open = None;
+                self.attempts += u32::from(error.counts());
+                self.error = Some(error.clone());
+                self.enter(step, Phase::Rejected);
+            }
+            Outcome::Throttled { .. } | Outcome::Unsent { .. } => {
+                return Ok(match self.open.take().and_then(|o| o.prior) {
+                    Some(prior) => Reverted::To(prior),
+                    None => Reverted::Nothing,
+                });
+            }
+            Outcome::Unknown { why } => {
+                if let Some(open) = &mut self.open {
+                    open.attempt.failed_at = Some(step.at);
+                    open.attempt.why = Some(why.clone());
+                }
+                self.changed = step.seq;
+            }
+            Outcome::Done { .. } | Outcome::Settled => {
+                return Err(FoldError::Impossible {
+                    seq: step.seq,
+                    address: address.clone(),
+                    what: "done: its open call creates",
+                });
+            }
+        }
+        Ok(Reverted::No)
+    }
+
+    /// An answer to an earlier call also counts for what the resource returns to.
+    fn prior_outcome(
+        &mut self,
+        step: Step,
+        address: &Address,
+        attempt: AttemptId,
+        result: &Outcome,
+        server_at: Option<&crate::model::Timestamp>,
+    ) {
+        let Some(open) = &mut self.open else { return };
+        let Some(prior) = &mut open.prior else { return };
+        match prior.outcome(step, address, attempt, result, server_at) {
+            Ok(Reverted::To(earlier)) => **prior = *earlier,
+            Ok(Reverted::Nothing) => open.prior = None,
+            // Settled for the present resource above; an earlier one may never have known it.
+            Ok(Reverted::No) | Err(_) => {}
+        }
+    }
+
+    /// The answer of an attempt that was given up came after all.
+    fn outcome_of_watched(
+        &mut self,
+        step: Step,
+        address: &Address,
+        attempt: AttemptId,
+        result: &Outcome,
+    ) -> Result<(), FoldError> {
+        let Some(watched) = self.watched.iter().find(|w| w.attempt == attempt) else {
+            return Err(FoldError::UnknownAttempt { seq: step.seq, attempt, address: address.clone() });
+        };
+        match result {
+            Outcome::Unknown { .. } => return Ok(()),
+            Outcome::Made { object } | Outcome::Adopted { object } => {
+                let origin =
+                    if matches!(result, Outcome::Made { .. }) { Origin::Made } else { Origin::Adopted };
+                if self.id.is_none() && self.phase != Phase::Released {
+                    self.take(step, address, Some(attempt), origin, object);
+                } else {
+                    self.remember(PastObject { id: object.id.clone(), origin, late: true });
+                }
+            }
+            Outcome::Rejected { error } if watched.sent.digest == self.digest => {
+                self.attempts += u32::from(error.counts());
+            }
+            _ => {}
+        }
+        self.watched.retain(|w| w.attempt != attempt);
+        self.changed = step.seq;
+        Ok(())
+    }
+
+    /// The resource now holds `object`.
+    pub(super) fn take(
+        &mut self,
+        step: Step,
+        address: &Address,
+        attempt: Option<AttemptId>,
+        origin: Origin,
+        object: &Object,
+    ) {
+        if let Some(open) = self.open.take()
+            && Some(open.attempt.attempt) != attempt
+        {
+            // Another attempt, or nobody's object, answers the need; the open call may still arrive.
+            self.watched.push(open.attempt);
+        }
+        if let Some(w) = self.watched.iter().position(|w| Some(w.attempt) == attempt) {
+            self.sent = self.watched.remove(w).sent;
+            if self.digest != self.sent.digest {
+                self.digest = self.sent.digest;
+                self.attempts = 0;
+            }
+        }
+        if self.id.as_ref() != Some(&object.id) {
+            if let (Some(id), Some(old)) = (self.id.take(), self.origin) {
+                self.past.push(PastObject { id, origin: old, late: false });
+            }
+            self.status = None;
+            self.requestor = None;
+            self.computer_dns_name = None;
+            self.created_at = None;
+            self.updated_at = None;
+            self.cancelled_by = None;
+            self.missing_since = None;
+            self.missing_last = None;
+            self.released_from = None;
+            self.phase = Phase::Requested;
+        }
+        // The service merges alerts: a later call of ours can be answered with the object of an earlier one.
+        let held = self.id.as_ref() == Some(&object.id) && self.made();
+        let made_before = held || self.past.iter().any(|p| p.id == object.id && p.origin == Origin::Made);
+        self.past.retain(|p| p.id != object.id);
+        self.id = Some(object.id.clone());
+        self.origin = Some(if made_before { Origin::Made } else { origin });
+        self.error = None;
+        self.busy_at = None;
+        if let Some(phase) = self.released_from.take() {
+            self.phase = phase;
+        }
+        self.absorb(step, address, object);
+    }
+
+    /// What the service shows of the object that the resource holds.
+    pub(super) fn absorb(&mut self, step: Step, address: &Address, object: &Object) {
+        self.changed = step.seq;
+        self.status = Some(object.status.clone());
+        let keep = |old: &mut Option<_>, new: &Option<_>| {
+            if new.is_some() {
+                old.clone_from(new);
+            }
+        };
+        keep(&mut self.requestor, &object.requestor);
+        keep(&mut self.computer_dns_name, &object.computer_dns_name);
+        keep(&mut self.cancelled_by, &object.cancelled_by);
+        if object.created_at.is_some() {
+            self.created_at.clone_from(&object.created_at);
+        }
+        if object.updated_at.is_some() {
+            self.updated_at.clone_from(&object.updated_at);
+        }
+        self.missing_since = None;
+        self.missing_last = None;
+        let phase = Phase::of_object(address.kind(), object);
+        let held = self.released_from.unwrap_or(self.phase);
+        // Each object of ours counts once, and only while the service says that it failed: a read can also
+        // move it from Failed to Succeeded.
+        if self.made() && (held == Phase::Failed) != (phase == Phase::Failed) {
+            self.attempts = match phase {
+                Phase::Failed => self.attempts.saturating_add(1),
+                _ => self.attempts.saturating_sub(1),
+            };
+        }
+        match self.phase {
+            Phase::Released => self.released_from = Some(phase),
+            _ => self.enter(step, phase),
+        }
+    }
+}
