@@ -41,7 +41,8 @@ impl Sandbox {
 
     fn get(&self, path: &str) -> Value {
         let url = format!("{}{path}", self.url);
-        let body = runtime().block_on(async { client().get(url).send().await.unwrap().bytes().await.unwrap() });
+        let body =
+            runtime().block_on(async { client().get(url).send().await.unwrap().bytes().await.unwrap() });
         serde_json::from_slice(&body).unwrap()
     }
 
@@ -55,7 +56,8 @@ impl Sandbox {
     fn analyst(&self, step: Value) {
         let url = format!("{}/sandbox/analyst", self.url);
         let answer = runtime().block_on(async {
-            let request = client().post(url).header("content-type", "application/json").body(step.to_string());
+            let request =
+                client().post(url).header("content-type", "application/json").body(step.to_string());
             request.send().await.unwrap().status()
         });
         assert!(answer.is_success(), "{answer}");
@@ -81,7 +83,8 @@ fn client() -> reqwest::Client {
 /// A project with one package, and an alert if asked for.
 fn project(dir: &Path, spec: &str, alert: bool) {
     std::fs::create_dir_all(dir.join("manifests")).unwrap();
-    let file = format!("apiVersion: casefile/v1\nkind: Project\nmetadata: {{ name: t }}\nspec: {{ {spec} }}\n");
+    let file =
+        format!("apiVersion: casefile/v1\nkind: Project\nmetadata: {{ name: t }}\nspec: {{ {spec} }}\n");
     std::fs::write(dir.join("casefile.yaml"), file).unwrap();
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/documented/manifests");
     for entry in std::fs::read_dir(examples).unwrap() {
@@ -107,7 +110,8 @@ fn apply(dir: &Path, url: &str, more: &[&str]) -> (i32, Vec<Value>) {
     let args = [&["apply", "--auto-approve", "--format", "json"], more].concat();
     let output = casefile(dir, url, &args);
     let text = String::from_utf8(output.stdout).unwrap();
-    let events = text.lines().map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{l}: {e}"))).collect();
+    let events =
+        text.lines().map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{l}: {e}"))).collect();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(!errors.contains("a-token"), "{errors}");
     (output.status.code().unwrap_or_else(|| panic!("{errors}")), events)
@@ -173,9 +177,15 @@ fn the_documented_requests_byte_for_byte() {
     let [(alert, alert_uri, alert_headers, alert_body), (collect, uri, headers, body)] = &calls[..] else {
         panic!("{calls:?}")
     };
-    assert_eq!((collect.as_str(), uri.to_string()), ("POST", format!("/api/machines/{MACHINE}/collectInvestigationPackage")));
+    assert_eq!(
+        (collect.as_str(), uri.to_string()),
+        ("POST", format!("/api/machines/{MACHINE}/collectInvestigationPackage"))
+    );
     assert_eq!(body, r#"{"Comment":"Collect forensics due to alert 1234"}"#);
-    assert_eq!((alert.as_str(), alert_uri.to_string().as_str()), ("POST", "/api/alerts/CreateAlertByReference"));
+    assert_eq!(
+        (alert.as_str(), alert_uri.to_string().as_str()),
+        ("POST", "/api/alerts/CreateAlertByReference")
+    );
     assert_eq!(
         alert_body,
         r#"{"machineId":"1e5bc9d7e413ddd7902c2932e418702b84d0cc07","severity":"Low","title":"example","description":"example alert","recommendedAction":"nothing","eventTime":"2018-08-03T16:45:21.7115183Z","reportId":"20776","category":"Exploit"}"#
@@ -224,7 +234,8 @@ fn declare_plan_apply_apply_again() {
 #[test]
 fn a_running_collection_is_adopted_in_the_same_run() {
     let dir = tempfile::tempdir().unwrap();
-    let scenario = format!("foreign: [{{ machine: {MACHINE}, comment: an analyst's, age: 60, remaining: 3600 }}]");
+    let scenario =
+        format!("foreign: [{{ machine: {MACHINE}, comment: an analyst's, age: 60, remaining: 3600 }}]");
     let sandbox = Sandbox::start(dir.path(), &scenario);
     project(dir.path(), "", false);
     let (code, events) = apply(dir.path(), &sandbox.url, &[]);
@@ -299,7 +310,8 @@ fn another_tenant_s_or_endpoint_s_state_is_refused() {
 #[test]
 fn one_refusal_does_not_stop_the_others() {
     let dir = tempfile::tempdir().unwrap();
-    let scenario = format!("machines: {{ list: [{{ id: {MACHINE}, name: old, collection: osNotSupported }}] }}");
+    let scenario =
+        format!("machines: {{ list: [{{ id: {MACHINE}, name: old, collection: osNotSupported }}] }}");
     let sandbox = Sandbox::start(dir.path(), &scenario);
     project(dir.path(), "", true);
     let (code, events) = apply(dir.path(), &sandbox.url, &[]);
