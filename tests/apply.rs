@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 const BIN: &str = env!("CARGO_BIN_EXE_casefile");
 const MACHINE: &str = "fb9ab6be3965095a09c057be7c90f0a2";
-const PACKAGE: &str = "InvestigationPackage/fin-ws-042";
+const PACKAGE: &str = "InvestigationPackage/documented-collection";
 
 /// The simulated service as a process of its own; ends with the value.
 struct Sandbox {
@@ -377,7 +377,7 @@ fn triage_onremove_and_a_rename_through_the_wire() {
     assert_eq!(apply(dir.path(), &sandbox.url, &[]).0, 0);
     let (_, events) = apply(dir.path(), &sandbox.url, &[]);
     assert_eq!(names(&events)[..3], ["planned", "intent", "accepted"], "the alert's triage: {events:?}");
-    edit("name: fin-ws-042\n", "name: fin-ws-043\n");
+    edit("name: documented-collection\n", "name: renamed\n");
     let (code, events) = apply(dir.path(), &sandbox.url, &[]);
     assert_eq!((code, names(&events)), (0, vec!["planned", "summary"]), "{events:?}");
     assert_eq!(events[0]["summary"]["move"], 1);
@@ -391,5 +391,5 @@ fn triage_onremove_and_a_rename_through_the_wire() {
     let (code, events) = apply(dir.path(), &sandbox.url, &[]);
     assert_eq!(code, 0);
     assert_eq!(events[0]["summary"]["cancel"], 1, "{events:?}");
-    assert_eq!(state(dir.path())["resources"]["InvestigationPackage/fin-ws-043"]["phase"], "Released");
+    assert_eq!(state(dir.path())["resources"]["InvestigationPackage/renamed"]["phase"], "Released");
 }

@@ -68,7 +68,7 @@ impl Display {
         match (progress, self.format) {
             (Progress::Event(event), Format::Json) => {
                 if let Ok(line) = render::event::json_line(event) {
-                    self.stdout(&line);
+                    self.stdout(&(line + "\n"));
                 }
             }
             (Progress::Event(event), Format::Human) => self.event(event),

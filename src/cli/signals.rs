@@ -7,10 +7,6 @@ use super::exit::{Code, Error};
 
 /// Becomes true at the first SIGINT, SIGTERM or SIGHUP. At the second one the process ends: the journal
 /// has it all.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "at the second signal a person wants no clean end; the kernel frees the lock"
-)]
 pub fn stop() -> Result<watch::Receiver<bool>, Error> {
     let (tell, told) = watch::channel(false);
     let mut signals = Signals::new()
@@ -22,9 +18,17 @@ pub fn stop() -> Result<watch::Receiver<bool>, Error> {
         let _ = tell.send(true);
         signals.next().await;
         complain("stopped at once; what was sent is in the journal and looked up by the next run\n");
-        std::process::exit(i32::from(Code::Interrupted.as_u8()));
+        exit_now(i32::from(Code::Interrupted.as_u8()));
     });
     Ok(told)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the second signal asks for just that; the kernel drops the lock"
+)]
+fn exit_now(code: i32) -> ! {
+    std::process::exit(code)
 }
 
 /// What asks a process to end.
