@@ -1,5 +1,6 @@
 //! The main job through real HTTP: the binary, and the simulated service as a separate process or a server
 //! that only writes down what it gets.
+#![allow(clippy::disallowed_methods, reason = "tests write their own files and read the clock")]
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -11,6 +12,7 @@ use axum::body::Bytes;
 use axum::extract::State as Shared;
 use axum::http::{HeaderMap, Method, Uri};
 use axum::response::IntoResponse;
+use casefile::sandbox::{self, Scenario, ServeOptions};
 use serde_json::{Value, json};
 
 const BIN: &str = env!("CARGO_BIN_EXE_casefile");
@@ -52,16 +54,6 @@ impl Sandbox {
         let effects = world["effects"].as_array().unwrap_or_else(|| panic!("{world}"));
         effects.iter().filter(|e| e["by"] == "api").count()
     }
-
-    fn analyst(&self, step: Value) {
-        let url = format!("{}/sandbox/analyst", self.url);
-        let answer = runtime().block_on(async {
-            let request =
-                client().post(url).header("content-type", "application/json").body(step.to_string());
-            request.send().await.unwrap().status()
-        });
-        assert!(answer.is_success(), "{answer}");
-    }
 }
 
 impl Drop for Sandbox {
@@ -73,6 +65,11 @@ impl Drop for Sandbox {
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// For servers that answer while the test waits for the binary.
+fn runtime_threads() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
 
 fn client() -> reqwest::Client {
@@ -125,8 +122,10 @@ fn state(dir: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(dir.join(".casefile/state.json")).unwrap()).unwrap()
 }
 
+type Call = (Method, Uri, HeaderMap, String);
+
 #[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<(Method, Uri, HeaderMap, String)>>>);
+struct Written(Arc<Mutex<Vec<Call>>>);
 
 /// Writes mutating calls down and answers like the documentation.
 async fn write_down(
@@ -164,7 +163,7 @@ fn the_documented_requests_byte_for_byte() {
     let dir = tempfile::tempdir().unwrap();
     project(dir.path(), "", true);
     let written = Written::default();
-    let server = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let server = runtime_threads();
     let listener = server.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let app = Router::new().fallback(write_down).with_state(written.clone());
@@ -249,15 +248,34 @@ fn a_running_collection_is_adopted_in_the_same_run() {
 
 #[test]
 fn a_running_collection_that_no_list_shows_yet_is_adopted_later() {
-    let dir = tempfile::tempdir().unwrap();
-    // Lists lag for a year: the collection is there, and nothing shows it.
-    let sandbox = Sandbox::start(dir.path(), "delays: { listLag: 31536000, pending: 3600 }");
-    project(dir.path(), "", false);
-    sandbox.analyst(json!({ "do": "start", "machine": MACHINE, "comment": "by hand" }));
-    let (code, events) = apply(dir.path(), &sandbox.url, &[]);
-    assert_eq!(code, 0, "{events:?}");
-    assert_eq!(names(&events), ["planned", "intent", "busy", "summary"]);
-    assert_eq!(state(dir.path())["resources"][PACKAGE]["phase"], "Pending");
+    let server = runtime_threads();
+    let sandbox = server
+        .block_on(sandbox::serve(ServeOptions {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            world_file: None,
+            scenario: Some(Scenario::from_yaml("delays: { listLag: 600, pending: 7200 }").unwrap()),
+            effects: None,
+            clock: sandbox::Clock::Virtual(jiff::Timestamp::now()),
+        }))
+        .unwrap();
+    let url = format!("http://{}", sandbox.addr());
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    project(first.path(), "", false);
+    project(second.path(), "", false);
+    assert_eq!(apply(first.path(), &url, &[]).0, 0);
+    // Somebody else's collection runs, and the list does not show it for ten minutes.
+    let (code, events) = apply(second.path(), &url, &[]);
+    assert_eq!((code, names(&events)), (0, vec!["planned", "intent", "busy", "summary"]));
+    assert_eq!(state(second.path())["resources"][PACKAGE]["phase"], "Pending");
+    server.block_on(async {
+        let request =
+            client().post(format!("{url}/sandbox/advance")).header("content-type", "application/json");
+        assert!(request.body(r#"{"seconds":600}"#).send().await.unwrap().status().is_success());
+    });
+    let (code, events) = apply(second.path(), &url, &[]);
+    assert_eq!((code, names(&events)), (0, vec!["planned", "adopted", "summary"]));
+    assert_eq!(state(second.path())["resources"][PACKAGE]["origin"], "adopted");
+    server.block_on(sandbox.shutdown()).unwrap();
 }
 
 #[test]
