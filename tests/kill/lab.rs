@@ -21,12 +21,12 @@ pub struct Lab {
 
 impl Lab {
     pub fn new() -> Lab {
+        Lab::with_settle("1s")
+    }
+
+    pub fn with_settle(settle: &str) -> Lab {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("manifests")).unwrap();
-        let project = "apiVersion: casefile/v1\nkind: Project\nmetadata: { name: t }\nspec:\n  \
-            recovery: { settle: 1s }\n  limits: { newCollections: 100, newAlerts: 100 }\n  \
-            quotas: { collect: { perMinute: unlimited, perHour: unlimited }, alert: { perMinute: unlimited } }\n";
-        std::fs::write(dir.path().join("casefile.yaml"), project).unwrap();
         let mut text = String::new();
         for i in 0..RESOURCES / 2 {
             write!(
@@ -43,7 +43,20 @@ impl Lab {
             .unwrap();
         }
         std::fs::write(dir.path().join("manifests/all.yaml"), text).unwrap();
-        Lab { dir, service: Service::new() }
+        let lab = Lab { dir, service: Service::new() };
+        lab.settle(settle);
+        lab
+    }
+
+    /// Writes the project file, with this `recovery.settle`.
+    pub fn settle(&self, settle: &str) {
+        let project = format!(
+            "apiVersion: casefile/v1\nkind: Project\nmetadata: {{ name: t }}\nspec:\n  \
+             recovery: {{ settle: {settle} }}\n  limits: {{ newCollections: 100, newAlerts: 100 }}\n  \
+             quotas: {{ collect: {{ perMinute: unlimited, perHour: unlimited }}, \
+             alert: {{ perMinute: unlimited }} }}\n"
+        );
+        std::fs::write(self.dir.path().join("casefile.yaml"), project).unwrap();
     }
 
     pub fn path(&self) -> PathBuf {
@@ -144,6 +157,12 @@ impl Lab {
             assert!(r.open.is_none(), "{address}: {r:?}");
         }
         assert!(ids.is_empty(), "{ids:?}");
+        self.verified();
+    }
+
+    /// Journal and snapshot are whole and say the same.
+    #[track_caller]
+    pub fn verified(&self) {
         let verified = local::verify(&self.folder()).unwrap();
         assert_eq!(verified.findings, [], "{} records", verified.records);
     }

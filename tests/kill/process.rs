@@ -62,6 +62,8 @@ pub enum Through<'a> {
     FileSize(u64),
     /// The same, but the signal is ignored: the write fails with EFBIG.
     FileSizeError(u64),
+    /// With nobody reading stdout and stderr any more, as when a terminal is closed.
+    NoTerminal,
     /// Under strace, with these arguments.
     Strace(&'a [String]),
 }
@@ -74,7 +76,7 @@ impl Through<'_> {
             c
         };
         match self {
-            Through::Nothing => Command::new(BIN),
+            Through::Nothing | Through::NoTerminal => Command::new(BIN),
             Through::FileSize(bytes) => limited(r#"exec prlimit "$@""#, *bytes),
             Through::FileSizeError(bytes) => limited(r#"trap "" XFSZ; exec prlimit "$@""#, *bytes),
             Through::Strace(args) => {
@@ -94,11 +96,20 @@ pub fn start(through: &Through<'_>, dir: &Path, url: &str, args: &[&str]) -> Pro
         command.env_remove(name);
     }
     command.env("CASEFILE_ENDPOINT", url).env("CASEFILE_ACCESS_TOKEN", "a-token").env("USER", "ann");
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
+    let (mut stdout, out) = std::io::pipe().unwrap();
+    let (stderr, err) = std::io::pipe().unwrap();
+    let mut stderr = BufReader::new(stderr);
+    if matches!(through, Through::NoTerminal) {
+        let (nobody, out) = std::io::pipe().unwrap();
+        drop(nobody);
+        command.stdout(out.try_clone().unwrap()).stderr(out);
+    } else {
+        command.stdout(out).stderr(err);
+    }
+    let child = command.stdin(Stdio::null()).spawn().unwrap();
+    // Its ends of the pipes are held by the child alone now.
+    drop(command);
     let pid = child.id();
-    let mut stdout = child.stdout.take().unwrap();
-    let mut stderr = BufReader::new(child.stderr.take().unwrap());
     let victim = Victim(Arc::new(Mutex::new(child)));
     let stdout = std::thread::spawn(move || {
         let mut text = String::new();
@@ -130,6 +141,10 @@ impl Process {
         self.victim.clone()
     }
 
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// Sends a signal by its name, such as `INT`.
     pub fn signal(&self, name: &str) {
         let script = r#"kill -s "$0" "$1""#;
@@ -149,10 +164,17 @@ impl Process {
     }
 
     pub fn wait(self) -> Ended {
-        // Both end with the process, so that its lock is free for whoever wants to kill it until then.
+        // Both end with the process, if they belong to it.
         let stdout = self.stdout.join().unwrap();
         let stderr = self.stderr.join().unwrap();
-        let status = self.victim.0.lock().unwrap_or_else(PoisonError::into_inner).wait().unwrap();
+        // Whoever wants to kill it until then gets the lock.
+        let status = loop {
+            let ended = self.victim.0.lock().unwrap_or_else(PoisonError::into_inner).try_wait().unwrap();
+            match ended {
+                Some(status) => break status,
+                None => std::thread::sleep(Duration::from_millis(5)),
+            }
+        };
         let _ = self.watchdog.send(());
         assert!(!stderr.contains("a-token") && !stdout.contains("a-token"), "{stderr}");
         Ended { status, stdout, stderr }
