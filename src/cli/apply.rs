@@ -104,7 +104,9 @@ fn code(report: &Report) -> Code {
 /// Shows the plan and gets a person's word for it, unless the command line holds it already.
 fn approve(ctx: &Context, args: &ApplyArgs, plan: &Plan, display: &Display) -> Result<(), Error> {
     engine::refuse_blind(plan)?;
-    display.plan(ctx, plan)?;
+    let changes = plan.changes.iter().any(|c| c.action.is_change());
+    let asks = changes && !args.auto_approve && args.expect.is_none();
+    display.plan(ctx, plan, asks)?;
     for w in &plan.warnings {
         if let PlanWarning::OverLimit { limit, planned, allowed } = *w
             && !args.planning.allow_over_limits
@@ -119,10 +121,7 @@ fn approve(ctx: &Context, args: &ApplyArgs, plan: &Plan, display: &Display) -> R
             Err(Error::OtherDigest { expected, actual: plan.digest })
         };
     }
-    if args.auto_approve || !plan.changes.iter().any(|c| c.action.is_change()) {
-        return Ok(());
-    }
-    ask(plan)
+    if asks { ask(plan) } else { Ok(()) }
 }
 
 fn ask(plan: &Plan) -> Result<(), Error> {

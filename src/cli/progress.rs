@@ -51,9 +51,13 @@ impl Display {
         }
     }
 
-    /// Shows the plan before it is approved.
-    pub fn plan(&self, ctx: &Context, plan: &Plan) -> Result<(), Error> {
+    /// Shows the plan before it is approved. Where stdout is for events, only a person who is about to be
+    /// asked sees it.
+    pub fn plan(&self, ctx: &Context, plan: &Plan, asks: bool) -> Result<(), Error> {
         if self.format == Format::Json {
+            if asks {
+                complain(&render::plan::plan(plan, self.style, ctx.now()));
+            }
             return Ok(());
         }
         let text = render::plan::plan(plan, project::style_out(ctx), ctx.now());
