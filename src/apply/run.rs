@@ -623,6 +623,7 @@ impl<'a> Run<'a> {
             at: (self.clock)(),
             counts: report.counts.clone(),
             attention: report.attention.clone(),
+            left: report.left,
             exit_code: report.exit_code(),
         });
         committed

@@ -61,9 +61,15 @@ impl Display {
             return Ok(());
         }
         let text = render::plan::plan(plan, project::style_out(ctx), ctx.now());
-        match &self.bar {
+        let shown = match &self.bar {
             Some(bar) => bar.suspend(|| ctx.out(&text)),
             None => ctx.out(&text),
+        };
+        match shown {
+            // The approval came with the command line: that nobody reads along does not take it back.
+            Err(Error::Closed) if !asks => Ok(()),
+            Err(Error::Closed) => Err(Error::Declined),
+            other => other,
         }
     }
 

@@ -1,6 +1,5 @@
 //! A run of 40 resources, killed at every point where it matters.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::lab::{Lab, RESOURCES};
@@ -167,6 +166,18 @@ fn killed_while_the_snapshot_is_written() {
     let limit = snapshot / 2;
     let ended = lab.apply(&Through::FileSize(limit), &[]);
     assert_eq!(ended.signal(), Some(SIGXFSZ), "{journal} {snapshot}: {ended:?}");
-    assert!(Path::new(&lab.folder()).join("state.json.new").exists());
+    assert!(lab.folder().join("state.json.new").exists());
     lab.recover();
+}
+
+/// What `recover` compares with is able to tell: a state that is thrown away costs second calls.
+#[test]
+#[should_panic(expected = "sent twice")]
+fn a_second_call_is_seen() {
+    let lab = Lab::new();
+    assert_eq!(lab.apply(&Through::Nothing, &[]).code(), Some(0));
+    lab.all_is_well();
+    std::fs::remove_dir_all(lab.folder()).unwrap();
+    assert_eq!(lab.apply(&Through::Nothing, &["--fresh"]).code(), Some(0));
+    lab.all_is_well();
 }
