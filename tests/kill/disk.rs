@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::lab::{Lab, RESOURCES};
+use super::lab::{Lab, RESOURCES, each};
 use super::process::{Ended, Through};
 
 /// The run stopped because of its journal, and everything that it sent is in there.
@@ -24,18 +24,18 @@ fn stopped_in_time(lab: &Lab, ended: &Ended, why: &str) {
 #[test]
 fn a_write_beyond_the_limit_fails() {
     // From "not even the lock's file" to "about half of the run".
-    for limit in [1, 300, 700, 1500, 5_000, 20_000] {
-        for parallelism in ["1", "8"] {
-            let lab = Lab::new();
-            let through = Through::FileSizeError(limit);
-            let ended = lab.apply(&through, &["--parallelism", parallelism]);
-            stopped_in_time(&lab, &ended, "File too large");
-            // As long as nothing changes, nothing gets worse.
-            let again = lab.apply(&through, &["--parallelism", parallelism]);
-            stopped_in_time(&lab, &again, "File too large");
-            lab.recover();
-        }
-    }
+    let limits = [1, 300, 700, 1500, 5_000, 20_000];
+    let cases: Vec<_> = limits.into_iter().flat_map(|l| ["1", "8"].map(|p| (l, p))).collect();
+    each(&cases, |(limit, parallelism)| {
+        let lab = Lab::new();
+        let through = Through::FileSizeError(*limit);
+        let ended = lab.apply(&through, &["--parallelism", parallelism]);
+        stopped_in_time(&lab, &ended, "File too large");
+        // As long as nothing changes, nothing gets worse.
+        let again = lab.apply(&through, &["--parallelism", parallelism]);
+        stopped_in_time(&lab, &again, "File too large");
+        lab.recover();
+    });
 }
 
 /// A mount that ends with the value.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use casefile::model::Address;
 use casefile::sandbox::EffectKind;
@@ -166,6 +167,21 @@ impl Lab {
         let verified = local::verify(&self.folder()).unwrap();
         assert_eq!(verified.findings, [], "{} records", verified.records);
     }
+}
+
+/// Does each of the cases, some at a time: a recovery mostly waits.
+pub fn each<T: Sync>(cases: &[T], work: impl Fn(&T) + Sync) {
+    let next = AtomicUsize::new(0);
+    let workers = std::thread::available_parallelism().map_or(2, usize::from) * 2;
+    std::thread::scope(|s| {
+        for _ in 0..workers.min(cases.len()) {
+            s.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    work(case);
+                }
+            });
+        }
+    });
 }
 
 fn machine(i: usize) -> String {

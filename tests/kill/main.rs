@@ -8,6 +8,10 @@
 //! runs them. Limits and signals are those of Linux.
 #![cfg(target_os = "linux")]
 #![allow(clippy::disallowed_methods, reason = "tests write their own files and read the clock")]
+#![allow(
+    clippy::print_stdout,
+    reason = "a test that cannot run here says why; sweeps say how many cases they had"
+)]
 
 mod disk;
 mod lab;

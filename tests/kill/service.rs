@@ -1,5 +1,6 @@
 //! The simulated service, with a hand on the process that calls it.
 
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -77,6 +78,10 @@ impl Service {
     /// takes effect later than that is another test's subject.
     pub fn drain(&self, serving: Serving) {
         self.hold(false);
+        // Connections are accepted in their order, so this one comes after those of the dead.
+        let mut last = std::net::TcpStream::connect(self.listener.local_addr().unwrap()).unwrap();
+        last.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+        last.read_to_end(&mut Vec::new()).unwrap();
         let _ = serving.stop.send(true);
         self.runtime.block_on(serving.server).unwrap().unwrap();
     }
@@ -99,7 +104,8 @@ impl Service {
     /// Waits until so many calls have come in.
     pub fn wait_for_posts(&self, n: usize) {
         let mut posts = self.shared.posts.subscribe();
-        let seen = async { tokio::time::timeout(super::process::PATIENCE, posts.wait_for(|p| *p >= n)).await };
+        let seen =
+            async { tokio::time::timeout(super::process::PATIENCE, posts.wait_for(|p| *p >= n)).await };
         let posts = self.runtime.block_on(seen).map(|r| *r.unwrap());
         assert!(posts.is_ok(), "{n} calls did not come in time, but {}", *self.shared.posts.borrow());
     }
@@ -148,10 +154,11 @@ impl Shared {
         let mut world = guard(&self.world);
         let before = world.effects().len();
         let response = world.handle(jiff::Timestamp::now(), request);
+        let effects = world.effects().len();
         // Under the world's lock: nothing else takes effect before the process is dead.
-        if let Some((k, victim)) = &*guard(&self.kill)
-            && before < *k
-            && world.effects().len() == *k
+        let mut kill = guard(&self.kill);
+        if effects > before
+            && let Some((_, victim)) = kill.take_if(|(k, _)| effects >= *k)
         {
             victim.kill();
         }

@@ -1,7 +1,7 @@
 //! SIGINT, SIGTERM and SIGHUP: the first one lets calls end that are under way, the second one does not
 //! wait.
 
-use super::lab::{Lab, RESOURCES};
+use super::lab::{Lab, RESOURCES, each};
 use super::process::{Process, Through};
 use super::service::Serving;
 
@@ -23,7 +23,7 @@ fn recorded(lab: &Lab) -> usize {
 
 #[test]
 fn one_signal_records_what_is_under_way_and_starts_nothing_more() {
-    for name in SIGNALS {
+    each(&SIGNALS, |name| {
         let lab = Lab::new();
         let (serving, process) = in_flight(&lab);
         process.signal(name);
@@ -38,12 +38,12 @@ fn one_signal_records_what_is_under_way_and_starts_nothing_more() {
         // The snapshot is written: nothing is left to put right.
         lab.verified();
         lab.recover();
-    }
+    });
 }
 
 #[test]
 fn a_second_signal_ends_the_run_at_once() {
-    for name in SIGNALS {
+    each(&SIGNALS, |name| {
         let lab = Lab::new();
         let (serving, process) = in_flight(&lab);
         process.signal(name);
@@ -56,7 +56,22 @@ fn a_second_signal_ends_the_run_at_once() {
         assert_eq!((lab.service.effects().len(), recorded(&lab)), (4, 0), "SIG{name}: {ended:?}");
         lab.nothing_left_unrecorded();
         lab.recover();
-    }
+    });
+}
+
+/// A call is given up after a minute without an answer, and is looked up by the next run.
+#[test]
+#[ignore = "waits a minute for an answer that never comes"]
+fn the_wait_for_calls_under_way_ends() {
+    let lab = Lab::new();
+    let (serving, process) = in_flight(&lab);
+    process.signal("INT");
+    let ended = process.wait();
+    assert_eq!(ended.code(), Some(130), "{ended:?}");
+    assert!(ended.stdout.contains("4 without an answer"), "{ended:?}");
+    lab.service.drain(serving);
+    assert_eq!((lab.service.effects().len(), recorded(&lab)), (4, 0), "{ended:?}");
+    lab.recover();
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::lab::{Lab, RESOURCES};
+use super::lab::{Lab, RESOURCES, each};
 use super::process::Through;
 
 const SIGKILL: i32 = 9;
@@ -10,21 +10,6 @@ const SIGXFSZ: i32 = 25;
 
 /// One call after another, or eight at once: then up to seven more calls are under way when it happens.
 const PARALLELISM: [&str; 2] = ["1", "8"];
-
-/// Does each of the cases, some at a time: a recovery mostly waits.
-fn each<T: Sync>(cases: &[T], work: impl Fn(&T) + Sync) {
-    let next = AtomicUsize::new(0);
-    let workers = std::thread::available_parallelism().map_or(2, usize::from) * 2;
-    std::thread::scope(|s| {
-        for _ in 0..workers.min(cases.len()) {
-            s.spawn(|| {
-                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    work(case);
-                }
-            });
-        }
-    });
-}
 
 /// SIGKILL right after the `k`-th effect, before its answer leaves.
 fn after_effect(k: usize, parallelism: &str) {
@@ -63,14 +48,15 @@ fn places(ends: &[u64]) -> Vec<u64> {
         .collect()
 }
 
-/// The write that reaches `place` is torn there, and the process dies of it.
-fn torn_at(place: u64, parallelism: &str) {
+/// The write that reaches `place` is torn there, and the process dies of it. False if none did: the last
+/// record of this run may be some bytes shorter.
+fn torn_at(place: u64, parallelism: &str) -> bool {
     let lab = Lab::new();
     let ended = lab.apply(&Through::FileSize(place), &["--parallelism", parallelism]);
-    // The last record of this run may be some bytes shorter, so that nothing was torn.
     assert!(ended.signal() == Some(SIGXFSZ) || ended.code() == Some(0), "at {place}: {ended:?}");
     lab.nothing_left_unrecorded();
     lab.recover();
+    ended.code().is_none()
 }
 
 /// SIGKILL at the `k`-th sync of the run: its records are written, and may or may not be durable.
@@ -78,9 +64,8 @@ fn torn_at(place: u64, parallelism: &str) {
 fn at_sync(k: usize, parallelism: &str) -> bool {
     let lab = Lab::new();
     let inject = format!("inject=fdatasync:signal=SIGKILL:when={k}");
-    let args: Vec<String> = ["-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", &inject]
-        .map(str::to_owned)
-        .to_vec();
+    let args: Vec<String> =
+        ["-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", &inject].map(str::to_owned).to_vec();
     let ended = lab.apply(&Through::Strace(&args), &["--parallelism", parallelism]);
     lab.nothing_left_unrecorded();
     lab.recover();
@@ -110,11 +95,42 @@ fn killed_after_every_effect() {
     each(&cases, |(k, p)| after_effect(*k, p));
 }
 
+/// Run after run is killed after its first effect, until there are no more.
+fn again_and_again(kills: usize, parallelism: &str) {
+    let lab = Lab::new();
+    let mut killed = 0;
+    while killed < kills {
+        let k = lab.service.effects().len() + 1;
+        if k > RESOURCES {
+            break;
+        }
+        let ended = lab.apply_killed_after(k, &["--parallelism", parallelism]);
+        assert_eq!(ended.signal(), Some(SIGKILL), "k = {k}: {ended:?}");
+        lab.nothing_left_unrecorded();
+        killed += 1;
+    }
+    println!("killed {killed} times in a row, parallelism {parallelism}");
+    lab.recover();
+}
+
+#[test]
+fn killed_again_while_recovering() {
+    each(&PARALLELISM, |p| again_and_again(3, p));
+}
+
+#[test]
+#[ignore = "forty kills in a row take a minute"]
+fn killed_again_and_again() {
+    each(&PARALLELISM, |p| again_and_again(RESOURCES, p));
+}
+
 #[test]
 fn killed_while_a_record_is_written() {
     let places = places(&ends_of_records("1"));
     let some: Vec<u64> = [0, 1, 2, 40, places.len() - 1].iter().map(|i| places[*i]).collect();
-    each(&some, |place| torn_at(*place, "1"));
+    each(&some, |place| {
+        torn_at(*place, "1");
+    });
 }
 
 #[test]
@@ -123,7 +139,13 @@ fn killed_while_every_record_is_written() {
     for p in PARALLELISM {
         let places = places(&ends_of_records(p));
         assert!(places.len() > 2 * RESOURCES, "an intent and an outcome each");
-        each(&places, |place| torn_at(*place, p));
+        let torn = AtomicUsize::new(0);
+        each(&places, |place| {
+            torn.fetch_add(usize::from(torn_at(*place, p)), Ordering::Relaxed);
+        });
+        let torn = torn.into_inner();
+        println!("killed in {torn} of {} records, parallelism {p}", places.len());
+        assert!(torn + 2 >= places.len(), "{torn} of {}", places.len());
     }
 }
 
