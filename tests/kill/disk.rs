@@ -22,6 +22,20 @@ fn stopped_in_time(lab: &Lab, ended: &Ended, why: &str) {
 }
 
 #[test]
+fn a_broken_off_run_tells_how_far_it_came() {
+    let lab = Lab::new();
+    let ended = lab.apply(&Through::FileSizeError(20_000), &["--parallelism", "1", "--format", "json"]);
+    stopped_in_time(&lab, &ended, "nothing more is sent, because the state cannot be written");
+    let last: serde_json::Value = serde_json::from_str(ended.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["event"], &last["exitCode"]), (&"summary".into(), &1.into()), "{last}");
+    let (accepted, left) = (last["counts"]["accepted"].as_u64(), last["left"].as_u64());
+    let sum = accepted.unwrap() + left.unwrap();
+    // One call at a time: at most one is neither, because its outcome was the record that did not fit.
+    assert!((RESOURCES as u64 - 1..=RESOURCES as u64).contains(&sum), "{last}");
+    lab.recover();
+}
+
+#[test]
 fn a_write_beyond_the_limit_fails() {
     // From "not even the lock's file" to "about half of the run".
     let limits = [1, 300, 700, 1500, 5_000, 20_000];
