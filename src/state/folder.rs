@@ -9,6 +9,7 @@
 use std::io;
 use std::ops::Range;
 
+use super::chain;
 use super::disk::{Disk, FileName};
 use super::fold::State;
 use super::journal::{self, Mark, Reader, Tail};
@@ -41,9 +42,18 @@ struct Reading {
     notices: Vec<Notice>,
 }
 
+/// How much of the journal is checked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// What the snapshot does not hold yet; enough to show something.
+    Tail,
+    /// The chain from its first record: before anything is planned or written.
+    Whole,
+}
+
 /// Reads a state and writes nothing.
-pub(super) fn read(disk: &mut impl Disk) -> Result<Loaded, StoreError> {
-    let mut r = load(disk)?;
+pub(super) fn read(disk: &mut impl Disk, depth: Depth) -> Result<Loaded, StoreError> {
+    let mut r = load(disk, depth)?;
     if let Tail::Torn { bytes } = r.tail {
         r.notices.push(Notice::TornTailIgnored { bytes });
     }
@@ -53,7 +63,7 @@ pub(super) fn read(disk: &mut impl Disk) -> Result<Loaded, StoreError> {
 impl<D: Disk> FolderStore<D> {
     /// Reads a state whose lock the disk already holds, and puts the journal's end right.
     pub(super) fn open(mut disk: D) -> Result<(Self, Vec<Notice>), StoreError> {
-        let mut r = load(&mut disk)?;
+        let mut r = load(&mut disk, Depth::Whole)?;
         // What an interrupted run was about to rename.
         for name in [FileName::JournalNew, FileName::SnapshotNew] {
             disk.remove(name).map_err(|e| io_error(name, "remove", e))?;
@@ -180,7 +190,7 @@ impl<D: Disk> Store for FolderStore<D> {
     }
 }
 
-fn load(disk: &mut impl Disk) -> Result<Reading, StoreError> {
+fn load(disk: &mut impl Disk, depth: Depth) -> Result<Reading, StoreError> {
     // The snapshot first: a run that writes meanwhile only makes the journal longer than it says.
     let snapshot = match length(disk, FileName::Snapshot)? {
         Some(len) => Some(range(disk, FileName::Snapshot, 0, len)?),
@@ -201,7 +211,7 @@ fn load(disk: &mut impl Disk) -> Result<Reading, StoreError> {
     };
     let why = match snapshot.map(|bytes| snapshot::read(&bytes)) {
         None => None,
-        Some(Ok(snapshot)) => return forward(disk, snapshot, journal),
+        Some(Ok(snapshot)) => return forward(disk, snapshot, journal, depth),
         Some(Err(SnapshotError::Newer { version })) => {
             return Err(StoreError::Newer { version, known: snapshot::FORMAT_VERSION });
         }
@@ -214,9 +224,17 @@ fn load(disk: &mut impl Disk) -> Result<Reading, StoreError> {
 }
 
 /// Folds the journal's tail into a snapshot.
-fn forward(disk: &mut impl Disk, snapshot: Snapshot, journal: u64) -> Result<Reading, StoreError> {
+fn forward(
+    disk: &mut impl Disk,
+    snapshot: Snapshot,
+    journal: u64,
+    depth: Depth,
+) -> Result<Reading, StoreError> {
     let Snapshot { serial, mark, state } = snapshot;
-    if !last_record_fits(disk, mark, journal)? {
+    let intact = last_record_fits(disk, mark, journal)?
+        && (depth == Depth::Tail
+            || chain::reaches(&range(disk, FileName::Journal, 0, mark.bytes)?, mark));
+    if !intact {
         let bytes = range(disk, FileName::Journal, 0, journal)?;
         return Err(misfit(&bytes, mark, state.lineage.unwrap_or_default()).into());
     }

@@ -70,7 +70,7 @@ impl MemoryDisk {
 
     /// Reads the state, without a lock.
     pub fn read_state(&self) -> Result<Loaded, StoreError> {
-        folder::read(&mut self.clone())
+        folder::read(&mut self.clone(), folder::Depth::Tail)
     }
 
     /// Takes the lock and opens the state for writing.

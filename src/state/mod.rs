@@ -4,6 +4,7 @@
 //! one into the other, and for keeping both on disk. Not responsible for what a record *leads to*
 //! (`plan`) or for talking to the service.
 
+mod chain;
 mod disk;
 mod fold;
 mod folder;
