@@ -183,9 +183,9 @@ fn words(b: &Binding) -> String {
 
 /// A run that holds the state's lock.
 pub struct Run<'a> {
-    client: &'a Client,
-    clock: &'a Clock,
-    scope: Scope,
+    pub(super) client: &'a Client,
+    pub(super) clock: &'a Clock,
+    pub(super) scope: Scope,
     options: Options,
     ledger: Ledger,
     sink: Sink,
@@ -236,7 +236,7 @@ impl<'a> Run<'a> {
         self.ledger.state()
     }
 
-    fn settings(&self) -> Settings {
+    pub(super) fn settings(&self) -> Settings {
         Settings { now: (self.clock)(), lock_at: Some(self.lock_at), ..self.scope.settings.clone() }
     }
 
@@ -249,7 +249,7 @@ impl<'a> Run<'a> {
     }
 
     /// Sleeps; false when the run shall stop.
-    async fn sleep_until(&mut self, at: jiff::Timestamp) -> bool {
+    pub(super) async fn sleep_until(&mut self, at: jiff::Timestamp) -> bool {
         let wait = Duration::try_from(at.duration_since((self.clock)())).unwrap_or_default();
         tokio::select! {
             biased;
@@ -273,7 +273,7 @@ impl<'a> Run<'a> {
     }
 
     /// One refresh of a selection, its records appended.
-    async fn look(&mut self, only: Option<&BTreeSet<Address>>) -> Result<Observed, RunError> {
+    pub(super) async fn look(&mut self, only: Option<&BTreeSet<Address>>) -> Result<Observed, RunError> {
         let settings = self.settings();
         let empty = self.state().resources.is_empty() && !settings.fresh;
         let chosen = |a: &Address| match only {
@@ -296,7 +296,7 @@ impl<'a> Run<'a> {
     }
 
     /// Appends records and tells about them; begins the journal if this is its first record.
-    fn append(&mut self, records: &[Record]) -> Result<(), RunError> {
+    pub(super) fn append(&mut self, records: &[Record]) -> Result<(), RunError> {
         if records.is_empty() {
             return Ok(());
         }

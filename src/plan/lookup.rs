@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::SignedDuration;
 
 use super::decide::Lookup;
+use super::mark;
 use super::observed::Observed;
 use super::settings::{CLOCK_TOLERANCE, LOOK_BACK, Settings};
 use crate::model::{Address, Alert, Call, CreateAlert, MachineAction, Timestamp};
@@ -86,6 +87,17 @@ impl Candidate<'_> {
                 same_fields(a, c) && a.title.as_deref().unwrap_or_default().trim() == c.title.trim()
             }
             _ => false,
+        }
+    }
+
+    /// As [`Candidate::equals`], whether the comment carries a mark or not: without a state nobody can say
+    /// which one it was.
+    fn equals_but_for_mark(&self, call: &Call) -> bool {
+        match (self, call) {
+            (Candidate::Action(a), Call::Collect { comment, .. }) => {
+                mark::unmarked(a.requestor_comment.as_deref().unwrap_or_default()).trim() == comment.trim()
+            }
+            _ => self.equals(call),
         }
     }
 
@@ -269,20 +281,25 @@ impl LookUp<'_> {
     }
 }
 
-/// Objects that look like declared ones, for a state that knows nothing: most likely it was lost.
-pub fn look_alike(call: &Call, observed: &Observed) -> Option<String> {
-    match call {
+/// Objects that look like what a manifest asks for, oldest first: its machine and its text, but for white
+/// space at the ends of a comment and the mark that `recovery.marker` appends to it.
+pub fn look_alikes(call: &Call, observed: &Observed) -> Vec<Object> {
+    let of_machine: Vec<Candidate<'_>> = match call {
         Call::Collect { machine_id, .. } => {
-            let actions = observed.actions.as_ref()?.of_machine(machine_id.as_str()).iter();
-            let mut same = actions.filter(|a| a.is_collection()).map(Candidate::Action);
-            same.find(|c| c.equals(call)).map(|c| c.id().to_owned())
+            let list = observed.actions.as_ref().map_or(&[][..], |l| l.of_machine(machine_id.as_str()));
+            list.iter().filter(|a| a.is_collection()).map(Candidate::Action).collect()
         }
         Call::Alert(sent) => {
-            let alerts = observed.recent_alerts.as_ref()?.iter();
-            let mut same = alerts
-                .filter(|a| a.machine_id.as_deref().is_some_and(|m| sent.machine_id.is(m)))
-                .map(Candidate::Alert);
-            same.find(|c| c.equals(call)).map(|c| c.id().to_owned())
+            let list = observed.recent_alerts.iter().flatten();
+            list.filter(|a| a.machine_id.as_deref().is_some_and(|m| sent.machine_id.is(m)))
+                .map(Candidate::Alert)
+                .collect()
         }
-    }
+    };
+    of_machine.into_iter().filter(|c| c.equals_but_for_mark(call)).map(|c| c.object()).collect()
+}
+
+/// The id of the first of them, for a state that knows nothing: most likely it was lost.
+pub fn look_alike(call: &Call, observed: &Observed) -> Option<String> {
+    look_alikes(call, observed).into_iter().next().map(|o| o.id)
 }

@@ -167,7 +167,10 @@ pub fn absorb(desired: &[Desired], state: &State, observed: &Observed, settings:
             if declared.is_some_and(|d| answers_need(d, r, attempt)) {
                 continue;
             }
-            if let Some(object) = look_up.watched(attempt, &taken) {
+            // What a person took over is looked at already: a second object may still arrive.
+            let mut passed_over = taken.clone();
+            passed_over.extend(r.id.iter().map(|id| id.to_ascii_lowercase()));
+            if let Some(object) = look_up.watched(attempt, &passed_over) {
                 taken.insert(object.id.to_ascii_lowercase());
                 records.push(Record::Late { address: address.clone(), attempt: attempt.attempt, object });
             }

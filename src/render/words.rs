@@ -104,6 +104,7 @@ pub fn reason(reason: &Reason, now: Timestamp) -> String {
         }
         Reason::Done => "done".into(),
         Reason::DoneAndGone => "done; the service no longer lists it, which is no drift".into(),
+        Reason::CancelAsked { comment } => format!("asked for by casefile cancel: {comment}"),
         Reason::ManifestGone => "manifest gone; nothing is undone, the id stays known".into(),
         Reason::CancelOnRemove => "manifest gone; onRemove: Cancel cancels the collection".into(),
         Reason::ResolveOnRemove => "manifest gone; onRemove: Resolve resolves the alert".into(),

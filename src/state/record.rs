@@ -111,7 +111,7 @@ pub enum Record {
         /// `lifecycle.onRemove`.
         on_remove: OnRemove,
     },
-    /// A person took over an existing object.
+    /// A person took over an existing object. An open creating call of the resource stays watched.
     Imported {
         /// The resource.
         address: Address,
