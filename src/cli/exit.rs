@@ -134,6 +134,14 @@ pub enum Error {
         /// What to run.
         next: String,
     },
+    /// Surgery that the protocol forbids.
+    #[error("{message}")]
+    Forbidden {
+        /// What is forbidden, and why.
+        message: String,
+        /// What to run.
+        next: String,
+    },
     /// The service, a token, the network.
     #[error("{message}")]
     Service {
@@ -177,7 +185,7 @@ impl Error {
                 ),
             ),
             Error::Interrupted => (Code::Interrupted, next("casefile apply")),
-            Error::State { next, .. } => (Code::Failed, Some(next.clone())),
+            Error::State { next, .. } | Error::Forbidden { next, .. } => (Code::Failed, Some(next.clone())),
             Error::Service { next, .. } => (Code::Failed, next.clone()),
         }
     }

@@ -131,10 +131,23 @@ pub fn state_folder(ctx: &Context, project: &Project) -> Result<PathBuf, Error> 
     Ok(ctx.path(Path::new(path)))
 }
 
-/// Reads the state without a lock; says what was noticed on the way.
+/// Reads the state without a lock, to show it; says what was noticed on the way.
 pub fn state(ctx: &Context, project: &Project) -> Result<Loaded, Error> {
+    read_state(ctx, project, local::read)
+}
+
+/// As [`state`], with the journal's whole chain checked: nothing is planned on a damaged one.
+pub fn state_to_plan(ctx: &Context, project: &Project) -> Result<Loaded, Error> {
+    read_state(ctx, project, local::read_whole)
+}
+
+fn read_state(
+    ctx: &Context,
+    project: &Project,
+    read: impl Fn(&Path) -> Result<Loaded, StoreError>,
+) -> Result<Loaded, Error> {
     let folder = state_folder(ctx, project)?;
-    let loaded = local::read(&folder).map_err(store_error)?;
+    let loaded = read(&folder).map_err(store_error)?;
     for notice in &loaded.notices {
         tracing::info!("{}: {}", folder.display(), self::notice(notice));
     }

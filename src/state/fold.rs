@@ -88,7 +88,8 @@ impl State {
                 self.binding = binding.clone();
             }
             Record::Bound { binding } => self.binding = binding.clone(),
-            Record::Cut { .. } => {}
+            Record::Cut { .. } | Record::Lost { .. } => {}
+            Record::Recovered { resources, .. } => self.resources.clone_from(resources),
             Record::Intent(intent) => self.intent(step, intent)?,
             Record::Outcome { attempt, address, result, server_at } => {
                 let reverted = {

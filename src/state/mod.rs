@@ -11,6 +11,7 @@ mod folder;
 pub mod journal;
 pub mod local;
 pub mod memory;
+mod rebuild;
 mod record;
 mod resource;
 pub mod snapshot;
@@ -23,6 +24,7 @@ pub use fold::{FoldError, State};
 pub use folder::FolderStore;
 pub use local::LocalStore;
 pub use memory::{MemoryDisk, MemoryStore};
+pub use rebuild::{Acceptance, Accepted, Rebuild};
 pub use record::{
     AttemptId, Binding, CallAction, Intent, Object, Origin, Outcome, Record, Refusal, Sent, Seq,
 };

@@ -212,12 +212,21 @@ impl Damage {
                 Fault::MergeConflict => {
                     "take one side's journal.jsonl and state.json whole; import what the other side made"
                 }
-                _ => "restore the .casefile folder from git or a backup; do not delete it",
+                _ => {
+                    "restore the .casefile folder from git or a backup, do not delete it; \
+                     if there is none, casefile state rebuild --accept-damage"
+                }
             },
-            Damage::JournalMissing => "restore journal.jsonl from git or a backup",
-            Damage::SnapshotAhead { .. } | Damage::Diverged { .. } | Damage::OtherLineage { .. } => {
-                "restore the journal that belongs to state.json; if the journal is the right one, \
-                 run `casefile state rebuild`"
+            Damage::JournalMissing => {
+                "restore journal.jsonl from git or a backup; \
+                 if there is none, casefile state rebuild --accept-damage"
+            }
+            Damage::SnapshotAhead { .. } | Damage::Diverged { .. } => {
+                "restore the journal that belongs to state.json; \
+                 if there is none, casefile state rebuild --accept-damage"
+            }
+            Damage::OtherLineage { .. } => {
+                "move the file that belongs to another state away, then casefile state rebuild"
             }
         }
     }
