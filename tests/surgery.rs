@@ -35,19 +35,22 @@ impl Ran {
     }
     #[track_caller]
     fn says(self, text: &str) -> Self {
-        // Lines are wrapped at 80 columns.
-        let said = format!("{} {}", self.out, self.err).split_whitespace().collect::<Vec<_>>().join(" ");
+        // Lines are wrapped at 80 columns, commands with a backslash.
+        let said = format!("{} {}", self.out, self.err).replace(" \\\n", " ");
+        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(said.contains(text), "no `{text}` in:\n{}\n{}", self.out, self.err);
         self
     }
 }
 
 impl Bench {
-    async fn new(scenario: &str) -> Self {
+    async fn new(faults: &str) -> Self {
+        // What was started here runs until somebody ends it.
+        let scenario = format!("delays: {{ pending: 86400 }}\n{faults}");
         let server = serve(ServeOptions {
             listen: "127.0.0.1:0".parse().unwrap(),
             world_file: None,
-            scenario: Some(Scenario::from_yaml(scenario).unwrap()),
+            scenario: Some(Scenario::from_yaml(&scenario).unwrap()),
             effects: None,
             clock: Clock::System,
         })
@@ -145,7 +148,7 @@ impl Bench {
     /// What changed at the service because this tool asked for it.
     fn effects(&self) -> usize {
         let effects = self.world()["effects"].as_array().unwrap().clone();
-        effects.iter().filter(|e| e["origin"] != "analyst").count()
+        effects.iter().filter(|e| e["by"] == "api").count()
     }
 
     fn journal(&self) -> Vec<String> {
@@ -193,7 +196,10 @@ async fn cancel_ends_what_runs_and_is_journaled() {
     let line = ["cancel", PACKAGE, "--comment", "wrong machine", "--auto-approve"];
     bench.run(&line).code(0).says("asked for by casefile cancel: wrong machine").says("1 accepted");
     let action = &bench.actions()[0];
-    assert_eq!((&action["status"], &action["cancellationComment"]), (&json!("Cancelled"), &json!("wrong machine")));
+    assert_eq!(
+        (&action["status"], &action["cancellationComment"]),
+        (&json!("Cancelled"), &json!("wrong machine"))
+    );
     let journal = bench.journal();
     let intent = journal.iter().position(|l| l.contains(r#""action":"cancel""#)).unwrap();
     assert!(journal[intent + 1].contains(r#""done""#), "{}", journal[intent + 1]);
@@ -244,7 +250,8 @@ async fn import_takes_over_what_fits_and_nothing_else() {
     let scenario = format!("foreign: [{{ machine: {DC}, type: RunAntiVirusScan }}]");
     let bench = Bench::new(&scenario).await;
     let theirs = bench.analyst(json!({ "do": "start", "machine": WS, "comment": "mine" }));
-    let other = bench.actions().iter().find(|a| a["type"] != "CollectInvestigationPackage").unwrap()["id"].clone();
+    let other =
+        bench.actions().iter().find(|a| a["type"] != "CollectInvestigationPackage").unwrap()["id"].clone();
     bench.manifest("dc.yaml", &package("dc", DC, "the other one"));
 
     let import = |address: &str, id: &str| bench.run(&["import", address, id]);
@@ -256,7 +263,10 @@ async fn import_takes_over_what_fits_and_nothing_else() {
 
     import(PACKAGE, &theirs).code(0).says("It counts as adopted");
     let r = bench.resource(PACKAGE);
-    assert_eq!((&r["phase"], &r["origin"], &r["id"]), (&json!("InProgress"), &json!("adopted"), &json!(theirs)));
+    assert_eq!(
+        (&r["phase"], &r["origin"], &r["id"]),
+        (&json!("InProgress"), &json!("adopted"), &json!(theirs))
+    );
     assert_eq!(r["sent"]["request"]["body"]["Comment"], "Collect forensics", "the manifest's body");
     import(PACKAGE, &theirs).code(1).says("holds").says("already");
 
@@ -332,7 +342,8 @@ async fn unresolved() -> (Bench, String) {
     bench.apply().code(1);
     let id = bench.analyst(json!({ "do": "start", "machine": WS, "comment": "COLLECT  forensics" }));
     let plan = bench.run(&["plan"]).code(1).says("unresolved").says("cannot be proved");
-    plan.says(&format!("casefile import {PACKAGE} {id}")).says(&format!("casefile apply --replace {PACKAGE}"));
+    plan.says(&format!("casefile import {PACKAGE} {id}"))
+        .says(&format!("casefile apply --replace {PACKAGE}"));
     (bench, id)
 }
 
@@ -362,8 +373,7 @@ async fn a_look_alike_is_resolved_by_asking_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn absent_under_ask_is_a_person_s_turn_and_a_late_arrival_is_still_found() {
-    let bench =
-        Bench::new("faults: [{ on: collect, nth: [1], then: late, seconds: 6 }]").await;
+    let bench = Bench::new("faults: [{ on: collect, nth: [1], then: late, seconds: 6 }]").await;
     bench.project("settle: 1s, onUnknown: ask");
     let theirs = bench.analyst(json!({ "do": "start", "machine": WS, "comment": "by hand" }));
     bench.analyst(json!({ "do": "finish", "machine": WS }));
@@ -381,12 +391,15 @@ async fn absent_under_ask_is_a_person_s_turn_and_a_late_arrival_is_still_found()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_may_still_be_found_is_no_person_s_turn() {
-    let bench = Bench::new("faults: [{ on: collect, nth: [1], then: lost }]\ndelays: { listLag: 3600 }").await;
+    let bench = Bench::new("faults: [{ on: collect, nth: [1], then: lost }]").await;
     bench.project("settle: 10m");
     let theirs = bench.analyst(json!({ "do": "start", "machine": DC, "comment": "x" }));
     let mut first = bench.start(&["apply", "--auto-approve"]);
     until(|| bench.effects() == 1);
-    until(|| bench.path(".casefile/journal.jsonl").exists() && bench.journal().iter().any(|l| l.contains("\"unknown\"")));
+    until(|| {
+        bench.path(".casefile/journal.jsonl").exists()
+            && bench.journal().iter().any(|l| l.contains("\"unknown\""))
+    });
     first.kill().unwrap();
     first.wait().unwrap();
     bench.run(&["import", PACKAGE, &theirs]).code(1).says("may still be found").says("casefile apply");

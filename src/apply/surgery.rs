@@ -239,8 +239,7 @@ impl Run<'_> {
             observed: &observed,
             settings: &settings,
         });
-        let unresolved =
-            plan.changes.iter().any(|c| c.address == *address && c.action == Action::Unresolved);
+        let unresolved = plan.changes.iter().any(|c| c.address == *address && c.action == Action::Unresolved);
         let Some(r) = self.state().resources.get(address) else { return Ok(()) };
         if let Some(held) = r.id.as_deref().filter(|held| held.eq_ignore_ascii_case(id)) {
             return Err(Forbidden::Held { address: address.clone(), id: held.to_owned() }.into());

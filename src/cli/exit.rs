@@ -181,7 +181,8 @@ impl Error {
             Error::LookAlikes(_) => (
                 Code::Conflict,
                 next(
-                    "restore .casefile from your repository; if this project is new, casefile apply --fresh",
+                    "restore .casefile from your repository, or casefile import --discover; \
+                     if this project is new, casefile apply --fresh",
                 ),
             ),
             Error::Interrupted => (Code::Interrupted, next("casefile apply")),

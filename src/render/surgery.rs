@@ -33,7 +33,9 @@ pub fn discovered(found: &Discovered, style: Style, now: Timestamp) -> String {
     }
     let head = |n: usize, text: &str, out: &mut String| {
         if n > 0 {
-            Paragraph::new(0, 2).push(Paint::Strong, format!("{} {text}", words::number(n))).write(style, out);
+            Paragraph::new(0, 2)
+                .push(Paint::Strong, format!("{} {text}", words::number(n)))
+                .write(style, out);
         }
     };
     head(found.matches.len(), "with exactly one match at the service", &mut out);
@@ -64,7 +66,10 @@ pub fn taken_over(found: &Discovered, style: Style) -> String {
     if !found.ambiguous.is_empty() {
         let left = words::resources(found.ambiguous.len());
         Paragraph::new(0, 2)
-            .push(Paint::Bad, format!("{left} left: the next apply asks for them again unless they are imported."))
+            .push(
+                Paint::Bad,
+                format!("{left} left: the next apply asks for them again unless they are imported."),
+            )
             .write(style, &mut out);
     }
     out
@@ -120,7 +125,9 @@ pub fn rebuilt(rebuilt: Option<&Rebuild>, style: Style) -> String {
     say(format!("The state was taken from {}: {size}.", from.join(", ")));
     if accepted.lost > 0 {
         let lost = words::plural(accepted.lost, "line");
-        say(format!("{lost} could not be read: what only they told is forgotten, and may be asked for again."));
+        say(format!(
+            "{lost} could not be read: what only they told is forgotten, and may be asked for again."
+        ));
     }
     for name in &accepted.kept {
         say(format!("Kept as it was: {name}"));
@@ -134,10 +141,7 @@ pub fn rebuilt(rebuilt: Option<&Rebuild>, style: Style) -> String {
 pub fn verified(verified: &Verified, style: Style) -> String {
     let mut out = String::new();
     for finding in &verified.findings {
-        Paragraph::new(0, 2)
-            .push(Paint::Bad, "! ")
-            .text(format!("{finding}"))
-            .write(style, &mut out);
+        Paragraph::new(0, 2).push(Paint::Bad, "! ").text(format!("{finding}")).write(style, &mut out);
         Paragraph::new(2, 4).push(Paint::Faint, "next: ").text(next(finding)).write(style, &mut out);
     }
     let records = words::plural(usize::try_from(verified.records).unwrap_or(usize::MAX), "record");

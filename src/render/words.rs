@@ -242,7 +242,8 @@ pub fn plan_next(warning: &PlanWarning) -> Vec<Next> {
 
 /// What helps where surgery is forbidden.
 pub fn forbidden_next(forbidden: &Forbidden) -> Next {
-    let show = |address: &Address| Next::new("see what it holds", "casefile state show").with(&address.to_string());
+    let show =
+        |address: &Address| Next::new("see what it holds", "casefile state show").with(&address.to_string());
     match forbidden {
         Forbidden::CallOpen { .. } => Next::new("have its call looked up", "casefile apply"),
         Forbidden::ChangeOpen { .. } => Next::new("have it settled", "casefile apply"),

@@ -236,14 +236,8 @@ fn recover(
     // What was written must be what a later run reads.
     let mut state = State::default();
     journal::fold(&mut Reader::new(&out.text), &mut state).map_err(Damage::from)?;
-    let accepted = Accepted {
-        damage,
-        before: readable.seq,
-        lost,
-        salvaged,
-        snapshot: from_snapshot,
-        kept: Vec::new(),
-    };
+    let accepted =
+        Accepted { damage, before: readable.seq, lost, salvaged, snapshot: from_snapshot, kept: Vec::new() };
     let told = Rebuild { seq: state.seq, resources: state.resources.len(), accepted: Some(accepted) };
     let snapshot = write(&state, serial, out.text.len() as u64)?;
     Ok(Rebuilt { journal: Some(out.text), snapshot, told })
