@@ -59,7 +59,7 @@ impl Folder {
 }
 
 /// The journal's last hash and the snapshot of some records.
-fn snapshot_of(records: &[Record]) -> Vec<u8> {
+pub fn snapshot_of(records: &[Record]) -> Vec<u8> {
     let text = lines(records).concat();
     let mut state = fold(records);
     let mut reader = casefile::state::journal::Reader::new(text.as_bytes());

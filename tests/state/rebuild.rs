@@ -8,6 +8,7 @@ use casefile::state::{
 };
 
 use crate::build::*;
+use crate::files::snapshot_of;
 
 const A: &str = "InvestigationPackage/a";
 
@@ -177,7 +178,7 @@ fn of_two_histories_the_journal_counts_and_nothing_is_dropped() {
     let (ours, theirs) = (with("InvestigationPackage/ours", "o"), with("InvestigationPackage/theirs", "t"));
     let folder = Folder::new(Some(&lines(&ours).concat()), Some(&snapshot_text(&theirs)));
     assert!(matches!(folder.refused(), Damage::Diverged { .. }));
-    assert!(folder.rebuild(true).unwrap().accepted.unwrap().snapshot);
+    assert!(folder.rebuild(true).unwrap().accepted.unwrap().snapshot, "it knew more");
     let state = folder.sound();
     let held: Vec<_> = state.resources.values().filter_map(|r| r.id.as_deref()).collect();
     assert_eq!(held, ["x", "o", "t"]);
