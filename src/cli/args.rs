@@ -288,7 +288,7 @@ pub struct ImportArgs {
     #[arg(long, conflicts_with_all = ["address", "id"])]
     pub discover: bool,
     /// Record what `--discover` found without asking
-    #[arg(long, requires = "discover")]
+    #[arg(long, requires = "discover", conflicts_with_all = ["address", "id"])]
     pub auto_approve: bool,
     /// The lock.
     #[command(flatten)]

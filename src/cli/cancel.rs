@@ -20,17 +20,10 @@ use crate::manifest::Project;
 /// Cancels. Without a terminal and without an approval nothing is even looked at.
 pub fn run(ctx: &Context, args: &CancelArgs) -> Result<Code, Error> {
     if !ctx.interactive && !args.auto_approve {
-        return Err(Error::NoApproval);
+        return Err(Error::Unapproved { next: "casefile cancel --auto-approve" });
     }
     let project = project::load(ctx)?;
-    // What is asked of the state needs no manifest: an incident's file may be gone already.
-    let scope = Scope {
-        desired: Vec::new(),
-        selected: Some(BTreeSet::new()),
-        replace: BTreeSet::new(),
-        settings: engine::settings(ctx, &project, false),
-        refresh: true,
-    };
+    let scope = scope(ctx, &project)?;
     let mut session = Session { ctx, project, locking: args.locking, command: "casefile cancel" };
     runtime()?.block_on(session.with(scope, async |run, display| {
         let plan = run.plan_cancel(&args.address, &args.comment).await.map_err(engine::surgery_error)?;
@@ -46,6 +39,17 @@ pub fn run(ctx: &Context, args: &CancelArgs) -> Result<Code, Error> {
             Err(e) => Err(apply::end_early(run, e)),
         }
     }))
+}
+
+/// The whole project: what a refresh shows of other resources is judged by what they declare.
+pub(super) fn scope(ctx: &Context, project: &Project) -> Result<Scope, Error> {
+    Ok(Scope {
+        desired: project::manifests(ctx, project)?.resources,
+        selected: None,
+        replace: BTreeSet::new(),
+        settings: engine::settings(ctx, project, false),
+        refresh: true,
+    })
 }
 
 /// A run that holds the lock and talks to the service, for one command.

@@ -93,6 +93,12 @@ pub enum Error {
     /// A prompt was needed where there is none.
     #[error("this plan needs an approval, and there is no terminal to ask at")]
     NoApproval,
+    /// The same, for surgery.
+    #[error("this needs an approval, and there is no terminal to ask at")]
+    Unapproved {
+        /// What gives one.
+        next: &'static str,
+    },
     /// A person said no.
     #[error("not approved, nothing was sent")]
     Declined,
@@ -169,6 +175,7 @@ impl Error {
             Error::InvalidManifests(_) => (Code::Failed, next("casefile validate")),
             Error::NotInState(_) => (Code::Failed, next("casefile state list")),
             Error::NoApproval => (Code::Failed, next("casefile plan, then casefile apply --expect DIGEST")),
+            Error::Unapproved { next } => (Code::Failed, Some((*next).to_owned())),
             Error::Declined => (Code::Failed, None),
             Error::Locked(_) => (Code::Conflict, next("casefile apply --lock-timeout 5m")),
             Error::OtherDigest { actual, .. } => {

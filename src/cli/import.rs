@@ -1,19 +1,17 @@
 //! `import`: takes over what is at the service already. Nothing is sent.
 
 use super::args::ImportArgs;
-use super::cancel::Session;
+use super::cancel::{Session, scope};
 use super::context::{Context, runtime};
 use super::engine;
 use super::exit::{Code, Error};
 use super::project;
-use crate::apply::Scope;
-use crate::manifest::Project;
 use crate::render::surgery;
 
 /// One object by its id, or what matches the manifests of a lost state.
 pub fn run(ctx: &Context, args: &ImportArgs) -> Result<Code, Error> {
     if args.discover && !ctx.interactive && !args.auto_approve {
-        return Err(Error::NoApproval);
+        return Err(Error::Unapproved { next: "casefile import --discover --auto-approve" });
     }
     let project = project::load(ctx)?;
     let scope = scope(ctx, &project)?;
@@ -37,14 +35,4 @@ pub fn run(ctx: &Context, args: &ImportArgs) -> Result<Code, Error> {
         // What is left would be asked for a second time by the next apply.
         Ok(if discovered.ambiguous.is_empty() { Code::Done } else { Code::Failed })
     }))
-}
-
-fn scope(ctx: &Context, project: &Project) -> Result<Scope, Error> {
-    Ok(Scope {
-        desired: project::manifests(ctx, project)?.resources,
-        selected: None,
-        replace: Default::default(),
-        settings: engine::settings(ctx, project, false),
-        refresh: true,
-    })
 }

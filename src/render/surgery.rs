@@ -115,9 +115,10 @@ pub fn rebuilt(rebuilt: Option<&Rebuild>, style: Style) -> String {
         return out;
     };
     say(format!("Accepted: {}.", accepted.damage));
-    let mut from = vec![format!("{} records before it", grouped(accepted.before))];
+    let before = usize::try_from(accepted.before).unwrap_or(usize::MAX);
+    let mut from = vec![words::plural(before, "record") + " before it"];
     if accepted.snapshot {
-        from.push("state.json, which knew more".into());
+        from.push("a newer state.json".into());
     }
     if accepted.salvaged > 0 {
         from.push(words::plural(accepted.salvaged, "intact line") + " behind it");
@@ -126,7 +127,7 @@ pub fn rebuilt(rebuilt: Option<&Rebuild>, style: Style) -> String {
     if accepted.lost > 0 {
         let lost = words::plural(accepted.lost, "line");
         say(format!(
-            "{lost} could not be read: what only they told is forgotten, and may be asked for again."
+            "{lost} could not be read: what nothing else tells is forgotten, and may be asked for again."
         ));
     }
     for name in &accepted.kept {

@@ -28,8 +28,7 @@ impl Folder {
         self.0.path().join(name)
     }
     fn rebuild(&self, accept: bool) -> Result<Rebuild, StoreError> {
-        let acceptance =
-            Acceptance { by: "ann@host".into(), at: at(1_000), tool: "casefile/test".into() };
+        let acceptance = Acceptance { by: "ann@host".into(), at: at(1_000), tool: "casefile/test".into() };
         local::rebuild(self.0.path(), &holder(), accept.then_some(&acceptance)).map(Option::unwrap)
     }
     /// Refused without a word for it, and nothing is written then.
