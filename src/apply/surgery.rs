@@ -183,7 +183,7 @@ impl Run<'_> {
         let mut report = self.carry_out(plan).await?;
         for address in plan.changes.iter().map(|c| &c.address) {
             for _ in 0..SETTLING_READS {
-                if !self.state().resources.get(address).is_some_and(|r| r.side.is_some()) {
+                if self.state().resources.get(address).is_none_or(|r| r.side.is_none()) {
                     break;
                 }
                 let settle = self.scope.settings.recovery.settle.get();

@@ -11,7 +11,7 @@ use crate::state::State;
 pub fn cancel(state: &State, address: &Address, comment: &str, now: jiff::Timestamp) -> Option<Plan> {
     let r = state.resources.get(address)?;
     let call = removal_call(r, comment)?;
-    let digest = PlanDigest::of([(address, call.request())].into_iter());
+    let digest = PlanDigest::of([(address, call.request())]);
     let mut warnings = Vec::new();
     if !r.made() {
         warnings.push(Warning::AdoptsForeign {
