@@ -129,7 +129,7 @@ fn ask(plan: &Plan) -> Result<(), Error> {
     let what = if calls == 1 { "this call".to_owned() } else { format!("these {calls} calls") };
     let question = if calls == 0 { "Record these changes?".to_owned() } else { format!("Send {what}?") };
     let answer: String = dialoguer::Input::new()
-        .with_prompt(format!("{question} Only `yes` is taken for it"))
+        .with_prompt(format!("{question} Only 'yes' is taken as a yes"))
         .allow_empty(true)
         .interact_text()
         .map_err(|_| Error::Declined)?;
