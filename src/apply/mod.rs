@@ -14,4 +14,4 @@ mod tally;
 
 pub use event::{Event, Progress};
 pub use execute::SEND_WITHIN;
-pub use run::{Options, Report, Run, RunError, Scope, Sink, preview};
+pub use run::{Options, Report, Run, RunError, Scope, Sink, preview, refresh};

@@ -122,6 +122,19 @@ pub async fn preview(
     binding: &Binding,
     state: &mut State,
 ) -> Result<Plan, RunError> {
+    let (observed, settings) = refresh(client, clock, scope, binding, state).await?;
+    Ok(make_plan(scope, state, &observed, &settings))
+}
+
+/// Folds what the service shows into a state in memory, without writing anything: `casefile status`.
+/// Without a client nothing is looked at.
+pub async fn refresh(
+    client: Option<&Client>,
+    clock: &Clock,
+    scope: &Scope,
+    binding: &Binding,
+    state: &mut State,
+) -> Result<(Observed, Settings), RunError> {
     check_binding(&state.binding, binding)?;
     let settings = Settings { now: clock(), ..scope.settings.clone() };
     let need = needed(scope, state, &settings);
@@ -131,7 +144,7 @@ pub async fn preview(
     };
     let records = plan::absorb(&scope.desired, state, &observed, &settings);
     fold(state, clock(), &records)?;
-    Ok(make_plan(scope, state, &observed, &settings))
+    Ok((observed, settings))
 }
 
 fn not_looked(at: jiff::Timestamp) -> Observed {

@@ -98,7 +98,9 @@ pub(super) fn code(report: &Report) -> Code {
 /// Shows the plan and gets a person's word for it, unless the command line holds it already.
 fn approve(ctx: &Context, args: &ApplyArgs, plan: &Plan, display: &Display) -> Result<(), Error> {
     engine::refuse_blind(plan)?;
-    display.plan(ctx, plan)?;
+    let changes = plan.changes.iter().any(|c| c.action.is_change());
+    let asks = changes && !args.auto_approve && args.expect.is_none();
+    display.plan(ctx, plan, asks)?;
     for w in &plan.warnings {
         if let PlanWarning::OverLimit { limit, planned, allowed } = *w
             && !args.planning.allow_over_limits
@@ -113,7 +115,7 @@ fn approve(ctx: &Context, args: &ApplyArgs, plan: &Plan, display: &Display) -> R
             Err(Error::OtherDigest { expected, actual: plan.digest })
         };
     }
-    if args.auto_approve || !plan.changes.iter().any(|c| c.action.is_change()) {
+    if !asks {
         return Ok(());
     }
     let calls = plan.calls().count();

@@ -27,7 +27,7 @@ pub fn run(ctx: &Context, args: &CancelArgs) -> Result<Code, Error> {
     let mut session = Session { ctx, project, locking: args.locking, command: "casefile cancel" };
     runtime()?.block_on(session.with(scope, async |run, display| {
         let plan = run.plan_cancel(&args.address, &args.comment).await.map_err(engine::surgery_error)?;
-        display.plan(ctx, &plan)?;
+        display.plan(ctx, &plan, !args.auto_approve)?;
         if !args.auto_approve {
             engine::ask("Send this call?")?;
         }

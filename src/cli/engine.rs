@@ -98,7 +98,7 @@ pub fn refuse_blind(plan: &Plan) -> Result<(), Error> {
 /// A person's word for it.
 pub fn ask(question: &str) -> Result<(), Error> {
     let answer: String = dialoguer::Input::new()
-        .with_prompt(format!("{question} Only `yes` is taken for it"))
+        .with_prompt(format!("{question} Only 'yes' is taken as a yes"))
         .allow_empty(true)
         .interact_text()
         .map_err(|_| Error::Declined)?;

@@ -43,9 +43,6 @@ pub enum Error {
     /// Wrong usage that clap cannot see.
     #[error("{0}")]
     Usage(String),
-    /// A command that waits for its part of the library.
-    #[error("`casefile {0}` is not built into this binary yet")]
-    NotBuilt(&'static str),
     /// Something in the environment is unusable.
     #[error("the environment variable {name} {why}")]
     Environment {
@@ -165,7 +162,6 @@ impl Error {
         match self {
             Error::Closed => (Code::Done, None),
             Error::Usage(_) => (Code::Usage, next("casefile --help")),
-            Error::NotBuilt(_) => (Code::Failed, None),
             Error::Environment { name, .. } => (Code::Failed, Some(format!("unset {name}"))),
             Error::NoProject { .. } => {
                 (Code::Failed, next("casefile init my-cases && casefile -C my-cases plan"))

@@ -34,11 +34,10 @@ impl Display {
     /// A bar only where a person watches.
     pub fn new(ctx: &Context, format: Format) -> Self {
         let bar = (ctx.interactive && format == Format::Human && !ctx.quiet).then(|| {
-            let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(8));
+            let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
             // The template is ours and well-formed; the default is no worse than none.
             let style = ProgressStyle::with_template("{spinner} [{elapsed_precise}] {pos}/{len} {msg}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            bar.enable_steady_tick(std::time::Duration::from_millis(125));
             bar
         });
         Display {
@@ -51,16 +50,17 @@ impl Display {
         }
     }
 
-    /// Shows the plan before it is approved.
-    pub fn plan(&self, ctx: &Context, plan: &Plan) -> Result<(), Error> {
+    /// Shows the plan before it is approved. Where stdout is for events, only a person who is about to be
+    /// asked sees it.
+    pub fn plan(&self, ctx: &Context, plan: &Plan, asks: bool) -> Result<(), Error> {
         if self.format == Format::Json {
+            if asks {
+                complain(&render::plan::plan(plan, self.style, ctx.now()));
+            }
             return Ok(());
         }
-        let text = render::plan::plan(plan, project::style_out(ctx), ctx.now());
-        match &self.bar {
-            Some(bar) => bar.suspend(|| ctx.out(&text)),
-            None => ctx.out(&text),
-        }
+        self.hide();
+        ctx.out(&render::plan::plan(plan, project::style_out(ctx), ctx.now()))
     }
 
     /// Shows one step.
@@ -68,7 +68,7 @@ impl Display {
         match (progress, self.format) {
             (Progress::Event(event), Format::Json) => {
                 if let Ok(line) = render::event::json_line(event) {
-                    self.stdout(&line);
+                    self.stdout(&(line + "\n"));
                 }
             }
             (Progress::Event(event), Format::Human) => self.event(event),
@@ -90,6 +90,10 @@ impl Display {
     }
 
     fn state(&self, progress: &Progress) {
+        if let Some(bar) = self.bar.as_ref().filter(|b| b.is_hidden()) {
+            bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(8));
+            bar.enable_steady_tick(std::time::Duration::from_millis(125));
+        }
         let text = render::event::progress(progress, self.style, (self.clock)());
         match (&self.bar, progress) {
             (Some(bar), Progress::Started { calls }) => {
@@ -122,6 +126,15 @@ impl Display {
             bar.set_length(calls.planned.max(calls.done));
             bar.set_position(calls.done);
             bar.set_message(format!("{} under way", calls.under_way));
+        }
+    }
+
+    /// Takes the bar away while a plan is read and a question asked.
+    fn hide(&self) {
+        if let Some(bar) = &self.bar {
+            bar.disable_steady_tick();
+            bar.suspend(|| {});
+            bar.set_draw_target(ProgressDrawTarget::hidden());
         }
     }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::args::SandboxArgs;
 use super::context::{Context, runtime};
 use super::exit::{Code, Error};
+use super::signals::Signals;
 use crate::sandbox::{Clock, Scenario, ServeOptions, serve};
 
 /// Serves; prints the address once it listens.
@@ -27,27 +28,13 @@ pub fn run(ctx: &Context, args: &SandboxArgs) -> Result<Code, Error> {
 
 async fn serve_until_stopped(ctx: &Context, options: ServeOptions) -> Result<Code, Error> {
     let failed = |e: std::io::Error| Error::Service { message: format!("the sandbox: {e}"), next: None };
+    let mut signals = Signals::new().map_err(failed)?;
     let server = serve(options).await.map_err(failed)?;
     ctx.out(&format!("Listening on http://{}\n", server.addr()))?;
     ctx.note("Name it as defender.endpoint in casefile.yaml, or as CASEFILE_ENDPOINT. Ctrl-C ends it.\n");
-    stopped().await.map_err(failed)?;
+    signals.next().await;
     server.shutdown().await.map_err(failed)?;
     Ok(Code::Done)
-}
-
-/// Ctrl-C, or the polite signal of service managers.
-async fn stopped() -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            interrupt = tokio::signal::ctrl_c() => interrupt,
-            _ = terminate.recv() => Ok(()),
-        }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
 }
 
 fn scenario(path: &Path) -> Result<Scenario, Error> {

@@ -18,17 +18,26 @@ pub fn stop() -> Result<watch::Receiver<bool>, Error> {
         let _ = tell.send(true);
         signals.next().await;
         complain("stopped at once; what was sent is in the journal and looked up by the next run\n");
-        std::process::exit(i32::from(Code::Interrupted.as_u8()));
+        exit_now(i32::from(Code::Interrupted.as_u8()));
     });
     Ok(told)
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the second signal asks for just that; the kernel drops the lock"
+)]
+fn exit_now(code: i32) -> ! {
+    std::process::exit(code)
+}
+
+/// What asks a process to end.
 #[cfg(unix)]
-struct Signals([tokio::signal::unix::Signal; 3]);
+pub struct Signals([tokio::signal::unix::Signal; 3]);
 
 #[cfg(unix)]
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    pub fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Signals([
             signal(SignalKind::interrupt())?,
@@ -37,7 +46,7 @@ impl Signals {
         ]))
     }
 
-    async fn next(&mut self) {
+    pub async fn next(&mut self) {
         let [interrupt, terminate, hangup] = &mut self.0;
         tokio::select! {
             _ = interrupt.recv() => {}
@@ -47,16 +56,17 @@ impl Signals {
     }
 }
 
+/// What asks a process to end.
 #[cfg(not(unix))]
-struct Signals;
+pub struct Signals;
 
 #[cfg(not(unix))]
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    pub fn new() -> std::io::Result<Self> {
         Ok(Signals)
     }
 
-    async fn next(&mut self) {
+    pub async fn next(&mut self) {
         // Without a console there is nothing to wait for.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;

@@ -1,19 +1,47 @@
 //! `status`: every resource of the state.
 
+use std::collections::BTreeSet;
+
 use super::args::{Format, StatusArgs};
-use super::context::Context;
+use super::connect::connect;
+use super::context::{Context, runtime};
+use super::engine;
 use super::exit::{Code, Error};
 use super::project;
+use crate::apply::{Scope, refresh};
+use crate::render::escape;
 use crate::render::state::{StateDocument, table};
 use crate::state::State;
 
-/// Shows the recorded state of all resources, or of the named ones.
+/// Shows all resources of the state, or the named ones, as the service shows them now. Writes nothing.
 pub fn run(ctx: &Context, args: &StatusArgs) -> Result<Code, Error> {
+    let project = project::load(ctx)?;
+    let mut state = project::state(ctx, &project)?.state;
     if !args.no_refresh {
-        return Err(Error::NotBuilt("status without --no-refresh"));
+        let scope = Scope {
+            desired: Vec::new(),
+            selected: None,
+            replace: BTreeSet::new(),
+            // Nothing is planned, so an empty state is no reason to look far back.
+            settings: engine::settings(ctx, &project, true),
+            refresh: true,
+        };
+        let clock = ctx.clock();
+        runtime()?.block_on(async {
+            let world = project::state_folder(ctx, &project)?.join("sandbox.json");
+            let keep = world.exists().then_some(world.as_path());
+            let connection = connect(ctx, &project, &clock, keep).await?;
+            let client = Some(&connection.client);
+            let seen = refresh(client, &clock, &scope, &connection.binding, &mut state).await;
+            connection.close().await;
+            let (observed, _) = seen.map_err(engine::run_error)?;
+            for why in &observed.failures {
+                ctx.note(&format!("warning: {}\n", escape::one_line(why)));
+            }
+            Ok::<_, Error>(())
+        })?;
     }
-    let loaded = project::state(ctx, &project::load(ctx)?)?;
-    show(ctx, args, &loaded.state)
+    show(ctx, args, &state)
 }
 
 /// Writes the selected part of a state.

@@ -33,8 +33,6 @@ impl Planner<'_> {
         change: &mut Change,
     ) {
         let (Some(id), Some(d)) = (&r.id, desired) else { return };
-        let fields: serde_json::Map<String, serde_json::Value> =
-            seen.triage.iter().map(|(name, _, to)| ((*name).to_owned(), to.clone().into())).collect();
         change.before = Some(
             seen.triage
                 .iter()
@@ -42,6 +40,13 @@ impl Planner<'_> {
                 .collect(),
         );
         change.after = Some(seen.triage.iter().map(|(n, _, to)| ((*n).to_owned(), to.clone())).collect());
+        let differs = |name| seen.triage.iter().any(|(n, _, _)| *n == name);
+        let mut fields = d.triage.clone().unwrap_or_default();
+        fields.status = fields.status.filter(|_| differs("status"));
+        fields.assigned_to = fields.assigned_to.filter(|_| differs("assignedTo"));
+        fields.classification = fields.classification.filter(|_| differs("classification"));
+        fields.determination = fields.determination.filter(|_| differs("determination"));
+        fields.comment = fields.comment.filter(|_| differs("comment"));
         let Ok(body) = Body::of(&fields) else { return };
         change.call = Some(PlannedCall {
             sent: Sent {

@@ -1,5 +1,7 @@
 //! The simulated service, from outside: its rules with a clock of our own, and its HTTP.
 
+#![allow(clippy::disallowed_methods, reason = "tests set up files of their own and read the clock")]
+
 mod alerts;
 mod collections;
 mod faults;

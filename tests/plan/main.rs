@@ -1,0 +1,5 @@
+//! The planner as a function of values: a small world of plain structs stands in for the service.
+
+mod properties;
+mod rows;
+mod world;
