@@ -11,6 +11,7 @@ pub mod journal;
 pub mod local;
 pub mod memory;
 mod record;
+mod rescue;
 mod resource;
 pub mod snapshot;
 mod step;
