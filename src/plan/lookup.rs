@@ -8,7 +8,7 @@ use super::decide::Lookup;
 use super::observed::Observed;
 use super::settings::{CLOCK_TOLERANCE, LOOK_BACK, Settings};
 use crate::model::{Address, Alert, Call, CreateAlert, MachineAction, Timestamp};
-use crate::state::{Attempt, Object, Origin, State};
+use crate::state::{Attempt, Object, Origin, Resource, State};
 
 /// Which objects the state knows, and who made them.
 #[derive(Debug, Default)]
@@ -38,6 +38,11 @@ impl KnownIds {
     /// Whether one of our calls made it.
     pub fn made(&self, id: &str) -> bool {
         self.made_by.contains_key(&id.to_ascii_lowercase())
+    }
+
+    /// Whether a call of this resource made it.
+    pub fn made_by(&self, id: &str, address: &Address) -> bool {
+        self.made_by.get(&id.to_ascii_lowercase()) == Some(address)
     }
 
     /// Whether any record holds it.
@@ -190,7 +195,7 @@ impl LookUp<'_> {
 
     /// The outcome of the open attempt of a `Requested` resource. `taken` holds what other resources of
     /// this plan were given already.
-    pub fn open_attempt(&self, attempt: &Attempt, taken: &BTreeSet<String>) -> Found {
+    pub fn open_attempt(&self, address: &Address, attempt: &Attempt, taken: &BTreeSet<String>) -> Found {
         let too_old = self.settings.now.duration_since(attempt.at)
             > SignedDuration::try_from(LOOK_BACK).unwrap_or(SignedDuration::MAX);
         let Some(call) = Call::from_request(&attempt.sent.request) else {
@@ -219,10 +224,11 @@ impl LookUp<'_> {
             return Found { object: Some(one.object()), ..Found::of(Lookup::Ours) };
         }
         if let Call::Alert(sent) = &call {
+            // The service merged our call into it. An alert that this resource made shows the event anyway.
             let open = candidates.iter().find(|c| match c {
                 Candidate::Alert(a) => {
                     a.is_open()
-                        && !self.ids.made(&a.id)
+                        && !self.ids.made_by(&a.id, address)
                         && shows_event(a, sent)
                         && a.title.as_deref().is_some_and(|t| t.trim() == sent.title.trim())
                 }
@@ -266,6 +272,23 @@ impl LookUp<'_> {
                 && c.created().is_some_and(|t| from <= t)
         });
         ours.map(Candidate::object)
+    }
+
+    /// The collection that made the machine busy, if it was the very call that was answered so: something on
+    /// the way sent it twice, and the second answer came through.
+    pub fn behind_busy(&self, r: &Resource, taken: &BTreeSet<String>) -> Option<Object> {
+        let busy_at = r.busy_at.as_ref()?.instant();
+        let call = Call::from_request(&r.sent.request)?;
+        let actions = self.observed.actions.as_ref()?.of_machine(call.machine().as_str());
+        let (from, to) = (busy_at - CLOCK_TOLERANCE, busy_at + CLOCK_TOLERANCE);
+        let mut candidates = actions.iter().filter(|a| a.is_collection()).map(Candidate::Action);
+        let ours = candidates.find(|c| {
+            !self.ids.contains(c.id())
+                && !taken.contains(&c.id().to_ascii_lowercase())
+                && c.equals(&call)
+                && c.created().is_some_and(|t| from <= t && t <= to)
+        });
+        ours.map(|c| c.object())
     }
 }
 

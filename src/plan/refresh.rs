@@ -158,7 +158,7 @@ pub fn absorb(desired: &[Desired], state: &State, observed: &Observed, settings:
         let look_up = LookUp { observed, ids, settings };
         // The open attempt has the first claim.
         if let Some(open) = &r.open
-            && let Some(object) = look_up.open_attempt(&open.attempt, &taken).object
+            && let Some(object) = look_up.open_attempt(address, &open.attempt, &taken).object
         {
             taken.insert(object.id.to_ascii_lowercase());
         }

@@ -74,6 +74,11 @@ impl<D: Disk> FolderStore<D> {
         for name in [FileName::JournalNew, FileName::SnapshotNew] {
             disk.remove(name).map_err(|e| io_error(name, "remove", e))?;
         }
+        // A run that died right after its rename left a journal whose name a power loss would take, and with it
+        // all that is appended from now on.
+        if r.length.is_some() {
+            disk.sync_names().map_err(|e| io_error(FileName::Journal, "sync the folder of", e))?;
+        }
         let mut cut = None;
         let name = FileName::Journal;
         match (r.tail, &mut r.length) {

@@ -205,6 +205,8 @@ pub fn play(story: &Story, faults: &[Planned]) -> Played {
             first.first().map_or_else(String::new, |r| r.text.to_owned()),
         );
         site.inner().planned = faults.to_vec();
+        let named = story.steps.iter().flat_map(|s| s.desired.iter().filter(|r| s.replace.contains(&r.name)));
+        site.inner().replace = named.map(Res::address).collect();
         let mut actor = Actor { site: site.clone(), story, fired: 0, last: None, began: site.time.now() };
         for (n, step) in story.steps.iter().enumerate() {
             actor.step(n, step).await;

@@ -66,6 +66,8 @@ pub struct Attempt {
     pub revision: u32,
     /// What the manifest asks for, under whatever name it goes: see `resource_of`.
     pub resource: String,
+    /// How often a person asked for it anew by name.
+    pub asked: u32,
 }
 
 /// An object that one of our calls made, or was merged into.
@@ -112,6 +114,8 @@ pub struct Inner {
     /// Attempts that were sent, and how often.
     sent: BTreeMap<u64, u32>,
     refused_token: bool,
+    /// Resources that some run names with `--replace`.
+    pub replace: Vec<Address>,
     run: usize,
     pub point: usize,
     pub planned: Vec<Planned>,
@@ -163,6 +167,7 @@ impl Site {
             made: Vec::new(),
             sent: BTreeMap::new(),
             refused_token: false,
+            replace: Vec::new(),
             run: 0,
             point: 0,
             planned: Vec::new(),
@@ -205,7 +210,7 @@ impl Site {
     /// A new process begins.
     pub fn begin(self: &Arc<Self>, run: usize, skew: i64) {
         self.time.skew.store(skew, Ordering::Relaxed);
-        let _ = self.stop.send(false);
+        self.stop.send_replace(false);
         {
             let mut inner = self.inner();
             inner.run = run;
@@ -281,7 +286,7 @@ impl Site {
                 None
             }
             Fault::Stop => {
-                let _ = self.stop.send(true);
+                self.stop.send_replace(true);
                 None
             }
             fault => {
@@ -370,6 +375,7 @@ impl Site {
             let same = |m: &&Made| {
                 m.attempt.resource == made.attempt.resource
                     && m.attempt.revision == made.attempt.revision
+                    && m.attempt.asked == made.attempt.asked
                     && m.attempt.seq != made.attempt.seq
             };
             let earlier: Vec<Made> = inner.made.iter().filter(same).cloned().collect();
@@ -427,8 +433,15 @@ impl Site {
             if *times > 1 && !std::mem::take(&mut inner.refused_token) {
                 inner.wrong.push(format!("intent {seq} was sent twice"));
             }
+            let asked = if inner.replace.contains(&intent.address) {
+                let named = |l: &&str| l.contains("\"action\":\"replace\"") && l.contains(&intent.address.to_string());
+                text.lines().filter(named).count() as u32
+            } else {
+                0
+            };
             return Some(Attempt {
                 seq,
+                asked,
                 resource: resource_of(&intent.address),
                 address: intent.address,
                 revision: intent.sent.revision,
@@ -492,7 +505,7 @@ impl Site {
                 std::future::pending().await
             }
             Some(Fault::Stall(s)) => self.time.stall(s),
-            Some(Fault::Stop) => drop(self.stop.send(true)),
+            Some(Fault::Stop) => drop(self.stop.send_replace(true)),
             Some(Fault::Analyst(deed)) => self.deed(deed, 0),
             _ => {}
         }
@@ -547,7 +560,7 @@ impl Transport for Network {
             }
             Some(Fault::Outage(s)) => site.inner().outage = Some(now + Duration::from_secs(s)),
             Some(Fault::Throttled(s)) => site.inner().throttled = Some(now + Duration::from_secs(s)),
-            Some(Fault::Stop) => drop(site.stop.send(true)),
+            Some(Fault::Stop) => drop(site.stop.send_replace(true)),
             Some(Fault::Stall(s)) if kind == Call::Read => site.time.stall(s),
             Some(Fault::Analyst(deed)) => site.deed(deed, 0),
             Some(Fault::Rival) => {
