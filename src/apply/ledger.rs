@@ -19,6 +19,11 @@ pub struct View<'a> {
 }
 
 impl View<'_> {
+    /// The state, not counting records of the same group.
+    pub fn state(&self) -> &State {
+        self.state
+    }
+
     /// A resource, not counting records of the same group.
     pub fn resource(&self, address: &crate::model::Address) -> Option<&Resource> {
         self.state.resources.get(address)

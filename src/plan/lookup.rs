@@ -6,8 +6,9 @@ use jiff::SignedDuration;
 
 use super::decide::Lookup;
 use super::observed::Observed;
+use super::refresh::answers_need;
 use super::settings::{CLOCK_TOLERANCE, LOOK_BACK, Settings};
-use crate::model::{Address, Alert, Call, CreateAlert, MachineAction, Timestamp};
+use crate::model::{Address, Alert, Call, CreateAlert, Desired, MachineAction, Timestamp};
 use crate::state::{Attempt, Object, Origin, Resource, State};
 
 /// Which objects the state knows, and who made them.
@@ -186,9 +187,8 @@ impl LookUp<'_> {
     /// When the object of an attempt can have been made, by the service's clock.
     fn window(&self, attempt: &Attempt) -> (jiff::Timestamp, jiff::Timestamp) {
         let offset: SignedDuration = attempt.server_at.instant().duration_since(attempt.at);
-        let last = match self.settings.last_leave(attempt) {
-            Ok(t) | Err(t) => t,
-        };
+        // All three by the clock of the run that wrote them.
+        let last = attempt.failed_at.unwrap_or(attempt.send_by).max(attempt.at);
         let end = last + offset + self.settings.recovery.settle.get();
         (attempt.server_at.instant() - CLOCK_TOLERANCE, end)
     }
@@ -290,6 +290,29 @@ impl LookUp<'_> {
         });
         ours.map(|c| c.object())
     }
+}
+
+/// Whether a refresh still shows nothing of a resource's unanswered calls: what is looked at once more right
+/// before the call is made again. A list that is missing shows nothing.
+pub fn still_absent(
+    address: &Address,
+    desired: &Desired,
+    state: &State,
+    observed: &Observed,
+    settings: &Settings,
+) -> bool {
+    let Some(r) = state.resources.get(address) else { return true };
+    let ids = KnownIds::of(state);
+    let look_up = LookUp { observed, ids: &ids, settings };
+    let none = BTreeSet::new();
+    let open = r.open.as_ref().map(|o| look_up.open_attempt(address, &o.attempt, &none).lookup);
+    let gone = |a: &Attempt| match Call::from_request(&a.sent.request) {
+        Some(call) => look_up.candidates(a, &call).is_some() && look_up.watched(a, &none).is_none(),
+        None => true,
+    };
+    let horizon = settings.now - LOOK_BACK;
+    let mut watched = r.watched.iter().filter(|a| a.at >= horizon && answers_need(desired, r, a));
+    open.is_none_or(|l| l == Lookup::Absent) && watched.all(gone)
 }
 
 /// Objects that look like declared ones, for a state that knows nothing: most likely it was lost.

@@ -28,6 +28,7 @@ pub use change::{
     Action, Change, Estimate, Plan, PlanWarning, PlannedCall, Reason, View, Warning, origin_of,
 };
 pub use decide::{Busy, Facts, Lookup, OnUnknown, Removal, Rename, Running, decide};
+pub use lookup::still_absent;
 pub use observed::{Actions, Observed};
 pub use refresh::{Need, absorb, need};
 pub use selector::{Selector, SelectorError};
