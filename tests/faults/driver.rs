@@ -12,7 +12,7 @@ use casefile::model::{
     Address, Call, Category, CreateAlert, Desired, Kind, OnInProgress, OnRemove, Severity, Source, Span, Triage,
 };
 use casefile::plan::{Action, OnUnknown, Plan, PlanWarning, Recovery, Settings};
-use casefile::sandbox::{Collection, Scenario, Seconds};
+use casefile::sandbox::{Collection, Scenario};
 use casefile::state::memory::Unsynced;
 use casefile::state::{self, Binding, FileName, Holder, Origin, Phase, State, journal};
 
@@ -137,6 +137,8 @@ pub struct Story {
     /// How collections on machine 0 end.
     pub ends: Collection,
     pub marker: bool,
+    /// An analyst's collection with our comment can be told from ours: by its time, or by a mark.
+    pub alike_is_plain: bool,
     /// Calls a minute that the service allows, where it is fewer than documented.
     pub quota: Option<u32>,
 }
@@ -153,6 +155,7 @@ impl Story {
             existing: false,
             ends: Collection::Succeeds,
             marker: false,
+            alike_is_plain: false,
             quota: None,
         }
     }
@@ -205,6 +208,7 @@ pub fn play(story: &Story, faults: &[Planned]) -> Played {
             first.first().map_or_else(String::new, |r| r.text.to_owned()),
         );
         site.inner().planned = faults.to_vec();
+        site.inner().alike_is_plain = story.alike_is_plain;
         let named = story.steps.iter().flat_map(|s| s.desired.iter().filter(|r| s.replace.contains(&r.name)));
         site.inner().replace = named.map(Res::address).collect();
         let mut actor = Actor { site: site.clone(), story, fired: 0, last: None, began: site.time.now() };
@@ -456,7 +460,8 @@ impl Actor<'_> {
                 let creator = truth.iter().find(|m| !m.merged);
                 if origin == Origin::Made {
                     match creator {
-                        None if !inner.ambiguous => {
+                        // A late arrival is whatever looks like a given-up call's, however late it comes.
+                        None if !inner.ambiguous && (held || !inner.alike) => {
                             wrong.push(format!("I3: {address} counts {id} as made by us"));
                         }
                         Some(m) if m.attempt.resource != resource_of(address) && !inner.ambiguous => {
@@ -558,8 +563,3 @@ fn words(plan: &Plan) -> String {
 
 /// What a power loss may leave.
 pub const LOST: Fault = Fault::PowerLoss(Unsynced::Lost, Unsynced::Lost);
-
-/// How long things take in words of a scenario.
-pub fn seconds(n: u64) -> Seconds {
-    Seconds::from_millis(n * 1000)
-}

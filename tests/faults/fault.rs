@@ -27,6 +27,8 @@ pub enum Call {
 pub enum Fault {
     /// The process dies here.
     Crash,
+    /// The process dies with its call on the way, which takes effect so many seconds later.
+    Orphaned(u64),
     /// The machine loses power here; what became of unsynced bytes and names.
     PowerLoss(Unsynced, Unsynced),
     /// The disk refuses this operation.
@@ -92,17 +94,24 @@ const DISK: &[Fault] = &[
     Fault::Crash,
     Fault::PowerLoss(Unsynced::Lost, Unsynced::Lost),
     Fault::PowerLoss(Unsynced::Kept, Unsynced::Kept),
-    Fault::PowerLoss(Unsynced::Bytes(40), Unsynced::Kept),
+    Fault::PowerLoss(Unsynced::Bytes(50), Unsynced::Kept),
     Fault::PowerLoss(Unsynced::Zeros(70), Unsynced::Lost),
     Fault::Refused,
     Fault::Broken,
     Fault::Partial(25),
     Fault::Stall(13),
+    Fault::Stall(20),
+    Fault::Stall(40),
     Fault::Stop,
 ];
 
 const CREATE: &[Fault] = &[
     Fault::Crash,
+    Fault::Orphaned(8),
+    Fault::Orphaned(20),
+    Fault::Orphaned(60),
+    Fault::Orphaned(100),
+    Fault::Orphaned(700),
     Fault::PowerLoss(Unsynced::Lost, Unsynced::Lost),
     Fault::Stop,
     Fault::Stall(20),
@@ -111,15 +120,25 @@ const CREATE: &[Fault] = &[
     Fault::Dropped,
     Fault::Lost,
     Fault::Late(3),
+    Fault::Late(4),
+    Fault::Late(15),
     Fault::Late(17),
-    Fault::Late(400),
+    Fault::Late(20),
+    Fault::Late(50),
+    Fault::Late(60),
+    Fault::Late(100),
+    Fault::Late(300),
+    Fault::Late(700),
+    Fault::Held(20),
     Fault::Held(45),
     Fault::Held(70),
+    Fault::Held(130),
     Fault::Slow(50),
     Fault::Slow(80),
     Fault::Garbled,
     Fault::Status(503, true),
     Fault::Status(500, false),
+    Fault::Status(500, true),
     Fault::Status(408, true),
     Fault::Status(409, false),
     Fault::Status(403, false),
@@ -128,11 +147,14 @@ const CREATE: &[Fault] = &[
     Fault::Doubled(false),
     Fault::Doubled(true),
     Fault::Analyst(Deed::Start),
+    Fault::Analyst(Deed::StartAlike),
     Fault::Rival,
 ];
 
 const CHANGE: &[Fault] = &[
     Fault::Crash,
+    Fault::Orphaned(20),
+    Fault::PowerLoss(Unsynced::Lost, Unsynced::Lost),
     Fault::Stop,
     Fault::Unconnected,
     Fault::Dropped,
@@ -160,6 +182,8 @@ const READ: &[Fault] = &[
     Fault::Analyst(Deed::Start),
     Fault::Analyst(Deed::Finish),
     Fault::Analyst(Deed::Fail),
+    Fault::Analyst(Deed::TimeOut),
+    Fault::Analyst(Deed::StartAlike),
     Fault::Analyst(Deed::Cancel),
     Fault::Analyst(Deed::Resolve),
 ];
@@ -170,6 +194,7 @@ const ANSWER: &[Fault] = &[
     Fault::Stop,
     Fault::Stall(45),
     Fault::Analyst(Deed::Finish),
+    Fault::Analyst(Deed::TimeOut),
     Fault::Analyst(Deed::Cancel),
     Fault::Analyst(Deed::Resolve),
 ];

@@ -7,6 +7,7 @@
 
 mod driver;
 mod fault;
+mod scenarios;
 mod schedules;
 mod site;
 mod stories;

@@ -18,7 +18,7 @@ fn judge(story: &Story, faults: &[Planned], played: &Played) {
     }
 }
 
-fn complaint(story: &Story, faults: &[Planned], played: &Played) -> Option<String> {
+pub fn complaint(story: &Story, faults: &[Planned], played: &Played) -> Option<String> {
     if played.wrong.is_empty() {
         return None;
     }
@@ -31,12 +31,12 @@ fn complaint(story: &Story, faults: &[Planned], played: &Played) -> Option<Strin
 }
 
 /// How much is played.
-fn whole() -> bool {
+pub fn whole() -> bool {
     std::env::var("FAULTS").is_ok_and(|v| v == "whole")
 }
 
 /// Spreads work over the processors; the first complaints come back.
-fn spread<T: Sync>(work: &[T], play: impl Fn(&T) -> Option<String> + Sync) -> Vec<String> {
+pub fn spread<T: Sync>(work: &[T], play: impl Fn(&T) -> Option<String> + Sync) -> Vec<String> {
     let next = std::sync::atomic::AtomicUsize::new(0);
     let complaints = std::sync::Mutex::new(Vec::new());
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
@@ -56,7 +56,7 @@ fn spread<T: Sync>(work: &[T], play: impl Fn(&T) -> Option<String> + Sync) -> Ve
     complaints.into_inner().unwrap()
 }
 
-fn fail_with(complaints: &[String], of: usize) {
+pub fn fail_with(complaints: &[String], of: usize) {
     let most = std::env::var("FAULTS_SHOW").ok().and_then(|n| n.parse().ok()).unwrap_or(3);
     let shown: Vec<&String> = complaints.iter().take(most).collect();
     let heads: std::collections::BTreeMap<String, usize> =
@@ -95,7 +95,7 @@ fn every_single_fault() {
             for (point, kind) in points.iter().enumerate() {
                 for fault in kind.faults() {
                     counter += 1;
-                    if whole() || counter % 16 == 0 {
+                    if whole() || counter % 40 == 0 {
                         work.push((n, Planned { run, point, fault: *fault }));
                     }
                 }
@@ -147,7 +147,7 @@ fn random(seed: u64, stories: &[Story], points: &[Vec<Vec<crate::fault::Point>>]
 fn random_handfuls() {
     let stories = stories::all();
     let points: Vec<_> = stories.iter().map(|s| dry(s).points).collect();
-    let count = if whole() { 20_000 } else { 600 };
+    let count = if whole() { 20_000 } else { 300 };
     let one = std::env::var("FAULTS_SEED").ok().and_then(|s| s.parse::<u64>().ok());
     let seeds: Vec<u64> = one.map_or_else(|| (1..=count).collect(), |s| vec![s]);
     let began = std::time::Instant::now();

@@ -131,6 +131,8 @@ pub struct Inner {
     throttled: Option<Timestamp>,
     /// An analyst used our own comment: nobody can tell whose is whose.
     pub ambiguous: bool,
+    pub alike: bool,
+    pub alike_is_plain: bool,
     pub mutating: usize,
     machines: Vec<String>,
     comment: String,
@@ -180,6 +182,8 @@ impl Site {
             outage: None,
             throttled: None,
             ambiguous: false,
+            alike: false,
+            alike_is_plain: false,
             mutating: 0,
             machines,
             comment,
@@ -329,7 +333,8 @@ impl Site {
         let comment = if alike { inner.comment.clone() } else { "an analyst's own reasons".to_owned() };
         let body = serde_json::json!({ "do": verb, "machine": machine, "comment": comment }).to_string();
         let answer = inner.world.handle(now, &HttpRequest::new("POST", "/sandbox/analyst", body));
-        inner.ambiguous |= alike && answer.status == 200;
+        inner.alike |= alike && answer.status == 200;
+        inner.ambiguous |= alike && answer.status == 200 && !inner.alike_is_plain;
         inner.effects = inner.world.effects().len();
         self.note(&mut inner, format!("an analyst: {deed:?} -> {}", answer.status));
     }
@@ -548,12 +553,17 @@ impl Transport for Network {
         let fault = site.reach(Point::Send(kind));
         let now = site.time.now();
         match fault {
-            Some(fault @ (Fault::Crash | Fault::PowerLoss(..))) => {
+            Some(fault @ (Fault::Crash | Fault::Orphaned(_) | Fault::PowerLoss(..))) => {
                 // A crash lets the bytes go, and the process does not live to hear of it; a power loss comes
                 // right before them.
-                if kind != Call::Read && fault == Fault::Crash {
+                let after = match fault {
+                    Fault::Crash => Some(HALF_WAY),
+                    Fault::Orphaned(s) => Some(Duration::from_secs(s)),
+                    _ => None,
+                };
+                if let Some(after) = after.filter(|_| kind != Call::Read) {
                     let attempt = site.check_intent(&mut site.inner(), &call);
-                    site.launch(&call, attempt, HALF_WAY, false);
+                    site.launch(&call, attempt, after, false);
                 }
                 site.die(fault);
                 return std::future::pending().await;
