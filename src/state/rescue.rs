@@ -50,17 +50,18 @@ pub fn encode(
     ))
 }
 
-/// Reads the intact lines, and counts those that are not. A line without its end counts only as broken if it
-/// does not parse: the write that was cut short had failed, and its outcome was never promised.
+/// Reads the intact lines, and counts those that say something else. The beginning of a line is neither: its
+/// write was cut short and failed, and what it said was told of elsewhere.
 pub fn read(bytes: &[u8]) -> (Vec<Rescued>, u64) {
-    let mut broken = 0;
+    let mut odd = 0;
     let lines = bytes.split(|b| *b == b'\n').filter(|l| !l.is_empty());
     let intact = lines.filter_map(|l| {
         let line = parse(l);
-        broken += u64::from(line.is_none());
+        let cut = l.starts_with(b"{") && serde_json::from_slice::<serde::de::IgnoredAny>(l).is_err();
+        odd += u64::from(line.is_none() && !cut);
         line
     });
-    (intact.collect(), broken)
+    (intact.collect(), odd)
 }
 
 fn parse(line: &[u8]) -> Option<Rescued> {

@@ -76,7 +76,7 @@ pub enum Notice {
         /// How many records the journal lacked.
         records: u64,
     },
-    /// The file with rescued outcomes holds lines that are broken or belong to another journal. It was left
+    /// The file with rescued outcomes holds lines that were edited or belong to another journal. It was left
     /// where it is.
     RescueUnusable {
         /// How many lines.

@@ -310,6 +310,17 @@ impl Actor<'_> {
             None => return,
         };
         self.ownership(&state);
+        let (told, broken) = {
+            let inner = self.site.inner();
+            (inner.told.clone(), inner.broken)
+        };
+        // What a living run was told is kept, whatever the journal says; only a disk that takes nothing is excused.
+        if !dead && !broken {
+            let known = known(&state);
+            for id in told.iter().filter(|id| !known.contains(id.as_str()) && !self.story.existing) {
+                self.wrong(format!("the answer about {id} was not kept"));
+            }
+        }
         let disturbed = self.site.inner().disturbed || !self.site.quiet() || dead;
         match end {
             End::Done(plan, report) if !dead => {
@@ -491,11 +502,7 @@ impl Actor<'_> {
 
     /// I2 and I4, after a run that nothing disturbed.
     fn clean(&self, step: &Step, plan: &Plan, report: &Report, state: &State) {
-        let known: BTreeSet<&str> = state
-            .resources
-            .values()
-            .flat_map(|r| r.id.iter().chain(r.past.iter().map(|p| &p.id)).map(String::as_str))
-            .collect();
+        let known = known(state);
         let row = |a: &Address| plan.changes.iter().find(|c| c.address == *a);
         let stopped = plan.changes.iter().any(|c| c.action == Action::Unresolved);
         let mut wrong = Vec::new();
@@ -553,6 +560,12 @@ impl Actor<'_> {
         }
         wrong.into_iter().for_each(|w| self.wrong(w));
     }
+}
+
+/// Every id that a state holds.
+fn known(state: &State) -> BTreeSet<&str> {
+    let ids = state.resources.values().flat_map(|r| r.id.iter().chain(r.past.iter().map(|p| &p.id)));
+    ids.map(String::as_str).collect()
 }
 
 /// A plan in a line.

@@ -126,7 +126,9 @@ pub struct Inner {
     pub disturbed: bool,
     pub power: Option<Fault>,
     pub dead: bool,
-    broken: bool,
+    pub broken: bool,
+    /// Objects that the run was told of.
+    pub told: Vec<String>,
     outage: Option<Timestamp>,
     throttled: Option<Timestamp>,
     /// An analyst used our own comment: nobody can tell whose is whose.
@@ -179,6 +181,7 @@ impl Site {
             power: None,
             dead: false,
             broken: false,
+            told: Vec::new(),
             outage: None,
             throttled: None,
             ambiguous: false,
@@ -223,6 +226,7 @@ impl Site {
             inner.disturbed = !inner.flights.is_empty();
             inner.dead = false;
             inner.broken = false;
+            inner.told.clear();
             inner.power = None;
             inner.outage = None;
             inner.throttled = None;
@@ -631,6 +635,7 @@ impl Transport for Network {
             _ => {}
         }
         let id = site.launch(&call, attempt.clone(), HALF_WAY, false);
+        let creates = kind == Call::Create;
         let doubled = matches!(fault, Some(Fault::Doubled(_))).then(|| site.launch(&call, attempt, HALF_WAY, true));
         let mut answer = site.answer(id, kind, HALF_WAY).await;
         match fault {
@@ -649,6 +654,16 @@ impl Transport for Network {
                 }
             }
             _ => {}
+        }
+        #[derive(serde::Deserialize)]
+        struct Object {
+            id: String,
+        }
+        if creates
+            && answer.is_success()
+            && let Ok(object) = serde_json::from_slice::<Object>(&answer.body)
+        {
+            site.inner().told.push(object.id);
         }
         Ok(answer)
     }

@@ -6,4 +6,5 @@ mod fold;
 mod histories;
 mod journal;
 mod power;
+mod rescue;
 mod snapshot;
