@@ -163,6 +163,12 @@ pub fn notice(notice: &Notice) -> String {
         Notice::TornTailIgnored { bytes } => {
             format!("the last record is torn ({bytes} bytes); the next apply cuts it")
         }
+        Notice::Rescued { records } => {
+            format!("{records} outcomes that an earlier run could not write into the journal were taken in")
+        }
+        Notice::RescueUnusable { lines } => {
+            format!("{lines} lines of rescue.jsonl do not belong to this journal; they were left there")
+        }
         Notice::NewlineRestored => "the last record lacked its line end".to_owned(),
         Notice::SnapshotRebuilt { why: None } => "the snapshot was rebuilt from the journal".to_owned(),
         Notice::SnapshotRebuilt { why: Some(why) } => {

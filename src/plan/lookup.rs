@@ -7,9 +7,10 @@ use jiff::SignedDuration;
 use super::decide::Lookup;
 use super::mark;
 use super::observed::Observed;
+use super::refresh::answers_need;
 use super::settings::{CLOCK_TOLERANCE, LOOK_BACK, Settings};
-use crate::model::{Address, Alert, Call, CreateAlert, MachineAction, Timestamp};
-use crate::state::{Attempt, Object, Origin, State};
+use crate::model::{Address, Alert, Call, CreateAlert, Desired, MachineAction, Timestamp};
+use crate::state::{Attempt, Object, Origin, Resource, State};
 
 /// Which objects the state knows, and who made them.
 #[derive(Debug, Default)]
@@ -39,6 +40,11 @@ impl KnownIds {
     /// Whether one of our calls made it.
     pub fn made(&self, id: &str) -> bool {
         self.made_by.contains_key(&id.to_ascii_lowercase())
+    }
+
+    /// Whether a call of this resource made it.
+    pub fn made_by(&self, id: &str, address: &Address) -> bool {
+        self.made_by.get(&id.to_ascii_lowercase()) == Some(address)
     }
 
     /// Whether any record holds it.
@@ -193,16 +199,15 @@ impl LookUp<'_> {
     /// When the object of an attempt can have been made, by the service's clock.
     fn window(&self, attempt: &Attempt) -> (jiff::Timestamp, jiff::Timestamp) {
         let offset: SignedDuration = attempt.server_at.instant().duration_since(attempt.at);
-        let last = match self.settings.last_leave(attempt) {
-            Ok(t) | Err(t) => t,
-        };
+        // All three by the clock of the run that wrote them.
+        let last = attempt.failed_at.unwrap_or(attempt.send_by).max(attempt.at);
         let end = last + offset + self.settings.recovery.settle.get();
         (attempt.server_at.instant() - CLOCK_TOLERANCE, end)
     }
 
     /// The outcome of the open attempt of a `Requested` resource. `taken` holds what other resources of
     /// this plan were given already.
-    pub fn open_attempt(&self, attempt: &Attempt, taken: &BTreeSet<String>) -> Found {
+    pub fn open_attempt(&self, address: &Address, attempt: &Attempt, taken: &BTreeSet<String>) -> Found {
         let too_old = self.settings.now.duration_since(attempt.at)
             > SignedDuration::try_from(LOOK_BACK).unwrap_or(SignedDuration::MAX);
         let Some(call) = Call::from_request(&attempt.sent.request) else {
@@ -231,10 +236,11 @@ impl LookUp<'_> {
             return Found { object: Some(one.object()), ..Found::of(Lookup::Ours) };
         }
         if let Call::Alert(sent) = &call {
+            // The service merged our call into it. An alert that this resource made shows the event anyway.
             let open = candidates.iter().find(|c| match c {
                 Candidate::Alert(a) => {
                     a.is_open()
-                        && !self.ids.made(&a.id)
+                        && !self.ids.made_by(&a.id, address)
                         && shows_event(a, sent)
                         && a.title.as_deref().is_some_and(|t| t.trim() == sent.title.trim())
                 }
@@ -279,6 +285,46 @@ impl LookUp<'_> {
         });
         ours.map(Candidate::object)
     }
+
+    /// The collection that made the machine busy, if it was the very call that was answered so: something on
+    /// the way sent it twice, and the second answer came through.
+    pub fn behind_busy(&self, r: &Resource, taken: &BTreeSet<String>) -> Option<Object> {
+        let busy_at = r.busy_at.as_ref()?.instant();
+        let call = Call::from_request(&r.sent.request)?;
+        let actions = self.observed.actions.as_ref()?.of_machine(call.machine().as_str());
+        let (from, to) = (busy_at - CLOCK_TOLERANCE, busy_at + CLOCK_TOLERANCE);
+        let mut candidates = actions.iter().filter(|a| a.is_collection()).map(Candidate::Action);
+        let ours = candidates.find(|c| {
+            !self.ids.contains(c.id())
+                && !taken.contains(&c.id().to_ascii_lowercase())
+                && c.equals(&call)
+                && c.created().is_some_and(|t| from <= t && t <= to)
+        });
+        ours.map(|c| c.object())
+    }
+}
+
+/// Whether a refresh still shows nothing of a resource's unanswered calls: what is looked at once more right
+/// before the call is made again. A list that is missing shows nothing.
+pub fn still_absent(
+    address: &Address,
+    desired: &Desired,
+    state: &State,
+    observed: &Observed,
+    settings: &Settings,
+) -> bool {
+    let Some(r) = state.resources.get(address) else { return true };
+    let ids = KnownIds::of(state);
+    let look_up = LookUp { observed, ids: &ids, settings };
+    let none = BTreeSet::new();
+    let open = r.open.as_ref().map(|o| look_up.open_attempt(address, &o.attempt, &none).lookup);
+    let gone = |a: &Attempt| match Call::from_request(&a.sent.request) {
+        Some(call) => look_up.candidates(a, &call).is_some() && look_up.watched(a, &none).is_none(),
+        None => true,
+    };
+    let horizon = settings.now - LOOK_BACK;
+    let mut watched = r.watched.iter().filter(|a| a.at >= horizon && answers_need(desired, r, a));
+    open.is_none_or(|l| l == Lookup::Absent) && watched.all(gone)
 }
 
 /// Objects that look like what a manifest asks for, oldest first: its machine and its text, but for white

@@ -30,7 +30,7 @@ pub use change::{
     Action, Change, Estimate, Plan, PlanWarning, PlannedCall, Reason, View, Warning, origin_of,
 };
 pub use decide::{Busy, Facts, Lookup, OnUnknown, Removal, Rename, Running, decide};
-pub use lookup::{KnownIds, look_alikes};
+pub use lookup::{KnownIds, look_alikes, still_absent};
 pub use observed::{Actions, Observed};
 pub use refresh::{Need, absorb, need};
 pub use selector::{Selector, SelectorError};

@@ -130,8 +130,7 @@ pub fn absorb(desired: &[Desired], state: &State, observed: &Observed, settings:
                 Kind::Alert => observed.alerts.get(id).map(Object::from),
             };
             if let Some(side) = r.side.as_ref().filter(|_| seen.is_some()) {
-                let last = settings.lock_at.map_or(side.send_by, |l| side.send_by.min(l));
-                if observed.at >= last + settings.recovery.settle.get() {
+                if observed.at >= settings.side_settled_at(side) {
                     records.push(Record::Outcome {
                         attempt: side.attempt,
                         address: address.clone(),
@@ -158,7 +157,7 @@ pub fn absorb(desired: &[Desired], state: &State, observed: &Observed, settings:
         let look_up = LookUp { observed, ids, settings };
         // The open attempt has the first claim.
         if let Some(open) = &r.open
-            && let Some(object) = look_up.open_attempt(&open.attempt, &taken).object
+            && let Some(object) = look_up.open_attempt(address, &open.attempt, &taken).object
         {
             taken.insert(object.id.to_ascii_lowercase());
         }

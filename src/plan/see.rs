@@ -48,7 +48,7 @@ impl<'a> Planner<'a> {
             seen.facts.same_text = seen.edited.is_empty();
         }
         if let (Phase::Requested, Some(open)) = (r.phase, &r.open) {
-            seen.found = look_up.open_attempt(&open.attempt, taken);
+            seen.found = look_up.open_attempt(address, &open.attempt, taken);
             seen.facts.lookup = seen.found.lookup;
             seen.open_attempt = Some(open.attempt.attempt);
         }
@@ -59,7 +59,10 @@ impl<'a> Planner<'a> {
                 .watched
                 .iter()
                 .filter(|a| answers_need(d, r, a))
-                .find_map(|a| Some((a.attempt, look_up.watched(a, taken)?)));
+                .find_map(|a| Some((Some(a.attempt), look_up.watched(a, taken)?)));
+            if seen.watched.is_none() && r.phase == Phase::Pending && seen.facts.same_target {
+                seen.watched = look_up.behind_busy(r, taken).map(|o| (None, o));
+            }
             seen.facts.watched_found = seen.watched.is_some();
         }
         let max = desired.map_or(0, |d| d.policy.max_attempts);
@@ -177,7 +180,8 @@ pub(super) struct Seen<'a> {
     pub(super) facts: Facts,
     pub(super) found: Found,
     pub(super) open_attempt: Option<u64>,
-    pub(super) watched: Option<(u64, Object)>,
+    /// The attempt, unless it has an answer, and what it made.
+    pub(super) watched: Option<(Option<u64>, Object)>,
     pub(super) running: Option<&'a MachineAction>,
     pub(super) other_type: Option<&'a str>,
     pub(super) edited: Vec<&'static str>,

@@ -13,6 +13,7 @@ pub mod local;
 pub mod memory;
 mod rebuild;
 mod record;
+mod rescue;
 mod resource;
 pub mod snapshot;
 mod step;

@@ -9,4 +9,5 @@ mod histories;
 mod journal;
 mod power;
 mod rebuild;
+mod rescue;
 mod snapshot;
