@@ -1,5 +1,7 @@
 //! Surgery by hand, from the command line: the real binary, over HTTP against the simulated service.
 
+#![allow(clippy::disallowed_methods, reason = "sets up folders of its own, and damages them")]
+
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -357,6 +359,24 @@ async fn a_look_alike_is_resolved_by_import() {
     bench.is_settled();
     bench.apply().code(0);
     assert_eq!(bench.effects(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_imported_is_not_taken_for_a_late_arrival() {
+    let bench = Bench::new("faults: [{ on: collect, nth: [1], then: reset }]").await;
+    bench.project("settle: 1s, onUnknown: ask");
+    bench.apply().code(1);
+    // The service tells its time in whole seconds: later than the call can have taken effect, beyond doubt.
+    let over = std::time::Instant::now() + std::time::Duration::from_secs(3);
+    until(|| std::time::Instant::now() > over);
+    let id = bench.analyst(json!({ "do": "start", "machine": WS, "comment": "Collect forensics" }));
+    bench.run(&["plan"]).code(1).says("cannot be proved");
+    bench.run(&["import", PACKAGE, &id]).code(0);
+    bench.apply().code(0);
+    let r = bench.resource(PACKAGE);
+    assert_eq!((&r["id"], &r["origin"], &r["past"]), (&json!(id), &json!("adopted"), &Value::Null));
+    assert_eq!(r["watched"].as_array().unwrap().len(), 1, "its call may still arrive");
+    bench.is_settled();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -168,7 +168,7 @@ fn a_journal_that_ends_before_its_snapshot() {
 
 #[test]
 fn of_two_histories_the_journal_counts_and_nothing_is_dropped() {
-    let common = vec![open(), intent(A, CallAction::Create), outcome(A, 2, made("x", "Pending"))];
+    let common = [open(), intent(A, CallAction::Create), outcome(A, 2, made("x", "Pending"))];
     let with = |address: &str, id: &str| {
         let attempt = common.len() as u64 + 1;
         let more = [intent(address, CallAction::Create), outcome(address, attempt, made(id, "Pending"))];
