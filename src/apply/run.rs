@@ -368,7 +368,11 @@ impl<'a> Run<'a> {
 
     /// When every open call of the chosen ones that this refresh did not find can be called absent;
     /// `None` if there is nothing to wait for.
-    fn settling(&self, observed: &Observed, chosen: impl Fn(&Address) -> bool) -> Option<jiff::Timestamp> {
+    pub(super) fn settling(
+        &self,
+        observed: &Observed,
+        chosen: impl Fn(&Address) -> bool,
+    ) -> Option<jiff::Timestamp> {
         let settings = self.settings();
         let open = self.open_calls(&settings).filter(|(a, _)| chosen(a));
         open.map(|(_, settled_at)| settled_at).filter(|t| observed.at < *t).max()

@@ -15,6 +15,9 @@ use crate::observe::observe;
 use crate::plan::{self, Action, Input, KnownIds, LOOK_BACK, Need, Plan};
 use crate::state::{CallAction, Object, Phase, Record, Sent, State, Store, StoreError};
 
+/// So long an `import` waits until its resource's open call can be called lost.
+const SETTLE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// Why a step was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum SurgeryError {
@@ -229,7 +232,14 @@ impl Run<'_> {
     /// Whether a person may say what a resource holds that the state knows.
     async fn may_import(&mut self, address: &Address, id: &str) -> Result<(), SurgeryError> {
         let only = only(address);
-        let observed = self.look(Some(&only)).await?;
+        let mut observed = self.look(Some(&only)).await?;
+        // As `apply` does, but not for long: a person is waiting.
+        if let Some(until) = self.settling(&observed, |a| a == address)
+            && until <= (self.clock)() + SETTLE_PATIENCE
+            && self.sleep_until(until).await
+        {
+            observed = self.look(Some(&only)).await?;
+        }
         let settings = self.settings();
         let plan = plan::plan(&Input {
             desired: &self.scope.desired,
