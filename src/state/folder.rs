@@ -10,8 +10,8 @@ use std::io;
 use std::ops::Range;
 
 use super::disk::{Disk, FileName};
-use super::fold::State;
 use super::fold::FoldError;
+use super::fold::State;
 use super::journal::{self, Mark, Reader, Tail};
 use super::record::{Record, Seq};
 use super::rescue::{self, Rescued};
@@ -113,7 +113,9 @@ impl<D: Disk> FolderStore<D> {
     /// Appends what an earlier run kept beside the journal, and removes that file.
     fn take_rescued_in(&mut self, notices: &mut Vec<Notice>) -> Result<(), StoreError> {
         let name = FileName::Rescue;
-        let Some(Rescue { lines, mut unusable }) = rescued(&mut self.disk, self.length)? else { return Ok(()) };
+        let Some(Rescue { lines, mut unusable }) = rescued(&mut self.disk, self.length)? else {
+            return Ok(());
+        };
         let mut records = 0;
         for line in lines {
             match self.append(line.at, std::slice::from_ref(&line.record)) {

@@ -9,7 +9,8 @@ use casefile::apply::{Options, Report, Run, Scope};
 use casefile::defender::auth::{AccessToken, AuthError, Token, TokenSource, Tokens};
 use casefile::defender::{Client, Clock, Cloud, Quotas, Service};
 use casefile::model::{
-    Address, Call, Category, CreateAlert, Desired, Kind, OnInProgress, OnRemove, Severity, Source, Span, Triage,
+    Address, Call, Category, CreateAlert, Desired, Kind, OnInProgress, OnRemove, Severity, Source, Span,
+    Triage,
 };
 use casefile::plan::{Action, OnUnknown, Plan, PlanWarning, Recovery, Settings};
 use casefile::sandbox::{Collection, Scenario};
@@ -197,7 +198,8 @@ pub struct Played {
 
 /// Plays a story with faults. `at_ease` runs follow, undisturbed, until everything must be well.
 pub fn play(story: &Story, faults: &[Planned]) -> Played {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let first = &story.steps[0].desired;
         let machines = first.iter().map(|r| machine(r.machine)).collect();
@@ -217,7 +219,15 @@ pub fn play(story: &Story, faults: &[Planned]) -> Played {
         }
         let last = story.steps.last().unwrap();
         for (n, after) in [1, 150, 1000, 10_000].into_iter().enumerate() {
-            let step = Step { after, wait: None, approval: 0, replace: vec![], only: None, deeds: vec![], ..last.clone() };
+            let step = Step {
+                after,
+                wait: None,
+                approval: 0,
+                replace: vec![],
+                only: None,
+                deeds: vec![],
+                ..last.clone()
+            };
             actor.step(story.steps.len() + n, &step).await;
         }
         actor.at_rest();
@@ -344,8 +354,13 @@ impl Actor<'_> {
             let site = site.clone();
             Arc::new(move || site.time.wall())
         };
-        let holder =
-            Holder { user: "u".into(), host: "h".into(), pid: n as u32, since: clock(), command: "apply".into() };
+        let holder = Holder {
+            user: "u".into(),
+            host: "h".into(),
+            pid: n as u32,
+            since: clock(),
+            command: "apply".into(),
+        };
         let disk = site.disk();
         let store = match disk.open(&holder) {
             Ok(opened) => Box::new(opened.store),
@@ -361,7 +376,8 @@ impl Actor<'_> {
         );
         let mut desired: Vec<Desired> = step.desired.iter().map(Res::desired).collect();
         desired.sort_by(|a, b| a.address.cmp(&b.address));
-        let address = |name: &&str| desired.iter().find(|d| d.address.name() == *name).unwrap().address.clone();
+        let address =
+            |name: &&str| desired.iter().find(|d| d.address.name() == *name).unwrap().address.clone();
         let scope = Scope {
             selected: step.only.as_ref().map(|names| names.iter().map(address).collect()),
             replace: step.replace.iter().map(address).collect(),
@@ -476,7 +492,10 @@ impl Actor<'_> {
                             wrong.push(format!("I3: {address} counts {id} as made by us"));
                         }
                         Some(m) if m.attempt.resource != resource_of(address) && !inner.ambiguous => {
-                            wrong.push(format!("I5: {id} of {} counts as made by {address}", m.attempt.address));
+                            wrong.push(format!(
+                                "I5: {id} of {} counts as made by {address}",
+                                m.attempt.address
+                            ));
                         }
                         _ => {}
                     }
@@ -537,7 +556,8 @@ impl Actor<'_> {
                 return;
             }
             // An empty state that met look-alikes waits for a person.
-            let blind = self.site.inner().log.iter().rev().any(|l| l.contains("look-alikes of an empty state"));
+            let blind =
+                self.site.inner().log.iter().rev().any(|l| l.contains("look-alikes of an empty state"));
             if !blind {
                 self.wrong("the last run came to no end".into());
             }

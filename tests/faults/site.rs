@@ -365,7 +365,10 @@ impl Site {
                 );
                 if let Some(attempt) = &flight.attempt
                     && effect.by == Origin::Api
-                    && matches!(effect.kind, EffectKind::Collect | EffectKind::CreateAlert | EffectKind::MergeAlert)
+                    && matches!(
+                        effect.kind,
+                        EffectKind::Collect | EffectKind::CreateAlert | EffectKind::MergeAlert
+                    )
                 {
                     self.took_effect(inner, &flight, attempt.clone(), &effect);
                 }
@@ -391,9 +394,9 @@ impl Site {
             let beyond = made.beyond || earlier.iter().any(|m| m.beyond);
             if !earlier.is_empty() && !beyond && !inner.ambiguous {
                 let status = statuses(&mut inner.world, effect.at);
-                let live = earlier.iter().find(|m| {
-                    !matches!(status.get(&m.id).map(String::as_str), Some("Failed" | "TimeOut"))
-                });
+                let live = earlier
+                    .iter()
+                    .find(|m| !matches!(status.get(&m.id).map(String::as_str), Some("Failed" | "TimeOut")));
                 if let Some(m) = live {
                     inner.wrong.push(format!(
                         "I1: {} revision {} took effect twice, attempts {} and {}",
@@ -426,13 +429,19 @@ impl Site {
             if !line.contains("\"record\":{\"intent\":") {
                 continue;
             }
-            let Ok(Line { seq, record: Record::Intent(intent) }) = serde_json::from_str(line) else { continue };
+            let Ok(Line { seq, record: Record::Intent(intent) }) = serde_json::from_str(line) else {
+                continue;
+            };
             let request = &intent.sent.request;
-            if (request.method, request.path.as_str(), request.body.as_str()) != (call.method, &call.target, body) {
+            if (request.method, request.path.as_str(), request.body.as_str())
+                != (call.method, &call.target, body)
+            {
                 continue;
             }
             if closed.contains(&seq) {
-                inner.wrong.push(format!("{} was sent under intent {seq}, which has an outcome", call.target));
+                inner
+                    .wrong
+                    .push(format!("{} was sent under intent {seq}, which has an outcome", call.target));
             }
             if self.time.wall() > intent.send_by {
                 inner.wrong.push(format!("intent {seq} was sent after its sendBy"));
@@ -443,7 +452,9 @@ impl Site {
                 inner.wrong.push(format!("intent {seq} was sent twice"));
             }
             let asked = if inner.replace.contains(&intent.address) {
-                let named = |l: &&str| l.contains("\"action\":\"replace\"") && l.contains(&intent.address.to_string());
+                let named = |l: &&str| {
+                    l.contains("\"action\":\"replace\"") && l.contains(&intent.address.to_string())
+                };
                 text.lines().filter(named).count() as u32
             } else {
                 0
@@ -578,7 +589,13 @@ impl Transport for Network {
             Some(Fault::Stall(s)) if kind == Call::Read => site.time.stall(s),
             Some(Fault::Analyst(deed)) => site.deed(deed, 0),
             Some(Fault::Rival) => {
-                let holder = Holder { user: "rival".into(), host: "h".into(), pid: 2, since: now, command: "apply".into() };
+                let holder = Holder {
+                    user: "rival".into(),
+                    host: "h".into(),
+                    pid: 2,
+                    since: now,
+                    command: "apply".into(),
+                };
                 if site.disk().open(&holder).is_ok() {
                     site.inner().wrong.push("a second run got the lock".into());
                 }
@@ -636,7 +653,8 @@ impl Transport for Network {
         }
         let id = site.launch(&call, attempt.clone(), HALF_WAY, false);
         let creates = kind == Call::Create;
-        let doubled = matches!(fault, Some(Fault::Doubled(_))).then(|| site.launch(&call, attempt, HALF_WAY, true));
+        let doubled =
+            matches!(fault, Some(Fault::Doubled(_))).then(|| site.launch(&call, attempt, HALF_WAY, true));
         let mut answer = site.answer(id, kind, HALF_WAY).await;
         match fault {
             Some(Fault::Lost) => return Err(reset()),

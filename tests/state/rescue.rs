@@ -68,9 +68,11 @@ fn the_next_run_takes_them_into_the_journal() {
 fn nothing_that_was_kept_is_lost_whenever_the_power_goes() {
     for step in 0..16 {
         for trouble in [Trouble::Refused, Trouble::Partial(30)] {
-            for (bytes, names) in
-                [(Unsynced::Lost, Unsynced::Lost), (Unsynced::Kept, Unsynced::Kept), (Unsynced::Bytes(50), Unsynced::Lost)]
-            {
+            for (bytes, names) in [
+                (Unsynced::Lost, Unsynced::Lost),
+                (Unsynced::Kept, Unsynced::Kept),
+                (Unsynced::Bytes(50), Unsynced::Lost),
+            ] {
                 let context = format!("step {step}, {trouble:?}, {bytes:?}, {names:?}");
                 let disk = begun("l");
                 assert_eq!(fails(&disk, 0, Trouble::Refused), (true, true));
