@@ -130,15 +130,15 @@ pub fn absorb(desired: &[Desired], state: &State, observed: &Observed, settings:
                 }
                 Kind::Alert => observed.alerts.get(id).map(Object::from),
             };
-            if let Some(side) = r.side.as_ref().filter(|_| seen.is_some()) {
-                if observed.at >= settings.side_settled_at(side) {
-                    records.push(Record::Outcome {
-                        attempt: side.attempt,
-                        address: address.clone(),
-                        result: Outcome::Settled,
-                        server_at: None,
-                    });
-                }
+            if let Some(side) = r.side.as_ref().filter(|_| seen.is_some())
+                && observed.at >= settings.side_settled_at(side)
+            {
+                records.push(Record::Outcome {
+                    attempt: side.attempt,
+                    address: address.clone(),
+                    result: Outcome::Settled,
+                    server_at: None,
+                });
             }
             match seen {
                 Some(object) if differs(r, &object) => {

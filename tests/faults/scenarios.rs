@@ -79,6 +79,7 @@ fn late_arrival(p: &Played) -> bool {
     p.state.resources.values().any(|r| r.past.iter().any(|o| o.late))
 }
 
+#[expect(clippy::cloned_ref_to_slice_refs, reason = "lists of manifests read alike, however long they are")]
 fn all() -> Vec<Scenario> {
     use crate::driver::LOST;
     let p = package("r0", 0, "why");
