@@ -224,9 +224,9 @@ impl Executor<'_> {
                 return Ok(End::NotSent);
             }
             let seen = match job.doubtful {
-                true => match self.again.look(self.client, self.clock).await {
-                    Ok(seen) => Some(seen),
-                    Err(_) => return Ok(End::NotSent),
+                true => match self.look_again().await {
+                    Some(seen) => Some(seen),
+                    None => return Ok(End::NotSent),
                 },
                 false => None,
             };
@@ -274,6 +274,16 @@ impl Executor<'_> {
             biased;
             _ = stop.wait_for(|s| *s) => None,
             slot = self.client.quotas().take(endpoint) => Some(slot),
+        }
+    }
+
+    /// Looks for earlier calls of the doubtful; `None` when the run stops or has no token.
+    async fn look_again(&self) -> Option<Arc<Observed>> {
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|s| *s) => None,
+            seen = self.again.look(self.client, self.clock) => seen.ok(),
         }
     }
 

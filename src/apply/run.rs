@@ -63,7 +63,7 @@ pub enum RunError {
     /// A refresh contradicted the state.
     #[error("the refresh does not fit the state: {0}")]
     Fold(#[from] crate::state::FoldError),
-    /// A person asked the run to stop before anything was planned.
+    /// A person asked the run to stop before anything was sent.
     #[error("interrupted")]
     Interrupted,
 }
@@ -301,7 +301,13 @@ impl<'a> Run<'a> {
         let need = plan::need(&self.scope.desired, self.state(), &chosen, &settings);
         // Whatever the flags: without a state only the service can tell what was asked before.
         let observed = if self.scope.refresh || empty || only.is_some() {
-            observe(self.client, self.clock, &need).await?
+            let mut stop = self.stop.clone();
+            tokio::select! {
+                biased;
+                // A read can be given up anywhere, and may be waiting for its quota.
+                Ok(_) = stop.wait_for(|s| *s) => return Err(RunError::Interrupted),
+                observed = observe(self.client, self.clock, &need) => observed?,
+            }
         } else {
             not_looked(settings.now)
         };
@@ -418,8 +424,17 @@ impl<'a> Run<'a> {
         }
         self.begin()?;
         // An intent's moment is told by the service's clock: one harmless read if it is not known yet.
-        if self.client.server_offset().is_none() && self.client.list_actions((self.clock)()).await.is_err() {
-            tracing::debug!("the service's clock could not be read");
+        if self.client.server_offset().is_none() {
+            let mut stop = self.stop.clone();
+            tokio::select! {
+                biased;
+                Ok(_) = stop.wait_for(|s| *s) => return Ok(()),
+                read = self.client.list_actions((self.clock)()) => {
+                    if read.is_err() {
+                        tracing::debug!("the service's clock could not be read");
+                    }
+                }
+            }
         }
         let again = Again {
             desired: &self.scope.desired,
@@ -497,7 +512,10 @@ impl<'a> Run<'a> {
             if doubtful.is_empty() || self.stopped() {
                 return Ok(());
             }
-            let observed = self.look(Some(&doubtful)).await?;
+            let observed = match self.look(Some(&doubtful)).await {
+                Err(RunError::Interrupted) => return Ok(()),
+                observed => observed?,
+            };
             let open_before = self.settling(&observed, |a| doubtful.contains(a));
             let stale: Vec<Address> =
                 doubtful.iter().filter(|a| round.ends.get(*a) == Some(&End::Stale)).cloned().collect();
@@ -608,7 +626,10 @@ impl<'a> Run<'a> {
                 return Ok(true);
             }
             pause = (pause * 3 / 2).min(LONGEST_POLL);
-            let observed = self.look(Some(&running)).await?;
+            let observed = match self.look(Some(&running)).await {
+                Err(RunError::Interrupted) => return Ok(true),
+                observed => observed?,
+            };
             // A machine that was busy and is free now takes the approved call.
             if self.go_on(&running, &observed, round, true).await? {
                 self.settle(round).await?;

@@ -198,7 +198,7 @@ impl<'a> Planner<'a> {
         match row {
             2 => seen.found.object.iter().map(|o| found(seen.open_attempt, Origin::Made, o)).collect(),
             3 => seen.found.object.iter().map(|o| found(seen.open_attempt, Origin::Adopted, o)).collect(),
-            6 => seen.watched.iter().map(|(a, o)| found(*a, Origin::Made, o)).collect(),
+            6 => seen.watched.iter().map(|(a, o)| found(Some(*a), Origin::Made, o)).collect(),
             _ => seen.running.iter().map(|a| found(None, Origin::Adopted, &Object::from(*a))).collect(),
         }
     }

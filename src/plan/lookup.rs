@@ -76,6 +76,18 @@ impl Candidate<'_> {
         at.as_ref().map(Timestamp::instant)
     }
 
+    fn updated(&self) -> Option<jiff::Timestamp> {
+        let at = match self {
+            Candidate::Action(a) => &a.last_update_date_time_utc,
+            Candidate::Alert(a) => &a.last_update_time,
+        };
+        at.as_ref().map(Timestamp::instant)
+    }
+
+    fn is_open(&self) -> bool {
+        matches!(self, Candidate::Alert(a) if a.is_open())
+    }
+
     fn object(&self) -> Object {
         match self {
             Candidate::Action(a) => Object::from(*a),
@@ -237,17 +249,25 @@ impl LookUp<'_> {
         }
         if let Call::Alert(sent) = &call {
             // The service merged our call into it. An alert that this resource made shows the event anyway.
-            let open = candidates.iter().find(|c| match c {
+            let shown = |c: &&Candidate<'_>| match c {
                 Candidate::Alert(a) => {
-                    a.is_open()
-                        && !self.ids.made_by(&a.id, address)
+                    !self.ids.made_by(&a.id, address)
                         && shows_event(a, sent)
                         && a.title.as_deref().is_some_and(|t| t.trim() == sent.title.trim())
                 }
                 Candidate::Action(_) => false,
-            });
-            if let Some(open) = open {
+            };
+            let (open, closed): (Vec<&Candidate<'_>>, Vec<&Candidate<'_>>) =
+                candidates.iter().filter(shown).partition(|c| c.is_open());
+            if let Some(open) = open.first() {
                 return Found { object: Some(open.object()), ..Found::of(Lookup::OpenAlert) };
+            }
+            // Closed since our call left: it may have been merged before, or have come too late for that.
+            let since = closed.into_iter().filter(|c| c.updated().is_some_and(|t| t >= from));
+            for c in since {
+                if !ours.iter().chain(&alike).any(|o| o.id() == c.id()) {
+                    alike.push(*c);
+                }
             }
         }
         ours.extend(alike);

@@ -59,10 +59,7 @@ impl<'a> Planner<'a> {
                 .watched
                 .iter()
                 .filter(|a| answers_need(d, r, a))
-                .find_map(|a| Some((Some(a.attempt), look_up.watched(a, taken)?)));
-            if seen.watched.is_none() && r.phase == Phase::Pending && seen.facts.same_target {
-                seen.watched = look_up.behind_busy(r, taken).map(|o| (None, o));
-            }
+                .find_map(|a| Some((a.attempt, look_up.watched(a, taken)?)));
             seen.facts.watched_found = seen.watched.is_some();
         }
         let max = desired.map_or(0, |d| d.policy.max_attempts);
@@ -180,8 +177,7 @@ pub(super) struct Seen<'a> {
     pub(super) facts: Facts,
     pub(super) found: Found,
     pub(super) open_attempt: Option<u64>,
-    /// The attempt, unless it has an answer, and what it made.
-    pub(super) watched: Option<(Option<u64>, Object)>,
+    pub(super) watched: Option<(u64, Object)>,
     pub(super) running: Option<&'a MachineAction>,
     pub(super) other_type: Option<&'a str>,
     pub(super) edited: Vec<&'static str>,

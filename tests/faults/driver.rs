@@ -192,8 +192,6 @@ pub struct Played {
     pub state: State,
     /// Planned faults that took place.
     pub fired: usize,
-    /// Of the last run.
-    pub last: Option<(Plan, Report)>,
 }
 
 /// Plays a story with faults. `at_ease` runs follow, undisturbed, until everything must be well.
@@ -242,7 +240,6 @@ pub fn play(story: &Story, faults: &[Planned]) -> Played {
             made: inner.made.clone(),
             state,
             fired: actor.fired,
-            last: actor.last.take(),
         }
     })
 }

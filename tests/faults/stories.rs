@@ -10,6 +10,7 @@ fn step(after: u64, desired: &[Res]) -> Step {
     Step { after, ..Step::new(desired.to_vec()) }
 }
 
+#[expect(clippy::cloned_ref_to_slice_refs, reason = "lists of manifests read alike, however long they are")]
 pub fn all() -> Vec<Story> {
     let p = package("r0", 0, "why");
     let q = package("r1", 1, "why");
