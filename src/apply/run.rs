@@ -675,6 +675,18 @@ impl<'a> Run<'a> {
         self.ledger.commit()
     }
 
+    /// Tells the summary of a run that an error broke off.
+    pub fn break_off(&self, approved: &Plan, exit_code: u8) {
+        let begun = self.tally.begun();
+        self.emit(Event::Summary {
+            at: (self.clock)(),
+            counts: self.tally.counts(),
+            attention: Vec::new(),
+            left: approved.calls().filter(|(c, _)| !begun.contains(&c.address)).count(),
+            exit_code,
+        });
+    }
+
     /// Writes the snapshot and tells the summary. Call it however the run ended.
     pub fn close(&mut self, report: &Report) -> Result<(), StoreError> {
         let committed = self.ledger.commit();
@@ -682,6 +694,7 @@ impl<'a> Run<'a> {
             at: (self.clock)(),
             counts: report.counts.clone(),
             attention: report.attention.clone(),
+            left: report.left,
             exit_code: report.exit_code(),
         });
         committed

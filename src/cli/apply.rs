@@ -74,7 +74,11 @@ async fn carry_out(
             run.close(&report).map_err(project::store_error)?;
             Ok(code(&report))
         }
-        Err(e) => Err(end_early(run, e)),
+        Err(e) => {
+            let e = end_early(run, e);
+            run.break_off(&plan, e.code().as_u8());
+            Err(e)
+        }
     }
 }
 

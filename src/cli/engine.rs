@@ -14,6 +14,7 @@ use crate::manifest::{Project, project as file};
 use crate::model::{Address, Desired};
 use crate::plan::{Limits, OnUnknown, Plan, PlanWarning, Quota, Quotas, Recovery, Selector, Settings};
 use crate::render::words;
+use crate::state::StoreError;
 
 /// Our wall clock, for the library.
 pub fn clock(ctx: &Context) -> Clock {
@@ -122,6 +123,12 @@ pub fn surgery_error(e: SurgeryError) -> Error {
 pub fn run_error(e: RunError) -> Error {
     match e {
         RunError::Auth(e) => connect::auth_error(e),
+        RunError::Store(e) if matches!(*e, StoreError::Io { .. } | StoreError::Poisoned { .. }) => {
+            Error::State {
+                message: format!("nothing more is sent, because the state cannot be written: {e}"),
+                next: "put the cause right, then casefile apply: it looks up what was under way".to_owned(),
+            }
+        }
         RunError::Store(e) => Error::State {
             next: e.hint().unwrap_or("casefile state list").to_owned(),
             message: e.to_string(),

@@ -276,8 +276,9 @@ fn lock(folder: &Path, holder: &Holder) -> Result<File, StoreError> {
             }
             Err(TryLockError::Error(e)) => return Err(failed(&path, "lock", e)),
         }
-        // Somebody may have removed the file between open and lock; then a third could lock a new one.
         let ours = file.metadata().map_err(|e| failed(&path, "read", e))?;
+        exclusive(&path, &ours)?;
+        // Somebody may have removed the file between open and lock; then a third could lock a new one.
         if !std::fs::metadata(&path).is_ok_and(|named| same_file(&ours, &named)) {
             continue;
         }
@@ -285,6 +286,27 @@ fn lock(folder: &Path, holder: &Holder) -> Result<File, StoreError> {
         text.push(b'\n');
         file.set_len(0).and_then(|()| file.write_all(&text)).map_err(|e| failed(&path, "write", e))?;
         return Ok(file);
+    }
+}
+
+/// Some network and user-space file systems grant every lock, so that it keeps nobody out.
+fn exclusive(path: &Path, ours: &std::fs::Metadata) -> Result<(), StoreError> {
+    let second = match OpenOptions::new().read(true).write(true).open(path) {
+        Ok(second) => second,
+        // Removed meanwhile: for the caller to notice.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(failed(path, "open", e)),
+    };
+    if !second.metadata().is_ok_and(|m| same_file(&m, ours)) {
+        return Ok(());
+    }
+    match second.try_lock() {
+        Err(TryLockError::WouldBlock) => Ok(()),
+        Err(TryLockError::Error(e)) => Err(failed(path, "lock", e)),
+        Ok(()) => {
+            let why = io::Error::other("a second lock was granted beside the first");
+            Err(StoreError::LocksUnsupported { path: path.to_owned(), source: why })
+        }
     }
 }
 
