@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::event::{Event, Progress};
-use super::execute::{End, Executor, Job};
+use super::execute::{Again, End, Executor, Job};
 use super::ledger::Ledger;
 use super::tally::Tally;
 use crate::defender::auth::AuthError;
@@ -16,7 +16,7 @@ use crate::defender::{Client, Clock};
 use crate::model::{Address, Desired, PlanDigest, Request};
 use crate::observe::observe;
 use crate::plan::{self, Action, Input, Need, Observed, Plan, Settings};
-use crate::state::{Binding, Origin, Phase, Record, State, Store, StoreError};
+use crate::state::{Binding, Origin, Phase, Record, Resource, State, Store, StoreError};
 
 /// Who is told what happens, while it happens.
 pub type Sink = Arc<dyn Fn(Progress) + Send + Sync>;
@@ -63,7 +63,7 @@ pub enum RunError {
     /// A refresh contradicted the state.
     #[error("the refresh does not fit the state: {0}")]
     Fold(#[from] crate::state::FoldError),
-    /// A person asked the run to stop before anything was planned.
+    /// A person asked the run to stop before anything was sent.
     #[error("interrupted")]
     Interrupted,
 }
@@ -196,9 +196,9 @@ fn words(b: &Binding) -> String {
 
 /// A run that holds the state's lock.
 pub struct Run<'a> {
-    client: &'a Client,
-    clock: &'a Clock,
-    scope: Scope,
+    pub(super) client: &'a Client,
+    pub(super) clock: &'a Clock,
+    pub(super) scope: Scope,
     options: Options,
     ledger: Ledger,
     sink: Sink,
@@ -249,8 +249,13 @@ impl<'a> Run<'a> {
         self.ledger.state()
     }
 
-    fn settings(&self) -> Settings {
-        Settings { now: (self.clock)(), lock_at: Some(self.lock_at), ..self.scope.settings.clone() }
+    pub(super) fn settings(&self) -> Settings {
+        Settings {
+            now: (self.clock)(),
+            lock_at: Some(self.lock_at),
+            runner: Some(self.options.runner.clone()),
+            ..self.scope.settings.clone()
+        }
     }
 
     fn stopped(&self) -> bool {
@@ -262,7 +267,7 @@ impl<'a> Run<'a> {
     }
 
     /// Sleeps; false when the run shall stop.
-    async fn sleep_until(&mut self, at: jiff::Timestamp) -> bool {
+    pub(super) async fn sleep_until(&mut self, at: jiff::Timestamp) -> bool {
         let wait = Duration::try_from(at.duration_since((self.clock)())).unwrap_or_default();
         tokio::select! {
             biased;
@@ -275,7 +280,7 @@ impl<'a> Run<'a> {
     pub async fn prepare(&mut self) -> Result<Plan, RunError> {
         let mut observed = self.look(None).await?;
         if let Some(until) = self.settling(&observed, |_| true) {
-            let calls = self.open_calls().count();
+            let calls = self.open_calls(&self.settings()).count();
             (self.sink)(Progress::Settling { calls, until });
             if !self.sleep_until(until).await {
                 return Err(RunError::Interrupted);
@@ -286,7 +291,7 @@ impl<'a> Run<'a> {
     }
 
     /// One refresh of a selection, its records appended.
-    async fn look(&mut self, only: Option<&BTreeSet<Address>>) -> Result<Observed, RunError> {
+    pub(super) async fn look(&mut self, only: Option<&BTreeSet<Address>>) -> Result<Observed, RunError> {
         let settings = self.settings();
         let empty = self.state().resources.is_empty() && !settings.fresh;
         let chosen = |a: &Address| match only {
@@ -296,7 +301,13 @@ impl<'a> Run<'a> {
         let need = plan::need(&self.scope.desired, self.state(), &chosen, &settings);
         // Whatever the flags: without a state only the service can tell what was asked before.
         let observed = if self.scope.refresh || empty || only.is_some() {
-            observe(self.client, self.clock, &need).await?
+            let mut stop = self.stop.clone();
+            tokio::select! {
+                biased;
+                // A read can be given up anywhere, and may be waiting for its quota.
+                Ok(_) = stop.wait_for(|s| *s) => return Err(RunError::Interrupted),
+                observed = observe(self.client, self.clock, &need) => observed?,
+            }
         } else {
             not_looked(settings.now)
         };
@@ -309,7 +320,7 @@ impl<'a> Run<'a> {
     }
 
     /// Appends records and tells about them; begins the journal if this is its first record.
-    fn append(&mut self, records: &[Record]) -> Result<(), RunError> {
+    pub(super) fn append(&mut self, records: &[Record]) -> Result<(), RunError> {
         if records.is_empty() {
             return Ok(());
         }
@@ -352,17 +363,25 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Calls without an outcome.
-    fn open_calls(&self) -> impl Iterator<Item = (&Address, &crate::state::Attempt)> {
-        self.state().resources.iter().filter_map(|(a, r)| Some((a, &r.open.as_ref()?.attempt)))
+    /// Calls without an outcome, and when a look at the service tells what became of them.
+    fn open_calls(&self, settings: &Settings) -> impl Iterator<Item = (&Address, jiff::Timestamp)> {
+        self.state().resources.iter().filter_map(|(a, r)| {
+            let open = r.open.as_ref().map(|o| settings.settled_at(&o.attempt));
+            let side = r.side.as_ref().map(|s| settings.side_settled_at(s));
+            Some((a, open.max(side)?))
+        })
     }
 
     /// When every open call of the chosen ones that this refresh did not find can be called absent;
     /// `None` if there is nothing to wait for.
-    fn settling(&self, observed: &Observed, chosen: impl Fn(&Address) -> bool) -> Option<jiff::Timestamp> {
+    pub(super) fn settling(
+        &self,
+        observed: &Observed,
+        chosen: impl Fn(&Address) -> bool,
+    ) -> Option<jiff::Timestamp> {
         let settings = self.settings();
-        let open = self.open_calls().filter(|(a, _)| chosen(a));
-        open.map(|(_, attempt)| settings.settled_at(attempt)).filter(|t| observed.at < *t).max()
+        let open = self.open_calls(&settings).filter(|(a, _)| chosen(a));
+        open.map(|(_, settled_at)| settled_at).filter(|t| observed.at < *t).max()
     }
 
     /// Carries an approved plan out. Execution makes no choices: what is not in the plan is not sent.
@@ -376,7 +395,7 @@ impl<'a> Run<'a> {
         });
         (self.sink)(Progress::Started { calls: calls.len() });
         self.record_rows(approved)?;
-        let jobs = approved.changes.iter().filter_map(Job::of).collect();
+        let jobs = approved.changes.iter().filter_map(|c| Job::of(c, self.state())).collect();
         let mut round = Round {
             approved: &calls,
             digest: approved.digest,
@@ -405,9 +424,24 @@ impl<'a> Run<'a> {
         }
         self.begin()?;
         // An intent's moment is told by the service's clock: one harmless read if it is not known yet.
-        if self.client.server_offset().is_none() && self.client.list_actions((self.clock)()).await.is_err() {
-            tracing::debug!("the service's clock could not be read");
+        if self.client.server_offset().is_none() {
+            let mut stop = self.stop.clone();
+            tokio::select! {
+                biased;
+                Ok(_) = stop.wait_for(|s| *s) => return Ok(()),
+                read = self.client.list_actions((self.clock)()) => {
+                    if read.is_err() {
+                        tracing::debug!("the service's clock could not be read");
+                    }
+                }
+            }
         }
+        let again = Again {
+            desired: &self.scope.desired,
+            need: self.need_of_doubtful(&jobs),
+            settings: self.settings(),
+            last: tokio::sync::Mutex::new(None),
+        };
         let (desk, service) = Ledger::desk();
         let (halt, halted) = watch::channel(self.stopped());
         let executor = Executor {
@@ -420,6 +454,7 @@ impl<'a> Run<'a> {
             runner: &self.options.runner,
             settle: self.scope.settings.recovery.settle.get(),
             parallelism: self.options.parallelism,
+            again,
             unreachable: self.unreachable.clone(),
         };
         let mut stop = self.stop.clone();
@@ -448,6 +483,15 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// What the jobs that repeat an unanswered call look at before they do.
+    fn need_of_doubtful(&self, jobs: &[Job]) -> Need {
+        let doubtful: BTreeSet<&Address> = jobs.iter().filter(|j| j.doubtful).map(|j| &j.address).collect();
+        if doubtful.is_empty() {
+            return Need::default();
+        }
+        plan::need(&self.scope.desired, self.state(), &|a| doubtful.contains(a), &self.settings())
+    }
+
     /// Looks this run's unknown and busy calls up until each is known: at once, after the settle time,
     /// and after the one repetition that `recovery.onUnknown: resend` allows.
     async fn settle(&mut self, round: &mut Round<'_>) -> Result<(), RunError> {
@@ -455,25 +499,38 @@ impl<'a> Run<'a> {
             let mut doubtful: BTreeSet<Address> = round
                 .ends
                 .iter()
-                .filter(|(_, end)| matches!(end, End::Unknown) || pass == 0 && **end == End::Busy)
+                .filter(|(_, end)| {
+                    matches!(end, End::Unknown | End::Stale) || pass == 0 && **end == End::Busy
+                })
                 .map(|(a, _)| a.clone())
                 .collect();
             doubtful.retain(|a| {
-                self.state()
-                    .resources
-                    .get(a)
-                    .is_some_and(|r| matches!(r.phase, Phase::Requested | Phase::Pending) || r.side.is_some())
+                let unknown =
+                    |r: &Resource| matches!(r.phase, Phase::Requested | Phase::Pending) || r.side.is_some();
+                self.state().resources.get(a).is_some_and(unknown) || round.ends.get(a) == Some(&End::Stale)
             });
             if doubtful.is_empty() || self.stopped() {
                 return Ok(());
             }
-            let observed = self.look(Some(&doubtful)).await?;
+            let observed = match self.look(Some(&doubtful)).await {
+                Err(RunError::Interrupted) => return Ok(()),
+                observed => observed?,
+            };
             let open_before = self.settling(&observed, |a| doubtful.contains(a));
-            let sent = self.go_on(&doubtful, &observed, round, true).await?;
+            let stale: Vec<Address> =
+                doubtful.iter().filter(|a| round.ends.get(*a) == Some(&End::Stale)).cloned().collect();
+            for a in &stale {
+                round.ends.remove(a);
+            }
+            let sent = self.go_on(&doubtful, &observed, round, false).await?;
+            for a in stale {
+                let held = self.state().resources.get(&a).is_some_and(|r| r.id.is_some() && r.open.is_none());
+                round.ends.entry(a).or_insert(if held { End::Done } else { End::NotSent });
+            }
             if sent {
                 continue;
             }
-            match open_before.filter(|_| self.any_requested(&doubtful)) {
+            match open_before.filter(|_| self.any_open(&doubtful)) {
                 Some(until) => {
                     (self.sink)(Progress::Settling { calls: doubtful.len(), until });
                     if !self.sleep_until(until).await {
@@ -481,7 +538,7 @@ impl<'a> Run<'a> {
                     }
                 }
                 // Known, or a person has to decide.
-                None if pass > 0 || !self.any_requested(&doubtful) => return Ok(()),
+                None if pass > 0 || !self.any_open(&doubtful) => return Ok(()),
                 None => {}
             }
             if pass > 8 {
@@ -491,18 +548,19 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn any_requested(&self, among: &BTreeSet<Address>) -> bool {
-        self.open_calls().any(|(a, _)| among.contains(a))
+    fn any_open(&self, among: &BTreeSet<Address>) -> bool {
+        self.open_calls(&self.settings()).any(|(a, _)| among.contains(a))
     }
 
     /// Plans a selection anew and carries out what needs no new approval: records, and the very calls
-    /// that were approved. A lost call is repeated once. Returns whether something was sent.
+    /// that were approved. A lost call is repeated once, and one that met a busy machine if `busy_too`.
+    /// Returns whether something was sent.
     async fn go_on(
         &mut self,
         only: &BTreeSet<Address>,
         observed: &Observed,
         round: &mut Round<'_>,
-        resend: bool,
+        busy_too: bool,
     ) -> Result<bool, RunError> {
         let settings = self.settings();
         let plan = plan::plan(&Input {
@@ -516,14 +574,15 @@ impl<'a> Run<'a> {
         self.record_rows(&plan)?;
         let mut jobs = Vec::new();
         for change in &plan.changes {
-            let Some(job) = Job::of(change) else { continue };
-            let lost =
-                self.state().resources.get(&change.address).is_some_and(|r| r.phase == Phase::Requested);
-            let again = round.approved.get(&change.address) == Some(job.call.request())
-                && resend
-                && (lost && round.resent.insert(change.address.clone())
-                    || !round.ends.contains_key(&change.address));
-            if again {
+            let Some(job) = Job::of(change, self.state()) else { continue };
+            let a = &change.address;
+            let due = match round.ends.get(a) {
+                None => true,
+                Some(End::Busy) => busy_too,
+                Some(End::Unknown) => round.resent.insert(a.clone()),
+                Some(_) => false,
+            };
+            if due && round.approved.get(a) == Some(job.call.request()) {
                 jobs.push(job);
             }
         }
@@ -567,13 +626,11 @@ impl<'a> Run<'a> {
                 return Ok(true);
             }
             pause = (pause * 3 / 2).min(LONGEST_POLL);
-            let observed = self.look(Some(&running)).await?;
+            let observed = match self.look(Some(&running)).await {
+                Err(RunError::Interrupted) => return Ok(true),
+                observed => observed?,
+            };
             // A machine that was busy and is free now takes the approved call.
-            for a in &running {
-                if self.state().resources.get(a).is_some_and(|r| r.phase == Phase::Pending) {
-                    round.ends.remove(a);
-                }
-            }
             if self.go_on(&running, &observed, round, true).await? {
                 self.settle(round).await?;
             }
@@ -586,7 +643,9 @@ impl<'a> Run<'a> {
         let mut attention = Vec::new();
         let mut failed = false;
         for c in &approved.changes {
-            let still_open = phase(&c.address) == Some(Phase::Requested);
+            let side = |r: &Resource| r.side.is_some();
+            let still_open = phase(&c.address) == Some(Phase::Requested)
+                || state.resources.get(&c.address).is_some_and(side);
             let refused = round.ends.get(&c.address) == Some(&End::Refused);
             let ended_badly = self.options.wait.is_some() && phase(&c.address) == Some(Phase::Failed);
             let strict = self.options.strict && matches!(c.action, Action::Exhausted | Action::Differs);

@@ -7,11 +7,13 @@ use super::connect::{self, most};
 use super::context::Context;
 use super::exit::Error;
 use super::project::{self, Narrow};
+use crate::apply::surgery::{Forbidden, SurgeryError};
 use crate::apply::{RunError, Scope};
-use crate::defender::Clock;
+use crate::defender::{Clock, ReadError};
 use crate::manifest::{Project, project as file};
 use crate::model::{Address, Desired};
 use crate::plan::{Limits, OnUnknown, Plan, PlanWarning, Quota, Quotas, Recovery, Selector, Settings};
+use crate::render::words;
 use crate::state::StoreError;
 
 /// Our wall clock, for the library.
@@ -92,6 +94,29 @@ pub fn refuse_blind(plan: &Plan) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// A person's word for it.
+pub fn ask(question: &str) -> Result<(), Error> {
+    let answer: String = dialoguer::Input::new()
+        .with_prompt(format!("{question} Only 'yes' is taken as a yes"))
+        .allow_empty(true)
+        .interact_text()
+        .map_err(|_| Error::Declined)?;
+    if answer.trim() == "yes" { Ok(()) } else { Err(Error::Declined) }
+}
+
+/// The errors of surgery, with what to do next.
+pub fn surgery_error(e: SurgeryError) -> Error {
+    let message = e.to_string();
+    match e {
+        SurgeryError::Run(e) => run_error(e),
+        SurgeryError::Store(e) => project::store_error(e),
+        SurgeryError::Read(ReadError::Auth(e)) => connect::auth_error(e),
+        SurgeryError::Read(_) | SurgeryError::NotLooked { .. } => Error::Service { message, next: None },
+        SurgeryError::Forbidden(Forbidden::NotInState(address)) => Error::NotInState(address),
+        SurgeryError::Forbidden(f) => Error::Forbidden { message, next: words::forbidden_next(&f).command() },
+    }
 }
 
 /// The engine's errors, with what to do next.

@@ -9,10 +9,13 @@ pub mod context;
 pub mod exit;
 
 mod apply;
+mod cancel;
 mod completions;
 mod connect;
 mod engine;
+mod import;
 mod init;
+mod lock;
 mod log;
 mod plan;
 mod progress;
@@ -23,6 +26,7 @@ mod signals;
 mod state;
 mod status;
 mod validate;
+mod verify;
 
 use std::ffi::OsString;
 
@@ -63,6 +67,12 @@ fn run(cli: Cli) -> Result<Code, Error> {
         Command::Plan(args) => plan::run(&ctx, &args),
         Command::Apply(args) => apply::run(&ctx, &args),
         Command::Status(args) => status::run(&ctx, &args),
+        Command::Cancel(args) => cancel::run(&ctx, &args),
+        Command::Import(args) => import::run(&ctx, &args),
+        Command::Verify(args) => verify::run(&ctx, &args),
+        Command::State(StateCommand::Rm(args)) => state::rm(&ctx, &args),
+        Command::State(StateCommand::Mv(args)) => state::mv(&ctx, &args),
+        Command::State(StateCommand::Rebuild(args)) => state::rebuild(&ctx, &args),
         Command::State(StateCommand::List(_)) => state::list(&ctx),
         Command::State(StateCommand::Show(args)) => state::show(&ctx, &args),
         Command::Schema(args) => schema::run(&ctx, &args),

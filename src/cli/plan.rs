@@ -14,7 +14,7 @@ use crate::render::plan_json::PlanDocument;
 pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
     let scope = engine::scope(ctx, &project, &args.planning)?;
-    let mut state = project::state(ctx, &project)?.state;
+    let mut state = project::state_to_plan(ctx, &project)?.state;
     let clock = engine::clock(ctx);
     let plan = if scope.refresh {
         runtime()?.block_on(async {

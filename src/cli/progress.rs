@@ -34,11 +34,10 @@ impl Display {
     /// A bar only where a person watches.
     pub fn new(ctx: &Context, format: Format) -> Self {
         let bar = (ctx.interactive && format == Format::Human && !ctx.quiet).then(|| {
-            let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(8));
+            let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
             // The template is ours and well-formed; the default is no worse than none.
             let style = ProgressStyle::with_template("{spinner} [{elapsed_precise}] {pos}/{len} {msg}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            bar.enable_steady_tick(std::time::Duration::from_millis(125));
             bar
         });
         Display {
@@ -60,12 +59,8 @@ impl Display {
             }
             return Ok(());
         }
-        let text = render::plan::plan(plan, project::style_out(ctx), ctx.now());
-        let shown = match &self.bar {
-            Some(bar) => bar.suspend(|| ctx.out(&text)),
-            None => ctx.out(&text),
-        };
-        match shown {
+        self.hide();
+        match ctx.out(&render::plan::plan(plan, project::style_out(ctx), ctx.now())) {
             // The approval came with the command line: that nobody reads along does not take it back.
             Err(Error::Closed) if !asks => Ok(()),
             Err(Error::Closed) => Err(Error::Declined),
@@ -100,6 +95,10 @@ impl Display {
     }
 
     fn state(&self, progress: &Progress) {
+        if let Some(bar) = self.bar.as_ref().filter(|b| b.is_hidden()) {
+            bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(8));
+            bar.enable_steady_tick(std::time::Duration::from_millis(125));
+        }
         let text = render::event::progress(progress, self.style, (self.clock)());
         match (&self.bar, progress) {
             (Some(bar), Progress::Started { calls }) => {
@@ -132,6 +131,15 @@ impl Display {
             bar.set_length(calls.planned.max(calls.done));
             bar.set_position(calls.done);
             bar.set_message(format!("{} under way", calls.under_way));
+        }
+    }
+
+    /// Takes the bar away while a plan is read and a question asked.
+    fn hide(&self) {
+        if let Some(bar) = &self.bar {
+            bar.disable_steady_tick();
+            bar.suspend(|| {});
+            bar.set_draw_target(ProgressDrawTarget::hidden());
         }
     }
 
