@@ -186,6 +186,21 @@ fn all() -> Vec<Scenario> {
         )
         .seen(|p| p.log.iter().any(|l| l.contains("\"busy\""))),
         scenario(
+            "same-comment-narrowed",
+            vec![
+                Step {
+                    only: Some(vec!["r0"]),
+                    ..step(5, &[p.clone(), package("r1", 0, "why"), alert("r2", 1, "t", 1)])
+                },
+                Step {
+                    only: Some(vec!["r1"]),
+                    ..step(2, &[p.clone(), package("r1", 0, "why"), alert("r2", 1, "t", 1)])
+                },
+                step(60, &[p.clone(), package("r1", 0, "why"), alert("r2", 1, "t", 1)]),
+            ],
+            vec![Lost, Crash, Status(503, true), Garbled],
+        ),
+        scenario(
             "foreign-same-comment",
             vec![
                 step(5, &[p.clone()]),
