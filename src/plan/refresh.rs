@@ -157,7 +157,10 @@ pub fn absorb(desired: &[Desired], state: &State, observed: &Observed, settings:
         }
         let ids = ids.get_or_insert_with(|| KnownIds::of(state));
         let look_up = LookUp { observed, ids, settings };
-        if busy && let Some(object) = look_up.behind_busy(r, &taken) {
+        if busy
+            && !contested(state, address, r)
+            && let Some(object) = look_up.behind_busy(r, &taken)
+        {
             taken.insert(object.id.to_ascii_lowercase());
             records.push(Record::Found {
                 address: address.clone(),
@@ -187,6 +190,14 @@ pub fn absorb(desired: &[Desired], state: &State, observed: &Observed, settings:
         }
     }
     records
+}
+
+/// Whether an unanswered call of another resource can have made whatever this one's call would make.
+fn contested(state: &State, address: &Address, r: &Resource) -> bool {
+    state.resources.iter().filter(|(a, _)| *a != address).any(|(_, other)| {
+        let unanswered = other.open.iter().map(|o| &o.attempt).chain(&other.watched);
+        unanswered.into_iter().any(|a| a.sent.request == r.sent.request)
+    })
 }
 
 /// Row 6 will take what this attempt made, so it is not late.

@@ -488,7 +488,13 @@ impl Actor<'_> {
                         None if !inner.ambiguous && (held || !inner.alike) => {
                             wrong.push(format!("I3: {address} counts {id} as made by us"));
                         }
-                        Some(m) if m.attempt.resource != resource_of(address) && !inner.ambiguous => {
+                        // Two resources with one body cannot be told apart at the service.
+                        Some(m)
+                            if m.attempt.resource != resource_of(address)
+                                && m.attempt.request
+                                    != format!("{}{}", r.sent.request.path, r.sent.request.body.as_str())
+                                && !inner.ambiguous =>
+                        {
                             wrong.push(format!(
                                 "I5: {id} of {} counts as made by {address}",
                                 m.attempt.address

@@ -66,6 +66,8 @@ pub struct Attempt {
     pub revision: u32,
     /// What the manifest asks for, under whatever name it goes: see `resource_of`.
     pub resource: String,
+    /// Path and body.
+    pub request: String,
     /// How often a person asked for it anew by name.
     pub asked: u32,
 }
@@ -462,6 +464,7 @@ impl Site {
             return Some(Attempt {
                 seq,
                 asked,
+                request: format!("{}{body}", call.target),
                 resource: resource_of(&intent.address),
                 address: intent.address,
                 revision: intent.sent.revision,

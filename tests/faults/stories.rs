@@ -4,7 +4,7 @@ use casefile::model::{OnInProgress, OnRemove};
 use casefile::sandbox::Collection;
 
 use crate::driver::{Res, Step, Story, alert, package};
-use crate::fault::Deed;
+use crate::fault::{Deed, Random};
 
 fn step(after: u64, desired: &[Res]) -> Step {
     Step { after, ..Step::new(desired.to_vec()) }
@@ -154,4 +154,77 @@ pub fn all() -> Vec<Story> {
             vec![Step { skew: 50_000, ..step(5, &[p.clone()]) }, Step { skew: -40_000, ..step(3, &[p]) }],
         ),
     ]
+}
+
+const NAMES: [[&str; 3]; 3] = [["r0a", "r0b", "r0c"], ["r1a", "r1b", "r1c"], ["r2a", "r2b", "r2c"]];
+
+/// A manifest on its way through a random story.
+struct Written {
+    res: Res,
+    name: usize,
+    there: bool,
+    /// It was removed, or its text was edited: under another name it would be something new, by design.
+    touched: bool,
+}
+
+/// Manifests that are added, removed, put back, renamed, revised and edited between runs, and analysts.
+pub fn random(r: &mut Random) -> Story {
+    let texts = ["why", "else", "more"];
+    let mut all: Vec<Written> = (0..1 + r.below(3))
+        .map(|n| {
+            let event = (r.below(3) == 0).then(|| r.below(40) as u8);
+            let title = if event.is_some() && r.below(2) == 0 { "a title" } else { texts[n] };
+            let mut res = Res { event, ..package(NAMES[n][0], r.below(2), title) };
+            res.busy =
+                *r.pick(&[OnInProgress::Adopt, OnInProgress::Adopt, OnInProgress::Wait, OnInProgress::Fail]);
+            res.on_remove = match (r.below(2), event) {
+                (0, _) => OnRemove::Retain,
+                (_, None) => OnRemove::Cancel,
+                (_, Some(_)) => OnRemove::Resolve,
+            };
+            Written { res, name: 0, there: true, touched: false }
+        })
+        .collect();
+    let mut steps = Vec::new();
+    for n in 0..2 + r.below(3) {
+        let mut deeds = Vec::new();
+        if n > 0 {
+            let at = r.below(all.len());
+            let one = &mut all[at];
+            match r.below(8) {
+                0 => one.res.revision += 1,
+                1 => (one.there, one.touched) = (false, true),
+                2 => one.there = true,
+                3 if one.there && !one.touched && one.name < 2 => {
+                    one.name += 1;
+                    one.res.name = NAMES[at][one.name];
+                }
+                4 if one.res.event.is_none() => (one.res.text, one.touched) = ("edited", true),
+                5 if one.res.event.is_some() => one.res.triage = Some("secop@contoso.com"),
+                6 => deeds.push((
+                    *r.pick(&[
+                        Deed::Start,
+                        Deed::Finish,
+                        Deed::Fail,
+                        Deed::TimeOut,
+                        Deed::Cancel,
+                        Deed::Resolve,
+                    ]),
+                    r.below(3),
+                )),
+                _ => {}
+            }
+        }
+        let there = all.iter().filter(|w| w.there).map(|w| w.res.clone()).collect();
+        let after = *r.pick(&[1, 4, 15, 33, 90, 700]);
+        let wait = (r.below(8) == 0).then_some(200);
+        steps.push(Step { after, deeds, wait, ..Step::new(there) });
+    }
+    Story {
+        lag: *r.pick(&[0, 0, 3, 9]),
+        runs: *r.pick(&[4, 40, 600]),
+        existing: r.below(4) == 0,
+        ends: *r.pick(&[Collection::Succeeds, Collection::Succeeds, Collection::Fails, Collection::TimesOut]),
+        ..Story::new("random", steps)
+    }
 }
