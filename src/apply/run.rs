@@ -279,15 +279,25 @@ impl<'a> Run<'a> {
     /// Refreshes, records what was seen, waits open calls of earlier runs out, and plans.
     pub async fn prepare(&mut self) -> Result<Plan, RunError> {
         let mut observed = self.look(None).await?;
-        if let Some(until) = self.settling(&observed, |_| true) {
-            let calls = self.open_calls(&self.settings()).count();
-            (self.sink)(Progress::Settling { calls, until });
+        let mut plan = make_plan(&self.scope, self.state(), &observed, &self.settings());
+        // What the look found needs no waiting, and neither does what the plan does not show.
+        let unanswered =
+            |a: &Address| self.state().resources.get(a).is_some_and(|r| r.open.is_some() || r.side.is_some());
+        let waiting: BTreeSet<&Address> = plan
+            .changes
+            .iter()
+            .filter(|c| matches!(c.action, Action::Wait | Action::None) && unanswered(&c.address))
+            .map(|c| &c.address)
+            .collect();
+        if let Some(until) = self.settling(&observed, |a| waiting.contains(a)) {
+            (self.sink)(Progress::Settling { calls: waiting.len(), until });
             if !self.sleep_until(until).await {
                 return Err(RunError::Interrupted);
             }
             observed = self.look(None).await?;
+            plan = make_plan(&self.scope, self.state(), &observed, &self.settings());
         }
-        Ok(make_plan(&self.scope, self.state(), &observed, &self.settings()))
+        Ok(plan)
     }
 
     /// One refresh of a selection, its records appended.
@@ -372,8 +382,8 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// When every open call of the chosen ones that this refresh did not find can be called absent;
-    /// `None` if there is nothing to wait for.
+    /// When every open call of the chosen ones can be called absent, if this refresh came too early for
+    /// that; `None` if there is nothing to wait for.
     pub(super) fn settling(
         &self,
         observed: &Observed,
