@@ -371,7 +371,7 @@ fn all() -> Vec<Scenario> {
         )
         .tuned(|s| (s.lag, s.existing, s.runs) = (5, true, 30)),
         scenario("ask", thrice(&[p], 60), vec![Crash, Dropped, Late(300), Orphaned(60), LOST])
-            .tuned(|s| s.on_unknown = OnUnknown::Ask)
+            .tuned(|s| (s.on_unknown, s.runs) = (OnUnknown::Ask, 4))
             .expect(took_effect_once),
     ]
 }
