@@ -188,6 +188,14 @@ fn all() -> Vec<Scenario> {
             vec![Lost, Crash],
         )
         .seen(|p| p.log.iter().any(|l| l.contains("\"busy\""))),
+        // Not in the model: something on the way sends a call twice, and the answer to the copy is "busy".
+        scenario(
+            "call-doubled",
+            thrice(&[waits.clone()], 700),
+            vec![Fault::Doubled(true), Fault::Doubled(false), Crash],
+        )
+        .tuned(|s| s.runs = 60)
+        .expect(took_effect_once),
         scenario(
             "same-comment-narrowed",
             vec![
@@ -363,7 +371,7 @@ fn all() -> Vec<Scenario> {
         )
         .tuned(|s| (s.lag, s.existing, s.runs) = (5, true, 30)),
         scenario("ask", thrice(&[p], 60), vec![Crash, Dropped, Late(300), Orphaned(60), LOST])
-            .tuned(|s| s.on_unknown = OnUnknown::Ask)
+            .tuned(|s| (s.on_unknown, s.runs) = (OnUnknown::Ask, 4))
             .expect(took_effect_once),
     ]
 }
