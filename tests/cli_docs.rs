@@ -130,7 +130,6 @@ fn what_is_not_there_is_not_accepted() {
     for line in [
         "plan --out x",
         "apply --sealed",
-        "plan --format markdown",
         "validate --sealed",
         "seal",
         "fetch",

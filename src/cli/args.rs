@@ -169,7 +169,7 @@ pub struct PlanArgs {
     pub planning: Planning,
     /// How the plan is written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
-    pub format: Format,
+    pub format: PlanFormat,
     /// Exit with 2 when there is something to do
     #[arg(long)]
     pub detailed_exitcode: bool,
@@ -202,6 +202,20 @@ pub struct ApplyArgs {
     /// How the run is told: text, or one JSON event a line
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub format: Format,
+}
+
+/// How a plan is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PlanFormat {
+    /// For a terminal.
+    #[value(help = None)]
+    Human,
+    /// For programs.
+    #[value(help = None)]
+    Json,
+    /// For the comment of a pull request.
+    #[value(help = None)]
+    Markdown,
 }
 
 /// For people or for programs.

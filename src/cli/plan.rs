@@ -1,6 +1,6 @@
 //! `plan`: what would be called, and why.
 
-use super::args::{Format, PlanArgs};
+use super::args::{PlanArgs, PlanFormat};
 use super::connect::{connect, offline_binding};
 use super::context::{Context, runtime};
 use super::engine;
@@ -9,6 +9,7 @@ use super::project;
 use crate::apply::preview;
 use crate::plan::{Action, Plan};
 use crate::render::plan_json::PlanDocument;
+use crate::render::plan_markdown::plan_markdown;
 
 /// Plans and shows the plan. Writes nothing, takes no lock.
 pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
@@ -37,10 +38,11 @@ pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
     Ok(code(&plan, args))
 }
 
-fn show(ctx: &Context, plan: &Plan, format: Format) -> Result<(), Error> {
+fn show(ctx: &Context, plan: &Plan, format: PlanFormat) -> Result<(), Error> {
     let text = match format {
-        Format::Human => crate::render::plan::plan(plan, project::style_out(ctx), ctx.now()),
-        Format::Json => PlanDocument::from(plan).to_text().map_err(|e| Error::Stdout(e.into()))?,
+        PlanFormat::Human => crate::render::plan::plan(plan, project::style_out(ctx), ctx.now()),
+        PlanFormat::Json => PlanDocument::from(plan).to_text().map_err(|e| Error::Stdout(e.into()))?,
+        PlanFormat::Markdown => plan_markdown(plan, ctx.verbose, ctx.now()),
     };
     ctx.out(&text)
 }

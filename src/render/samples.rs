@@ -109,6 +109,7 @@ pub fn change(name: &str, action: Action, reason: Reason) -> Change {
         row: 11,
         reason,
         source: (!gone).then(|| Source { file: "incidents/inc-2042.yaml".into(), line: 3 }),
+        machine: Some(MACHINE.parse().unwrap()),
         call: request.map(planned),
         before: None,
         after: None,
