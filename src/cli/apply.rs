@@ -10,20 +10,29 @@ use super::engine;
 use super::exit::{Code, Error};
 use super::progress::Display;
 use super::project;
+use super::saved;
 use super::signals;
 use crate::apply::{Options, Report, Run, RunError};
 use crate::defender::Clock;
 use crate::manifest::Project;
-use crate::plan::{Plan, PlanWarning};
+use crate::plan::{Plan, PlanWarning, SavedPlan};
 use crate::state::{LocalStore, Opened, StoreError, local};
 
 /// Applies. Without a terminal and without an approval nothing is even looked at.
 pub fn run(ctx: &Context, args: &ApplyArgs) -> Result<Code, Error> {
-    if !ctx.interactive && !args.auto_approve && args.expect.is_none() {
+    let file = saved::typed(args)?;
+    if !ctx.interactive && !args.auto_approve && args.expect.is_none() && file.is_none() {
         return Err(Error::NoApproval);
     }
+    let saved = file.map(|f| saved::read(ctx, f)).transpose()?;
     let project = project::load(ctx)?;
-    let scope = engine::scope(ctx, &project, &args.planning)?;
+    let scope = match &saved {
+        Some(saved) => {
+            saved::expected(args, saved)?;
+            engine::scope_of(ctx, &project, saved)
+        }
+        None => engine::scope(ctx, &project, &args.planning)?,
+    };
     runtime()?.block_on(async {
         let clock = engine::clock(ctx);
         let folder = project::state_folder(ctx, &project)?;
@@ -52,7 +61,7 @@ pub fn run(ctx: &Context, args: &ApplyArgs) -> Result<Code, Error> {
             let mut run =
                 Run::new(&connection.client, &clock, scope, options, store, lock_at, sink, stop.clone())
                     .map_err(engine::run_error)?;
-            carry_out(ctx, args, &mut run, &display).await
+            carry_out(ctx, args, &mut run, saved.as_ref(), &display).await
         };
         display.finish();
         connection.close().await;
@@ -64,13 +73,18 @@ async fn carry_out(
     ctx: &Context,
     args: &ApplyArgs,
     run: &mut Run<'_>,
+    saved: Option<&SavedPlan>,
     display: &Display,
 ) -> Result<Code, Error> {
-    let plan = match run.prepare().await {
+    let prepared = match saved {
+        Some(saved) => run.take_up(saved).await,
+        None => run.prepare().await,
+    };
+    let plan = match prepared {
         Ok(plan) => plan,
         Err(e) => return Err(end_early(run, e)),
     };
-    if let Err(e) = approve(ctx, args, &plan, display) {
+    if let Err(e) = approve(ctx, args, &plan, saved.is_some(), display) {
         // What was observed is recorded even when nothing is sent.
         run.commit().map_err(project::store_error)?;
         return Err(e);
@@ -102,10 +116,16 @@ fn code(report: &Report) -> Code {
 }
 
 /// Shows the plan and gets a person's word for it, unless the command line holds it already.
-fn approve(ctx: &Context, args: &ApplyArgs, plan: &Plan, display: &Display) -> Result<(), Error> {
+fn approve(
+    ctx: &Context,
+    args: &ApplyArgs,
+    plan: &Plan,
+    reviewed: bool,
+    display: &Display,
+) -> Result<(), Error> {
     engine::refuse_blind(plan)?;
     let changes = plan.changes.iter().any(|c| c.action.is_change());
-    let asks = changes && !args.auto_approve && args.expect.is_none();
+    let asks = changes && !args.auto_approve && args.expect.is_none() && !reviewed;
     display.plan(ctx, plan, asks)?;
     for w in &plan.warnings {
         if let PlanWarning::OverLimit { limit, planned, allowed } = *w

@@ -170,6 +170,9 @@ pub struct PlanArgs {
     /// How the plan is written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub format: PlanFormat,
+    /// Save the plan, for `casefile apply FILE`; the name ends in .json
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
     /// Exit with 2 when there is something to do
     #[arg(long)]
     pub detailed_exitcode: bool,

@@ -11,7 +11,9 @@ use crate::apply::{RunError, Scope};
 use crate::defender::Clock;
 use crate::manifest::{Project, project as file};
 use crate::model::{Address, Desired};
-use crate::plan::{Limits, OnUnknown, Plan, PlanWarning, Quota, Quotas, Recovery, Selector, Settings};
+use crate::plan::{
+    Limits, OnUnknown, Plan, PlanWarning, Quota, Quotas, Recovery, SavedPlan, Selector, Settings,
+};
 
 /// Our wall clock, for the library.
 pub fn clock(ctx: &Context) -> Clock {
@@ -38,6 +40,20 @@ pub fn scope(ctx: &Context, project: &Project, typed: &Planning) -> Result<Scope
         settings: settings(ctx, project, typed.fresh),
         refresh: !typed.no_refresh,
     })
+}
+
+/// What carrying a saved plan out needs: the resources come from the plan, not from the manifests.
+pub fn scope_of(ctx: &Context, project: &Project, saved: &SavedPlan) -> Scope {
+    let mut settings = settings(ctx, project, saved.execution.fresh);
+    settings.new_lineage.clone_from(&saved.plan.lineage);
+    settings.recovery.marker = saved.is_marked();
+    Scope {
+        desired: saved.desired(),
+        selected: Some(saved.plan.changes.iter().map(|c| c.address.clone()).collect()),
+        replace: BTreeSet::new(),
+        settings,
+        refresh: true,
+    }
 }
 
 fn select(desired: &[Desired], narrow: &Narrow, selector: Option<&Selector>) -> Option<BTreeSet<Address>> {
@@ -101,7 +117,8 @@ pub fn run_error(e: RunError) -> Error {
             next: e.hint().unwrap_or("casefile state list").to_owned(),
             message: e.to_string(),
         },
-        RunError::OtherTenant { .. } => Error::OtherTenant(e.to_string()),
+        RunError::OtherTenant { .. } | RunError::OtherPlace { .. } => Error::OtherTenant(e.to_string()),
+        RunError::Stale(e) => Error::StalePlan(e.to_string()),
         RunError::Blind { .. } => Error::Service {
             message: e.to_string(),
             next: Some("casefile apply --fresh, if this project really is new".to_owned()),

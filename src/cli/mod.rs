@@ -18,6 +18,7 @@ mod plan;
 mod progress;
 pub mod project;
 mod sandbox;
+mod saved;
 mod schema;
 mod signals;
 mod state;

@@ -425,6 +425,11 @@ pub enum Reason {
         /// What was asked.
         action: CallAction,
     },
+    /// As a saved plan words it.
+    Saved {
+        /// The words.
+        words: String,
+    },
 }
 
 /// What a reader of one row should know.
@@ -472,6 +477,11 @@ pub enum Warning {
     LateArrival {
         /// The second object's id.
         id: String,
+    },
+    /// As a saved plan words it.
+    Saved {
+        /// The words.
+        words: String,
     },
 }
 

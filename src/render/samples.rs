@@ -200,6 +200,7 @@ pub fn every_reason(t: &str) -> Vec<Change> {
         row(Action::Forget, Reason::ManifestGone),
         row(Action::Cancel, Reason::CancelOnRemove),
         row(Action::Wait, Reason::SideCallOpen { action: CallAction::Cancel }),
+        row(Action::Create, Reason::Saved { words: format!("new{t}") }),
     ];
     rows.extend([
         change("Alert/phish-1", Action::Adopt, Reason::AlertShowsEvent { id: format!("{ALERT_ID}{t}") }),
@@ -265,6 +266,7 @@ pub fn every_warning(t: &str) -> Vec<Warning> {
         Warning::Watched { attempts: 1 },
         Warning::Watched { attempts: 2 },
         Warning::LateArrival { id: id() },
+        Warning::Saved { words: format!("an analyst's collection is running{t}") },
     ]
 }
 
@@ -316,6 +318,7 @@ pub fn resource(phase: Phase, t: &str) -> Resource {
         missing_last: None,
         open: None,
         side: None,
+        asked: None,
         watched: Vec::new(),
         past: Vec::new(),
         released_from: None,

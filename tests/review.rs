@@ -1,0 +1,272 @@
+//! What was reviewed is what is sent: saved plans and seals, through the binary, the simulated service
+//! and a real git repository.
+#![allow(clippy::disallowed_methods, reason = "tests write their own files and read the clock")]
+
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::{Value, json};
+
+const BIN: &str = env!("CARGO_BIN_EXE_casefile");
+
+/// The simulated service as a process of its own; ends with the value.
+struct Sandbox {
+    child: Child,
+    url: String,
+}
+
+impl Sandbox {
+    fn start(scenario: &str) -> Sandbox {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("scenario.yaml");
+        std::fs::write(&file, scenario).unwrap();
+        let mut child = Command::new(BIN)
+            .args(["sandbox", "--listen", "127.0.0.1:0", "--scenario"])
+            .arg(&file)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.trim().strip_prefix("Listening on ").unwrap_or_else(|| panic!("{line:?}"));
+        Sandbox { url: url.to_owned(), child }
+    }
+
+    /// Machines and comments of the collections that the API's clients asked for, in order.
+    fn effects(&self) -> Vec<Value> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let body = runtime.block_on(async {
+            let client = reqwest::Client::builder().no_proxy().build().unwrap();
+            let answer = client.get(format!("{}/sandbox/world", self.url)).send().await.unwrap();
+            answer.bytes().await.unwrap()
+        });
+        let world: Value = serde_json::from_slice(&body).unwrap();
+        let effects = world["effects"].as_array().unwrap_or_else(|| panic!("{world}"));
+        effects.iter().filter(|e| e["by"] == "api").cloned().collect()
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn machine(n: usize) -> String {
+    format!("{n:040x}")
+}
+
+fn package(name: &str, n: usize, comment: &str) -> String {
+    format!(
+        "apiVersion: casefile/v1\nkind: InvestigationPackage\nmetadata: {{ name: {name} }}\nspec:\n  \
+         machineId: {}\n  comment: {}\n",
+        json!(machine(n)),
+        json!(comment)
+    )
+}
+
+/// A project folder and the service that it talks to.
+struct Case {
+    dir: tempfile::TempDir,
+    sandbox: Sandbox,
+}
+
+impl Case {
+    fn new(scenario: &str) -> Case {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("manifests")).unwrap();
+        let project = "apiVersion: casefile/v1\nkind: Project\nmetadata: { name: t }\n";
+        std::fs::write(dir.path().join("casefile.yaml"), project).unwrap();
+        Case { dir, sandbox: Sandbox::start(scenario) }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    fn command(&self, url: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(BIN);
+        command.arg("-C").arg(self.dir.path()).args(args).stdin(Stdio::null());
+        for name in ["CASEFILE_STATE_URL", "AZURE_CLIENT_SECRET", "RUST_LOG", "NO_COLOR"] {
+            command.env_remove(name);
+        }
+        command.env("CASEFILE_ENDPOINT", url).env("CASEFILE_ACCESS_TOKEN", "a-token");
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.command(&self.sandbox.url, args).output().unwrap()
+    }
+
+    /// Runs, expects an exit code, gives stdout and stderr.
+    #[track_caller]
+    fn exits(&self, code: i32, args: &[&str]) -> (String, String) {
+        let output = self.run(args);
+        let text = |b: Vec<u8>| String::from_utf8(b).unwrap();
+        let (out, err) = (text(output.stdout), text(output.stderr));
+        assert_eq!(output.status.code(), Some(code), "{args:?}\n{out}\n{err}");
+        (out, err)
+    }
+
+    fn state(&self) -> Value {
+        serde_json::from_str(&self.read(".casefile/state.json")).unwrap()
+    }
+}
+
+mod saved {
+    use super::*;
+
+    #[test]
+    fn a_saved_plan_sends_its_calls_byte_for_byte_and_once() {
+        let case = Case::new("{}");
+        let comment = "bidi \u{202e}cba, zero\u{200b}width, \"quotes\", \\ and é";
+        case.write("manifests/a.yaml", &package("a", 1, comment));
+        let (_, told) = case.exits(0, &["plan", "--out", "plan.json"]);
+        assert!(told.contains("casefile apply plan.json"), "{told}");
+        assert!(!case.path(".casefile").exists(), "a plan writes no state");
+        let text = case.read("plan.json");
+        assert!(text.contains("\u{202e}") && !text.contains("a-token"), "{text}");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = std::fs::metadata(case.path("plan.json")).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+        let plan: Value = serde_json::from_str(&text).unwrap();
+        // The manifests do not matter any more.
+        case.write("manifests/a.yaml", &package("b", 2, "something else"));
+        case.exits(0, &["apply", "plan.json"]);
+        let effects = case.sandbox.effects();
+        assert_eq!(effects.len(), 1, "{effects:?}");
+        let state = case.state();
+        assert_eq!(state["lineage"], plan["lineage"]);
+        assert_eq!(
+            state["resources"]["InvestigationPackage/a"]["sent"]["request"]["body"]["Comment"],
+            comment
+        );
+        assert_eq!(state["resources"]["InvestigationPackage/a"]["asked"]["plan"], plan["digest"]);
+
+        let (_, why) = case.exits(4, &["apply", "plan.json"]);
+        assert!(why.contains("was carried out already: 1 of 1 calls"), "{why}");
+        assert_eq!(case.sandbox.effects().len(), 1);
+    }
+
+    #[test]
+    fn only_what_moved_and_has_a_call_refuses_a_plan() {
+        let case = Case::new("delays: { pending: 0, running: 0 }");
+        case.write("manifests/a.yaml", &package("a", 1, "first"));
+        case.write("manifests/b.yaml", &package("b", 2, "second"));
+        case.exits(0, &["apply", "--auto-approve", "manifests/a.yaml"]);
+        case.exits(0, &["plan", "--out", "plan.json"]);
+        // The other resource's status is recorded meanwhile; it has no call in the plan.
+        case.exits(0, &["apply", "--auto-approve", "--wait", "manifests/a.yaml"]);
+        let other = case.read("plan.json");
+        case.exits(0, &["apply", "plan.json"]);
+        assert_eq!(case.sandbox.effects().len(), 2);
+
+        // Now one of the rows with a call moves.
+        case.write("manifests/c.yaml", &package("c", 3, "third"));
+        case.write("manifests/d.yaml", &package("d", 4, "fourth"));
+        case.exits(0, &["plan", "--out", "plan.json"]);
+        assert_ne!(other, case.read("plan.json"));
+        case.exits(0, &["apply", "--auto-approve", "manifests/c.yaml"]);
+        let (_, why) = case.exits(4, &["apply", "plan.json"]);
+        assert!(why.contains("InvestigationPackage/c: was not in the state, now "), "{why}");
+        assert!(!why.contains("InvestigationPackage/d"), "{why}");
+        assert_eq!(case.sandbox.effects().len(), 3, "nothing of the plan was sent");
+    }
+
+    #[test]
+    fn a_plan_for_another_state_is_refused() {
+        let case = Case::new("{}");
+        case.write("manifests/a.yaml", &package("a", 1, "first"));
+        case.exits(0, &["plan", "--out", "plan.json"]);
+        case.write("manifests/b.yaml", &package("b", 2, "second"));
+        case.exits(0, &["apply", "--auto-approve", "manifests/b.yaml"]);
+        let (_, why) = case.exits(4, &["apply", "plan.json"]);
+        assert!(why.contains("one has been begun since"), "{why}");
+
+        case.exits(0, &["plan", "--out", "with-state.json"]);
+        std::fs::remove_dir_all(case.path(".casefile")).unwrap();
+        let (_, why) = case.exits(4, &["apply", "with-state.json"]);
+        assert!(why.contains("there is no state here"), "{why}");
+        case.exits(0, &["apply", "--auto-approve", "--fresh", "manifests/b.yaml"]);
+        let (_, why) = case.exits(4, &["apply", "with-state.json"]);
+        assert!(why.contains("made from another state"), "{why}");
+    }
+
+    #[test]
+    fn a_lost_state_is_not_taken_for_a_new_one() {
+        let case = Case::new("{}");
+        case.write("manifests/a.yaml", &package("a", 1, "first"));
+        case.exits(0, &["apply", "--auto-approve"]);
+        std::fs::remove_dir_all(case.path(".casefile")).unwrap();
+        case.exits(0, &["plan", "--no-refresh", "--out", "plan.json"]);
+        let (_, why) = case.exits(4, &["apply", "plan.json"]);
+        assert!(why.contains("the state is empty, but"), "{why}");
+        assert_eq!(case.sandbox.effects().len(), 1);
+    }
+
+    #[test]
+    fn files_that_hold_no_plan_to_apply() {
+        let case = Case::new("{}");
+        case.write("manifests/a.yaml", &package("a", 1, "first"));
+        case.exits(0, &["plan", "--out", "plan.json"]);
+        let good = case.read("plan.json");
+        let (shown, _) = case.exits(0, &["plan", "--format", "json"]);
+        for (text, says) in [
+            (good.replace("first", "other"), "its calls have the digest sha256:"),
+            (good[..good.len() / 2].to_owned(), "no saved plan"),
+            (good.replace("\"formatVersion\": 1", "\"formatVersion\": 2"), "a newer casefile: format 2"),
+            (shown, "a plan to read"),
+            ("{}".into(), "no saved plan"),
+        ] {
+            case.write("bad.json", &text);
+            let (_, why) = case.exits(1, &["apply", "bad.json"]);
+            assert!(why.contains(says), "{says}: {why}");
+        }
+        case.exits(64, &["apply", "plan.json", "--replace", "InvestigationPackage/a"]);
+        case.exits(64, &["plan", "--out", "plan.yaml"]);
+        case.exits(4, &["apply", "plan.json", "--expect", &format!("sha256:{}", "0".repeat(64))]);
+        assert_eq!(case.sandbox.effects().len(), 0);
+    }
+
+    /// Kills a run in the middle of its plan: a quota that is used up holds the second call back.
+    #[cfg(unix)]
+    #[test]
+    fn an_interrupted_plan_sends_the_rest() {
+        let case = Case::new("{}");
+        let project = "apiVersion: casefile/v1\nkind: Project\nmetadata: { name: t }\n\
+                       spec: { quotas: { collect: { perMinute: 1 } } }\n";
+        case.write("casefile.yaml", project);
+        case.write("manifests/a.yaml", &package("a", 1, "first"));
+        case.write("manifests/b.yaml", &package("b", 2, "second"));
+        case.exits(0, &["plan", "--out", "plan.json"]);
+        let args = ["apply", "plan.json", "--format", "json"];
+        let mut child = case.command(&case.sandbox.url, &args).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let accepted = lines.find(|l| l.as_ref().unwrap().contains("\"accepted\""));
+        assert!(accepted.is_some());
+        let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+        assert!(kill.success());
+        assert_eq!(child.wait().unwrap().code(), Some(130));
+        assert_eq!(case.sandbox.effects().len(), 1);
+
+        case.write("casefile.yaml", &project.replace("perMinute: 1", "perMinute: 100"));
+        case.exits(0, &["apply", "plan.json"]);
+        assert_eq!(case.sandbox.effects().len(), 2, "each call once");
+        case.exits(4, &["apply", "plan.json"]);
+    }
+}
