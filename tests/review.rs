@@ -270,3 +270,203 @@ mod saved {
         case.exits(4, &["apply", "plan.json"]);
     }
 }
+
+mod sealed {
+    use super::*;
+
+    impl Case {
+        #[track_caller]
+        fn git(&self, args: &[&str]) {
+            let identity =
+                ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"];
+            let output = Command::new("git")
+                .current_dir(self.dir.path())
+                .args(identity)
+                .args(args)
+                .env("GIT_CONFIG_GLOBAL", "/dev/null")
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+
+        fn commit(&self, message: &str) {
+            self.git(&["add", "-A"]);
+            self.git(&["commit", "-q", "-m", message]);
+        }
+
+        /// What `validate --sealed` says, by code.
+        #[track_caller]
+        fn problems(&self, args: &[&str]) -> Vec<(String, String, u64)> {
+            let output = self.run(&[&["validate", "--sealed", "--format", "json"], args].concat());
+            let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+            let list = found["diagnostics"].as_array().unwrap_or_else(|| panic!("{found}"));
+            assert_eq!(output.status.code(), Some(i32::from(!list.is_empty())), "{found}");
+            let text = |d: &Value, k: &str| d[k].as_str().unwrap().to_owned();
+            list.iter().map(|d| (text(d, "code"), text(d, "file"), d["line"].as_u64().unwrap())).collect()
+        }
+
+        fn codes(&self) -> Vec<String> {
+            self.problems(&[]).into_iter().map(|(code, _, _)| code).collect()
+        }
+    }
+
+    #[test]
+    fn missing_outdated_edited_and_orphaned_are_told_apart() {
+        let case = Case::new("{}");
+        case.write("manifests/a.yaml", &package("a", 1, "first"));
+        assert_eq!(case.problems(&[]), [("seal-missing".into(), "manifests/a.yaml".into(), 3)]);
+        let (told, _) = case.exits(0, &["seal"]);
+        assert_eq!(told, "wrote manifests/a.sealed.yaml\n");
+        assert!(case.codes().is_empty());
+        let (told, _) = case.exits(0, &["seal"]);
+        assert_eq!(told, "1 seal was current\n");
+        let good = case.read("manifests/a.sealed.yaml");
+
+        case.write("manifests/a.yaml", &package("a", 1, "second"));
+        let line = good.lines().position(|l| l.contains("first")).unwrap() as u64 + 1;
+        let outdated = ("seal-outdated".to_owned(), "manifests/a.sealed.yaml".to_owned(), line);
+        assert_eq!(case.problems(&[]), std::slice::from_ref(&outdated));
+        assert_eq!(case.problems(&["manifests/a.yaml"]), [outdated]);
+        case.write("manifests/a.yaml", &package("a", 1, "first"));
+
+        for edited in [
+            good.replace("first", "other"),
+            good.replace("revision: 1", "revision: 2"),
+            format!("{good}# approved\n"),
+            good.replace("kind: Seal", "kind: Steal"),
+            String::new(),
+        ] {
+            case.write("manifests/a.sealed.yaml", &edited);
+            assert_eq!(case.codes(), ["seal-edited"], "{edited}");
+        }
+        // Git on Windows may rewrite line ends.
+        case.write("manifests/a.sealed.yaml", &good.replace('\n', "\r\n"));
+        assert!(case.codes().is_empty());
+
+        case.write("manifests/b.yaml", &package("b", 2, "second"));
+        std::fs::remove_file(case.path("manifests/a.yaml")).unwrap();
+        let codes = case.codes();
+        assert_eq!(codes, ["seal-orphaned", "seal-missing"]);
+        let (told, _) = case.exits(0, &["seal"]);
+        assert_eq!(told, "wrote manifests/b.sealed.yaml\nremoved manifests/a.sealed.yaml\n");
+        assert!(case.codes().is_empty());
+    }
+
+    /// A branch is sealed and reviewed; meanwhile another incident is merged and the state moves on.
+    #[test]
+    fn the_rehearsal() {
+        let case = Case::new("delays: { pending: 0, running: 0 }");
+        case.git(&["init", "-q", "-b", "main"]);
+        case.write(".gitignore", ".casefile/\n");
+        case.write("manifests/old.yaml", &package("old", 1, "an older incident"));
+        case.exits(0, &["seal"]);
+        case.commit("older incident");
+        case.exits(0, &["apply", "--sealed"]);
+
+        case.git(&["switch", "-q", "-c", "inc-1"]);
+        case.write("manifests/inc-1.yaml", &package("inc-1", 2, "reviewed \u{202e}comment"));
+        case.exits(0, &["seal", "manifests/inc-1.yaml"]);
+        case.commit("incident 1");
+        // Another incident is merged meanwhile, and the older one ends.
+        case.git(&["switch", "-q", "main"]);
+        case.write("manifests/inc-2.yaml", &package("inc-2", 3, "another incident"));
+        case.exits(0, &["seal"]);
+        case.commit("incident 2");
+        case.exits(0, &["apply", "--sealed", "--wait"]);
+        assert_eq!(case.sandbox.effects().len(), 2);
+        case.git(&["merge", "-q", "--no-edit", "inc-1"]);
+        assert!(case.codes().is_empty());
+
+        // A manifest that changed after its review, a seal that changed without its manifest.
+        let (manifest, seal) = (case.read("manifests/inc-1.yaml"), case.read("manifests/inc-1.sealed.yaml"));
+        for (name, good, bad, why) in [
+            ("manifests/inc-1.yaml", &manifest, manifest.replace("reviewed", "changed"), "is outdated"),
+            ("manifests/inc-1.yaml", &manifest, manifest.replace("0002", "0004"), "is outdated"),
+            ("manifests/inc-1.sealed.yaml", &seal, seal.replace("reviewed", "changed"), "edited by hand"),
+        ] {
+            assert_ne!(*good, bad);
+            case.write(name, &bad);
+            let (_, told) = case.exits(4, &["apply", "--sealed"]);
+            assert!(told.contains("InvestigationPackage/inc-1 (create)") && told.contains(why), "{told}");
+            case.write(name, good);
+        }
+        std::fs::remove_file(case.path("manifests/inc-1.sealed.yaml")).unwrap();
+        let (_, told) = case.exits(4, &["apply", "--sealed"]);
+        assert!(told.contains("manifests/inc-1.sealed.yaml does not exist"), "{told}");
+        case.git(&["checkout", "-q", "manifests"]);
+        // One call without a seal refuses the whole run.
+        case.write("manifests/inc-3.yaml", &package("inc-3", 5, "not sealed"));
+        case.exits(4, &["apply", "--sealed"]);
+        assert_eq!(case.sandbox.effects().len(), 2, "nothing was sent");
+        std::fs::remove_file(case.path("manifests/inc-3.yaml")).unwrap();
+
+        case.exits(0, &["apply", "--sealed"]);
+        assert_eq!(case.sandbox.effects().len(), 3, "exactly the sealed call");
+        let sent = &case.state()["resources"]["InvestigationPackage/inc-1"]["sent"];
+        assert_eq!(sent["request"]["body"]["Comment"], "reviewed \u{202e}comment");
+        assert!(seal.contains(sent["digest"].as_str().unwrap()), "{seal}");
+        assert!(seal.contains("reviewed \\u202ecomment") && !seal.contains('\u{202e}'), "{seal}");
+        // What is done needs no seal: an edited comment is shown, and not sent.
+        case.write("manifests/inc-1.yaml", &manifest.replace("reviewed", "edited"));
+        case.exits(0, &["apply", "--sealed"]);
+        assert_eq!(case.sandbox.effects().len(), 3);
+    }
+
+    #[test]
+    fn a_removal_needs_manifest_and_seal_gone() {
+        let case = Case::new("delays: { pending: 7200 }");
+        let manifest = package("a", 1, "first") + "lifecycle: { onRemove: Cancel }\n";
+        case.write("manifests/a.yaml", &manifest);
+        case.write("manifests/b.yaml", &package("b", 2, "second"));
+        case.exits(0, &["seal"]);
+        case.exits(0, &["apply", "--sealed"]);
+        std::fs::remove_file(case.path("manifests/a.yaml")).unwrap();
+        let (_, told) = case.exits(4, &["apply", "--sealed"]);
+        assert!(told.contains("(cancel): manifests/a.sealed.yaml still seals it"), "{told}");
+        case.exits(0, &["seal"]);
+        case.exits(0, &["apply", "--sealed"]);
+        let phase = &case.state()["resources"]["InvestigationPackage/a"]["phase"];
+        assert_eq!(phase, "Released");
+    }
+
+    #[test]
+    fn an_update_needs_a_current_triage() {
+        let case = Case::new("{}");
+        let alert = |title: &str, status: &str| {
+            format!(
+                "apiVersion: casefile/v1\nkind: Alert\nmetadata: {{ name: a }}\nspec:\n  machineId: {}\n  \
+                 severity: Low\n  title: {title}\n  description: d\n  recommendedAction: r\n  \
+                 eventTime: 2018-08-03T16:45:21.7115183Z\n  reportId: \"20776\"\n  category: Exploit\n  \
+                 triage: {{ status: {status} }}\n",
+                json!("1e5bc9d7e413ddd7902c2932e418702b84d0cc07")
+            )
+        };
+        case.write("manifests/a.yaml", &alert("one", "New"));
+        case.exits(0, &["seal"]);
+        case.exits(0, &["apply", "--sealed"]);
+        case.write("manifests/a.yaml", &alert("one", "InProgress"));
+        let (_, told) = case.exits(4, &["apply", "--sealed"]);
+        assert!(told.contains("Alert/a (update): manifests/a.sealed.yaml holds another triage"), "{told}");
+        case.exits(0, &["seal"]);
+        // An edited title is not sent; the triage alone counts for an update.
+        case.write("manifests/a.yaml", &alert("two", "InProgress"));
+        case.exits(0, &["apply", "--sealed"]);
+        assert_eq!(case.state()["resources"]["Alert/a"]["status"], "InProgress");
+    }
+
+    #[test]
+    fn a_mark_is_in_no_seal() {
+        let case = Case::new("{}");
+        let project = "apiVersion: casefile/v1\nkind: Project\nmetadata: { name: t }\n\
+                       spec: { recovery: { marker: true } }\n";
+        case.write("casefile.yaml", project);
+        case.write("manifests/a.yaml", &package("a", 1, "first"));
+        case.exits(0, &["seal"]);
+        let (_, told) = case.exits(4, &["apply", "--sealed"]);
+        assert!(told.contains("recovery.marker"), "{told}");
+        // A saved plan holds the mark as it will be sent.
+        case.exits(0, &["plan", "--out", "plan.json"]);
+        case.exits(0, &["apply", "plan.json"]);
+        assert_eq!(case.sandbox.effects().len(), 1);
+    }
+}

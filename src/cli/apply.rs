@@ -15,23 +15,43 @@ use super::signals;
 use crate::apply::{Options, Report, Run, RunError};
 use crate::defender::Clock;
 use crate::manifest::Project;
+use crate::model::Desired;
 use crate::plan::{Plan, PlanWarning, SavedPlan};
+use crate::seal::{self, Seals};
 use crate::state::{LocalStore, Opened, StoreError, local};
+
+/// What was approved before this run.
+enum Reviewed {
+    /// A plan, as a file.
+    Saved(SavedPlan),
+    /// The project's seals.
+    Sealed { resources: Vec<Desired>, seals: Seals },
+}
 
 /// Applies. Without a terminal and without an approval nothing is even looked at.
 pub fn run(ctx: &Context, args: &ApplyArgs) -> Result<Code, Error> {
     let file = saved::typed(args)?;
-    if !ctx.interactive && !args.auto_approve && args.expect.is_none() && file.is_none() {
+    if !ctx.interactive && !args.auto_approve && args.expect.is_none() && !args.sealed && file.is_none() {
         return Err(Error::NoApproval);
     }
     let saved = file.map(|f| saved::read(ctx, f)).transpose()?;
     let project = project::load(ctx)?;
-    let scope = match &saved {
+    let (scope, reviewed) = match saved {
         Some(saved) => {
-            saved::expected(args, saved)?;
-            engine::scope_of(ctx, &project, saved)
+            saved::expected(args, &saved)?;
+            (engine::scope_of(ctx, &project, &saved), Some(Reviewed::Saved(saved)))
         }
-        None => engine::scope(ctx, &project, &args.planning)?,
+        None => {
+            let scope = engine::scope(ctx, &project, &args.planning)?;
+            let reviewed = match args.sealed {
+                true => Some(Reviewed::Sealed {
+                    resources: scope.desired.clone(),
+                    seals: project::seals(ctx, &project)?,
+                }),
+                false => None,
+            };
+            (scope, reviewed)
+        }
     };
     runtime()?.block_on(async {
         let clock = engine::clock(ctx);
@@ -61,7 +81,7 @@ pub fn run(ctx: &Context, args: &ApplyArgs) -> Result<Code, Error> {
             let mut run =
                 Run::new(&connection.client, &clock, scope, options, store, lock_at, sink, stop.clone())
                     .map_err(engine::run_error)?;
-            carry_out(ctx, args, &mut run, saved.as_ref(), &display).await
+            carry_out(ctx, args, &mut run, reviewed.as_ref(), &display).await
         };
         display.finish();
         connection.close().await;
@@ -73,18 +93,18 @@ async fn carry_out(
     ctx: &Context,
     args: &ApplyArgs,
     run: &mut Run<'_>,
-    saved: Option<&SavedPlan>,
+    reviewed: Option<&Reviewed>,
     display: &Display,
 ) -> Result<Code, Error> {
-    let prepared = match saved {
-        Some(saved) => run.take_up(saved).await,
-        None => run.prepare().await,
+    let prepared = match reviewed {
+        Some(Reviewed::Saved(saved)) => run.take_up(saved).await,
+        _ => run.prepare().await,
     };
     let plan = match prepared {
         Ok(plan) => plan,
         Err(e) => return Err(end_early(run, e)),
     };
-    if let Err(e) = approve(ctx, args, &plan, saved.is_some(), display) {
+    if let Err(e) = approve(ctx, args, &plan, reviewed, display) {
         // What was observed is recorded even when nothing is sent.
         run.commit().map_err(project::store_error)?;
         return Err(e);
@@ -120,18 +140,25 @@ fn approve(
     ctx: &Context,
     args: &ApplyArgs,
     plan: &Plan,
-    reviewed: bool,
+    reviewed: Option<&Reviewed>,
     display: &Display,
 ) -> Result<(), Error> {
     engine::refuse_blind(plan)?;
     let changes = plan.changes.iter().any(|c| c.action.is_change());
-    let asks = changes && !args.auto_approve && args.expect.is_none() && !reviewed;
+    let approved = args.auto_approve || args.expect.is_some() || reviewed.is_some();
+    let asks = changes && !approved;
     display.plan(ctx, plan, asks)?;
     for w in &plan.warnings {
         if let PlanWarning::OverLimit { limit, planned, allowed } = *w
             && !args.planning.allow_over_limits
         {
             return Err(Error::OverLimit { limit, planned, allowed });
+        }
+    }
+    if let Some(Reviewed::Sealed { resources, seals }) = reviewed {
+        let open = seal::unsealed(plan, resources, seals);
+        if !open.is_empty() {
+            return Err(Error::NotSealed(open.iter().map(ToString::to_string).collect()));
         }
     }
     if let Some(expected) = args.expect {

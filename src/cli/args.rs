@@ -86,6 +86,8 @@ pub enum Command {
     Plan(PlanArgs),
     /// Send the missing calls and record what came of them
     Apply(ApplyArgs),
+    /// Write the reviewed calls beside the manifests
+    Seal(SealArgs),
     /// Show every resource: phase, id, age, requestor
     Status(StatusArgs),
     /// Look into the recorded state
@@ -113,9 +115,20 @@ pub struct ValidateArgs {
     /// Show problems in these files or folders only
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+    /// Check the seals too: each there, current and as it was written
+    #[arg(long)]
+    pub sealed: bool,
     /// What the findings are written for
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub format: FindingsFormat,
+}
+
+/// `seal`
+#[derive(Debug, Args)]
+pub struct SealArgs {
+    /// Seal what these files or folders declare only
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
 }
 
 /// How findings are written.
@@ -190,6 +203,9 @@ pub struct ApplyArgs {
     /// Send without asking, but only the plan with this digest
     #[arg(long, value_name = "DIGEST", conflicts_with = "auto_approve")]
     pub expect: Option<PlanDigest>,
+    /// Send without asking, but only what current seals hold
+    #[arg(long, conflicts_with = "auto_approve")]
+    pub sealed: bool,
     /// Stay until the collections are over
     #[arg(long)]
     pub wait: bool,
@@ -293,6 +309,9 @@ pub enum SchemaKind {
     /// A line of `apply --format json`.
     #[value(help = None)]
     Event,
+    /// `*.sealed.yaml`.
+    #[value(help = None)]
+    Seal,
 }
 
 /// `sandbox`

@@ -117,6 +117,9 @@ pub enum Error {
     /// A saved plan that does not fit the state.
     #[error("{0}")]
     StalePlan(String),
+    /// `--sealed`, and calls that no current seal covers.
+    #[error("these calls were not reviewed as they are, nothing was sent:{}", list(.0))]
+    NotSealed(Vec<String>),
     /// More creating calls than `limits` allows.
     #[error("{planned} {limit} planned, {allowed} allowed by the project's limits")]
     OverLimit {
@@ -176,6 +179,9 @@ impl Error {
             Error::OtherDigest { actual, .. } => {
                 (Code::Conflict, Some(format!("casefile plan, then casefile apply --expect {actual}")))
             }
+            Error::NotSealed(_) => {
+                (Code::Conflict, next("casefile validate --sealed, then casefile seal, and have it reviewed"))
+            }
             Error::StalePlan(_) => {
                 (Code::Conflict, next("casefile plan --out plan.json, and have it reviewed"))
             }
@@ -234,6 +240,7 @@ mod tests {
             Error::Locked("casefile on host".into()),
             Error::OtherDigest { expected: digest(1), actual: digest(2) },
             Error::OverLimit { limit: "newAlerts", planned: 30, allowed: 25 },
+            Error::NotSealed(vec!["Alert/a (create): its seal is outdated".into()]),
             Error::StalePlan("the plan was carried out already".into()),
             Error::OtherTenant("the state belongs to another tenant".into()),
             Error::LookAlikes("Alert/a".into()),

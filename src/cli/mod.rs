@@ -20,6 +20,7 @@ pub mod project;
 mod sandbox;
 mod saved;
 mod schema;
+mod seal;
 mod signals;
 mod state;
 mod status;
@@ -63,6 +64,7 @@ fn run(cli: Cli) -> Result<Code, Error> {
         Command::Validate(args) => validate::run(&ctx, &args),
         Command::Plan(args) => plan::run(&ctx, &args),
         Command::Apply(args) => apply::run(&ctx, &args),
+        Command::Seal(args) => seal::run(&ctx, &args),
         Command::Status(args) => status::run(&ctx, &args),
         Command::State(StateCommand::List(_)) => state::list(&ctx),
         Command::State(StateCommand::Show(args)) => state::show(&ctx, &args),

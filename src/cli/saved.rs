@@ -23,10 +23,10 @@ pub fn typed(args: &ApplyArgs) -> Result<Option<&PathBuf>, Error> {
     let p = &args.planning;
     let Some(file) = p.paths.iter().find(|f| is_plan_file(f)) else { return Ok(None) };
     let narrowed = p.paths.len() > 1 || p.selector.is_some() || !p.replace.is_empty();
-    if narrowed || p.no_refresh || p.fresh {
+    if narrowed || p.no_refresh || p.fresh || args.sealed {
         return Err(Error::Usage(format!(
             "{} is a saved plan: it is carried out as it is, so no other path and none of --selector, \
-             --replace, --no-refresh and --fresh can stand beside it",
+             --replace, --no-refresh, --fresh and --sealed can stand beside it",
             file.display()
         )));
     }

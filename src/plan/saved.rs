@@ -60,6 +60,7 @@ pub struct CallExecution {
     #[schemars(example = 1)]
     pub revision: u32,
     /// The request digest, computed without the marker.
+    #[schemars(example = RequestDigest(crate::model::Sha256Hex::of(b"test")))]
     pub digest: RequestDigest,
     /// The text that `recovery.marker` appended to the comment.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -38,6 +38,7 @@ pub struct PlanDocument {
     pub estimate: EstimateDocument,
     /// Only in a file that `apply` takes: what concerns the plan as a whole.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = PlanExecution { binding: Default::default(), new_state: true, fresh: false })]
     pub execution: Option<PlanExecution>,
 }
 
@@ -72,6 +73,7 @@ pub struct ChangeDocument {
     pub basis: u64,
     /// Only in a file that `apply` takes: what carrying the row out needs beside its request.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = RowExecution { call: None, records: Vec::new(), then: Vec::new() })]
     pub execution: Option<RowExecution>,
 }
 

@@ -263,6 +263,7 @@ pub struct Side {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Asked {
     /// The plan that asked for it.
+    #[schemars(example = PlanDigest(crate::model::Sha256Hex::of(b"test")))]
     pub plan: PlanDigest,
     /// The number of its intent's record.
     #[schemars(example = 2)]
