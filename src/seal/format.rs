@@ -352,7 +352,7 @@ mod tests {
         });
         let source = Source { file: format!("manifests/{text}.yaml").into(), line: 3 };
         let mut d = Desired::new("Alert/a".parse().unwrap(), source, call, 1);
-        d.labels.insert(text.into(), text.into());
+        d.labels.insert("incident".into(), text.into());
         d.triage = Some(crate::model::Triage { comment: Some(text.into()), ..Default::default() });
         d
     }
