@@ -469,4 +469,32 @@ mod sealed {
         case.exits(0, &["apply", "plan.json"]);
         assert_eq!(case.sandbox.effects().len(), 1);
     }
+
+    #[test]
+    fn since_a_revision() {
+        let case = Case::new("{}");
+        case.git(&["init", "-q", "-b", "main"]);
+        for (n, name) in ["same", "edited", "removed"].into_iter().enumerate() {
+            case.write(&format!("manifests/{name}.yaml"), &package(name, n, "first"));
+        }
+        case.commit("base");
+        case.write("manifests/edited.yaml", &package("edited", 1, "second"));
+        case.write("manifests/new.yaml", &package("new", 7, "first"));
+        std::fs::remove_file(case.path("manifests/removed.yaml")).unwrap();
+        let rows = |args: &[&str]| -> Vec<String> {
+            let (plan, _) = case.exits(0, &[&["plan", "--format", "json"], args].concat());
+            let plan: Value = serde_json::from_str(&plan).unwrap();
+            let address = |c: &Value| c["address"].as_str().unwrap().to_owned();
+            plan["changes"].as_array().unwrap().iter().map(address).collect()
+        };
+        assert_eq!(rows(&["--since", "main"]), ["InvestigationPackage/edited", "InvestigationPackage/new"]);
+        assert_eq!(rows(&["--since", "main", "manifests/new.yaml"]), ["InvestigationPackage/new"]);
+        case.commit("branch");
+        assert_eq!(rows(&["--since", "HEAD"]), Vec::<String>::new());
+        for bad in ["nowhere", "--output=x"] {
+            let (_, why) = case.exits(1, &["plan", &format!("--since={bad}")]);
+            assert!(why.contains("git cannot say what has changed"), "{why}");
+        }
+        assert!(!case.path("x").exists());
+    }
 }

@@ -17,8 +17,12 @@ use crate::defender::Clock;
 use crate::manifest::Project;
 use crate::model::Desired;
 use crate::plan::{Plan, PlanWarning, SavedPlan};
+use crate::render::escape;
 use crate::seal::{self, Seals};
 use crate::state::{LocalStore, Opened, StoreError, local};
+
+/// How many refused calls are named.
+const LISTED: usize = 20;
 
 /// What was approved before this run.
 enum Reviewed {
@@ -158,7 +162,14 @@ fn approve(
     if let Some(Reviewed::Sealed { resources, seals }) = reviewed {
         let open = seal::unsealed(plan, resources, seals);
         if !open.is_empty() {
-            return Err(Error::NotSealed(open.iter().map(ToString::to_string).collect()));
+            let rows = open.iter().map(|row| escape::one_line(&row.to_string()).into_owned());
+            let mut rows: Vec<String> = rows.collect();
+            let more = rows.len().saturating_sub(LISTED);
+            if more > 0 {
+                rows.truncate(LISTED);
+                rows.push(format!("and {more} more"));
+            }
+            return Err(Error::NotSealed(rows));
         }
     }
     if let Some(expected) = args.expect {

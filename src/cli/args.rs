@@ -157,6 +157,9 @@ pub struct Planning {
     /// Plan only what carries these labels, such as incident=INC-2042
     #[arg(short = 'l', long, value_name = "SELECTOR")]
     pub selector: Option<String>,
+    /// Plan only what files declare that have changed since this git revision
+    #[arg(long, value_name = "REF")]
+    pub since: Option<String>,
     /// Ask again for this resource, whatever became of it; repeatable
     #[arg(long, value_name = "ADDRESS")]
     pub replace: Vec<Address>,

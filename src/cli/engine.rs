@@ -7,6 +7,7 @@ use super::connect::{self, most};
 use super::context::Context;
 use super::exit::Error;
 use super::project::{self, Narrow};
+use super::since;
 use crate::apply::{RunError, Scope};
 use crate::defender::Clock;
 use crate::manifest::{Project, project as file};
@@ -27,7 +28,8 @@ pub fn scope(ctx: &Context, project: &Project, typed: &Planning) -> Result<Scope
     let selector = selector.map_err(|e| Error::Usage(e.to_string()))?;
     // The whole project is read, so that moves and duplicates are seen.
     let desired = project::manifests(ctx, project)?.resources;
-    let selected = select(&desired, &narrow, selector.as_ref());
+    let changed = typed.since.as_deref().map(|r| since::changed(ctx, r)).transpose()?;
+    let selected = select(&desired, &narrow, selector.as_ref(), changed.as_ref());
     for address in &typed.replace {
         if !desired.iter().any(|d| d.address == *address) {
             return Err(Error::Usage(format!("--replace {address}: no manifest declares it")));
@@ -56,11 +58,20 @@ pub fn scope_of(ctx: &Context, project: &Project, saved: &SavedPlan) -> Scope {
     }
 }
 
-fn select(desired: &[Desired], narrow: &Narrow, selector: Option<&Selector>) -> Option<BTreeSet<Address>> {
-    if narrow.is_all() && selector.is_none() {
+fn select(
+    desired: &[Desired],
+    narrow: &Narrow,
+    selector: Option<&Selector>,
+    changed: Option<&BTreeSet<String>>,
+) -> Option<BTreeSet<Address>> {
+    if narrow.is_all() && selector.is_none() && changed.is_none() {
         return None;
     }
-    let fits = |d: &&Desired| narrow.covers(&d.source.file) && selector.is_none_or(|s| s.matches(&d.labels));
+    let fits = |d: &&Desired| {
+        narrow.covers(&d.source.file)
+            && selector.is_none_or(|s| s.matches(&d.labels))
+            && changed.is_none_or(|c| c.contains(&*d.source.file))
+    };
     Some(desired.iter().filter(fits).map(|d| d.address.clone()).collect())
 }
 

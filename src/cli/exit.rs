@@ -85,6 +85,12 @@ pub enum Error {
         /// What to run.
         next: String,
     },
+    /// `--since` could not be answered.
+    #[error("git cannot say what has changed: {why}")]
+    Git {
+        /// git's words.
+        why: String,
+    },
     /// stdout could not be written for another reason than a closed pipe.
     #[error("cannot write to stdout: {0}")]
     Stdout(std::io::Error),
@@ -170,6 +176,7 @@ impl Error {
             }
             Error::Io { .. } | Error::BadFile { .. } | Error::Stdout(_) => (Code::Failed, None),
             Error::BadPlan { next, .. } => (Code::Failed, Some(next.clone())),
+            Error::Git { .. } => (Code::Failed, next("git log --oneline")),
             Error::Exists(_) => (Code::Failed, next("casefile init another-folder")),
             Error::InvalidManifests(_) => (Code::Failed, next("casefile validate")),
             Error::NotInState(_) => (Code::Failed, next("casefile state list")),

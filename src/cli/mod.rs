@@ -22,6 +22,7 @@ mod saved;
 mod schema;
 mod seal;
 mod signals;
+mod since;
 mod state;
 mod status;
 mod validate;

@@ -8,6 +8,7 @@ use super::context::Context;
 use super::exit::Error;
 use crate::plan::saved::PlanExecution;
 use crate::plan::{Plan, SavedError, SavedPlan};
+use crate::render::escape;
 use crate::render::plan_json::PlanDocument;
 
 /// Larger files are refused; 50,000 rows are a third of it.
@@ -22,11 +23,11 @@ pub fn is_plan_file(path: &Path) -> bool {
 pub fn typed(args: &ApplyArgs) -> Result<Option<&PathBuf>, Error> {
     let p = &args.planning;
     let Some(file) = p.paths.iter().find(|f| is_plan_file(f)) else { return Ok(None) };
-    let narrowed = p.paths.len() > 1 || p.selector.is_some() || !p.replace.is_empty();
+    let narrowed = p.paths.len() > 1 || p.selector.is_some() || p.since.is_some() || !p.replace.is_empty();
     if narrowed || p.no_refresh || p.fresh || args.sealed {
         return Err(Error::Usage(format!(
             "{} is a saved plan: it is carried out as it is, so no other path and none of --selector, \
-             --replace, --no-refresh, --fresh and --sealed can stand beside it",
+             --since, --replace, --no-refresh, --fresh and --sealed can stand beside it",
             file.display()
         )));
     }
@@ -61,7 +62,7 @@ pub fn read(ctx: &Context, file: &Path) -> Result<SavedPlan, Error> {
             SavedError::Newer { .. } => "use a newer casefile".to_owned(),
             _ => "casefile plan --out plan.json".to_owned(),
         },
-        why: e.to_string(),
+        why: escape::one_line(&e.to_string()).into_owned(),
     })
 }
 

@@ -413,7 +413,10 @@ impl fmt::Display for Moved {
 }
 
 fn lines(moved: &[Moved]) -> String {
-    moved.iter().map(|m| format!("\n  {m}")).collect()
+    const LISTED: usize = 20;
+    let more = moved.len().saturating_sub(LISTED);
+    let more = if more > 0 { format!("\n  and {more} more") } else { String::new() };
+    moved.iter().take(LISTED).map(|m| format!("\n  {m}")).chain([more]).collect()
 }
 
 /// Where a row's resource stands, compared with the plan.
