@@ -34,16 +34,21 @@ impl Sandbox {
         Sandbox { url: url.to_owned(), child }
     }
 
-    /// Machines and comments of the collections that the API's clients asked for, in order.
-    fn effects(&self) -> Vec<Value> {
+    fn call(&self, method: reqwest::Method, path: &str, body: &'static str) -> Value {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let body = runtime.block_on(async {
             let client = reqwest::Client::builder().no_proxy().build().unwrap();
-            let answer = client.get(format!("{}/sandbox/world", self.url)).send().await.unwrap();
-            answer.bytes().await.unwrap()
+            let request = client.request(method, format!("{}{path}", self.url)).bearer_auth("a-token");
+            let request = request.header("content-type", "application/json").body(body);
+            request.send().await.unwrap().error_for_status().unwrap().bytes().await.unwrap()
         });
-        let world: Value = serde_json::from_slice(&body).unwrap();
+        serde_json::from_slice(&body).unwrap()
+    }
+
+    /// The calls of the API's clients that took effect, in order.
+    fn effects(&self) -> Vec<Value> {
+        let world = self.call(reqwest::Method::GET, "/sandbox/world", "");
         let effects = world["effects"].as_array().unwrap_or_else(|| panic!("{world}"));
         effects.iter().filter(|e| e["by"] == "api").cloned().collect()
     }
@@ -66,6 +71,16 @@ fn package(name: &str, n: usize, comment: &str) -> String {
          machineId: {}\n  comment: {}\n",
         json!(machine(n)),
         json!(comment)
+    )
+}
+
+fn alert(title: &str, status: &str) -> String {
+    format!(
+        "apiVersion: casefile/v1\nkind: Alert\nmetadata: {{ name: a }}\nspec:\n  machineId: {}\n  \
+         severity: Low\n  title: {title}\n  description: d\n  recommendedAction: r\n  \
+         eventTime: 2018-08-03T16:45:21.7115183Z\n  reportId: \"20776\"\n  category: Exploit\n  \
+         triage: {{ status: {status} }}\n",
+        json!("1e5bc9d7e413ddd7902c2932e418702b84d0cc07")
     )
 }
 
@@ -241,6 +256,33 @@ mod saved {
         case.exits(64, &["plan", "--out", "plan.yaml"]);
         case.exits(4, &["apply", "plan.json", "--expect", &format!("sha256:{}", "0".repeat(64))]);
         assert_eq!(case.sandbox.effects().len(), 0);
+    }
+
+    #[test]
+    fn updates_and_cancels_are_saved_with_what_the_refresh_saw() {
+        let case = Case::new("delays: { pending: 7200 }");
+        case.write("manifests/a.yaml", &alert("one", "InProgress"));
+        let package = package("b", 1, "first") + "lifecycle: { onRemove: Cancel }\n";
+        case.write("manifests/b.yaml", &package);
+        case.exits(0, &["apply", "--auto-approve"]);
+        case.exits(0, &["apply", "--auto-approve"]);
+        let id = case.state()["resources"]["Alert/a"]["id"].as_str().unwrap().to_owned();
+        // An analyst resolves the alert: the state does not know it when the plan is made.
+        let path = format!("/api/alerts/{id}");
+        case.sandbox.call(reqwest::Method::PATCH, &path, r#"{"status":"Resolved"}"#);
+        std::fs::remove_file(case.path("manifests/b.yaml")).unwrap();
+        case.exits(0, &["plan", "--out", "plan.json"]);
+        let plan: Value = serde_json::from_str(&case.read("plan.json")).unwrap();
+        assert_eq!(plan["summary"], json!({ "update": 1, "cancel": 1 }));
+        let row = &plan["changes"][0];
+        assert_eq!(row["basis"], case.state()["resources"]["Alert/a"]["changed"]);
+        assert_eq!(row["execution"]["records"][0]["observed"]["object"]["status"], "Resolved");
+        case.exits(0, &["apply", "plan.json"]);
+        let state = case.state();
+        assert_eq!(state["resources"]["Alert/a"]["status"], "InProgress");
+        assert_eq!(state["resources"]["InvestigationPackage/b"]["phase"], "Released");
+        let (_, why) = case.exits(4, &["apply", "plan.json"]);
+        assert!(why.contains("2 of 2 calls were sent"), "{why}");
     }
 
     /// Kills a run in the middle of its plan: a quota that is used up holds the second call back.
@@ -432,15 +474,6 @@ mod sealed {
     #[test]
     fn an_update_needs_a_current_triage() {
         let case = Case::new("{}");
-        let alert = |title: &str, status: &str| {
-            format!(
-                "apiVersion: casefile/v1\nkind: Alert\nmetadata: {{ name: a }}\nspec:\n  machineId: {}\n  \
-                 severity: Low\n  title: {title}\n  description: d\n  recommendedAction: r\n  \
-                 eventTime: 2018-08-03T16:45:21.7115183Z\n  reportId: \"20776\"\n  category: Exploit\n  \
-                 triage: {{ status: {status} }}\n",
-                json!("1e5bc9d7e413ddd7902c2932e418702b84d0cc07")
-            )
-        };
         case.write("manifests/a.yaml", &alert("one", "New"));
         case.exits(0, &["seal"]);
         case.exits(0, &["apply", "--sealed"]);
