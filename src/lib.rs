@@ -14,4 +14,5 @@ pub mod observe;
 pub mod plan;
 pub mod render;
 pub mod sandbox;
+pub mod seal;
 pub mod state;

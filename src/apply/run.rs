@@ -15,8 +15,8 @@ use crate::defender::auth::AuthError;
 use crate::defender::{Client, Clock};
 use crate::model::{Address, Desired, PlanDigest, Request};
 use crate::observe::observe;
-use crate::plan::{self, Action, Input, Need, Observed, Plan, Settings};
-use crate::state::{Binding, Origin, Phase, Record, Resource, State, Store, StoreError};
+use crate::plan::{self, Action, Input, Need, Observed, Plan, PlanWarning, SavedPlan, Settings, Stale};
+use crate::state::{Binding, Origin, Phase, Record, Resource, Seq, State, Store, StoreError};
 
 /// Who is told what happens, while it happens.
 pub type Sink = Arc<dyn Fn(Progress) + Send + Sync>;
@@ -63,6 +63,17 @@ pub enum RunError {
     /// A refresh contradicted the state.
     #[error("the refresh does not fit the state: {0}")]
     Fold(#[from] crate::state::FoldError),
+    /// A saved plan does not fit the state any more, or never did.
+    #[error(transparent)]
+    Stale(#[from] Stale),
+    /// A saved plan was made for another cloud or tenant.
+    #[error("the plan was made for {plan}, this run is for {run}")]
+    OtherPlace {
+        /// What the plan looked at.
+        plan: String,
+        /// Whose the run is.
+        run: String,
+    },
     /// A person asked the run to stop before anything was sent.
     #[error("interrupted")]
     Interrupted,
@@ -114,7 +125,8 @@ impl Report {
     }
 }
 
-/// Makes a plan without writing anything: `casefile plan`.
+/// Makes a plan without writing anything: `casefile plan`. What the refresh saw is part of the rows, so
+/// that the plan can be saved and carried out on the state as it is recorded.
 pub async fn preview(
     client: Option<&Client>,
     clock: &Clock,
@@ -122,8 +134,13 @@ pub async fn preview(
     binding: &Binding,
     state: &mut State,
 ) -> Result<Plan, RunError> {
-    let (observed, settings) = refresh(client, clock, scope, binding, state).await?;
-    Ok(make_plan(scope, state, &observed, &settings))
+    let (observed, settings, records) = look_at(client, clock, scope, binding, state).await?;
+    let touched = records.iter().filter_map(|r| Some((r.address()?, state.resources.get(r.address()?)?)));
+    let recorded: BTreeMap<Address, Seq> = touched.map(|(a, r)| (a.clone(), r.changed)).collect();
+    fold(state, clock(), &records)?;
+    let mut plan = make_plan(scope, state, &observed, &settings);
+    plan::saved::rebase(&mut plan.changes, &recorded, &records);
+    Ok(plan)
 }
 
 /// Folds what the service shows into a state in memory, without writing anything: `casefile status`.
@@ -135,6 +152,18 @@ pub async fn refresh(
     binding: &Binding,
     state: &mut State,
 ) -> Result<(Observed, Settings), RunError> {
+    let (observed, settings, records) = look_at(client, clock, scope, binding, state).await?;
+    fold(state, clock(), &records)?;
+    Ok((observed, settings))
+}
+
+async fn look_at(
+    client: Option<&Client>,
+    clock: &Clock,
+    scope: &Scope,
+    binding: &Binding,
+    state: &State,
+) -> Result<(Observed, Settings, Vec<Record>), RunError> {
     check_binding(&state.binding, binding)?;
     let settings = Settings { now: clock(), ..scope.settings.clone() };
     let need = needed(scope, state, &settings);
@@ -143,8 +172,7 @@ pub async fn refresh(
         None => not_looked(clock()),
     };
     let records = plan::absorb(&scope.desired, state, &observed, &settings);
-    fold(state, clock(), &records)?;
-    Ok((observed, settings))
+    Ok((observed, settings, records))
 }
 
 fn not_looked(at: jiff::Timestamp) -> Observed {
@@ -298,6 +326,24 @@ impl<'a> Run<'a> {
             plan = make_plan(&self.scope, self.state(), &observed, &self.settings());
         }
         Ok(plan)
+    }
+
+    /// Takes a saved plan up: gives what of it is left to do on this state. The service is asked only
+    /// where there is no state, whether that was lost.
+    pub async fn take_up(&mut self, saved: &SavedPlan) -> Result<Plan, RunError> {
+        let (made_for, run) = (&saved.execution.binding, &self.options.binding);
+        if check_binding(made_for, run).is_err() {
+            return Err(RunError::OtherPlace { plan: words(made_for), run: words(run) });
+        }
+        let mut remaining = saved.remaining(self.state())?;
+        if self.state().resources.is_empty() && !self.scope.settings.fresh {
+            let observed = self.look(None).await?;
+            let now = make_plan(&self.scope, self.state(), &observed, &self.settings());
+            let lost = now.warnings.into_iter().filter(|w| matches!(w, PlanWarning::LookAlikes { .. }));
+            remaining.warnings.extend(lost);
+        }
+        remaining.warnings.extend(plan::over_limits(&remaining.changes, &self.scope.settings.limits));
+        Ok(remaining)
     }
 
     /// One refresh of a selection, its records appended.

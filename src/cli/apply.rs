@@ -10,17 +10,50 @@ use super::exit::{Code, Error};
 use super::lock;
 use super::progress::Display;
 use super::project;
+use super::saved;
 use super::signals;
 use crate::apply::{Options, Report, Run, RunError};
-use crate::plan::{Plan, PlanWarning};
+use crate::model::Desired;
+use crate::plan::{Plan, PlanWarning, SavedPlan};
+use crate::render::escape;
+use crate::seal::{self, Seals};
+
+/// How many refused calls are named.
+const LISTED: usize = 20;
+
+/// What was approved before this run.
+enum Reviewed {
+    /// A plan, as a file.
+    Saved(SavedPlan),
+    /// The project's seals.
+    Sealed { resources: Vec<Desired>, seals: Seals },
+}
 
 /// Applies. Without a terminal and without an approval nothing is even looked at.
 pub fn run(ctx: &Context, args: &ApplyArgs) -> Result<Code, Error> {
-    if !ctx.interactive && !args.auto_approve && args.expect.is_none() {
+    let file = saved::typed(args)?;
+    if !ctx.interactive && !args.auto_approve && args.expect.is_none() && !args.sealed && file.is_none() {
         return Err(Error::NoApproval);
     }
+    let saved = file.map(|f| saved::read(ctx, f)).transpose()?;
     let project = project::load(ctx)?;
-    let scope = engine::scope(ctx, &project, &args.planning)?;
+    let (scope, reviewed) = match saved {
+        Some(saved) => {
+            saved::expected(args, &saved)?;
+            (engine::scope_of(ctx, &project, &saved), Some(Reviewed::Saved(saved)))
+        }
+        None => {
+            let scope = engine::scope(ctx, &project, &args.planning)?;
+            let reviewed = match args.sealed {
+                true => Some(Reviewed::Sealed {
+                    resources: scope.desired.clone(),
+                    seals: project::seals(ctx, &project)?,
+                }),
+                false => None,
+            };
+            (scope, reviewed)
+        }
+    };
     runtime()?.block_on(async {
         let clock = engine::clock(ctx);
         let folder = project::state_folder(ctx, &project)?;
@@ -46,7 +79,7 @@ pub fn run(ctx: &Context, args: &ApplyArgs) -> Result<Code, Error> {
             let mut run =
                 Run::new(&connection.client, &clock, scope, options, store, lock_at, sink, stop.clone())
                     .map_err(engine::run_error)?;
-            carry_out(ctx, args, &mut run, &display).await
+            carry_out(ctx, args, &mut run, reviewed.as_ref(), &display).await
         };
         display.finish();
         connection.close().await;
@@ -58,13 +91,18 @@ async fn carry_out(
     ctx: &Context,
     args: &ApplyArgs,
     run: &mut Run<'_>,
+    reviewed: Option<&Reviewed>,
     display: &Display,
 ) -> Result<Code, Error> {
-    let plan = match run.prepare().await {
+    let prepared = match reviewed {
+        Some(Reviewed::Saved(saved)) => run.take_up(saved).await,
+        _ => run.prepare().await,
+    };
+    let plan = match prepared {
         Ok(plan) => plan,
         Err(e) => return Err(end_early(run, e)),
     };
-    if let Err(e) = approve(ctx, args, &plan, display) {
+    if let Err(e) = approve(ctx, args, &plan, reviewed, display) {
         // What was observed is recorded even when nothing is sent.
         run.commit().map_err(project::store_error)?;
         return Err(e);
@@ -100,16 +138,36 @@ pub(super) fn code(report: &Report) -> Code {
 }
 
 /// Shows the plan and gets a person's word for it, unless the command line holds it already.
-fn approve(ctx: &Context, args: &ApplyArgs, plan: &Plan, display: &Display) -> Result<(), Error> {
+fn approve(
+    ctx: &Context,
+    args: &ApplyArgs,
+    plan: &Plan,
+    reviewed: Option<&Reviewed>,
+    display: &Display,
+) -> Result<(), Error> {
     engine::refuse_blind(plan)?;
     let changes = plan.changes.iter().any(|c| c.action.is_change());
-    let asks = changes && !args.auto_approve && args.expect.is_none();
+    let approved = args.auto_approve || args.expect.is_some() || reviewed.is_some();
+    let asks = changes && !approved;
     display.plan(ctx, plan, asks)?;
     for w in &plan.warnings {
         if let PlanWarning::OverLimit { limit, planned, allowed } = *w
             && !args.planning.allow_over_limits
         {
             return Err(Error::OverLimit { limit, planned, allowed });
+        }
+    }
+    if let Some(Reviewed::Sealed { resources, seals }) = reviewed {
+        let open = seal::unsealed(plan, resources, seals);
+        if !open.is_empty() {
+            let rows = open.iter().map(|row| escape::one_line(&row.to_string()).into_owned());
+            let mut rows: Vec<String> = rows.collect();
+            let more = rows.len().saturating_sub(LISTED);
+            if more > 0 {
+                rows.truncate(LISTED);
+                rows.push(format!("and {more} more"));
+            }
+            return Err(Error::NotSealed(rows));
         }
     }
     if let Some(expected) = args.expect {

@@ -86,6 +86,8 @@ pub enum Command {
     Plan(PlanArgs),
     /// Send the missing calls and record what came of them
     Apply(ApplyArgs),
+    /// Write the reviewed calls beside the manifests
+    Seal(SealArgs),
     /// Show every resource: phase, id, age, requestor
     Status(StatusArgs),
     /// Cancel a collection that still runs
@@ -119,9 +121,20 @@ pub struct ValidateArgs {
     /// Show problems in these files or folders only
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+    /// Check the seals too: each there, current and as it was written
+    #[arg(long)]
+    pub sealed: bool,
     /// What the findings are written for
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub format: FindingsFormat,
+}
+
+/// `seal`
+#[derive(Debug, Args)]
+pub struct SealArgs {
+    /// Seal what these files or folders declare only
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
 }
 
 /// How findings are written.
@@ -150,6 +163,9 @@ pub struct Planning {
     /// Plan only what carries these labels, such as incident=INC-2042
     #[arg(short = 'l', long, value_name = "SELECTOR")]
     pub selector: Option<String>,
+    /// Plan only what files declare that have changed since this git revision
+    #[arg(long, value_name = "REF")]
+    pub since: Option<String>,
     /// Ask again for this resource, whatever became of it; repeatable
     #[arg(long, value_name = "ADDRESS")]
     pub replace: Vec<Address>,
@@ -175,7 +191,10 @@ pub struct PlanArgs {
     pub planning: Planning,
     /// How the plan is written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
-    pub format: Format,
+    pub format: PlanFormat,
+    /// Save the plan, for `casefile apply FILE`; the name ends in .json
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
     /// Exit with 2 when there is something to do
     #[arg(long)]
     pub detailed_exitcode: bool,
@@ -193,6 +212,9 @@ pub struct ApplyArgs {
     /// Send without asking, but only the plan with this digest
     #[arg(long, value_name = "DIGEST", conflicts_with = "auto_approve")]
     pub expect: Option<PlanDigest>,
+    /// Send without asking, but only what current seals hold
+    #[arg(long, conflicts_with = "auto_approve")]
+    pub sealed: bool,
     /// Stay until the collections are over
     #[arg(long)]
     pub wait: bool,
@@ -208,6 +230,20 @@ pub struct ApplyArgs {
     /// How the run is told: text, or one JSON event a line
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub format: Format,
+}
+
+/// How a plan is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PlanFormat {
+    /// For a terminal.
+    #[value(help = None)]
+    Human,
+    /// For programs.
+    #[value(help = None)]
+    Json,
+    /// For the comment of a pull request.
+    #[value(help = None)]
+    Markdown,
 }
 
 /// For people or for programs.
@@ -377,6 +413,9 @@ pub enum SchemaKind {
     /// A line of `apply --format json`.
     #[value(help = None)]
     Event,
+    /// `*.sealed.yaml`.
+    #[value(help = None)]
+    Seal,
 }
 
 /// `sandbox`

@@ -7,12 +7,15 @@ use super::connect::{self, most};
 use super::context::Context;
 use super::exit::Error;
 use super::project::{self, Narrow};
+use super::since;
 use crate::apply::surgery::{Forbidden, SurgeryError};
 use crate::apply::{RunError, Scope};
 use crate::defender::{Clock, ReadError};
 use crate::manifest::{Project, project as file};
 use crate::model::{Address, Desired};
-use crate::plan::{Limits, OnUnknown, Plan, PlanWarning, Quota, Quotas, Recovery, Selector, Settings};
+use crate::plan::{
+    Limits, OnUnknown, Plan, PlanWarning, Quota, Quotas, Recovery, SavedPlan, Selector, Settings,
+};
 use crate::render::words;
 use crate::state::StoreError;
 
@@ -28,7 +31,8 @@ pub fn scope(ctx: &Context, project: &Project, typed: &Planning) -> Result<Scope
     let selector = selector.map_err(|e| Error::Usage(e.to_string()))?;
     // The whole project is read, so that moves and duplicates are seen.
     let desired = project::manifests(ctx, project)?.resources;
-    let selected = select(&desired, &narrow, selector.as_ref());
+    let changed = typed.since.as_deref().map(|r| since::changed(ctx, r)).transpose()?;
+    let selected = select(&desired, &narrow, selector.as_ref(), changed.as_ref());
     for address in &typed.replace {
         if !desired.iter().any(|d| d.address == *address) {
             return Err(Error::Usage(format!("--replace {address}: no manifest declares it")));
@@ -43,11 +47,34 @@ pub fn scope(ctx: &Context, project: &Project, typed: &Planning) -> Result<Scope
     })
 }
 
-fn select(desired: &[Desired], narrow: &Narrow, selector: Option<&Selector>) -> Option<BTreeSet<Address>> {
-    if narrow.is_all() && selector.is_none() {
+/// What carrying a saved plan out needs: the resources come from the plan, not from the manifests.
+pub fn scope_of(ctx: &Context, project: &Project, saved: &SavedPlan) -> Scope {
+    let mut settings = settings(ctx, project, saved.execution.fresh);
+    settings.new_lineage.clone_from(&saved.plan.lineage);
+    settings.recovery.marker = saved.is_marked();
+    Scope {
+        desired: saved.desired(),
+        selected: Some(saved.plan.changes.iter().map(|c| c.address.clone()).collect()),
+        replace: BTreeSet::new(),
+        settings,
+        refresh: true,
+    }
+}
+
+fn select(
+    desired: &[Desired],
+    narrow: &Narrow,
+    selector: Option<&Selector>,
+    changed: Option<&BTreeSet<String>>,
+) -> Option<BTreeSet<Address>> {
+    if narrow.is_all() && selector.is_none() && changed.is_none() {
         return None;
     }
-    let fits = |d: &&Desired| narrow.covers(&d.source.file) && selector.is_none_or(|s| s.matches(&d.labels));
+    let fits = |d: &&Desired| {
+        narrow.covers(&d.source.file)
+            && selector.is_none_or(|s| s.matches(&d.labels))
+            && changed.is_none_or(|c| c.contains(&*d.source.file))
+    };
     Some(desired.iter().filter(fits).map(|d| d.address.clone()).collect())
 }
 
@@ -133,7 +160,8 @@ pub fn run_error(e: RunError) -> Error {
             next: e.hint().unwrap_or("casefile state list").to_owned(),
             message: e.to_string(),
         },
-        RunError::OtherTenant { .. } => Error::OtherTenant(e.to_string()),
+        RunError::OtherTenant { .. } | RunError::OtherPlace { .. } => Error::OtherTenant(e.to_string()),
+        RunError::Stale(e) => Error::StalePlan(e.to_string()),
         RunError::Blind { .. } => Error::Service {
             message: e.to_string(),
             next: Some("casefile apply --fresh, if this project really is new".to_owned()),

@@ -75,6 +75,22 @@ pub enum Error {
         /// Why.
         why: String,
     },
+    /// A plan file that cannot be carried out.
+    #[error("cannot apply {}: {why}", path.display())]
+    BadPlan {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        why: String,
+        /// What to run.
+        next: String,
+    },
+    /// `--since` could not be answered.
+    #[error("git cannot say what has changed: {why}")]
+    Git {
+        /// git's words.
+        why: String,
+    },
     /// stdout could not be written for another reason than a closed pipe.
     #[error("cannot write to stdout: {0}")]
     Stdout(std::io::Error),
@@ -110,6 +126,12 @@ pub enum Error {
         /// Of the plan as it is now.
         actual: PlanDigest,
     },
+    /// A saved plan that does not fit the state.
+    #[error("{0}")]
+    StalePlan(String),
+    /// `--sealed`, and calls that no current seal covers.
+    #[error("these calls were not reviewed as they are, nothing was sent:{}", list(.0))]
+    NotSealed(Vec<String>),
     /// More creating calls than `limits` allows.
     #[error("{planned} {limit} planned, {allowed} allowed by the project's limits")]
     OverLimit {
@@ -167,6 +189,8 @@ impl Error {
                 (Code::Failed, next("casefile init my-cases && casefile -C my-cases plan"))
             }
             Error::Io { .. } | Error::BadFile { .. } | Error::Stdout(_) => (Code::Failed, None),
+            Error::BadPlan { next, .. } => (Code::Failed, Some(next.clone())),
+            Error::Git { .. } => (Code::Failed, next("git log --oneline")),
             Error::Exists(_) => (Code::Failed, next("casefile init another-folder")),
             Error::InvalidManifests(_) => (Code::Failed, next("casefile validate")),
             Error::NotInState(_) => (Code::Failed, next("casefile state list")),
@@ -176,6 +200,12 @@ impl Error {
             Error::Locked(_) => (Code::Conflict, next("casefile apply --lock-timeout 5m")),
             Error::OtherDigest { actual, .. } => {
                 (Code::Conflict, Some(format!("casefile plan, then casefile apply --expect {actual}")))
+            }
+            Error::NotSealed(_) => {
+                (Code::Conflict, next("casefile validate --sealed, then casefile seal, and have it reviewed"))
+            }
+            Error::StalePlan(_) => {
+                (Code::Conflict, next("casefile plan --out plan.json, and have it reviewed"))
             }
             Error::OverLimit { .. } => {
                 (Code::Conflict, next("casefile plan, then casefile apply --allow-over-limits"))
@@ -233,6 +263,8 @@ mod tests {
             Error::Locked("casefile on host".into()),
             Error::OtherDigest { expected: digest(1), actual: digest(2) },
             Error::OverLimit { limit: "newAlerts", planned: 30, allowed: 25 },
+            Error::NotSealed(vec!["Alert/a (create): its seal is outdated".into()]),
+            Error::StalePlan("the plan was carried out already".into()),
             Error::OtherTenant("the state belongs to another tenant".into()),
             Error::LookAlikes("Alert/a".into()),
         ] {

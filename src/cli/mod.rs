@@ -21,8 +21,11 @@ mod plan;
 mod progress;
 pub mod project;
 mod sandbox;
+mod saved;
 mod schema;
+mod seal;
 mod signals;
+mod since;
 mod state;
 mod status;
 mod validate;
@@ -66,6 +69,7 @@ fn run(cli: Cli) -> Result<Code, Error> {
         Command::Validate(args) => validate::run(&ctx, &args),
         Command::Plan(args) => plan::run(&ctx, &args),
         Command::Apply(args) => apply::run(&ctx, &args),
+        Command::Seal(args) => seal::run(&ctx, &args),
         Command::Status(args) => status::run(&ctx, &args),
         Command::Cancel(args) => cancel::run(&ctx, &args),
         Command::Import(args) => import::run(&ctx, &args),

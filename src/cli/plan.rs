@@ -1,22 +1,29 @@
 //! `plan`: what would be called, and why.
 
-use super::args::{Format, PlanArgs};
+use super::args::{PlanArgs, PlanFormat};
 use super::connect::{connect, offline_binding};
 use super::context::{Context, runtime};
 use super::engine;
 use super::exit::{Code, Error};
 use super::project;
+use super::saved;
 use crate::apply::preview;
+use crate::plan::saved::PlanExecution;
 use crate::plan::{Action, Plan};
 use crate::render::plan_json::PlanDocument;
+use crate::render::plan_markdown::plan_markdown;
 
 /// Plans and shows the plan. Writes nothing, takes no lock.
 pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
+    if args.out.as_ref().is_some_and(|f| !saved::is_plan_file(f)) {
+        return Err(Error::Usage("--out: the name of a plan ends in .json".to_owned()));
+    }
     let project = project::load(ctx)?;
     let scope = engine::scope(ctx, &project, &args.planning)?;
     let mut state = project::state_to_plan(ctx, &project)?.state;
     let clock = engine::clock(ctx);
-    let plan = if scope.refresh {
+    let new_state = state.lineage.is_none();
+    let (plan, binding) = if scope.refresh {
         runtime()?.block_on(async {
             // A world that no run has kept yet is not begun by a plan.
             let world = project::state_folder(ctx, &project)?.join("sandbox.json");
@@ -24,23 +31,29 @@ pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
             let connection = connect(ctx, &project, &clock, keep).await?;
             let plan =
                 preview(Some(&connection.client), &clock, &scope, &connection.binding, &mut state).await;
+            let binding = connection.binding.clone();
             connection.close().await;
-            plan.map_err(engine::run_error)
+            Ok::<_, Error>((plan.map_err(engine::run_error)?, binding))
         })?
     } else {
         let binding = offline_binding(ctx, &project)?;
         let plan = preview(None, &clock, &scope, &binding, &mut state);
-        futures::executor::block_on(plan).map_err(engine::run_error)?
+        (futures::executor::block_on(plan).map_err(engine::run_error)?, binding)
     };
     engine::refuse_blind(&plan)?;
+    if let Some(file) = &args.out {
+        let execution = PlanExecution { binding, new_state, fresh: args.planning.fresh };
+        saved::write(ctx, file, &plan, execution)?;
+    }
     show(ctx, &plan, args.format)?;
     Ok(code(&plan, args))
 }
 
-fn show(ctx: &Context, plan: &Plan, format: Format) -> Result<(), Error> {
+fn show(ctx: &Context, plan: &Plan, format: PlanFormat) -> Result<(), Error> {
     let text = match format {
-        Format::Human => crate::render::plan::plan(plan, project::style_out(ctx), ctx.now()),
-        Format::Json => PlanDocument::from(plan).to_text().map_err(|e| Error::Stdout(e.into()))?,
+        PlanFormat::Human => crate::render::plan::plan(plan, project::style_out(ctx), ctx.now()),
+        PlanFormat::Json => PlanDocument::from(plan).to_text().map_err(|e| Error::Stdout(e.into()))?,
+        PlanFormat::Markdown => plan_markdown(plan, ctx.verbose, ctx.now()),
     };
     ctx.out(&text)
 }

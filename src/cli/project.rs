@@ -7,6 +7,7 @@ use super::exit::Error;
 use crate::manifest::{self, Diagnostic, Level, Project};
 use crate::render::diagnostic::{Looked, human};
 use crate::render::{Style, diagnostic};
+use crate::seal::Seals;
 use crate::state::{Loaded, Notice, StoreError, local};
 
 /// Reads `casefile.yaml`; shows on stderr what is wrong with it.
@@ -35,6 +36,15 @@ pub fn manifests(ctx: &Context, project: &Project) -> Result<manifest::Loaded, E
         complain(&diagnostic::human(&loaded.diagnostics, looked, style_err(ctx)));
     }
     if loaded.has_errors() { Err(Error::InvalidManifests(errors(&loaded.diagnostics))) } else { Ok(loaded) }
+}
+
+/// Reads the seals beside the manifests; shows on stderr which of them cannot be read.
+pub fn seals(ctx: &Context, project: &Project) -> Result<Seals, Error> {
+    manifest::find_seals(&ctx.dir, project).map(Seals::new).map_err(|problems| {
+        let looked = Looked { files: problems.len(), resources: 0 };
+        complain(&human(&problems, looked, style_err(ctx)));
+        Error::InvalidManifests(problems.len())
+    })
 }
 
 /// How results are written for people.

@@ -7,6 +7,7 @@ use super::context::Context;
 use super::exit::{Code, Error};
 use crate::manifest;
 use crate::render::schema::{event_schema, plan_schema};
+use crate::seal::seal_schema;
 use crate::state::snapshot::state_schema;
 
 /// Prints one schema, or the list of them.
@@ -26,6 +27,7 @@ pub fn text(kind: SchemaKind) -> String {
         SchemaKind::State => state_schema(),
         SchemaKind::Plan => plan_schema(),
         SchemaKind::Event => event_schema(),
+        SchemaKind::Seal => seal_schema(),
     };
     format!("{schema:#}\n")
 }
@@ -44,6 +46,7 @@ fn about(kind: SchemaKind) -> &'static str {
         SchemaKind::Project => "casefile.yaml",
         SchemaKind::State => ".casefile/state.json",
         SchemaKind::Plan => "plan --format json",
+        SchemaKind::Seal => "*.sealed.yaml",
         SchemaKind::Event => "a line of apply --format json",
     }
 }

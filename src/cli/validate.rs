@@ -10,27 +10,38 @@ use super::project::{self, Narrow};
 use crate::manifest::{self, Diagnostic, Project};
 use crate::render::annotations;
 use crate::render::diagnostic::{self, Looked};
+use crate::seal::{self, Seals, manifest_name};
 
 /// Shows the findings; exits 1 if one is an error.
 pub fn run(ctx: &Context, args: &ValidateArgs) -> Result<Code, Error> {
     let (problems, looked) = match project::read(ctx)? {
-        Ok(project) => check(ctx, project, &Narrow::new(ctx, &args.paths)?),
+        Ok(project) => check(ctx, project, &Narrow::new(ctx, &args.paths)?, args.sealed),
         Err(problems) => (problems, Looked { files: 1, resources: 0 }),
     };
     ctx.out(&text(ctx, args.format, &problems, looked)?)?;
     Ok(if project::errors(&problems) > 0 { Code::Failed } else { Code::Done })
 }
 
-fn check(ctx: &Context, mut project: Project, narrow: &Narrow) -> (Vec<Diagnostic>, Looked) {
+fn check(ctx: &Context, mut project: Project, narrow: &Narrow, sealed: bool) -> (Vec<Diagnostic>, Looked) {
     // A file that `spec.manifests` does not hold would otherwise pass unread.
     project.spec.manifests.extend(narrow.names().filter(|n| !n.is_empty()).map(str::to_owned));
-    let loaded = manifest::load(&ctx.dir, &project);
+    let mut loaded = manifest::load(&ctx.dir, &project);
+    // With an error in a manifest there is nothing to compare its seal with.
+    if sealed && !loaded.has_errors() {
+        loaded.diagnostics.extend(match manifest::find_seals(&ctx.dir, &project) {
+            Ok(files) => seal::check(&loaded.resources, &Seals::new(files)),
+            Err(problems) => problems,
+        });
+    }
     if narrow.is_all() {
         let looked = Looked { files: loaded.files, resources: loaded.resources.len() };
         return (loaded.diagnostics, looked);
     }
-    let problems: Vec<Diagnostic> =
-        loaded.diagnostics.into_iter().filter(|d| narrow.covers(&d.file)).collect();
+    let problems: Vec<Diagnostic> = loaded
+        .diagnostics
+        .into_iter()
+        .filter(|d| narrow.covers(&d.file) || narrow.covers(&manifest_name(&d.file)))
+        .collect();
     let sources: Vec<&str> =
         loaded.resources.iter().map(|r| &*r.source.file).filter(|f| narrow.covers(f)).collect();
     let files: BTreeSet<&str> = sources.iter().copied().chain(problems.iter().map(|d| &*d.file)).collect();

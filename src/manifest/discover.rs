@@ -22,13 +22,7 @@ pub(super) struct Found {
 /// Finds the files that `spec.manifests` names, each once, sorted by name. What cannot be walked is
 /// reported.
 pub(super) fn find(project_dir: &Path, project: &Project) -> (Vec<Found>, Vec<Diagnostic>) {
-    let mut walk = Walk {
-        found: Vec::new(),
-        seen: HashSet::new(),
-        folders: HashSet::new(),
-        problems: Vec::new(),
-        met: 0,
-    };
+    let mut walk = Walk::new(is_manifest);
     for (index, entry) in project.spec.manifests.iter().enumerate() {
         let name = normal(entry);
         let path = if name.is_empty() { project_dir.to_path_buf() } else { project_dir.join(&name) };
@@ -68,6 +62,36 @@ pub(super) fn find(project_dir: &Path, project: &Project) -> (Vec<Found>, Vec<Di
     }
     walk.found.sort();
     (walk.found, walk.problems)
+}
+
+/// Finds and reads the files `*.sealed.yaml` beside the manifests that `spec.manifests` names, by name. What
+/// is wrong with the folders themselves is told where the manifests are read.
+///
+/// # Errors
+/// The seals that cannot be read.
+pub fn find_seals(project_dir: &Path, project: &Project) -> Result<Vec<(String, Vec<u8>)>, Vec<Diagnostic>> {
+    let mut walk = Walk::new(is_seal);
+    for name in project.spec.manifests.iter().map(|entry| normal(entry)) {
+        let path = if name.is_empty() { project_dir.to_path_buf() } else { project_dir.join(&name) };
+        if path.is_dir() {
+            walk.folder(&path, &name, &mut Vec::new());
+        } else if let Some((stem, end)) = name.rsplit_once('.') {
+            let name = format!("{stem}.sealed.{end}");
+            let path = project_dir.join(&name);
+            if path.is_file() {
+                walk.file(path, name);
+            }
+        }
+    }
+    walk.found.sort();
+    let (mut seals, mut problems) = (Vec::new(), Vec::new());
+    for file in walk.found {
+        match read(&file.path, &file.name) {
+            Ok(bytes) => seals.push((file.name, bytes)),
+            Err(problem) => problems.push(*problem),
+        }
+    }
+    if problems.is_empty() { Ok(seals) } else { Err(problems) }
 }
 
 fn missing(entry: &str, path: &Path, error: &io::Error, place: Option<&Place>) -> Diagnostic {
@@ -110,7 +134,14 @@ fn is_manifest(name: &str) -> bool {
     }
 }
 
+fn is_seal(name: &str) -> bool {
+    let file = name.rsplit('/').next().unwrap_or(name);
+    !file.starts_with('.') && (file.ends_with(".sealed.yaml") || file.ends_with(".sealed.yml"))
+}
+
 struct Walk {
+    /// Which files are meant, by name.
+    wanted: fn(&str) -> bool,
     found: Vec<Found>,
     /// Real paths of the files found so far.
     seen: HashSet<PathBuf>,
@@ -122,6 +153,17 @@ struct Walk {
 }
 
 impl Walk {
+    fn new(wanted: fn(&str) -> bool) -> Walk {
+        Walk {
+            wanted,
+            found: Vec::new(),
+            seen: HashSet::new(),
+            folders: HashSet::new(),
+            problems: Vec::new(),
+            met: 0,
+        }
+    }
+
     fn problem(&mut self, problem: Diagnostic) {
         self.met += 1;
         self.problems.push(problem);
@@ -177,7 +219,7 @@ impl Walk {
                 Ok(kind) if kind.is_dir() => self.folder(&path, &name, above),
                 Ok(kind) if kind.is_symlink() => self.link(path, name, above),
                 // The folder's real path and the name are the file's; no call for each file.
-                Ok(kind) if kind.is_file() && is_manifest(&name) => {
+                Ok(kind) if kind.is_file() && (self.wanted)(&name) => {
                     self.met += 1;
                     if self.seen.insert(real.join(&child)) {
                         self.found.push(Found { name, path });
@@ -193,13 +235,13 @@ impl Walk {
         match fs::metadata(&path) {
             Ok(meta) if meta.is_dir() => self.folder(&path, &name, above),
             Ok(meta) if meta.is_file() => {
-                if is_manifest(&name) {
+                if (self.wanted)(&name) {
                     self.file(path, name);
                 }
             }
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if is_manifest(&name) {
+                if (self.wanted)(&name) {
                     let problem = Diagnostic::of_file("path-not-found", name, "this link leads to nothing");
                     self.problem(problem.with_help("remove the link, or restore what it names"));
                 }

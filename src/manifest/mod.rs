@@ -31,6 +31,7 @@ mod wording;
 mod tests;
 
 pub use diagnostic::{Diagnostic, Level, Related};
+pub use discover::find_seals;
 pub use kinds::{
     API_VERSION, AlertKind, AlertManifest, AlertOnRemove, AlertSpec, ApiVersion, Lifecycle, Manifest,
     Metadata, PackageKind, PackageManifest, PackageOnRemove, PackageSpec, TriageSpec,

@@ -306,6 +306,10 @@ fn blank(
         row,
         reason,
         source: desired.map(|d| d.source.clone()),
+        machine: match desired {
+            Some(d) => Some(d.call.machine().clone()),
+            None => resource.and_then(Resource::sent_call).map(|c| c.machine().clone()),
+        },
         call: None,
         before,
         after: None,

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Address, OnInProgress, OnRemove, PlanDigest, Request, Source, Span, Timestamp};
+use crate::model::{
+    Address, MachineId, OnInProgress, OnRemove, PlanDigest, Request, Source, Span, Timestamp,
+};
 use crate::state::{CallAction, Origin, Phase, Record, Refusal, Sent, Seq};
 
 /// What a plan row does. The words are those of `docs/cli.md`.
@@ -129,6 +131,8 @@ pub struct Change {
     pub reason: Reason,
     /// Where it is declared; none for resources whose manifest is gone.
     pub source: Option<Source>,
+    /// The machine that the resource is about; none if a person edited the state beyond reading.
+    pub machine: Option<MachineId>,
     /// The call, if the row has one.
     pub call: Option<PlannedCall>,
     /// What the state says, for a reader: flat, by field name.
@@ -427,6 +431,11 @@ pub enum Reason {
         /// What was asked.
         action: CallAction,
     },
+    /// As a saved plan words it.
+    Saved {
+        /// The words.
+        words: String,
+    },
 }
 
 /// What a reader of one row should know.
@@ -474,6 +483,11 @@ pub enum Warning {
     LateArrival {
         /// The second object's id.
         id: String,
+    },
+    /// As a saved plan words it.
+    Saved {
+        /// The words.
+        words: String,
     },
 }
 

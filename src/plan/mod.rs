@@ -17,6 +17,7 @@ mod mark;
 mod observed;
 mod refresh;
 mod rename;
+pub mod saved;
 mod see;
 mod selector;
 mod settings;
@@ -33,5 +34,7 @@ pub use decide::{Busy, Facts, Lookup, OnUnknown, Removal, Rename, Running, decid
 pub use lookup::{KnownIds, look_alikes, still_absent};
 pub use observed::{Actions, Observed};
 pub use refresh::{Need, absorb, need};
+pub use saved::{SavedError, SavedPlan, Stale};
 pub use selector::{Selector, SelectorError};
 pub use settings::{CLOCK_TOLERANCE, LOOK_BACK, Limits, Quota, Quotas, Recovery, Settings};
+pub use warn::over_limits;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::build::{CallKind, Planner, call_kind};
 use super::change::{Change, PlanWarning, Warning};
 use super::lookup::look_alike;
+use super::settings::Limits;
 use crate::model::{Address, Call, Desired, Kind};
 use crate::state::Resource;
 
@@ -89,19 +90,7 @@ impl Planner<'_> {
                 warnings.push(PlanWarning::LookAlikes { found });
             }
         }
-        let count = |kind| {
-            let creating = changes.iter().filter(|c| call_kind(c.action) == Some(CallKind::Creating));
-            creating.filter(|c| c.address.kind() == kind).count()
-        };
-        let limits = [
-            ("newCollections", count(Kind::InvestigationPackage), settings.limits.new_collections),
-            ("newAlerts", count(Kind::Alert), settings.limits.new_alerts),
-        ];
-        for (limit, planned, allowed) in limits {
-            if planned > allowed as usize {
-                warnings.push(PlanWarning::OverLimit { limit, planned, allowed });
-            }
-        }
+        warnings.extend(over_limits(changes, &settings.limits));
         let failures = self.input.observed.failures.iter();
         warnings.extend(failures.map(|why| PlanWarning::NotLooked { why: why.clone() }));
         if self.input.selected.is_some() {
@@ -110,4 +99,18 @@ impl Planner<'_> {
         }
         warnings
     }
+}
+
+/// Which limits a plan's creating calls exceed.
+pub fn over_limits(changes: &[Change], limits: &Limits) -> Vec<PlanWarning> {
+    let count = |kind| {
+        let creating = changes.iter().filter(|c| call_kind(c.action) == Some(CallKind::Creating));
+        creating.filter(|c| c.address.kind() == kind).count()
+    };
+    let rows = [
+        ("newCollections", count(Kind::InvestigationPackage), limits.new_collections),
+        ("newAlerts", count(Kind::Alert), limits.new_alerts),
+    ];
+    let over = rows.into_iter().filter(|(_, planned, allowed)| *planned > *allowed as usize);
+    over.map(|(limit, planned, allowed)| PlanWarning::OverLimit { limit, planned, allowed }).collect()
 }

@@ -49,6 +49,7 @@ pub const REASONS: &[&str] = &[
     "cancel-on-remove",
     "resolve-on-remove",
     "side-call-open",
+    "saved",
 ];
 
 /// The name of a reason's variant.
@@ -99,6 +100,7 @@ pub fn reason(reason: &Reason) -> &'static str {
         Reason::CancelOnRemove => "cancel-on-remove",
         Reason::ResolveOnRemove => "resolve-on-remove",
         Reason::SideCallOpen { .. } => "side-call-open",
+        Reason::Saved { .. } => "saved",
     }
 }
 
@@ -113,6 +115,7 @@ pub fn warning(warning: &Warning) -> &'static str {
         Warning::AdoptsForeign { .. } => "adopts-foreign",
         Warning::Watched { .. } => "watched",
         Warning::LateArrival { .. } => "late-arrival",
+        Warning::Saved { .. } => "saved",
     }
 }
 

@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::{codes, escape, words};
 use crate::model::{Address, PlanDigest, Request, Source};
+use crate::plan::saved::{PlanExecution, RowExecution};
 use crate::plan::{Action, Change, Plan, View};
 
 /// A plan as `plan --format json` prints it.
@@ -35,6 +36,10 @@ pub struct PlanDocument {
     pub summary: BTreeMap<Action, usize>,
     /// What the service's quotas make of the calls.
     pub estimate: EstimateDocument,
+    /// Only in a file that `apply` takes: what concerns the plan as a whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = PlanExecution { binding: Default::default(), new_state: true, fresh: false })]
+    pub execution: Option<PlanExecution>,
 }
 
 /// One row: what happens to one resource, and why.
@@ -66,6 +71,10 @@ pub struct ChangeDocument {
     /// The resource's revision in the state that the row was made from: the number of the journal record
     /// that changed it last; 0 for none.
     pub basis: u64,
+    /// Only in a file that `apply` takes: what carrying the row out needs beside its request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = RowExecution { call: None, records: Vec::new(), then: Vec::new() })]
+    pub execution: Option<RowExecution>,
 }
 
 /// A place in a manifest.
@@ -132,6 +141,7 @@ impl From<&Plan> for PlanDocument {
             warnings: warnings.collect(),
             summary: plan.summary(),
             estimate: EstimateDocument { seconds: plan.estimate.seconds, calls: plan.estimate.calls.clone() },
+            execution: None,
         }
     }
 }
@@ -154,6 +164,7 @@ impl ChangeDocument {
             after: change.after.clone().map(Fields),
             warnings: warnings.collect(),
             basis: change.basis,
+            execution: None,
         }
     }
 }
@@ -165,6 +176,27 @@ impl From<&Source> for SourceDocument {
 }
 
 impl PlanDocument {
+    /// A plan with all that `apply` needs to carry it out.
+    pub fn to_apply(plan: &Plan, execution: PlanExecution) -> Self {
+        let mut document = PlanDocument::from(plan);
+        document.execution = Some(execution);
+        for (row, change) in document.changes.iter_mut().zip(&plan.changes) {
+            row.execution = RowExecution::of(change);
+        }
+        document
+    }
+
+    /// As indented text in which every body keeps its bytes, hidden characters and all: for a file that
+    /// `apply` takes, not for a terminal.
+    ///
+    /// # Errors
+    /// None that a plan can cause: the keys of all maps are text.
+    pub fn to_file(&self) -> Result<String, serde_json::Error> {
+        let mut text = serde_json::to_string_pretty(self)?;
+        text.push('\n');
+        Ok(text)
+    }
+
     /// As indented text that ends with a line break. Hidden characters inside strings are escaped: a body
     /// that holds one is spelled differently here than it is sent, the value is the same.
     ///

@@ -109,6 +109,7 @@ pub fn change(name: &str, action: Action, reason: Reason) -> Change {
         row: 11,
         reason,
         source: (!gone).then(|| Source { file: "incidents/inc-2042.yaml".into(), line: 3 }),
+        machine: Some(MACHINE.parse().unwrap()),
         call: request.map(planned),
         before: None,
         after: None,
@@ -200,6 +201,7 @@ pub fn every_reason(t: &str) -> Vec<Change> {
         row(Action::Cancel, Reason::CancelOnRemove),
         row(Action::Cancel, Reason::CancelAsked { comment: format!("wrong machine{t}") }),
         row(Action::Wait, Reason::SideCallOpen { action: CallAction::Cancel }),
+        row(Action::Create, Reason::Saved { words: format!("new{t}") }),
     ];
     rows.extend([
         change("Alert/phish-1", Action::Adopt, Reason::AlertShowsEvent { id: format!("{ALERT_ID}{t}") }),
@@ -265,6 +267,7 @@ pub fn every_warning(t: &str) -> Vec<Warning> {
         Warning::Watched { attempts: 1 },
         Warning::Watched { attempts: 2 },
         Warning::LateArrival { id: id() },
+        Warning::Saved { words: format!("an analyst's collection is running{t}") },
     ]
 }
 
@@ -316,6 +319,7 @@ pub fn resource(phase: Phase, t: &str) -> Resource {
         missing_last: None,
         open: None,
         side: None,
+        asked: None,
         watched: Vec::new(),
         past: Vec::new(),
         released_from: None,

@@ -109,6 +109,7 @@ pub fn reason(reason: &Reason, now: Timestamp) -> String {
         Reason::ManifestGone => "manifest gone; nothing is undone, the id stays known".into(),
         Reason::CancelOnRemove => "manifest gone; onRemove: Cancel cancels the collection".into(),
         Reason::ResolveOnRemove => "manifest gone; onRemove: Resolve resolves the alert".into(),
+        Reason::Saved { words } => words.clone(),
         Reason::SideCallOpen { action } => {
             format!("an earlier {} got no answer and could not be looked up in this run", call(*action))
         }
@@ -146,6 +147,7 @@ pub fn warning(warning: &Warning, now: Timestamp) -> String {
         Warning::Watched { attempts } => {
             format!("{attempts} earlier calls without an answer may still take effect; they are watched for")
         }
+        Warning::Saved { words } => words.clone(),
         Warning::LateArrival { id } => {
             format!("a call given up earlier took effect late: the service has a second object, {id}")
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::record::{AttemptId, Binding, Intent, Origin, Record, Seq};
-use super::resource::{Attempt, Open, PastObject, Phase, Resource, Side};
+use super::resource::{Asked, Attempt, Open, PastObject, Phase, Resource, Side};
 use super::step::{Reverted, Step};
 use crate::model::{Address, Sha256Hex};
 
@@ -92,15 +92,19 @@ impl State {
             Record::Recovered { resources, .. } => self.resources.clone_from(resources),
             Record::Intent(intent) => self.intent(step, intent)?,
             Record::Outcome { attempt, address, result, server_at } => {
-                let reverted = {
+                let (reverted, asked) = {
                     let r = self.get(step, address)?;
-                    r.outcome(step, address, *attempt, result, server_at.as_ref())?
+                    let asked = r.asked.clone().filter(|a| a.intent == *attempt);
+                    (r.outcome(step, address, *attempt, result, server_at.as_ref())?, asked)
                 };
                 match reverted {
                     Reverted::No => {}
                     Reverted::To(prior) => {
                         let mut prior = *prior;
                         prior.changed = seq;
+                        if let Some(asked) = asked {
+                            prior.asked = Some(Asked { unsent: Some(seq), ..asked });
+                        }
                         self.resources.insert(address.clone(), prior);
                     }
                     Reverted::Nothing => {
@@ -264,6 +268,7 @@ impl State {
                 send_by: intent.send_by,
                 runner: intent.runner.clone(),
             });
+            r.asked = Some(Asked { plan: intent.plan, intent: step.seq, unsent: None });
             r.changed = step.seq;
             return Ok(());
         }
@@ -271,6 +276,7 @@ impl State {
         let mut r = Resource::new(step, intent.sent.clone());
         r.labels.clone_from(&intent.labels);
         r.on_remove = intent.on_remove;
+        r.asked = Some(Asked { plan: intent.plan, intent: step.seq, unsent: None });
         r.inherit(prior.as_ref());
         if intent.action != super::CallAction::Replace
             && let Some(p) = prior.as_ref().filter(|p| p.digest == r.digest)

@@ -29,6 +29,6 @@ pub use rebuild::{Acceptance, Accepted, Rebuild};
 pub use record::{
     AttemptId, Binding, CallAction, Intent, Object, Origin, Outcome, Record, Refusal, Sent, Seq,
 };
-pub use resource::{Attempt, Open, PastObject, Phase, Resource, Side};
+pub use resource::{Asked, Attempt, Open, PastObject, Phase, Resource, Side};
 pub use store::{Damage, Holder, Loaded, Notice, Opened, Store, StoreError};
 pub use verify::{Finding, Verified, verify};

@@ -157,6 +157,31 @@ pub enum Record {
     },
 }
 
+impl Record {
+    /// The resource that it speaks of; for a move, the old address.
+    pub fn address(&self) -> Option<&Address> {
+        match self {
+            Record::Intent(intent) => Some(&intent.address),
+            Record::Moved { from, .. } => Some(from),
+            Record::Outcome { address, .. }
+            | Record::Found { address, .. }
+            | Record::Late { address, .. }
+            | Record::Observed { address, .. }
+            | Record::Missing { address, .. }
+            | Record::Released { address }
+            | Record::Restored { address }
+            | Record::Noted { address, .. }
+            | Record::Imported { address, .. }
+            | Record::Removed { address } => Some(address),
+            Record::Open { .. }
+            | Record::Bound { .. }
+            | Record::Cut { .. }
+            | Record::Lost { .. }
+            | Record::Recovered { .. } => None,
+        }
+    }
+}
+
 /// Whose state this is: one cloud or endpoint, one tenant.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

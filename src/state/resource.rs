@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::record::{AttemptId, CallAction, Object, Origin, Refusal, Sent, Seq};
-use crate::model::{ActionStatus, Call, Kind, OnRemove, RequestDigest, Timestamp};
+use crate::model::{ActionStatus, Call, Kind, OnRemove, PlanDigest, RequestDigest, Timestamp};
 
 /// Where a resource stands. See `docs/reconciliation.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -157,6 +157,10 @@ pub struct Resource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = side_example())]
     pub side: Option<Side>,
+    /// The last call about this resource, and the plan that asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = asked_example())]
+    pub asked: Option<Asked>,
     /// Attempts given up without an answer; every look-up still searches for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(example = serde_json::json!([attempt_example()]))]
@@ -254,6 +258,22 @@ pub struct Side {
     pub runner: String,
 }
 
+/// The last call about a resource, of whatever kind: a saved plan knows by it what it has done already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Asked {
+    /// The plan that asked for it.
+    #[schemars(example = PlanDigest(crate::model::Sha256Hex::of(b"test")))]
+    pub plan: PlanDigest,
+    /// The number of its intent's record.
+    #[schemars(example = 2)]
+    pub intent: Seq,
+    /// The number of the record that says that it never left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 3)]
+    pub unsent: Option<Seq>,
+}
+
 /// An object that a resource once held.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -275,6 +295,10 @@ const DIGEST: &str = "v1:sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822c
 const OUR_TIME: &str = "2026-03-01T08:00:10Z";
 const SERVICE_TIME: &str = "2026-03-01T08:00:00.1234567Z";
 const RUNNER: &str = "2f4be1c0-5f0a-4b52-8a39-0a4f6c2f7f10";
+
+fn asked_example() -> serde_json::Value {
+    serde_json::json!({ "plan": PlanDigest(crate::model::Sha256Hex::of(b"test")), "intent": 2 })
+}
 
 fn past_example() -> serde_json::Value {
     serde_json::json!([{ "id": "1e5bc9d7-7557-4ab7-9782-d50480024a4e", "origin": "made" }])

@@ -47,6 +47,7 @@ impl Resource {
             missing_last: None,
             open: None,
             side: None,
+            asked: None,
             watched: Vec::new(),
             past: Vec::new(),
             released_from: None,
@@ -133,7 +134,12 @@ impl Resource {
                     }
                 }
                 Outcome::Rejected { error } | Outcome::Busy { error } => self.error = Some(error.clone()),
-                Outcome::Throttled { .. } | Outcome::Unsent { .. } | Outcome::Settled => {}
+                Outcome::Throttled { .. } | Outcome::Unsent { .. } => {
+                    if let Some(asked) = self.asked.as_mut().filter(|a| a.intent == attempt) {
+                        asked.unsent = Some(step.seq);
+                    }
+                }
+                Outcome::Settled => {}
             }
             self.side = None;
             self.changed = step.seq;

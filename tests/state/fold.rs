@@ -65,8 +65,11 @@ fn what_never_left_leaves_no_trace() {
     after.apply(4, at(4), &intent(A, CallAction::Retry)).unwrap();
     let throttled = Outcome::Throttled { error: refusal(429, ""), retry_after_seconds: 60 };
     after.apply(5, at(5), &outcome(A, 4, throttled)).unwrap();
-    assert_eq!(Resource { changed: 3, ..of(&after, A).clone() }, *of(&before, A));
+    let asked = of(&before, A).asked.clone();
+    assert_eq!(Resource { changed: 3, asked, ..of(&after, A).clone() }, *of(&before, A));
     assert_eq!(of(&after, A).changed, 5);
+    let asked = of(&after, A).asked.clone().unwrap();
+    assert_eq!((asked.intent, asked.unsent), (4, Some(5)));
 }
 
 #[test]
@@ -123,7 +126,8 @@ fn a_released_name_comes_back_if_what_took_it_never_left() {
         outcome(B, 5, unsent()),
     ];
     let (before, after) = (fold(&released), fold(&[&released[..], &taken].concat()));
-    assert_eq!(Resource { changed: 4, ..of(&after, B).clone() }, *of(&before, B));
+    let asked = of(&before, B).asked.clone();
+    assert_eq!(Resource { changed: 4, asked, ..of(&after, B).clone() }, *of(&before, B));
 }
 
 #[test]

@@ -1,0 +1,77 @@
+//! Plan files: written by `plan --out`, taken by `apply`.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::args::ApplyArgs;
+use super::context::Context;
+use super::exit::Error;
+use crate::plan::saved::PlanExecution;
+use crate::plan::{Plan, SavedError, SavedPlan};
+use crate::render::escape;
+use crate::render::plan_json::PlanDocument;
+
+/// Larger files are refused; 50,000 rows are a third of it.
+const MAX_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Whether a path names a plan: manifests never end so.
+pub fn is_plan_file(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "json")
+}
+
+/// The plan file among `apply`'s paths.
+pub fn typed(args: &ApplyArgs) -> Result<Option<&PathBuf>, Error> {
+    let p = &args.planning;
+    let Some(file) = p.paths.iter().find(|f| is_plan_file(f)) else { return Ok(None) };
+    let narrowed = p.paths.len() > 1 || p.selector.is_some() || p.since.is_some() || !p.replace.is_empty();
+    if narrowed || p.no_refresh || p.fresh || args.sealed {
+        return Err(Error::Usage(format!(
+            "{} is a saved plan: it is carried out as it is, so no other path and none of --selector, \
+             --since, --replace, --no-refresh, --fresh and --sealed can stand beside it",
+            file.display()
+        )));
+    }
+    Ok(Some(file))
+}
+
+/// Writes a plan, readable by its owner alone: whole or not at all.
+pub fn write(ctx: &Context, file: &Path, plan: &Plan, execution: PlanExecution) -> Result<(), Error> {
+    let text = PlanDocument::to_apply(plan, execution).to_file().map_err(|e| Error::Stdout(e.into()))?;
+    let path = ctx.path(file);
+    let failed = |source| Error::Io { what: "write", path: path.clone(), source };
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Files that this makes are 0600.
+    let mut new = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    new.write_all(text.as_bytes()).and_then(|()| new.as_file().sync_all()).map_err(failed)?;
+    new.persist(&path).map_err(|e| failed(e.error))?;
+    ctx.note(&format!("Saved to {}. To carry it out: casefile apply {}\n", path.display(), file.display()));
+    Ok(())
+}
+
+/// Reads a plan.
+pub fn read(ctx: &Context, file: &Path) -> Result<SavedPlan, Error> {
+    use std::io::Read as _;
+    let path = ctx.path(file);
+    let failed = |source| Error::Io { what: "read", path: file.to_owned(), source };
+    let mut bytes = Vec::new();
+    let opened = std::fs::File::open(&path).map_err(failed)?;
+    opened.take(MAX_BYTES).read_to_end(&mut bytes).map_err(failed)?;
+    SavedPlan::read(&bytes).map_err(|e| Error::BadPlan {
+        path: file.to_owned(),
+        next: match e {
+            SavedError::Newer { .. } => "use a newer casefile".to_owned(),
+            _ => "casefile plan --out plan.json".to_owned(),
+        },
+        why: escape::one_line(&e.to_string()).into_owned(),
+    })
+}
+
+/// `--expect` beside a plan file.
+pub fn expected(args: &ApplyArgs, saved: &SavedPlan) -> Result<(), Error> {
+    match args.expect {
+        Some(expected) if expected != saved.plan.digest => {
+            Err(Error::OtherDigest { expected, actual: saved.plan.digest })
+        }
+        _ => Ok(()),
+    }
+}

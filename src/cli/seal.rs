@@ -1,0 +1,68 @@
+//! `seal`: the reviewed calls as files beside their manifests.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use super::args::SealArgs;
+use super::context::Context;
+use super::exit::{Code, Error};
+use super::project::{self, Narrow};
+use crate::render::escape;
+use crate::seal::{manifest_name, seals};
+
+/// Writes the seals that are missing or not as they should be, and removes those of manifests that are gone.
+pub fn run(ctx: &Context, args: &SealArgs) -> Result<Code, Error> {
+    let project = project::load(ctx)?;
+    let narrow = Narrow::new(ctx, &args.paths)?;
+    let resources = project::manifests(ctx, &project)?.resources;
+    let found = project::seals(ctx, &project)?;
+    let (mut told, mut current) = (String::new(), 0);
+    for (name, seal) in seals(&resources) {
+        if !narrow.covers(&manifest_name(&name)) && !narrow.covers(&name) {
+            continue;
+        }
+        let text = seal.to_text();
+        let change = match found.text(&name) {
+            Some(old) if old == text => {
+                current += 1;
+                continue;
+            }
+            Some(_) => "updated",
+            None => "wrote",
+        };
+        replace(&ctx.path(Path::new(&name)), &text)?;
+        told.push_str(&format!("{change} {}\n", escape::one_line(&name)));
+    }
+    // What is no seal is left where it is: `validate --sealed` tells.
+    for (name, _) in found.orphans(&resources).into_iter().filter(|(n, seal)| *seal && narrow.covers(n)) {
+        let path = ctx.path(Path::new(name));
+        std::fs::remove_file(&path).map_err(|source| Error::Io { what: "remove", path, source })?;
+        told.push_str(&format!("removed {}\n", escape::one_line(name)));
+    }
+    if current > 0 {
+        let what = if current == 1 { "seal was" } else { "seals were" };
+        told.push_str(&format!("{current} {what} current\n"));
+    }
+    if told.is_empty() {
+        told.push_str("Nothing to seal.\n");
+    }
+    ctx.out(&told)?;
+    Ok(Code::Done)
+}
+
+/// Replaces a file whole, with the permissions of a file that anybody made.
+fn replace(path: &Path, text: &str) -> Result<(), Error> {
+    let failed = |source| Error::Io { what: "write", path: path.to_owned(), source };
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        // The process' mask takes its part of it.
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let mut new = builder.tempfile_in(folder).map_err(failed)?;
+    new.write_all(text.as_bytes()).and_then(|()| new.as_file().sync_all()).map_err(failed)?;
+    new.persist(path).map_err(|e| failed(e.error))?;
+    Ok(())
+}

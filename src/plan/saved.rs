@@ -1,0 +1,678 @@
+//! A plan that was written to a file, and whether it may still be carried out.
+//!
+//! The file is the document of `plan --format json` with what execution needs beside it. Reading it gives
+//! back a [`Plan`] whose calls are those that were reviewed, byte for byte. Pure: bytes in, values out.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::change::{Action, Change, Estimate, Plan, PlannedCall, Reason, View, Warning};
+use crate::model::{
+    Address, Call, Desired, MachineId, Method, OnInProgress, OnRemove, PlanDigest, Policy, Request,
+    RequestDigest, Source, Span,
+};
+use crate::state::{Binding, Phase, Record, Resource, Sent, Seq, State};
+
+/// The format that is written, and the latest one that is read.
+pub const FORMAT_VERSION: u64 = 1;
+
+/// What carrying out a saved plan needs to know of the plan as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PlanExecution {
+    /// The cloud or endpoint and the tenant that were looked at.
+    #[schemars(example = Binding { cloud: Some("public".into()), ..Binding::default() })]
+    pub binding: Binding,
+    /// There was no state: the lineage is the one that a new state gets.
+    #[schemars(example = false)]
+    pub new_state: bool,
+    /// `--fresh`: an empty state is meant, although the service shows look-alikes.
+    #[schemars(example = false)]
+    pub fresh: bool,
+}
+
+/// What carrying out a row needs beside its request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RowExecution {
+    /// What the intent says besides the request; none for a row without a call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = call_example())]
+    pub call: Option<CallExecution>,
+    /// Journal records to append before the call: what the plan's refresh saw, what the row records.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<BTreeMap<String, serde_json::Value>>", example = records_example())]
+    pub records: Vec<Record>,
+    /// Journal records to append once the call was accepted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<BTreeMap<String, serde_json::Value>>", example = records_example())]
+    pub then: Vec<Record>,
+}
+
+/// What an intent says besides the request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CallExecution {
+    /// `spec.revision`.
+    #[schemars(example = 1)]
+    pub revision: u32,
+    /// The request digest, computed without the marker.
+    #[schemars(example = RequestDigest(crate::model::Sha256Hex::of(b"test")))]
+    pub digest: RequestDigest,
+    /// The text that `recovery.marker` appended to the comment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &" [casefile 3f0c2b6c00]")]
+    pub marker: Option<String>,
+    /// The machine that the call is about.
+    pub machine: MachineId,
+    /// `metadata.labels`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(example = serde_json::json!({ "incident": "INC-2042" }))]
+    pub labels: BTreeMap<String, String>,
+    /// `lifecycle.onRemove`.
+    #[schemars(example = OnRemove::Retain)]
+    pub on_remove: OnRemove,
+    /// `spec.onInProgress`.
+    #[schemars(example = OnInProgress::Adopt)]
+    pub on_in_progress: OnInProgress,
+    /// `spec.adoptWithin`.
+    pub adopt_within: Span,
+}
+
+fn call_example() -> serde_json::Value {
+    serde_json::json!({
+        "revision": 1,
+        "digest": RequestDigest(crate::model::Sha256Hex::of(b"test")),
+        "machine": "fb9ab6be3965095a09c057be7c90f0a2",
+        "onRemove": "Retain",
+        "onInProgress": "adopt",
+        "adoptWithin": "1h"
+    })
+}
+
+fn records_example() -> serde_json::Value {
+    serde_json::json!([{ "released": { "address": "InvestigationPackage/fin-ws-042" } }])
+}
+
+impl RowExecution {
+    /// Of a row; none if there is nothing to carry out.
+    pub fn of(change: &Change) -> Option<RowExecution> {
+        if change.call.is_none() && change.records.is_empty() {
+            return None;
+        }
+        let call = change.call.as_ref().and_then(|c| {
+            Some(CallExecution {
+                revision: c.sent.revision,
+                digest: c.sent.digest,
+                marker: c.sent.marker.clone(),
+                machine: c.machine.parse().ok()?,
+                labels: c.labels.clone(),
+                on_remove: c.on_remove,
+                on_in_progress: c.on_in_progress,
+                adopt_within: c.adopt_within,
+            })
+        });
+        Some(RowExecution { call, records: change.records.clone(), then: change.then.clone() })
+    }
+}
+
+/// A file that holds no plan that can be carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SavedError {
+    /// Cut short, edited beyond reading, or something else entirely.
+    #[error("the file is no saved plan: {why}")]
+    Unreadable {
+        /// The parser's words.
+        why: String,
+    },
+    /// The output of `plan --format json`: it lacks what execution needs.
+    #[error("the file is a plan to read; only `casefile plan --out FILE` writes one to apply")]
+    NotToApply,
+    /// Of a later format.
+    #[error(
+        "the plan was saved by a newer casefile: format {version}, this one reads up to {FORMAT_VERSION}"
+    )]
+    Newer {
+        /// Its format.
+        version: u64,
+    },
+    /// The calls are not those that the digest names.
+    #[error("the file is damaged: its calls have the digest {actual}, the plan says {stated}")]
+    OtherCalls {
+        /// As written in the file.
+        stated: PlanDigest,
+        /// Of the calls in it.
+        actual: PlanDigest,
+    },
+    /// A row contradicts itself.
+    #[error("the file is damaged: {address}: {why}")]
+    BadRow {
+        /// The row.
+        address: Address,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+}
+
+/// A plan read from a file.
+#[derive(Clone, Debug)]
+pub struct SavedPlan {
+    /// Rows, calls, lineage and digest, as they were saved.
+    pub plan: Plan,
+    /// What concerns the plan as a whole.
+    pub execution: PlanExecution,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct File {
+    format_version: u64,
+    lineage: String,
+    digest: PlanDigest,
+    created_at: jiff::Timestamp,
+    changes: Vec<FileRow>,
+    #[serde(default)]
+    execution: Option<PlanExecution>,
+    #[serde(default)]
+    estimate: FileEstimate,
+}
+
+#[derive(Default, Deserialize)]
+struct FileEstimate {
+    seconds: u64,
+    calls: BTreeMap<String, u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FileRow {
+    address: Address,
+    action: Action,
+    row: u8,
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    source: Option<Source>,
+    #[serde(default)]
+    request: Option<Request>,
+    #[serde(default)]
+    before: Option<Fields>,
+    #[serde(default)]
+    after: Option<Fields>,
+    #[serde(default)]
+    warnings: Vec<FileWarning>,
+    basis: Seq,
+    #[serde(default)]
+    execution: Option<RowExecution>,
+}
+
+#[derive(Deserialize)]
+struct FileWarning {
+    message: String,
+}
+
+/// A map whose order is kept.
+struct Fields(View);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Fields;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of texts")
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut view = View::new();
+                while let Some(entry) = map.next_entry()? {
+                    view.push(entry);
+                }
+                Ok(Fields(view))
+            }
+        }
+        d.deserialize_map(Visitor)
+    }
+}
+
+impl SavedPlan {
+    /// Reads a file and checks that its calls are those that its digest names.
+    ///
+    /// # Errors
+    /// Everything that keeps the plan from being carried out, whatever the state.
+    pub fn read(bytes: &[u8]) -> Result<SavedPlan, SavedError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Version {
+            format_version: u64,
+        }
+        let newer = |version: u64| version > FORMAT_VERSION;
+        let file: File = serde_json::from_slice(bytes).map_err(|e| {
+            // A later format may be anything; only its version is promised.
+            match serde_json::from_slice::<Version>(bytes) {
+                Ok(v) if newer(v.format_version) => SavedError::Newer { version: v.format_version },
+                _ => SavedError::Unreadable { why: e.to_string() },
+            }
+        })?;
+        if newer(file.format_version) {
+            return Err(SavedError::Newer { version: file.format_version });
+        }
+        let execution = file.execution.ok_or(SavedError::NotToApply)?;
+        let calls = file.changes.iter().filter_map(|c| Some((&c.address, c.request.as_ref()?)));
+        let actual = PlanDigest::of(calls);
+        if actual != file.digest {
+            return Err(SavedError::OtherCalls { stated: file.digest, actual });
+        }
+        let mut changes = Vec::with_capacity(file.changes.len());
+        let mut last: Option<Address> = None;
+        for row in file.changes {
+            if last.as_ref().is_some_and(|l| *l >= row.address) {
+                return Err(SavedError::BadRow { address: row.address, why: "the rows are out of order" });
+            }
+            last = Some(row.address.clone());
+            changes.push(change(row)?);
+        }
+        let plan = Plan {
+            lineage: file.lineage,
+            digest: file.digest,
+            created_at: file.created_at,
+            changes,
+            warnings: Vec::new(),
+            estimate: Estimate { seconds: file.estimate.seconds, calls: file.estimate.calls },
+        };
+        Ok(SavedPlan { plan, execution })
+    }
+
+    /// The resources that the plan creates, as their calls declare them, by address: what looking up an
+    /// unknown outcome needs. Nothing else of the manifests is needed to carry a plan out.
+    pub fn desired(&self) -> Vec<Desired> {
+        self.plan.changes.iter().filter_map(desired).collect()
+    }
+
+    /// Whether the comments carry marks.
+    pub fn is_marked(&self) -> bool {
+        self.plan.calls().any(|(_, c)| c.sent.marker.is_some())
+    }
+
+    /// What is left to do on a state: the plan without the rows whose call was sent under it before, and
+    /// without rows that have no call and have moved since, for the next plan decides those anew.
+    ///
+    /// # Errors
+    /// The plan is refused as a whole.
+    pub fn remaining(&self, state: &State) -> Result<Plan, Stale> {
+        match &state.lineage {
+            Some(lineage) if *lineage == self.plan.lineage => {}
+            Some(_) if self.execution.new_state => return Err(Stale::StateAppeared),
+            Some(lineage) => {
+                return Err(Stale::OtherLineage { plan: self.plan.lineage.clone(), state: lineage.clone() });
+            }
+            None if self.execution.new_state => {}
+            None => return Err(Stale::NoState { plan: self.plan.lineage.clone() }),
+        }
+        // What the rows record must fit; tried out before anything is written.
+        let mut folded = state.clone();
+        let mut fits = |records: &[Record]| {
+            records.iter().all(|r| folded.apply(folded.seq + 1, self.plan.created_at, r).is_ok())
+        };
+        let mut plan = self.plan.clone();
+        let (mut moved, mut sent) = (Vec::new(), 0);
+        plan.changes.retain_mut(|c| {
+            let now = state.resources.get(subject(c));
+            let standing = Standing::of(c, now, self.plan.digest);
+            if standing == Standing::Unsent {
+                // They were appended with the intent of the call that did not leave.
+                c.records.clear();
+            }
+            let unmoved = matches!(standing, Standing::Same | Standing::Unsent);
+            match (c.call.is_some(), standing) {
+                (true, Standing::Sent) => {
+                    sent += 1;
+                    false
+                }
+                (true, _) if unmoved && fits(&c.records) => true,
+                (true, _) => {
+                    moved.push(Moved {
+                        address: c.address.clone(),
+                        planned_from: c.basis,
+                        now: now.map(|r| (r.changed, r.phase, r.since)),
+                    });
+                    true
+                }
+                (false, _) => unmoved && fits(&c.records),
+            }
+        });
+        if !moved.is_empty() {
+            return Err(Stale::Moved(moved));
+        }
+        if sent > 0 && plan.calls().next().is_none() {
+            return Err(Stale::Finished { digest: self.plan.digest, calls: sent });
+        }
+        Ok(plan)
+    }
+}
+
+/// Why a saved plan is not carried out on this state.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Stale {
+    /// Made from another state.
+    #[error("the plan was made from another state: lineage {plan}, this state is {state}")]
+    OtherLineage {
+        /// The plan's.
+        plan: String,
+        /// The state's.
+        state: String,
+    },
+    /// Made from a state that is not here.
+    #[error("the plan was made from a state of lineage {plan}, and there is no state here")]
+    NoState {
+        /// The plan's.
+        plan: String,
+    },
+    /// Made without a state; one was begun since, by something else.
+    #[error("the plan was made while there was no state; one has been begun since")]
+    StateAppeared,
+    /// Rows with a call have moved.
+    #[error("the state has moved on since the plan was made:{}", lines(.0))]
+    Moved(Vec<Moved>),
+    /// Every call was sent.
+    #[error("the plan {digest} was carried out already: {calls} of {calls} calls were sent")]
+    Finished {
+        /// The plan.
+        digest: PlanDigest,
+        /// How many calls it has.
+        calls: usize,
+    },
+}
+
+/// A row with a call whose resource has changed since the plan was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// The row.
+    pub address: Address,
+    /// The resource's revision that the row was made from; 0 for none.
+    pub planned_from: Seq,
+    /// Its revision, its phase and since when it has it; none if it is not in the state.
+    pub now: Option<(Seq, Phase, jiff::Timestamp)>,
+}
+
+impl fmt::Display for Moved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.address)?;
+        match (self.planned_from, &self.now) {
+            (_, None) => f.write_str("no longer in the state"),
+            (0, Some((seq, phase, since))) => {
+                write!(f, "was not in the state, now {phase} since {since:.0} (record {seq})")
+            }
+            (from, Some((seq, phase, since))) => {
+                write!(f, "planned from record {from}, now {phase} since {since:.0} (record {seq})")
+            }
+        }
+    }
+}
+
+fn lines(moved: &[Moved]) -> String {
+    const LISTED: usize = 20;
+    let more = moved.len().saturating_sub(LISTED);
+    let more = if more > 0 { format!("\n  and {more} more") } else { String::new() };
+    moved.iter().take(LISTED).map(|m| format!("\n  {m}")).chain([more]).collect()
+}
+
+/// Where a row's resource stands, compared with the plan.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// As it was.
+    Same,
+    /// This plan's call was tried and did not leave; nothing else happened.
+    Unsent,
+    /// This plan's call was sent.
+    Sent,
+    /// Something else happened.
+    Moved,
+}
+
+impl Standing {
+    fn of(c: &Change, now: Option<&Resource>, digest: PlanDigest) -> Standing {
+        // An earlier plan may have had the same calls: only what was asked after this one was made counts.
+        let asked = now.and_then(|r| r.asked.as_ref());
+        let asked = asked.filter(|a| a.plan == digest && a.intent > c.basis);
+        match (asked, now) {
+            (Some(a), _) if a.unsent.is_none() => Standing::Sent,
+            (Some(a), Some(r)) if a.unsent == Some(r.changed) => Standing::Unsent,
+            _ if now.map_or(0, |r| r.changed) == c.basis => Standing::Same,
+            _ => Standing::Moved,
+        }
+    }
+}
+
+/// The resource whose revision a row was made from: a renamed one is still recorded under its old address.
+pub fn subject(c: &Change) -> &Address {
+    let from = c.records.iter().find_map(|r| match r {
+        Record::Moved { from, .. } => Some(from),
+        _ => None,
+    });
+    from.unwrap_or(&c.address)
+}
+
+/// Makes rows that a refresh in memory led to rows of the recorded state: their revision is the recorded
+/// one, and what the refresh saw is recorded before the call. `recorded` holds the revisions, before the
+/// refresh, of the resources that `seen` speaks of.
+pub fn rebase(changes: &mut [Change], recorded: &BTreeMap<Address, Seq>, seen: &[Record]) {
+    for c in changes {
+        let subject = subject(c).clone();
+        let Some(basis) = recorded.get(&subject) else { continue };
+        c.basis = *basis;
+        let own = seen.iter().filter(|r| r.address() == Some(&subject)).cloned();
+        c.records = own.chain(std::mem::take(&mut c.records)).collect();
+    }
+}
+
+fn change(row: FileRow) -> Result<Change, SavedError> {
+    let FileRow { address, action, request, execution, .. } = row;
+    let bad = |why| Err(SavedError::BadRow { address: address.clone(), why });
+    let execution = execution.unwrap_or(RowExecution { call: None, records: Vec::new(), then: Vec::new() });
+    let call = match (request, execution.call, action.call()) {
+        (None, None, None) => None,
+        (Some(request), Some(x), Some(kind)) => {
+            let known = match (action, request.method) {
+                (Action::Update | Action::Resolve, Method::Patch) => request.path.starts_with("/api/alerts/"),
+                (Action::Cancel, Method::Post) => {
+                    request.path.starts_with("/api/machineactions/") && request.path.ends_with("/cancel")
+                }
+                _ => {
+                    let call = Call::from_request(&request);
+                    let about = call.map(|c| (c.kind(), c.machine().clone()));
+                    kind.creates() && about == Some((address.kind(), x.machine.clone()))
+                }
+            };
+            if !known {
+                return bad("its request is none that its action makes");
+            }
+            Some(PlannedCall {
+                sent: Sent { request, revision: x.revision, digest: x.digest, marker: x.marker },
+                machine: x.machine.as_str().to_ascii_lowercase(),
+                labels: x.labels,
+                on_remove: x.on_remove,
+                on_in_progress: x.on_in_progress,
+                adopt_within: x.adopt_within,
+            })
+        }
+        _ => return bad("its action and its request do not belong together"),
+    };
+    let change = Change {
+        machine: call.as_ref().and_then(|c| c.machine.parse().ok()),
+        action,
+        row: row.row,
+        reason: Reason::Saved { words: row.reason },
+        source: row.source,
+        call,
+        before: row.before.map(|f| f.0),
+        after: row.after.map(|f| f.0),
+        warnings: row.warnings.into_iter().map(|w| Warning::Saved { words: w.message }).collect(),
+        records: execution.records,
+        then: execution.then,
+        basis: row.basis,
+        address,
+    };
+    let creates = change.action.call().is_some_and(|a| a.creates());
+    if creates
+        && desired(&change).is_none_or(|d| Some(d.digest) != change.call.as_ref().map(|c| c.sent.digest))
+    {
+        return Err(SavedError::BadRow {
+            address: change.address,
+            why: "its digest is not that of its request",
+        });
+    }
+    Ok(change)
+}
+
+/// What a creating row declares.
+fn desired(c: &Change) -> Option<Desired> {
+    let call = c.call.as_ref().filter(|_| c.action.call().is_some_and(|a| a.creates()))?;
+    let mut declared = Call::from_request(call.request())?;
+    if let (Call::Collect { comment, .. }, Some(marker)) = (&mut declared, &call.sent.marker) {
+        *comment = comment.strip_suffix(marker.as_str())?.to_owned();
+    }
+    let source = c.source.clone().unwrap_or(Source { file: "".into(), line: 1 });
+    let mut d = Desired::new(c.address.clone(), source, declared, call.sent.revision);
+    d.labels.clone_from(&call.labels);
+    d.on_remove = call.on_remove;
+    d.policy =
+        Policy { on_in_progress: call.on_in_progress, adopt_within: call.adopt_within, ..Policy::default() };
+    Some(d)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::{CallAction, Intent, Object, Outcome, Refusal};
+
+    const A: &str = "InvestigationPackage/a";
+
+    fn at(second: u64) -> jiff::Timestamp {
+        jiff::Timestamp::from_second(1_800_000_000 + second as i64).unwrap()
+    }
+
+    fn declared() -> Desired {
+        let call = Call::Collect { machine_id: "ab".repeat(20).parse().unwrap(), comment: "c".into() };
+        Desired::new(A.parse().unwrap(), Source { file: "a.yaml".into(), line: 1 }, call, 1)
+    }
+
+    fn saved(basis: Seq, records: Vec<Record>) -> SavedPlan {
+        let d = declared();
+        let row = Change {
+            address: d.address.clone(),
+            action: Action::Retry,
+            row: 24,
+            reason: Reason::Saved { words: String::new() },
+            source: None,
+            machine: None,
+            call: Some(PlannedCall {
+                sent: Sent { request: d.request.clone(), revision: 1, digest: d.digest, marker: None },
+                machine: "ab".repeat(20),
+                labels: BTreeMap::new(),
+                on_remove: OnRemove::Retain,
+                on_in_progress: OnInProgress::Adopt,
+                adopt_within: Span::from_secs(3600),
+            }),
+            before: None,
+            after: None,
+            warnings: Vec::new(),
+            records,
+            then: Vec::new(),
+            basis,
+        };
+        let plan = Plan {
+            lineage: "l".into(),
+            digest: PlanDigest::of([(&d.address, &d.request)]),
+            created_at: at(0),
+            changes: vec![row],
+            warnings: Vec::new(),
+            estimate: Estimate::default(),
+        };
+        let execution = PlanExecution { binding: Binding::default(), new_state: false, fresh: false };
+        SavedPlan { plan, execution }
+    }
+
+    fn fold(records: &[Record]) -> State {
+        let mut state = State::default();
+        let open =
+            Record::Open { lineage: "l".into(), binding: Binding::default(), tool: "casefile/0".into() };
+        for (n, r) in std::iter::once(&open).chain(records).enumerate() {
+            let seq = n as u64 + 1;
+            state.apply(seq, at(seq), r).unwrap();
+        }
+        state
+    }
+
+    fn intent() -> Record {
+        let d = declared();
+        Record::Intent(Box::new(Intent {
+            plan: PlanDigest::of([(&d.address, &d.request)]),
+            address: d.address,
+            action: CallAction::Retry,
+            sent: Sent { request: d.request, revision: 1, digest: d.digest, marker: None },
+            runner: "r".into(),
+            send_by: at(10),
+            server_at: at(0).into(),
+            labels: BTreeMap::new(),
+            on_remove: OnRemove::Retain,
+        }))
+    }
+
+    fn object(status: &str) -> Object {
+        Object {
+            id: "x".into(),
+            status: status.into(),
+            requestor: None,
+            created_at: None,
+            updated_at: None,
+            cancelled_by: None,
+            computer_dns_name: None,
+        }
+    }
+
+    fn outcome(attempt: Seq, result: Outcome) -> Record {
+        Record::Outcome { attempt, address: A.parse().unwrap(), result, server_at: None }
+    }
+
+    fn observed(status: &str) -> Record {
+        Record::Observed { address: A.parse().unwrap(), object: object(status) }
+    }
+
+    #[test]
+    fn an_earlier_plan_with_the_same_calls_does_not_finish_a_later_one() {
+        // Created by a plan of the very same call, failed, and planned anew: the digest is the same.
+        let base = [intent(), outcome(2, Outcome::Made { object: object("Failed") })];
+        let plan = saved(3, Vec::new());
+        assert_eq!(plan.remaining(&fold(&base)).unwrap().calls().count(), 1);
+        let sent = fold(&[&base[..], &[intent()]].concat());
+        assert!(matches!(plan.remaining(&sent), Err(Stale::Finished { calls: 1, .. })));
+    }
+
+    #[test]
+    fn a_call_that_did_not_leave_is_sent_by_the_same_plan() {
+        let base = [intent(), outcome(2, Outcome::Made { object: object("InProgress") })];
+        // The plan's refresh saw the failure; the state did not know it yet.
+        let plan = saved(3, vec![observed("Failed")]);
+        assert_eq!(plan.remaining(&fold(&base)).unwrap().changes[0].records.len(), 1);
+        let throttled = Outcome::Throttled { error: Refusal::default(), retry_after_seconds: 60 };
+        let tried = [&base[..], &[observed("Failed"), intent(), outcome(5, throttled)]].concat();
+        let rest = plan.remaining(&fold(&tried)).unwrap();
+        assert_eq!((rest.calls().count(), rest.changes[0].records.len()), (1, 0));
+        // Something else happened after that.
+        let moved = fold(&[&tried[..], &[observed("Cancelled")]].concat());
+        assert!(matches!(plan.remaining(&moved), Err(Stale::Moved(rows)) if rows[0].planned_from == 3));
+    }
+
+    #[test]
+    fn a_row_without_a_call_that_moved_is_left_to_the_next_plan() {
+        let base = [intent(), outcome(2, Outcome::Made { object: object("Failed") })];
+        let mut plan = saved(3, vec![Record::Released { address: A.parse().unwrap() }]);
+        plan.plan.changes[0].call = None;
+        assert_eq!(plan.remaining(&fold(&base)).unwrap().changes.len(), 1);
+        let moved = fold(&[&base[..], &[observed("Succeeded")]].concat());
+        assert_eq!(plan.remaining(&moved).unwrap().changes.len(), 0);
+    }
+}

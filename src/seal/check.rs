@@ -1,0 +1,221 @@
+//! Seals compared with what the manifests say: for `validate --sealed` and for `apply --sealed`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::format::{Seal, SealError, Sealed, manifest_name, sealed_name, seals};
+use crate::manifest::{Diagnostic, Related};
+use crate::model::{Address, Desired};
+use crate::plan::{Action, Change, Plan};
+
+/// The seal files of a project.
+#[derive(Clone, Debug, Default)]
+pub struct Seals {
+    files: BTreeMap<String, File>,
+}
+
+#[derive(Clone, Debug)]
+struct File {
+    text: String,
+    read: Result<Seal, SealError>,
+}
+
+impl File {
+    /// Whether the tool wrote it, every byte of it.
+    fn is_intact(&self) -> bool {
+        self.read.as_ref().is_ok_and(|s| s.is_intact() && s.to_text() == self.text)
+    }
+}
+
+impl Seals {
+    /// Takes files by name, relative to the project folder. Line ends of Windows are no edit.
+    pub fn new(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Seals {
+        let file = |(name, bytes): (String, Vec<u8>)| {
+            let text = String::from_utf8_lossy(&bytes).replace("\r\n", "\n");
+            let read = Seal::read(&text);
+            (name, File { text, read })
+        };
+        Seals { files: files.into_iter().map(file).collect() }
+    }
+
+    /// The text of a file.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.files.get(name).map(|f| f.text.as_str())
+    }
+
+    /// The files that no manifest needs, and whether each is a seal at all.
+    pub fn orphans<'a>(&'a self, resources: &[Desired]) -> Vec<(&'a str, bool)> {
+        let needed: std::collections::BTreeSet<String> =
+            resources.iter().map(|d| sealed_name(&d.source.file)).collect();
+        let rest = self.files.iter().filter(|(name, _)| !needed.contains(*name));
+        rest.map(|(name, f)| (name.as_str(), f.read.is_ok())).collect()
+    }
+}
+
+/// What is wrong with the seals of a project, by file.
+pub fn check(resources: &[Desired], found: &Seals) -> Vec<Diagnostic> {
+    let mut problems = Vec::new();
+    let mut first: BTreeMap<&str, u32> = BTreeMap::new();
+    for d in resources {
+        let line = first.entry(&d.source.file).or_insert(d.source.line);
+        *line = d.source.line.min(*line);
+    }
+    for (name, seal) in seals(resources) {
+        let manifest = manifest_name(&name);
+        let line = first.get(manifest.as_str()).copied().unwrap_or(1);
+        match found.files.get(&name) {
+            None => {
+                let message = format!("no seal: `{name}` does not exist");
+                let mut problem = Diagnostic::of_file("seal-missing", manifest.as_str(), message);
+                problem.line = line;
+                problems.push(problem.with_help(format!("run `casefile seal {manifest}` and review it")));
+            }
+            Some(file) => problems.extend(compare(&name, &seal, file, line)),
+        }
+    }
+    for (name, is_seal) in found.orphans(resources) {
+        let message = match found.files.get(name).map(|f| &f.read) {
+            Some(Ok(seal)) => format!("seals `{}`, which declares nothing any more", seal.manifest),
+            _ => "named like a seal, but none: it cannot be read and no manifest needs it".to_owned(),
+        };
+        let help = if is_seal { "run `casefile seal`: it removes the file" } else { "remove or rename it" };
+        problems.push(Diagnostic::of_file("seal-orphaned", name, message).with_help(help));
+    }
+    problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    problems
+}
+
+fn compare(name: &str, expected: &Seal, file: &File, line: u32) -> Option<Diagnostic> {
+    let text = expected.to_text();
+    if file.text == text {
+        return None;
+    }
+    let manifest = manifest_name(name);
+    let again = format!("run `casefile seal {manifest}` and review the difference");
+    let seal = match &file.read {
+        Ok(seal) => seal,
+        Err(e) => {
+            let message = format!("edited by hand: no seal any more: {e}");
+            let mut problem = Diagnostic::of_file("seal-edited", name, message).with_help(again);
+            (problem.line, problem.column, problem.end_column) = (e.line, e.column, e.column);
+            problem.source_line =
+                file.text.lines().nth(e.line.saturating_sub(1) as usize).unwrap_or_default().to_owned();
+            return Some(problem);
+        }
+    };
+    let mut problem = if file.is_intact() {
+        let changed = changed(expected, seal);
+        let mut problem = Diagnostic::of_file("seal-outdated", name, format!("outdated: {changed}"));
+        problem.related = vec![Related {
+            file: manifest.as_str().into(),
+            line,
+            column: 1,
+            message: "the manifest says otherwise".into(),
+        }];
+        problem
+    } else {
+        Diagnostic::of_file("seal-edited", name, "edited by hand: not what `casefile seal` wrote")
+    };
+    mark_difference(&mut problem, &file.text, &text);
+    Some(problem.with_help(again))
+}
+
+/// Points at the first character of `found` that is not as in `expected`.
+fn mark_difference(problem: &mut Diagnostic, found: &str, expected: &str) {
+    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let same = found.lines().zip(expected.lines()).take_while(|(a, b)| a == b).count();
+    let line = found.lines().nth(same).unwrap_or_default();
+    let other = expected.lines().nth(same).unwrap_or_default();
+    let column = line.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
+    problem.line = number(same + 1);
+    problem.column = number(column + 1);
+    problem.end_column = number(line.chars().count() + 1).max(problem.column);
+    problem.source_line = line.to_owned();
+}
+
+/// Which resources differ, in words.
+fn changed(expected: &Seal, found: &Seal) -> String {
+    let of = |seal: &Seal| -> BTreeMap<Address, Sealed> {
+        seal.resources.iter().map(|s| (s.address.clone(), s.clone())).collect()
+    };
+    let (new, old) = (of(expected), of(found));
+    let mut parts = Vec::new();
+    for (address, sealed) in &new {
+        match old.get(address) {
+            None => parts.push(format!("{address} was added since")),
+            Some(s) if s.digest != sealed.digest => parts.push(format!("the call of {address} has changed")),
+            Some(s) if s != sealed => parts.push(format!("{address} has changed, its call has not")),
+            Some(_) => {}
+        }
+    }
+    parts.extend(old.keys().filter(|a| !new.contains_key(*a)).map(|a| format!("{a} was removed since")));
+    let more = parts.len().saturating_sub(3);
+    parts.truncate(3);
+    if more > 0 {
+        parts.push(format!("{more} more"));
+    }
+    if parts.is_empty() { "the manifest's file has another name".to_owned() } else { parts.join(", ") }
+}
+
+/// A row whose call was not reviewed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsealed {
+    /// The resource.
+    pub address: Address,
+    /// What the row does.
+    pub action: Action,
+    /// What is wrong.
+    pub why: String,
+}
+
+impl fmt::Display for Unsealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}): {}", self.address, self.action, self.why)
+    }
+}
+
+/// The rows of a plan with a call that no current seal covers; `resources` by address. Empty if
+/// `apply --sealed` may go on.
+pub fn unsealed(plan: &Plan, resources: &[Desired], found: &Seals) -> Vec<Unsealed> {
+    let row = |c: &Change| {
+        let why = missing(c, resources, found)?;
+        Some(Unsealed { address: c.address.clone(), action: c.action, why })
+    };
+    plan.changes.iter().filter(|c| c.call.is_some()).filter_map(row).collect()
+}
+
+fn missing(c: &Change, resources: &[Desired], found: &Seals) -> Option<String> {
+    let call = c.call.as_ref()?;
+    let declared = resources.binary_search_by(|d| d.address.cmp(&c.address)).ok().map(|i| &resources[i]);
+    let Some(d) = declared else {
+        // The manifest is gone. Its seal must be too, or removing it was not the whole of the review.
+        for (name, file) in &found.files {
+            match &file.read {
+                Ok(seal) if seal.get(&c.address).is_some() => return Some(format!("{name} still seals it")),
+                Ok(_) => {}
+                Err(_) => return Some(format!("{name} cannot be read and may still seal it")),
+            }
+        }
+        return None;
+    };
+    let name = sealed_name(&d.source.file);
+    let Some(file) = found.files.get(&name) else { return Some(format!("{name} does not exist")) };
+    let seal = match &file.read {
+        Ok(seal) if file.is_intact() => seal,
+        _ => return Some(format!("{name} was edited by hand")),
+    };
+    let expected = Sealed::of(d);
+    let Some(sealed) = seal.get(&c.address) else { return Some(format!("{name} does not hold it")) };
+    if c.action == Action::Update {
+        let current = sealed.triage == expected.triage;
+        return (!current).then(|| format!("{name} holds another triage"));
+    }
+    if *sealed != expected {
+        return Some(format!("{name} is outdated"));
+    }
+    if call.sent.marker.is_some() {
+        return Some("recovery.marker adds a text to its comment that no seal holds".to_owned());
+    }
+    let exact = *call.request() == d.request && call.sent.digest == sealed.digest;
+    (!exact).then(|| format!("its call is not the one in {name}"))
+}

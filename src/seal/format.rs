@@ -1,0 +1,449 @@
+//! What a seal file says, and how: stable, in short lines, without a hidden character.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::manifest::ApiVersion;
+use crate::model::{Address, Call, Desired, Method, OnInProgress, OnRemove, RequestDigest, Sha256Hex, Span};
+use crate::render::escape;
+
+/// Characters of a text in one line; further ones follow in the next line.
+const WIDTH: usize = 96;
+
+/// What every seal begins with.
+const HEADER: &str = "# The calls of this manifest, as `casefile apply --sealed` sends them. Written by\n\
+                      # `casefile seal`: review it, do not edit it.\n";
+
+/// The reviewed calls of one manifest file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "casefile seal")]
+pub struct Seal {
+    /// The version of the format.
+    #[schemars(example = ApiVersion::V1)]
+    pub api_version: ApiVersion,
+    /// Tells it from a manifest.
+    #[schemars(example = SealKind::Seal)]
+    pub kind: SealKind,
+    /// The manifest file, relative to the project folder; hidden characters escaped.
+    #[schemars(example = &"manifests/inc-2042.yaml")]
+    pub manifest: String,
+    /// Its resources, by address.
+    #[schemars(example = serde_json::json!([]))]
+    pub resources: Vec<Sealed>,
+    /// SHA-256 of all of the above: shows that nobody edited the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    pub checksum: Option<String>,
+}
+
+/// The `kind` of a [`Seal`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum SealKind {
+    /// `Seal`
+    Seal,
+}
+
+/// One resource, fully resolved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Sealed {
+    /// `Kind/name`.
+    pub address: Address,
+    /// `metadata.labels`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(example = serde_json::json!({ "incident": "INC-2042" }))]
+    pub labels: BTreeMap<String, Text>,
+    /// `spec`, defaults included.
+    pub spec: Spec,
+    /// `spec.triage`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub triage: Option<Triage>,
+    /// `lifecycle.onRemove`.
+    #[schemars(example = OnRemove::Retain)]
+    pub on_remove: OnRemove,
+    /// The call that creates it.
+    pub request: Request,
+    /// Of the exact request and the revision.
+    pub digest: RequestDigest,
+}
+
+/// The fields of a resource, in the order of its manifest; those of the other kind are left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(example = serde_json::json!({ "machineId": "fb9ab6be3965095a09c057be7c90f0a2", "revision": 1 }))]
+#[expect(missing_docs, reason = "the fields of manifests, documented there")]
+pub struct Spec {
+    pub machine_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub severity: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recommended_action: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report_id: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    pub revision: u32,
+    pub max_attempts: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<Span>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_in_progress: Option<OnInProgress>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adopt_within: Option<Span>,
+}
+
+/// The triage of an alert.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(example = serde_json::json!({ "status": "InProgress" }))]
+#[expect(missing_docs, reason = "the fields of manifests, documented there")]
+pub struct Triage {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assigned_to: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classification: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub determination: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<Text>,
+}
+
+/// A request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// POST.
+    #[schemars(example = Method::Post)]
+    pub method: Method,
+    /// Below the API's host.
+    #[schemars(example = &"/api/machines/fb9ab6be3965095a09c057be7c90f0a2/collectInvestigationPackage")]
+    pub path: String,
+    /// The JSON body in pieces that follow each other directly. Hidden characters are spelled `\u202e`; the
+    /// digest is that of the very bytes.
+    #[schemars(example = serde_json::json!([r#"{"Comment":"Collect forensics due to alert 1234"}"#]))]
+    pub body: Vec<String>,
+}
+
+/// A text for a reader, hidden characters escaped: one line, or pieces that follow each other directly.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Text {
+    /// A short text.
+    One(String),
+    /// A long one, or one with line breaks, which end their piece as `\n`.
+    Pieces(Vec<String>),
+}
+
+impl Text {
+    fn of(text: &str) -> Text {
+        let mut pieces: Vec<String> = Vec::new();
+        for line in text.split_inclusive('\n') {
+            pieces.extend(wrap(&escape::one_line(line)));
+        }
+        match pieces.len() {
+            0 | 1 => Text::One(pieces.pop().unwrap_or_default()),
+            _ => Text::Pieces(pieces),
+        }
+    }
+}
+
+/// A text in pieces of at most [`WIDTH`] characters, broken after spaces where there are some.
+fn wrap(text: &str) -> Vec<String> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some((end, _)) = rest.char_indices().nth(WIDTH) {
+        let at = rest.get(..end).and_then(|s| s.rfind(' ')).map_or(end, |space| space + 1);
+        let (piece, after) = rest.split_at(at);
+        pieces.push(piece.to_owned());
+        rest = after;
+    }
+    pieces.push(rest.to_owned());
+    pieces
+}
+
+/// A JSON object in pieces: a new one before each key, and where it grows too long.
+fn body_pieces(body: &str) -> Vec<String> {
+    let body = escape::json(body);
+    let mut pieces = Vec::new();
+    let mut rest: &str = &body;
+    // Inside a text a quote is escaped, so a text can hold this pair only at its very end.
+    while let Some(at) = rest.find(",\"") {
+        let (field, next) = rest.split_at(at + 1);
+        pieces.extend(wrap(field));
+        rest = next;
+    }
+    pieces.extend(wrap(rest));
+    pieces
+}
+
+impl Sealed {
+    /// What a resource's seal says.
+    pub fn of(d: &Desired) -> Sealed {
+        let mut spec = Spec {
+            machine_id: d.call.machine().as_str().to_owned(),
+            revision: d.revision,
+            max_attempts: d.policy.max_attempts,
+            ..Spec::default()
+        };
+        match &d.call {
+            Call::Collect { comment, .. } => {
+                spec.comment = Some(Text::of(comment));
+                spec.retry_after = Some(d.policy.retry_after);
+                spec.on_in_progress = Some(d.policy.on_in_progress);
+                spec.adopt_within = Some(d.policy.adopt_within);
+            }
+            Call::Alert(a) => {
+                spec.severity = Some(format!("{:?}", a.severity));
+                spec.title = Some(Text::of(&a.title));
+                spec.description = Some(Text::of(&a.description));
+                spec.recommended_action = Some(Text::of(&a.recommended_action));
+                spec.event_time = Some(a.event_time.to_string());
+                spec.report_id = Some(Text::of(&a.report_id.0));
+                spec.category = Some(format!("{:?}", a.category));
+            }
+        }
+        let triage = d.triage.as_ref().map(|t| Triage {
+            status: t.status.map(|s| s.as_str()),
+            assigned_to: t.assigned_to.as_deref().map(Text::of),
+            classification: t.classification.map(|c| c.as_str()),
+            determination: t.determination.map(|d| d.as_str()),
+            comment: t.comment.as_deref().map(Text::of),
+        });
+        let label = |(k, v): (&String, &String)| (escape::one_line(k).into_owned(), Text::of(v));
+        Sealed {
+            address: d.address.clone(),
+            labels: d.labels.iter().map(label).collect(),
+            spec,
+            triage,
+            on_remove: d.on_remove,
+            request: Request {
+                method: d.request.method,
+                path: d.request.path.clone(),
+                body: body_pieces(d.request.body.as_str()),
+            },
+            digest: d.digest,
+        }
+    }
+}
+
+/// A file that is no seal.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct SealError {
+    /// 1-based.
+    pub line: u32,
+    /// 1-based.
+    pub column: u32,
+    /// The parser's words.
+    pub why: String,
+}
+
+impl Seal {
+    fn new(manifest: &str, resources: Vec<Sealed>) -> Seal {
+        let mut seal = Seal {
+            api_version: ApiVersion::V1,
+            kind: SealKind::Seal,
+            manifest: escape::one_line(manifest).into_owned(),
+            resources,
+            checksum: None,
+        };
+        seal.checksum = Some(seal.sum());
+        seal
+    }
+
+    /// Reads a seal; whether it is intact is another question.
+    pub fn read(text: &str) -> Result<Seal, SealError> {
+        serde_yaml::from_str(text).map_err(|e| {
+            let place = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).max(1);
+            let (line, column) = e.location().map_or((1, 1), |l| (place(l.line()), place(l.column())));
+            SealError { line, column, why: e.to_string() }
+        })
+    }
+
+    /// As it is written to its file.
+    pub fn to_text(&self) -> String {
+        // Structs of texts, numbers and lists are always YAML.
+        format!("{HEADER}{}", serde_yaml::to_string(self).unwrap_or_default())
+    }
+
+    /// Whether the content is what the tool wrote.
+    pub fn is_intact(&self) -> bool {
+        self.checksum.as_ref() == Some(&self.sum())
+    }
+
+    fn sum(&self) -> String {
+        let bare = Seal { checksum: None, ..self.clone() };
+        format!("sha256:{}", Sha256Hex::of(bare.to_text().as_bytes()))
+    }
+
+    /// One resource of it.
+    pub fn get(&self, address: &Address) -> Option<&Sealed> {
+        self.resources.iter().find(|s| s.address == *address)
+    }
+}
+
+/// The seal's file of a manifest file: `a/x.sealed.yaml` of `a/x.yaml`.
+pub fn sealed_name(manifest: &str) -> String {
+    match manifest.rsplit_once('.') {
+        Some((stem, end)) => format!("{stem}.sealed.{end}"),
+        None => format!("{manifest}.sealed"),
+    }
+}
+
+/// The manifest file of a seal's file.
+pub fn manifest_name(sealed: &str) -> String {
+    match sealed.rsplit_once(".sealed.") {
+        Some((stem, end)) => format!("{stem}.{end}"),
+        None => sealed.to_owned(),
+    }
+}
+
+/// The seals that these resources need, by file.
+pub fn seals(resources: &[Desired]) -> BTreeMap<String, Seal> {
+    let mut by_file: BTreeMap<&str, Vec<&Desired>> = BTreeMap::new();
+    for d in resources {
+        by_file.entry(&d.source.file).or_default().push(d);
+    }
+    let seal = |(file, mut of_file): (&str, Vec<&Desired>)| {
+        of_file.sort_by(|a, b| a.address.cmp(&b.address));
+        (sealed_name(file), Seal::new(file, of_file.into_iter().map(Sealed::of).collect()))
+    };
+    by_file.into_iter().map(seal).collect()
+}
+
+/// The JSON Schema (draft 2020-12) of a seal: `casefile schema seal`.
+pub fn seal_schema() -> serde_json::Value {
+    schemars::generate::SchemaSettings::draft2020_12()
+        .into_generator()
+        .into_root_schema_for::<Seal>()
+        .to_value()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::{Category, CreateAlert, ReportId, Severity, Source};
+
+    fn alert(text: &str) -> Desired {
+        let call = Call::Alert(CreateAlert {
+            machine_id: "ab".repeat(20).parse().unwrap(),
+            severity: Severity::Low,
+            title: text.into(),
+            description: text.repeat(3),
+            recommended_action: text.into(),
+            event_time: "2018-08-03T16:45:21.7115183Z".parse().unwrap(),
+            report_id: ReportId("20776".into()),
+            category: Category::Exploit,
+        });
+        let source = Source { file: format!("manifests/{text}.yaml").into(), line: 3 };
+        let mut d = Desired::new("Alert/a".parse().unwrap(), source, call, 1);
+        d.labels.insert("incident".into(), text.into());
+        d.triage = Some(crate::model::Triage { comment: Some(text.into()), ..Default::default() });
+        d
+    }
+
+    fn check(text: &str) {
+        let d = alert(text);
+        let (_, seal) = seals(std::slice::from_ref(&d)).pop_first().unwrap();
+        let written = seal.to_text();
+        assert!(!written.chars().any(|c| escape::is_hidden(c) && c != '\n'), "{written:?}");
+        // Quotes may double inside a piece, and the file's name is as long as it is.
+        let long = written.lines().find(|l| !l.contains("manifest:") && l.chars().count() > 12 * WIDTH / 5);
+        assert_eq!(long, None);
+        let read = Seal::read(&written).unwrap();
+        assert_eq!(read, seal);
+        assert!(read.is_intact());
+        let body: serde_json::Value = serde_json::from_str(&read.resources[0].request.body.concat()).unwrap();
+        assert_eq!(body, serde_json::from_str::<serde_json::Value>(d.request.body.as_str()).unwrap());
+        let mut edited = read.clone();
+        edited.resources[0].spec.revision += 1;
+        assert!(!edited.is_intact());
+    }
+
+    #[test]
+    fn texts_that_yaml_or_a_reader_could_misread() {
+        for text in [
+            "",
+            " ",
+            "yes",
+            "1e3",
+            "null",
+            "- x",
+            "a: b # c",
+            "'",
+            "\"",
+            "{\"a\",\"b\"}",
+            "\\u202e",
+            "%TAG",
+            "---",
+            "...",
+            "|",
+            ">",
+            "&a *a !a",
+            "\u{202e}cba\u{2066}",
+            "line\nline\n",
+            "\r\n\t\u{85}\u{2028}",
+            "\u{1f600}\u{e0041}",
+            "a trailing space \n second",
+        ] {
+            check(text);
+            check(&format!("{text} {}", "word ".repeat(60)));
+            check(&"x".repeat(500));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+        #[test]
+        fn any_text_survives(text in "([ \\PC\n:#'\"{}\\[\\],&*!|>%@`-]|[\u{0}-\u{ff}]){0,200}") {
+            check(&text);
+        }
+    }
+
+    #[test]
+    fn a_seal_reads_like_this() {
+        let mut d = alert(
+            "Exploit of a print spooler,\u{202e} seen on a device of the finance department: \
+                           look at the event, isolate the device and collect a package\nsecond line",
+        );
+        d.source.file = "manifests/inc.yaml".into();
+        d.labels = [("incident".to_owned(), "INC-2042".to_owned())].into();
+        insta::assert_snapshot!(seals(&[d])["manifests/inc.sealed.yaml"].to_text());
+    }
+
+    #[test]
+    fn the_schema_is_committed_and_fits() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/schemas/seal.schema.json");
+        let committed: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+        assert!(committed == seal_schema(), "regenerate it: casefile schema seal > schemas/seal.schema.json");
+        let (_, seal) = seals(&[alert("line\nbreaks")]).pop_first().unwrap();
+        let document: serde_json::Value = serde_yaml::from_str(&seal.to_text()).unwrap();
+        let validator = jsonschema::draft202012::new(&committed).unwrap();
+        let errors: Vec<String> = validator.iter_errors(&document).map(|e| e.to_string()).collect();
+        assert_eq!(errors, Vec::<String>::new());
+    }
+
+    #[test]
+    fn names() {
+        for (manifest, sealed) in [("a/x.yaml", "a/x.sealed.yaml"), ("a.b/x.yml", "a.b/x.sealed.yml")] {
+            assert_eq!(sealed_name(manifest), sealed);
+            assert_eq!(manifest_name(sealed), manifest);
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Seals: the reviewed calls as files beside their manifests.
+//!
+//! `x.sealed.yaml` holds every resource of `x.yaml` fully resolved, with the exact request. Reviewers approve the
+//! calls in the difference of a pull request, `validate --sealed` tells a missing, an outdated and an edited
+//! seal apart, and `apply --sealed` sends nothing else. Responsible for the format and for the comparison.
+//! Pure: files are read and written by `cli`.
+
+mod check;
+mod format;
+
+pub use check::{Seals, Unsealed, check, unsealed};
+pub use format::{
+    Request, Seal, SealError, SealKind, Sealed, Spec, Text, Triage, manifest_name, seal_schema, sealed_name,
+    seals,
+};
