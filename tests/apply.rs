@@ -262,6 +262,9 @@ fn a_running_collection_that_no_list_shows_yet_is_adopted_later() {
     let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     project(first.path(), "", false);
     project(second.path(), "", false);
+    let manifest = first.path().join("manifests/collect-investigation-package.yaml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    std::fs::write(&manifest, text.replace("due to alert 1234", "for somebody else")).unwrap();
     assert_eq!(apply(first.path(), &url, &[]).0, 0);
     // Somebody else's collection runs, and the list does not show it for ten minutes.
     let (code, events) = apply(second.path(), &url, &[]);

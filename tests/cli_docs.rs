@@ -127,9 +127,7 @@ fn environment_variables_are_documented() {
 
 #[test]
 fn what_is_not_there_is_not_accepted() {
-    for line in
-        ["fetch", "verify", "cancel Alert/a --comment x", "import Alert/a 1", "state rm Alert/a", "doctor"]
-    {
+    for line in ["fetch", "doctor"] {
         let words = std::iter::once("casefile").chain(line.split(' '));
         assert!(casefile::cli::command().try_get_matches_from(words).is_err(), "{line}");
     }

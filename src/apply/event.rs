@@ -131,6 +131,9 @@ pub enum Event {
         /// Rows that need a person: unresolved, exhausted.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         attention: Vec<Address>,
+        /// Approved calls that this run did not make; the next one sends them.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        left: usize,
         /// The exit code of the run.
         exit_code: u8,
     },
@@ -167,4 +170,8 @@ pub enum Progress {
         /// When the list is read next, by our clock.
         next: jiff::Timestamp,
     },
+}
+
+fn is_zero(n: &usize) -> bool {
+    *n == 0
 }

@@ -17,10 +17,12 @@ use super::event::{Event, Progress};
 use super::judge::{self, Entity};
 use super::ledger::{Desk, View};
 use super::run::Sink;
+use crate::defender::auth::AuthError;
 use crate::defender::{Accepted, Answer, ApiError, Client, Clock, Endpoint, Next, NotSent, Slot};
-use crate::model::{Address, Kind, PlanDigest};
-use crate::plan::{Action, Change, PlannedCall};
-use crate::state::{CallAction, Intent, Outcome, Record, Refusal, Seq, StoreError};
+use crate::model::{Address, Desired, Kind, PlanDigest};
+use crate::observe::observe;
+use crate::plan::{Action, Change, Need, Observed, PlannedCall, Settings, still_absent};
+use crate::state::{CallAction, Intent, Outcome, Record, Refusal, Resource, Seq, State, StoreError};
 
 /// How long an intent may be sent after it was written: an older one is not sent any more.
 pub const SEND_WITHIN: Duration = Duration::from_secs(10);
@@ -44,12 +46,18 @@ pub struct Job {
     pub records: Vec<Record>,
     /// Records to append with the outcome of an accepted call.
     pub then: Vec<Record>,
+    /// An earlier call of this resource has no answer: it is looked for once more right before the intent.
+    pub doubtful: bool,
 }
 
 impl Job {
-    /// The job of a row; `None` if it has no call.
-    pub fn of(change: &Change) -> Option<Job> {
+    /// The job of a row, the state being what the row was planned on; `None` if it has no call.
+    pub fn of(change: &Change, state: &State) -> Option<Job> {
+        let open = |r: &Resource| r.open.is_some() || !r.watched.is_empty();
+        // Who names a resource wants it asked for whatever an earlier call did.
+        let repeats = matches!(change.action, Action::Create | Action::Retry);
         Some(Job {
+            doubtful: repeats && state.resources.get(&change.address).is_some_and(open),
             address: change.address.clone(),
             action: change.action,
             call: change.call.clone()?,
@@ -79,6 +87,8 @@ pub enum End {
     Refused,
     /// Not known.
     Unknown,
+    /// Not sent: an earlier call of it turned up after all, or could not be looked for.
+    Stale,
     /// Not sent: no connection, no token, no time left, or the run is stopping.
     NotSent,
 }
@@ -103,8 +113,35 @@ pub struct Executor<'a> {
     pub settle: Duration,
     /// Calls at once.
     pub parallelism: usize,
+    /// For jobs whose earlier call has no answer.
+    pub again: Again<'a>,
     /// The service cannot be reached, or no token can be had: nothing more is tried.
     pub unreachable: Arc<AtomicBool>,
+}
+
+/// What is looked at once more before a call is made again.
+pub struct Again<'a> {
+    /// Every declared resource, by address.
+    pub desired: &'a [Desired],
+    /// What all doubtful jobs need to see.
+    pub need: Need,
+    /// The run's settings.
+    pub settings: Settings,
+    /// The last such look. One serves all jobs that come up while it is fresh.
+    pub last: tokio::sync::Mutex<Option<(Instant, Arc<Observed>)>>,
+}
+
+impl Again<'_> {
+    async fn look(&self, client: &Client, clock: &Clock) -> Result<Arc<Observed>, AuthError> {
+        let mut last = self.last.lock().await;
+        if let Some((_, observed)) = last.as_ref().filter(|(at, _)| at.elapsed() < SEND_WITHIN) {
+            return Ok(observed.clone());
+        }
+        let at = Instant::now();
+        let observed = Arc::new(observe(client, clock, &self.need).await?);
+        *last = Some((at, observed.clone()));
+        Ok(observed)
+    }
 }
 
 impl Executor<'_> {
@@ -186,10 +223,21 @@ impl Executor<'_> {
                 self.unsent(&job, e.to_string());
                 return Ok(End::NotSent);
             }
+            let seen = match job.doubtful {
+                true => match self.look_again().await {
+                    Some(seen) => Some(seen),
+                    None => return Ok(End::NotSent),
+                },
+                false => None,
+            };
             if *self.stop.borrow() {
                 return Ok(End::NotSent);
             }
-            let (attempt, server_at, deadline) = self.intend(&job, std::mem::take(&mut records)).await?;
+            let Some((attempt, server_at, deadline)) =
+                self.intend(&job, std::mem::take(&mut records), seen).await?
+            else {
+                return Ok(End::Stale);
+            };
             let now = (self.clock)();
             self.emit(Event::Intent { at: now, address: job.address.clone(), action: job.action, attempt });
             let check = || {
@@ -229,6 +277,16 @@ impl Executor<'_> {
         }
     }
 
+    /// Looks for earlier calls of the doubtful; `None` when the run stops or has no token.
+    async fn look_again(&self) -> Option<Arc<Observed>> {
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|s| *s) => None,
+            seen = self.again.look(self.client, self.clock) => seen.ok(),
+        }
+    }
+
     /// Waits; false when the run stops.
     async fn pause(&self, time: Duration) -> bool {
         let mut stop = self.stop.clone();
@@ -239,12 +297,14 @@ impl Executor<'_> {
     }
 
     /// Records the intent; returns once it is durable, with its number, its moment by the service's
-    /// clock, and the last moment to send it by both our clocks.
+    /// clock, and the last moment to send it by both our clocks. `None`: what was `seen` shows that an
+    /// earlier call took effect, or does not show that it did not.
     async fn intend(
         &self,
         job: &Job,
         mut records: Vec<Record>,
-    ) -> Result<(Seq, jiff::Timestamp, (Instant, jiff::Timestamp)), Arc<StoreError>> {
+        seen: Option<Arc<Observed>>,
+    ) -> Result<Option<(Seq, jiff::Timestamp, (Instant, jiff::Timestamp))>, Arc<StoreError>> {
         let now = (self.clock)();
         let deadline = (Instant::now() + SEND_WITHIN, now + SEND_WITHIN);
         let server_at = self.client.server_time(now);
@@ -259,9 +319,20 @@ impl Executor<'_> {
             labels: job.call.labels.clone(),
             on_remove: job.call.on_remove,
         })));
-        let written = self.desk.record(move |_| records).await?;
-        let attempt = written.last().map_or(0, |(seq, _)| *seq);
-        Ok((attempt, server_at, deadline))
+        let address = job.address.clone();
+        let desired = self.again.desired.iter().find(|d| d.address == address).cloned();
+        let check = seen.zip(desired).map(|(seen, desired)| {
+            let settings = Settings { now, ..self.again.settings.clone() };
+            move |state: &State| still_absent(&address, &desired, state, &seen, &settings)
+        });
+        let written = self
+            .desk
+            .record(move |view| match check {
+                Some(absent) if !absent(view.state()) => Vec::new(),
+                _ => records,
+            })
+            .await?;
+        Ok(written.last().map(|(attempt, _)| (*attempt, server_at, deadline)))
     }
 
     /// Judges and records an answer.

@@ -19,6 +19,11 @@ pub struct View<'a> {
 }
 
 impl View<'_> {
+    /// The state, not counting records of the same group.
+    pub fn state(&self) -> &State {
+        self.state
+    }
+
     /// A resource, not counting records of the same group.
     pub fn resource(&self, address: &crate::model::Address) -> Option<&Resource> {
         self.state.resources.get(address)
@@ -88,11 +93,12 @@ impl Ledger {
 
     /// Appends records and returns once they are durable. Nothing to append is no write.
     pub fn append(&mut self, records: &[Record]) -> Result<Range<Seq>, Arc<StoreError>> {
-        if let Some(e) = &self.failed {
-            return Err(e.clone());
-        }
         if records.is_empty() {
             return Ok(0..0);
+        }
+        if let Some(e) = self.failed.clone() {
+            self.rescue(records);
+            return Err(e);
         }
         match self.store.append((self.clock)(), records) {
             Ok(range) => {
@@ -104,7 +110,24 @@ impl Ledger {
             Err(e) => {
                 let e = Arc::new(e);
                 self.failed = Some(e.clone());
+                self.rescue(records);
                 Err(e)
+            }
+        }
+    }
+
+    /// Keeps the outcomes among records that the journal does not take: beside it, or else in the log. What
+    /// else was seen will be seen again.
+    fn rescue(&mut self, records: &[Record]) {
+        let outcomes: Vec<Record> =
+            records.iter().filter(|r| matches!(r, Record::Outcome { .. })).cloned().collect();
+        if outcomes.is_empty() {
+            return;
+        }
+        if let Err(e) = self.store.rescue((self.clock)(), &outcomes) {
+            for outcome in &outcomes {
+                let line = serde_json::to_string(outcome).unwrap_or_default();
+                tracing::error!("neither the journal nor a file beside it takes this outcome ({e}): {line}");
             }
         }
     }

@@ -9,6 +9,7 @@ mod execute;
 mod judge;
 mod ledger;
 mod run;
+pub mod surgery;
 mod tally;
 
 pub use event::{Event, Progress};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::event::{Event, Progress};
-use super::execute::{End, Executor, Job};
+use super::execute::{Again, End, Executor, Job};
 use super::ledger::Ledger;
 use super::tally::Tally;
 use crate::defender::auth::AuthError;
@@ -16,7 +16,7 @@ use crate::defender::{Client, Clock};
 use crate::model::{Address, Desired, PlanDigest, Request};
 use crate::observe::observe;
 use crate::plan::{self, Action, Input, Need, Observed, Plan, PlanWarning, SavedPlan, Settings, Stale};
-use crate::state::{Binding, Origin, Phase, Record, Seq, State, Store, StoreError};
+use crate::state::{Binding, Origin, Phase, Record, Resource, Seq, State, Store, StoreError};
 
 /// Who is told what happens, while it happens.
 pub type Sink = Arc<dyn Fn(Progress) + Send + Sync>;
@@ -74,7 +74,7 @@ pub enum RunError {
         /// Whose the run is.
         run: String,
     },
-    /// A person asked the run to stop before anything was planned.
+    /// A person asked the run to stop before anything was sent.
     #[error("interrupted")]
     Interrupted,
 }
@@ -224,9 +224,9 @@ fn words(b: &Binding) -> String {
 
 /// A run that holds the state's lock.
 pub struct Run<'a> {
-    client: &'a Client,
-    clock: &'a Clock,
-    scope: Scope,
+    pub(super) client: &'a Client,
+    pub(super) clock: &'a Clock,
+    pub(super) scope: Scope,
     options: Options,
     ledger: Ledger,
     sink: Sink,
@@ -277,8 +277,13 @@ impl<'a> Run<'a> {
         self.ledger.state()
     }
 
-    fn settings(&self) -> Settings {
-        Settings { now: (self.clock)(), lock_at: Some(self.lock_at), ..self.scope.settings.clone() }
+    pub(super) fn settings(&self) -> Settings {
+        Settings {
+            now: (self.clock)(),
+            lock_at: Some(self.lock_at),
+            runner: Some(self.options.runner.clone()),
+            ..self.scope.settings.clone()
+        }
     }
 
     fn stopped(&self) -> bool {
@@ -290,7 +295,7 @@ impl<'a> Run<'a> {
     }
 
     /// Sleeps; false when the run shall stop.
-    async fn sleep_until(&mut self, at: jiff::Timestamp) -> bool {
+    pub(super) async fn sleep_until(&mut self, at: jiff::Timestamp) -> bool {
         let wait = Duration::try_from(at.duration_since((self.clock)())).unwrap_or_default();
         tokio::select! {
             biased;
@@ -302,15 +307,25 @@ impl<'a> Run<'a> {
     /// Refreshes, records what was seen, waits open calls of earlier runs out, and plans.
     pub async fn prepare(&mut self) -> Result<Plan, RunError> {
         let mut observed = self.look(None).await?;
-        if let Some(until) = self.settling(&observed, |_| true) {
-            let calls = self.open_calls().count();
-            (self.sink)(Progress::Settling { calls, until });
+        let mut plan = make_plan(&self.scope, self.state(), &observed, &self.settings());
+        // What the look found needs no waiting, and neither does what the plan does not show.
+        let unanswered =
+            |a: &Address| self.state().resources.get(a).is_some_and(|r| r.open.is_some() || r.side.is_some());
+        let waiting: BTreeSet<&Address> = plan
+            .changes
+            .iter()
+            .filter(|c| matches!(c.action, Action::Wait | Action::None) && unanswered(&c.address))
+            .map(|c| &c.address)
+            .collect();
+        if let Some(until) = self.settling(&observed, |a| waiting.contains(a)) {
+            (self.sink)(Progress::Settling { calls: waiting.len(), until });
             if !self.sleep_until(until).await {
                 return Err(RunError::Interrupted);
             }
             observed = self.look(None).await?;
+            plan = make_plan(&self.scope, self.state(), &observed, &self.settings());
         }
-        Ok(make_plan(&self.scope, self.state(), &observed, &self.settings()))
+        Ok(plan)
     }
 
     /// Takes a saved plan up: gives what of it is left to do on this state. The service is asked only
@@ -332,7 +347,7 @@ impl<'a> Run<'a> {
     }
 
     /// One refresh of a selection, its records appended.
-    async fn look(&mut self, only: Option<&BTreeSet<Address>>) -> Result<Observed, RunError> {
+    pub(super) async fn look(&mut self, only: Option<&BTreeSet<Address>>) -> Result<Observed, RunError> {
         let settings = self.settings();
         let empty = self.state().resources.is_empty() && !settings.fresh;
         let chosen = |a: &Address| match only {
@@ -342,7 +357,13 @@ impl<'a> Run<'a> {
         let need = plan::need(&self.scope.desired, self.state(), &chosen, &settings);
         // Whatever the flags: without a state only the service can tell what was asked before.
         let observed = if self.scope.refresh || empty || only.is_some() {
-            observe(self.client, self.clock, &need).await?
+            let mut stop = self.stop.clone();
+            tokio::select! {
+                biased;
+                // A read can be given up anywhere, and may be waiting for its quota.
+                Ok(_) = stop.wait_for(|s| *s) => return Err(RunError::Interrupted),
+                observed = observe(self.client, self.clock, &need) => observed?,
+            }
         } else {
             not_looked(settings.now)
         };
@@ -355,7 +376,7 @@ impl<'a> Run<'a> {
     }
 
     /// Appends records and tells about them; begins the journal if this is its first record.
-    fn append(&mut self, records: &[Record]) -> Result<(), RunError> {
+    pub(super) fn append(&mut self, records: &[Record]) -> Result<(), RunError> {
         if records.is_empty() {
             return Ok(());
         }
@@ -398,17 +419,25 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Calls without an outcome.
-    fn open_calls(&self) -> impl Iterator<Item = (&Address, &crate::state::Attempt)> {
-        self.state().resources.iter().filter_map(|(a, r)| Some((a, &r.open.as_ref()?.attempt)))
+    /// Calls without an outcome, and when a look at the service tells what became of them.
+    fn open_calls(&self, settings: &Settings) -> impl Iterator<Item = (&Address, jiff::Timestamp)> {
+        self.state().resources.iter().filter_map(|(a, r)| {
+            let open = r.open.as_ref().map(|o| settings.settled_at(&o.attempt));
+            let side = r.side.as_ref().map(|s| settings.side_settled_at(s));
+            Some((a, open.max(side)?))
+        })
     }
 
-    /// When every open call of the chosen ones that this refresh did not find can be called absent;
-    /// `None` if there is nothing to wait for.
-    fn settling(&self, observed: &Observed, chosen: impl Fn(&Address) -> bool) -> Option<jiff::Timestamp> {
+    /// When every open call of the chosen ones can be called absent, if this refresh came too early for
+    /// that; `None` if there is nothing to wait for.
+    pub(super) fn settling(
+        &self,
+        observed: &Observed,
+        chosen: impl Fn(&Address) -> bool,
+    ) -> Option<jiff::Timestamp> {
         let settings = self.settings();
-        let open = self.open_calls().filter(|(a, _)| chosen(a));
-        open.map(|(_, attempt)| settings.settled_at(attempt)).filter(|t| observed.at < *t).max()
+        let open = self.open_calls(&settings).filter(|(a, _)| chosen(a));
+        open.map(|(_, settled_at)| settled_at).filter(|t| observed.at < *t).max()
     }
 
     /// Carries an approved plan out. Execution makes no choices: what is not in the plan is not sent.
@@ -422,7 +451,7 @@ impl<'a> Run<'a> {
         });
         (self.sink)(Progress::Started { calls: calls.len() });
         self.record_rows(approved)?;
-        let jobs = approved.changes.iter().filter_map(Job::of).collect();
+        let jobs = approved.changes.iter().filter_map(|c| Job::of(c, self.state())).collect();
         let mut round = Round {
             approved: &calls,
             digest: approved.digest,
@@ -451,9 +480,24 @@ impl<'a> Run<'a> {
         }
         self.begin()?;
         // An intent's moment is told by the service's clock: one harmless read if it is not known yet.
-        if self.client.server_offset().is_none() && self.client.list_actions((self.clock)()).await.is_err() {
-            tracing::debug!("the service's clock could not be read");
+        if self.client.server_offset().is_none() {
+            let mut stop = self.stop.clone();
+            tokio::select! {
+                biased;
+                Ok(_) = stop.wait_for(|s| *s) => return Ok(()),
+                read = self.client.list_actions((self.clock)()) => {
+                    if read.is_err() {
+                        tracing::debug!("the service's clock could not be read");
+                    }
+                }
+            }
         }
+        let again = Again {
+            desired: &self.scope.desired,
+            need: self.need_of_doubtful(&jobs),
+            settings: self.settings(),
+            last: tokio::sync::Mutex::new(None),
+        };
         let (desk, service) = Ledger::desk();
         let (halt, halted) = watch::channel(self.stopped());
         let executor = Executor {
@@ -466,6 +510,7 @@ impl<'a> Run<'a> {
             runner: &self.options.runner,
             settle: self.scope.settings.recovery.settle.get(),
             parallelism: self.options.parallelism,
+            again,
             unreachable: self.unreachable.clone(),
         };
         let mut stop = self.stop.clone();
@@ -494,6 +539,15 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// What the jobs that repeat an unanswered call look at before they do.
+    fn need_of_doubtful(&self, jobs: &[Job]) -> Need {
+        let doubtful: BTreeSet<&Address> = jobs.iter().filter(|j| j.doubtful).map(|j| &j.address).collect();
+        if doubtful.is_empty() {
+            return Need::default();
+        }
+        plan::need(&self.scope.desired, self.state(), &|a| doubtful.contains(a), &self.settings())
+    }
+
     /// Looks this run's unknown and busy calls up until each is known: at once, after the settle time,
     /// and after the one repetition that `recovery.onUnknown: resend` allows.
     async fn settle(&mut self, round: &mut Round<'_>) -> Result<(), RunError> {
@@ -501,25 +555,38 @@ impl<'a> Run<'a> {
             let mut doubtful: BTreeSet<Address> = round
                 .ends
                 .iter()
-                .filter(|(_, end)| matches!(end, End::Unknown) || pass == 0 && **end == End::Busy)
+                .filter(|(_, end)| {
+                    matches!(end, End::Unknown | End::Stale) || pass == 0 && **end == End::Busy
+                })
                 .map(|(a, _)| a.clone())
                 .collect();
             doubtful.retain(|a| {
-                self.state()
-                    .resources
-                    .get(a)
-                    .is_some_and(|r| matches!(r.phase, Phase::Requested | Phase::Pending) || r.side.is_some())
+                let unknown =
+                    |r: &Resource| matches!(r.phase, Phase::Requested | Phase::Pending) || r.side.is_some();
+                self.state().resources.get(a).is_some_and(unknown) || round.ends.get(a) == Some(&End::Stale)
             });
             if doubtful.is_empty() || self.stopped() {
                 return Ok(());
             }
-            let observed = self.look(Some(&doubtful)).await?;
+            let observed = match self.look(Some(&doubtful)).await {
+                Err(RunError::Interrupted) => return Ok(()),
+                observed => observed?,
+            };
             let open_before = self.settling(&observed, |a| doubtful.contains(a));
-            let sent = self.go_on(&doubtful, &observed, round, true).await?;
+            let stale: Vec<Address> =
+                doubtful.iter().filter(|a| round.ends.get(*a) == Some(&End::Stale)).cloned().collect();
+            for a in &stale {
+                round.ends.remove(a);
+            }
+            let sent = self.go_on(&doubtful, &observed, round, false).await?;
+            for a in stale {
+                let held = self.state().resources.get(&a).is_some_and(|r| r.id.is_some() && r.open.is_none());
+                round.ends.entry(a).or_insert(if held { End::Done } else { End::NotSent });
+            }
             if sent {
                 continue;
             }
-            match open_before.filter(|_| self.any_requested(&doubtful)) {
+            match open_before.filter(|_| self.any_open(&doubtful)) {
                 Some(until) => {
                     (self.sink)(Progress::Settling { calls: doubtful.len(), until });
                     if !self.sleep_until(until).await {
@@ -527,7 +594,7 @@ impl<'a> Run<'a> {
                     }
                 }
                 // Known, or a person has to decide.
-                None if pass > 0 || !self.any_requested(&doubtful) => return Ok(()),
+                None if pass > 0 || !self.any_open(&doubtful) => return Ok(()),
                 None => {}
             }
             if pass > 8 {
@@ -537,18 +604,19 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn any_requested(&self, among: &BTreeSet<Address>) -> bool {
-        self.open_calls().any(|(a, _)| among.contains(a))
+    fn any_open(&self, among: &BTreeSet<Address>) -> bool {
+        self.open_calls(&self.settings()).any(|(a, _)| among.contains(a))
     }
 
     /// Plans a selection anew and carries out what needs no new approval: records, and the very calls
-    /// that were approved. A lost call is repeated once. Returns whether something was sent.
+    /// that were approved. A lost call is repeated once, and one that met a busy machine if `busy_too`.
+    /// Returns whether something was sent.
     async fn go_on(
         &mut self,
         only: &BTreeSet<Address>,
         observed: &Observed,
         round: &mut Round<'_>,
-        resend: bool,
+        busy_too: bool,
     ) -> Result<bool, RunError> {
         let settings = self.settings();
         let plan = plan::plan(&Input {
@@ -562,14 +630,15 @@ impl<'a> Run<'a> {
         self.record_rows(&plan)?;
         let mut jobs = Vec::new();
         for change in &plan.changes {
-            let Some(job) = Job::of(change) else { continue };
-            let lost =
-                self.state().resources.get(&change.address).is_some_and(|r| r.phase == Phase::Requested);
-            let again = round.approved.get(&change.address) == Some(job.call.request())
-                && resend
-                && (lost && round.resent.insert(change.address.clone())
-                    || !round.ends.contains_key(&change.address));
-            if again {
+            let Some(job) = Job::of(change, self.state()) else { continue };
+            let a = &change.address;
+            let due = match round.ends.get(a) {
+                None => true,
+                Some(End::Busy) => busy_too,
+                Some(End::Unknown) => round.resent.insert(a.clone()),
+                Some(_) => false,
+            };
+            if due && round.approved.get(a) == Some(job.call.request()) {
                 jobs.push(job);
             }
         }
@@ -613,13 +682,11 @@ impl<'a> Run<'a> {
                 return Ok(true);
             }
             pause = (pause * 3 / 2).min(LONGEST_POLL);
-            let observed = self.look(Some(&running)).await?;
+            let observed = match self.look(Some(&running)).await {
+                Err(RunError::Interrupted) => return Ok(true),
+                observed => observed?,
+            };
             // A machine that was busy and is free now takes the approved call.
-            for a in &running {
-                if self.state().resources.get(a).is_some_and(|r| r.phase == Phase::Pending) {
-                    round.ends.remove(a);
-                }
-            }
             if self.go_on(&running, &observed, round, true).await? {
                 self.settle(round).await?;
             }
@@ -632,7 +699,9 @@ impl<'a> Run<'a> {
         let mut attention = Vec::new();
         let mut failed = false;
         for c in &approved.changes {
-            let still_open = phase(&c.address) == Some(Phase::Requested);
+            let side = |r: &Resource| r.side.is_some();
+            let still_open = phase(&c.address) == Some(Phase::Requested)
+                || state.resources.get(&c.address).is_some_and(side);
             let refused = round.ends.get(&c.address) == Some(&End::Refused);
             let ended_badly = self.options.wait.is_some() && phase(&c.address) == Some(Phase::Failed);
             let strict = self.options.strict && matches!(c.action, Action::Exhausted | Action::Differs);
@@ -662,6 +731,18 @@ impl<'a> Run<'a> {
         self.ledger.commit()
     }
 
+    /// Tells the summary of a run that an error broke off.
+    pub fn break_off(&self, approved: &Plan, exit_code: u8) {
+        let begun = self.tally.begun();
+        self.emit(Event::Summary {
+            at: (self.clock)(),
+            counts: self.tally.counts(),
+            attention: Vec::new(),
+            left: approved.calls().filter(|(c, _)| !begun.contains(&c.address)).count(),
+            exit_code,
+        });
+    }
+
     /// Writes the snapshot and tells the summary. Call it however the run ended.
     pub fn close(&mut self, report: &Report) -> Result<(), StoreError> {
         let committed = self.ledger.commit();
@@ -669,6 +750,7 @@ impl<'a> Run<'a> {
             at: (self.clock)(),
             counts: report.counts.clone(),
             attention: report.attention.clone(),
+            left: report.left,
             exit_code: report.exit_code(),
         });
         committed

@@ -1,25 +1,22 @@
 //! `apply`: plan, ask, send, record.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::args::ApplyArgs;
 use super::connect::connect;
 use super::context::{Context, runtime};
 use super::engine;
 use super::exit::{Code, Error};
+use super::lock;
 use super::progress::Display;
 use super::project;
 use super::saved;
 use super::signals;
 use crate::apply::{Options, Report, Run, RunError};
-use crate::defender::Clock;
-use crate::manifest::Project;
 use crate::model::Desired;
 use crate::plan::{Plan, PlanWarning, SavedPlan};
 use crate::render::escape;
 use crate::seal::{self, Seals};
-use crate::state::{LocalStore, Opened, StoreError, local};
 
 /// How many refused calls are named.
 const LISTED: usize = 20;
@@ -60,11 +57,8 @@ pub fn run(ctx: &Context, args: &ApplyArgs) -> Result<Code, Error> {
     runtime()?.block_on(async {
         let clock = engine::clock(ctx);
         let folder = project::state_folder(ctx, &project)?;
-        let opened = lock(ctx, &project, args.lock_timeout.get(), &clock).await?;
+        let opened = lock::take(ctx, &project, args.locking, "casefile apply", &clock).await?;
         let lock_at = clock();
-        for notice in &opened.notices {
-            tracing::warn!("{}: {}", folder.display(), project::notice(notice));
-        }
         let connection = connect(ctx, &project, &clock, Some(&folder.join("sandbox.json"))).await?;
         let options = Options {
             parallelism: usize::from(args.parallelism),
@@ -118,19 +112,23 @@ async fn carry_out(
             run.close(&report).map_err(project::store_error)?;
             Ok(code(&report))
         }
-        Err(e) => Err(end_early(run, e)),
+        Err(e) => {
+            let e = end_early(run, e);
+            run.break_off(&plan, e.code().as_u8());
+            Err(e)
+        }
     }
 }
 
 /// Keeps what can be kept and passes the first error on.
-fn end_early(run: &mut Run<'_>, e: RunError) -> Error {
+pub(super) fn end_early(run: &mut Run<'_>, e: RunError) -> Error {
     if let Err(second) = run.commit() {
         tracing::warn!("the snapshot was not written: {second}");
     }
     engine::run_error(e)
 }
 
-fn code(report: &Report) -> Code {
+pub(super) fn code(report: &Report) -> Code {
     match report.exit_code() {
         0 => Code::Done,
         3 => Code::TimedOut,
@@ -179,41 +177,11 @@ fn approve(
             Err(Error::OtherDigest { expected, actual: plan.digest })
         };
     }
-    if asks { ask(plan) } else { Ok(()) }
-}
-
-fn ask(plan: &Plan) -> Result<(), Error> {
+    if !asks {
+        return Ok(());
+    }
     let calls = plan.calls().count();
     let what = if calls == 1 { "this call".to_owned() } else { format!("these {calls} calls") };
     let question = if calls == 0 { "Record these changes?".to_owned() } else { format!("Send {what}?") };
-    let answer: String = dialoguer::Input::new()
-        .with_prompt(format!("{question} Only 'yes' is taken as a yes"))
-        .allow_empty(true)
-        .interact_text()
-        .map_err(|_| Error::Declined)?;
-    if answer.trim() == "yes" { Ok(()) } else { Err(Error::Declined) }
-}
-
-/// Takes the state's lock, waiting for another run's if that was asked for.
-async fn lock(
-    ctx: &Context,
-    project: &Project,
-    patience: Duration,
-    clock: &Clock,
-) -> Result<Opened<LocalStore>, Error> {
-    let folder = project::state_folder(ctx, project)?;
-    let deadline = tokio::time::Instant::now() + patience;
-    let mut told = false;
-    loop {
-        match local::open(&folder, &ctx.holder("casefile apply", clock())) {
-            Err(e @ StoreError::Locked { .. }) if tokio::time::Instant::now() < deadline => {
-                if !told {
-                    told = true;
-                    ctx.note(&format!("waiting for another run: {}\n", project::store_error(e)));
-                }
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
-            result => return result.map_err(project::store_error),
-        }
-    }
+    engine::ask(&question)
 }

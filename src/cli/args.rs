@@ -90,9 +90,15 @@ pub enum Command {
     Seal(SealArgs),
     /// Show every resource: phase, id, age, requestor
     Status(StatusArgs),
-    /// Look into the recorded state
+    /// Cancel a collection that still runs
+    Cancel(CancelArgs),
+    /// Take over an existing action or alert; nothing is sent
+    Import(ImportArgs),
+    /// Look into the recorded state, or change it by hand
     #[command(subcommand)]
     State(StateCommand),
+    /// Check the journal's chain and the state, offline
+    Verify(VerifyArgs),
     /// Print a JSON Schema, or list what there is
     Schema(SchemaArgs),
     /// Serve the simulated Defender API on this machine
@@ -215,9 +221,9 @@ pub struct ApplyArgs {
     /// How long `--wait` stays
     #[arg(long, value_name = "DURATION", default_value = "30m", requires = "wait")]
     pub timeout: Span,
-    /// How long to wait for another run's lock
-    #[arg(long, value_name = "DURATION", default_value = "0s")]
-    pub lock_timeout: Span,
+    /// The lock.
+    #[command(flatten)]
+    pub locking: Locking,
     /// How many calls may be under way at once
     #[arg(long, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub parallelism: u16,
@@ -272,6 +278,101 @@ pub enum StateCommand {
     List(StateListArgs),
     /// Show all that is recorded of one resource
     Show(StateShowArgs),
+    /// Take a resource out of the state; what it made stays at the service
+    Rm(StateRmArgs),
+    /// Give a resource another address, for a manifest that was renamed
+    Mv(StateMvArgs),
+    /// Write state.json anew from the journal
+    Rebuild(StateRebuildArgs),
+}
+
+/// How long a command waits for its turn.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Locking {
+    /// How long to wait for another run's lock
+    #[arg(long, value_name = "DURATION", default_value = "0s")]
+    pub lock_timeout: Span,
+}
+
+/// `cancel`
+#[derive(Debug, Args)]
+pub struct CancelArgs {
+    /// Kind/name, for example InvestigationPackage/fin-ws-042
+    #[arg(value_name = "ADDRESS")]
+    pub address: Address,
+    /// Why; the service keeps it with the action
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub comment: String,
+    /// Send without asking
+    #[arg(long)]
+    pub auto_approve: bool,
+    /// The lock.
+    #[command(flatten)]
+    pub locking: Locking,
+}
+
+/// `import`
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// The declared resource: Kind/name, for example InvestigationPackage/fin-ws-042
+    #[arg(value_name = "ADDRESS", required_unless_present = "discover", requires = "id")]
+    pub address: Option<Address>,
+    /// The id of the action or alert at the service
+    #[arg(value_name = "ID", required_unless_present = "discover")]
+    pub id: Option<String>,
+    /// Search the service for what matches manifests that the state does not know
+    #[arg(long, conflicts_with_all = ["address", "id"])]
+    pub discover: bool,
+    /// Record what `--discover` found without asking
+    #[arg(long, requires = "discover", conflicts_with_all = ["address", "id"])]
+    pub auto_approve: bool,
+    /// The lock.
+    #[command(flatten)]
+    pub locking: Locking,
+}
+
+/// `verify`
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// How the findings are written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub format: Format,
+}
+
+/// `state rm`
+#[derive(Debug, Args)]
+pub struct StateRmArgs {
+    /// Kind/name, for example InvestigationPackage/fin-ws-042
+    #[arg(value_name = "ADDRESS")]
+    pub address: Address,
+    /// The lock.
+    #[command(flatten)]
+    pub locking: Locking,
+}
+
+/// `state mv`
+#[derive(Debug, Args)]
+pub struct StateMvArgs {
+    /// The address in the state
+    #[arg(value_name = "FROM")]
+    pub from: Address,
+    /// The address that it gets
+    #[arg(value_name = "TO")]
+    pub to: Address,
+    /// The lock.
+    #[command(flatten)]
+    pub locking: Locking,
+}
+
+/// `state rebuild`
+#[derive(Debug, Args)]
+pub struct StateRebuildArgs {
+    /// Go on with what can still be read of a damaged state; the damaged files are kept
+    #[arg(long)]
+    pub accept_damage: bool,
+    /// The lock.
+    #[command(flatten)]
+    pub locking: Locking,
 }
 
 /// `state list`

@@ -8,13 +8,16 @@ use super::context::Context;
 use super::exit::Error;
 use super::project::{self, Narrow};
 use super::since;
+use crate::apply::surgery::{Forbidden, SurgeryError};
 use crate::apply::{RunError, Scope};
-use crate::defender::Clock;
+use crate::defender::{Clock, ReadError};
 use crate::manifest::{Project, project as file};
 use crate::model::{Address, Desired};
 use crate::plan::{
     Limits, OnUnknown, Plan, PlanWarning, Quota, Quotas, Recovery, SavedPlan, Selector, Settings,
 };
+use crate::render::words;
+use crate::state::StoreError;
 
 /// Our wall clock, for the library.
 pub fn clock(ctx: &Context) -> Clock {
@@ -120,10 +123,39 @@ pub fn refuse_blind(plan: &Plan) -> Result<(), Error> {
     Ok(())
 }
 
+/// A person's word for it.
+pub fn ask(question: &str) -> Result<(), Error> {
+    let answer: String = dialoguer::Input::new()
+        .with_prompt(format!("{question} Only 'yes' is taken as a yes"))
+        .allow_empty(true)
+        .interact_text()
+        .map_err(|_| Error::Declined)?;
+    if answer.trim() == "yes" { Ok(()) } else { Err(Error::Declined) }
+}
+
+/// The errors of surgery, with what to do next.
+pub fn surgery_error(e: SurgeryError) -> Error {
+    let message = e.to_string();
+    match e {
+        SurgeryError::Run(e) => run_error(e),
+        SurgeryError::Store(e) => project::store_error(e),
+        SurgeryError::Read(ReadError::Auth(e)) => connect::auth_error(e),
+        SurgeryError::Read(_) | SurgeryError::NotLooked { .. } => Error::Service { message, next: None },
+        SurgeryError::Forbidden(Forbidden::NotInState(address)) => Error::NotInState(address),
+        SurgeryError::Forbidden(f) => Error::Forbidden { message, next: words::forbidden_next(&f).command() },
+    }
+}
+
 /// The engine's errors, with what to do next.
 pub fn run_error(e: RunError) -> Error {
     match e {
         RunError::Auth(e) => connect::auth_error(e),
+        RunError::Store(e) if matches!(*e, StoreError::Io { .. } | StoreError::Poisoned { .. }) => {
+            Error::State {
+                message: format!("nothing more is sent, because the state cannot be written: {e}"),
+                next: "put the cause right, then casefile apply: it looks up what was under way".to_owned(),
+            }
+        }
         RunError::Store(e) => Error::State {
             next: e.hint().unwrap_or("casefile state list").to_owned(),
             message: e.to_string(),

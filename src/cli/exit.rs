@@ -106,6 +106,12 @@ pub enum Error {
     /// A prompt was needed where there is none.
     #[error("this plan needs an approval, and there is no terminal to ask at")]
     NoApproval,
+    /// The same, for surgery.
+    #[error("this needs an approval, and there is no terminal to ask at")]
+    Unapproved {
+        /// What gives one.
+        next: &'static str,
+    },
     /// A person said no.
     #[error("not approved, nothing was sent")]
     Declined,
@@ -153,6 +159,14 @@ pub enum Error {
         /// What to run.
         next: String,
     },
+    /// Surgery that the protocol forbids.
+    #[error("{message}")]
+    Forbidden {
+        /// What is forbidden, and why.
+        message: String,
+        /// What to run.
+        next: String,
+    },
     /// The service, a token, the network.
     #[error("{message}")]
     Service {
@@ -181,6 +195,7 @@ impl Error {
             Error::InvalidManifests(_) => (Code::Failed, next("casefile validate")),
             Error::NotInState(_) => (Code::Failed, next("casefile state list")),
             Error::NoApproval => (Code::Failed, next("casefile plan, then casefile apply --expect DIGEST")),
+            Error::Unapproved { next } => (Code::Failed, Some((*next).to_owned())),
             Error::Declined => (Code::Failed, None),
             Error::Locked(_) => (Code::Conflict, next("casefile apply --lock-timeout 5m")),
             Error::OtherDigest { actual, .. } => {
@@ -199,11 +214,12 @@ impl Error {
             Error::LookAlikes(_) => (
                 Code::Conflict,
                 next(
-                    "restore .casefile from your repository; if this project is new, casefile apply --fresh",
+                    "restore .casefile from your repository, or casefile import --discover; \
+                     if this project is new, casefile apply --fresh",
                 ),
             ),
             Error::Interrupted => (Code::Interrupted, next("casefile apply")),
-            Error::State { next, .. } => (Code::Failed, Some(next.clone())),
+            Error::State { next, .. } | Error::Forbidden { next, .. } => (Code::Failed, Some(next.clone())),
             Error::Service { next, .. } => (Code::Failed, next.clone()),
         }
     }

@@ -9,10 +9,13 @@ pub mod context;
 pub mod exit;
 
 mod apply;
+mod cancel;
 mod completions;
 mod connect;
 mod engine;
+mod import;
 mod init;
+mod lock;
 mod log;
 mod plan;
 mod progress;
@@ -26,6 +29,7 @@ mod since;
 mod state;
 mod status;
 mod validate;
+mod verify;
 
 use std::ffi::OsString;
 
@@ -67,6 +71,12 @@ fn run(cli: Cli) -> Result<Code, Error> {
         Command::Apply(args) => apply::run(&ctx, &args),
         Command::Seal(args) => seal::run(&ctx, &args),
         Command::Status(args) => status::run(&ctx, &args),
+        Command::Cancel(args) => cancel::run(&ctx, &args),
+        Command::Import(args) => import::run(&ctx, &args),
+        Command::Verify(args) => verify::run(&ctx, &args),
+        Command::State(StateCommand::Rm(args)) => state::rm(&ctx, &args),
+        Command::State(StateCommand::Mv(args)) => state::mv(&ctx, &args),
+        Command::State(StateCommand::Rebuild(args)) => state::rebuild(&ctx, &args),
         Command::State(StateCommand::List(_)) => state::list(&ctx),
         Command::State(StateCommand::Show(args)) => state::show(&ctx, &args),
         Command::Schema(args) => schema::run(&ctx, &args),

@@ -20,7 +20,7 @@ pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
     }
     let project = project::load(ctx)?;
     let scope = engine::scope(ctx, &project, &args.planning)?;
-    let mut state = project::state(ctx, &project)?.state;
+    let mut state = project::state_to_plan(ctx, &project)?.state;
     let clock = engine::clock(ctx);
     let new_state = state.lineage.is_none();
     let (plan, binding) = if scope.refresh {

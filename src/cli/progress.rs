@@ -60,7 +60,12 @@ impl Display {
             return Ok(());
         }
         self.hide();
-        ctx.out(&render::plan::plan(plan, project::style_out(ctx), ctx.now()))
+        match ctx.out(&render::plan::plan(plan, project::style_out(ctx), ctx.now())) {
+            // The approval came with the command line: that nobody reads along does not take it back.
+            Err(Error::Closed) if !asks => Ok(()),
+            Err(Error::Closed) => Err(Error::Declined),
+            other => other,
+        }
     }
 
     /// Shows one step.

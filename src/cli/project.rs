@@ -141,10 +141,23 @@ pub fn state_folder(ctx: &Context, project: &Project) -> Result<PathBuf, Error> 
     Ok(ctx.path(Path::new(path)))
 }
 
-/// Reads the state without a lock; says what was noticed on the way.
+/// Reads the state without a lock, to show it; says what was noticed on the way.
 pub fn state(ctx: &Context, project: &Project) -> Result<Loaded, Error> {
+    read_state(ctx, project, local::read)
+}
+
+/// As [`state`], with the journal's whole chain checked: nothing is planned on a damaged one.
+pub fn state_to_plan(ctx: &Context, project: &Project) -> Result<Loaded, Error> {
+    read_state(ctx, project, local::read_whole)
+}
+
+fn read_state(
+    ctx: &Context,
+    project: &Project,
+    read: impl Fn(&Path) -> Result<Loaded, StoreError>,
+) -> Result<Loaded, Error> {
     let folder = state_folder(ctx, project)?;
-    let loaded = local::read(&folder).map_err(store_error)?;
+    let loaded = read(&folder).map_err(store_error)?;
     for notice in &loaded.notices {
         tracing::info!("{}: {}", folder.display(), self::notice(notice));
     }
@@ -159,6 +172,12 @@ pub fn notice(notice: &Notice) -> String {
         }
         Notice::TornTailIgnored { bytes } => {
             format!("the last record is torn ({bytes} bytes); the next apply cuts it")
+        }
+        Notice::Rescued { records } => {
+            format!("{records} outcomes that an earlier run could not write into the journal were taken in")
+        }
+        Notice::RescueUnusable { lines } => {
+            format!("{lines} lines of rescue.jsonl do not belong to this journal; they were left there")
         }
         Notice::NewlineRestored => "the last record lacked its line end".to_owned(),
         Notice::SnapshotRebuilt { why: None } => "the snapshot was rebuilt from the journal".to_owned(),

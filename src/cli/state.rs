@@ -1,10 +1,17 @@
-//! `state list`, `state show ADDRESS`: what is recorded, without a look at the service.
+//! `state`: what is recorded, without a look at the service, and the surgery that needs none.
 
-use super::args::StateShowArgs;
-use super::context::Context;
+use super::args::{Locking, StateMvArgs, StateRebuildArgs, StateRmArgs, StateShowArgs};
+use super::context::{Context, runtime};
+use super::engine;
 use super::exit::{Code, Error};
+use super::lock;
 use super::project;
+use crate::apply::surgery::{self, SurgeryError};
+use crate::manifest::{self, Project};
+use crate::model::Address;
+use crate::render;
 use crate::render::state::{StateDocument, show as show_resource, table};
+use crate::state::{Acceptance, LocalStore, local};
 
 /// One line a resource.
 pub fn list(ctx: &Context) -> Result<Code, Error> {
@@ -21,4 +28,61 @@ pub fn show(ctx: &Context, args: &StateShowArgs) -> Result<Code, Error> {
         loaded.state.resources.get(&args.address).ok_or_else(|| Error::NotInState(args.address.clone()))?;
     ctx.out(&show_resource(&args.address, resource, project::style_out(ctx), ctx.now()))?;
     Ok(Code::Done)
+}
+
+/// Takes a resource out of the state.
+pub fn rm(ctx: &Context, args: &StateRmArgs) -> Result<Code, Error> {
+    let project = project::load(ctx)?;
+    change(ctx, &project, args.locking, "casefile state rm", |store| {
+        surgery::remove(store, ctx.now(), &args.address)
+    })?;
+    let declared = declares(ctx, &project, &args.address);
+    ctx.out(&render::surgery::removed(&args.address, declared, project::style_out(ctx)))?;
+    Ok(Code::Done)
+}
+
+/// Gives a resource another address.
+pub fn mv(ctx: &Context, args: &StateMvArgs) -> Result<Code, Error> {
+    let project = project::load(ctx)?;
+    change(ctx, &project, args.locking, "casefile state mv", |store| {
+        surgery::rename(store, ctx.now(), &args.from, &args.to)
+    })?;
+    let declared = declares(ctx, &project, &args.to);
+    ctx.out(&render::surgery::renamed(&args.from, &args.to, declared, project::style_out(ctx)))?;
+    Ok(Code::Done)
+}
+
+/// Writes the snapshot anew; a damaged state only if its damage is accepted.
+pub fn rebuild(ctx: &Context, args: &StateRebuildArgs) -> Result<Code, Error> {
+    let project = project::load(ctx)?;
+    let folder = project::state_folder(ctx, &project)?;
+    let holder = ctx.holder("casefile state rebuild", ctx.now());
+    let acceptance = args.accept_damage.then(|| Acceptance {
+        by: format!("{}@{}", holder.user, holder.host),
+        at: holder.since,
+        tool: concat!("casefile/", env!("CARGO_PKG_VERSION")).to_owned(),
+    });
+    let rebuilt = runtime()?.block_on(lock::patiently(ctx, args.locking, || {
+        local::rebuild(&folder, &holder, acceptance.as_ref())
+    }))?;
+    ctx.out(&render::surgery::rebuilt(rebuilt.as_ref(), project::style_out(ctx)))?;
+    Ok(Code::Done)
+}
+
+fn change(
+    ctx: &Context,
+    project: &Project,
+    locking: Locking,
+    command: &str,
+    step: impl FnOnce(&mut LocalStore) -> Result<(), SurgeryError>,
+) -> Result<(), Error> {
+    let clock = engine::clock(ctx);
+    let mut opened = runtime()?.block_on(lock::take(ctx, project, locking, command, &clock))?;
+    step(&mut opened.store).map_err(engine::surgery_error)
+}
+
+/// Whether a manifest declares it. Manifests with errors declare what can be read of them: this is for a
+/// hint only.
+fn declares(ctx: &Context, project: &Project, address: &Address) -> bool {
+    manifest::load(&ctx.dir, project).resources.iter().any(|d| d.address == *address)
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::calls::removal_call;
 use super::change::{Action, Change, Plan, Reason, Warning};
-use super::decide::{Facts, decide};
+use super::decide::{Facts, Lookup, decide};
 use super::estimate::estimate;
 use super::lookup::KnownIds;
 use super::observed::Observed;
@@ -149,6 +149,7 @@ impl<'a> Planner<'a> {
         // call or `forget`.
         if action == Action::Adopt
             && matches!(seen.facts.phase, Some(Phase::Requested))
+            && !self.renamed_open(address)
             && let Some(r) = resource
             && let Some(after) = self.after_adoption(address, r, &seen, row)
         {
@@ -169,6 +170,12 @@ impl<'a> Planner<'a> {
             claim(taken, &seen.watched.as_ref().map(|(_, o)| o.clone()));
         }
         Some(self.write(address, desired, resource, &seen, row, action))
+    }
+
+    /// Whether a new address waits for the open call of this one. What that call made must not be forgotten
+    /// before the move.
+    fn renamed_open(&self, address: &Address) -> bool {
+        self.renames.values().any(|(from, _)| *from == address)
     }
 
     /// The resource as it will be once the adoption of row 2 or 3 is recorded.
@@ -212,6 +219,10 @@ impl<'a> Planner<'a> {
             change.call = Some(self.creating_call(address, d));
             change.after = Some(view::of_desired(d));
             self.warn(d, resource, &mut change);
+        }
+        if action == Action::Replace && seen.facts.lookup == Lookup::Ours {
+            // What the open call made is recorded before something else takes its place.
+            change.records = self.adoption(address, seen, 2);
         }
         match (action, resource) {
             (Action::Update, Some(r)) => self.update(desired, r, seen, &mut change),

@@ -124,7 +124,8 @@ pub struct Change {
     pub address: Address,
     /// What happens.
     pub action: Action,
-    /// Which row of the decision table of `docs/reconciliation.md` fitted first.
+    /// Which row of the decision table of `docs/reconciliation.md` fitted first; 0 for a call that a command
+    /// asked for by itself.
     pub row: u8,
     /// Why, as typed data; renderers make words of it.
     pub reason: Reason,
@@ -414,6 +415,11 @@ pub enum Reason {
     Done,
     /// Done and gone from the service's lists: retention, not drift.
     DoneAndGone,
+    /// A person asked for it: `casefile cancel`.
+    CancelAsked {
+        /// What the person wrote.
+        comment: String,
+    },
     /// The manifest is gone.
     ManifestGone,
     /// The manifest is gone and says `onRemove: Cancel`.

@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::SignedDuration;
 
 use super::decide::Lookup;
+use super::mark;
 use super::observed::Observed;
+use super::refresh::answers_need;
 use super::settings::{CLOCK_TOLERANCE, LOOK_BACK, Settings};
-use crate::model::{Address, Alert, Call, CreateAlert, MachineAction, Timestamp};
-use crate::state::{Attempt, Object, Origin, State};
+use crate::model::{Address, Alert, Call, CreateAlert, Desired, MachineAction, Timestamp};
+use crate::state::{Attempt, Object, Origin, Resource, State};
 
 /// Which objects the state knows, and who made them.
 #[derive(Debug, Default)]
@@ -40,6 +42,11 @@ impl KnownIds {
         self.made_by.contains_key(&id.to_ascii_lowercase())
     }
 
+    /// Whether a call of this resource made it.
+    pub fn made_by(&self, id: &str, address: &Address) -> bool {
+        self.made_by.get(&id.to_ascii_lowercase()) == Some(address)
+    }
+
     /// Whether any record holds it.
     pub fn contains(&self, id: &str) -> bool {
         self.known.contains(&id.to_ascii_lowercase())
@@ -69,6 +76,18 @@ impl Candidate<'_> {
         at.as_ref().map(Timestamp::instant)
     }
 
+    fn updated(&self) -> Option<jiff::Timestamp> {
+        let at = match self {
+            Candidate::Action(a) => &a.last_update_date_time_utc,
+            Candidate::Alert(a) => &a.last_update_time,
+        };
+        at.as_ref().map(Timestamp::instant)
+    }
+
+    fn is_open(&self) -> bool {
+        matches!(self, Candidate::Alert(a) if a.is_open())
+    }
+
     fn object(&self) -> Object {
         match self {
             Candidate::Action(a) => Object::from(*a),
@@ -86,6 +105,17 @@ impl Candidate<'_> {
                 same_fields(a, c) && a.title.as_deref().unwrap_or_default().trim() == c.title.trim()
             }
             _ => false,
+        }
+    }
+
+    /// As [`Candidate::equals`], whether the comment carries a mark or not: without a state nobody can say
+    /// which one it was.
+    fn equals_but_for_mark(&self, call: &Call) -> bool {
+        match (self, call) {
+            (Candidate::Action(a), Call::Collect { comment, .. }) => {
+                mark::unmarked(a.requestor_comment.as_deref().unwrap_or_default()).trim() == comment.trim()
+            }
+            _ => self.equals(call),
         }
     }
 
@@ -181,16 +211,15 @@ impl LookUp<'_> {
     /// When the object of an attempt can have been made, by the service's clock.
     fn window(&self, attempt: &Attempt) -> (jiff::Timestamp, jiff::Timestamp) {
         let offset: SignedDuration = attempt.server_at.instant().duration_since(attempt.at);
-        let last = match self.settings.last_leave(attempt) {
-            Ok(t) | Err(t) => t,
-        };
+        // All three by the clock of the run that wrote them.
+        let last = attempt.failed_at.unwrap_or(attempt.send_by).max(attempt.at);
         let end = last + offset + self.settings.recovery.settle.get();
         (attempt.server_at.instant() - CLOCK_TOLERANCE, end)
     }
 
     /// The outcome of the open attempt of a `Requested` resource. `taken` holds what other resources of
     /// this plan were given already.
-    pub fn open_attempt(&self, attempt: &Attempt, taken: &BTreeSet<String>) -> Found {
+    pub fn open_attempt(&self, address: &Address, attempt: &Attempt, taken: &BTreeSet<String>) -> Found {
         let too_old = self.settings.now.duration_since(attempt.at)
             > SignedDuration::try_from(LOOK_BACK).unwrap_or(SignedDuration::MAX);
         let Some(call) = Call::from_request(&attempt.sent.request) else {
@@ -219,17 +248,26 @@ impl LookUp<'_> {
             return Found { object: Some(one.object()), ..Found::of(Lookup::Ours) };
         }
         if let Call::Alert(sent) = &call {
-            let open = candidates.iter().find(|c| match c {
+            // The service merged our call into it. An alert that this resource made shows the event anyway.
+            let shown = |c: &&Candidate<'_>| match c {
                 Candidate::Alert(a) => {
-                    a.is_open()
-                        && !self.ids.made(&a.id)
+                    !self.ids.made_by(&a.id, address)
                         && shows_event(a, sent)
                         && a.title.as_deref().is_some_and(|t| t.trim() == sent.title.trim())
                 }
                 Candidate::Action(_) => false,
-            });
-            if let Some(open) = open {
+            };
+            let (open, closed): (Vec<&Candidate<'_>>, Vec<&Candidate<'_>>) =
+                candidates.iter().filter(shown).partition(|c| c.is_open());
+            if let Some(open) = open.first() {
                 return Found { object: Some(open.object()), ..Found::of(Lookup::OpenAlert) };
+            }
+            // Closed since our call left: it may have been merged before, or have come too late for that.
+            let since = closed.into_iter().filter(|c| c.updated().is_some_and(|t| t >= from));
+            for c in since {
+                if !ours.iter().chain(&alike).any(|o| o.id() == c.id()) {
+                    alike.push(*c);
+                }
             }
         }
         ours.extend(alike);
@@ -267,22 +305,67 @@ impl LookUp<'_> {
         });
         ours.map(Candidate::object)
     }
+
+    /// The collection that made the machine busy, if it was the very call that was answered so: something on
+    /// the way sent it twice, and the second answer came through.
+    pub fn behind_busy(&self, r: &Resource, taken: &BTreeSet<String>) -> Option<Object> {
+        let busy_at = r.busy_at.as_ref()?.instant();
+        let call = Call::from_request(&r.sent.request)?;
+        let actions = self.observed.actions.as_ref()?.of_machine(call.machine().as_str());
+        let (from, to) = (busy_at - CLOCK_TOLERANCE, busy_at + CLOCK_TOLERANCE);
+        let mut candidates = actions.iter().filter(|a| a.is_collection()).map(Candidate::Action);
+        let ours = candidates.find(|c| {
+            !self.ids.contains(c.id())
+                && !taken.contains(&c.id().to_ascii_lowercase())
+                && c.equals(&call)
+                && c.created().is_some_and(|t| from <= t && t <= to)
+        });
+        ours.map(|c| c.object())
+    }
 }
 
-/// Objects that look like declared ones, for a state that knows nothing: most likely it was lost.
-pub fn look_alike(call: &Call, observed: &Observed) -> Option<String> {
-    match call {
+/// Whether a refresh still shows nothing of a resource's unanswered calls: what is looked at once more right
+/// before the call is made again. A list that is missing shows nothing.
+pub fn still_absent(
+    address: &Address,
+    desired: &Desired,
+    state: &State,
+    observed: &Observed,
+    settings: &Settings,
+) -> bool {
+    let Some(r) = state.resources.get(address) else { return true };
+    let ids = KnownIds::of(state);
+    let look_up = LookUp { observed, ids: &ids, settings };
+    let none = BTreeSet::new();
+    let open = r.open.as_ref().map(|o| look_up.open_attempt(address, &o.attempt, &none).lookup);
+    let gone = |a: &Attempt| match Call::from_request(&a.sent.request) {
+        Some(call) => look_up.candidates(a, &call).is_some() && look_up.watched(a, &none).is_none(),
+        None => true,
+    };
+    let horizon = settings.now - LOOK_BACK;
+    let mut watched = r.watched.iter().filter(|a| a.at >= horizon && answers_need(desired, r, a));
+    open.is_none_or(|l| l == Lookup::Absent) && watched.all(gone)
+}
+
+/// Objects that look like what a manifest asks for, oldest first: its machine and its text, but for white
+/// space at the ends of a comment and the mark that `recovery.marker` appends to it.
+pub fn look_alikes(call: &Call, observed: &Observed) -> Vec<Object> {
+    let of_machine: Vec<Candidate<'_>> = match call {
         Call::Collect { machine_id, .. } => {
-            let actions = observed.actions.as_ref()?.of_machine(machine_id.as_str()).iter();
-            let mut same = actions.filter(|a| a.is_collection()).map(Candidate::Action);
-            same.find(|c| c.equals(call)).map(|c| c.id().to_owned())
+            let list = observed.actions.as_ref().map_or(&[][..], |l| l.of_machine(machine_id.as_str()));
+            list.iter().filter(|a| a.is_collection()).map(Candidate::Action).collect()
         }
         Call::Alert(sent) => {
-            let alerts = observed.recent_alerts.as_ref()?.iter();
-            let mut same = alerts
-                .filter(|a| a.machine_id.as_deref().is_some_and(|m| sent.machine_id.is(m)))
-                .map(Candidate::Alert);
-            same.find(|c| c.equals(call)).map(|c| c.id().to_owned())
+            let list = observed.recent_alerts.iter().flatten();
+            list.filter(|a| a.machine_id.as_deref().is_some_and(|m| sent.machine_id.is(m)))
+                .map(Candidate::Alert)
+                .collect()
         }
-    }
+    };
+    of_machine.into_iter().filter(|c| c.equals_but_for_mark(call)).map(|c| c.object()).collect()
+}
+
+/// The id of the first of them, for a state that knows nothing: most likely it was lost.
+pub fn look_alike(call: &Call, observed: &Observed) -> Option<String> {
+    look_alikes(call, observed).into_iter().next().map(|o| o.id)
 }

@@ -6,6 +6,7 @@
 //!
 //! A run asks [`need`] what to look at, folds [`absorb`]'s records into the state, and calls [`plan`].
 
+mod asked;
 mod build;
 mod calls;
 mod change;
@@ -24,11 +25,13 @@ mod view;
 mod warn;
 mod why;
 
+pub use asked::cancel;
 pub use build::{Input, plan};
 pub use change::{
     Action, Change, Estimate, Plan, PlanWarning, PlannedCall, Reason, View, Warning, origin_of,
 };
 pub use decide::{Busy, Facts, Lookup, OnUnknown, Removal, Rename, Running, decide};
+pub use lookup::{KnownIds, look_alikes, still_absent};
 pub use observed::{Actions, Observed};
 pub use refresh::{Need, absorb, need};
 pub use saved::{SavedError, SavedPlan, Stale};

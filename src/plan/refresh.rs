@@ -6,7 +6,7 @@ use super::lookup::{KnownIds, LookUp};
 use super::observed::Observed;
 use super::settings::{CLOCK_TOLERANCE, LOOK_BACK, Settings};
 use crate::model::{Address, Call, Desired, Kind};
-use crate::state::{Attempt, Object, Outcome, Phase, Record, Resource, State};
+use crate::state::{Attempt, Object, Origin, Outcome, Phase, Record, Resource, State};
 
 /// How far back a list reaches that only warns of what runs on a machine.
 const WARN_BACK: std::time::Duration = std::time::Duration::from_secs(86_400);
@@ -115,7 +115,8 @@ pub fn need(
 }
 
 /// The records that follow from a refresh alone: changed statuses, objects that were missed, unanswered
-/// updates and cancels that a read has settled, given-up attempts that turned up beside another object.
+/// updates and cancels that a read has settled, given-up attempts that turned up beside another object, and
+/// what a call made whose second copy was answered with busy.
 /// They are folded in before the table is asked.
 pub fn absorb(desired: &[Desired], state: &State, observed: &Observed, settings: &Settings) -> Vec<Record> {
     let mut records = Vec::new();
@@ -129,16 +130,15 @@ pub fn absorb(desired: &[Desired], state: &State, observed: &Observed, settings:
                 }
                 Kind::Alert => observed.alerts.get(id).map(Object::from),
             };
-            if let Some(side) = r.side.as_ref().filter(|_| seen.is_some()) {
-                let last = settings.lock_at.map_or(side.send_by, |l| side.send_by.min(l));
-                if observed.at >= last + settings.recovery.settle.get() {
-                    records.push(Record::Outcome {
-                        attempt: side.attempt,
-                        address: address.clone(),
-                        result: Outcome::Settled,
-                        server_at: None,
-                    });
-                }
+            if let Some(side) = r.side.as_ref().filter(|_| seen.is_some())
+                && observed.at >= settings.side_settled_at(side)
+            {
+                records.push(Record::Outcome {
+                    attempt: side.attempt,
+                    address: address.clone(),
+                    result: Outcome::Settled,
+                    server_at: None,
+                });
             }
             match seen {
                 Some(object) if differs(r, &object) => {
@@ -151,14 +151,27 @@ pub fn absorb(desired: &[Desired], state: &State, observed: &Observed, settings:
                 None => {}
             }
         }
-        if r.watched.is_empty() {
+        let busy = r.phase == Phase::Pending && observed.actions.is_some();
+        if r.watched.is_empty() && !busy {
             continue;
         }
         let ids = ids.get_or_insert_with(|| KnownIds::of(state));
         let look_up = LookUp { observed, ids, settings };
+        if busy
+            && !contested(state, address, r)
+            && let Some(object) = look_up.behind_busy(r, &taken)
+        {
+            taken.insert(object.id.to_ascii_lowercase());
+            records.push(Record::Found {
+                address: address.clone(),
+                attempt: None,
+                origin: Origin::Made,
+                object,
+            });
+        }
         // The open attempt has the first claim.
         if let Some(open) = &r.open
-            && let Some(object) = look_up.open_attempt(&open.attempt, &taken).object
+            && let Some(object) = look_up.open_attempt(address, &open.attempt, &taken).object
         {
             taken.insert(object.id.to_ascii_lowercase());
         }
@@ -167,13 +180,24 @@ pub fn absorb(desired: &[Desired], state: &State, observed: &Observed, settings:
             if declared.is_some_and(|d| answers_need(d, r, attempt)) {
                 continue;
             }
-            if let Some(object) = look_up.watched(attempt, &taken) {
+            // What a person took over is looked at already: a second object may still arrive.
+            let mut passed_over = taken.clone();
+            passed_over.extend(r.id.iter().map(|id| id.to_ascii_lowercase()));
+            if let Some(object) = look_up.watched(attempt, &passed_over) {
                 taken.insert(object.id.to_ascii_lowercase());
                 records.push(Record::Late { address: address.clone(), attempt: attempt.attempt, object });
             }
         }
     }
     records
+}
+
+/// Whether an unanswered call of another resource can have made whatever this one's call would make.
+fn contested(state: &State, address: &Address, r: &Resource) -> bool {
+    state.resources.iter().filter(|(a, _)| *a != address).any(|(_, other)| {
+        let unanswered = other.open.iter().map(|o| &o.attempt).chain(&other.watched);
+        unanswered.into_iter().any(|a| a.sent.request == r.sent.request)
+    })
 }
 
 /// Row 6 will take what this attempt made, so it is not late.

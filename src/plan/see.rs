@@ -48,7 +48,7 @@ impl<'a> Planner<'a> {
             seen.facts.same_text = seen.edited.is_empty();
         }
         if let (Phase::Requested, Some(open)) = (r.phase, &r.open) {
-            seen.found = look_up.open_attempt(&open.attempt, taken);
+            seen.found = look_up.open_attempt(address, &open.attempt, taken);
             seen.facts.lookup = seen.found.lookup;
             seen.open_attempt = Some(open.attempt.attempt);
         }

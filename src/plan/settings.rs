@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::decide::OnUnknown;
 use crate::model::Span;
-use crate::state::Attempt;
+use crate::state::{Attempt, Side};
 
 /// Two minutes: how far apart the clocks of the service and of this machine may be when an object is
 /// matched with an intent.
@@ -26,6 +26,8 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// When this run took the state's lock; `None` in a run without it, such as `plan`.
     pub lock_at: Option<jiff::Timestamp>,
+    /// Who took it: attempts of this runner are told by the same clock.
+    pub runner: Option<String>,
     /// `limits`.
     pub limits: Limits,
     /// `quotas`, for the estimate.
@@ -110,6 +112,7 @@ impl Settings {
             recovery: Recovery::default(),
             request_timeout: Duration::from_secs(60),
             lock_at: None,
+            runner: None,
             limits: Limits::default(),
             quotas: Quotas::default(),
             fresh: false,
@@ -119,26 +122,47 @@ impl Settings {
     /// The last moment, by our clock, at which a call can have left. `Err` holds it where the call may
     /// be in flight at another runner until then.
     ///
-    /// A call that ended without an answer left before it ended. With the lock in hand its sender is
-    /// dead since then. Without it (`plan`), another runner may still send until `sendBy`, and listen
-    /// for a request time-out and a clock error more.
+    /// A call that ended without an answer left before it ended. With the lock in hand the sender of an
+    /// earlier run's call is dead since then. Without it (`plan`), another runner may still send until
+    /// `sendBy`, and listen for a request time-out and a clock error more.
     pub fn last_leave(&self, attempt: &Attempt) -> Result<jiff::Timestamp, jiff::Timestamp> {
-        if let Some(failed_at) = attempt.failed_at {
-            return Ok(failed_at);
-        }
-        match self.lock_at {
-            Some(lock_at) => Ok(attempt.send_by.min(lock_at).max(attempt.at)),
-            None => {
+        match (self.lock_at, attempt.failed_at) {
+            (Some(lock_at), failed_at) => {
+                Ok(self.last_leave_of(&attempt.runner, failed_at.unwrap_or(attempt.send_by), lock_at))
+            }
+            (None, Some(failed_at)) => Ok(failed_at),
+            (None, None) => {
                 let last = attempt.send_by + self.request_timeout + CLOCK_TOLERANCE;
                 if last > self.now { Err(last) } else { Ok(last) }
             }
         }
     }
 
+    /// With the lock in hand: the last moment, by our clock, at which a call can have left that its runner
+    /// says left at `last` at the latest. What another process wrote down is by another clock, or by one that
+    /// was set since; only the lock's moment is by ours.
+    pub fn last_leave_of(
+        &self,
+        runner: &str,
+        last: jiff::Timestamp,
+        lock_at: jiff::Timestamp,
+    ) -> jiff::Timestamp {
+        if self.runner.as_deref() == Some(runner) { last } else { lock_at.min(last + CLOCK_TOLERANCE) }
+    }
+
     /// The moment, by our clock, from which a list proves that the call had no effect.
     pub fn settled_at(&self, attempt: &Attempt) -> jiff::Timestamp {
         let last = match self.last_leave(attempt) {
             Ok(t) | Err(t) => t,
+        };
+        last + self.recovery.settle.get()
+    }
+
+    /// The same for an update, cancel or resolve: from then on a read tells what became of it.
+    pub fn side_settled_at(&self, side: &Side) -> jiff::Timestamp {
+        let last = match self.lock_at {
+            Some(lock_at) => self.last_leave_of(&side.runner, side.send_by, lock_at),
+            None => side.send_by + self.request_timeout + CLOCK_TOLERANCE,
         };
         last + self.recovery.settle.get()
     }

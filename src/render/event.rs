@@ -35,8 +35,8 @@ pub fn human(event: &Event, style: Style) -> String {
             line(*at, Paint::Plain, "plan", None, &counts, style, &mut out);
             return out;
         }
-        Event::Summary { counts, attention, exit_code, .. } => {
-            closing(counts, attention, *exit_code, style, &mut out);
+        Event::Summary { counts, attention, left, exit_code, .. } => {
+            closing(counts, attention, *left, *exit_code, style, &mut out);
             return out;
         }
         Event::Intent { at, address, action, .. } => {
@@ -173,6 +173,7 @@ const OUTCOMES: [(&str, &str); 9] = [
 fn closing(
     counts: &BTreeMap<String, usize>,
     attention: &[Address],
+    left: usize,
     exit_code: u8,
     style: Style,
     out: &mut String,
@@ -187,6 +188,11 @@ fn closing(
         .collect();
     let done = if parts.is_empty() { "nothing was sent".into() } else { parts.join(", ") };
     Paragraph::new(0, 2).push(Paint::Strong, format!("Result: {done}.")).write(style, out);
+    if left > 0 {
+        let was = if left == 1 { "was" } else { "were" };
+        let left = words::plural(left, "call");
+        Paragraph::new(0, 2).push(Paint::Notice, format!("{left} {was} not started.")).write(style, out);
+    }
     if !attention.is_empty() {
         let verb = if attention.len() == 1 { "needs" } else { "need" };
         Paragraph::new(0, 2)

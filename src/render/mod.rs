@@ -18,6 +18,7 @@ pub mod plan_json;
 pub mod plan_markdown;
 pub mod schema;
 pub mod state;
+pub mod surgery;
 pub mod words;
 
 #[cfg(test)]

@@ -241,7 +241,12 @@ fn closing(plan: &Plan, style: Style, out: &mut String) {
     let line = if calls > 0 {
         format!("Plan: {}.", words::counts(&summary))
     } else if plan.changes.is_empty() {
-        "No calls to make. No resources are declared.".into()
+        let narrowed = plan
+            .warnings
+            .iter()
+            .any(|w| matches!(w, PlanWarning::Narrowed { declared, .. } if *declared > 0));
+        let why = if narrowed { "Nothing is selected." } else { "No resources are declared." };
+        format!("No calls to make. {why}")
     } else if unchanged == plan.changes.len() {
         let verb = if unchanged == 1 { "is" } else { "are" };
         format!("No calls to make. {} {verb} up to date.", words::resources(unchanged))

@@ -199,6 +199,7 @@ pub fn every_reason(t: &str) -> Vec<Change> {
         row(Action::None, Reason::DoneAndGone),
         row(Action::Forget, Reason::ManifestGone),
         row(Action::Cancel, Reason::CancelOnRemove),
+        row(Action::Cancel, Reason::CancelAsked { comment: format!("wrong machine{t}") }),
         row(Action::Wait, Reason::SideCallOpen { action: CallAction::Cancel }),
         row(Action::Create, Reason::Saved { words: format!("new{t}") }),
     ];

@@ -93,6 +93,7 @@ fn example(field: &str, kind: Option<&Value>) -> Option<Value> {
         "digest" => json!(digest),
         "error" => error,
         "estimate" => json!({ "seconds": 0, "calls": { "collect": 2 } }),
+        "left" => json!(36),
         "exitCode" => json!(0),
         "file" => json!("incidents/inc-2042.yaml"),
         "formatVersion" => json!(1),

@@ -56,6 +56,7 @@ fn events(t: &str) -> Vec<Event> {
             at,
             counts: BTreeMap::from([("accepted".into(), 2), ("rejected".into(), 1), (format!("new{t}"), 1)]),
             attention: vec![a(), address("Alert/phish-1")],
+            left: 3,
             exit_code: 1,
         },
     ]
@@ -240,6 +241,7 @@ fn summaries() {
         at: now(),
         counts: counts.iter().map(|(k, n)| (k.to_string(), *n)).collect(),
         attention: (0..attention).map(|n| address(&format!("Alert/a{n}"))).collect(),
+        left: if exit_code == 130 { 36 } else { 0 },
         exit_code,
     };
     let mut out = String::new();

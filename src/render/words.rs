@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::age::{ago, ahead, duration};
+use crate::apply::surgery::Forbidden;
 use crate::model::Address;
 use crate::plan::{Action, Change, Estimate, PlanWarning, Reason, Warning};
 use crate::state::{CallAction, Refusal};
@@ -104,6 +105,7 @@ pub fn reason(reason: &Reason, now: Timestamp) -> String {
         }
         Reason::Done => "done".into(),
         Reason::DoneAndGone => "done; the service no longer lists it, which is no drift".into(),
+        Reason::CancelAsked { comment } => format!("asked for by casefile cancel: {comment}"),
         Reason::ManifestGone => "manifest gone; nothing is undone, the id stays known".into(),
         Reason::CancelOnRemove => "manifest gone; onRemove: Cancel cancels the collection".into(),
         Reason::ResolveOnRemove => "manifest gone; onRemove: Resolve resolves the alert".into(),
@@ -195,7 +197,7 @@ impl Next {
     }
 
     /// The same, with a word more.
-    fn with(mut self, word: &str) -> Self {
+    pub(super) fn with(mut self, word: &str) -> Self {
         self.words.push(shell(word).into_owned());
         self
     }
@@ -237,6 +239,30 @@ pub fn plan_next(warning: &PlanWarning) -> Vec<Next> {
             Next::new("ask for all of it again", "casefile apply --fresh"),
         ],
         PlanWarning::Narrowed { .. } => Vec::new(),
+    }
+}
+
+/// What helps where surgery is forbidden.
+pub fn forbidden_next(forbidden: &Forbidden) -> Next {
+    let show =
+        |address: &Address| Next::new("see what it holds", "casefile state show").with(&address.to_string());
+    match forbidden {
+        Forbidden::CallOpen { .. } => Next::new("have its call looked up", "casefile apply"),
+        Forbidden::ChangeOpen { .. } => Next::new("have it settled", "casefile apply"),
+        Forbidden::NotInState(_) => Next::new("see what there is", "casefile state list"),
+        Forbidden::NotDeclared(_) => Next::new("see what is declared", "casefile plan -v"),
+        Forbidden::Alert(_) => Next::new("have it resolved by spec.triage.status", "casefile apply"),
+        Forbidden::NotActive { address, .. }
+        | Forbidden::Held { address, .. }
+        | Forbidden::MadeBy { by: address, .. }
+        | Forbidden::Taken(address)
+        | Forbidden::OtherKind { from: address, .. } => show(address),
+        Forbidden::StillRuns { address, .. } => {
+            Next::new("end it first", "casefile cancel --comment TEXT").with(&address.to_string())
+        }
+        Forbidden::NotFound { .. } | Forbidden::OtherType { .. } | Forbidden::OtherMachine { .. } => {
+            Next::new("see what matches the manifests", "casefile import --discover")
+        }
     }
 }
 

@@ -14,6 +14,8 @@ pub enum FileName {
     Snapshot,
     /// The next snapshot while it is written.
     SnapshotNew,
+    /// Outcomes that the journal would not take.
+    Rescue,
 }
 
 impl FileName {
@@ -24,6 +26,7 @@ impl FileName {
             FileName::JournalNew => "journal.jsonl.new",
             FileName::Snapshot => "state.json",
             FileName::SnapshotNew => "state.json.new",
+            FileName::Rescue => "rescue.jsonl",
         }
     }
 }

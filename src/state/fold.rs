@@ -88,7 +88,8 @@ impl State {
                 self.binding = binding.clone();
             }
             Record::Bound { binding } => self.binding = binding.clone(),
-            Record::Cut { .. } => {}
+            Record::Cut { .. } | Record::Lost { .. } => {}
+            Record::Recovered { resources, .. } => self.resources.clone_from(resources),
             Record::Intent(intent) => self.intent(step, intent)?,
             Record::Outcome { attempt, address, result, server_at } => {
                 let (reverted, asked) = {
@@ -218,16 +219,8 @@ impl State {
                 r.changed = seq;
             }
             Record::Imported { address, object, sent, labels, on_remove } => {
+                // A call of it that is still open becomes watched, like one that was given up: it may yet arrive.
                 let prior = self.resources.remove(address);
-                if prior.as_ref().is_some_and(|p| p.phase == Phase::Requested) {
-                    let err = FoldError::Impossible {
-                        seq,
-                        address: address.clone(),
-                        what: "imported: a call of it is open",
-                    };
-                    self.resources.extend(prior.map(|p| (address.clone(), p)));
-                    return Err(err);
-                }
                 let mut r = Resource::new(step, sent.clone());
                 r.labels.clone_from(labels);
                 r.on_remove = *on_remove;

@@ -9,12 +9,16 @@
 use std::io;
 use std::ops::Range;
 
+use super::chain;
 use super::disk::{Disk, FileName};
+use super::fold::FoldError;
 use super::fold::State;
 use super::journal::{self, Mark, Reader, Tail};
 use super::record::{Record, Seq};
+use super::rescue::{self, Rescued};
 use super::snapshot::{self, Snapshot, SnapshotError};
 use super::store::{Damage, Loaded, Notice, Store, StoreError};
+use crate::model::Sha256Hex;
 
 /// A state in a folder, open for writing. The disk carries the lock.
 #[derive(Debug)]
@@ -28,6 +32,8 @@ pub struct FolderStore<D> {
     snapshot_seq: Seq,
     /// Bytes cut off the journal's end that no record tells of yet.
     cut: Option<u64>,
+    /// Number and hash of the last durable record.
+    durable: (Seq, Sha256Hex),
     poison: Option<String>,
 }
 
@@ -41,11 +47,31 @@ struct Reading {
     notices: Vec<Notice>,
 }
 
+/// How much of the journal is checked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// What the snapshot does not hold yet; enough to show something.
+    Tail,
+    /// The chain from its first record: before anything is planned or written.
+    Whole,
+}
+
 /// Reads a state and writes nothing.
-pub(super) fn read(disk: &mut impl Disk) -> Result<Loaded, StoreError> {
-    let mut r = load(disk)?;
+pub(super) fn read(disk: &mut impl Disk, depth: Depth) -> Result<Loaded, StoreError> {
+    let mut r = load(disk, depth)?;
     if let Tail::Torn { bytes } = r.tail {
         r.notices.push(Notice::TornTailIgnored { bytes });
+    }
+    if let Some(Rescue { lines, mut unusable }) = rescued(disk, r.length)? {
+        let mut records = 0;
+        for line in lines {
+            match r.state.apply(r.state.seq + 1, line.at, &line.record) {
+                Ok(()) => records += 1,
+                Err(FoldError::UnknownAttempt { .. }) => {}
+                Err(_) => unusable += 1,
+            }
+        }
+        tell_rescue(&mut r.notices, records, unusable);
     }
     Ok(Loaded { state: r.state, serial: r.serial, notices: r.notices })
 }
@@ -53,10 +79,15 @@ pub(super) fn read(disk: &mut impl Disk) -> Result<Loaded, StoreError> {
 impl<D: Disk> FolderStore<D> {
     /// Reads a state whose lock the disk already holds, and puts the journal's end right.
     pub(super) fn open(mut disk: D) -> Result<(Self, Vec<Notice>), StoreError> {
-        let mut r = load(&mut disk)?;
+        let mut r = load(&mut disk, Depth::Whole)?;
         // What an interrupted run was about to rename.
         for name in [FileName::JournalNew, FileName::SnapshotNew] {
             disk.remove(name).map_err(|e| io_error(name, "remove", e))?;
+        }
+        // A run that died right after its rename left a journal whose name a power loss would take, and with it
+        // all that is appended from now on.
+        if r.length.is_some() {
+            disk.sync_names().map_err(|e| io_error(FileName::Journal, "sync the folder of", e))?;
         }
         let mut cut = None;
         let name = FileName::Journal;
@@ -75,8 +106,9 @@ impl<D: Disk> FolderStore<D> {
             }
             _ => {}
         }
-        let store = FolderStore {
+        let mut store = FolderStore {
             disk,
+            durable: (r.state.seq, r.state.head),
             state: r.state,
             length: r.length,
             serial: r.serial,
@@ -84,7 +116,32 @@ impl<D: Disk> FolderStore<D> {
             cut,
             poison: None,
         };
+        store.take_rescued_in(&mut r.notices)?;
         Ok((store, r.notices))
+    }
+
+    /// Appends what an earlier run kept beside the journal, and removes that file.
+    fn take_rescued_in(&mut self, notices: &mut Vec<Notice>) -> Result<(), StoreError> {
+        let name = FileName::Rescue;
+        let Some(Rescue { lines, mut unusable }) = rescued(&mut self.disk, self.length)? else {
+            return Ok(());
+        };
+        let mut records = 0;
+        for line in lines {
+            match self.append(line.at, std::slice::from_ref(&line.record)) {
+                Ok(_) => records += 1,
+                // It is in the journal: the write had failed only by what the system said of it.
+                Err(StoreError::Refused(FoldError::UnknownAttempt { .. })) => {}
+                Err(StoreError::Refused(_)) => unusable += 1,
+                Err(e) => return Err(e),
+            }
+        }
+        if unusable == 0 {
+            self.disk.remove(name).map_err(|e| io_error(name, "remove", e))?;
+            self.disk.sync_names().map_err(|e| io_error(name, "sync the folder", e))?;
+        }
+        tell_rescue(notices, records, unusable);
+        Ok(())
     }
 
     fn write_journal(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
@@ -159,8 +216,29 @@ impl<D: Disk> Store for FolderStore<D> {
             return Err(e);
         }
         self.state.head = head;
+        self.durable = (self.state.seq, head);
         self.cut = None;
         Ok(first..self.state.seq + 1)
+    }
+
+    fn rescue(&mut self, at: jiff::Timestamp, records: &[Record]) -> Result<(), StoreError> {
+        let name = FileName::Rescue;
+        let (after, head) = self.durable;
+        // Behind whatever an earlier try left there, in a line of its own.
+        let mut lines = String::from("\n");
+        for record in records {
+            lines.push_str(&rescue::encode(after, head, at, record)?);
+        }
+        let length = match length(&mut self.disk, name)? {
+            Some(length) => length,
+            None => {
+                self.disk.create(name).map_err(|e| io_error(name, "create", e))?;
+                0
+            }
+        };
+        self.disk.append(name, length, lines.as_bytes()).map_err(|e| io_error(name, "write", e))?;
+        self.disk.sync(name).map_err(|e| io_error(name, "sync", e))?;
+        self.disk.sync_names().map_err(|e| io_error(name, "sync the folder", e))
     }
 
     fn commit_snapshot(&mut self) -> Result<u64, StoreError> {
@@ -180,7 +258,41 @@ impl<D: Disk> Store for FolderStore<D> {
     }
 }
 
-fn load(disk: &mut impl Disk) -> Result<Reading, StoreError> {
+/// What the file of rescued outcomes holds.
+struct Rescue {
+    /// Lines of this journal.
+    lines: Vec<Rescued>,
+    /// How many others.
+    unusable: u64,
+}
+
+/// Reads the rescued outcomes and keeps those that belong to this journal; none if there is no such file.
+fn rescued(disk: &mut impl Disk, journal: Option<u64>) -> Result<Option<Rescue>, StoreError> {
+    let Some(len) = length(disk, FileName::Rescue)? else { return Ok(None) };
+    let (all, mut unusable) = rescue::read(&range(disk, FileName::Rescue, 0, len)?);
+    let bytes = match journal {
+        Some(journal) if !all.is_empty() => range(disk, FileName::Journal, 0, journal)?,
+        _ => Vec::new(),
+    };
+    let marks: std::collections::HashMap<Seq, Sha256Hex> =
+        Reader::new(&bytes).map_while(Result::ok).map(|e| (e.seq, e.hash)).collect();
+    let mut lines = all;
+    let found = lines.len();
+    lines.retain(|l| marks.get(&l.after) == Some(&l.head));
+    unusable += (found - lines.len()) as u64;
+    Ok(Some(Rescue { lines, unusable }))
+}
+
+fn tell_rescue(notices: &mut Vec<Notice>, records: u64, lines: u64) {
+    if records > 0 {
+        notices.push(Notice::Rescued { records });
+    }
+    if lines > 0 {
+        notices.push(Notice::RescueUnusable { lines });
+    }
+}
+
+fn load(disk: &mut impl Disk, depth: Depth) -> Result<Reading, StoreError> {
     // The snapshot first: a run that writes meanwhile only makes the journal longer than it says.
     let snapshot = match length(disk, FileName::Snapshot)? {
         Some(len) => Some(range(disk, FileName::Snapshot, 0, len)?),
@@ -201,7 +313,7 @@ fn load(disk: &mut impl Disk) -> Result<Reading, StoreError> {
     };
     let why = match snapshot.map(|bytes| snapshot::read(&bytes)) {
         None => None,
-        Some(Ok(snapshot)) => return forward(disk, snapshot, journal),
+        Some(Ok(snapshot)) => return forward(disk, snapshot, journal, depth),
         Some(Err(SnapshotError::Newer { version })) => {
             return Err(StoreError::Newer { version, known: snapshot::FORMAT_VERSION });
         }
@@ -214,9 +326,16 @@ fn load(disk: &mut impl Disk) -> Result<Reading, StoreError> {
 }
 
 /// Folds the journal's tail into a snapshot.
-fn forward(disk: &mut impl Disk, snapshot: Snapshot, journal: u64) -> Result<Reading, StoreError> {
+fn forward(
+    disk: &mut impl Disk,
+    snapshot: Snapshot,
+    journal: u64,
+    depth: Depth,
+) -> Result<Reading, StoreError> {
     let Snapshot { serial, mark, state } = snapshot;
-    if !last_record_fits(disk, mark, journal)? {
+    let intact = last_record_fits(disk, mark, journal)?
+        && (depth == Depth::Tail || chain::reaches(&range(disk, FileName::Journal, 0, mark.bytes)?, mark));
+    if !intact {
         let bytes = range(disk, FileName::Journal, 0, journal)?;
         return Err(misfit(&bytes, mark, state.lineage.unwrap_or_default()).into());
     }

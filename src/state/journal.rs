@@ -338,6 +338,16 @@ fn is_partial(line: &[u8], terminated: bool) -> bool {
     begins && (!terminated || line.contains(&0))
 }
 
+/// A line that is intact by itself, wherever it stands: its number, its time, its record. What it follows is
+/// not looked at.
+pub(super) fn salvage(line: &[u8]) -> Option<(Seq, jiff::Timestamp, Record)> {
+    let l = Line::parse(line).ok()?;
+    if hash_of(l.seq, l.at, l.prev, l.record.get()) != l.hash {
+        return None;
+    }
+    Some((l.seq, l.at.parse().ok()?, serde_json::from_str(l.record.get()).ok()?))
+}
+
 /// Whether a line, without its newline, is intact and is the record that a mark names.
 pub(super) fn is_record_of(line: &[u8], mark: Mark) -> bool {
     Line::parse(line).is_ok_and(|l| {

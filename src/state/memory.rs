@@ -23,6 +23,37 @@ pub struct MemoryDisk {
 #[derive(Debug)]
 struct Lock(Arc<Mutex<Inner>>);
 
+/// An operation that changes or syncs something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// [`Disk::create`].
+    Create,
+    /// [`Disk::append`].
+    Append,
+    /// [`Disk::truncate`].
+    Truncate,
+    /// [`Disk::sync`].
+    Sync,
+    /// [`Disk::rename`].
+    Rename,
+    /// [`Disk::remove`].
+    Remove,
+    /// [`Disk::sync_names`].
+    SyncNames,
+}
+
+/// Is asked before each operation, with the file that it changes, and says what goes wrong with it. It must
+/// not use the disk itself.
+pub type Watcher = Box<dyn FnMut(Operation, Option<FileName>) -> Option<Trouble> + Send>;
+
+struct Watch(Watcher);
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Watch")
+    }
+}
+
 /// What goes wrong at an operation that writes or syncs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
@@ -54,6 +85,7 @@ struct Inner {
     syncs: u64,
     trouble: Option<(u64, Trouble)>,
     holder: Option<Holder>,
+    watch: Option<Watch>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -70,7 +102,7 @@ impl MemoryDisk {
 
     /// Reads the state, without a lock.
     pub fn read_state(&self) -> Result<Loaded, StoreError> {
-        folder::read(&mut self.clone())
+        folder::read(&mut self.clone(), folder::Depth::Tail)
     }
 
     /// Takes the lock and opens the state for writing.
@@ -91,6 +123,18 @@ impl MemoryDisk {
     /// The present bytes of a file.
     pub fn get(&self, name: FileName) -> Option<Vec<u8>> {
         self.inner().file(name).map(|f| f.bytes.clone())
+    }
+
+    /// The bytes of a file that a power loss would leave, if nothing unsynced survives it by chance.
+    pub fn durable(&self, name: FileName) -> Option<Vec<u8>> {
+        let inner = self.inner();
+        let id = inner.synced_names.get(&name)?;
+        Some(inner.files.get(*id)?.synced.clone())
+    }
+
+    /// Asks `watcher` before each operation from now on, in place of the one before.
+    pub fn watch(&self, watcher: Option<Watcher>) {
+        self.inner().watch = watcher.map(Watch);
     }
 
     /// Puts a file there, durable.
@@ -166,14 +210,16 @@ impl Inner {
     }
 
     /// Counts an operation; says what goes wrong with it.
-    fn operation(&mut self) -> Option<Trouble> {
+    fn operation(&mut self, what: Operation, name: Option<FileName>) -> Option<Trouble> {
         let n = self.operations;
         self.operations += 1;
-        self.trouble.take_if(|(at, _)| *at == n).map(|(_, what)| what)
+        let planned = self.trouble.take_if(|(at, _)| *at == n).map(|(_, what)| what);
+        let watched = self.watch.as_mut().and_then(|w| (w.0)(what, name));
+        planned.or(watched)
     }
 
-    fn healthy(&mut self) -> io::Result<()> {
-        self.operation().map_or(Ok(()), |_| Err(failure()))
+    fn healthy(&mut self, what: Operation, name: Option<FileName>) -> io::Result<()> {
+        self.operation(what, name).map_or(Ok(()), |_| Err(failure()))
     }
 }
 
@@ -212,7 +258,7 @@ impl Disk for MemoryDisk {
 
     fn create(&mut self, name: FileName) -> io::Result<()> {
         let mut inner = self.inner();
-        inner.healthy()?;
+        inner.healthy(Operation::Create, Some(name))?;
         inner.files.push(File::default());
         let id = inner.files.len() - 1;
         inner.names.insert(name, id);
@@ -221,7 +267,7 @@ impl Disk for MemoryDisk {
 
     fn append(&mut self, name: FileName, len: u64, bytes: &[u8]) -> io::Result<()> {
         let mut inner = self.inner();
-        let trouble = inner.operation();
+        let trouble = inner.operation(Operation::Append, Some(name));
         let file = inner.file_mut(name)?;
         if file.bytes.len() as u64 != len {
             return Err(io::Error::other("the file changed meanwhile"));
@@ -239,7 +285,7 @@ impl Disk for MemoryDisk {
 
     fn truncate(&mut self, name: FileName, len: u64) -> io::Result<()> {
         let mut inner = self.inner();
-        inner.healthy()?;
+        inner.healthy(Operation::Truncate, Some(name))?;
         inner.file_mut(name)?.bytes.truncate(usize::try_from(len).unwrap_or(usize::MAX));
         Ok(())
     }
@@ -247,7 +293,7 @@ impl Disk for MemoryDisk {
     fn sync(&mut self, name: FileName) -> io::Result<()> {
         let mut inner = self.inner();
         inner.syncs += 1;
-        inner.healthy()?;
+        inner.healthy(Operation::Sync, Some(name))?;
         let file = inner.file_mut(name)?;
         file.synced.clone_from(&file.bytes);
         Ok(())
@@ -255,7 +301,7 @@ impl Disk for MemoryDisk {
 
     fn rename(&mut self, from: FileName, to: FileName) -> io::Result<()> {
         let mut inner = self.inner();
-        inner.healthy()?;
+        inner.healthy(Operation::Rename, Some(to))?;
         let id = inner.names.remove(&from).ok_or(io::ErrorKind::NotFound)?;
         inner.names.insert(to, id);
         Ok(())
@@ -263,7 +309,7 @@ impl Disk for MemoryDisk {
 
     fn remove(&mut self, name: FileName) -> io::Result<()> {
         let mut inner = self.inner();
-        inner.healthy()?;
+        inner.healthy(Operation::Remove, Some(name))?;
         inner.names.remove(&name);
         Ok(())
     }
@@ -271,7 +317,7 @@ impl Disk for MemoryDisk {
     fn sync_names(&mut self) -> io::Result<()> {
         let mut inner = self.inner();
         inner.syncs += 1;
-        inner.healthy()?;
+        inner.healthy(Operation::SyncNames, None)?;
         inner.synced_names = inner.names.clone();
         Ok(())
     }

@@ -4,13 +4,16 @@
 //! one into the other, and for keeping both on disk. Not responsible for what a record *leads to*
 //! (`plan`) or for talking to the service.
 
+mod chain;
 mod disk;
 mod fold;
 mod folder;
 pub mod journal;
 pub mod local;
 pub mod memory;
+mod rebuild;
 mod record;
+mod rescue;
 mod resource;
 pub mod snapshot;
 mod step;
@@ -22,6 +25,7 @@ pub use fold::{FoldError, State};
 pub use folder::FolderStore;
 pub use local::LocalStore;
 pub use memory::{MemoryDisk, MemoryStore};
+pub use rebuild::{Acceptance, Accepted, Rebuild};
 pub use record::{
     AttemptId, Binding, CallAction, Intent, Object, Origin, Outcome, Record, Refusal, Sent, Seq,
 };

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::resource::Resource;
 use crate::model::{
-    ActionStatus, Address, Alert, MachineAction, OnRemove, PlanDigest, Request, RequestDigest, Timestamp,
+    ActionStatus, Address, Alert, MachineAction, OnRemove, PlanDigest, Request, RequestDigest, Sha256Hex,
+    Timestamp,
 };
 
 /// The number of a journal record: 1, 2, 3, ...
@@ -111,7 +113,7 @@ pub enum Record {
         /// `lifecycle.onRemove`.
         on_remove: OnRemove,
     },
-    /// A person took over an existing object.
+    /// A person took over an existing object. An open creating call of the resource stays watched.
     Imported {
         /// The resource.
         address: Address,
@@ -128,6 +130,25 @@ pub enum Record {
     Removed {
         /// The resource.
         address: Address,
+    },
+    /// Stands where a damaged journal had a line that could not be kept, or none at all; the damaged journal
+    /// itself is kept beside this one.
+    Lost {
+        /// SHA-256 of the line; none if the journal had no line there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        line: Option<Sha256Hex>,
+    },
+    /// A person accepted that the journal was damaged, and that the state is what this record says.
+    Recovered {
+        /// What was wrong with it.
+        damage: String,
+        /// Who accepted it: user and machine.
+        by: String,
+        /// SHA-256 of the damaged journal as it was kept; none if there was none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        journal: Option<Sha256Hex>,
+        /// Every resource, as far as it could still be told.
+        resources: BTreeMap<Address, Resource>,
     },
     /// A torn last line was cut off before this record.
     Cut {
@@ -152,7 +173,11 @@ impl Record {
             | Record::Noted { address, .. }
             | Record::Imported { address, .. }
             | Record::Removed { address } => Some(address),
-            Record::Open { .. } | Record::Bound { .. } | Record::Cut { .. } => None,
+            Record::Open { .. }
+            | Record::Bound { .. }
+            | Record::Cut { .. }
+            | Record::Lost { .. }
+            | Record::Recovered { .. } => None,
         }
     }
 }

@@ -26,6 +26,10 @@ pub trait Store: Send {
     /// fails with [`StoreError::Poisoned`], and [`Store::state`] may be ahead of the journal.
     fn append(&mut self, at: jiff::Timestamp, records: &[Record]) -> Result<Range<Seq>, StoreError>;
 
+    /// Keeps records beside the journal after an append failed: outcomes of calls that were in flight. The next
+    /// run that opens the state takes into the journal what is not there yet. Works although later appends fail.
+    fn rescue(&mut self, at: jiff::Timestamp, records: &[Record]) -> Result<(), StoreError>;
+
     /// Replaces the snapshot by the present state and returns its serial, which grows by one each time.
     /// Does nothing if it is up to date. A failure harms nothing: the snapshot is then behind the journal.
     fn commit_snapshot(&mut self) -> Result<u64, StoreError>;
@@ -67,6 +71,17 @@ pub enum Notice {
     },
     /// The last record lacked its newline.
     NewlineRestored,
+    /// An earlier run could not write its journal and kept outcomes beside it; they are part of the state now.
+    Rescued {
+        /// How many records the journal lacked.
+        records: u64,
+    },
+    /// The file with rescued outcomes holds lines that were edited or belong to another journal. It was left
+    /// where it is.
+    RescueUnusable {
+        /// How many lines.
+        lines: u64,
+    },
     /// There was no usable snapshot; the whole journal was read.
     SnapshotRebuilt {
         /// Why not; none if there was no file.
@@ -212,12 +227,21 @@ impl Damage {
                 Fault::MergeConflict => {
                     "take one side's journal.jsonl and state.json whole; import what the other side made"
                 }
-                _ => "restore the .casefile folder from git or a backup; do not delete it",
+                _ => {
+                    "restore the .casefile folder from git or a backup, do not delete it; \
+                     if there is none, casefile state rebuild --accept-damage"
+                }
             },
-            Damage::JournalMissing => "restore journal.jsonl from git or a backup",
-            Damage::SnapshotAhead { .. } | Damage::Diverged { .. } | Damage::OtherLineage { .. } => {
-                "restore the journal that belongs to state.json; if the journal is the right one, \
-                 run `casefile state rebuild`"
+            Damage::JournalMissing => {
+                "restore journal.jsonl from git or a backup; \
+                 if there is none, casefile state rebuild --accept-damage"
+            }
+            Damage::SnapshotAhead { .. } | Damage::Diverged { .. } => {
+                "restore the journal that belongs to state.json; \
+                 if there is none, casefile state rebuild --accept-damage"
+            }
+            Damage::OtherLineage { .. } => {
+                "move the file that belongs to another state away, then casefile state rebuild"
             }
         }
     }

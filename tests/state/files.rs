@@ -59,7 +59,7 @@ impl Folder {
 }
 
 /// The journal's last hash and the snapshot of some records.
-fn snapshot_of(records: &[Record]) -> Vec<u8> {
+pub fn snapshot_of(records: &[Record]) -> Vec<u8> {
     let text = lines(records).concat();
     let mut state = fold(records);
     let mut reader = casefile::state::journal::Reader::new(text.as_bytes());
@@ -474,4 +474,31 @@ fn numbers() {
         bytes.len(),
         started.elapsed()
     );
+}
+
+/// Prints what `docs/architecture.md` says about the cost of a check:
+/// `cargo test --release --test state -- --ignored --nocapture fifty`.
+#[test]
+#[ignore = "a measurement"]
+fn fifty_thousand_records() {
+    let mut records = vec![open()];
+    for n in 0..24_999u64 {
+        let address = format!("InvestigationPackage/host-{n:05}");
+        let seq = records.len() as u64 + 1;
+        records.push(intent(&address, CallAction::Create));
+        records.push(outcome(&address, seq, made(&format!("5382f7ea-7557-4ab7-9782-{n:012}"), "Pending")));
+    }
+    let folder = Folder::with(&records, Some(records.len()));
+    let size = fs::metadata(folder.file("journal.jsonl")).unwrap().len();
+    for _ in 0..3 {
+        let time = |what: &str, f: &dyn Fn()| {
+            let start = std::time::Instant::now();
+            f();
+            println!("{what}: {:?}", start.elapsed());
+        };
+        println!("{} records, {size} bytes", records.len());
+        time("tail", &|| drop(local::read(&folder.path()).unwrap()));
+        time("whole", &|| drop(local::read_whole(&folder.path()).unwrap()));
+        time("verify", &|| assert_eq!(local::verify(&folder.path()).unwrap().findings, []));
+    }
 }

@@ -84,7 +84,7 @@ fn next(state: &State, seq: u64, (op, who, x, y): Choice) -> Option<Record> {
                 let labels = [("n".to_owned(), seq.to_string())].into();
                 Record::Noted { address, labels, on_remove: OnRemove::Retain }
             }
-            1 if r.is_none_or(|r| r.phase != Phase::Requested) => Record::Imported {
+            1 => Record::Imported {
                 address,
                 object: object(&id, status),
                 sent: sent("imported", 1),

@@ -8,4 +8,6 @@ mod fold;
 mod histories;
 mod journal;
 mod power;
+mod rebuild;
+mod rescue;
 mod snapshot;

@@ -1,0 +1,392 @@
+//! Surgery: what a person does to the state by hand. Each step is journaled, and what the protocol forbids
+//! is refused.
+//!
+//! `cancel` is a plan of one row and goes the way of every other call. `import`, `remove` and `rename` only
+//! record. Not responsible for asking a person (`cli`) or for a damaged journal (`state`).
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::run::{Report, Run, RunError};
+use crate::defender::ReadError;
+use crate::model::{Address, Desired, Kind};
+use crate::observe::observe;
+use crate::plan::{self, Action, Input, KnownIds, LOOK_BACK, Need, Plan};
+use crate::state::{CallAction, Object, Phase, Record, Sent, State, Store, StoreError};
+
+/// So long an `import` waits until its resource's open call can be called lost.
+const SETTLE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Why a step was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum SurgeryError {
+    /// The protocol forbids it; nothing was recorded.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// The run cannot go on.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The object could not be read.
+    #[error("the service could not be asked: {0}")]
+    Read(#[from] ReadError),
+    /// A list that would show what is there could not be read.
+    #[error("the service's lists cannot be read: {why}")]
+    NotLooked {
+        /// Why.
+        why: String,
+    },
+    /// The journal cannot be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What the protocol forbids.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Forbidden {
+    /// The state has no such resource.
+    #[error("the state holds no {0}")]
+    NotInState(Address),
+    /// No manifest says what the object should be.
+    #[error("no manifest declares {0}")]
+    NotDeclared(Address),
+    /// A creating call has no outcome, and it is not a person's turn.
+    #[error("{address}: its call has no outcome yet and may still be found")]
+    CallOpen {
+        /// The resource.
+        address: Address,
+    },
+    /// An earlier change has no outcome.
+    #[error("{address}: an earlier {} has no outcome yet", word(*.action))]
+    ChangeOpen {
+        /// The resource.
+        address: Address,
+        /// What was asked.
+        action: CallAction,
+    },
+    /// Only collections can be cancelled.
+    #[error("{0}: an alert cannot be cancelled")]
+    Alert(Address),
+    /// Nothing runs that could be cancelled.
+    #[error("{address} is {phase}: no collection of it is running")]
+    NotActive {
+        /// The resource.
+        address: Address,
+        /// Where it stands.
+        phase: Phase,
+    },
+    /// The service does not know the object.
+    #[error("the service does not know {id}")]
+    NotFound {
+        /// Its id.
+        id: String,
+    },
+    /// An action of another type.
+    #[error("{id} is no package collection but {found}")]
+    OtherType {
+        /// Its id.
+        id: String,
+        /// Its type.
+        found: String,
+    },
+    /// An object of another machine.
+    #[error("{id} is of machine {found}, the manifest says {declared}")]
+    OtherMachine {
+        /// Its id.
+        id: String,
+        /// Its machine.
+        found: String,
+        /// The manifest's.
+        declared: String,
+    },
+    /// A call of another resource made it.
+    #[error("{id} was made by a call of {by}")]
+    MadeBy {
+        /// Its id.
+        id: String,
+        /// The resource.
+        by: Address,
+    },
+    /// There is nothing to take over.
+    #[error("{address} holds {id} already")]
+    Held {
+        /// The resource.
+        address: Address,
+        /// The object's id.
+        id: String,
+    },
+    /// What it holds still runs: a second one would be left alone.
+    #[error("{address} holds {id}, which still runs")]
+    StillRuns {
+        /// The resource.
+        address: Address,
+        /// The object that it holds.
+        id: String,
+    },
+    /// The new name is in use.
+    #[error("the state holds a {0} already")]
+    Taken(Address),
+    /// A resource cannot become one of another kind.
+    #[error("{from} and {to} are of different kinds")]
+    OtherKind {
+        /// The old address.
+        from: Address,
+        /// The new one.
+        to: Address,
+    },
+}
+
+fn word(action: CallAction) -> &'static str {
+    match action {
+        CallAction::Update => "update",
+        CallAction::Cancel => "cancel",
+        CallAction::Resolve => "resolve",
+        CallAction::Create | CallAction::Retry | CallAction::Replace => "call",
+    }
+}
+
+/// What a search for the objects of a lost state found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Discovered {
+    /// Exactly one object matches the manifest.
+    pub matches: Vec<(Address, Object)>,
+    /// Several do: a person has to say which one.
+    pub ambiguous: Vec<(Address, Vec<Object>)>,
+    /// None does.
+    pub unmatched: Vec<Address>,
+}
+
+impl Run<'_> {
+    /// Looks at one resource and makes the plan that cancels its collection.
+    pub async fn plan_cancel(&mut self, address: &Address, comment: &str) -> Result<Plan, SurgeryError> {
+        if !self.state().resources.contains_key(address) {
+            return Err(Forbidden::NotInState(address.clone()).into());
+        }
+        if address.kind() == Kind::Alert {
+            return Err(Forbidden::Alert(address.clone()).into());
+        }
+        self.look(Some(&only(address))).await?;
+        let Some(r) = self.state().resources.get(address) else {
+            return Err(Forbidden::NotInState(address.clone()).into());
+        };
+        if r.phase == Phase::Requested {
+            return Err(Forbidden::CallOpen { address: address.clone() }.into());
+        }
+        if let Some(side) = &r.side {
+            return Err(Forbidden::ChangeOpen { address: address.clone(), action: side.action }.into());
+        }
+        let active = r.released_from.unwrap_or(r.phase) == Phase::InProgress;
+        let plan = plan::cancel(self.state(), address, comment, (self.clock)()).filter(|_| active);
+        plan.ok_or_else(|| Forbidden::NotActive { address: address.clone(), phase: r.phase }.into())
+    }
+
+    /// Carries the plan of [`Run::plan_cancel`] out. A cancel without an answer is settled by reading the
+    /// collection again after the settle time.
+    pub async fn cancel(&mut self, plan: &Plan) -> Result<Report, RunError> {
+        let mut report = self.carry_out(plan).await?;
+        for address in plan.changes.iter().map(|c| &c.address) {
+            for _ in 0..SETTLING_READS {
+                if self.state().resources.get(address).is_none_or(|r| r.side.is_none()) {
+                    break;
+                }
+                let settle = self.scope.settings.recovery.settle.get();
+                if !self.sleep_until((self.clock)() + settle).await {
+                    report.interrupted = true;
+                    return Ok(report);
+                }
+                self.look(Some(&only(address))).await?;
+            }
+            // It may also have ended by itself meanwhile: then there was nothing left to cancel.
+            let r = self.state().resources.get(address);
+            let runs = r.is_some_and(|r| r.released_from.unwrap_or(r.phase) == Phase::InProgress);
+            if runs && !report.attention.contains(address) {
+                report.failed = true;
+                report.attention.push(address.clone());
+            }
+        }
+        Ok(report)
+    }
+
+    /// Takes an object of the service over as that of a declared resource. Nothing is sent.
+    ///
+    /// A `Requested` resource is refused as long as its call may still be settled without a person; where
+    /// the plan would say `unresolved`, its call stays watched.
+    pub async fn import(&mut self, address: &Address, id: &str) -> Result<Object, SurgeryError> {
+        let desired = self.desired(address)?.clone();
+        if self.state().resources.contains_key(address) {
+            self.may_import(address, id).await?;
+        }
+        let made_by = self.state().resources.iter().find(|(a, r)| {
+            let held = r.made() && r.id.as_deref().is_some_and(|held| held.eq_ignore_ascii_case(id));
+            let past = || r.past.iter().any(|p| p.origin == MADE && p.id.eq_ignore_ascii_case(id));
+            *a != address && (held || past())
+        });
+        if let Some((by, _)) = made_by {
+            return Err(Forbidden::MadeBy { id: id.to_owned(), by: by.clone() }.into());
+        }
+        let object = self.read_object(&desired, id).await?;
+        self.append(&[imported(&desired, &object)])?;
+        Ok(object)
+    }
+
+    /// Whether a person may say what a resource holds that the state knows.
+    async fn may_import(&mut self, address: &Address, id: &str) -> Result<(), SurgeryError> {
+        let only = only(address);
+        let mut observed = self.look(Some(&only)).await?;
+        // As `apply` does, but not for long: a person is waiting.
+        if let Some(until) = self.settling(&observed, |a| a == address)
+            && until <= (self.clock)() + SETTLE_PATIENCE
+            && self.sleep_until(until).await
+        {
+            observed = self.look(Some(&only)).await?;
+        }
+        let settings = self.settings();
+        let plan = plan::plan(&Input {
+            desired: &self.scope.desired,
+            selected: Some(&only),
+            replace: &BTreeSet::new(),
+            state: self.state(),
+            observed: &observed,
+            settings: &settings,
+        });
+        let unresolved = plan.changes.iter().any(|c| c.address == *address && c.action == Action::Unresolved);
+        let Some(r) = self.state().resources.get(address) else { return Ok(()) };
+        if let Some(held) = r.id.as_deref().filter(|held| held.eq_ignore_ascii_case(id)) {
+            return Err(Forbidden::Held { address: address.clone(), id: held.to_owned() }.into());
+        }
+        match r.phase {
+            Phase::Requested if !unresolved => Err(Forbidden::CallOpen { address: address.clone() }.into()),
+            Phase::InProgress if !unresolved => {
+                let id = r.id.clone().unwrap_or_default();
+                Err(Forbidden::StillRuns { address: address.clone(), id }.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn read_object(&self, desired: &Desired, id: &str) -> Result<Object, SurgeryError> {
+        let declared = desired.call.machine();
+        let not_found = || Forbidden::NotFound { id: id.to_owned() };
+        let (machine, object) = match desired.address.kind() {
+            Kind::InvestigationPackage => {
+                let action = self.client.get_action(id).await?.ok_or_else(not_found)?;
+                if !action.is_collection() {
+                    let found = action.action_type.clone();
+                    return Err(Forbidden::OtherType { id: id.to_owned(), found }.into());
+                }
+                (action.machine_id.clone(), Object::from(&action))
+            }
+            Kind::Alert => {
+                let alert = self.client.get_alert(id).await?.ok_or_else(not_found)?;
+                (alert.machine_id.clone(), Object::from(&alert))
+            }
+        };
+        let found = machine.unwrap_or_default();
+        if !declared.is(&found) {
+            let declared = declared.to_string();
+            return Err(Forbidden::OtherMachine { id: id.to_owned(), found, declared }.into());
+        }
+        Ok(object)
+    }
+
+    /// Searches the service for objects of manifests that the state does not know: a state that was lost.
+    pub async fn discover(&self) -> Result<Discovered, SurgeryError> {
+        let missing: Vec<&Desired> =
+            self.scope.desired.iter().filter(|d| !self.state().resources.contains_key(&d.address)).collect();
+        let since = |kind| {
+            let any = missing.iter().any(|d| d.address.kind() == kind);
+            any.then(|| (self.clock)() - LOOK_BACK)
+        };
+        let need = Need {
+            actions_since: since(Kind::InvestigationPackage),
+            recent_alerts_since: since(Kind::Alert),
+            ..Need::default()
+        };
+        let observed = observe(self.client, self.clock, &need).await.map_err(RunError::from)?;
+        if let Some(why) = observed.failures.first() {
+            return Err(SurgeryError::NotLooked { why: why.clone() });
+        }
+        let known = KnownIds::of(self.state());
+        let mut discovered = Discovered::default();
+        for d in missing {
+            let mut found = plan::look_alikes(&d.call, &observed);
+            found.retain(|o| !known.made(&o.id));
+            match found.len() {
+                0 => discovered.unmatched.push(d.address.clone()),
+                1 => discovered.matches.extend(found.pop().map(|o| (d.address.clone(), o))),
+                _ => discovered.ambiguous.push((d.address.clone(), found)),
+            }
+        }
+        Ok(discovered)
+    }
+
+    /// Records what was discovered and is beyond doubt.
+    pub fn take_over(&mut self, discovered: &Discovered) -> Result<(), SurgeryError> {
+        let mut records = Vec::new();
+        for (address, object) in &discovered.matches {
+            records.push(imported(self.desired(address)?, object));
+        }
+        Ok(self.append(&records)?)
+    }
+
+    fn desired(&self, address: &Address) -> Result<&Desired, Forbidden> {
+        let declared = self.scope.desired.iter().find(|d| d.address == *address);
+        declared.ok_or_else(|| Forbidden::NotDeclared(address.clone()))
+    }
+}
+
+/// How often a cancel without an answer is looked at: the first read may be one that failed.
+const SETTLING_READS: usize = 3;
+
+const MADE: crate::state::Origin = crate::state::Origin::Made;
+
+fn only(address: &Address) -> BTreeSet<Address> {
+    [address.clone()].into()
+}
+
+/// The manifest's body counts as the body as sent.
+fn imported(d: &Desired, object: &Object) -> Record {
+    Record::Imported {
+        address: d.address.clone(),
+        object: object.clone(),
+        sent: Sent { request: d.request.clone(), revision: d.revision, digest: d.digest, marker: None },
+        labels: d.labels.clone(),
+        on_remove: d.on_remove,
+    }
+}
+
+/// Takes a resource out of the state: `casefile state rm`. What it held stays at the service.
+pub fn remove(store: &mut dyn Store, at: Timestamp, address: &Address) -> Result<(), SurgeryError> {
+    let resource = known(store.state(), address)?;
+    if resource.phase == Phase::Requested {
+        return Err(Forbidden::CallOpen { address: address.clone() }.into());
+    }
+    record(store, at, Record::Removed { address: address.clone() })
+}
+
+/// Gives a resource another address: `casefile state mv`. Open and watched calls go along.
+pub fn rename(
+    store: &mut dyn Store,
+    at: Timestamp,
+    from: &Address,
+    to: &Address,
+) -> Result<(), SurgeryError> {
+    known(store.state(), from)?;
+    if from.kind() != to.kind() {
+        return Err(Forbidden::OtherKind { from: from.clone(), to: to.clone() }.into());
+    }
+    if from == to || store.state().resources.get(to).is_some_and(|r| r.phase != Phase::Released) {
+        return Err(Forbidden::Taken(to.clone()).into());
+    }
+    record(store, at, Record::Moved { from: from.clone(), to: to.clone() })
+}
+
+fn known<'a>(state: &'a State, address: &Address) -> Result<&'a crate::state::Resource, Forbidden> {
+    state.resources.get(address).ok_or_else(|| Forbidden::NotInState(address.clone()))
+}
+
+fn record(store: &mut dyn Store, at: Timestamp, record: Record) -> Result<(), SurgeryError> {
+    store.append(at, &[record])?;
+    store.commit_snapshot()?;
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! `cancel`: a plan of one row, asked for by a person.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::apply;
+use super::args::{CancelArgs, Format, Locking};
+use super::connect::{Connection, connect};
+use super::context::{Context, runtime};
+use super::engine;
+use super::exit::{Code, Error};
+use super::lock;
+use super::progress::Display;
+use super::project;
+use super::signals;
+use crate::apply::{Options, Run, Scope};
+use crate::defender::Clock;
+use crate::manifest::Project;
+
+/// Cancels. Without a terminal and without an approval nothing is even looked at.
+pub fn run(ctx: &Context, args: &CancelArgs) -> Result<Code, Error> {
+    if !ctx.interactive && !args.auto_approve {
+        return Err(Error::Unapproved { next: "casefile cancel --auto-approve" });
+    }
+    let project = project::load(ctx)?;
+    let scope = scope(ctx, &project)?;
+    let mut session = Session { ctx, project, locking: args.locking, command: "casefile cancel" };
+    runtime()?.block_on(session.with(scope, async |run, display| {
+        let plan = run.plan_cancel(&args.address, &args.comment).await.map_err(engine::surgery_error)?;
+        display.plan(ctx, &plan, !args.auto_approve)?;
+        if !args.auto_approve {
+            engine::ask("Send this call?")?;
+        }
+        match run.cancel(&plan).await {
+            Ok(report) => {
+                run.close(&report).map_err(project::store_error)?;
+                Ok(apply::code(&report))
+            }
+            Err(e) => Err(apply::end_early(run, e)),
+        }
+    }))
+}
+
+/// The whole project: what a refresh shows of other resources is judged by what they declare.
+pub(super) fn scope(ctx: &Context, project: &Project) -> Result<Scope, Error> {
+    Ok(Scope {
+        desired: project::manifests(ctx, project)?.resources,
+        selected: None,
+        replace: BTreeSet::new(),
+        settings: engine::settings(ctx, project, false),
+        refresh: true,
+    })
+}
+
+/// A run that holds the lock and talks to the service, for one command.
+pub(super) struct Session<'a> {
+    pub(super) ctx: &'a Context,
+    pub(super) project: Project,
+    pub(super) locking: Locking,
+    /// What others read who find the lock taken.
+    pub(super) command: &'static str,
+}
+
+impl Session<'_> {
+    /// Locks, connects, does the work and writes the snapshot, however it ended.
+    pub(super) async fn with(
+        &mut self,
+        scope: Scope,
+        work: impl AsyncFnOnce(&mut Run<'_>, &Display) -> Result<Code, Error>,
+    ) -> Result<Code, Error> {
+        let ctx = self.ctx;
+        let clock: Clock = engine::clock(ctx);
+        let folder = project::state_folder(ctx, &self.project)?;
+        let opened = lock::take(ctx, &self.project, self.locking, self.command, &clock).await?;
+        let lock_at = clock();
+        let connection: Connection =
+            connect(ctx, &self.project, &clock, Some(&folder.join("sandbox.json"))).await?;
+        let options = Options {
+            parallelism: 1,
+            wait: None,
+            strict: false,
+            runner: uuid::Uuid::new_v4().to_string(),
+            tool: concat!("casefile/", env!("CARGO_PKG_VERSION")).to_owned(),
+            binding: connection.binding.clone(),
+        };
+        let display = Arc::new(Display::new(ctx, Format::Human));
+        let sink = {
+            let display = display.clone();
+            Arc::new(move |p| display.show(&p))
+        };
+        let stop = signals::stop()?;
+        let ended = {
+            let store = Box::new(opened.store);
+            let mut run = Run::new(&connection.client, &clock, scope, options, store, lock_at, sink, stop)
+                .map_err(engine::run_error)?;
+            let ended = work(&mut run, &display).await;
+            // What was observed is recorded even when nothing else is.
+            match (run.commit().map_err(project::store_error), ended) {
+                (Err(e), Ok(_)) => Err(e),
+                (_, ended) => ended,
+            }
+        };
+        display.finish();
+        connection.close().await;
+        ended
+    }
+}

@@ -1,0 +1,38 @@
+//! `import`: takes over what is at the service already. Nothing is sent.
+
+use super::args::ImportArgs;
+use super::cancel::{Session, scope};
+use super::context::{Context, runtime};
+use super::engine;
+use super::exit::{Code, Error};
+use super::project;
+use crate::render::surgery;
+
+/// One object by its id, or what matches the manifests of a lost state.
+pub fn run(ctx: &Context, args: &ImportArgs) -> Result<Code, Error> {
+    if args.discover && !ctx.interactive && !args.auto_approve {
+        return Err(Error::Unapproved { next: "casefile import --discover --auto-approve" });
+    }
+    let project = project::load(ctx)?;
+    let scope = scope(ctx, &project)?;
+    let mut session = Session { ctx, project, locking: args.locking, command: "casefile import" };
+    runtime()?.block_on(session.with(scope, async |run, _| {
+        let style = project::style_out(ctx);
+        if let (Some(address), Some(id)) = (&args.address, &args.id) {
+            let object = run.import(address, id).await.map_err(engine::surgery_error)?;
+            ctx.out(&surgery::imported(address, &object, style))?;
+            return Ok(Code::Done);
+        }
+        let discovered = run.discover().await.map_err(engine::surgery_error)?;
+        ctx.out(&surgery::discovered(&discovered, style, ctx.now()))?;
+        if !discovered.matches.is_empty() {
+            if !args.auto_approve {
+                engine::ask("Record these?")?;
+            }
+            run.take_over(&discovered).map_err(engine::surgery_error)?;
+            ctx.out(&surgery::taken_over(&discovered, style))?;
+        }
+        // What is left would be asked for a second time by the next apply.
+        Ok(if discovered.ambiguous.is_empty() { Code::Done } else { Code::Failed })
+    }))
+}

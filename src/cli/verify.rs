@@ -1,0 +1,21 @@
+//! `verify`: the journal's chain and the snapshot, offline, without the lock.
+
+use super::args::{Format, VerifyArgs};
+use super::context::Context;
+use super::exit::{Code, Error};
+use super::project;
+use crate::render::surgery::{self, VerifyDocument};
+use crate::state::local;
+
+/// Shows the findings; exits 1 if there is one.
+pub fn run(ctx: &Context, args: &VerifyArgs) -> Result<Code, Error> {
+    let project = project::load(ctx)?;
+    let folder = project::state_folder(ctx, &project)?;
+    let verified = local::verify(&folder).map_err(project::store_error)?;
+    let text = match args.format {
+        Format::Human => surgery::verified(&verified, project::style_out(ctx)),
+        Format::Json => VerifyDocument::from(&verified).to_text().map_err(|e| Error::Stdout(e.into()))?,
+    };
+    ctx.out(&text)?;
+    Ok(if verified.findings.is_empty() { Code::Done } else { Code::Failed })
+}

@@ -1,0 +1,45 @@
+//! A plan that no manifest asks for: the cancel of one collection, as a person typed it.
+
+use super::calls::removal_call;
+use super::change::{Action, Change, Estimate, Plan, Reason, Warning};
+use super::view;
+use crate::model::{Address, PlanDigest};
+use crate::state::State;
+
+/// The one-row plan that cancels the collection which a resource holds; `None` if it holds none, or if
+/// its body as sent cannot be read. It is carried out like any other plan.
+pub fn cancel(state: &State, address: &Address, comment: &str, now: jiff::Timestamp) -> Option<Plan> {
+    let r = state.resources.get(address)?;
+    let call = removal_call(r, comment)?;
+    let digest = PlanDigest::of([(address, call.request())]);
+    let mut warnings = Vec::new();
+    if !r.made() {
+        warnings.push(Warning::AdoptsForeign {
+            requestor: r.requestor.clone(),
+            created_at: r.created_at.clone(),
+        });
+    }
+    let change = Change {
+        address: address.clone(),
+        action: Action::Cancel,
+        row: 0,
+        reason: Reason::CancelAsked { comment: comment.to_owned() },
+        source: None,
+        machine: call.machine.parse().ok(),
+        call: Some(call),
+        before: view::of_resource(r),
+        after: None,
+        warnings,
+        records: Vec::new(),
+        then: Vec::new(),
+        basis: r.changed,
+    };
+    Some(Plan {
+        lineage: state.lineage.clone().unwrap_or_default(),
+        digest,
+        created_at: now,
+        changes: vec![change],
+        warnings: Vec::new(),
+        estimate: Estimate { seconds: 0, calls: [("cancel".to_owned(), 1)].into() },
+    })
+}

@@ -1,0 +1,283 @@
+//! Surgery in words: what was found, taken over, removed or rebuilt, and the findings of `verify`.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::age::ago;
+use super::layout::{Paint, Paragraph};
+use super::{Style, plan, plan_json, words};
+use crate::apply::surgery::Discovered;
+use crate::model::{Address, Sha256Hex};
+use crate::state::{Damage, Finding, Object, Rebuild, Seq, Verified};
+
+/// `import ADDRESS ID` is done.
+pub fn imported(address: &Address, object: &Object, style: Style) -> String {
+    let mut out = String::new();
+    Paragraph::new(0, 2)
+        .text("Imported ")
+        .push(Paint::Strong, address.to_string())
+        .text(format!(": {}. It counts as adopted, with the manifest's text.", of(object)))
+        .write(style, &mut out);
+    out
+}
+
+/// What `import --discover` found: one line for each manifest that the state does not know.
+pub fn discovered(found: &Discovered, style: Style, now: Timestamp) -> String {
+    let mut out = String::new();
+    let total = found.matches.len() + found.ambiguous.len() + found.unmatched.len();
+    if total == 0 {
+        Paragraph::new(0, 2)
+            .text("The state knows every declared resource: nothing to search for.")
+            .write(style, &mut out);
+        return out;
+    }
+    let head = |n: usize, text: &str, out: &mut String| {
+        if n > 0 {
+            Paragraph::new(0, 2)
+                .push(Paint::Strong, format!("{} {text}", words::number(n)))
+                .write(style, out);
+        }
+    };
+    head(found.matches.len(), "with exactly one match at the service", &mut out);
+    for (address, object) in &found.matches {
+        line("=", Paint::Info, address, &described(object, now), style, &mut out);
+    }
+    head(found.ambiguous.len(), "with several matches: none of them is taken", &mut out);
+    for (address, objects) in &found.ambiguous {
+        line("!", Paint::Bad, address, "which of these is it?", style, &mut out);
+        for object in objects {
+            Paragraph::new(6, 8).text(described(object, now)).write(style, &mut out);
+        }
+        let next = words::Next::new("take the right one over", "casefile import");
+        plan::next(&[next.with(&address.to_string()).with("ID")], 6, style, &mut out);
+    }
+    head(found.unmatched.len(), "without a match: apply would ask for them", &mut out);
+    for address in &found.unmatched {
+        line(" ", Paint::Faint, address, "", style, &mut out);
+    }
+    out
+}
+
+/// `import --discover` has recorded its matches.
+pub fn taken_over(found: &Discovered, style: Style) -> String {
+    let mut out = String::new();
+    let taken = words::resources(found.matches.len());
+    Paragraph::new(0, 2).push(Paint::Strong, format!("Imported {taken}.")).write(style, &mut out);
+    if !found.ambiguous.is_empty() {
+        let left = words::resources(found.ambiguous.len());
+        Paragraph::new(0, 2)
+            .push(
+                Paint::Bad,
+                format!("{left} left: the next apply asks for them again unless they are imported."),
+            )
+            .write(style, &mut out);
+    }
+    out
+}
+
+/// `state rm` is done.
+pub fn removed(address: &Address, declared: bool, style: Style) -> String {
+    let after = if declared {
+        "A manifest still declares it: the next apply asks for it again."
+    } else {
+        "What it made stays at the service."
+    };
+    said("Removed ", address, &format!(" from the state. {after}"), style)
+}
+
+/// `state mv` is done.
+pub fn renamed(from: &Address, to: &Address, declared: bool, style: Style) -> String {
+    let after = if declared { "" } else { " No manifest declares it yet: the next apply forgets it." };
+    said("Moved ", from, &format!(" to {to}.{after}"), style)
+}
+
+fn said(verb: &str, address: &Address, rest: &str, style: Style) -> String {
+    let mut out = String::new();
+    Paragraph::new(0, 2)
+        .text(verb)
+        .push(Paint::Strong, address.to_string())
+        .text(rest)
+        .write(style, &mut out);
+    out
+}
+
+/// What `state rebuild` did.
+pub fn rebuilt(rebuilt: Option<&Rebuild>, style: Style) -> String {
+    let mut out = String::new();
+    let mut say = |text: String| Paragraph::new(0, 2).text(text).write(style, &mut out);
+    let Some(rebuilt) = rebuilt else {
+        say("There is no state yet: nothing to rebuild.".into());
+        return out;
+    };
+    let size = format!("{} of {} records", words::resources(rebuilt.resources), grouped(rebuilt.seq));
+    let Some(accepted) = &rebuilt.accepted else {
+        say(format!("state.json was made anew from the journal: {size}."));
+        return out;
+    };
+    say(format!("Accepted: {}.", accepted.damage));
+    let before = usize::try_from(accepted.before).unwrap_or(usize::MAX);
+    let mut from = vec![words::plural(before, "record") + " before it"];
+    if accepted.snapshot {
+        from.push("a newer state.json".into());
+    }
+    if accepted.salvaged > 0 {
+        from.push(words::plural(accepted.salvaged, "intact line") + " behind it");
+    }
+    say(format!("The state was taken from {}: {size}.", from.join(", ")));
+    if accepted.lost > 0 {
+        let lost = words::plural(accepted.lost, "line");
+        say(format!(
+            "{lost} could not be read: what nothing else tells is forgotten, and may be asked for again."
+        ));
+    }
+    for name in &accepted.kept {
+        say(format!("Kept as it was: {name}"));
+    }
+    let next = words::Next::new("see what the state leads to", "casefile plan");
+    plan::next(&[next], 0, style, &mut out);
+    out
+}
+
+/// The findings of `verify`.
+pub fn verified(verified: &Verified, style: Style) -> String {
+    let mut out = String::new();
+    for finding in &verified.findings {
+        Paragraph::new(0, 2).push(Paint::Bad, "! ").text(format!("{finding}")).write(style, &mut out);
+        Paragraph::new(2, 4).push(Paint::Faint, "next: ").text(next(finding)).write(style, &mut out);
+    }
+    let records = words::plural(usize::try_from(verified.records).unwrap_or(usize::MAX), "record");
+    let text = match (verified.findings.is_empty(), verified.records) {
+        (true, 0) => "There is no state yet: nothing to verify.".to_owned(),
+        (true, _) => format!("The journal is sound: {records}, and state.json is what they say."),
+        (false, _) => format!("{} sound before the first fault.", records),
+    };
+    Paragraph::new(0, 2).push(Paint::Strong, text).write(style, &mut out);
+    if verified.records > 0 {
+        Paragraph::new(0, 2).push(Paint::Faint, format!("head {}", verified.head)).write(style, &mut out);
+    }
+    out
+}
+
+/// `verify --format json`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VerifyDocument {
+    /// The version of this format.
+    pub format_version: u32,
+    /// How many good records there are before the first fault.
+    pub records: Seq,
+    /// The hash of the last of them. Kept elsewhere, it shows later that nothing before it changed.
+    pub head: Sha256Hex,
+    /// What is not as it should be.
+    pub findings: Vec<FindingDocument>,
+}
+
+/// One finding.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FindingDocument {
+    /// A stable name.
+    pub code: &'static str,
+    /// In words for a person; they may change.
+    pub message: String,
+    /// The line of the journal, from 1; null if the finding is no line's.
+    pub line: Option<u64>,
+    /// The record that was expected there.
+    pub seq: Option<Seq>,
+    /// What to do.
+    pub next: &'static str,
+}
+
+impl From<&Verified> for VerifyDocument {
+    fn from(verified: &Verified) -> Self {
+        let finding = |f: &Finding| {
+            let place = match f {
+                Finding::Damage(Damage::Journal(e)) => Some((e.line, e.seq)),
+                Finding::Damage(Damage::Diverged { seq }) => Some((*seq, *seq)),
+                Finding::TornTail { .. } => Some((verified.records + 1, verified.records + 1)),
+                Finding::Unterminated => Some((verified.records, verified.records)),
+                _ => None,
+            };
+            FindingDocument {
+                code: code(f),
+                message: f.to_string(),
+                line: place.map(|p| p.0),
+                seq: place.map(|p| p.1),
+                next: next(f),
+            }
+        };
+        VerifyDocument {
+            format_version: 1,
+            records: verified.records,
+            head: verified.head,
+            findings: verified.findings.iter().map(finding).collect(),
+        }
+    }
+}
+
+impl VerifyDocument {
+    /// As indented text that ends with a line break; hidden characters inside strings are escaped.
+    ///
+    /// # Errors
+    /// None that a finding can cause.
+    pub fn to_text(&self) -> Result<String, serde_json::Error> {
+        plan_json::pretty(self)
+    }
+}
+
+fn code(finding: &Finding) -> &'static str {
+    match finding {
+        Finding::Damage(Damage::Journal(_)) => "journal",
+        Finding::Damage(Damage::JournalMissing) => "journal-missing",
+        Finding::Damage(Damage::SnapshotAhead { .. }) => "snapshot-ahead",
+        Finding::Damage(Damage::Diverged { .. }) => "snapshot-diverged",
+        Finding::Damage(Damage::OtherLineage { .. }) => "other-lineage",
+        Finding::TornTail { .. } => "torn-tail",
+        Finding::Unterminated => "unterminated",
+        Finding::SnapshotMissing => "snapshot-missing",
+        Finding::Snapshot(_) => "snapshot-unreadable",
+        Finding::Binding => "snapshot-binding",
+        Finding::Differs { .. } => "snapshot-differs",
+    }
+}
+
+fn next(finding: &Finding) -> &'static str {
+    match finding {
+        Finding::Damage(d) => d.hint(),
+        Finding::TornTail { .. } | Finding::Unterminated => "nothing: the next casefile apply puts it right",
+        Finding::SnapshotMissing | Finding::Snapshot(_) | Finding::Binding | Finding::Differs { .. } => {
+            "casefile state rebuild"
+        }
+    }
+}
+
+fn line(sign: &str, paint: Paint, address: &Address, rest: &str, style: Style, out: &mut String) {
+    let gap = if rest.is_empty() { "" } else { "  " };
+    Paragraph::new(2, 6)
+        .push(paint, sign)
+        .text(" ")
+        .push(Paint::Strong, address.to_string())
+        .text(gap)
+        .text(rest)
+        .write(style, out);
+}
+
+fn described(object: &Object, now: Timestamp) -> String {
+    let made = object.created_at.as_ref().map(|t| format!(", made {}", ago(now, t.instant())));
+    of(object) + &made.unwrap_or_default()
+}
+
+fn of(object: &Object) -> String {
+    let mut text = object.id.clone();
+    if !object.status.is_empty() {
+        text.push_str(&format!(", {}", object.status));
+    }
+    if let Some(by) = &object.requestor {
+        text.push_str(&format!(", by {by}"));
+    }
+    text
+}
+
+fn grouped(n: u64) -> String {
+    words::number(usize::try_from(n).unwrap_or(usize::MAX))
+}

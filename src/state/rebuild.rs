@@ -1,0 +1,264 @@
+//! Making a state usable again: the snapshot anew from a sound journal, or, where a person accepts damage,
+//! a new journal from what can still be read.
+//!
+//! Pure: bytes in, bytes out. Damage is never passed over in silence: the new journal keeps every record
+//! before the damage byte for byte, says `lost` for each line behind it, and ends with a record of what was
+//! wrong, who accepted it and what the state was taken to be. The damaged files are kept beside it.
+//!
+//! What is behind the damage is not thrown away: a line that is intact by itself counts, in the order of the
+//! numbers, and so does a snapshot that knows more. For what is forgotten may be asked for a second time.
+
+use std::collections::BTreeMap;
+
+use super::fold::State;
+use super::journal::{self, Fault, JournalError, Mark, Reader, Tail};
+use super::record::{Record, Seq};
+use super::snapshot::{self, FORMAT_VERSION, Snapshot, SnapshotError};
+use super::store::{Damage, StoreError};
+use crate::model::Sha256Hex;
+
+/// A person's word that a state may go on although it is damaged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acceptance {
+    /// Who gives it: user and machine.
+    pub by: String,
+    /// When.
+    pub at: jiff::Timestamp,
+    /// Written where the journal's first record is lost: `casefile/<version>`.
+    pub tool: String,
+}
+
+/// What to write.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Rebuilt {
+    /// The new journal; none if the present one stays.
+    pub(super) journal: Option<Vec<u8>>,
+    /// The new snapshot.
+    pub(super) snapshot: Vec<u8>,
+    /// For a person.
+    pub(super) told: Rebuild,
+}
+
+/// What a rebuild did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rebuild {
+    /// The last record.
+    pub seq: Seq,
+    /// How many resources the state has.
+    pub resources: usize,
+    /// What was accepted; none if the journal was sound.
+    pub accepted: Option<Accepted>,
+}
+
+/// Damage that was accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// What was wrong.
+    pub damage: Damage,
+    /// Records before the damage: all of them stay.
+    pub before: Seq,
+    /// Lines behind it that are not intact by themselves.
+    pub lost: usize,
+    /// Lines behind it that are, and count.
+    pub salvaged: usize,
+    /// The snapshot knew more than the records before the damage.
+    pub snapshot: bool,
+    /// The names under which the damaged files are kept.
+    pub kept: Vec<String>,
+}
+
+/// Further than this, a number in a damaged file is part of the damage.
+const FARTHEST: u64 = 1_000_000;
+
+/// Decides. `None` for a folder without a state.
+pub(super) fn rebuild(
+    snapshot: Option<&[u8]>,
+    journal: Option<&[u8]>,
+    acceptance: Option<&Acceptance>,
+) -> Result<Option<Rebuilt>, StoreError> {
+    let snapshot = match snapshot.map(snapshot::read) {
+        Some(Err(SnapshotError::Newer { version })) => {
+            return Err(StoreError::Newer { version, known: FORMAT_VERSION });
+        }
+        Some(read) => read.ok(),
+        None if journal.is_none() => return Ok(None),
+        None => None,
+    };
+    let bytes = journal.unwrap_or_default();
+    let walk = walk(bytes, snapshot.as_ref());
+    let damage = match (&walk.fault, &snapshot) {
+        _ if journal.is_none() => Some(Damage::JournalMissing),
+        (Some(fault), _) => Some(fault.clone().into()),
+        (None, Some(s)) if !walk.fits && s.mark.seq >= walk.recovered => {
+            Some(super::folder::misfit(bytes, s.mark, s.state.lineage.clone().unwrap_or_default()))
+        }
+        (None, _) => None,
+    };
+    let serial = snapshot.as_ref().map_or(0, |s| s.serial) + 1;
+    let Some(damage) = damage else {
+        let told = Rebuild { seq: walk.state.seq, resources: walk.state.resources.len(), accepted: None };
+        // Editors take the newline of a file's last line.
+        let journal = (walk.tail == Tail::Unterminated).then(|| [bytes, b"\n"].concat());
+        let length = walk.mark.bytes + u64::from(journal.is_some());
+        let snapshot = write(&walk.state, serial, length)?;
+        return Ok(Some(Rebuilt { journal, snapshot, told }));
+    };
+    let Some(acceptance) = acceptance.filter(|_| acceptable(&damage)) else { return Err(damage.into()) };
+    recover(bytes, walk, snapshot, damage, serial, acceptance).map(Some)
+}
+
+/// What has a better way out is not accepted.
+fn acceptable(damage: &Damage) -> bool {
+    match damage {
+        Damage::Journal(JournalError { fault, .. }) => {
+            !matches!(fault, Fault::Newer { .. } | Fault::Crlf | Fault::MergeConflict)
+        }
+        Damage::OtherLineage { .. } => false,
+        Damage::JournalMissing | Damage::SnapshotAhead { .. } | Damage::Diverged { .. } => true,
+    }
+}
+
+/// The records up to the first fault.
+struct Walk {
+    state: State,
+    mark: Mark,
+    fault: Option<JournalError>,
+    tail: Tail,
+    /// Whether the snapshot was made from one of them.
+    fits: bool,
+    /// The last [`Record::Recovered`]; a snapshot of before it is left over from an interrupted rebuild.
+    recovered: Seq,
+}
+
+fn walk(bytes: &[u8], snapshot: Option<&Snapshot>) -> Walk {
+    let mut reader = Reader::new(bytes);
+    let mut w = Walk {
+        state: State::default(),
+        mark: Mark::START,
+        fault: None,
+        tail: Tail::Clean,
+        fits: false,
+        recovered: 0,
+    };
+    while let Some(entry) = reader.next() {
+        let folded = entry.and_then(|e| {
+            journal::fold_entry(&e, &mut w.state)?;
+            Ok(matches!(e.record, Record::Recovered { .. }))
+        });
+        match folded {
+            Ok(recovered) => {
+                w.mark = reader.mark();
+                if recovered {
+                    w.recovered = w.state.seq;
+                }
+                w.fits |= snapshot.is_some_and(|s| (s.mark.seq, s.mark.head) == (w.mark.seq, w.mark.head));
+            }
+            Err(fault) => {
+                w.fault = Some(fault);
+                return w;
+            }
+        }
+    }
+    w.tail = reader.tail();
+    w
+}
+
+fn recover(
+    bytes: &[u8],
+    walk: Walk,
+    snapshot: Option<Snapshot>,
+    damage: Damage,
+    serial: u64,
+    acceptance: &Acceptance,
+) -> Result<Rebuilt, StoreError> {
+    let Walk { state: readable, mark, tail, fits, .. } = walk;
+    let prefix = bytes.get(..usize::try_from(mark.bytes).unwrap_or(usize::MAX)).unwrap_or_default();
+    let rest = bytes.get(prefix.len()..).unwrap_or_default();
+    let rest: Vec<&[u8]> = match tail {
+        Tail::Torn { .. } => Vec::new(),
+        _ => rest.split(|b| *b == b'\n').filter(|l| !l.is_empty()).collect(),
+    };
+    // A snapshot that was made behind the damage knows what the records in it did.
+    let same = |s: &Snapshot| readable.lineage.is_none() || readable.lineage == s.state.lineage;
+    let (mut base, from_snapshot) = match snapshot.filter(same) {
+        Some(s) if s.mark.seq > readable.seq => (s.state, true),
+        Some(s) if !fits => {
+            // Of another history of this state: what only it knows is kept, lest it be asked for again.
+            let mut base = readable.clone();
+            let known = base.resources.len();
+            for (address, r) in s.state.resources {
+                base.resources.entry(address).or_insert(r);
+            }
+            let more = base.resources.len() > known;
+            (base, more)
+        }
+        _ => (readable.clone(), false),
+    };
+    if base.lineage.is_none() {
+        // Without its first record and without a snapshot nobody can say whose state it was.
+        return Err(damage.into());
+    }
+    let intact: BTreeMap<Seq, _> =
+        rest.iter().filter_map(|l| journal::salvage(l)).map(|(n, at, r)| (n, (at, r))).collect();
+    let lost = rest.iter().filter(|l| journal::salvage(l).is_none()).count();
+    let mut salvaged = 0;
+    for (seq, (at, record)) in intact.range(base.seq + 1..) {
+        // What contradicts what is known by now is part of what is lost.
+        salvaged += usize::from(base.apply(*seq, *at, record).is_ok());
+    }
+    let first = readable.seq + 1;
+    let last = base.seq.max(readable.seq + rest.len() as u64);
+    if last > readable.seq + rest.len() as u64 + FARTHEST {
+        return Err(damage.into());
+    }
+    let mut out = Journal { text: prefix.to_vec(), seq: readable.seq, head: mark.head };
+    if out.text.last().is_some_and(|b| *b != b'\n') {
+        out.text.push(b'\n');
+    }
+    let lineage = base.lineage.clone().unwrap_or_default();
+    if out.seq == 0 {
+        let (binding, tool) = (base.binding.clone(), acceptance.tool.clone());
+        out.push(acceptance.at, &Record::Open { lineage, binding, tool })?;
+    }
+    for seq in out.seq + 1..=last {
+        let line = usize::try_from(seq - first).ok().and_then(|i| rest.get(i));
+        out.push(acceptance.at, &Record::Lost { line: line.map(|l| Sha256Hex::of(l)) })?;
+    }
+    out.push(
+        acceptance.at,
+        &Record::Recovered {
+            damage: damage.to_string(),
+            by: acceptance.by.clone(),
+            journal: (!bytes.is_empty()).then(|| Sha256Hex::of(bytes)),
+            resources: base.resources,
+        },
+    )?;
+    // What was written must be what a later run reads.
+    let mut state = State::default();
+    journal::fold(&mut Reader::new(&out.text), &mut state).map_err(Damage::from)?;
+    let accepted =
+        Accepted { damage, before: readable.seq, lost, salvaged, snapshot: from_snapshot, kept: Vec::new() };
+    let told = Rebuild { seq: state.seq, resources: state.resources.len(), accepted: Some(accepted) };
+    let snapshot = write(&state, serial, out.text.len() as u64)?;
+    Ok(Rebuilt { journal: Some(out.text), snapshot, told })
+}
+
+/// A journal that is being written.
+struct Journal {
+    text: Vec<u8>,
+    seq: Seq,
+    head: Sha256Hex,
+}
+
+impl Journal {
+    fn push(&mut self, at: jiff::Timestamp, record: &Record) -> Result<(), StoreError> {
+        let (line, hash) = journal::encode(self.seq + 1, self.head, at, record)?;
+        self.text.extend_from_slice(line.as_bytes());
+        (self.seq, self.head) = (self.seq + 1, hash);
+        Ok(())
+    }
+}
+
+fn write(state: &State, serial: u64, bytes: u64) -> Result<Vec<u8>, StoreError> {
+    snapshot::write(state, serial, bytes).map_err(|e| StoreError::Encode(e.into()))
+}

@@ -1,0 +1,461 @@
+//! Every scenario of the protocol's model by its name, played with the real engine.
+//!
+//! The model explores each one to its end in small numbers; here the same things go wrong, one at every
+//! point where they can and in random pairs. Scenarios of a shared store (`remote`) are played with what
+//! there is: a local one, whose lock keeps the second runner out and holds as long as the first one lives.
+
+use casefile::model::{OnInProgress, OnRemove};
+use casefile::plan::OnUnknown;
+use casefile::sandbox::Collection;
+use casefile::state::Phase;
+
+use crate::driver::{Played, Res, Step, Story, alert, package, play};
+use crate::fault::{Call, Deed, Fault, Point, Random};
+use crate::schedules::{complaint, fail_with, spread, whole};
+use crate::site::Planned;
+
+use Fault::{
+    Analyst, Crash, Dropped, Garbled, Held, Late, Lost, Orphaned, PowerLoss, Refused, Rival, Slow, Stall,
+    Status,
+};
+
+struct Scenario {
+    story: Story,
+    /// What may go wrong in it.
+    faults: Vec<Fault>,
+    /// How many at once.
+    most: usize,
+    /// What has to be true of what was played, beyond the invariants.
+    expect: fn(&Played) -> Result<(), String>,
+    /// What must have happened in one of the schedules: a scenario that never gets there shows nothing.
+    seen: fn(&Played) -> bool,
+}
+
+fn scenario(name: &'static str, steps: Vec<Step>, faults: Vec<Fault>) -> Scenario {
+    Scenario { story: Story::new(name, steps), faults, most: 2, expect: |_| Ok(()), seen: |p| p.fired > 0 }
+}
+
+impl Scenario {
+    fn tuned(mut self, tune: impl FnOnce(&mut Story)) -> Self {
+        tune(&mut self.story);
+        self
+    }
+
+    fn expect(self, expect: fn(&Played) -> Result<(), String>) -> Self {
+        Scenario { expect, ..self }
+    }
+
+    fn seen(self, seen: fn(&Played) -> bool) -> Self {
+        Scenario { seen, ..self }
+    }
+}
+
+fn step(after: u64, desired: &[Res]) -> Step {
+    Step { after, ..Step::new(desired.to_vec()) }
+}
+
+/// The same manifests, three times.
+fn thrice(desired: &[Res], after: u64) -> Vec<Step> {
+    vec![step(5, desired), step(after, desired), step(after, desired)]
+}
+
+/// The one case that nothing rules out: it must be recorded, and shown.
+fn second_is_recorded(p: &Played) -> Result<(), String> {
+    // Two that came late while none was held: an error row names them both.
+    let named =
+        p.log.iter().rev().find(|l| l.contains(" plans ")).is_some_and(|l| l.contains("unresolved (4)"));
+    let doubled = p.made.len() > 1 && p.made.iter().any(|m| m.beyond) && !named;
+    let known = |id: &str| {
+        p.state.resources.values().any(|r| r.id.as_deref() == Some(id) || r.past.iter().any(|o| o.id == id))
+    };
+    match p.made.iter().find(|m| doubled && !known(&m.id)) {
+        Some(m) => Err(format!("the late arrival {} is in no record", m.id)),
+        None => Ok(()),
+    }
+}
+
+fn took_effect_once(p: &Played) -> Result<(), String> {
+    if p.made.len() > 1 { Err(format!("{} effects", p.made.len())) } else { Ok(()) }
+}
+
+fn late_arrival(p: &Played) -> bool {
+    p.state.resources.values().any(|r| r.past.iter().any(|o| o.late))
+}
+
+#[expect(clippy::cloned_ref_to_slice_refs, reason = "lists of manifests read alike, however long they are")]
+fn all() -> Vec<Scenario> {
+    use crate::driver::LOST;
+    let p = package("r0", 0, "why");
+    let q = package("r1", 1, "why");
+    let a = alert("r0", 0, "a title", 1);
+    let sibling = package("r1", 0, "else");
+    let crash = || {
+        vec![
+            Crash,
+            LOST,
+            PowerLoss(casefile::state::memory::Unsynced::Bytes(50), casefile::state::memory::Unsynced::Kept),
+        ]
+    };
+    let beyond = || vec![Orphaned(60), Orphaned(100), Late(50), Late(300), Held(130)];
+    let waits = Res { busy: OnInProgress::Wait, ..p.clone() };
+    let revised = Res { revision: 2, ..p.clone() };
+    let edited = Res { text: "why indeed", ..p.clone() };
+    vec![
+        scenario("crash", thrice(&[p.clone()], 20), crash()).tuned(|s| s.lag = 5),
+        scenario("crash-2res", thrice(&[p.clone(), q.clone()], 20), crash()).tuned(|s| s.lag = 5),
+        scenario("slow-answer", thrice(&[p.clone()], 20), vec![Slow(50), Slow(80), Held(45), Lost])
+            .tuned(|s| (s.lag, s.runs) = (5, 8)),
+        scenario(
+            "late-after-crash",
+            thrice(&[p.clone()], 3),
+            vec![Orphaned(8), Orphaned(20), Late(20), Held(20)],
+        )
+        .tuned(|s| s.runs = 4),
+        scenario("late-beyond-bound", thrice(&[p.clone()], 40), beyond())
+            .tuned(|s| s.runs = 4)
+            .expect(second_is_recorded)
+            .seen(late_arrival),
+        scenario("late-beyond-bound-nofinish", thrice(&[p.clone()], 40), beyond())
+            .tuned(|s| s.runs = 100_000)
+            .expect(took_effect_once)
+            .seen(|p| p.made.iter().any(|m| m.beyond) || p.log.iter().any(|l| l.contains("\"busy\""))),
+        scenario(
+            "late-alert",
+            vec![
+                step(5, &[a.clone()]),
+                Step { deeds: vec![(Deed::Resolve, 0)], ..step(40, &[a.clone()]) },
+                step(60, &[a.clone()]),
+            ],
+            {
+                let mut faults = beyond();
+                faults.push(Analyst(Deed::Resolve));
+                faults
+            },
+        )
+        .expect(second_is_recorded)
+        .seen(|p| p.made.len() > 1 && p.beyond),
+        scenario("late-alert-open", thrice(&[a.clone()], 40), vec![Orphaned(60), Late(50), Late(300)])
+            .expect(|p| match p.made.iter().filter(|m| !m.merged).count() {
+                0 | 1 => Ok(()),
+                n => Err(format!("{n} alerts")),
+            }),
+        scenario(
+            "alert-resolved-between",
+            vec![step(5, &[a.clone()]), Step { deeds: vec![(Deed::Resolve, 0)], ..step(20, &[a.clone()]) }],
+            vec![Crash, Lost, Status(503, true)],
+        )
+        .tuned(|s| s.lag = 5)
+        .expect(took_effect_once),
+        scenario(
+            "zombie-local",
+            thrice(&[p.clone()], 3),
+            vec![Stall(13), Stall(20), Stall(40), Stall(45), Crash, Rival],
+        )
+        .tuned(|s| (s.lag, s.runs) = (5, 8)),
+        scenario("two-remote", thrice(&[p.clone(), q.clone()], 3), vec![Rival, Stall(13), Slow(50)])
+            .tuned(|s| (s.runs, s.quota) = (8, Some(1))),
+        scenario("two-remote-plain", thrice(&[p.clone()], 3), vec![Rival, Crash]).tuned(|s| s.lag = 5),
+        scenario("zombie-remote", thrice(&[p.clone()], 3), vec![Stall(13), Rival]).expect(took_effect_once),
+        scenario(
+            "zombie-remote-strict",
+            vec![Step { approval: 70, ..step(5, &[p.clone()]) }, step(5, &[p.clone()])],
+            vec![Stall(13), Held(20), Crash],
+        )
+        .tuned(|s| s.runs = 8),
+        scenario("zombie-remote-after-check", thrice(&[p.clone()], 3), vec![Held(130), Held(70)])
+            .tuned(|s| s.runs = 4)
+            .expect(second_is_recorded)
+            .seen(|p| p.beyond),
+        scenario(
+            "same-comment-2",
+            thrice(&[p.clone(), package("r1", 0, "why")], 15),
+            vec![Crash, Lost, Dropped],
+        )
+        .tuned(|s| (s.lag, s.runs) = (3, 40)),
+        scenario(
+            "adopted-by-sibling",
+            thrice(&[p.clone(), sibling.clone()], 30),
+            vec![Lost, Crash, Status(503, true)],
+        )
+        .tuned(|s| (s.lag, s.runs) = (5, 50)),
+        scenario(
+            "adopted-by-sibling-narrowed",
+            vec![
+                Step { only: Some(vec!["r0"]), ..step(5, &[p.clone(), sibling.clone()]) },
+                Step { only: Some(vec!["r1"]), ..step(2, &[p.clone(), sibling.clone()]) },
+                Step { only: Some(vec!["r0"]), ..step(2, &[p.clone(), sibling.clone()]) },
+            ],
+            vec![Lost, Crash],
+        )
+        .seen(|p| p.log.iter().any(|l| l.contains("\"busy\""))),
+        // Not in the model: something on the way sends a call twice, and the answer to the copy is "busy".
+        scenario(
+            "call-doubled",
+            thrice(&[waits.clone()], 700),
+            vec![Fault::Doubled(true), Fault::Doubled(false), Crash],
+        )
+        .tuned(|s| s.runs = 60)
+        .expect(took_effect_once),
+        scenario(
+            "same-comment-narrowed",
+            vec![
+                Step {
+                    only: Some(vec!["r0"]),
+                    ..step(5, &[p.clone(), package("r1", 0, "why"), alert("r2", 1, "t", 1)])
+                },
+                Step {
+                    only: Some(vec!["r1"]),
+                    ..step(2, &[p.clone(), package("r1", 0, "why"), alert("r2", 1, "t", 1)])
+                },
+                step(60, &[p.clone(), package("r1", 0, "why"), alert("r2", 1, "t", 1)]),
+            ],
+            vec![Lost, Crash, Status(503, true), Garbled],
+        ),
+        scenario(
+            "foreign-same-comment",
+            vec![
+                step(5, &[p.clone()]),
+                Step { deeds: vec![(Deed::StartAlike, 0)], ..step(8, &[p.clone()]) },
+                step(20, &[p.clone()]),
+            ],
+            vec![Dropped, Crash, LOST, Analyst(Deed::Finish)],
+        )
+        .seen(|p| p.ambiguous && p.fired > 0),
+        scenario(
+            "foreign-same-comment-later",
+            vec![
+                step(5, &[p.clone()]),
+                Step { deeds: vec![(Deed::StartAlike, 0)], ..step(400, &[p.clone()]) },
+            ],
+            vec![Dropped, Crash, LOST],
+        )
+        .tuned(|s| s.alike_is_plain = true)
+        .expect(|p| {
+            match p.state.resources.values().all(|r| {
+                r.phase != Phase::Requested
+                    || !p.made.is_empty()
+                    || p.log.iter().any(|l| l.contains("unresolved"))
+            }) {
+                true => Ok(()),
+                false => Err("a look-alike is no error row".into()),
+            }
+        })
+        .seen(|p| p.log.iter().any(|l| l.contains("unresolved (4)"))),
+        scenario(
+            "foreign-same-comment-marker",
+            thrice(&[p.clone()], 20),
+            vec![Dropped, Crash, Analyst(Deed::StartAlike), Analyst(Deed::Finish)],
+        )
+        .tuned(|s| (s.marker, s.alike_is_plain) = (true, true)),
+        scenario("foreign-2xx", thrice(&[p.clone()], 20), vec![Analyst(Deed::Start), Crash])
+            .tuned(|s| s.existing = true),
+        scenario("sibling-2xx", thrice(&[p.clone(), sibling.clone()], 20), vec![Crash, Lost])
+            .tuned(|s| s.existing = true),
+        scenario(
+            "skew",
+            vec![
+                Step { skew: 55_000, ..step(5, &[p.clone()]) },
+                Step { skew: -55_000, ..step(2, &[p.clone()]) },
+                Step { skew: 50_000, ..step(2, &[p.clone()]) },
+            ],
+            vec![Crash, Lost, LOST, Status(500, true), Late(15)],
+        )
+        .tuned(|s| (s.lag, s.runs) = (9, 12)),
+        scenario(
+            "edit-while-requested",
+            vec![step(5, &[p.clone()]), step(15, &[edited.clone()]), step(40, &[edited])],
+            vec![Crash, Lost],
+        )
+        .tuned(|s| s.lag = 5)
+        .expect(took_effect_once),
+        scenario(
+            "removed-while-requested",
+            vec![step(5, &[p.clone(), q.clone()]), step(4, &[q.clone()]), step(4, &[p.clone(), q.clone()])],
+            vec![Lost, Crash, Status(503, true)],
+        )
+        .tuned(|s| (s.lag, s.runs) = (5, 12)),
+        scenario(
+            "replace-own-running",
+            vec![
+                step(5, &[p.clone()]),
+                step(30, &[revised.clone()]),
+                step(30, &[revised.clone()]),
+                step(700, &[revised.clone()]),
+            ],
+            vec![Crash, Lost, Analyst(Deed::Finish)],
+        )
+        .tuned(|s| s.existing = true),
+        scenario(
+            "cancel-crash",
+            vec![
+                step(5, &[Res { on_remove: OnRemove::Cancel, ..p.clone() }, q.clone()]),
+                step(30, &[q.clone()]),
+                step(30, &[q.clone()]),
+            ],
+            vec![Crash, LOST, Lost, Status(503, true)],
+        )
+        .tuned(|s| s.lag = 5)
+        .seen(|p| p.log.iter().any(|l| l.contains("Cancel"))),
+        scenario(
+            "analyst-cancels",
+            vec![
+                step(5, &[p.clone()]),
+                Step { deeds: vec![(Deed::Cancel, 0)], ..step(30, &[p.clone()]) },
+                step(30, &[p.clone()]),
+            ],
+            vec![Crash, Analyst(Deed::Cancel)],
+        )
+        .expect(took_effect_once),
+        scenario("gone-lag", thrice(&[p.clone()], 1), vec![Crash, Lost])
+            .tuned(|s| (s.lag, s.runs) = (12, 4))
+            .expect(|p| {
+                // What is not listed yet is not gone.
+                let gone = p.log.iter().any(|l| l.contains("unresolved"));
+                if gone { Err("it counts as gone".into()) } else { took_effect_once(p) }
+            }),
+        scenario(
+            "saved-plan",
+            vec![step(5, &[p.clone()]), Step { approval: 120, ..step(5, &[p.clone()]) }],
+            vec![Orphaned(60), Orphaned(100)],
+        )
+        .tuned(|s| s.runs = 4)
+        .expect(took_effect_once)
+        .seen(|p| p.beyond),
+        scenario(
+            "late-between-runs",
+            vec![step(5, &[p.clone()]), step(40, &[p.clone()]), step(2000, &[p.clone()])],
+            vec![Orphaned(700), Late(700), Late(300)],
+        )
+        .tuned(|s| s.runs = 4)
+        .expect(second_is_recorded)
+        .seen(late_arrival),
+        scenario(
+            "alert-merge-lost",
+            thrice(&[alert("r1", 0, "a title", 2), a.clone()], 20),
+            vec![Lost, Crash, Status(503, true), Garbled],
+        ),
+        scenario(
+            "on-in-progress-wait",
+            thrice(&[waits.clone()], 200),
+            vec![Analyst(Deed::Start), Analyst(Deed::Finish), Crash],
+        )
+        .tuned(|s| s.existing = true)
+        .expect(|p| {
+            match p.state.resources.values().any(|r| r.origin == Some(casefile::state::Origin::Adopted)) {
+                true => Err("another's collection was taken, although `wait` is declared".into()),
+                false => Ok(()),
+            }
+        }),
+        scenario(
+            "timeout-retry",
+            vec![step(5, &[p.clone()]), step(700, &[p.clone()]), step(700, &[p.clone()])],
+            vec![Analyst(Deed::Finish), Analyst(Deed::TimeOut), Crash, Lost],
+        )
+        .tuned(|s| s.ends = Collection::TimesOut)
+        .seen(|p| p.made.len() > 1),
+        scenario(
+            "stress",
+            thrice(&[p.clone()], 10),
+            vec![
+                Crash,
+                LOST,
+                Lost,
+                Late(15),
+                Orphaned(20),
+                Dropped,
+                Refused,
+                Analyst(Deed::Start),
+                Analyst(Deed::Finish),
+                Stall(13),
+            ],
+        )
+        .tuned(|s| (s.lag, s.existing, s.runs) = (5, true, 30)),
+        scenario("ask", thrice(&[p], 60), vec![Crash, Dropped, Late(300), Orphaned(60), LOST])
+            .tuned(|s| (s.on_unknown, s.runs) = (OnUnknown::Ask, 4))
+            .expect(took_effect_once),
+    ]
+}
+
+/// The fault at each point where it can happen, and pairs.
+fn schedules(scenario: &Scenario, points: &[Vec<Point>], singles: usize, pairs: usize) -> Vec<Vec<Planned>> {
+    let mut all = Vec::new();
+    for (run, points) in points.iter().enumerate().take(scenario.story.steps.len()) {
+        for (point, kind) in points.iter().enumerate() {
+            let fits = |f: &&Fault| kind.faults().contains(f);
+            all.extend(scenario.faults.iter().filter(fits).map(|fault| Planned {
+                run,
+                point,
+                fault: *fault,
+            }));
+        }
+    }
+    let seed = scenario.story.name.bytes().fold(7u64, |h, b| h.wrapping_mul(31).wrapping_add(u64::from(b)));
+    let mut random = Random(seed);
+    // The calls are where it matters.
+    let calls: Vec<Planned> = all
+        .iter()
+        .filter(|p| {
+            let point = points.get(p.run).and_then(|r| r.get(p.point));
+            matches!(point, Some(Point::Send(Call::Create | Call::Change) | Point::Answer(_)))
+        })
+        .copied()
+        .collect();
+    let mut list: Vec<Vec<Planned>> = calls.iter().map(|p| vec![*p]).collect();
+    while list.len() < singles.min(all.len()) {
+        list.push(vec![*random.pick(&all)]);
+    }
+    for _ in 0..pairs {
+        let first = if calls.is_empty() { *random.pick(&all) } else { *random.pick(&calls) };
+        let mut faults = vec![first, *random.pick(&all)];
+        // The second one often hits a little later in the same run, at points that only exist after the first.
+        if random.below(2) == 0 {
+            faults[1] = Planned {
+                run: first.run,
+                point: first.point + 1 + random.below(12),
+                fault: *random.pick(&scenario.faults),
+            };
+        }
+        faults.truncate(scenario.most);
+        list.push(faults);
+    }
+    list
+}
+
+#[test]
+fn every_scenario_of_the_model() {
+    let scenarios = all();
+    let (singles, pairs) = if whole() { (200, 200) } else { (4, 8) };
+    let began = std::time::Instant::now();
+    let only = std::env::var("FAULTS_SCENARIO").ok();
+    let mut work = Vec::new();
+    for (n, scenario) in scenarios.iter().enumerate() {
+        if only.as_ref().is_some_and(|o| o != scenario.story.name) {
+            continue;
+        }
+        let dry = play(&scenario.story, &[]);
+        if let Some(text) = complaint(&scenario.story, &[], &dry) {
+            panic!("{text}");
+        }
+        work.extend(schedules(scenario, &dry.points, singles, pairs).into_iter().map(|faults| (n, faults)));
+    }
+    let seen: Vec<std::sync::atomic::AtomicUsize> = scenarios.iter().map(|_| Default::default()).collect();
+    let mut complaints = spread(&work, |(n, faults)| {
+        let scenario = &scenarios[*n];
+        let mut played = play(&scenario.story, faults);
+        if let Err(why) = (scenario.expect)(&played) {
+            played.wrong.push(why);
+        }
+        if (scenario.seen)(&played) {
+            seen[*n].fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+        complaint(&scenario.story, faults, &played)
+    });
+    eprintln!("{} schedules of {} scenarios in {:?}", work.len(), scenarios.len(), began.elapsed());
+    for (scenario, seen) in scenarios.iter().zip(&seen) {
+        let skipped = only.as_ref().is_some_and(|o| o != scenario.story.name);
+        if !skipped && seen.load(std::sync::atomic::Ordering::Relaxed) == 0 {
+            complaints.push(format!("{}: no schedule shows what it is about", scenario.story.name));
+        }
+    }
+    fail_with(&complaints, work.len());
+}

@@ -1,0 +1,172 @@
+//! Every fault at every point of every story, and random handfuls of them.
+
+use crate::driver::{Played, Story, play};
+use crate::fault::{Fault, Random};
+use crate::site::Planned;
+use crate::stories;
+
+/// What a story's points are when nothing goes wrong.
+fn dry(story: &Story) -> Played {
+    let played = play(story, &[]);
+    judge(story, &[], &played);
+    played
+}
+
+fn judge(story: &Story, faults: &[Planned], played: &Played) {
+    if let Some(complaint) = complaint(story, faults, played) {
+        panic!("{complaint}");
+    }
+}
+
+pub fn complaint(story: &Story, faults: &[Planned], played: &Played) -> Option<String> {
+    if played.wrong.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "{}: {}\nfaults: {faults:?}\n{}\n",
+        story.name,
+        played.wrong.join("; "),
+        played.log.join("\n")
+    ))
+}
+
+/// How much is played.
+pub fn whole() -> bool {
+    std::env::var("FAULTS").is_ok_and(|v| v == "whole")
+}
+
+/// Spreads work over the processors; the first complaints come back.
+pub fn spread<T: Sync>(work: &[T], play: impl Fn(&T) -> Option<String> + Sync) -> Vec<String> {
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let complaints = std::sync::Mutex::new(Vec::new());
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                loop {
+                    let n = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    let Some(one) = work.get(n) else { return };
+                    if let Some(text) = play(one) {
+                        complaints.lock().unwrap().push(text);
+                    }
+                }
+            });
+        }
+    });
+    complaints.into_inner().unwrap()
+}
+
+pub fn fail_with(complaints: &[String], of: usize) {
+    let most = std::env::var("FAULTS_SHOW").ok().and_then(|n| n.parse().ok()).unwrap_or(3);
+    let shown: Vec<&String> = complaints.iter().take(most).collect();
+    let heads: std::collections::BTreeMap<String, usize> =
+        complaints.iter().fold(Default::default(), |mut all, c| {
+            let head = c.lines().next().unwrap_or_default();
+            let head: String = head.split(": ").take(3).collect::<Vec<_>>().join(": ");
+            *all.entry(head).or_default() += 1;
+            all
+        });
+    assert!(
+        complaints.is_empty(),
+        "{} of {of} schedules failed\n{heads:#?}\n{}",
+        complaints.len(),
+        shown.iter().map(|s| s.as_str()).collect::<Vec<_>>().join("\n\n")
+    );
+}
+
+#[test]
+fn stories_without_faults() {
+    for story in stories::all() {
+        let played = dry(&story);
+        if std::env::var_os("FAULTS_TELL").is_some() {
+            eprintln!("== {}\n{}\n", story.name, played.log.join("\n"));
+        }
+    }
+}
+
+#[test]
+fn every_single_fault() {
+    let stories = stories::all();
+    let mut work = Vec::new();
+    let mut counter = 0;
+    for (n, story) in stories.iter().enumerate() {
+        let points = dry(story).points;
+        for (run, points) in points.iter().enumerate().take(story.steps.len()) {
+            for (point, kind) in points.iter().enumerate() {
+                for fault in kind.faults() {
+                    counter += 1;
+                    if whole() || counter % 40 == 0 {
+                        work.push((n, Planned { run, point, fault: *fault }));
+                    }
+                }
+            }
+        }
+    }
+    let began = std::time::Instant::now();
+    let complaints = spread(&work, |(n, planned)| {
+        let played = play(&stories[*n], &[*planned]);
+        complaint(&stories[*n], &[*planned], &played)
+    });
+    eprintln!("{} schedules with one fault in {:?}", work.len(), began.elapsed());
+    fail_with(&complaints, work.len());
+}
+
+/// A random schedule: a story, up to three faults, an odd clock, another lag.
+fn random(seed: u64, stories: &[Story], points: &[Vec<Vec<crate::fault::Point>>]) -> (Story, Vec<Planned>) {
+    let mut r = Random(seed);
+    let n = r.below(2 * stories.len());
+    // Half of them are stories of their own, whose points are those of their first play.
+    let (mut story, points) = match (stories.get(n), points.get(n)) {
+        (Some(story), Some(points)) => (story.clone(), points.clone()),
+        _ => {
+            let story = stories::random(&mut r);
+            let points = play(&story, &[]).points;
+            (story, points)
+        }
+    };
+    if r.below(3) == 0 {
+        story.lag = [0, 2, 9][r.below(3)];
+    }
+    for step in &mut story.steps {
+        match r.below(6) {
+            0 => step.skew = r.below(100_000) as i64 - 50_000,
+            1 => step.after = [1, 8, 25, 45, 130, 800][r.below(6)],
+            2 => step.approval = [0, 15, 70][r.below(3)],
+            _ => {}
+        }
+    }
+    let mut faults: Vec<Planned> = Vec::new();
+    for _ in 0..1 + r.below(3) {
+        // The runs at the end are left alone.
+        let run = r.below(story.steps.len());
+        let count = points.get(run).map_or(1, Vec::len);
+        let point = r.below(count + count / 4 + 1);
+        let kind = points.get(run).and_then(|p| p.get(point));
+        let fault = match kind {
+            Some(kind) => *r.pick(kind.faults()),
+            None => *r.pick(&[Fault::Crash, Fault::Lost, Fault::Late(10), Fault::Stop, Fault::Refused]),
+        };
+        faults.push(Planned { run, point, fault });
+    }
+    (story, faults)
+}
+
+#[test]
+fn random_handfuls() {
+    let stories = stories::all();
+    let points: Vec<_> = stories.iter().map(|s| dry(s).points).collect();
+    let count = if whole() { 20_000 } else { 300 };
+    let one = std::env::var("FAULTS_SEED").ok().and_then(|s| s.parse::<u64>().ok());
+    let seeds: Vec<u64> = one.map_or_else(|| (1..=count).collect(), |s| vec![s]);
+    let began = std::time::Instant::now();
+    let complaints = spread(&seeds, |seed| {
+        let (story, faults) = random(*seed, &stories, &points);
+        let played = play(&story, &faults);
+        if one.is_some() {
+            eprintln!("{}\n{faults:?}\n{}", story.name, played.log.join("\n"));
+        }
+        complaint(&story, &faults, &played).map(|c| format!("FAULTS_SEED={seed} {c}\n{:?}", story.steps))
+    });
+    eprintln!("{} random schedules in {:?}", seeds.len(), began.elapsed());
+    fail_with(&complaints, seeds.len());
+}

@@ -1,0 +1,713 @@
+//! Everything around a run: time, the network, the service, and what really happened there.
+//!
+//! The site knows more than the program under test ever can: which call made which object. It watches
+//! every mutating call on its way out, and the service's own list of effects.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use casefile::defender::{HttpAnswer, HttpCall, Stage, Transport, TransportError};
+use casefile::model::{Address, Method};
+use casefile::sandbox::{Effect, EffectKind, HttpRequest, HttpResponse, Origin, Scenario, World};
+use casefile::state::memory::Trouble;
+use casefile::state::{FileName, Holder, MemoryDisk, Record};
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use crate::fault::{Call, Deed, Fault, Point};
+
+/// How long the client waits for an answer.
+pub const PATIENCE: u64 = 60;
+
+/// Half the time that a call takes when nothing is wrong.
+const HALF_WAY: Duration = Duration::from_millis(40);
+
+/// The service's time, and ours.
+pub struct Time {
+    base: Timestamp,
+    start: Instant,
+    /// What the monotonic clock missed, in milliseconds.
+    stalled: AtomicI64,
+    /// How far our wall clock is ahead of the service's, in milliseconds.
+    pub skew: AtomicI64,
+}
+
+impl Time {
+    pub fn new() -> Self {
+        let base = "2026-03-01T08:00:00Z".parse().unwrap();
+        Time { base, start: Instant::now(), stalled: AtomicI64::new(0), skew: AtomicI64::new(0) }
+    }
+
+    /// By the service's clock.
+    pub fn now(&self) -> Timestamp {
+        let stalled = SignedDuration::from_millis(self.stalled.load(Ordering::Relaxed));
+        self.base + self.start.elapsed() + stalled
+    }
+
+    /// By the runner's wall clock.
+    pub fn wall(&self) -> Timestamp {
+        self.now() + SignedDuration::from_millis(self.skew.load(Ordering::Relaxed))
+    }
+
+    fn stall(&self, seconds: u64) {
+        self.stalled.fetch_add(seconds as i64 * 1000, Ordering::Relaxed);
+    }
+}
+
+/// One attempt, as its synced intent names it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attempt {
+    pub seq: u64,
+    pub address: Address,
+    pub revision: u32,
+    /// What the manifest asks for, under whatever name it goes: see `resource_of`.
+    pub resource: String,
+    /// Path and body.
+    pub request: String,
+    /// How often a person asked for it anew by name.
+    pub asked: u32,
+}
+
+/// An object that one of our calls made, or was merged into.
+#[derive(Clone, Debug)]
+pub struct Made {
+    pub id: String,
+    pub attempt: Attempt,
+    pub merged: bool,
+    /// From when on lists show it.
+    pub visible: Timestamp,
+    /// It took effect, or became visible, after every moment that the runner assumes possible.
+    pub beyond: bool,
+}
+
+/// A call that is on its way.
+struct Flight {
+    id: u64,
+    due: Timestamp,
+    request: HttpRequest,
+    attempt: Option<Attempt>,
+    left: Timestamp,
+    gave_up: Option<Timestamp>,
+    /// The same call came before: what it does is nobody's fault but the network's.
+    copy: bool,
+}
+
+/// A fault, planned for a point of a run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Planned {
+    pub run: usize,
+    pub point: usize,
+    pub fault: Fault,
+}
+
+pub struct Inner {
+    pub world: World,
+    flights: Vec<Flight>,
+    answers: BTreeMap<u64, HttpResponse>,
+    next: u64,
+    effects: usize,
+    lag: SignedDuration,
+    settle: SignedDuration,
+    pub made: Vec<Made>,
+    /// Attempts that were sent, and how often.
+    sent: BTreeMap<u64, u32>,
+    refused_token: bool,
+    /// Resources that some run names with `--replace`.
+    pub replace: Vec<Address>,
+    run: usize,
+    pub point: usize,
+    pub planned: Vec<Planned>,
+    /// The points that were passed, by run.
+    pub points: Vec<Vec<Point>>,
+    /// Faults that really took place in this run.
+    pub fired: usize,
+    pub disturbed: bool,
+    pub power: Option<Fault>,
+    pub dead: bool,
+    pub broken: bool,
+    /// Objects that the run was told of.
+    pub told: Vec<String>,
+    outage: Option<Timestamp>,
+    throttled: Option<Timestamp>,
+    /// An analyst used our own comment: nobody can tell whose is whose.
+    pub ambiguous: bool,
+    pub alike: bool,
+    pub alike_is_plain: bool,
+    pub mutating: usize,
+    machines: Vec<String>,
+    comment: String,
+    pub wrong: Vec<String>,
+    pub log: Vec<String>,
+}
+
+/// See the module's words.
+pub struct Site {
+    pub time: Time,
+    inner: Mutex<Inner>,
+    pub died: Notify,
+    pub stop: watch::Sender<bool>,
+    disk: Mutex<MemoryDisk>,
+}
+
+/// `r3b` is another name of what `r3a` was: the harness renames so.
+pub fn resource_of(address: &Address) -> String {
+    let name = address.name();
+    name.trim_end_matches(|c: char| c.is_ascii_lowercase()).to_owned()
+}
+
+impl Site {
+    pub fn new(scenario: Scenario, settle: Duration, machines: Vec<String>, comment: String) -> Arc<Site> {
+        let lag = SignedDuration::try_from(scenario.delays.list_lag.get()).unwrap();
+        let inner = Inner {
+            world: World::new(scenario),
+            flights: Vec::new(),
+            answers: BTreeMap::new(),
+            next: 0,
+            effects: 0,
+            lag,
+            settle: SignedDuration::try_from(settle).unwrap(),
+            made: Vec::new(),
+            sent: BTreeMap::new(),
+            refused_token: false,
+            replace: Vec::new(),
+            run: 0,
+            point: 0,
+            planned: Vec::new(),
+            points: Vec::new(),
+            fired: 0,
+            disturbed: false,
+            power: None,
+            dead: false,
+            broken: false,
+            told: Vec::new(),
+            outage: None,
+            throttled: None,
+            ambiguous: false,
+            alike: false,
+            alike_is_plain: false,
+            mutating: 0,
+            machines,
+            comment,
+            wrong: Vec::new(),
+            log: Vec::new(),
+        };
+        Arc::new(Site {
+            time: Time::new(),
+            inner: Mutex::new(inner),
+            died: Notify::new(),
+            stop: watch::channel(false).0,
+            disk: Mutex::new(MemoryDisk::new()),
+        })
+    }
+
+    pub fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap()
+    }
+
+    pub fn disk(&self) -> MemoryDisk {
+        self.disk.lock().unwrap().clone()
+    }
+
+    pub fn replace_disk(&self, disk: MemoryDisk) {
+        *self.disk.lock().unwrap() = disk;
+    }
+
+    /// A new process begins.
+    pub fn begin(self: &Arc<Self>, run: usize, skew: i64) {
+        self.time.skew.store(skew, Ordering::Relaxed);
+        self.stop.send_replace(false);
+        {
+            let mut inner = self.inner();
+            inner.run = run;
+            inner.point = 0;
+            inner.fired = 0;
+            inner.disturbed = !inner.flights.is_empty();
+            inner.dead = false;
+            inner.broken = false;
+            inner.told.clear();
+            inner.power = None;
+            inner.outage = None;
+            inner.throttled = None;
+            inner.mutating = 0;
+            inner.points.resize(run + 1, Vec::new());
+        }
+        let site = Arc::downgrade(self);
+        self.disk().watch(Some(Box::new(move |operation, name| {
+            let site = site.upgrade()?;
+            site.at_disk(Point::Disk(operation, name))
+        })));
+    }
+
+    pub fn end(&self) {
+        self.disk().watch(None);
+    }
+
+    /// Whether nothing is on its way.
+    pub fn quiet(&self) -> bool {
+        self.inner().flights.is_empty()
+    }
+
+    /// Counts a point; the fault that is planned for it, if it can happen there.
+    fn reach(&self, point: Point) -> Option<Fault> {
+        let mut inner = self.inner();
+        let (run, n) = (inner.run, inner.point);
+        inner.point += 1;
+        if let Some(points) = inner.points.get_mut(run) {
+            points.push(point);
+        }
+        let at = |p: &&Planned| p.run == run && p.point == n && point.faults().contains(&p.fault);
+        let fault = inner.planned.iter().find(at).map(|p| p.fault)?;
+        inner.fired += 1;
+        inner.disturbed = true;
+        let line = format!("run {run}: {fault:?} at point {n}, {point:?}");
+        self.note(&mut inner, line);
+        Some(fault)
+    }
+
+    fn note(&self, inner: &mut Inner, line: String) {
+        let at = self.time.now();
+        inner.log.push(format!("{} {line}", at.strftime("%H:%M:%S%.3f")));
+    }
+
+    pub fn say(&self, line: String) {
+        self.note(&mut self.inner(), line);
+    }
+
+    fn at_disk(&self, point: Point) -> Option<Trouble> {
+        {
+            let inner = self.inner();
+            if inner.dead || inner.broken {
+                return Some(Trouble::Refused);
+            }
+        }
+        match self.reach(point)? {
+            Fault::Refused => Some(Trouble::Refused),
+            Fault::Broken => {
+                self.inner().broken = true;
+                Some(Trouble::Refused)
+            }
+            Fault::Partial(n) => Some(Trouble::Partial(n)),
+            Fault::Stall(s) => {
+                self.time.stall(s);
+                None
+            }
+            Fault::Stop => {
+                self.stop.send_replace(true);
+                None
+            }
+            fault => {
+                self.die(fault);
+                Some(Trouble::Refused)
+            }
+        }
+    }
+
+    fn die(&self, fault: Fault) {
+        let mut inner = self.inner();
+        inner.dead = true;
+        inner.power = matches!(fault, Fault::PowerLoss(..)).then_some(fault);
+        self.died.notify_one();
+    }
+
+    /// Somebody at the portal.
+    pub fn deed(&self, deed: Deed, machine: usize) {
+        let now = self.time.now();
+        let mut inner = self.inner();
+        self.deliver(&mut inner, now);
+        let machine = inner.machines[machine % inner.machines.len()].clone();
+        let verb = match deed {
+            Deed::Start | Deed::StartAlike => "start",
+            Deed::Finish => "finish",
+            Deed::Fail => "fail",
+            Deed::TimeOut => "timeOut",
+            Deed::Cancel => "cancel",
+            Deed::Resolve => {
+                let open = open_alerts(&mut inner.world, now);
+                for alert in open {
+                    let body = serde_json::json!({ "do": "resolve", "alert": alert }).to_string();
+                    inner.world.handle(now, &HttpRequest::new("POST", "/sandbox/analyst", body));
+                }
+                inner.effects = inner.world.effects().len();
+                return;
+            }
+        };
+        let alike = deed == Deed::StartAlike;
+        let comment = if alike { inner.comment.clone() } else { "an analyst's own reasons".to_owned() };
+        let body = serde_json::json!({ "do": verb, "machine": machine, "comment": comment }).to_string();
+        let answer = inner.world.handle(now, &HttpRequest::new("POST", "/sandbox/analyst", body));
+        inner.alike |= alike && answer.status == 200;
+        inner.ambiguous |= alike && answer.status == 200 && !inner.alike_is_plain;
+        inner.effects = inner.world.effects().len();
+        self.note(&mut inner, format!("an analyst: {deed:?} -> {}", answer.status));
+    }
+
+    /// Calls that are due reach the service.
+    pub fn deliver(&self, inner: &mut Inner, now: Timestamp) {
+        loop {
+            let due = inner.flights.iter().enumerate().filter(|(_, f)| f.due <= now);
+            let Some((place, _)) = due.min_by_key(|(_, f)| (f.due, f.id)) else { return };
+            let flight = inner.flights.remove(place);
+            let answer = inner.world.handle(flight.due, &flight.request);
+            let effects: Vec<Effect> = inner.world.effects()[inner.effects..].to_vec();
+            inner.effects += effects.len();
+            for effect in effects {
+                self.note(
+                    inner,
+                    format!(
+                        "the service: {:?} {} by {:?}{}",
+                        effect.kind,
+                        effect.id,
+                        flight.attempt.as_ref().map(|a| (a.seq, a.address.to_string())),
+                        if flight.copy { ", a copy" } else { "" }
+                    ),
+                );
+                if let Some(attempt) = &flight.attempt
+                    && effect.by == Origin::Api
+                    && matches!(
+                        effect.kind,
+                        EffectKind::Collect | EffectKind::CreateAlert | EffectKind::MergeAlert
+                    )
+                {
+                    self.took_effect(inner, &flight, attempt.clone(), &effect);
+                }
+            }
+            inner.answers.insert(flight.id, answer);
+        }
+    }
+
+    fn took_effect(&self, inner: &mut Inner, flight: &Flight, attempt: Attempt, effect: &Effect) {
+        let visible = effect.at + inner.lag;
+        let last = flight.gave_up.unwrap_or(flight.left).max(flight.left) + inner.settle;
+        let merged = effect.kind == EffectKind::MergeAlert;
+        let made = Made { id: effect.id.clone(), attempt, merged, visible, beyond: visible >= last };
+        // I1: once, unless what was there before failed.
+        if !flight.copy {
+            let same = |m: &&Made| {
+                m.attempt.resource == made.attempt.resource
+                    && m.attempt.revision == made.attempt.revision
+                    && m.attempt.asked == made.attempt.asked
+                    && m.attempt.seq != made.attempt.seq
+            };
+            let earlier: Vec<Made> = inner.made.iter().filter(same).cloned().collect();
+            let beyond = made.beyond || earlier.iter().any(|m| m.beyond);
+            if !earlier.is_empty() && !beyond && !inner.ambiguous {
+                let status = statuses(&mut inner.world, effect.at);
+                let live = earlier
+                    .iter()
+                    .find(|m| !matches!(status.get(&m.id).map(String::as_str), Some("Failed" | "TimeOut")));
+                if let Some(m) = live {
+                    inner.wrong.push(format!(
+                        "I1: {} revision {} took effect twice, attempts {} and {}",
+                        made.attempt.resource, made.attempt.revision, m.attempt.seq, made.attempt.seq
+                    ));
+                }
+            }
+        }
+        inner.made.push(made);
+    }
+
+    /// Every mutating call needs a synced, open, young intent.
+    fn check_intent(&self, inner: &mut Inner, call: &HttpCall) -> Option<Attempt> {
+        #[derive(serde::Deserialize)]
+        struct Line {
+            seq: u64,
+            record: Record,
+        }
+        let journal = self.disk().durable(FileName::Journal).unwrap_or_default();
+        let text = String::from_utf8_lossy(&journal);
+        let body = call.body.as_deref().unwrap_or_default();
+        let mut closed = Vec::new();
+        for line in text.lines().rev() {
+            if line.contains("\"record\":{\"outcome\":") {
+                if let Ok(Line { record: Record::Outcome { attempt, .. }, .. }) = serde_json::from_str(line) {
+                    closed.push(attempt);
+                }
+                continue;
+            }
+            if !line.contains("\"record\":{\"intent\":") {
+                continue;
+            }
+            let Ok(Line { seq, record: Record::Intent(intent) }) = serde_json::from_str(line) else {
+                continue;
+            };
+            let request = &intent.sent.request;
+            if (request.method, request.path.as_str(), request.body.as_str())
+                != (call.method, &call.target, body)
+            {
+                continue;
+            }
+            if closed.contains(&seq) {
+                inner
+                    .wrong
+                    .push(format!("{} was sent under intent {seq}, which has an outcome", call.target));
+            }
+            if self.time.wall() > intent.send_by {
+                inner.wrong.push(format!("intent {seq} was sent after its sendBy"));
+            }
+            let times = inner.sent.entry(seq).or_default();
+            *times += 1;
+            if *times > 1 && !std::mem::take(&mut inner.refused_token) {
+                inner.wrong.push(format!("intent {seq} was sent twice"));
+            }
+            let asked = if inner.replace.contains(&intent.address) {
+                let named = |l: &&str| {
+                    l.contains("\"action\":\"replace\"") && l.contains(&intent.address.to_string())
+                };
+                text.lines().filter(named).count() as u32
+            } else {
+                0
+            };
+            return Some(Attempt {
+                seq,
+                asked,
+                request: format!("{}{body}", call.target),
+                resource: resource_of(&intent.address),
+                address: intent.address,
+                revision: intent.sent.revision,
+            });
+        }
+        inner.wrong.push(format!("{} was sent without a synced intent", call.target));
+        None
+    }
+
+    fn launch(&self, call: &HttpCall, attempt: Option<Attempt>, after: Duration, copy: bool) -> u64 {
+        let now = self.time.now();
+        let mut inner = self.inner();
+        inner.next += 1;
+        let id = inner.next;
+        let request = HttpRequest::new(
+            call.method.as_str(),
+            &call.target,
+            call.body.clone().unwrap_or_default().into_bytes(),
+        );
+        inner.flights.push(Flight { id, due: now + after, request, attempt, left: now, gave_up: None, copy });
+        id
+    }
+
+    fn give_up(&self, id: u64) {
+        let now = self.time.now();
+        let mut inner = self.inner();
+        if let Some(flight) = inner.flights.iter_mut().find(|f| f.id == id) {
+            flight.gave_up = Some(now);
+        }
+    }
+
+    fn date(&self) -> String {
+        self.time.now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+    }
+
+    fn status(&self, status: u16) -> HttpAnswer {
+        let body = r#"{"error":{"code":"Whatever","message":"It did not work."}}"#;
+        HttpAnswer { date: Some(self.date()), ..HttpAnswer::new(status, body) }
+    }
+
+    fn too_many(&self) -> HttpAnswer {
+        HttpAnswer { retry_after: Some("30".into()), ..self.status(429) }
+    }
+
+    /// Waits for the service's answer.
+    async fn answer(&self, id: u64, kind: Call, after: Duration) -> HttpAnswer {
+        tokio::time::sleep(after).await;
+        let found = {
+            let now = self.time.now();
+            let mut inner = self.inner();
+            self.deliver(&mut inner, now);
+            inner.answers.remove(&id)
+        };
+        let response = match found {
+            Some(response) => response,
+            None => return std::future::pending().await,
+        };
+        match self.reach(Point::Answer(kind)) {
+            Some(fault @ (Fault::Crash | Fault::PowerLoss(..))) => {
+                self.die(fault);
+                std::future::pending().await
+            }
+            Some(Fault::Stall(s)) => self.time.stall(s),
+            Some(Fault::Stop) => drop(self.stop.send_replace(true)),
+            Some(Fault::Analyst(deed)) => self.deed(deed, 0),
+            _ => {}
+        }
+        tokio::time::sleep(HALF_WAY).await;
+        let header = |name| response.header(name).map(str::to_owned);
+        HttpAnswer {
+            status: response.status,
+            date: header("Date"),
+            retry_after: header("Retry-After"),
+            correlation: header("mise-correlation-id"),
+            body: response.body.clone(),
+            cut: false,
+        }
+    }
+}
+
+fn reset() -> TransportError {
+    TransportError { stage: Stage::AfterSend, why: "the connection was reset".into() }
+}
+
+fn unconnected() -> TransportError {
+    TransportError { stage: Stage::BeforeSend, why: "the connection was refused".into() }
+}
+
+/// The site as the network that a run sees.
+pub struct Network(pub Arc<Site>);
+
+#[async_trait]
+impl Transport for Network {
+    async fn send(&self, call: HttpCall) -> Result<HttpAnswer, TransportError> {
+        let site = &*self.0;
+        if site.inner().dead {
+            return std::future::pending().await;
+        }
+        let kind = match call.method {
+            Method::Get => Call::Read,
+            Method::Post if !call.target.ends_with("/cancel") => Call::Create,
+            _ => Call::Change,
+        };
+        let fault = site.reach(Point::Send(kind));
+        let now = site.time.now();
+        match fault {
+            Some(fault @ (Fault::Crash | Fault::Orphaned(_) | Fault::PowerLoss(..))) => {
+                // A crash lets the bytes go, and the process does not live to hear of it; a power loss comes
+                // right before them.
+                let after = match fault {
+                    Fault::Crash => Some(HALF_WAY),
+                    Fault::Orphaned(s) => Some(Duration::from_secs(s)),
+                    _ => None,
+                };
+                if let Some(after) = after.filter(|_| kind != Call::Read) {
+                    let attempt = site.check_intent(&mut site.inner(), &call);
+                    site.launch(&call, attempt, after, false);
+                }
+                site.die(fault);
+                return std::future::pending().await;
+            }
+            Some(Fault::Outage(s)) => site.inner().outage = Some(now + Duration::from_secs(s)),
+            Some(Fault::Throttled(s)) => site.inner().throttled = Some(now + Duration::from_secs(s)),
+            Some(Fault::Stop) => drop(site.stop.send_replace(true)),
+            Some(Fault::Stall(s)) if kind == Call::Read => site.time.stall(s),
+            Some(Fault::Analyst(deed)) => site.deed(deed, 0),
+            Some(Fault::Rival) => {
+                let holder = Holder {
+                    user: "rival".into(),
+                    host: "h".into(),
+                    pid: 2,
+                    since: now,
+                    command: "apply".into(),
+                };
+                if site.disk().open(&holder).is_ok() {
+                    site.inner().wrong.push("a second run got the lock".into());
+                }
+            }
+            _ => {}
+        }
+        let outage = site.inner().outage.is_some_and(|t| now < t);
+        if outage || fault == Some(Fault::Unconnected) {
+            tokio::time::sleep(HALF_WAY).await;
+            return Err(unconnected());
+        }
+        let attempt = if kind == Call::Read {
+            None
+        } else {
+            let mut inner = site.inner();
+            inner.mutating += 1;
+            site.check_intent(&mut inner, &call)
+        };
+        if site.inner().throttled.is_some_and(|t| now < t) {
+            tokio::time::sleep(HALF_WAY).await;
+            return Ok(site.too_many());
+        }
+        let seconds = Duration::from_secs;
+        match fault {
+            Some(Fault::Dropped) => {
+                tokio::time::sleep(seconds(5)).await;
+                return Err(reset());
+            }
+            Some(Fault::Late(s)) => {
+                let id = site.launch(&call, attempt, seconds(s), false);
+                tokio::time::sleep(HALF_WAY).await;
+                site.give_up(id);
+                return Err(reset());
+            }
+            // Frozen between the check and the bytes: nobody can tell this from a slow network.
+            Some(Fault::Held(s) | Fault::Stall(s)) if kind != Call::Read => {
+                let id = site.launch(&call, attempt, seconds(s), false);
+                if s < PATIENCE {
+                    return Ok(site.answer(id, kind, seconds(s)).await);
+                }
+                tokio::time::sleep(seconds(PATIENCE)).await;
+                site.give_up(id);
+                return Err(reset());
+            }
+            Some(Fault::Status(status, false)) => {
+                tokio::time::sleep(HALF_WAY).await;
+                return Ok(site.status(status));
+            }
+            Some(Fault::Unauthorized) => {
+                tokio::time::sleep(HALF_WAY).await;
+                site.inner().refused_token = true;
+                return Ok(site.status(401));
+            }
+            _ => {}
+        }
+        let id = site.launch(&call, attempt.clone(), HALF_WAY, false);
+        let creates = kind == Call::Create;
+        let doubled =
+            matches!(fault, Some(Fault::Doubled(_))).then(|| site.launch(&call, attempt, HALF_WAY, true));
+        let mut answer = site.answer(id, kind, HALF_WAY).await;
+        match fault {
+            Some(Fault::Lost) => return Err(reset()),
+            Some(Fault::Slow(s)) => {
+                tokio::time::sleep(seconds(s.min(PATIENCE))).await;
+                if s >= PATIENCE {
+                    return Err(reset());
+                }
+            }
+            Some(Fault::Garbled) => answer.body.truncate(answer.body.len() / 2),
+            Some(Fault::Status(status, true)) => return Ok(site.status(status)),
+            Some(Fault::Doubled(true)) => {
+                if let Some(second) = doubled {
+                    answer = site.answer(second, kind, Duration::ZERO).await;
+                }
+            }
+            _ => {}
+        }
+        #[derive(serde::Deserialize)]
+        struct Object {
+            id: String,
+        }
+        if creates
+            && answer.is_success()
+            && let Ok(object) = serde_json::from_slice::<Object>(&answer.body)
+        {
+            site.inner().told.push(object.id);
+        }
+        Ok(answer)
+    }
+}
+
+/// The control surface's view of the service.
+pub fn view(world: &mut World, now: Timestamp) -> serde_json::Value {
+    let response = world.handle(now, &HttpRequest::new("GET", "/sandbox/world", ""));
+    serde_json::from_slice(&response.body).unwrap()
+}
+
+/// Every object's status.
+pub fn statuses(world: &mut World, now: Timestamp) -> BTreeMap<String, String> {
+    let view = view(world, now);
+    let lists = [&view["machineActions"], &view["alerts"]];
+    let entries = lists.into_iter().flat_map(|l| l.as_array().into_iter().flatten());
+    entries
+        .map(|e| (e["id"].as_str().unwrap().to_owned(), e["status"].as_str().unwrap().to_owned()))
+        .collect()
+}
+
+fn open_alerts(world: &mut World, now: Timestamp) -> Vec<String> {
+    let view = view(world, now);
+    let open = view["alerts"].as_array().into_iter().flatten().filter(|a| a["status"] != "Resolved");
+    open.map(|a| a["id"].as_str().unwrap().to_owned()).collect()
+}

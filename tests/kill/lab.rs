@@ -1,0 +1,202 @@
+//! A project of 40 resources, its service, and the question whether all is well at the end.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use casefile::model::Address;
+use casefile::sandbox::EffectKind;
+use casefile::state::{Origin, State, local};
+
+use super::process::{self, Ended, Process, Through};
+use super::service::Service;
+
+/// How many resources a run has: half of them packages, half alerts, each on its own machine.
+pub const RESOURCES: usize = 40;
+
+pub struct Lab {
+    dir: tempfile::TempDir,
+    pub service: Service,
+}
+
+impl Lab {
+    pub fn new() -> Lab {
+        Lab::with_settle("1s")
+    }
+
+    pub fn with_settle(settle: &str) -> Lab {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("manifests")).unwrap();
+        let mut text = String::new();
+        for i in 0..RESOURCES / 2 {
+            write!(
+                text,
+                "---\napiVersion: casefile/v1\nkind: InvestigationPackage\nmetadata: {{ name: p{i:02} }}\n\
+                 spec: {{ machineId: {}, comment: INC-2042 package {i} }}\n\
+                 ---\napiVersion: casefile/v1\nkind: Alert\nmetadata: {{ name: a{i:02} }}\n\
+                 spec: {{ machineId: {}, severity: Low, title: INC-2042 alert {i}, description: d, \
+                 recommendedAction: nothing, eventTime: 2026-03-01T16:45:21.7115183Z, reportId: \"{i}\", \
+                 category: Exploit }}\n",
+                machine(i),
+                machine(100 + i),
+            )
+            .unwrap();
+        }
+        std::fs::write(dir.path().join("manifests/all.yaml"), text).unwrap();
+        let lab = Lab { dir, service: Service::new() };
+        lab.settle(settle);
+        lab
+    }
+
+    /// Writes the project file, with this `recovery.settle`.
+    pub fn settle(&self, settle: &str) {
+        let project = format!(
+            "apiVersion: casefile/v1\nkind: Project\nmetadata: {{ name: t }}\nspec:\n  \
+             recovery: {{ settle: {settle} }}\n  limits: {{ newCollections: 100, newAlerts: 100 }}\n  \
+             quotas: {{ collect: {{ perMinute: unlimited, perHour: unlimited }}, \
+             alert: {{ perMinute: unlimited }} }}\n"
+        );
+        std::fs::write(self.dir.path().join("casefile.yaml"), project).unwrap();
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.dir.path().to_owned()
+    }
+
+    pub fn folder(&self) -> PathBuf {
+        self.dir.path().join(".casefile")
+    }
+
+    /// Starts an `apply`; the service must be served.
+    pub fn start(&self, through: &Through<'_>, more: &[&str]) -> Process {
+        let args = [&["apply", "--auto-approve"], more].concat();
+        process::start(through, self.dir.path(), &self.service.url(), &args)
+    }
+
+    /// One `apply` from start to end, the service with it.
+    pub fn apply(&self, through: &Through<'_>, more: &[&str]) -> Ended {
+        let serving = self.service.serve();
+        let ended = self.start(through, more).wait();
+        self.service.drain(serving);
+        ended
+    }
+
+    /// One `apply` that is killed right after the `k`-th effect.
+    pub fn apply_killed_after(&self, k: usize, more: &[&str]) -> Ended {
+        let serving = self.service.serve();
+        let process = self.service.kill_after(k, || {
+            let process = self.start(&Through::Nothing, more);
+            (process.victim(), process)
+        });
+        let ended = process.wait();
+        self.service.drain(serving);
+        ended
+    }
+
+    pub fn state(&self) -> State {
+        local::read(&self.folder()).unwrap().state
+    }
+
+    /// The address of each effect with the id that it gave.
+    fn effects(&self) -> Vec<(Address, String)> {
+        let effects = self.service.effects().into_iter();
+        let addresses = addresses();
+        effects
+            .map(|e| {
+                // An absorbed alert is a second call too.
+                assert_ne!(e.kind, EffectKind::MergeAlert, "sent twice: {e:?}");
+                (addresses[&e.machine].clone(), e.id)
+            })
+            .collect()
+    }
+
+    /// No call leaves before its intent is durable: whatever took effect is in the journal, although the
+    /// run that did it is gone.
+    #[track_caller]
+    pub fn nothing_left_unrecorded(&self) {
+        let effects = self.effects();
+        if effects.is_empty() {
+            return;
+        }
+        let state = self.state();
+        for (address, id) in effects {
+            assert!(state.resources.contains_key(&address), "{address} took effect as {id}, unrecorded");
+        }
+    }
+
+    /// Applies until nothing is left to do, which is after one run or two, and compares with the truth.
+    #[track_caller]
+    pub fn recover(&self) {
+        let mut last = None;
+        for _ in 0..3 {
+            let ended = self.apply(&Through::Nothing, &[]);
+            let done = ended.code() == Some(0);
+            last = Some(ended);
+            if done {
+                break;
+            }
+        }
+        assert_eq!(last.as_ref().and_then(Ended::code), Some(0), "{last:?}");
+        self.all_is_well();
+    }
+
+    /// Each resource took effect exactly once, and is in the state as made by us, with the right id; the
+    /// journal is whole.
+    #[track_caller]
+    pub fn all_is_well(&self) {
+        let mut ids: BTreeMap<Address, Vec<String>> = BTreeMap::new();
+        for (address, id) in self.effects() {
+            ids.entry(address).or_default().push(id);
+        }
+        let state = self.state();
+        for address in addresses().values() {
+            let ids = ids.remove(address).unwrap_or_default();
+            let [id] = &ids[..] else { panic!("{address} took effect {} times: {ids:?}", ids.len()) };
+            let r = state.resources.get(address).unwrap_or_else(|| panic!("{address} is not in the state"));
+            assert_eq!((r.id.as_ref(), r.origin), (Some(id), Some(Origin::Made)), "{address}: {r:?}");
+            assert!(r.open.is_none(), "{address}: {r:?}");
+        }
+        assert!(ids.is_empty(), "{ids:?}");
+        self.verified();
+    }
+
+    /// Journal and snapshot are whole and say the same.
+    #[track_caller]
+    pub fn verified(&self) {
+        let verified = local::verify(&self.folder()).unwrap();
+        assert_eq!(verified.findings, [], "{} records", verified.records);
+    }
+}
+
+/// Does each of the cases, some at a time: a recovery mostly waits.
+pub fn each<T: Sync>(cases: &[T], work: impl Fn(&T) + Sync) {
+    let next = AtomicUsize::new(0);
+    let workers = std::thread::available_parallelism().map_or(2, usize::from) * 2;
+    std::thread::scope(|s| {
+        for _ in 0..workers.min(cases.len()) {
+            s.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    work(case);
+                }
+            });
+        }
+    });
+}
+
+fn machine(i: usize) -> String {
+    format!("fb{i:038x}")
+}
+
+/// Every resource by its machine.
+fn addresses() -> BTreeMap<String, Address> {
+    (0..RESOURCES / 2)
+        .flat_map(|i| {
+            let address = |text: String| text.parse().unwrap();
+            [
+                (machine(i), address(format!("InvestigationPackage/p{i:02}"))),
+                (machine(100 + i), address(format!("Alert/a{i:02}"))),
+            ]
+        })
+        .collect()
+}

@@ -1,0 +1,182 @@
+//! Runs of the binary as processes: started, watched, killed, waited for.
+
+use std::io::{BufRead as _, BufReader, Read};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+pub const BIN: &str = env!("CARGO_BIN_EXE_casefile");
+
+/// How long anything here may take before it counts as hung.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A process that somebody else may kill.
+#[derive(Clone)]
+pub struct Victim(Arc<Mutex<Child>>);
+
+impl Victim {
+    /// SIGKILL; the process is gone when this returns.
+    pub fn kill(&self) {
+        let mut child = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+/// A process that runs.
+pub struct Process {
+    victim: Victim,
+    pid: u32,
+    stdout: JoinHandle<String>,
+    stderr: JoinHandle<String>,
+    lines: mpsc::Receiver<String>,
+    watchdog: mpsc::Sender<()>,
+}
+
+/// A process that ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ended {
+    /// The exit code; none if a signal ended it.
+    pub fn code(&self) -> Option<i32> {
+        self.status.code()
+    }
+
+    pub fn signal(&self) -> Option<i32> {
+        self.status.signal()
+    }
+}
+
+/// How the binary is started.
+pub enum Through<'a> {
+    Nothing,
+    /// No file grows beyond so many bytes: the write that wants to is torn there, and SIGXFSZ kills.
+    FileSize(u64),
+    /// The same, but the signal is ignored: the write fails with EFBIG.
+    FileSizeError(u64),
+    /// With nobody reading stdout and stderr any more, as when a terminal is closed.
+    NoTerminal,
+    /// Under strace, with these arguments.
+    Strace(&'a [String]),
+}
+
+impl Through<'_> {
+    fn command(&self) -> Command {
+        let limited = |script: &str, bytes: u64| {
+            let mut c = Command::new("sh");
+            c.args(["-c", script, "sh", &format!("--fsize={bytes}"), "--core=0", BIN]);
+            c
+        };
+        match self {
+            Through::Nothing | Through::NoTerminal => Command::new(BIN),
+            Through::FileSize(bytes) => limited(r#"exec prlimit "$@""#, *bytes),
+            Through::FileSizeError(bytes) => limited(r#"trap "" XFSZ; exec prlimit "$@""#, *bytes),
+            Through::Strace(args) => {
+                let mut c = Command::new("strace");
+                c.args(*args).arg(BIN);
+                c
+            }
+        }
+    }
+}
+
+/// Starts the binary in a project folder, against a service.
+pub fn start(through: &Through<'_>, dir: &Path, url: &str, args: &[&str]) -> Process {
+    let mut command = through.command();
+    command.arg("-C").arg(dir).args(args);
+    for name in ["CASEFILE_STATE_URL", "AZURE_CLIENT_SECRET", "RUST_LOG", "NO_COLOR"] {
+        command.env_remove(name);
+    }
+    command.env("CASEFILE_ENDPOINT", url).env("CASEFILE_ACCESS_TOKEN", "a-token").env("USER", "ann");
+    let (mut stdout, out) = std::io::pipe().unwrap();
+    let (stderr, err) = std::io::pipe().unwrap();
+    let mut stderr = BufReader::new(stderr);
+    if matches!(through, Through::NoTerminal) {
+        let (nobody, out) = std::io::pipe().unwrap();
+        drop(nobody);
+        command.stdout(out.try_clone().unwrap()).stderr(out);
+    } else {
+        command.stdout(out).stderr(err);
+    }
+    let child = command.stdin(Stdio::null()).spawn().unwrap();
+    // Its ends of the pipes are held by the child alone now.
+    drop(command);
+    let pid = child.id();
+    let victim = Victim(Arc::new(Mutex::new(child)));
+    let stdout = std::thread::spawn(move || {
+        let mut text = String::new();
+        stdout.read_to_string(&mut text).unwrap();
+        text
+    });
+    let (tell, lines) = mpsc::channel();
+    let stderr = std::thread::spawn(move || {
+        let mut all = String::new();
+        let mut line = String::new();
+        while stderr.read_line(&mut line).unwrap() > 0 {
+            all.push_str(&line);
+            let _ = tell.send(std::mem::take(&mut line));
+        }
+        all
+    });
+    let (watchdog, over) = mpsc::channel();
+    let hung = victim.clone();
+    std::thread::spawn(move || {
+        if over.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+            hung.kill();
+        }
+    });
+    Process { victim, pid, stdout, stderr, lines, watchdog }
+}
+
+impl Process {
+    pub fn victim(&self) -> Victim {
+        self.victim.clone()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Sends a signal by its name, such as `INT`.
+    pub fn signal(&self, name: &str) {
+        let script = r#"kill -s "$0" "$1""#;
+        let sent = Command::new("sh").args(["-c", script, name, &self.pid.to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for a line on stderr that contains a text.
+    pub fn wait_for_line(&self, part: &str) -> String {
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) if line.contains(part) => return line,
+                Ok(_) => {}
+                Err(e) => panic!("no line with {part:?} on stderr: {e}"),
+            }
+        }
+    }
+
+    pub fn wait(self) -> Ended {
+        // Both end with the process, if they belong to it.
+        let stdout = self.stdout.join().unwrap();
+        let stderr = self.stderr.join().unwrap();
+        // Whoever wants to kill it until then gets the lock.
+        let status = loop {
+            let ended = self.victim.0.lock().unwrap_or_else(PoisonError::into_inner).try_wait().unwrap();
+            match ended {
+                Some(status) => break status,
+                None => std::thread::sleep(Duration::from_millis(5)),
+            }
+        };
+        let _ = self.watchdog.send(());
+        assert!(!stderr.contains("a-token") && !stdout.contains("a-token"), "{stderr}");
+        Ended { status, stdout, stderr }
+    }
+}
