@@ -84,9 +84,11 @@ impl<D: Disk> FolderStore<D> {
         for name in [FileName::JournalNew, FileName::SnapshotNew] {
             disk.remove(name).map_err(|e| io_error(name, "remove", e))?;
         }
-        // A run that died right after its rename left a journal whose name a power loss would take, and with it
-        // all that is appended from now on.
+        // What was read may be in the kernel alone: a run died before its sync, or the sync failed. And a run
+        // that died right after its rename left a journal whose name a power loss would take. Nothing is built
+        // on either, least of all a snapshot that would then be ahead.
         if r.length.is_some() {
+            disk.sync(FileName::Journal).map_err(|e| io_error(FileName::Journal, "sync", e))?;
             disk.sync_names().map_err(|e| io_error(FileName::Journal, "sync the folder of", e))?;
         }
         let mut cut = None;

@@ -155,3 +155,26 @@ fn a_group_costs_one_write_and_one_sync() {
     store.append(at(1), &tale()[1..]).unwrap();
     assert_eq!((disk.operations() - before.0, disk.syncs() - before.1), (2, 1));
 }
+
+/// A sync fails, the next run reads the record from the kernel and writes a snapshot that holds it, and then
+/// the power goes: the snapshot must not know more than the journal.
+#[test]
+fn what_a_run_found_unsynced_is_synced_before_anything_is_built_on_it() {
+    let tale = tale();
+    let disk = MemoryDisk::new();
+    let mut store = disk.open(&holder()).unwrap().store;
+    store.append(at(1), &tale[..2]).unwrap();
+    let written = disk.operations();
+    store.append(at(1), &tale[2..3]).unwrap();
+    let each = disk.operations() - written;
+    // The last operation of an append is its sync.
+    disk.trouble(each - 1, Trouble::Refused);
+    assert!(store.append(at(2), &tale[3..4]).is_err());
+    drop(store);
+    let mut next = disk.open(&holder()).unwrap().store;
+    assert_eq!(next.state().seq, 4, "the kernel still shows the record");
+    next.commit_snapshot().unwrap();
+    drop(next);
+    let after = disk.after_power_loss(Unsynced::Lost, Unsynced::Lost);
+    assert_eq!(after.read_state().unwrap().state.seq, 4);
+}
