@@ -15,7 +15,7 @@ use casefile::model::{
 use casefile::plan::{Action, OnUnknown, Plan, PlanWarning, Recovery, Settings};
 use casefile::sandbox::{Collection, Scenario};
 use casefile::state::memory::Unsynced;
-use casefile::state::{self, Binding, FileName, Holder, Origin, Phase, State, journal};
+use casefile::state::{self, Binding, FileName, Holder, Origin, Phase, Record, State, journal};
 
 use crate::fault::{Deed, Fault};
 use crate::site::{self, Network, Planned, Site, resource_of};
@@ -472,6 +472,22 @@ impl Actor<'_> {
         Some(loaded.state)
     }
 
+    /// Whether `address` is `earlier`, or was moved from it. A new name together with a new revision is no
+    /// move: it is another resource, and may hold what the first one asked for.
+    fn was(&self, address: &Address, earlier: &Address) -> bool {
+        let disk = self.site.disk();
+        let journal = disk.get(FileName::Journal).unwrap_or_default();
+        let mut names = vec![earlier.clone()];
+        for entry in journal::Reader::new(&journal).flatten() {
+            if let Record::Moved { from, to } = entry.record
+                && names.contains(&from)
+            {
+                names.push(to);
+            }
+        }
+        names.contains(address)
+    }
+
     /// I3 and I5: what is recorded as made by us was made by us, for that resource, and by no other record.
     fn ownership(&self, state: &State) {
         let inner = self.site.inner();
@@ -507,7 +523,7 @@ impl Actor<'_> {
                     }
                 } else if held
                     && let Some(m) = creator
-                    && m.attempt.resource == resource_of(address)
+                    && self.was(address, &m.attempt.address)
                     && m.attempt.revision != r.sent.revision
                     && address.kind() == Kind::InvestigationPackage
                 {
@@ -528,13 +544,17 @@ impl Actor<'_> {
         let row = |a: &Address| plan.changes.iter().find(|c| c.address == *a);
         let stopped = plan.changes.iter().any(|c| c.action == Action::Unresolved);
         let mut wrong = Vec::new();
-        for m in &self.site.inner().made {
+        let inner = self.site.inner();
+        // An analyst's collection with our own comment may be taken for ours.
+        let told_apart = !inner.ambiguous;
+        for m in &inner.made {
             // What only looks like ours is named by an error row.
             let looked = step.only.is_none() && m.visible < self.began;
-            if looked && !known.contains(m.id.as_str()) && !stopped {
+            if looked && told_apart && !known.contains(m.id.as_str()) && !stopped {
                 wrong.push(format!("I2: {} of attempt {} is in no record", m.id, m.attempt.seq));
             }
         }
+        drop(inner);
         for d in step.desired.iter().filter(|d| step.only.as_ref().is_none_or(|o| o.contains(&d.name))) {
             let address = d.address();
             let phase = state.resources.get(&address).map(|r| r.phase);

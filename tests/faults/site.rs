@@ -384,10 +384,7 @@ impl Site {
         let last = flight.gave_up.unwrap_or(flight.left).max(flight.left) + inner.settle;
         let merged = effect.kind == EffectKind::MergeAlert;
         let made = Made { id: effect.id.clone(), attempt, merged, visible, beyond: visible >= last };
-        let own = |made: &Made| {
-            let first = inner.made.iter().find(|m| m.id == made.id && !m.merged);
-            first.is_some_and(|m| m.attempt.resource == made.attempt.resource)
-        };
+        let ours = |made: &Made| inner.made.iter().any(|m| m.id == made.id && !m.merged);
         // I1: once, unless what was there before failed.
         if !flight.copy {
             let same = |m: &&Made| {
@@ -399,9 +396,9 @@ impl Site {
                     // the one change without the other.
                     && (m.attempt.address == made.attempt.address
                         || m.attempt.request == made.attempt.request)
-                    // Row 3 takes nothing that we made for a sign of a lost call: a new revision of an alert
-                    // that is still open is merged into it once more, and makes no second one.
-                    && !(m.merged && made.merged && m.id == made.id && own(&made))
+                    // A lost call that was merged into an alert of our own left nothing to find: row 3 takes
+                    // nothing that we made for a sign of it.
+                    && !(m.merged && ours(m))
             };
             let earlier: Vec<Made> = inner.made.iter().filter(same).cloned().collect();
             let beyond = made.beyond || earlier.iter().any(|m| m.beyond);
