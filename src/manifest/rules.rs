@@ -11,7 +11,7 @@ use super::reader::{Document, Id, NodeKind};
 use super::scalar::{self, quoted};
 use super::syntax::shown;
 use super::wording::Field;
-use crate::model::{Span, Timestamp, TimestampError};
+use crate::model::{CommentRule, MachinePattern, Span, Timestamp, TimestampError};
 
 /// Fields that hold a duration.
 const DURATIONS: [&str; 3] = ["retryAfter", "adoptWithin", "settle"];
@@ -50,7 +50,14 @@ fn walk(
         NodeKind::Sequence => {
             if seen.insert(value) {
                 for &value in doc.children(value) {
-                    walk(Field { doc, key: None, value }, false, settled, seen, out);
+                    let item = Field { doc, key: None, value };
+                    if field.name() == "protected"
+                        && doc.node(value).kind == NodeKind::Text
+                        && !settled.contains(&value)
+                    {
+                        out.extend(machine_pattern(item));
+                    }
+                    walk(item, false, settled, seen, out);
                 }
             }
         }
@@ -70,6 +77,13 @@ fn text(field: Field<'_>, labels: bool, out: &mut Vec<Finding>) {
         "eventTime" if !labels => out.extend(event_time(field)),
         name if !labels && DURATIONS.contains(&name) && text.parse::<Span>().is_err() => {
             out.push(duration(field));
+        }
+        "requireComment" if !labels => {
+            if let Err(error) = text.parse::<CommentRule>() {
+                let message = format!("`requireComment` is no usable regular expression: {error}");
+                let finding = Finding::new("bad-pattern", field.span(), message);
+                out.push(finding.help(field.such_as("'^INC-[0-9]+'")));
+            }
         }
         "endpoint" if !labels => {
             if let Err(error) = project::endpoint(text) {
@@ -212,6 +226,15 @@ pub(super) fn bad_text(field: Field<'_>, schema: &Value, example: Option<&str>) 
         )),
         _ => with_example(new("invalid-value", format!("`{name}` cannot be `{}`", shown(text)))),
     }
+}
+
+/// An entry of `protected`.
+fn machine_pattern(item: Field<'_>) -> Option<Finding> {
+    let text: &str = &item.node().text;
+    let error = text.parse::<MachinePattern>().err()?;
+    let message = format!("`{}` protects nothing: {error}", shown(text));
+    let finding = Finding::new("bad-machine-pattern", item.span(), message);
+    Some(finding.help("write a device id of 40 hex digits, or a name such as `*-dc-*`"))
 }
 
 fn machine_id(field: Field<'_>) -> Finding {
