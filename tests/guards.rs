@@ -333,7 +333,10 @@ mod comments {
         );
         assert_eq!(case.warned(&[]), pairs(&[("new", "comment-rule")]));
         let (_, why) = case.exits(4, &["apply", "--auto-approve"]);
-        assert!(why.contains("InvestigationPackage/new") && !why.contains("InvestigationPackage/old"), "{why}");
+        assert!(
+            why.contains("InvestigationPackage/new") && !why.contains("InvestigationPackage/old"),
+            "{why}"
+        );
         case.exits(0, &["plan", "--out", "plan.json"]);
         case.exits(4, &["apply", "plan.json"]);
         case.write("manifests/new.yaml", &package("new", 'b', "INC-7: look at it", ""));

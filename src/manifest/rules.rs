@@ -38,6 +38,9 @@ fn walk(
             // A value that aliases repeat is looked at once.
             if seen.insert(value) {
                 let inside = field.name() == "labels";
+                if field.name() == "approve" {
+                    out.extend(empty_approval(field));
+                }
                 for (key, value) in doc.fields(value) {
                     let name = Field { doc, key: None, value: key };
                     if control(name, out) || (inside && ambiguous(name, out)) {
@@ -226,6 +229,18 @@ pub(super) fn bad_text(field: Field<'_>, schema: &Value, example: Option<&str>) 
         )),
         _ => with_example(new("invalid-value", format!("`{name}` cannot be `{}`", shown(text)))),
     }
+}
+
+/// `approve` with a reason for nothing.
+fn empty_approval(field: Field<'_>) -> Option<Finding> {
+    let Field { doc, value, .. } = field;
+    let limits = doc.get(value, "overLimits").is_some();
+    let protected = doc.get(value, "protected").is_some_and(|(_, v)| doc.node(v).text != "false");
+    if limits || protected || doc.get(value, "reason").is_none() {
+        return None;
+    }
+    let finding = Finding::new("empty", field.span(), "`approve` approves nothing");
+    Some(finding.help("add, for example, `overLimits: 60` or `protected: true`, or remove it"))
 }
 
 /// An entry of `protected`.

@@ -327,10 +327,6 @@ fn leaf(field: Field<'_>, error: &ValidationError<'_>, schema: &Value, target: T
             let message = format!("`{name}` must be at most {limit}");
             (3, Finding::new("out-of-range", field.span(), message).help(field.written(&limit.to_string())))
         }
-        Broken::MinProperties { .. } if field.name() == "approve" => {
-            let finding = Finding::new("empty", field.span(), "`approve` approves nothing");
-            (3, finding.help("add, for example, `overLimits: 60` or `protected: true`, or remove it"))
-        }
         Broken::MinProperties { .. } | Broken::MinItems { .. } => {
             let finding = Finding::new("empty", field.span(), format!("`{name}` holds nothing"));
             (3, finding.help("fill it, or remove it"))

@@ -126,7 +126,7 @@ pub enum MachinePatternError {
     #[error("neither a device id nor a name; in a name only `*` and `?` stand for others")]
     Form,
     /// Only hex digits, but not as many as an id has: most likely a torn id, which would protect nothing.
-    #[error("{0} hex digits: neither a device id, which has 40, nor a name")]
+    #[error("{0} hex digits are neither a device id, which has 40, nor a name")]
     TornId(usize),
 }
 
@@ -236,7 +236,6 @@ impl JsonSchema for MachinePattern {
 /// What a manifest approves for the plan that makes its call. It is reviewed with the manifest.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(extend("minProperties" = 2))]
 pub struct Approval {
     /// So many new calls of this kind one plan may have, whatever `limits` says, if it makes this resource's
     /// call too.

@@ -208,3 +208,109 @@ pub fn held(plan: &Plan, allowed: Allowed) -> Option<Held<'_>> {
     let comment = rows(|w| matches!(w, Warning::CommentRule { .. }));
     (!comment.is_empty()).then_some(Held::Comment(comment))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Desired, Machine, Source};
+    use crate::plan::{Input, Observed, Settings, plan};
+    use crate::state::State;
+
+    fn package(name: &str, approve: Option<Approval>) -> Desired {
+        let call = Call::Collect { machine_id: "ab".repeat(20).parse().unwrap(), comment: "c".into() };
+        let source = Source { file: "a.yaml".into(), line: 1 };
+        let mut d = Desired::new(Address::new(Kind::InvestigationPackage, name), source, call, 1);
+        d.approve = approve;
+        d
+    }
+
+    fn up_to(n: u32) -> Option<Approval> {
+        Some(Approval { over_limits: Some(n), protected: false, reason: n.to_string() })
+    }
+
+    fn planned(desired: &[Desired], settings: &Settings, observed: &Observed) -> Plan {
+        let (state, replace) = (State::default(), BTreeSet::new());
+        plan(&Input { desired, selected: None, replace: &replace, state: &state, observed, settings })
+    }
+
+    fn settings(protected: &[&str]) -> Settings {
+        let mut settings = Settings::at(jiff::Timestamp::UNIX_EPOCH);
+        settings.fresh = true;
+        settings.guards.protected = protected.iter().map(|p| p.parse().unwrap()).collect();
+        settings
+    }
+
+    #[test]
+    fn the_largest_approval_counts() {
+        let rows = [package("a", up_to(2)), package("b", up_to(3)), package("c", up_to(3))];
+        let plan = planned(&rows, &settings(&[]), &Observed::default());
+        let limits = Limits { new_collections: 1, new_alerts: 0 };
+        let over = over_limits(&plan.changes, &limits, &plan.changes);
+        let [PlanWarning::OverLimit { planned: 3, allowed: 1, approved: Some(by), .. }] = over.as_slice()
+        else {
+            panic!("{over:?}")
+        };
+        assert_eq!((by.by.name(), by.up_to, by.reason.as_str()), ("b", 3, "3"));
+        assert!(!over[0].is_over_limit());
+        // The rest of a saved plan has the approvals of the whole.
+        let rest: Vec<Change> = plan.changes.iter().filter(|c| c.approve != up_to(3)).cloned().collect();
+        let none = Limits { new_collections: 0, new_alerts: 0 };
+        assert!(!over_limits(&rest, &none, &plan.changes)[0].is_over_limit());
+        assert!(over_limits(&rest, &limits, &[]).is_empty(), "one call is within the limit");
+        assert!(over_limits(&rest, &none, &[])[0].is_over_limit());
+    }
+
+    #[test]
+    fn names_are_asked_for_only_where_they_matter() {
+        let rows = [package("a", None)];
+        let asked = |protected: &[&str]| {
+            let settings = settings(protected);
+            unnamed(&planned(&rows, &settings, &Observed::default()), &settings.guards).len()
+        };
+        let id = "AB".repeat(20);
+        assert_eq!(asked(&[]), 0);
+        assert_eq!(asked(&[&id]), 0, "an id needs no name");
+        assert_eq!(asked(&[&id, "*-dc-*"]), 0, "it is protected already");
+        assert_eq!(asked(&["*-dc-*"]), 1);
+    }
+
+    #[test]
+    fn what_is_not_known_is_protected() {
+        let rows = [package("a", None)];
+        let settings = settings(&["*-dc-*"]);
+        let id = "ab".repeat(20);
+        let with = |fill: &dyn Fn(&mut Machines)| {
+            let mut observed = Observed::default();
+            fill(&mut observed.machines);
+            let plan = planned(&rows, &settings, &observed);
+            (plan.changes[0].warnings.clone(), held(&plan, Allowed::default()).is_some())
+        };
+        let named = |name: Option<&str>| {
+            let machine: Machine = serde_json::from_value(serde_json::json!({ "id": id })).unwrap();
+            Some(Machine { computer_dns_name: name.map(str::to_owned), ..machine })
+        };
+        let unknown = |why| (vec![Warning::NameUnknown { why, approved: None }], true);
+        assert_eq!(with(&|_| ()), unknown(NameGap::NotLooked));
+        assert_eq!(with(&|m| m.fail("403".into())), unknown(NameGap::Failed { why: "403".into() }));
+        assert_eq!(with(&|m| m.insert(&id, None)), unknown(NameGap::NotFound));
+        assert_eq!(with(&|m| m.insert(&id, named(None))), unknown(NameGap::Nameless));
+        assert_eq!(with(&|m| m.insert(&id, named(Some(" ")))), unknown(NameGap::Nameless));
+        assert_eq!(with(&|m| m.insert(&id, named(Some("fin-ws-042")))), (vec![], false));
+        assert!(with(&|m| m.insert(&id.to_uppercase(), named(Some("HQ-DC-01")))).1);
+    }
+
+    #[test]
+    fn a_flag_allows_what_it_names_alone() {
+        let mut settings = settings(&["*"]);
+        settings.limits.new_collections = 0;
+        settings.guards.comment = "^INC".parse().ok();
+        let plan = planned(&[package("a", None)], &settings, &Observed::default());
+        let with = |over_limits, protected| held(&plan, Allowed { over_limits, protected });
+        assert!(matches!(with(false, true), Some(Held::Limit { planned: 1, allowed: 0, .. })));
+        assert!(matches!(with(true, false), Some(Held::Protected(rows)) if rows.len() == 1));
+        assert!(
+            matches!(with(true, true), Some(Held::Comment(rows)) if rows.len() == 1),
+            "no flag allows a text"
+        );
+    }
+}
