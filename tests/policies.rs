@@ -41,7 +41,7 @@ fn each_policy_passes_one_plan_and_refuses_another() {
         (
             "call_budget",
             vec![
-                "21 machines in one plan, where 20 are allowed",
+                "6 machines in one plan, where 5 are allowed",
                 "InvestigationPackage/fin-ws-001: asked again without a ticket",
             ],
         ),
@@ -84,7 +84,7 @@ spec:
 
 fn package(name: &str, machine: &str, comment: &str, labels: &str) -> String {
     format!(
-        "apiVersion: casefile/v1\nkind: InvestigationPackage\nmetadata: {{ name: {name}, labels: {labels} }}\nspec:\n  machineId: {machine}\n  comment: \"{comment}\"\n---\n"
+        "apiVersion: casefile/v1\nkind: InvestigationPackage\nmetadata: {{ name: {name}, labels: {labels} }}\nspec:\n  machineId: \"{machine}\"\n  comment: \"{comment}\"\n---\n"
     )
 }
 
@@ -127,16 +127,22 @@ fn they_judge_the_plans_that_the_tool_writes() {
     let saved = std::fs::read_to_string(dir.path().join("plan.json")).unwrap();
     let found = denied(&all, &saved);
     assert_eq!(found.len(), 3, "{found:?}");
-    assert!(found[1].ends_with("InvestigationPackage/branch: no collection from a domain controller (by its label)"));
+    assert!(
+        found[1]
+            .ends_with("InvestigationPackage/branch: no collection from a domain controller (by its label)")
+    );
 
     write("manifests/packages.yaml", &package("fin-ws-042", ws, "look at it", "{}"));
     write("manifests/alert.yaml", &alert("INC-2042: seen on a share"));
     assert_eq!(denied(&all, &run(&["plan", "--format", "json"])), Vec::<String>::new());
 
-    let scenario_free = ["apply", "--auto-approve"];
-    run(&scenario_free);
-    // Ask for a device that is another one: a replacement.
-    write("manifests/packages.yaml", &package("fin-ws-042", ws, "look again", "{}").replace("spec:\n", "spec:\n  revision: 2\n"));
+    // What is done is asked for again.
+    run(&["apply", "--auto-approve", "--wait"]);
+    let again =
+        |comment| package("fin-ws-042", ws, comment, "{}").replace("spec:\n", "spec:\n  revision: 2\n");
+    write("manifests/packages.yaml", &again("look again"));
     let found = denied(&all, &run(&["plan", "--format", "json"]));
-    assert!(found.is_empty(), "still running, so it waits: {found:?}");
+    assert_eq!(found, ["InvestigationPackage/fin-ws-042: asked again without a ticket"]);
+    write("manifests/packages.yaml", &again("INC-2042: look again"));
+    assert_eq!(denied(&all, &run(&["plan", "--format", "json"])), Vec::<String>::new());
 }

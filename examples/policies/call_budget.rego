@@ -4,7 +4,7 @@ package main
 
 import rego.v1
 
-most_machines := 20
+most_machines := 5
 
 deny contains msg if {
 	machines := {change.request.path |
