@@ -320,6 +320,10 @@ mod tests {
             assert_eq!(reads.iter().filter(|r| r.target.contains(id.as_str())).count(), 1, "{id}");
         }
         assert!(Read::alerts_by_ids::<String>(&[]).is_empty());
+        let machines = Read::machines_by_ids(&ids);
+        assert_eq!(machines.len(), reads.len());
+        assert!(machines.iter().all(|r| r.endpoint == Endpoint::ListMachines));
+        assert!(machines[0].target.starts_with("/api/machines?") && machines[0].target.contains(&ids[0]));
         let huge = ["a".repeat(3_000), "b".into()];
         assert_eq!(Read::alerts_by_ids(&huge).len(), 2, "an oversized id goes alone");
     }
