@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::defender::auth::AuthError;
 use crate::defender::{ActionFilter, Client, Clock, ReadError};
-use crate::plan::{Actions, Need, Observed};
+use crate::plan::{Actions, Machines, Need, Observed};
 
 /// Looks at the service. Only a missing token is an error: without one nothing can be looked at, and a
 /// plan that waits for everything would hide why.
@@ -61,6 +61,59 @@ pub async fn observe(client: &Client, clock: &Clock, need: &Need) -> Result<Obse
     }
     seen.server_at = client.server_time(at);
     Ok(seen)
+}
+
+/// So many machines are asked for in batches of ids; of more of them the whole list is shorter.
+const BATCHED: usize = 100;
+
+/// Machines that the list leaves out (it shows recent ones only) are read one by one, so many at most.
+const SINGLY: usize = 100;
+
+/// Looks machines up by their ids, as far as they are not known yet. What cannot be read stays unknown, and
+/// why is kept: only a missing token is an error.
+pub async fn observe_machines(
+    client: &Client,
+    ids: &BTreeSet<String>,
+    machines: &mut Machines,
+) -> Result<(), AuthError> {
+    let ids: Vec<String> = ids.iter().filter(|id| machines.get(id).is_none()).cloned().collect();
+    let listed = match ids.len() {
+        0 => return Ok(()),
+        1..=BATCHED => client.machines_by_ids(&ids).await,
+        _ => client.list_machines().await,
+    };
+    let Some(list) = machines_or_why(listed, machines)? else { return Ok(()) };
+    let wanted: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
+    for machine in list {
+        let id = machine.id.to_ascii_lowercase();
+        if wanted.contains(id.as_str()) {
+            machines.insert(&id, Some(machine));
+        }
+    }
+    let left: Vec<&String> = ids.iter().filter(|id| machines.get(id).is_none()).collect();
+    for (n, id) in left.into_iter().enumerate() {
+        let machine = match n {
+            0..SINGLY => match machines_or_why(client.get_machine(id).await, machines)? {
+                Some(machine) => machine,
+                None => return Ok(()),
+            },
+            _ => None,
+        };
+        machines.insert(id, machine);
+    }
+    Ok(())
+}
+
+fn machines_or_why<T>(read: Result<T, ReadError>, machines: &mut Machines) -> Result<Option<T>, AuthError> {
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(ReadError::Auth(e)) => Err(e),
+        Err(e) => {
+            tracing::warn!("machines could not be looked up: {e}");
+            machines.fail(e.to_string());
+            Ok(None)
+        }
+    }
 }
 
 fn keep<T>(result: Result<T, ReadError>, what: &str, seen: &mut Observed) -> Result<Option<T>, AuthError> {

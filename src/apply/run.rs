@@ -14,8 +14,10 @@ use super::tally::Tally;
 use crate::defender::auth::AuthError;
 use crate::defender::{Client, Clock};
 use crate::model::{Address, Desired, PlanDigest, Request};
-use crate::observe::observe;
-use crate::plan::{self, Action, Input, Need, Observed, Plan, PlanWarning, SavedPlan, Settings, Stale};
+use crate::observe::{observe, observe_machines};
+use crate::plan::{
+    self, Action, Input, Machines, Need, Observed, Plan, PlanWarning, SavedPlan, Settings, Stale,
+};
 use crate::state::{Binding, Origin, Phase, Record, Resource, Seq, State, Store, StoreError};
 
 /// Who is told what happens, while it happens.
@@ -134,11 +136,16 @@ pub async fn preview(
     binding: &Binding,
     state: &mut State,
 ) -> Result<Plan, RunError> {
-    let (observed, settings, records) = look_at(client, clock, scope, binding, state).await?;
+    let (mut observed, settings, records) = look_at(client, clock, scope, binding, state).await?;
     let touched = records.iter().filter_map(|r| Some((r.address()?, state.resources.get(r.address()?)?)));
     let recorded: BTreeMap<Address, Seq> = touched.map(|(a, r)| (a.clone(), r.changed)).collect();
     fold(state, clock(), &records)?;
     let mut plan = make_plan(scope, state, &observed, &settings);
+    let unnamed = plan::unnamed(&plan, &settings.guards);
+    if let (false, Some(client)) = (unnamed.is_empty(), client) {
+        observe_machines(client, &unnamed, &mut observed.machines).await?;
+        plan = make_plan(scope, state, &observed, &settings);
+    }
     plan::saved::rebase(&mut plan.changes, &recorded, &records);
     Ok(plan)
 }
@@ -325,7 +332,24 @@ impl<'a> Run<'a> {
             observed = self.look(None).await?;
             plan = make_plan(&self.scope, self.state(), &observed, &self.settings());
         }
+        if self.name(&plan, &mut observed.machines).await? {
+            plan = make_plan(&self.scope, self.state(), &observed, &self.settings());
+        }
         Ok(plan)
+    }
+
+    /// Looks up the names of machines that a plan's guard rails need; false if it needs none.
+    async fn name(&self, plan: &Plan, machines: &mut Machines) -> Result<bool, RunError> {
+        let unnamed = plan::unnamed(plan, &self.scope.settings.guards);
+        if unnamed.is_empty() || !self.scope.refresh {
+            return Ok(false);
+        }
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            biased;
+            Ok(_) = stop.wait_for(|s| *s) => Err(RunError::Interrupted),
+            named = observe_machines(self.client, &unnamed, machines) => Ok(named.map(|()| true)?),
+        }
     }
 
     /// Takes a saved plan up: gives what of it is left to do on this state. The service is asked only
@@ -342,7 +366,12 @@ impl<'a> Run<'a> {
             let lost = now.warnings.into_iter().filter(|w| matches!(w, PlanWarning::LookAlikes { .. }));
             remaining.warnings.extend(lost);
         }
-        remaining.warnings.extend(plan::over_limits(&remaining.changes, &self.scope.settings.limits));
+        let settings = &self.scope.settings;
+        let over = plan::over_limits(&remaining.changes, &settings.limits, &saved.plan.changes);
+        remaining.warnings.extend(over);
+        let mut machines = Machines::default();
+        self.name(&remaining, &mut machines).await?;
+        plan::guard::guard(&mut remaining.changes, &settings.guards, &machines);
         Ok(remaining)
     }
 

@@ -14,12 +14,8 @@ use super::saved;
 use super::signals;
 use crate::apply::{Options, Report, Run, RunError};
 use crate::model::Desired;
-use crate::plan::{Plan, PlanWarning, SavedPlan};
-use crate::render::escape;
+use crate::plan::{Plan, SavedPlan};
 use crate::seal::{self, Seals};
-
-/// How many refused calls are named.
-const LISTED: usize = 20;
 
 /// What was approved before this run.
 enum Reviewed {
@@ -150,24 +146,11 @@ fn approve(
     let approved = args.auto_approve || args.expect.is_some() || reviewed.is_some();
     let asks = changes && !approved;
     display.plan(ctx, plan, asks)?;
-    for w in &plan.warnings {
-        if let PlanWarning::OverLimit { limit, planned, allowed } = *w
-            && !args.planning.allow_over_limits
-        {
-            return Err(Error::OverLimit { limit, planned, allowed });
-        }
-    }
+    engine::refuse_held(plan, &args.planning)?;
     if let Some(Reviewed::Sealed { resources, seals }) = reviewed {
         let open = seal::unsealed(plan, resources, seals);
         if !open.is_empty() {
-            let rows = open.iter().map(|row| escape::one_line(&row.to_string()).into_owned());
-            let mut rows: Vec<String> = rows.collect();
-            let more = rows.len().saturating_sub(LISTED);
-            if more > 0 {
-                rows.truncate(LISTED);
-                rows.push(format!("and {more} more"));
-            }
-            return Err(Error::NotSealed(rows));
+            return Err(Error::NotSealed(engine::listed(open.iter().map(ToString::to_string))));
         }
     }
     if let Some(expected) = args.expect {

@@ -181,6 +181,9 @@ pub struct Planning {
     /// Allow more calls than the project's `limits`
     #[arg(long)]
     pub allow_over_limits: bool,
+    /// Allow calls to the project's `protected` machines
+    #[arg(long)]
+    pub allow_protected: bool,
 }
 
 /// `plan`

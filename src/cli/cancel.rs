@@ -23,6 +23,13 @@ pub fn run(ctx: &Context, args: &CancelArgs) -> Result<Code, Error> {
         return Err(Error::Unapproved { next: "casefile cancel --auto-approve" });
     }
     let project = project::load(ctx)?;
+    if let Some(rule) = project.spec.require_comment.as_ref().filter(|rule| !rule.allows_text(&args.comment))
+    {
+        let rule = rule.pattern();
+        return Err(Error::Usage(format!(
+            "--comment: the text does not match the project's requireComment: {rule}"
+        )));
+    }
     let scope = scope(ctx, &project)?;
     let mut session = Session { ctx, project, locking: args.locking, command: "casefile cancel" };
     runtime()?.block_on(session.with(scope, async |run, display| {

@@ -14,9 +14,10 @@ use crate::defender::{Clock, ReadError};
 use crate::manifest::{Project, project as file};
 use crate::model::{Address, Desired};
 use crate::plan::{
-    Limits, OnUnknown, Plan, PlanWarning, Quota, Quotas, Recovery, SavedPlan, Selector, Settings,
+    self, Allowed, Guards, Held, Limits, OnUnknown, Plan, PlanWarning, Quota, Quotas, Recovery, SavedPlan,
+    Selector, Settings, Warning,
 };
-use crate::render::words;
+use crate::render::{escape, words};
 use crate::state::StoreError;
 
 /// Our wall clock, for the library.
@@ -93,6 +94,7 @@ pub fn settings(ctx: &Context, project: &Project, fresh: bool) -> Settings {
             marker: spec.recovery.marker,
         },
         limits: Limits { new_collections: spec.limits.new_collections, new_alerts: spec.limits.new_alerts },
+        guards: Guards { comment: spec.require_comment.clone(), protected: spec.protected.clone() },
         quotas: Quotas {
             collect: Quota {
                 per_minute: most(spec.quotas.collect.per_minute),
@@ -121,6 +123,40 @@ pub fn refuse_blind(plan: &Plan) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// A plan that a guard rail of the project holds back: too many calls, a protected machine, a text that
+/// does not match.
+pub fn refuse_held(plan: &Plan, typed: &Planning) -> Result<(), Error> {
+    let allowed = Allowed { over_limits: typed.allow_over_limits, protected: typed.allow_protected };
+    let rows = |rows: &[(&Address, &Warning)]| {
+        listed(rows.iter().map(|(address, w)| match w {
+            Warning::Protected { entry, name: Some(name), .. } => format!("{address}: {name} ({entry})"),
+            Warning::Protected { entry, .. } => format!("{address}: {entry}"),
+            Warning::NameUnknown { .. } => format!("{address}: its machine's name is not known"),
+            _ => address.to_string(),
+        }))
+    };
+    match plan::held(plan, allowed) {
+        None => Ok(()),
+        Some(Held::Limit { limit, planned, allowed }) => Err(Error::OverLimit { limit, planned, allowed }),
+        Some(Held::Protected(held)) => Err(Error::Protected(rows(&held))),
+        Some(Held::Comment(held)) => Err(Error::CommentRule(rows(&held))),
+    }
+}
+
+/// How many refused calls are named.
+const LISTED: usize = 20;
+
+/// The first of some lines, safe for a terminal, and how many more there are.
+pub fn listed(rows: impl Iterator<Item = String>) -> Vec<String> {
+    let mut rows: Vec<String> = rows.map(|row| escape::one_line(&row).into_owned()).collect();
+    let more = rows.len().saturating_sub(LISTED);
+    if more > 0 {
+        rows.truncate(LISTED);
+        rows.push(format!("and {more} more"));
+    }
+    rows
 }
 
 /// A person's word for it.

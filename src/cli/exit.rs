@@ -142,6 +142,12 @@ pub enum Error {
         /// How many are allowed.
         allowed: u32,
     },
+    /// Calls to protected machines, without an approval.
+    #[error("these calls go to protected machines, nothing was sent:{}", list(.0))]
+    Protected(Vec<String>),
+    /// Calls whose text the project does not allow.
+    #[error("the text of these calls does not match requireComment, nothing was sent:{}", list(.0))]
+    CommentRule(Vec<String>),
     /// State, token and project do not name one tenant and cloud.
     #[error("{0}")]
     OtherTenant(String),
@@ -207,9 +213,15 @@ impl Error {
             Error::StalePlan(_) => {
                 (Code::Conflict, next("casefile plan --out plan.json, and have it reviewed"))
             }
-            Error::OverLimit { .. } => {
-                (Code::Conflict, next("casefile plan, then casefile apply --allow-over-limits"))
-            }
+            Error::OverLimit { .. } => (
+                Code::Conflict,
+                next("casefile plan, then casefile apply --allow-over-limits; or spec.approve in a manifest"),
+            ),
+            Error::Protected(_) => (
+                Code::Conflict,
+                next("casefile plan, then casefile apply --allow-protected; or spec.approve in the manifest"),
+            ),
+            Error::CommentRule(_) => (Code::Conflict, next("casefile validate")),
             Error::OtherTenant(_) => (Code::Conflict, next("casefile -C the-other-project plan")),
             Error::LookAlikes(_) => (
                 Code::Conflict,
@@ -263,6 +275,8 @@ mod tests {
             Error::Locked("casefile on host".into()),
             Error::OtherDigest { expected: digest(1), actual: digest(2) },
             Error::OverLimit { limit: "newAlerts", planned: 30, allowed: 25 },
+            Error::Protected(vec!["InvestigationPackage/a".into()]),
+            Error::CommentRule(vec!["Alert/a".into()]),
             Error::NotSealed(vec!["Alert/a (create): its seal is outdated".into()]),
             Error::StalePlan("the plan was carried out already".into()),
             Error::OtherTenant("the state belongs to another tenant".into()),

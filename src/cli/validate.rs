@@ -7,7 +7,8 @@ use super::args::{FindingsFormat, ValidateArgs};
 use super::context::Context;
 use super::exit::{Code, Error};
 use super::project::{self, Narrow};
-use crate::manifest::{self, Diagnostic, Project};
+use crate::manifest::{self, Diagnostic, Project, Unruly};
+use crate::model::{Address, Desired};
 use crate::render::annotations;
 use crate::render::diagnostic::{self, Looked};
 use crate::seal::{self, Seals, manifest_name};
@@ -26,6 +27,12 @@ fn check(ctx: &Context, mut project: Project, narrow: &Narrow, sealed: bool) -> 
     // A file that `spec.manifests` does not hold would otherwise pass unread.
     project.spec.manifests.extend(narrow.names().filter(|n| !n.is_empty()).map(str::to_owned));
     let mut loaded = manifest::load(&ctx.dir, &project);
+    let unruly = std::mem::take(&mut loaded.unruly);
+    let unsent = unsent(ctx, &project, unruly, &loaded.resources);
+    if !unsent.is_empty() {
+        loaded.diagnostics.extend(unsent);
+        loaded.diagnostics.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+    }
     // With an error in a manifest there is nothing to compare its seal with.
     if sealed && !loaded.has_errors() {
         loaded.diagnostics.extend(match manifest::find_seals(&ctx.dir, &project) {
@@ -47,6 +54,24 @@ fn check(ctx: &Context, mut project: Project, narrow: &Narrow, sealed: bool) -> 
     let files: BTreeSet<&str> = sources.iter().copied().chain(problems.iter().map(|d| &*d.file)).collect();
     let looked = Looked { files: files.len(), resources: sources.len() };
     (problems, looked)
+}
+
+/// The texts against `requireComment` that a call could still carry. What is recorded as sent is history: a
+/// rule that came later must not fail it for ever. A state that cannot be read makes warnings of them, and
+/// `apply` decides.
+fn unsent(ctx: &Context, project: &Project, unruly: Vec<Unruly>, resources: &[Desired]) -> Vec<Diagnostic> {
+    if unruly.is_empty() {
+        return Vec::new();
+    }
+    let Ok(recorded) = project::state(ctx, project) else {
+        return unruly.into_iter().map(|u| u.diagnostic.as_warning()).collect();
+    };
+    let sent = |address: &Address| {
+        let declared = resources.binary_search_by(|d| d.address.cmp(address)).ok().map(|i| &resources[i]);
+        let resource = recorded.state.resources.get(address);
+        declared.zip(resource).is_some_and(|(d, r)| d.digest == r.digest)
+    };
+    unruly.into_iter().filter(|u| !sent(&u.address)).map(|u| u.diagnostic).collect()
 }
 
 fn text(

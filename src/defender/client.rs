@@ -299,6 +299,17 @@ impl Client {
         Ok(list)
     }
 
+    /// The machines with these ids, as far as the service's list shows them. The service answers 404 where
+    /// there is no recent one.
+    pub async fn machines_by_ids(&self, ids: &[String]) -> Result<Vec<Machine>, ReadError> {
+        let mut list: Vec<Machine> = Vec::new();
+        for read in Read::machines_by_ids(ids) {
+            let _none = self.visit_found(read, None, &mut |m| list.push(m)).await?;
+        }
+        keep_latest(&mut list);
+        Ok(list)
+    }
+
     /// One machine by id or computer name; `None` if the service does not know it.
     pub async fn get_machine(&self, id_or_name: &str) -> Result<Option<Machine>, ReadError> {
         self.get(&Read::machine(id_or_name)).await

@@ -136,8 +136,11 @@ impl Read {
 
     /// The alerts with these ids, in as few requests as URL length and filter size allow.
     pub fn alerts_by_ids<S: AsRef<str>>(ids: &[S]) -> Vec<Self> {
-        let read =
-            |terms: &[String]| list(Endpoint::ListAlerts, "/api/alerts", Some(&terms.join(" or ")), None, 0);
+        Read::by_ids(Endpoint::ListAlerts, "/api/alerts", ids)
+    }
+
+    fn by_ids<S: AsRef<str>>(endpoint: Endpoint, path: &str, ids: &[S]) -> Vec<Self> {
+        let read = |terms: &[String]| list(endpoint, path, Some(&terms.join(" or ")), None, 0);
         let mut reads = Vec::new();
         let mut batch: Vec<String> = Vec::new();
         for id in ids {
@@ -171,6 +174,11 @@ impl Read {
     /// A page of machines.
     pub fn machines(skip: usize) -> Self {
         list(Endpoint::ListMachines, "/api/machines", None, None, skip)
+    }
+
+    /// The machines with these ids, in as few requests as URL length and filter size allow.
+    pub fn machines_by_ids<S: AsRef<str>>(ids: &[S]) -> Vec<Self> {
+        Read::by_ids(Endpoint::ListMachines, "/api/machines", ids)
     }
 
     /// One machine, by id or by computer name.
@@ -312,6 +320,10 @@ mod tests {
             assert_eq!(reads.iter().filter(|r| r.target.contains(id.as_str())).count(), 1, "{id}");
         }
         assert!(Read::alerts_by_ids::<String>(&[]).is_empty());
+        let machines = Read::machines_by_ids(&ids);
+        assert_eq!(machines.len(), reads.len());
+        assert!(machines.iter().all(|r| r.endpoint == Endpoint::ListMachines));
+        assert!(machines[0].target.starts_with("/api/machines?") && machines[0].target.contains(&ids[0]));
         let huge = ["a".repeat(3_000), "b".into()];
         assert_eq!(Read::alerts_by_ids(&huge).len(), 2, "an oversized id goes alone");
     }

@@ -18,6 +18,8 @@ use crate::model::{Desired, Kind, Source};
 pub(super) struct Entry {
     pub desired: Desired,
     pub name: Range<usize>,
+    /// The text that the project's `requireComment` is about.
+    pub reason: Range<usize>,
 }
 
 /// Reads a manifest. Findings are in order; with an error among them there is no resource.
@@ -194,7 +196,15 @@ fn extract(
         Kind::Alert => value::read::<AlertManifest>(doc, root)?.into_desired(source),
         Kind::InvestigationPackage => value::read::<PackageManifest>(doc, root)?.into_desired(source),
     };
-    Ok(Entry { desired, name })
+    let text = match kind {
+        Kind::Alert => "description",
+        Kind::InvestigationPackage => "comment",
+    };
+    let reason = doc
+        .get(root, "spec")
+        .and_then(|(_, spec)| doc.get(spec, text))
+        .map_or(name.clone(), |(key, value)| wording::Field { doc, key: Some(key), value }.span());
+    Ok(Entry { desired, name, reason })
 }
 
 /// A type that is stricter than its schema: reported, so that no mistake of ours lets a resource vanish.

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::model::{
-    Address, AlertStatus, Call, Category, Classification, CreateAlert, Desired, Determination, Kind,
-    MachineId, OnInProgress, OnRemove, Policy, ReportId, Severity, Source, Span, Timestamp, Triage,
+    Address, AlertStatus, Approval, Call, Category, Classification, CreateAlert, Desired, Determination,
+    Kind, MachineId, OnInProgress, OnRemove, Policy, ReportId, Severity, Source, Span, Timestamp, Triage,
 };
 
 /// The value of `apiVersion`.
@@ -168,6 +168,11 @@ pub struct PackageSpec {
     #[serde(default = "adopt_within")]
     #[schemars(example = &"1h")]
     pub adopt_within: Span,
+    /// What this manifest approves for the plan that makes its call: more calls than the project's `limits`,
+    /// or a call to one of its `protected` machines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = json!({"overLimits": 60, "reason": "INC-2042: whole finance department"}))]
+    pub approve: Option<Approval>,
 }
 
 /// `spec` of an `Alert`.
@@ -212,6 +217,11 @@ pub struct AlertSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = json!({"status": "InProgress", "assignedTo": "secop@contoso.com"}))]
     pub triage: Option<TriageSpec>,
+    /// What this manifest approves for the plan that makes its call: more calls than the project's `limits`,
+    /// or a call to one of its `protected` machines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = json!({"overLimits": 60, "reason": "INC-2042: whole finance department"}))]
+    pub approve: Option<Approval>,
 }
 
 /// `spec.triage` of an `Alert`.
@@ -261,6 +271,7 @@ impl PackageManifest {
         let call = Call::Collect { machine_id: spec.machine_id, comment: spec.comment };
         let mut desired = Desired::new(address, source, call, spec.revision);
         desired.labels = self.metadata.labels;
+        desired.approve = spec.approve;
         desired.policy = Policy {
             max_attempts: spec.max_attempts,
             retry_after: spec.retry_after,
@@ -292,6 +303,7 @@ impl AlertManifest {
         });
         let mut desired = Desired::new(address, source, call, spec.revision);
         desired.labels = self.metadata.labels;
+        desired.approve = spec.approve;
         desired.policy.max_attempts = spec.max_attempts;
         desired.triage = spec.triage.map(Triage::from);
         desired.on_remove = match self.lifecycle.map(|l| l.on_remove) {

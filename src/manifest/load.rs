@@ -12,7 +12,7 @@ use super::document::{self, Entry};
 use super::project::{PROJECT_FILE, Project};
 use super::reader::{Document, NodeKind, Reader};
 use super::text::{Decoded, SourceText, decode};
-use crate::model::{Address, Desired, Source};
+use crate::model::{Address, CommentRule, Desired, Kind, Source};
 
 /// How many problems of one file are told; the rest is counted.
 const MAX_FINDINGS: usize = 100;
@@ -24,8 +24,20 @@ pub struct Loaded {
     pub resources: Vec<Desired>,
     /// In file order, then by position.
     pub diagnostics: Vec<Diagnostic>,
+    /// Texts that do not match the project's `requireComment`, each as an error. No [`diagnostics`](Self::diagnostics)
+    /// yet: whether one matters depends on what was sent before the rule.
+    pub unruly: Vec<Unruly>,
     /// How many files were read.
     pub files: usize,
+}
+
+/// A resource whose text does not match `requireComment`.
+#[derive(Clone, Debug)]
+pub struct Unruly {
+    /// The resource.
+    pub address: Address,
+    /// Points at the text.
+    pub diagnostic: Diagnostic,
 }
 
 impl Loaded {
@@ -38,24 +50,46 @@ impl Loaded {
 /// Reads all manifests of a project.
 pub fn load(project_dir: &Path, project: &Project) -> Loaded {
     let (files, mut diagnostics) = discover::find(project_dir, project);
-    let mut resources = Vec::new();
+    let (mut resources, mut unruly) = (Vec::new(), Vec::new());
     let mut seen = Seen::new();
+    let rule = project.spec.require_comment.as_ref();
     for file in &files {
         match discover::read(&file.path, &file.name) {
-            Ok(bytes) => check_file(&file.name, &bytes, &mut seen, &mut resources, &mut diagnostics),
+            Ok(bytes) => {
+                let mut declared = |source: &SourceText<'_>, entry: &Entry| {
+                    unruly.extend(rule.and_then(|rule| against(rule, source, entry)));
+                };
+                check_file(&file.name, &bytes, &mut seen, &mut resources, &mut diagnostics, &mut declared);
+            }
             Err(problem) => diagnostics.push(*problem),
         }
     }
     resources.sort_by(|a: &Desired, b| a.address.cmp(&b.address));
     // Within a file they are in order already; `sort_by` is stable.
     diagnostics.sort_by(|a, b| a.file.cmp(&b.file));
-    Loaded { resources, diagnostics, files: files.len() }
+    Loaded { resources, diagnostics, unruly, files: files.len() }
+}
+
+/// What `requireComment` has against a resource.
+fn against(rule: &CommentRule, source: &SourceText<'_>, entry: &Entry) -> Option<Unruly> {
+    if rule.allows(&entry.desired.call) {
+        return None;
+    }
+    let pattern = rule.pattern();
+    let (subject, field) = match entry.desired.address.kind() {
+        Kind::InvestigationPackage => ("`comment` does not match", "comment"),
+        Kind::Alert => ("neither `title` nor `description` matches", "description or a title"),
+    };
+    let message = format!("{subject} the project's requireComment: {pattern}");
+    let help = format!("write a {field} in which {pattern} is found");
+    let finding = Finding::new("comment-rule", entry.reason.clone(), message).help(help);
+    Some(Unruly { address: entry.desired.address.clone(), diagnostic: source.diagnose(finding) })
 }
 
 /// Reads the manifests of one file; pure.
 pub fn parse_manifests(file: &str, bytes: &[u8]) -> (Vec<Desired>, Vec<Diagnostic>) {
     let (mut resources, mut diagnostics) = (Vec::new(), Vec::new());
-    check_file(file, bytes, &mut Seen::new(), &mut resources, &mut diagnostics);
+    check_file(file, bytes, &mut Seen::new(), &mut resources, &mut diagnostics, &mut |_, _| {});
     resources.sort_by(|a: &Desired, b| a.address.cmp(&b.address));
     (resources, diagnostics)
 }
@@ -231,6 +265,7 @@ fn check_file(
     seen: &mut Seen,
     resources: &mut Vec<Desired>,
     diagnostics: &mut Vec<Diagnostic>,
+    declared: &mut dyn FnMut(&SourceText<'_>, &Entry),
 ) {
     let file: Arc<str> = file.into();
     let Ok(decoded) = decode(bytes) else {
@@ -250,7 +285,9 @@ fn check_file(
         empty = false;
         let entry = document::manifest(&mut doc, |at| Source { file: file.clone(), line: lines.of(at) });
         findings.extend(doc.findings);
-        let Some(Entry { desired, name }) = entry else { continue };
+        let Some(entry) = entry else { continue };
+        declared(&source, &entry);
+        let Entry { desired, name, .. } = entry;
         match seen.entry(desired.address.clone()) {
             Slot::Vacant(slot) => {
                 let column = column_of(&decoded.text, name.start);

@@ -36,7 +36,7 @@ pub use kinds::{
     API_VERSION, AlertKind, AlertManifest, AlertOnRemove, AlertSpec, ApiVersion, Lifecycle, Manifest,
     Metadata, PackageKind, PackageManifest, PackageOnRemove, PackageSpec, TriageSpec,
 };
-pub use load::{Loaded, load, load_project, parse_manifests, parse_project};
+pub use load::{Loaded, Unruly, load, load_project, parse_manifests, parse_project};
 pub use project::{
     AlertQuota, Auth, AuthMethod, Cloud, CollectQuota, Defender, EndpointError, Evidence, Limits, OnUnknown,
     PROJECT_FILE, Project, ProjectFile, ProjectKind, ProjectMetadata, ProjectSpec, Quotas, Rate, Recovery,

@@ -7,7 +7,7 @@ use url::{Host, Url};
 
 use super::diagnostic::Place;
 use super::kinds::{ApiVersion, NAME, TEXT};
-use crate::model::Span;
+use crate::model::{CommentRule, MachinePattern, Span};
 
 /// The project file's name.
 pub const PROJECT_FILE: &str = "casefile.yaml";
@@ -93,6 +93,16 @@ pub struct ProjectSpec {
     /// How many new objects one plan may ask for without `--allow-over-limits`.
     #[schemars(example = json!({"newCollections": 50, "newAlerts": 25}))]
     pub limits: Limits,
+    /// A regular expression that the comment of each collection must match, and title or description of
+    /// each alert. Checked before a call is made; what was sent before stays as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"^INC-[0-9]+")]
+    pub require_comment: Option<CommentRule>,
+    /// Machines that no call collects from or raises an alert on without an approval: device ids, or names
+    /// in which `*` stands for any characters and `?` for one, in any case. A name is compared with the
+    /// whole name of a machine and with what stands before its first dot.
+    #[schemars(inner(length(min = 1, max = 253)), example = json!(["*-dc-*", "1e5bc9d7e413ddd7902c2932e418702b84d0cc07"]))]
+    pub protected: Vec<MachinePattern>,
 }
 
 impl Default for ProjectSpec {
@@ -106,6 +116,8 @@ impl Default for ProjectSpec {
             recovery: Recovery::default(),
             quotas: Quotas::default(),
             limits: Limits::default(),
+            require_comment: None,
+            protected: Vec::new(),
         }
     }
 }
@@ -485,7 +497,8 @@ mod tests {
                     "collect": {"perMinute": 100, "perHour": 1500},
                     "alert": {"perMinute": 15, "perHour": "unlimited"}
                 },
-                "limits": {"newCollections": 50, "newAlerts": 25}
+                "limits": {"newCollections": 50, "newAlerts": 25},
+                "protected": []
             })
         );
         assert_eq!(serde_json::from_value::<ProjectSpec>(json!({})).unwrap(), spec);

@@ -11,7 +11,7 @@ use super::reader::{Document, Id, NodeKind};
 use super::scalar::{self, quoted};
 use super::syntax::shown;
 use super::wording::Field;
-use crate::model::{Span, Timestamp, TimestampError};
+use crate::model::{CommentRule, MachinePattern, Span, Timestamp, TimestampError};
 
 /// Fields that hold a duration.
 const DURATIONS: [&str; 3] = ["retryAfter", "adoptWithin", "settle"];
@@ -38,6 +38,9 @@ fn walk(
             // A value that aliases repeat is looked at once.
             if seen.insert(value) {
                 let inside = field.name() == "labels";
+                if field.name() == "approve" {
+                    out.extend(empty_approval(field));
+                }
                 for (key, value) in doc.fields(value) {
                     let name = Field { doc, key: None, value: key };
                     if control(name, out) || (inside && ambiguous(name, out)) {
@@ -50,7 +53,14 @@ fn walk(
         NodeKind::Sequence => {
             if seen.insert(value) {
                 for &value in doc.children(value) {
-                    walk(Field { doc, key: None, value }, false, settled, seen, out);
+                    let item = Field { doc, key: None, value };
+                    if field.name() == "protected"
+                        && doc.node(value).kind == NodeKind::Text
+                        && !settled.contains(&value)
+                    {
+                        out.extend(machine_pattern(item));
+                    }
+                    walk(item, false, settled, seen, out);
                 }
             }
         }
@@ -70,6 +80,13 @@ fn text(field: Field<'_>, labels: bool, out: &mut Vec<Finding>) {
         "eventTime" if !labels => out.extend(event_time(field)),
         name if !labels && DURATIONS.contains(&name) && text.parse::<Span>().is_err() => {
             out.push(duration(field));
+        }
+        "requireComment" if !labels => {
+            if let Err(error) = text.parse::<CommentRule>() {
+                let message = format!("`requireComment` is no usable regular expression: {error}");
+                let finding = Finding::new("bad-pattern", field.span(), message);
+                out.push(finding.help(field.such_as("'^INC-[0-9]+'")));
+            }
         }
         "endpoint" if !labels => {
             if let Err(error) = project::endpoint(text) {
@@ -212,6 +229,27 @@ pub(super) fn bad_text(field: Field<'_>, schema: &Value, example: Option<&str>) 
         )),
         _ => with_example(new("invalid-value", format!("`{name}` cannot be `{}`", shown(text)))),
     }
+}
+
+/// `approve` with a reason for nothing.
+fn empty_approval(field: Field<'_>) -> Option<Finding> {
+    let Field { doc, value, .. } = field;
+    let limits = doc.get(value, "overLimits").is_some();
+    let protected = doc.get(value, "protected").is_some_and(|(_, v)| doc.node(v).text != "false");
+    if limits || protected || doc.get(value, "reason").is_none() {
+        return None;
+    }
+    let finding = Finding::new("empty", field.span(), "`approve` approves nothing");
+    Some(finding.help("add, for example, `overLimits: 60` or `protected: true`, or remove it"))
+}
+
+/// An entry of `protected`.
+fn machine_pattern(item: Field<'_>) -> Option<Finding> {
+    let text: &str = &item.node().text;
+    let error = text.parse::<MachinePattern>().err()?;
+    let message = format!("`{}` protects nothing: {error}", shown(text));
+    let finding = Finding::new("bad-machine-pattern", item.span(), message);
+    Some(finding.help("write a device id of 40 hex digits, or a name such as `*-dc-*`"))
 }
 
 fn machine_id(field: Field<'_>) -> Finding {

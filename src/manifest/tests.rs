@@ -250,6 +250,62 @@ kind: x
     }
 
     #[test]
+    fn guard_rails() {
+        let text = format!(
+            "{HEAD}spec:
+  requireComment: '^INC-[0-9]+'
+  protected: [fb9ab6be3965095a09c057be7c90f0a2, '*-dc-*']
+"
+        );
+        let spec = parse_project(text.as_bytes()).map_err(|d| told(&d)).unwrap().spec;
+        assert_eq!(spec.require_comment.map(|r| r.pattern().to_owned()).as_deref(), Some("^INC-[0-9]+"));
+        let protected: Vec<&str> = spec.protected.iter().map(|p| p.as_str()).collect();
+        assert_eq!(protected, ["fb9ab6be3965095a09c057be7c90f0a2", "*-dc-*"]);
+    }
+
+    #[test]
+    fn guard_rails_that_guard_nothing() {
+        let text = format!(
+            "{HEAD}spec:
+  requireComment: '^INC-[0-9'
+  protected:
+    - fb9ab6be3965095a09c057be7c90
+    - hq-dc-[0-9]
+    - \"\"
+    - 20776
+"
+        );
+        let wrong = told(&parse_project(text.as_bytes()).unwrap_err());
+        let huge = text.replace("^INC-[0-9", "(a{1000}){1000}");
+        let empty = text.replace("'^INC-[0-9'", "''");
+        let first = |text: &str| told(&parse_project(text.as_bytes()).unwrap_err()[..1]);
+        insta::assert_snapshot!(format!("{wrong}\n{}\n{}", first(&huge), first(&empty)));
+    }
+
+    #[test]
+    fn texts_that_the_project_does_not_allow() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("manifests")).unwrap();
+        std::fs::copy(
+            examples().join("duplicate-address/first.yaml"),
+            dir.path().join("manifests/incident.yaml"),
+        )
+        .unwrap();
+        let block =
+            package(&GOOD.replace("comment: Collect forensics", "comment: |\n    several\n    lines"));
+        std::fs::write(dir.path().join("manifests/block.yaml"), block).unwrap();
+        let mut project = Project::new("x");
+        assert!(load(dir.path(), &project).unruly.is_empty());
+        project.spec.require_comment = "^INC-[0-9]+".parse().ok();
+        let loaded = load(dir.path(), &project);
+        assert_eq!(told(&loaded.diagnostics), "");
+        let found: Vec<Diagnostic> = loaded.unruly.into_iter().map(|u| u.diagnostic).collect();
+        insta::assert_snapshot!(told(&found));
+        project.spec.require_comment = "(?s)example|Collect|several".parse().ok();
+        assert!(load(dir.path(), &project).unruly.is_empty());
+    }
+
+    #[test]
     fn clouds_without_regions() {
         let text = format!("{HEAD}spec: {{ defender: {{ cloud: dod, region: us }} }}\n");
         insta::assert_snapshot!(told(&parse_project(text.as_bytes()).unwrap_err()));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Address, Call, Request, RequestDigest, Span};
+use super::{Address, Approval, Call, Request, RequestDigest, Span};
 
 /// A declared resource, ready to be planned.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub struct Desired {
     pub triage: Option<Triage>,
     /// `lifecycle.onRemove`.
     pub on_remove: OnRemove,
+    /// `spec.approve`.
+    pub approve: Option<Approval>,
 }
 
 impl Desired {
@@ -49,6 +51,7 @@ impl Desired {
             policy: Policy::default(),
             triage: None,
             on_remove: OnRemove::default(),
+            approve: None,
         }
     }
 }

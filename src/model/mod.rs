@@ -9,6 +9,7 @@ mod call;
 mod desired;
 mod digest;
 mod entity;
+mod guard;
 mod request;
 mod time;
 
@@ -19,5 +20,6 @@ pub use desired::{
 };
 pub use digest::{PlanDigest, RequestDigest, Sha256Hex};
 pub use entity::{ActionStatus, Alert, AlertComment, Machine, MachineAction};
+pub use guard::{Approval, CommentRule, CommentRuleError, MachinePattern, MachinePatternError, NameGlob};
 pub use request::{Body, Method, Request};
 pub use time::{Span, SpanError, Timestamp, TimestampError};

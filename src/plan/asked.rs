@@ -30,6 +30,7 @@ pub fn cancel(state: &State, address: &Address, comment: &str, now: jiff::Timest
         before: view::of_resource(r),
         after: None,
         warnings,
+        approve: None,
         records: Vec::new(),
         then: Vec::new(),
         basis: r.changed,

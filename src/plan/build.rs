@@ -6,6 +6,7 @@ use super::calls::removal_call;
 use super::change::{Action, Change, Plan, Reason, Warning};
 use super::decide::{Facts, Lookup, decide};
 use super::estimate::estimate;
+use super::guard::guard;
 use super::lookup::KnownIds;
 use super::observed::Observed;
 use super::rename::find_renames;
@@ -52,6 +53,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
     // A move is written under its new address, so it can stand out of order.
     changes.sort_by(|a, b| a.address.cmp(&b.address));
     planner.warn_of_siblings(&mut changes);
+    guard(&mut changes, &input.settings.guards, &input.observed.machines);
     let calls = changes.iter().filter_map(|c| Some((&c.address, c.call.as_ref()?.request())));
     let digest = PlanDigest::of(calls);
     let estimate = estimate(&changes, &input.settings.quotas);
@@ -218,6 +220,7 @@ impl<'a> Planner<'a> {
         if let (Some(d), Some(CallKind::Creating)) = (desired, call_kind(action)) {
             change.call = Some(self.creating_call(address, d));
             change.after = Some(view::of_desired(d));
+            change.approve.clone_from(&d.approve);
             self.warn(d, resource, &mut change);
         }
         if action == Action::Replace && seen.facts.lookup == Lookup::Ours {
@@ -314,6 +317,7 @@ fn blank(
         before,
         after: None,
         warnings: Vec::new(),
+        approve: None,
         records: Vec::new(),
         then: Vec::new(),
         basis: resource.map_or(0, |r| r.changed),

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::guard::{LimitApproval, NameGap};
 use crate::model::{
-    Address, MachineId, OnInProgress, OnRemove, PlanDigest, Request, Source, Span, Timestamp,
+    Address, Approval, MachineId, OnInProgress, OnRemove, PlanDigest, Request, Source, Span, Timestamp,
 };
 use crate::state::{CallAction, Origin, Phase, Record, Refusal, Sent, Seq};
 
@@ -141,6 +142,8 @@ pub struct Change {
     pub after: Option<View>,
     /// What a reader should know.
     pub warnings: Vec<Warning>,
+    /// What the manifest approves; none in rows without a call that creates.
+    pub approve: Option<Approval>,
     /// Journal records that carry the row out as far as it needs no call; appended before the call.
     pub records: Vec<Record>,
     /// Journal records to append once the call was accepted.
@@ -484,6 +487,27 @@ pub enum Warning {
         /// The second object's id.
         id: String,
     },
+    /// The project protects the machine: `apply` refuses the call unless it is approved.
+    Protected {
+        /// The entry of `protected`.
+        entry: String,
+        /// The machine's name, if it is known.
+        name: Option<String>,
+        /// The reason of the manifest's approval.
+        approved: Option<String>,
+    },
+    /// The project protects machines by name, and this one's is not known: it counts as protected.
+    NameUnknown {
+        /// Why it is not known.
+        why: NameGap,
+        /// The reason of the manifest's approval.
+        approved: Option<String>,
+    },
+    /// The call's text does not match the project's `requireComment`: `apply` refuses it.
+    CommentRule {
+        /// The expression.
+        pattern: String,
+    },
     /// As a saved plan words it.
     Saved {
         /// The words.
@@ -491,10 +515,20 @@ pub enum Warning {
     },
 }
 
+impl Warning {
+    /// Whether `apply` refuses the call without `--allow-protected`.
+    pub fn is_protected(&self) -> bool {
+        matches!(
+            self,
+            Warning::Protected { approved: None, .. } | Warning::NameUnknown { approved: None, .. }
+        )
+    }
+}
+
 /// What a reader of the whole plan should know.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PlanWarning {
-    /// More creating calls of a kind than `limits` allows: `apply` refuses.
+    /// More creating calls of a kind than `limits` allows: `apply` refuses, unless so many are approved.
     OverLimit {
         /// `newCollections` or `newAlerts`.
         limit: &'static str,
@@ -502,6 +536,8 @@ pub enum PlanWarning {
         planned: usize,
         /// How many are allowed.
         allowed: u32,
+        /// The largest approval of a manifest whose call the plan makes.
+        approved: Option<LimitApproval>,
     },
     /// A list could not be read: rows that need it wait.
     NotLooked {
@@ -521,6 +557,18 @@ pub enum PlanWarning {
         /// Declared resources.
         declared: usize,
     },
+}
+
+impl PlanWarning {
+    /// Whether `apply` refuses the plan without `--allow-over-limits`.
+    pub fn is_over_limit(&self) -> bool {
+        match self {
+            PlanWarning::OverLimit { planned, approved, .. } => {
+                approved.as_ref().is_none_or(|a| *planned > a.up_to as usize)
+            }
+            _ => false,
+        }
+    }
 }
 
 /// How an object was taken, for renderers of `adopt` rows.

@@ -1,7 +1,7 @@
 //! The pure core: which calls are missing, and why.
 //!
 //! Responsible for the decision table of `docs/reconciliation.md` as one total function, for matching
-//! unknown outcomes with what the service shows, for warnings, limits and the plan digest. A function of
+//! unknown outcomes with what the service shows, for warnings, guard rails and the plan digest. A function of
 //! values: it never sees YAML, HTTP, a clock or a terminal, and execution makes no choices of its own.
 //!
 //! A run asks [`need`] what to look at, folds [`absorb`]'s records into the state, and calls [`plan`].
@@ -12,7 +12,9 @@ mod calls;
 mod change;
 mod decide;
 mod estimate;
+pub mod guard;
 mod lookup;
+mod machines;
 mod mark;
 mod observed;
 mod refresh;
@@ -31,10 +33,11 @@ pub use change::{
     Action, Change, Estimate, Plan, PlanWarning, PlannedCall, Reason, View, Warning, origin_of,
 };
 pub use decide::{Busy, Facts, Lookup, OnUnknown, Removal, Rename, Running, decide};
+pub use guard::{Allowed, Guards, Held, LimitApproval, NameGap, held, over_limits, unnamed};
 pub use lookup::{KnownIds, look_alikes, still_absent};
+pub use machines::{Machines, Named};
 pub use observed::{Actions, Observed};
 pub use refresh::{Need, absorb, need};
 pub use saved::{SavedError, SavedPlan, Stale};
 pub use selector::{Selector, SelectorError};
 pub use settings::{CLOCK_TOLERANCE, LOOK_BACK, Limits, Quota, Quotas, Recovery, Settings};
-pub use warn::over_limits;

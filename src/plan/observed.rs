@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::machines::Machines;
 use crate::model::{Alert, MachineAction};
 
 /// The service as far as this run looked. The default is: not looked at all.
@@ -23,6 +24,8 @@ pub struct Observed {
     pub recent_alerts: Option<Vec<Alert>>,
     /// Ids that a read by id answered with 404, just now.
     pub not_found: BTreeSet<String>,
+    /// Machines, as far as their names were asked for.
+    pub machines: Machines,
     /// Why something is missing here, in the service's words.
     pub failures: Vec<String>,
 }

@@ -10,8 +10,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::change::{Action, Change, Estimate, Plan, PlannedCall, Reason, View, Warning};
+use super::guard;
 use crate::model::{
-    Address, Call, Desired, MachineId, Method, OnInProgress, OnRemove, PlanDigest, Policy, Request,
+    Address, Approval, Call, Desired, MachineId, Method, OnInProgress, OnRemove, PlanDigest, Policy, Request,
     RequestDigest, Source, Span,
 };
 use crate::state::{Binding, Phase, Record, Resource, Sent, Seq, State};
@@ -35,13 +36,17 @@ pub struct PlanExecution {
 }
 
 /// What carrying out a row needs beside its request.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RowExecution {
     /// What the intent says besides the request; none for a row without a call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = call_example())]
     pub call: Option<CallExecution>,
+    /// What the manifest approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = Approval { over_limits: Some(60), protected: false, reason: "INC-2042".into() })]
+    pub approve: Option<Approval>,
     /// Journal records to append before the call: what the plan's refresh saw, what the row records.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<BTreeMap<String, serde_json::Value>>", example = records_example())]
@@ -115,7 +120,12 @@ impl RowExecution {
                 adopt_within: c.adopt_within,
             })
         });
-        Some(RowExecution { call, records: change.records.clone(), then: change.then.clone() })
+        Some(RowExecution {
+            call,
+            approve: change.approve.clone(),
+            records: change.records.clone(),
+            then: change.then.clone(),
+        })
     }
 }
 
@@ -211,6 +221,8 @@ struct FileRow {
 
 #[derive(Deserialize)]
 struct FileWarning {
+    #[serde(default)]
+    code: String,
     message: String,
 }
 
@@ -471,7 +483,7 @@ pub fn rebase(changes: &mut [Change], recorded: &BTreeMap<Address, Seq>, seen: &
 fn change(row: FileRow) -> Result<Change, SavedError> {
     let FileRow { address, action, request, execution, .. } = row;
     let bad = |why| Err(SavedError::BadRow { address: address.clone(), why });
-    let execution = execution.unwrap_or(RowExecution { call: None, records: Vec::new(), then: Vec::new() });
+    let execution = execution.unwrap_or_default();
     let call = match (request, execution.call, action.call()) {
         (None, None, None) => None,
         (Some(request), Some(x), Some(kind)) => {
@@ -500,6 +512,8 @@ fn change(row: FileRow) -> Result<Change, SavedError> {
         }
         _ => return bad("its action and its request do not belong together"),
     };
+    // The guard rails are those of the project when the plan is carried out.
+    let kept = row.warnings.into_iter().filter(|w| !guard::CODES.contains(&w.code.as_str()));
     let change = Change {
         machine: call.as_ref().and_then(|c| c.machine.parse().ok()),
         action,
@@ -509,7 +523,8 @@ fn change(row: FileRow) -> Result<Change, SavedError> {
         call,
         before: row.before.map(|f| f.0),
         after: row.after.map(|f| f.0),
-        warnings: row.warnings.into_iter().map(|w| Warning::Saved { words: w.message }).collect(),
+        warnings: kept.map(|w| Warning::Saved { words: w.message }).collect(),
+        approve: execution.approve,
         records: execution.records,
         then: execution.then,
         basis: row.basis,
@@ -579,6 +594,7 @@ mod tests {
             before: None,
             after: None,
             warnings: Vec::new(),
+            approve: None,
             records,
             then: Vec::new(),
             basis,

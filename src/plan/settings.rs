@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::decide::OnUnknown;
+use super::guard::Guards;
 use crate::model::Span;
 use crate::state::{Attempt, Side};
 
@@ -30,6 +31,8 @@ pub struct Settings {
     pub runner: Option<String>,
     /// `limits`.
     pub limits: Limits,
+    /// `requireComment` and `protected`.
+    pub guards: Guards,
     /// `quotas`, for the estimate.
     pub quotas: Quotas,
     /// `--fresh`: an empty state is meant.
@@ -114,6 +117,7 @@ impl Settings {
             lock_at: None,
             runner: None,
             limits: Limits::default(),
+            guards: Guards::default(),
             quotas: Quotas::default(),
             fresh: false,
         }

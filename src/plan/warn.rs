@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::build::{CallKind, Planner, call_kind};
 use super::change::{Change, PlanWarning, Warning};
+use super::guard::over_limits;
 use super::lookup::look_alike;
-use super::settings::Limits;
 use crate::model::{Address, Call, Desired, Kind};
 use crate::state::Resource;
 
@@ -90,7 +90,7 @@ impl Planner<'_> {
                 warnings.push(PlanWarning::LookAlikes { found });
             }
         }
-        warnings.extend(over_limits(changes, &settings.limits));
+        warnings.extend(over_limits(changes, &settings.limits, changes));
         let failures = self.input.observed.failures.iter();
         warnings.extend(failures.map(|why| PlanWarning::NotLooked { why: why.clone() }));
         if self.input.selected.is_some() {
@@ -99,18 +99,4 @@ impl Planner<'_> {
         }
         warnings
     }
-}
-
-/// Which limits a plan's creating calls exceed.
-pub fn over_limits(changes: &[Change], limits: &Limits) -> Vec<PlanWarning> {
-    let count = |kind| {
-        let creating = changes.iter().filter(|c| call_kind(c.action) == Some(CallKind::Creating));
-        creating.filter(|c| c.address.kind() == kind).count()
-    };
-    let rows = [
-        ("newCollections", count(Kind::InvestigationPackage), limits.new_collections),
-        ("newAlerts", count(Kind::Alert), limits.new_alerts),
-    ];
-    let over = rows.into_iter().filter(|(_, planned, allowed)| *planned > *allowed as usize);
-    over.map(|(limit, planned, allowed)| PlanWarning::OverLimit { limit, planned, allowed }).collect()
 }

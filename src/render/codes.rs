@@ -1,6 +1,6 @@
 //! Stable kebab-case names of reasons and warnings, for programs that read the JSON documents.
 
-use crate::plan::{PlanWarning, Reason, Warning};
+use crate::plan::{PlanWarning, Reason, Warning, guard};
 
 /// Every code that [`reason`] gives.
 pub const REASONS: &[&str] = &[
@@ -115,6 +115,11 @@ pub fn warning(warning: &Warning) -> &'static str {
         Warning::AdoptsForeign { .. } => "adopts-foreign",
         Warning::Watched { .. } => "watched",
         Warning::LateArrival { .. } => "late-arrival",
+        Warning::Protected { approved: None, .. } => guard::PROTECTED,
+        Warning::Protected { approved: Some(_), .. } => guard::PROTECTED_APPROVED,
+        Warning::NameUnknown { approved: None, .. } => guard::NAME_UNKNOWN,
+        Warning::NameUnknown { approved: Some(_), .. } => guard::NAME_UNKNOWN_APPROVED,
+        Warning::CommentRule { .. } => guard::COMMENT,
         Warning::Saved { .. } => "saved",
     }
 }
@@ -122,7 +127,8 @@ pub fn warning(warning: &Warning) -> &'static str {
 /// The name of a plan warning's variant.
 pub fn plan_warning(warning: &PlanWarning) -> &'static str {
     match warning {
-        PlanWarning::OverLimit { .. } => "over-limit",
+        w @ PlanWarning::OverLimit { .. } if w.is_over_limit() => "over-limit",
+        PlanWarning::OverLimit { .. } => "over-limit-approved",
         PlanWarning::NotLooked { .. } => "not-looked",
         PlanWarning::LookAlikes { .. } => "look-alikes",
         PlanWarning::Narrowed { .. } => "narrowed",

@@ -73,7 +73,7 @@ pub struct ChangeDocument {
     pub basis: u64,
     /// Only in a file that `apply` takes: what carrying the row out needs beside its request.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(example = RowExecution { call: None, records: Vec::new(), then: Vec::new() })]
+    #[schemars(example = RowExecution::default())]
     pub execution: Option<RowExecution>,
 }
 

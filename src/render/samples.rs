@@ -9,7 +9,9 @@ use crate::model::{
     Address, Body, Call, CreateAlert, Method, OnInProgress, OnRemove, PlanDigest, Request, RequestDigest,
     Source, Span,
 };
-use crate::plan::{Action, Change, Estimate, Plan, PlanWarning, PlannedCall, Reason, View, Warning};
+use crate::plan::{
+    Action, Change, Estimate, LimitApproval, NameGap, Plan, PlanWarning, PlannedCall, Reason, View, Warning,
+};
 use crate::state::{
     Attempt, CallAction, Object, Open, Origin, PastObject, Phase, Refusal, Resource, Sent, Side, State,
 };
@@ -114,6 +116,7 @@ pub fn change(name: &str, action: Action, reason: Reason) -> Change {
         before: None,
         after: None,
         warnings: Vec::new(),
+        approve: None,
         records: Vec::new(),
         then: Vec::new(),
         basis: 0,
@@ -268,12 +271,17 @@ pub fn every_warning(t: &str) -> Vec<Warning> {
         Warning::Watched { attempts: 2 },
         Warning::LateArrival { id: id() },
         Warning::Saved { words: format!("an analyst's collection is running{t}") },
+        Warning::Protected { entry: "*-dc-*".into(), name: Some(format!("hq-dc-01{t}")), approved: None },
+        Warning::Protected { entry: MACHINE.into(), name: None, approved: Some(format!("INC-2042{t}")) },
+        Warning::NameUnknown { why: NameGap::Failed { why: format!("403 Forbidden{t}") }, approved: None },
+        Warning::NameUnknown { why: NameGap::NotFound, approved: Some(format!("INC-2042{t}")) },
+        Warning::CommentRule { pattern: format!("^INC-[0-9]+{t}") },
     ]
 }
 
 pub fn every_plan_warning(t: &str) -> Vec<PlanWarning> {
     vec![
-        PlanWarning::OverLimit { limit: "newCollections", planned: 61, allowed: 50 },
+        PlanWarning::OverLimit { limit: "newCollections", planned: 61, allowed: 50, approved: None },
         PlanWarning::NotLooked { why: format!("machineactions: 503 Service Unavailable{t}") },
         PlanWarning::LookAlikes {
             found: (1..=8)
@@ -281,6 +289,16 @@ pub fn every_plan_warning(t: &str) -> Vec<PlanWarning> {
                 .collect(),
         },
         PlanWarning::Narrowed { shown: 48, declared: 5000 },
+        PlanWarning::OverLimit {
+            limit: "newAlerts",
+            planned: 31,
+            allowed: 25,
+            approved: Some(LimitApproval {
+                by: address("Alert/phish-1"),
+                up_to: 40,
+                reason: format!("INC-2042: one alert for each mailbox{t}"),
+            }),
+        },
     ]
 }
 

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::age::{ago, ahead, duration};
 use crate::apply::surgery::Forbidden;
 use crate::model::Address;
-use crate::plan::{Action, Change, Estimate, PlanWarning, Reason, Warning};
+use crate::plan::{Action, Change, Estimate, NameGap, PlanWarning, Reason, Warning};
 use crate::state::{CallAction, Refusal};
 
 /// Why a row is what it is.
@@ -147,6 +147,20 @@ pub fn warning(warning: &Warning, now: Timestamp) -> String {
         Warning::Watched { attempts } => {
             format!("{attempts} earlier calls without an answer may still take effect; they are watched for")
         }
+        Warning::Protected { entry, name, approved } => {
+            let name = name.as_ref().map(|n| format!("{n}, ")).unwrap_or_default();
+            format!("a protected machine ({name}protected: {entry}){}", protected(approved))
+        }
+        Warning::NameUnknown { why, approved } => {
+            format!(
+                "machines are protected by name, and {}, so this one counts as protected{}",
+                name_gap(why),
+                protected(approved)
+            )
+        }
+        Warning::CommentRule { pattern } => {
+            format!("its text does not match requireComment, {pattern}: apply refuses")
+        }
         Warning::Saved { words } => words.clone(),
         Warning::LateArrival { id } => {
             format!("a call given up earlier took effect late: the service has a second object, {id}")
@@ -157,8 +171,18 @@ pub fn warning(warning: &Warning, now: Timestamp) -> String {
 /// What a reader of the whole plan should know.
 pub fn plan_warning(warning: &PlanWarning) -> String {
     match warning {
-        PlanWarning::OverLimit { limit, planned, allowed } => {
-            format!("{planned} calls are planned where limits.{limit} allows {allowed}: apply refuses")
+        over @ PlanWarning::OverLimit { limit, planned, allowed, approved } => {
+            let over_approval = over.is_over_limit();
+            let verdict = match approved {
+                None => "apply refuses without --allow-over-limits".to_owned(),
+                Some(a) if over_approval => format!(
+                    "{} approves {} only, so apply refuses without --allow-over-limits",
+                    a.by,
+                    number(a.up_to as usize)
+                ),
+                Some(a) => format!("up to {} approved by {}: {}", number(a.up_to as usize), a.by, a.reason),
+            };
+            format!("{planned} calls are planned where limits.{limit} allows {allowed}: {verdict}")
         }
         PlanWarning::NotLooked { why } => {
             format!("a list could not be read, rows that need it wait: {why}")
@@ -178,6 +202,22 @@ pub fn plan_warning(warning: &PlanWarning) -> String {
             number(*shown),
             resources(*declared)
         ),
+    }
+}
+
+fn protected(approved: &Option<String>) -> String {
+    match approved {
+        Some(reason) => format!("; approved by its manifest: {reason}"),
+        None => ": apply refuses without --allow-protected".into(),
+    }
+}
+
+fn name_gap(gap: &NameGap) -> String {
+    match gap {
+        NameGap::NotLooked => "names were not looked up in this run".into(),
+        NameGap::Failed { why } => format!("names could not be looked up ({why})"),
+        NameGap::NotFound => "the service does not show the machine".into(),
+        NameGap::Nameless => "the service gives it no name".into(),
     }
 }
 
@@ -230,7 +270,7 @@ pub fn next(change: &Change) -> Vec<Next> {
 /// The ways out of what a plan warning tells; empty where there is nothing to do.
 pub fn plan_next(warning: &PlanWarning) -> Vec<Next> {
     match warning {
-        PlanWarning::OverLimit { .. } => {
+        over @ PlanWarning::OverLimit { .. } if over.is_over_limit() => {
             vec![Next::new("send them all", "casefile apply --allow-over-limits")]
         }
         PlanWarning::NotLooked { .. } => vec![Next::new("see what is missing", "casefile doctor")],
@@ -238,7 +278,7 @@ pub fn plan_next(warning: &PlanWarning) -> Vec<Next> {
             Next::new("take them over", "casefile import --discover"),
             Next::new("ask for all of it again", "casefile apply --fresh"),
         ],
-        PlanWarning::Narrowed { .. } => Vec::new(),
+        PlanWarning::OverLimit { .. } | PlanWarning::Narrowed { .. } => Vec::new(),
     }
 }
 

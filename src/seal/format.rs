@@ -61,6 +61,10 @@ pub struct Sealed {
     /// `spec.triage`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub triage: Option<Triage>,
+    /// `spec.approve`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = serde_json::json!({ "protected": true, "reason": "INC-2042" }))]
+    pub approve: Option<Approve>,
     /// `lifecycle.onRemove`.
     #[schemars(example = OnRemove::Retain)]
     pub on_remove: OnRemove,
@@ -119,6 +123,17 @@ pub struct Triage {
     pub determination: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<Text>,
+}
+
+/// What the manifest approves for the plan that makes the call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields of manifests, documented there")]
+pub struct Approve {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over_limits: Option<u32>,
+    pub protected: bool,
+    pub reason: Text,
 }
 
 /// A request.
@@ -228,6 +243,11 @@ impl Sealed {
             labels: d.labels.iter().map(label).collect(),
             spec,
             triage,
+            approve: d.approve.as_ref().map(|a| Approve {
+                over_limits: a.over_limits,
+                protected: a.protected,
+                reason: Text::of(&a.reason),
+            }),
             on_remove: d.on_remove,
             request: Request {
                 method: d.request.method,

@@ -10,6 +10,6 @@ mod format;
 
 pub use check::{Seals, Unsealed, check, unsealed};
 pub use format::{
-    Request, Seal, SealError, SealKind, Sealed, Spec, Text, Triage, manifest_name, seal_schema, sealed_name,
-    seals,
+    Approve, Request, Seal, SealError, SealKind, Sealed, Spec, Text, Triage, manifest_name, seal_schema,
+    sealed_name, seals,
 };

@@ -1,0 +1,67 @@
+//! Machines as a run saw them. Filled by `observe`, read by the planner.
+
+use std::collections::BTreeMap;
+
+use super::guard::NameGap;
+use crate::model::Machine;
+
+/// The machines that a run asked for. The default is: not looked at all.
+#[derive(Clone, Debug, Default)]
+pub struct Machines {
+    /// By lower-case id; `None` where the service shows no such machine.
+    by_id: BTreeMap<String, Option<Machine>>,
+    /// Why some that were asked for are missing here.
+    failure: Option<String>,
+}
+
+/// A machine's name, as far as it is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Named<'a> {
+    /// Its `computerDnsName`.
+    As(&'a str),
+    /// It is not known.
+    Not(NameGap),
+}
+
+impl<'a> Named<'a> {
+    /// The name, if it is known.
+    pub fn name(&self) -> Option<&'a str> {
+        match self {
+            Named::As(name) => Some(name),
+            Named::Not(_) => None,
+        }
+    }
+}
+
+impl Machines {
+    /// What the service answered about an id: a machine, or that there is none.
+    pub fn insert(&mut self, id: &str, machine: Option<Machine>) {
+        self.by_id.insert(id.to_ascii_lowercase(), machine);
+    }
+
+    /// Notes why what was asked for is not here.
+    pub fn fail(&mut self, why: String) {
+        self.failure = Some(why);
+    }
+
+    /// The machine with this id, if the service showed it.
+    pub fn get(&self, id: &str) -> Option<&Machine> {
+        self.by_id.get(&id.to_ascii_lowercase())?.as_ref()
+    }
+
+    /// The name of a machine.
+    pub fn named(&self, id: &str) -> Named<'_> {
+        let gap = match self.by_id.get(&id.to_ascii_lowercase()) {
+            Some(Some(machine)) => match machine.computer_dns_name.as_deref() {
+                Some(name) if !name.trim().is_empty() => return Named::As(name),
+                _ => NameGap::Nameless,
+            },
+            Some(None) => NameGap::NotFound,
+            None => match &self.failure {
+                Some(why) => NameGap::Failed { why: why.clone() },
+                None => NameGap::NotLooked,
+            },
+        };
+        Named::Not(gap)
+    }
+}
