@@ -228,7 +228,7 @@ pub struct ApplyArgs {
     #[command(flatten)]
     pub locking: Locking,
     /// How many calls may be under way at once
-    #[arg(long, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub parallelism: u16,
     /// How the run is told: text, or one JSON event a line
     #[arg(long, value_name = "FORMAT", default_value = "human")]
