@@ -213,7 +213,7 @@ async fn a_throttled_call_blocks_the_endpoint() {
 async fn calls_of_an_earlier_run_count() {
     let limits = [(Endpoint::Collect, Limits::new(1, 100))];
     let (client, fake) = client(&limits, answers(vec![Ok(created())]));
-    client.quotas().seed(Endpoint::Collect, [now() - Duration::from_secs(20)]);
+    client.quotas().seed(Endpoint::Collect, Some(now() - Duration::from_secs(20)), None);
     mutate(&client).await;
     assert_eq!(fake.seen.lock().unwrap()[0].at, Duration::from_secs(40));
 }

@@ -12,13 +12,15 @@ use super::execute::{Again, End, Executor, Job};
 use super::ledger::Ledger;
 use super::tally::Tally;
 use crate::defender::auth::AuthError;
-use crate::defender::{Client, Clock};
-use crate::model::{Address, Desired, PlanDigest, Request};
+use crate::defender::{Client, Clock, Endpoint, Quotas};
+use crate::model::{Address, Desired, Kind, PlanDigest, Request};
 use crate::observe::{observe, observe_machines};
 use crate::plan::{
     self, Action, Input, Machines, Need, Observed, Plan, PlanWarning, SavedPlan, Settings, Stale,
 };
-use crate::state::{Binding, Origin, Phase, Record, Resource, Seq, State, Store, StoreError};
+use crate::state::{
+    Binding, CallAction, Origin, Phase, Record, Resource, Seq, Spent, State, Store, StoreError,
+};
 
 /// Who is told what happens, while it happens.
 pub type Sink = Arc<dyn Fn(Progress) + Send + Sync>;
@@ -229,6 +231,19 @@ fn words(b: &Binding) -> String {
     if parts.is_empty() { "no service yet".to_owned() } else { parts.join(", ") }
 }
 
+/// Counts the calls of earlier runs: they share the service's hour.
+fn seed(quotas: &Quotas, spent: &[Spent]) {
+    for s in spent {
+        let endpoint = match (s.action, s.kind) {
+            (CallAction::Cancel, _) => Endpoint::CancelAction,
+            (CallAction::Update | CallAction::Resolve, _) => Endpoint::PatchAlert,
+            (_, Kind::InvestigationPackage) => Endpoint::Collect,
+            (_, Kind::Alert) => Endpoint::CreateAlert,
+        };
+        quotas.seed(endpoint, s.at, s.blocked_until);
+    }
+}
+
 /// A run that holds the state's lock.
 pub struct Run<'a> {
     pub(super) client: &'a Client,
@@ -249,14 +264,16 @@ impl<'a> Run<'a> {
     pub fn new(
         client: &'a Client,
         clock: &'a Clock,
-        scope: Scope,
+        mut scope: Scope,
         options: Options,
-        store: Box<dyn Store>,
+        mut store: Box<dyn Store>,
         lock_at: jiff::Timestamp,
         sink: Sink,
         stop: watch::Receiver<bool>,
     ) -> Result<Self, RunError> {
         check_binding(&store.state().binding, &options.binding)?;
+        scope.settings.spent = store.spent(Spent::since(lock_at)).map_err(Arc::new)?;
+        seed(client.quotas(), &scope.settings.spent);
         let tally = Arc::new(Tally::default());
         let counted = {
             let (tally, sink) = (tally.clone(), sink);

@@ -19,8 +19,9 @@ pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
         return Err(Error::Usage("--out: the name of a plan ends in .json".to_owned()));
     }
     let project = project::load(ctx)?;
-    let scope = engine::scope(ctx, &project, &args.planning)?;
+    let mut scope = engine::scope(ctx, &project, &args.planning)?;
     let mut state = project::state_to_plan(ctx, &project)?.state;
+    scope.settings.spent = project::spent(ctx, &project)?;
     let clock = engine::clock(ctx);
     let new_state = state.lineage.is_none();
     let (plan, binding) = if scope.refresh {

@@ -8,7 +8,7 @@ use crate::manifest::{self, Diagnostic, Level, Project};
 use crate::render::diagnostic::{Looked, human};
 use crate::render::{Style, diagnostic};
 use crate::seal::Seals;
-use crate::state::{Loaded, Notice, StoreError, local};
+use crate::state::{Loaded, Notice, Spent, StoreError, local};
 
 /// Reads `casefile.yaml`; shows on stderr what is wrong with it.
 pub fn load(ctx: &Context) -> Result<Project, Error> {
@@ -149,6 +149,11 @@ pub fn state(ctx: &Context, project: &Project) -> Result<Loaded, Error> {
 /// As [`state`], with the journal's whole chain checked: nothing is planned on a damaged one.
 pub fn state_to_plan(ctx: &Context, project: &Project) -> Result<Loaded, Error> {
     read_state(ctx, project, local::read_whole)
+}
+
+/// What the calls of the last hour cost the service's quotas.
+pub fn spent(ctx: &Context, project: &Project) -> Result<Vec<Spent>, Error> {
+    local::spent(&state_folder(ctx, project)?, Spent::since(ctx.now())).map_err(store_error)
 }
 
 fn read_state(

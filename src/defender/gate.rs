@@ -49,11 +49,13 @@ impl Quotas {
         }
     }
 
-    /// Counts calls of earlier runs, by our clock, at the latest moment the service can have seen them.
-    pub fn seed(&self, endpoint: Endpoint, calls: impl IntoIterator<Item = Timestamp>) {
+    /// Counts a call of an earlier run that was answered at `at`, by our clock; without an answer the service
+    /// may count it now. If it was refused, nothing leaves before `blocked_until`.
+    pub fn seed(&self, endpoint: Endpoint, at: Option<Timestamp>, blocked_until: Option<Timestamp>) {
         let mut window = self.lane(endpoint).window();
-        for at in calls {
-            window.record(at);
+        window.record(at.unwrap_or_else(|| self.now()));
+        if let Some(until) = blocked_until {
+            window.block(until);
         }
     }
 

@@ -27,7 +27,7 @@ pub use cloud::{Cloud, Region, Service, ServiceError};
 pub use endpoint::{Endpoint, Limits};
 pub use gate::{Quotas, Slot};
 pub use http::{BuildError, HttpOptions, HttpTransport};
-pub use quota::{Next, Window, estimate};
+pub use quota::{Next, Window};
 pub use request::{ActionFilter, PAGE, Read, cancel, patch_alert};
 pub use transport::{ERROR_BODY_LIMIT, HttpAnswer, HttpCall, Stage, Transport, TransportError};
 pub use wire::{Entity, PackageLink, Page, WireError, object};

@@ -98,6 +98,11 @@ impl Window {
         self.answered.insert(place, at);
     }
 
+    /// Nothing leaves before `until`.
+    pub fn block(&mut self, until: Timestamp) {
+        self.blocked_until = self.blocked_until.max(Some(until));
+    }
+
     /// The service answered 429 at `now`: nothing leaves before `retry_after` is over, and the limit is
     /// lowered for the rest of the run: to `maximum` if the service named a lower one than ours, else by
     /// half, because somebody else uses the same quota.
@@ -111,7 +116,7 @@ impl Window {
         maximum: Option<u32>,
     ) {
         let same_burst = self.blocked_until.is_some_and(|until| now < until);
-        self.blocked_until = self.blocked_until.max(Some(later(now, retry_after)));
+        self.block(later(now, retry_after));
         if same_burst {
             return;
         }
@@ -145,25 +150,6 @@ impl Window {
 
 fn later(t: Timestamp, by: impl Into<jiff::TimestampArithmetic>) -> Timestamp {
     t.saturating_add(by).unwrap_or(Timestamp::MAX)
-}
-
-/// The least time in which `calls` calls can leave, given how long ago earlier ones were answered.
-///
-/// Answers are taken to come at once, so a real run takes a little longer.
-pub fn estimate(calls: usize, limits: Limits, ages: &[Duration]) -> Duration {
-    let mut starts: Vec<f64> = ages.iter().map(|age| -age.as_secs_f64()).collect();
-    starts.sort_by(f64::total_cmp);
-    let mut last = 0.0_f64;
-    for _ in 0..calls {
-        for (limit, period) in [(limits.per_minute, 60.0), (limits.per_hour, 3600.0)] {
-            let back = limit.map(|n| n.max(1) as usize).and_then(|n| starts.len().checked_sub(n));
-            if let Some(start) = back.and_then(|i| starts.get(i)) {
-                last = last.max(start + period);
-            }
-        }
-        starts.push(last);
-    }
-    Duration::from_secs_f64(last.max(0.0))
 }
 
 #[cfg(test)]
@@ -235,21 +221,6 @@ mod tests {
             prop_assert!(most_in_any(seen.clone(), 60_000) <= per_minute as usize);
             prop_assert!(most_in_any(seen, 3_600_000) <= per_hour as usize);
         }
-
-        #[test]
-        fn the_estimate_is_what_a_run_with_instant_answers_takes(
-            per_minute in 1_u32..8,
-            per_hour in 1_u32..20,
-            n in 1_usize..60,
-            ages in prop::collection::vec(0_i64..4_000_000, 0..30),
-        ) {
-            let limits = Limits::new(per_minute, per_hour);
-            let seeds: Vec<i64> = ages.iter().map(|a| -a).collect();
-            let last = run(limits, &seeds, &vec![(0, 0); n]).last().unwrap().0;
-            let ages: Vec<Duration> = ages.iter().map(|a| Duration::from_millis(*a as u64)).collect();
-            let estimate = estimate(n, limits, &ages).as_secs_f64() * 1000.0;
-            prop_assert!((estimate - last as f64).abs() < 1.0, "{estimate} and {last}");
-        }
     }
 
     #[test]
@@ -281,7 +252,6 @@ mod tests {
             w.answer(at(0));
         }
         assert!(w.answered.is_empty());
-        assert_eq!(estimate(10_000, Limits::UNLIMITED, &[]), Duration::ZERO);
     }
 
     #[test]
@@ -310,21 +280,5 @@ mod tests {
             w.throttled(at(n * 1_000_000), secs(1), None, None);
         }
         assert_eq!(w.limits(), Limits::new(1, 600), "never down to nothing");
-    }
-
-    #[test]
-    fn estimates() {
-        let secs = |n, limits, ages: &[u64]| {
-            let ages: Vec<Duration> = ages.iter().map(|a| Duration::from_secs(*a)).collect();
-            estimate(n, limits, &ages).as_secs()
-        };
-        let collect = Limits::new(100, 1500);
-        assert_eq!(secs(0, collect, &[]), 0);
-        assert_eq!(secs(100, collect, &[]), 0);
-        assert_eq!(secs(101, collect, &[]), 60);
-        assert_eq!(secs(1500, collect, &[]), 14 * 60);
-        assert_eq!(secs(1501, collect, &[]), 3600);
-        assert_eq!(secs(1, Limits::new(1, 100), &[20]), 40);
-        assert_eq!(secs(1, Limits::new(1, 100), &[7200]), 0);
     }
 }

@@ -56,7 +56,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
     guard(&mut changes, &input.settings.guards, &input.observed.machines);
     let calls = changes.iter().filter_map(|c| Some((&c.address, c.call.as_ref()?.request())));
     let digest = PlanDigest::of(calls);
-    let estimate = estimate(&changes, &input.settings.quotas);
+    let estimate = estimate(&changes, input.settings);
     let warnings = planner.plan_warnings(&changes);
     Plan {
         lineage: input.state.lineage.clone().unwrap_or_else(|| input.settings.new_lineage.clone()),

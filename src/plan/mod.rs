@@ -33,6 +33,7 @@ pub use change::{
     Action, Change, Estimate, Plan, PlanWarning, PlannedCall, Reason, View, Warning, origin_of,
 };
 pub use decide::{Busy, Facts, Lookup, OnUnknown, Removal, Rename, Running, decide};
+pub use estimate::last_call;
 pub use guard::{Allowed, Guards, Held, LimitApproval, NameGap, held, over_limits, unnamed};
 pub use lookup::{KnownIds, look_alikes, still_absent};
 pub use machines::{Machines, Named};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::decide::OnUnknown;
 use super::guard::Guards;
 use crate::model::Span;
-use crate::state::{Attempt, Side};
+use crate::state::{Attempt, Side, Spent};
 
 /// Two minutes: how far apart the clocks of the service and of this machine may be when an object is
 /// matched with an intent.
@@ -35,6 +35,8 @@ pub struct Settings {
     pub guards: Guards,
     /// `quotas`, for the estimate.
     pub quotas: Quotas,
+    /// What earlier runs have used of them, for the estimate.
+    pub spent: Vec<Spent>,
     /// `--fresh`: an empty state is meant.
     pub fresh: bool,
 }
@@ -119,6 +121,7 @@ impl Settings {
             limits: Limits::default(),
             guards: Guards::default(),
             quotas: Quotas::default(),
+            spent: Vec::new(),
             fresh: false,
         }
     }

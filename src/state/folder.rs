@@ -17,6 +17,7 @@ use super::journal::{self, Mark, Reader, Tail};
 use super::record::{Record, Seq};
 use super::rescue::{self, Rescued};
 use super::snapshot::{self, Snapshot, SnapshotError};
+use super::spent::{self, Spent};
 use super::store::{Damage, Loaded, Notice, Store, StoreError};
 use crate::model::Sha256Hex;
 
@@ -258,6 +259,15 @@ impl<D: Disk> Store for FolderStore<D> {
         self.snapshot_seq = self.state.seq;
         Ok(serial)
     }
+
+    fn spent(&mut self, since: jiff::Timestamp) -> Result<Vec<Spent>, StoreError> {
+        spent(&mut self.disk, since)
+    }
+}
+
+/// What the calls since then cost the service's quotas.
+pub(super) fn spent(disk: &mut impl Disk, since: jiff::Timestamp) -> Result<Vec<Spent>, StoreError> {
+    spent::read(disk, since).map_err(|e| io_error(FileName::Journal, "read", e))
 }
 
 /// What the file of rescued outcomes holds.

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use super::disk::{Disk, FileName};
 use super::folder::{self, Depth, FolderStore};
 use super::rebuild::{self, Acceptance, Rebuild};
+use super::spent::Spent;
 use super::store::{Holder, Loaded, Opened, StoreError};
 use super::verify::{self, Verified};
 
@@ -33,6 +34,11 @@ pub fn read(folder: &Path) -> Result<Loaded, StoreError> {
 /// was edited. 50,000 records (27 MB) take about 40 ms.
 pub fn read_whole(folder: &Path) -> Result<Loaded, StoreError> {
     folder::read(&mut LocalDisk::new(folder), Depth::Whole).map_err(|e| within(folder, e))
+}
+
+/// What the calls since then cost the service's quotas, without the lock.
+pub fn spent(folder: &Path, since: jiff::Timestamp) -> Result<Vec<Spent>, StoreError> {
+    folder::spent(&mut LocalDisk::new(folder), since).map_err(|e| within(folder, e))
 }
 
 /// Makes the folder if need be, takes the lock, reads the state, checks the journal's whole chain and puts

@@ -16,6 +16,7 @@ mod record;
 mod rescue;
 mod resource;
 pub mod snapshot;
+mod spent;
 mod step;
 mod store;
 mod verify;
@@ -30,5 +31,6 @@ pub use record::{
     AttemptId, Binding, CallAction, Intent, Object, Origin, Outcome, Record, Refusal, Sent, Seq,
 };
 pub use resource::{Asked, Attempt, Open, PastObject, Phase, Resource, Side};
+pub use spent::Spent;
 pub use store::{Damage, Holder, Loaded, Notice, Opened, Store, StoreError};
 pub use verify::{Finding, Verified, verify};

@@ -9,6 +9,7 @@ use super::fold::{FoldError, State};
 use super::journal::{EncodeError, JournalError};
 use super::record::{Record, Seq};
 use super::snapshot::SnapshotError;
+use super::spent::Spent;
 
 /// A state that is open for writing: whoever has one is the only one who does.
 ///
@@ -33,6 +34,9 @@ pub trait Store: Send {
     /// Replaces the snapshot by the present state and returns its serial, which grows by one each time.
     /// Does nothing if it is up to date. A failure harms nothing: the snapshot is then behind the journal.
     fn commit_snapshot(&mut self) -> Result<u64, StoreError>;
+
+    /// What the calls since then cost the service's quotas, whoever made them.
+    fn spent(&mut self, since: jiff::Timestamp) -> Result<Vec<Spent>, StoreError>;
 }
 
 /// A store that was opened, and what was noticed on the way.

@@ -1,0 +1,265 @@
+//! What the calls of the last hour cost the service's quotas, as the journal tells of them.
+//!
+//! Reads the journal's end backwards and no further than asked; the chain is checked elsewhere. A record's
+//! first fields have fixed places in the line, so nothing is parsed but what is needed: plans are made
+//! every few seconds, over journals that grow by thousands of records an hour.
+
+use std::collections::HashMap;
+use std::io;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::disk::{Disk, FileName};
+use super::record::{CallAction, Seq};
+use crate::model::Kind;
+
+/// A mutating call that the service may have counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spent {
+    /// What it acted on.
+    pub kind: Kind,
+    /// What it was for.
+    pub action: CallAction,
+    /// When its outcome was written down, by our clock: at the latest then the service has counted it. `None`
+    /// where it has no outcome yet.
+    pub at: Option<Timestamp>,
+    /// The service refused it, and takes no other before.
+    pub blocked_until: Option<Timestamp>,
+}
+
+impl Spent {
+    /// How far back calls count: no quota of the service has a longer period than an hour.
+    pub fn since(now: Timestamp) -> Timestamp {
+        now.saturating_sub(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MIN)
+    }
+}
+
+/// Between a call's intent and its outcome: the intent's `sendBy` and a request's time-out, generously.
+const LONGEST_CALL: SignedDuration = SignedDuration::from_mins(5);
+
+/// How much of the file is read at once, from its end.
+const CHUNK: u64 = 256 * 1024;
+
+/// The calls that were answered, or not, since `since`. A file that cannot be read as a journal has none.
+pub(super) fn read(disk: &mut impl Disk, since: Timestamp) -> io::Result<Vec<Spent>> {
+    let Some(length) = disk.len(FileName::Journal)? else { return Ok(Vec::new()) };
+    let mut scan = Scan { since, outcomes: HashMap::new(), spent: Vec::new() };
+    let mut end = length;
+    // The beginning of the last chunk, up to its first newline: the end of a line in the chunk before.
+    let mut rest: Vec<u8> = Vec::new();
+    while end > 0 {
+        let from = end.saturating_sub(CHUNK);
+        let mut chunk = disk.read(FileName::Journal, from, end)?;
+        chunk.append(&mut rest);
+        let whole = if from == 0 { Some(0) } else { memchr::memchr(b'\n', &chunk).map(|i| i + 1) };
+        let Some(whole) = whole else {
+            (rest, end) = (chunk, from);
+            continue;
+        };
+        for line in chunk[whole..].rsplit(|b| *b == b'\n') {
+            let text = String::from_utf8_lossy(line);
+            if !text.is_empty() && !scan.line(&text) {
+                return Ok(scan.finish());
+            }
+        }
+        chunk.truncate(whole);
+        (rest, end) = (chunk, from);
+    }
+    Ok(scan.finish())
+}
+
+struct Scan {
+    since: Timestamp,
+    /// By attempt: the outcomes whose intents were not met yet.
+    outcomes: HashMap<Seq, Spent>,
+    spent: Vec<Spent>,
+}
+
+impl Scan {
+    /// Takes one line, the younger ones before the older; false once all further ones are too old.
+    fn line(&mut self, line: &str) -> bool {
+        let Some(at) = text(line, "\"at\":\"").and_then(|t| t.parse::<Timestamp>().ok()) else {
+            return true;
+        };
+        if at < self.since - LONGEST_CALL {
+            return false;
+        }
+        if let Some(record) = after(line, "\"record\":{\"outcome\":") {
+            self.outcome(record, at);
+        } else if let Some(record) = after(line, "\"record\":{\"intent\":") {
+            self.intent(line, record);
+        }
+        true
+    }
+
+    fn outcome(&mut self, record: &str, at: Timestamp) {
+        let Some((attempt, kind)) = number(record, "\"attempt\":").zip(kind(record)) else { return };
+        let result = after(record, "\"result\":").unwrap_or_default();
+        let unsent = result.starts_with("{\"unsent\"");
+        let waits = result.starts_with("{\"throttled\"").then(|| number(result, "\"retryAfterSeconds\":"));
+        let blocked_until = waits.flatten().map(|s| {
+            at.saturating_add(SignedDuration::from_secs(i64::try_from(s).unwrap_or(i64::MAX)))
+                .unwrap_or(Timestamp::MAX)
+        });
+        // A later word on the same attempt was met before: it was settled, found, or found late.
+        let spent = Spent { kind, action: CallAction::Create, at: Some(at), blocked_until };
+        let known = self.outcomes.entry(attempt).or_insert(spent);
+        if unsent {
+            known.at = Some(Timestamp::MIN);
+        }
+    }
+
+    fn intent(&mut self, line: &str, record: &str) {
+        let Some((seq, kind)) = number(line, "{\"seq\":").zip(kind(record)) else { return };
+        let action = match text(record, "\"action\":\"") {
+            Some("cancel") => CallAction::Cancel,
+            Some("update") => CallAction::Update,
+            Some("resolve") => CallAction::Resolve,
+            Some("retry") => CallAction::Retry,
+            Some("replace") => CallAction::Replace,
+            _ => CallAction::Create,
+        };
+        let open = Spent { kind, action, at: None, blocked_until: None };
+        let spent = self.outcomes.remove(&seq).map_or(open, |known| Spent { kind, action, ..known });
+        self.push(spent);
+    }
+
+    fn push(&mut self, spent: Spent) {
+        if spent.at.is_none_or(|at| at >= self.since) {
+            self.spent.push(spent);
+        }
+    }
+
+    fn finish(mut self) -> Vec<Spent> {
+        for spent in std::mem::take(&mut self.outcomes).into_values() {
+            self.push(spent);
+        }
+        self.spent
+    }
+}
+
+/// What follows a mark. Marks hold bare quotes, which no text inside a string has.
+fn after<'a>(text: &'a str, mark: &str) -> Option<&'a str> {
+    text.find(mark).and_then(|i| text.get(i + mark.len()..))
+}
+
+fn text<'a>(line: &'a str, mark: &str) -> Option<&'a str> {
+    after(line, mark)?.split('"').next()
+}
+
+fn number(line: &str, mark: &str) -> Option<u64> {
+    let digits = after(line, mark)?;
+    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+    digits.get(..end)?.parse().ok()
+}
+
+fn kind(record: &str) -> Option<Kind> {
+    let name = text(record, "\"address\":\"")?.split('/').next()?;
+    Kind::ALL.into_iter().find(|k| k.as_str() == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Body, Method, PlanDigest, Request, RequestDigest, Sha256Hex};
+    use crate::state::journal;
+    use crate::state::memory::MemoryDisk;
+    use crate::state::{Intent, Outcome, Record, Refusal, Sent};
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    }
+
+    fn intent(address: &str, action: CallAction, comment: &str) -> Record {
+        let body = serde_json::json!({ "Comment": comment }).to_string();
+        Record::Intent(Box::new(Intent {
+            address: address.parse().unwrap(),
+            action,
+            sent: Sent {
+                request: Request {
+                    method: Method::Post,
+                    path: "/x".into(),
+                    body: Body::from_json(body).unwrap(),
+                },
+                revision: 1,
+                digest: RequestDigest(Sha256Hex::of(b"r")),
+                marker: None,
+            },
+            plan: PlanDigest(Sha256Hex::of(b"p")),
+            runner: "r".into(),
+            send_by: at(0),
+            server_at: "2027-01-15T08:00:00Z".parse().unwrap(),
+            labels: Default::default(),
+            on_remove: Default::default(),
+        }))
+    }
+
+    fn outcome(attempt: Seq, address: &str, result: Outcome) -> Record {
+        Record::Outcome { attempt, address: address.parse().unwrap(), result, server_at: None }
+    }
+
+    fn journal(records: &[(i64, Record)]) -> MemoryDisk {
+        let (mut lines, mut head) = (String::new(), Sha256Hex::ZERO);
+        for (seq, (s, record)) in (1..).zip(records) {
+            let (line, hash) = journal::encode(seq, head, at(*s), record).unwrap();
+            lines.push_str(&line);
+            head = hash;
+        }
+        let disk = MemoryDisk::new();
+        disk.put(FileName::Journal, lines.into_bytes());
+        disk
+    }
+
+    fn refusal() -> Refusal {
+        Refusal { status: 429, code: "TooManyRequests".into(), message: "\"at\":\"x".into(), target: None }
+    }
+
+    #[test]
+    fn what_was_sent_counts_from_its_outcome_on() {
+        let (p, a) = ("InvestigationPackage/p", "Alert/a");
+        let hostile = r#""action":"cancel","record":{"outcome":{"attempt":1}},"address":"Alert/x"#;
+        let mut disk = journal(&[
+            (0, intent(p, CallAction::Create, hostile)),
+            (10, outcome(1, p, Outcome::Unknown { why: "reset".into() })),
+            (20, intent(a, CallAction::Update, "c")),
+            (21, outcome(3, a, Outcome::Throttled { error: refusal(), retry_after_seconds: 300 })),
+            (22, intent(p, CallAction::Retry, "c")),
+            (23, outcome(5, p, Outcome::Unsent { why: "late".into() })),
+            (24, intent(p, CallAction::Replace, "c")),
+        ]);
+        let all = read(&mut disk, at(-60)).unwrap();
+        let spent = |kind, action, at, blocked_until| Spent { kind, action, at, blocked_until };
+        assert_eq!(
+            all,
+            [
+                spent(Kind::InvestigationPackage, CallAction::Replace, None, None),
+                spent(Kind::Alert, CallAction::Update, Some(at(21)), Some(at(321))),
+                spent(Kind::InvestigationPackage, CallAction::Create, Some(at(10)), None),
+            ]
+        );
+        let late = read(&mut disk, at(15)).unwrap();
+        assert_eq!(late.len(), 2, "an old one costs nothing any more");
+        assert!(read(&mut MemoryDisk::new(), at(0)).unwrap().is_empty());
+    }
+
+    #[test]
+    fn lines_that_lie_across_chunks_are_read_once() {
+        let p = "InvestigationPackage/p";
+        let long = "x".repeat(3000);
+        let records: Vec<(i64, Record)> = (0..400)
+            .flat_map(|n| {
+                let seq = 2 * n as Seq + 1;
+                let done = Outcome::Unknown { why: "w".into() };
+                [(n, intent(p, CallAction::Create, &long)), (n, outcome(seq, p, done))]
+            })
+            .collect();
+        let mut disk = journal(&records);
+        assert!(disk.len(FileName::Journal).unwrap().unwrap() > 4 * CHUNK);
+        assert_eq!(read(&mut disk, at(-60)).unwrap().len(), 400);
+        let some = read(&mut disk, at(390)).unwrap();
+        assert_eq!(
+            some.iter().map(|s| s.at).collect::<Vec<_>>(),
+            (390..400).rev().map(|n| Some(at(n))).collect::<Vec<_>>()
+        );
+    }
+}

@@ -1,0 +1,241 @@
+//! The whole quota and never over it, on a virtual clock: the real planner, executor and journal against the
+//! simulated service, which counts for itself.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use casefile::apply::{Options, Report, Run, Scope};
+use casefile::defender::auth::{AccessToken, AuthError, Token, TokenSource, Tokens};
+use casefile::defender::{
+    Client, Clock, Cloud, HttpAnswer, HttpCall, Limits, Next, Quotas, Service, Transport, TransportError,
+    Window,
+};
+use casefile::manifest::parse_manifests;
+use casefile::model::Kind;
+use casefile::plan::{Plan, Quota, Settings, last_call};
+use casefile::sandbox::{HttpRequest, Scenario, World};
+use casefile::state::{Binding, CallAction, Holder, MemoryDisk, Spent};
+use jiff::Timestamp;
+use proptest::prelude::*;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// Between sending and the service, and between the service and the answer.
+const HALF_WAY: Duration = Duration::from_millis(40);
+
+#[derive(Debug)]
+struct AnyToken;
+
+#[async_trait]
+impl TokenSource for AnyToken {
+    async fn fetch(&self) -> Result<Token, AuthError> {
+        Ok(Token { access: AccessToken::new("any"), expires: None })
+    }
+}
+
+/// A service, the way to it, and one state.
+struct Site {
+    world: Mutex<World>,
+    start: Instant,
+    disk: MemoryDisk,
+    /// When mutating calls reached the service, and what it said.
+    seen: Mutex<Vec<(Duration, String, u16)>>,
+}
+
+struct Way(Arc<Site>);
+
+#[async_trait]
+impl Transport for Way {
+    async fn send(&self, call: HttpCall) -> Result<HttpAnswer, TransportError> {
+        tokio::time::sleep(HALF_WAY).await;
+        let request = HttpRequest::new(
+            call.method.as_str(),
+            &call.target,
+            call.body.clone().unwrap_or_default().into_bytes(),
+        );
+        let response = self.0.world.lock().unwrap().handle(self.0.now(), &request);
+        if request.method == "POST" {
+            let seen = (self.0.start.elapsed(), call.target.clone(), response.status);
+            self.0.seen.lock().unwrap().push(seen);
+        }
+        tokio::time::sleep(HALF_WAY).await;
+        let header = |name| response.header(name).map(str::to_owned);
+        Ok(HttpAnswer {
+            status: response.status,
+            date: header("Date"),
+            retry_after: header("Retry-After"),
+            correlation: None,
+            body: response.body.clone(),
+            cut: false,
+        })
+    }
+}
+
+impl Site {
+    fn new() -> Arc<Self> {
+        Arc::new(Site {
+            world: Mutex::new(World::new(Scenario::default())),
+            start: Instant::now(),
+            disk: MemoryDisk::new(),
+            seen: Mutex::default(),
+        })
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_second(1_800_000_000).unwrap() + self.start.elapsed()
+    }
+
+    /// One `apply` by a process of its own.
+    async fn apply(self: &Arc<Self>, manifests: &str) -> (Plan, Report, Duration) {
+        let site = self.clone();
+        let clock: Clock = Arc::new(move || site.now());
+        let holder =
+            Holder { user: "u".into(), host: "h".into(), pid: 1, since: clock(), command: "apply".into() };
+        let store = Box::new(self.disk.open(&holder).unwrap().store);
+        let client = Client::new(
+            Service::new(Cloud::Public, None, None).unwrap(),
+            Arc::new(Way(self.clone())),
+            Tokens::new(Arc::new(AnyToken)),
+            Quotas::new(clock(), []),
+            clock.clone(),
+        );
+        let (mut desired, diagnostics) = parse_manifests("a.yaml", manifests.as_bytes());
+        assert!(diagnostics.is_empty(), "{diagnostics:?}");
+        desired.sort_by(|a, b| a.address.cmp(&b.address));
+        let scope = Scope {
+            desired,
+            selected: None,
+            replace: Default::default(),
+            settings: Settings { new_lineage: "a lineage".into(), ..Settings::at(clock()) },
+            refresh: true,
+        };
+        let options = Options {
+            parallelism: 64,
+            wait: None,
+            strict: false,
+            runner: "a runner".into(),
+            tool: "casefile/0".into(),
+            binding: Binding { cloud: Some("public".into()), ..Binding::default() },
+        };
+        let (_keep, stop) = watch::channel(false);
+        let mut run =
+            Run::new(&client, &clock, scope, options, store, clock(), Arc::new(|_| ()), stop).unwrap();
+        let plan = run.prepare().await.unwrap();
+        let began = Instant::now();
+        let report = run.carry_out(&plan).await.unwrap();
+        let took = began.elapsed();
+        run.close(&report).unwrap();
+        (plan, report, took)
+    }
+
+    fn refusals(&self) -> usize {
+        self.seen.lock().unwrap().iter().filter(|(_, _, status)| *status == 429).count()
+    }
+}
+
+fn packages(names: std::ops::Range<usize>) -> String {
+    let one = |n| {
+        format!(
+            "---\napiVersion: casefile/v1\nkind: InvestigationPackage\nmetadata: {{ name: p{n:05} }}\n\
+             spec: {{ machineId: \"{n:040x}\", comment: why }}\n"
+        )
+    };
+    names.map(one).collect()
+}
+
+fn alerts(names: std::ops::Range<usize>) -> String {
+    let one = |n| {
+        format!(
+            "---\napiVersion: casefile/v1\nkind: Alert\nmetadata: {{ name: a{n:05} }}\nspec: {{ machineId: \
+             \"{n:040x}\", severity: Low, title: t, description: d, recommendedAction: r, eventTime: \
+             2027-01-01T00:00:00Z, reportId: \"1\", category: Malware }}\n"
+        )
+    };
+    names.map(one).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn fifteen_hundred_collections_take_fourteen_windows() {
+    let site = Site::new();
+    let (plan, report, took) = site.apply(&packages(0..1500)).await;
+    assert_eq!(report.counts["accepted"], 1500, "{report:?}");
+    assert_eq!(site.refusals(), 0);
+    assert_eq!(plan.estimate.seconds, 14 * 60);
+    let least = Duration::from_secs(14 * 60);
+    assert!(least <= took && took <= least + least / 100, "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn runs_that_follow_each_other_share_the_quota() {
+    let site = Site::new();
+    let (_, _, took) = site.apply(&alerts(0..20)).await;
+    assert!(took >= Duration::from_secs(60), "{took:?}");
+    for end in [32, 33, 60] {
+        let (plan, report, took) = site.apply(&alerts(0..end)).await;
+        assert_eq!((report.exit_code(), site.refusals()), (0, 0), "{report:?}");
+        let estimate = Duration::from_secs(plan.estimate.seconds);
+        assert!(took + Duration::from_secs(1) >= estimate, "{took:?}, {estimate:?}");
+        assert!(took <= estimate + Duration::from_secs(1), "{took:?}, {estimate:?}");
+    }
+    let seen = site.seen.lock().unwrap();
+    assert_eq!(seen.len(), 60);
+    // The service's own count: fifteen in any minute.
+    for (n, (at, ..)) in seen.iter().enumerate() {
+        let within = seen[n..].iter().take_while(|(t, ..)| *t < *at + Duration::from_secs(60)).count();
+        assert!(within <= 15, "{within} from {at:?} on");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_hour_is_shared_as_well() {
+    let site = Site::new();
+    site.apply(&packages(0..1500)).await;
+    let (plan, report, took) = site.apply(&packages(0..1501)).await;
+    assert_eq!((report.exit_code(), site.refusals()), (0, 0), "{report:?}");
+    assert!(took > Duration::from_secs(44 * 60) && took < Duration::from_secs(46 * 60 + 2), "{took:?}");
+    assert!(plan.estimate.seconds.abs_diff(took.as_secs()) <= 1, "{} and {took:?}", plan.estimate.seconds);
+}
+
+#[tokio::test(start_paused = true)]
+async fn endpoints_do_not_wait_for_each_other() {
+    let site = Site::new();
+    site.apply(&format!("{}{}", alerts(0..20), packages(100..200))).await;
+    let seen = site.seen.lock().unwrap();
+    let last = |part: &str| seen.iter().filter(|(_, target, _)| target.contains(part)).map(|s| s.0).max();
+    assert!(last("collectInvestigationPackage").unwrap() < Duration::from_secs(10));
+    assert!(last("CreateAlertByReference").unwrap() > Duration::from_secs(60));
+}
+
+proptest! {
+    #[test]
+    fn the_estimate_is_what_the_limiter_does(
+        per_minute in 1_u32..8,
+        per_hour in 1_u32..20,
+        n in 1_u64..60,
+        ages in prop::collection::vec(0_i64..3_600, 0..30),
+    ) {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let at = |age: &i64| now - jiff::SignedDuration::from_secs(*age);
+        let mut window = Window::new(Limits::new(per_minute, per_hour));
+        ages.iter().for_each(|age| window.record(at(age)));
+        let mut last = now;
+        for _ in 0..n {
+            if let Next::At(t) = window.earliest(last) {
+                last = t;
+            }
+            window.take(last);
+            window.answer(last);
+        }
+        let spent = |age| Spent {
+            kind: Kind::Alert,
+            action: CallAction::Create,
+            at: Some(at(age)),
+            blocked_until: None,
+        };
+        let spent: Vec<Spent> = ages.iter().map(spent).collect();
+        let quota = Quota { per_minute: Some(per_minute), per_hour: Some(per_hour) };
+        let estimate = last_call(n, quota, now, spent.iter());
+        prop_assert_eq!(estimate, last.duration_since(now).as_secs() as u64);
+    }
+}
