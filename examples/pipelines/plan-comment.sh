@@ -67,8 +67,7 @@ fail() {
 }
 
 # Each forge says: where its comments are listed, page by page; which of them are ours (one `ID` a line,
-# from $work/answer); how one is written. $1 of a filter is the marker. `startswith` and the author keep
-# comments of others out that quote the marker.
+# from $work/answer); how one is written. Comments of others that hold the marker are not ours.
 case $forge in
 github)
     authorization="Authorization: Bearer $FORGE_TOKEN"

@@ -21,6 +21,7 @@ const ID_TOKEN: &str = "id-token-9a2d";
 const KINDS: [Kind; 3] = [Kind::Github, Kind::Gitlab, Kind::Azure];
 
 /// Whether the programs of the scripts are there. A gate must not pass because one is missing.
+#[expect(clippy::print_stderr, reason = "a test that did not run must say so")]
 fn runnable() -> bool {
     let missing: Vec<&str> = ["bash", "curl", "jq", "git"]
         .into_iter()
@@ -43,7 +44,8 @@ struct Case {
 
 impl Drop for Case {
     fn drop(&mut self) {
-        self.stop_service();
+        let _ = self.sandbox.kill();
+        let _ = self.sandbox.wait();
     }
 }
 
@@ -115,11 +117,6 @@ impl Case {
 
     fn casefile(&self, args: &[&str]) {
         assert!(self.command(BIN).args(args).output().unwrap().status.success(), "{args:?}");
-    }
-
-    fn stop_service(&mut self) {
-        let _ = self.sandbox.kill();
-        let _ = self.sandbox.wait();
     }
 
     /// What the forge's own variables and expressions stand for.
@@ -215,7 +212,7 @@ fn the_plan_is_one_comment_that_is_kept_up_to_date() {
         return;
     }
     for kind in KINDS {
-        let mut case = Case::new(kind);
+        let case = Case::new(kind);
         // More than a page of them, and some that look like ours: one quotes it, one is somebody else's.
         let marker = "<!-- casefile plan: . -->";
         for n in 0..120 {
@@ -247,9 +244,6 @@ fn the_plan_is_one_comment_that_is_kept_up_to_date() {
         case.write("manifests/b.yaml", "kind: \"##vso[task.setvariable variable=x]y\"\n");
         let told = case.fails("plan");
         assert!(!told.contains("##vso"), "{told}");
-        case.write("manifests/b.yaml", &package("b", "second"));
-        case.stop_service();
-        case.fails("plan");
         let last = case.forge.ours();
         assert_eq!(last.len(), 1);
         assert!(last[0].body.contains("`casefile plan` failed with exit code 1"), "{}", last[0].body);
