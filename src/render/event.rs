@@ -186,8 +186,12 @@ fn closing(
         .filter(|(n, _)| **n > 0)
         .map(|(n, word)| format!("{} {word}", words::number(*n)))
         .collect();
-    let done = if parts.is_empty() { "nothing was sent".into() } else { parts.join(", ") };
-    Paragraph::new(0, 2).push(Paint::Strong, format!("Result: {done}.")).write(style, out);
+    let parts = if parts.is_empty() { vec!["nothing was sent".into()] } else { parts };
+    Paragraph::new(0, 2)
+        .push(Paint::Strong, "Result: ")
+        .push_list(Paint::Strong, &parts)
+        .push(Paint::Strong, ".")
+        .write(style, out);
     if left > 0 {
         let was = if left == 1 { "was" } else { "were" };
         let left = words::plural(left, "call");

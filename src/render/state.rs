@@ -83,7 +83,9 @@ pub fn table(document: &StateDocument<'_>, style: Style, now: Timestamp) -> Stri
     }
     let counts: Vec<String> = phases.iter().map(|(p, n)| format!("{} {p}", words::number(*n))).collect();
     Paragraph::new(0, 2)
-        .push(Paint::Strong, format!("{}: {}.", words::resources(rows.len()), counts.join(", ")))
+        .push(Paint::Strong, format!("{}: ", words::resources(rows.len())))
+        .push_list(Paint::Strong, &counts)
+        .push(Paint::Strong, ".")
         .write(style, &mut out);
     if widths[REQUESTOR] == 0 {
         Paragraph::new(0, 2)
@@ -150,7 +152,8 @@ fn write_row(cells: &[String; 6], paints: [Paint; 6], widths: &[usize; 6], style
         }
         // The name in front of a user's domain says enough; ids differ at both ends.
         let shown = if i == REQUESTOR { cut(cell, width) } else { cut_middle(cell, width) };
-        let fill = if i == REQUESTOR { 0 } else { width + GAP - columns(&shown).min(width) };
+        let last = widths.iter().skip(i + 1).all(|w| *w == 0);
+        let fill = if last { 0 } else { width + GAP - columns(&shown).min(width) };
         line = line.push(paints[i], shown).text(" ".repeat(fill));
     }
     line.write_cut(style, out);
