@@ -129,7 +129,9 @@ fn the_record_is_read_as_it_was_meant() {
         fits("state", &case.json(".casefile/state.json"));
 
         // The snapshot is what the records say, also when there is none.
-        let snapshot = case.json(".casefile/state.json");
+        let mut snapshot = case.json(".casefile/state.json");
+        // Counts how often the file was written.
+        snapshot.as_object_mut().unwrap().remove("serial");
         case.exits(0, &["state", "rebuild"]);
         keeps(&case.json(".casefile/state.json"), &snapshot, "rebuilt");
         std::fs::remove_file(case.path(".casefile/state.json")).unwrap();

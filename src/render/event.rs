@@ -157,17 +157,17 @@ fn of(object: &Object) -> String {
     parts.join(", ")
 }
 
-/// Outcomes in the order in which they are told, with the words for them.
-const OUTCOMES: [(&str, &str); 9] = [
-    ("accepted", "accepted"),
-    ("adopted", "adopted"),
-    ("busy", "busy"),
-    ("rejected", "refused"),
-    ("unknown", "without an answer"),
-    ("throttled", "throttled"),
-    ("unsent", "not sent"),
-    ("observed", "statuses read"),
-    ("late", "late arrivals"),
+/// Outcomes in the order in which they are told, with the words for one of them and for several.
+const OUTCOMES: [(&str, &str, &str); 9] = [
+    ("accepted", "accepted", "accepted"),
+    ("adopted", "adopted", "adopted"),
+    ("busy", "busy", "busy"),
+    ("rejected", "refused", "refused"),
+    ("unknown", "without an answer", "without an answer"),
+    ("throttled", "throttled", "throttled"),
+    ("unsent", "not sent", "not sent"),
+    ("observed", "status read", "statuses read"),
+    ("late", "late arrival", "late arrivals"),
 ];
 
 fn closing(
@@ -178,9 +178,14 @@ fn closing(
     style: Style,
     out: &mut String,
 ) {
-    let known = OUTCOMES.iter().filter_map(|(key, word)| Some((counts.get(*key)?, *word)));
-    let other =
-        counts.iter().filter(|(k, _)| OUTCOMES.iter().all(|(key, _)| k != key)).map(|(k, n)| (n, k.as_str()));
+    let known = OUTCOMES.iter().filter_map(|(key, one, many)| {
+        let n = counts.get(*key)?;
+        Some((n, if *n == 1 { *one } else { *many }))
+    });
+    let other = counts
+        .iter()
+        .filter(|(k, _)| OUTCOMES.iter().all(|(key, ..)| k != key))
+        .map(|(k, n)| (n, k.as_str()));
     let parts: Vec<String> = known
         .chain(other)
         .filter(|(n, _)| **n > 0)
