@@ -28,6 +28,8 @@ pub struct Context {
     pub color_err: bool,
     /// Columns that results are laid out for: the terminal's, or 80 where stdout is none.
     pub width: usize,
+    /// Columns of what goes to stderr: the terminal's. In a log nothing is wrapped: one line an event.
+    pub width_err: usize,
     /// How often `-v` was given.
     pub verbose: u8,
     /// `-q`
@@ -46,6 +48,8 @@ impl Context {
             color_out: colored(global.color, stdout, &env),
             color_err: colored(global.color, stderr, &env),
             width: terminal_size::terminal_size_of(io::stdout()).map_or(80, |(w, _)| usize::from(w.0)),
+            width_err: terminal_size::terminal_size_of(io::stderr())
+                .map_or(usize::MAX, |(w, _)| usize::from(w.0)),
             verbose: global.verbose,
             quiet: global.quiet,
             env,

@@ -165,7 +165,10 @@ pub fn ask(question: &str) -> Result<(), Error> {
         .with_prompt(format!("{question} Only 'yes' is taken as a yes"))
         .allow_empty(true)
         .interact_text()
-        .map_err(|_| Error::Declined)?;
+        .map_err(|dialoguer::Error::IO(e)| match e.kind() {
+            std::io::ErrorKind::Interrupted => Error::Interrupted,
+            _ => Error::Declined,
+        })?;
     if answer.trim() == "yes" { Ok(()) } else { Err(Error::Declined) }
 }
 

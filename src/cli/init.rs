@@ -42,7 +42,11 @@ fn files(name: &str) -> Vec<(&'static str, String)> {
         ("manifests/example.yaml", include_str!("template/example.yaml").to_owned()),
         ("schemas/manifest.schema.json", schema::text(SchemaKind::Manifest)),
         ("schemas/project.schema.json", schema::text(SchemaKind::Project)),
-        (".github/workflows/casefile.yaml", include_str!("template/workflow.yaml").to_owned()),
+        (
+            ".github/workflows/casefile.yaml",
+            include_str!("../../examples/pipelines/github-actions.yaml").to_owned(),
+        ),
+        ("scripts/plan-comment.sh", include_str!("../../examples/pipelines/plan-comment.sh").to_owned()),
         (".gitignore", include_str!("template/gitignore").to_owned()),
     ]
 }

@@ -41,6 +41,12 @@ use exit::{Code, Error};
 
 /// Parses, runs, reports. Returns the exit code of the process.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
+    let args: Vec<OsString> = args.into_iter().collect();
+    if let [_, question, words @ ..] = args.as_slice()
+        && question == completions::QUESTION
+    {
+        return completions::answer(words).as_u8();
+    }
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(e) => {

@@ -17,6 +17,8 @@ use crate::render::{self, Style};
 pub struct Display {
     format: Format,
     style: Style,
+    /// Of what goes to stdout.
+    result: Style,
     quiet: bool,
     clock: crate::defender::Clock,
     bar: Option<ProgressBar>,
@@ -43,6 +45,7 @@ impl Display {
         Display {
             format,
             style: project::style_err(ctx),
+            result: project::style_out(ctx),
             quiet: ctx.quiet,
             clock: ctx.clock(),
             bar,
@@ -88,7 +91,7 @@ impl Display {
             // The plan was shown already; an intent is what the bar is for.
             Event::Planned { .. } => {}
             Event::Intent { .. } if self.bar.is_some() || self.style.verbose == 0 => {}
-            Event::Summary { .. } => self.stdout(&render::event::human(event, self.style)),
+            Event::Summary { .. } => self.stdout(&render::event::human(event, self.result)),
             _ if self.quiet => {}
             _ => self.stderr(&render::event::human(event, self.style)),
         }

@@ -54,7 +54,7 @@ pub fn style_out(ctx: &Context) -> Style {
 
 /// How everything else is written for people.
 pub fn style_err(ctx: &Context) -> Style {
-    Style { width: ctx.width, color: ctx.color_err, verbose: ctx.verbose }
+    Style { width: ctx.width_err, color: ctx.color_err, verbose: ctx.verbose }
 }
 
 /// How many of them are errors.

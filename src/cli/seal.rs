@@ -16,11 +16,20 @@ pub fn run(ctx: &Context, args: &SealArgs) -> Result<Code, Error> {
     let narrow = Narrow::new(ctx, &args.paths)?;
     let resources = project::manifests(ctx, &project)?.resources;
     let found = project::seals(ctx, &project)?;
+    let meant = |name: &str| narrow.covers(&manifest_name(name)) || narrow.covers(name);
     let (mut told, mut current) = (String::new(), 0);
-    for (name, seal) in seals(&resources) {
-        if !narrow.covers(&manifest_name(&name)) && !narrow.covers(&name) {
-            continue;
-        }
+    let wanted: Vec<_> = seals(&resources).into_iter().filter(|(name, _)| meant(name)).collect();
+    // An older format in its place would drop what the newer one says.
+    if let Some((name, version)) = wanted.iter().find_map(|(n, _)| Some((n, found.newer(n)?))) {
+        return Err(Error::State {
+            message: format!(
+                "{} was written by a newer casefile: its format is `{version}`; nothing was sealed",
+                escape::one_line(name)
+            ),
+            next: "use a newer casefile".into(),
+        });
+    }
+    for (name, seal) in wanted {
         let text = seal.to_text();
         let change = match found.text(&name) {
             Some(old) if old == text => {

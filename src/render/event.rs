@@ -157,17 +157,17 @@ fn of(object: &Object) -> String {
     parts.join(", ")
 }
 
-/// Outcomes in the order in which they are told, with the words for them.
-const OUTCOMES: [(&str, &str); 9] = [
-    ("accepted", "accepted"),
-    ("adopted", "adopted"),
-    ("busy", "busy"),
-    ("rejected", "refused"),
-    ("unknown", "without an answer"),
-    ("throttled", "throttled"),
-    ("unsent", "not sent"),
-    ("observed", "statuses read"),
-    ("late", "late arrivals"),
+/// Outcomes in the order in which they are told, with the words for one of them and for several.
+const OUTCOMES: [(&str, &str, &str); 9] = [
+    ("accepted", "accepted", "accepted"),
+    ("adopted", "adopted", "adopted"),
+    ("busy", "busy", "busy"),
+    ("rejected", "refused", "refused"),
+    ("unknown", "without an answer", "without an answer"),
+    ("throttled", "throttled", "throttled"),
+    ("unsent", "not sent", "not sent"),
+    ("observed", "status read", "statuses read"),
+    ("late", "late arrival", "late arrivals"),
 ];
 
 fn closing(
@@ -178,16 +178,25 @@ fn closing(
     style: Style,
     out: &mut String,
 ) {
-    let known = OUTCOMES.iter().filter_map(|(key, word)| Some((counts.get(*key)?, *word)));
-    let other =
-        counts.iter().filter(|(k, _)| OUTCOMES.iter().all(|(key, _)| k != key)).map(|(k, n)| (n, k.as_str()));
+    let known = OUTCOMES.iter().filter_map(|(key, one, many)| {
+        let n = counts.get(*key)?;
+        Some((n, if *n == 1 { *one } else { *many }))
+    });
+    let other = counts
+        .iter()
+        .filter(|(k, _)| OUTCOMES.iter().all(|(key, ..)| k != key))
+        .map(|(k, n)| (n, k.as_str()));
     let parts: Vec<String> = known
         .chain(other)
         .filter(|(n, _)| **n > 0)
         .map(|(n, word)| format!("{} {word}", words::number(*n)))
         .collect();
-    let done = if parts.is_empty() { "nothing was sent".into() } else { parts.join(", ") };
-    Paragraph::new(0, 2).push(Paint::Strong, format!("Result: {done}.")).write(style, out);
+    let parts = if parts.is_empty() { vec!["nothing was sent".into()] } else { parts };
+    Paragraph::new(0, 2)
+        .push(Paint::Strong, "Result: ")
+        .push_list(Paint::Strong, &parts)
+        .push(Paint::Strong, ".")
+        .write(style, out);
     if left > 0 {
         let was = if left == 1 { "was" } else { "were" };
         let left = words::plural(left, "call");

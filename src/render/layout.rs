@@ -90,6 +90,9 @@ fn take_columns(chars: impl Iterator<Item = char>, width: usize) -> String {
         .collect()
 }
 
+/// A space at which no line is broken. As a character of a text it would have been escaped.
+const TIE: &str = "\u{a0}";
+
 /// Painted text of one paragraph.
 pub(super) struct Paragraph {
     indent: usize,
@@ -136,6 +139,40 @@ impl Paragraph {
             self.chars.extend([('.', Paint::Plain); 3]);
         }
         write_line(self.indent, &self.chars, style, out);
+    }
+
+    /// Appends `a, b, c`; a line is never broken inside a part.
+    pub(super) fn push_list(mut self, paint: Paint, parts: &[String]) -> Self {
+        for (i, part) in parts.iter().enumerate() {
+            let between = if i == 0 { "" } else { ", " };
+            let part = escape::one_line(part).replace(' ', TIE);
+            self.chars.extend(between.chars().chain(part.chars()).map(|c| (c, paint)));
+        }
+        self
+    }
+
+    /// As [`Self::write`], but at most `lines` lines: the last one is cut with `...` if there are more.
+    pub(super) fn write_lines(&self, lines: usize, style: Style, out: &mut String) {
+        let mut whole = String::new();
+        self.write(Style { color: false, ..style }, &mut whole);
+        if whole.lines().count() <= lines {
+            return self.write(style, out);
+        }
+        // Shorter by a character at a time until the dots fit; what cannot be seen goes at once.
+        let most = style.columns().saturating_mul(lines);
+        let mut short = Paragraph { chars: self.chars.iter().copied().take(most).collect(), ..*self };
+        while let Some((_, paint)) = short.chars.pop() {
+            let end = short.chars.iter().rposition(|(c, _)| *c != ' ').map_or(0, |i| i + 1);
+            short.chars.truncate(end);
+            let length = short.chars.len();
+            short.chars.extend([('.', paint); 3]);
+            whole.clear();
+            short.write(Style { color: false, ..style }, &mut whole);
+            if whole.lines().count() <= lines {
+                return short.write(style, out);
+            }
+            short.chars.truncate(length);
+        }
     }
 
     /// Writes the paragraph, wrapped at spaces; words longer than a line are broken.
@@ -192,7 +229,7 @@ fn write_line(indent: usize, line: &[(char, Paint)], style: Style, out: &mut Str
     }
     for run in line.chunk_by(|a, b| a.1 == b.1) {
         let Some((_, paint)) = run.first() else { continue };
-        let text = run.iter().map(|(c, _)| *c);
+        let text = run.iter().map(|(c, _)| if TIE.contains(*c) { ' ' } else { *c });
         if style.color && *paint != Paint::Plain {
             let painted = paint.style();
             out.push_str(&painted.render().to_string());
@@ -228,6 +265,31 @@ mod tests {
         let mut out = String::new();
         Paragraph::new(0, 4).text("x ").text("y".repeat(70)).write(plain(40), &mut out);
         assert_eq!(out, format!("x {}\n    {}\n", "y".repeat(38), "y".repeat(32)));
+    }
+
+    #[test]
+    fn lists_break_between_their_parts() {
+        let parts: Vec<String> = (1..7).map(|n| format!("{n} of a kind")).collect();
+        let mut out = String::new();
+        Paragraph::new(0, 2).push_list(Paint::Plain, &parts).write(plain(40), &mut out);
+        assert_eq!(out, "1 of a kind, 2 of a kind, 3 of a kind,\n  4 of a kind, 5 of a kind, 6 of a kind\n");
+    }
+
+    #[test]
+    fn as_many_lines_as_there_may_be() {
+        let lines = |text: &str, most: usize| {
+            let mut out = String::new();
+            Paragraph::new(0, 2).text(text).write_lines(most, plain(40), &mut out);
+            out
+        };
+        assert_eq!(lines("short", 2), "short\n");
+        let words = "word ".repeat(40);
+        let out = lines(&words, 2);
+        assert_eq!(out.lines().count(), 2);
+        assert!(out.ends_with(" word...\n") && out.lines().all(|l| columns(l) > 30 && columns(l) <= 40));
+        let out = lines(&"x".repeat(500), 3);
+        assert_eq!(out.lines().map(columns).collect::<Vec<_>>(), [40, 40, 40]);
+        assert!(out.ends_with("xxx...\n"));
     }
 
     #[test]

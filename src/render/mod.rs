@@ -25,6 +25,8 @@ pub mod words;
 mod samples;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod widths;
 
 /// How to write for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

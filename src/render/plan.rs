@@ -191,22 +191,47 @@ fn command(words: &[String], indent: usize, style: Style, out: &mut String) {
     for (i, line) in lines.iter().enumerate() {
         let indent = if i == 0 { indent } else { indent + 2 };
         let end = if i == last { "" } else { " \\" };
+        if columns(line) > room && !line.contains(['\'', '"', '\\']) {
+            broken_word(line, end, indent, style, out);
+            continue;
+        }
         Paragraph::new(indent, indent).push(Paint::Strong, format!("{line}{end}")).write(style, out);
     }
 }
 
-/// A creating request in one line; others are told by reason and diff.
+/// A word that no line has room for: a shell puts it together again, if the further lines are not indented.
+fn broken_word(word: &str, end: &str, indent: usize, style: Style, out: &mut String) {
+    let room = style.columns().saturating_sub(end.len() + 1);
+    let (mut rest, mut indent) = (word, indent);
+    while !rest.is_empty() {
+        let mut used = indent;
+        let cut = rest.char_indices().find(|(_, c)| {
+            used += columns(c.encode_utf8(&mut [0; 4]));
+            used > room
+        });
+        let (part, next) = rest.split_at(cut.map_or(rest.len(), |(at, _)| at));
+        let end = if next.is_empty() { end } else { "\\" };
+        Paragraph::new(indent, 0).push(Paint::Strong, format!("{part}{end}")).write(style, out);
+        (rest, indent) = (next, 0);
+    }
+}
+
+/// Lines that a creating request takes without `-v`: machine ids are long, and whoever approves a comment
+/// has to see it.
+const BRIEF: usize = 3;
+
+/// A creating request in a few lines; others are told by reason and diff.
 fn briefly(request: &Request, style: Style, out: &mut String) {
     let line = match Call::from_request(request) {
         Some(Call::Collect { machine_id, comment }) => {
-            Paragraph::new(6, 6).push(Paint::Faint, format!("on {machine_id}: ")).text(comment)
+            Paragraph::new(6, 8).push(Paint::Faint, format!("on {machine_id}: ")).text(comment)
         }
-        Some(Call::Alert(alert)) => Paragraph::new(6, 6)
+        Some(Call::Alert(alert)) => Paragraph::new(6, 8)
             .push(Paint::Faint, format!("on {}: ", alert.machine_id))
             .text(format!("{:?}, {}", alert.severity, alert.title)),
-        None => Paragraph::new(6, 6).push(Paint::Faint, format!("{} {}", request.method, request.path)),
+        None => Paragraph::new(6, 8).push(Paint::Faint, format!("{} {}", request.method, request.path)),
     };
-    line.write_cut(style, out);
+    line.write_lines(BRIEF, style, out);
 }
 
 fn exactly(request: &Request, style: Style, out: &mut String) {
@@ -286,6 +311,21 @@ mod tests {
         let lines = fields_of(body);
         assert_eq!(lines, [r#"{"a":"x,\"y","#, r#""b":[1,2],"#, r#""c":"z,"#, r#""}"#]);
         assert_eq!(lines.concat(), body);
+    }
+
+    /// What a shell makes of it: a line's end behind a backslash is nothing.
+    #[test]
+    fn a_long_word_of_a_command_stays_one_word() {
+        let address = format!("InvestigationPackage/{}", "long-".repeat(30));
+        let words: Vec<String> = ["casefile", "import", &address, "some-id"].map(String::from).into();
+        for width in [40, 80, 120] {
+            let mut out = String::new();
+            command(&words, 8, Style { width, color: false, verbose: 0 }, &mut out);
+            assert!(out.lines().all(|l| columns(l) <= width), "{out}");
+            assert!(out.lines().rev().skip(1).all(|l| l.ends_with('\\')), "{out}");
+            let joined = out.replace("\\\n", "");
+            assert_eq!(joined.split_whitespace().collect::<Vec<_>>(), words, "{out}");
+        }
     }
 
     #[test]

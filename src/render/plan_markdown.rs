@@ -10,8 +10,9 @@ use jiff::Timestamp;
 use super::{codes, escape, words};
 use crate::plan::{Action, Change, Plan, PlanWarning};
 
-/// Code hosts refuse a longer comment. Counted in bytes here, so that it holds however they count.
-const LIMIT: usize = 65_536;
+/// Code hosts refuse a comment of more than 65,536 characters, and a pipeline puts a line of its own in
+/// front. Counted in bytes here, so that it holds however they count.
+const LIMIT: usize = 65_000;
 /// Of it, for the line that counts what is folded away.
 const RESERVE: usize = 1_536;
 /// Of it, for summary, warnings and table; the rest is left to the details.
@@ -24,7 +25,7 @@ const CELL: usize = 300;
 const DETAIL: usize = 8_000;
 
 /// Summary, digest, warnings, a table of the rows, and the details of each row collapsed below it; less
-/// than 65,536 bytes. What does not fit is counted: rows without a call and without a warning go first.
+/// than 65,000 bytes. What does not fit is counted: rows without a call and without a warning go first.
 /// `none` rows are listed with `-v` only.
 pub fn plan_markdown(plan: &Plan, verbose: u8, now: Timestamp) -> String {
     let counts = words::counts(&plan.summary());

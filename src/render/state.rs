@@ -54,8 +54,9 @@ const ID: usize = 3;
 const REQUESTOR: usize = 5;
 const GAP: usize = 2;
 
-/// One line a resource. Too wide for the terminal, it shortens requestor, id and address, in this order,
-/// in the middle: JSON has them in full.
+/// One line a resource. Too wide for the terminal, it shortens requestor and id, then leaves the requestor
+/// out and says so. Addresses are never shortened, they are what commands take: one that does not fit has
+/// a line of its own above the other cells. JSON has everything in full.
 pub fn table(document: &StateDocument<'_>, style: Style, now: Timestamp) -> String {
     let mut out = String::new();
     if document.resources.is_empty() {
@@ -68,18 +69,7 @@ pub fn table(document: &StateDocument<'_>, style: Style, now: Timestamp) -> Stri
     }
     let rows: Vec<(Phase, [String; 6])> =
         document.resources.iter().map(|(a, r)| (r.phase, cells(a, r, now))).collect();
-    let mut widths = HEADER.map(columns);
-    for (_, cells) in &rows {
-        for (width, cell) in widths.iter_mut().zip(cells) {
-            *width = (*width).max(columns(cell));
-        }
-    }
-    for (column, least) in [(REQUESTOR, 12), (ID, 10), (ADDRESS, 31), (REQUESTOR, 9), (ID, 8), (ADDRESS, 12)]
-    {
-        let total = widths.iter().sum::<usize>() + GAP * (widths.len() - 1);
-        let over = total.saturating_sub(style.columns());
-        widths[column] = widths[column].saturating_sub(over).max(least.min(widths[column]));
-    }
+    let widths = widths(rows.iter().map(|(_, cells)| cells), style);
     write_row(&HEADER.map(String::from), [Paint::Faint; 6], &widths, style, &mut out);
     for (phase, cells) in &rows {
         let mut paints = [Paint::Plain; 6];
@@ -93,9 +83,44 @@ pub fn table(document: &StateDocument<'_>, style: Style, now: Timestamp) -> Stri
     }
     let counts: Vec<String> = phases.iter().map(|(p, n)| format!("{} {p}", words::number(*n))).collect();
     Paragraph::new(0, 2)
-        .push(Paint::Strong, format!("{}: {}.", words::resources(rows.len()), counts.join(", ")))
+        .push(Paint::Strong, format!("{}: ", words::resources(rows.len())))
+        .push_list(Paint::Strong, &counts)
+        .push(Paint::Strong, ".")
         .write(style, &mut out);
+    if widths[REQUESTOR] == 0 {
+        Paragraph::new(0, 2)
+            .push(Paint::Faint, "No room for requestors here; ")
+            .push(Paint::Strong, "casefile state show ADDRESS")
+            .push(Paint::Faint, " has them.")
+            .write(style, &mut out);
+    }
     out
+}
+
+/// Columns of each cell; 0 leaves the requestors out.
+fn widths<'a>(rows: impl Iterator<Item = &'a [String; 6]>, style: Style) -> [usize; 6] {
+    let mut full = HEADER.map(columns);
+    for cells in rows {
+        for (width, cell) in full.iter_mut().zip(cells) {
+            *width = (*width).max(columns(cell));
+        }
+    }
+    let over = |widths: &[usize; 6]| {
+        let shown = widths.iter().filter(|w| **w > 0).count();
+        (widths.iter().sum::<usize>() + GAP * (shown - 1)).saturating_sub(style.columns())
+    };
+    let shrink = |mut widths: [usize; 6], steps: &[(usize, usize)]| {
+        for &(column, least) in steps {
+            widths[column] = widths[column].saturating_sub(over(&widths)).max(least.min(widths[column]));
+        }
+        widths
+    };
+    let whole = shrink(full, &[(REQUESTOR, 12), (ID, 10), (REQUESTOR, 9), (ID, 8)]);
+    if over(&whole) == 0 {
+        return whole;
+    }
+    full[REQUESTOR] = 0;
+    shrink(full, &[(ID, 8), (ADDRESS, 12)])
 }
 
 fn cells(address: &Address, r: &Resource, now: Timestamp) -> [String; 6] {
@@ -120,9 +145,15 @@ fn write_row(cells: &[String; 6], paints: [Paint; 6], widths: &[usize; 6], style
     let mut line = Paragraph::new(0, 0);
     for (i, cell) in cells.iter().enumerate() {
         let width = widths[i];
-        // The name in front of a user's domain says enough; ids and addresses differ at both ends.
+        if i == ADDRESS && columns(cell) > width {
+            Paragraph::new(0, 2).push(paints[i], cell).write(style, out);
+            line = line.text(" ".repeat(width + GAP));
+            continue;
+        }
+        // The name in front of a user's domain says enough; ids differ at both ends.
         let shown = if i == REQUESTOR { cut(cell, width) } else { cut_middle(cell, width) };
-        let fill = if i == REQUESTOR { 0 } else { width + GAP - columns(&shown).min(width) };
+        let last = widths.iter().skip(i + 1).all(|w| *w == 0);
+        let fill = if last { 0 } else { width + GAP - columns(&shown).min(width) };
         line = line.push(paints[i], shown).text(" ".repeat(fill));
     }
     line.write_cut(style, out);

@@ -43,6 +43,11 @@ impl Seals {
         self.files.get(name).map(|f| f.text.as_str())
     }
 
+    /// The `apiVersion` of a file that a newer casefile wrote.
+    pub fn newer(&self, name: &str) -> Option<&str> {
+        self.files.get(name)?.read.as_ref().err()?.newer.as_deref()
+    }
+
     /// The files that no manifest needs, and whether each is a seal at all.
     pub fn orphans<'a>(&'a self, resources: &[Desired]) -> Vec<(&'a str, bool)> {
         let needed: std::collections::BTreeSet<String> =
@@ -74,6 +79,10 @@ pub fn check(resources: &[Desired], found: &Seals) -> Vec<Diagnostic> {
         }
     }
     for (name, is_seal) in found.orphans(resources) {
+        if let Some(version) = found.newer(name) {
+            problems.push(of_newer(name, version));
+            continue;
+        }
         let message = match found.files.get(name).map(|f| &f.read) {
             Some(Ok(seal)) => format!("seals `{}`, which declares nothing any more", seal.manifest),
             _ => "named like a seal, but none: it cannot be read and no manifest needs it".to_owned(),
@@ -94,6 +103,9 @@ fn compare(name: &str, expected: &Seal, file: &File, line: u32) -> Option<Diagno
     let again = format!("run `casefile seal {manifest}` and review the difference");
     let seal = match &file.read {
         Ok(seal) => seal,
+        Err(SealError { newer: Some(version), .. }) => {
+            return Some(of_newer(name, version));
+        }
         Err(e) => {
             let message = format!("edited by hand: no seal any more: {e}");
             let mut problem = Diagnostic::of_file("seal-edited", name, message).with_help(again);
@@ -118,6 +130,11 @@ fn compare(name: &str, expected: &Seal, file: &File, line: u32) -> Option<Diagno
     };
     mark_difference(&mut problem, &file.text, &text);
     Some(problem.with_help(again))
+}
+
+fn of_newer(name: &str, version: &str) -> Diagnostic {
+    let message = format!("written by a newer casefile: its format is `{version}`");
+    Diagnostic::of_file("seal-newer", name, message).with_help("use a newer casefile")
 }
 
 /// Points at the first character of `found` that is not as in `expected`.
@@ -202,6 +219,9 @@ fn missing(c: &Change, resources: &[Desired], found: &Seals) -> Option<String> {
     let Some(file) = found.files.get(&name) else { return Some(format!("{name} does not exist")) };
     let seal = match &file.read {
         Ok(seal) if file.is_intact() => seal,
+        Err(SealError { newer: Some(_), .. }) => {
+            return Some(format!("{name} was written by a newer casefile"));
+        }
         _ => return Some(format!("{name} was edited by hand")),
     };
     let expected = Sealed::of(d);

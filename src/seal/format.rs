@@ -269,6 +269,22 @@ pub struct SealError {
     pub column: u32,
     /// The parser's words.
     pub why: String,
+    /// The `apiVersion`, if it is a later one than ours: nothing is wrong with the file then.
+    pub newer: Option<String>,
+}
+
+/// The `apiVersion` of a seal whose format came after ours.
+fn newer(text: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Versioned {
+        api_version: String,
+        #[serde(rename = "kind")]
+        _kind: SealKind,
+    }
+    let v: Versioned = serde_yaml::from_str(text).ok()?;
+    let number: u64 = v.api_version.strip_prefix("casefile/v")?.parse().ok()?;
+    (number > 1).then_some(v.api_version)
 }
 
 impl Seal {
@@ -289,7 +305,7 @@ impl Seal {
         serde_yaml::from_str(text).map_err(|e| {
             let place = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).max(1);
             let (line, column) = e.location().map_or((1, 1), |l| (place(l.line()), place(l.column())));
-            SealError { line, column, why: e.to_string() }
+            SealError { line, column, why: e.to_string(), newer: newer(text) }
         })
     }
 
