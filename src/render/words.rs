@@ -273,7 +273,7 @@ pub fn plan_next(warning: &PlanWarning) -> Vec<Next> {
         over @ PlanWarning::OverLimit { .. } if over.is_over_limit() => {
             vec![Next::new("send them all", "casefile apply --allow-over-limits")]
         }
-        PlanWarning::NotLooked { .. } => vec![Next::new("see what is missing", "casefile doctor")],
+        PlanWarning::NotLooked { .. } => vec![Next::new("look again, and say more", "casefile plan -v")],
         PlanWarning::LookAlikes { .. } => vec![
             Next::new("take them over", "casefile import --discover"),
             Next::new("ask for all of it again", "casefile apply --fresh"),
@@ -331,8 +331,8 @@ pub fn refusal_words(error: &Refusal) -> String {
 /// What to do about a refusal.
 pub fn refusal_next(error: &Refusal, address: &Address) -> Next {
     match error.status {
-        401 => Next::new("see whether the token is for this service", "casefile doctor"),
-        403 => Next::new("see which role the token lacks", "casefile doctor"),
+        401 => Next::new("send it once the sign-in is right", "casefile apply"),
+        403 => Next::new("send it once the role is granted", "casefile apply"),
         status if status == 404 || error.is_permanent() => {
             Next::new("ask again once the cause is removed", "casefile apply --replace")
                 .with(&address.to_string())
