@@ -479,7 +479,7 @@ mod tests {
         let error = |status, code: &str| Refusal { status, code: code.into(), ..Refusal::default() };
         let address: Address = "Alert/a".parse().unwrap();
         let next = |e: &Refusal| refusal_next(e, &address).command();
-        assert_eq!(next(&error(403, "Forbidden")), "casefile doctor");
+        assert_eq!(next(&error(403, "Forbidden")), "casefile apply");
         assert_eq!(next(&error(400, "OsPlatformNotSupported")), "casefile apply --replace Alert/a");
         assert_eq!(next(&error(400, "Whatever")), "casefile plan");
         assert_eq!(refusal(&error(400, "")), "400");
