@@ -22,7 +22,13 @@ pub async fn observe(client: &Client, clock: &Clock, need: &Need) -> Result<Obse
         if need.all_types {
             filter.action_type = None;
         }
-        if let Some(list) = keep(client.list_actions_where(&filter).await, "machine actions", &mut seen)? {
+        let mut list = Vec::new();
+        let visit = |a| {
+            if need.concerns(&a) {
+                list.push(a);
+            }
+        };
+        if keep(client.visit_actions(&filter, visit).await, "machine actions", &mut seen)?.is_some() {
             seen.actions = Some(Actions::new(since, list));
         }
         let unlisted: Vec<&String> = match &seen.actions {

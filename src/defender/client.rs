@@ -222,13 +222,8 @@ impl Client {
 
     /// Package collections that began at `since` or later, oldest first: all of them, or an error.
     pub async fn list_actions(&self, since: Timestamp) -> Result<Vec<MachineAction>, ReadError> {
-        self.list_actions_where(&ActionFilter::collections_since(since)).await
-    }
-
-    /// Machine actions, oldest first: all of them, or an error.
-    pub async fn list_actions_where(&self, filter: &ActionFilter) -> Result<Vec<MachineAction>, ReadError> {
         let mut list = Vec::new();
-        self.visit_actions(filter, |a| list.push(a)).await?;
+        self.visit_actions(&ActionFilter::collections_since(since), |a| list.push(a)).await?;
         keep_latest(&mut list);
         list.sort_by(|a: &MachineAction, b| {
             (&a.creation_date_time_utc, &a.id).cmp(&(&b.creation_date_time_utc, &b.id))

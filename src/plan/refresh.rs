@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::lookup::{KnownIds, LookUp};
 use super::observed::Observed;
 use super::settings::{CLOCK_TOLERANCE, LOOK_BACK, Settings};
-use crate::model::{Address, Call, Desired, Kind};
+use crate::model::{Address, Call, Desired, Kind, MachineAction};
 use crate::state::{Attempt, Object, Origin, Outcome, Phase, Record, Resource, State};
 
 /// How far back a list reaches that only warns of what runs on a machine.
@@ -18,6 +18,8 @@ pub struct Need {
     pub actions_since: Option<jiff::Timestamp>,
     /// Actions of every type, not collections alone: something else may keep a machine busy.
     pub all_types: bool,
+    /// Actions of these machines (lower-case ids) are enough; `None`: of every machine.
+    pub machines: Option<BTreeSet<String>>,
     /// Alerts of these machines (lower-case ids), for look-ups.
     pub machine_alerts: BTreeSet<String>,
     /// Alerts by id, for triage and unanswered updates.
@@ -32,6 +34,13 @@ impl Need {
     /// Whether nothing has to be asked.
     pub fn is_nothing(&self) -> bool {
         *self == Need::default()
+    }
+
+    /// Whether a listed action is worth keeping: the lists of a large tenant are long. Some actions name no
+    /// machine.
+    pub fn concerns(&self, action: &MachineAction) -> bool {
+        let (Some(machines), Some(machine)) = (&self.machines, &action.machine_id) else { return true };
+        machines.contains(&machine.to_ascii_lowercase()) || self.running.contains(&action.id)
     }
 
     fn actions_from(&mut self, since: jiff::Timestamp) {
@@ -56,6 +65,7 @@ pub fn need(
     let mut need = Need::default();
     let empty = state.resources.is_empty() && !settings.fresh;
     let declared: BTreeMap<&Address, &Desired> = desired.iter().map(|d| (&d.address, d)).collect();
+    let mut called = Vec::new();
     for d in desired.iter().filter(|d| selected(&d.address)) {
         match (&d.call, state.resources.get(&d.address)) {
             (Call::Collect { .. }, None) => {
@@ -79,9 +89,15 @@ pub fn need(
                 _ => {}
             }
         }
+        if address.kind() == Kind::InvestigationPackage {
+            called.extend(Call::from_request(&r.sent.request));
+        }
         for a in attempts(r, settings) {
             match Call::from_request(&a.sent.request) {
-                Some(Call::Collect { .. }) => need.actions_from(a.server_at.instant() - CLOCK_TOLERANCE),
+                Some(call @ Call::Collect { .. }) => {
+                    need.actions_from(a.server_at.instant() - CLOCK_TOLERANCE);
+                    called.push(call);
+                }
                 Some(Call::Alert(alert)) => {
                     need.machine_alerts.insert(alert.machine_id.as_str().to_ascii_lowercase());
                 }
@@ -110,6 +126,11 @@ pub fn need(
             }
             _ => {}
         }
+    }
+    if need.actions_since.is_some() {
+        let declared = desired.iter().filter(|d| selected(&d.address)).map(|d| &d.call);
+        let collected = declared.chain(&called).filter(|c| matches!(c, Call::Collect { .. }));
+        need.machines = Some(collected.map(|c| c.machine().as_str().to_ascii_lowercase()).collect());
     }
     need
 }
