@@ -12,6 +12,7 @@ mod calls;
 mod change;
 mod decide;
 mod estimate;
+mod incidents;
 mod lookup;
 mod mark;
 mod observed;
@@ -31,6 +32,7 @@ pub use change::{
     Action, Change, Estimate, Plan, PlanWarning, PlannedCall, Reason, View, Warning, origin_of,
 };
 pub use decide::{Busy, Facts, Lookup, OnUnknown, Removal, Rename, Running, decide};
+pub use incidents::{Held, Incidents};
 pub use lookup::{KnownIds, look_alikes, still_absent};
 pub use observed::{Actions, Observed};
 pub use refresh::{Need, absorb, need};

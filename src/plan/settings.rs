@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::decide::OnUnknown;
+use super::incidents::Incidents;
 use crate::model::Span;
 use crate::state::{Attempt, Side};
 
@@ -34,6 +35,8 @@ pub struct Settings {
     pub quotas: Quotas,
     /// `--fresh`: an empty state is meant.
     pub fresh: bool,
+    /// Closed incidents, and what seals hold back.
+    pub incidents: Incidents,
 }
 
 /// `recovery` of the project file.
@@ -116,6 +119,7 @@ impl Settings {
             limits: Limits::default(),
             quotas: Quotas::default(),
             fresh: false,
+            incidents: Incidents::default(),
         }
     }
 
