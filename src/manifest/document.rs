@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::diagnostic::{Finding, Level};
-use super::kinds::{API_VERSION, AlertManifest, PackageManifest};
+use super::kinds::{API_VERSION, AlertManifest, CaseFile, PackageManifest};
 use super::project::ProjectFile;
 use super::reader::{Document, Id, NodeKind};
 use super::rules;
@@ -56,6 +56,27 @@ pub(super) fn declared(doc: &mut Document<'_>, source: impl FnOnce(usize) -> Sou
     doc.findings = findings;
     sort(doc);
     declared
+}
+
+/// Reads a case of a runbook.
+pub(super) fn case(doc: &mut Document<'_>) -> Option<CaseFile> {
+    let root = doc.root?;
+    let mut findings = std::mem::take(&mut doc.findings);
+    let case = if doc.node(root).kind == NodeKind::Mapping {
+        let verdict = wording::judge(doc, root, Target::Case);
+        findings.extend(verdict.findings);
+        if sound(&findings) {
+            value::read::<CaseFile>(doc, root).map_err(|e| findings.push(refused(doc, root, e))).ok()
+        } else {
+            None
+        }
+    } else {
+        findings.push(not_a_mapping(doc, root));
+        None
+    };
+    doc.findings = findings;
+    sort(doc);
+    case
 }
 
 /// What is wrong with a resource of which not every value is known: those are poisoned.

@@ -11,7 +11,7 @@ use super::discover;
 use super::document::{self, Declared, Entry};
 use super::project::{PROJECT_FILE, Project};
 use super::reader::{Document, Id, NodeKind, Reader};
-use super::runbook::{Budget, Incident, Origin, Runbook, expand};
+use super::runbook::{Budget, CaseOutcome, Incident, Origin, Runbook, expand, run_case};
 use super::syntax::shown;
 use super::text::{Decoded, SourceText, decode};
 use super::wording::nearest;
@@ -97,13 +97,63 @@ pub fn parse_manifests(file: &str, bytes: &[u8]) -> (Vec<Desired>, Vec<Diagnosti
     (loaded.resources, loaded.diagnostics)
 }
 
-/// The runbooks of one file, and what is wrong with it; pure.
-pub(super) fn parse_runbooks(file: &str, bytes: &[u8]) -> (Vec<Runbook>, Vec<Diagnostic>) {
-    let mut reading = Reading::default();
-    reading.file(file, bytes);
-    let runbooks = reading.runbooks.into_iter().flatten().collect();
-    reading.diagnostics.retain(|d| d.severity == Level::Error);
-    (runbooks, reading.diagnostics)
+/// What came of the cases of one runbook's file.
+#[derive(Clone, Debug)]
+pub struct CaseRun {
+    /// The runbook's file, relative to the project folder, with `/`.
+    pub file: String,
+    /// The names of its runbooks.
+    pub runbooks: Vec<String>,
+    /// Its cases, by file.
+    pub cases: Vec<(String, CaseOutcome)>,
+}
+
+/// Runs the cases of all runbooks of a project that `wanted` names, by file and names.
+///
+/// # Errors
+/// What is wrong with the files and folders themselves. What is wrong with a runbook is the outcome of each
+/// of its cases.
+pub fn run_cases(
+    project_dir: &Path,
+    project: &Project,
+    wanted: &dyn Fn(&str, &[&str]) -> bool,
+) -> Result<Vec<CaseRun>, Vec<Diagnostic>> {
+    let (files, mut problems) = discover::find(project_dir, project);
+    problems.retain(|d| d.severity == Level::Error);
+    let mut runs = Vec::new();
+    for file in files {
+        let bytes = match discover::read(&file.path, &file.name) {
+            Ok(bytes) => bytes,
+            Err(problem) => {
+                problems.push(*problem);
+                continue;
+            }
+        };
+        if !discover::may_hold_runbook(&bytes) {
+            continue;
+        }
+        let mut reading = Reading::default();
+        reading.file(&file.name, &bytes);
+        let runbooks: Vec<Runbook> = reading.runbooks.into_iter().flatten().collect();
+        let mut names: Vec<&str> = reading.runbook_names.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        if names.is_empty() || !wanted(&file.name, &names) {
+            continue;
+        }
+        reading.diagnostics.retain(|d| d.severity == Level::Error);
+        let mut cases = Vec::new();
+        for case in discover::cases(&file) {
+            let outcome = match discover::read(&case.path, &case.name) {
+                Err(problem) => CaseOutcome::Broken(vec![*problem]),
+                Ok(_) if !reading.diagnostics.is_empty() => CaseOutcome::Broken(reading.diagnostics.clone()),
+                Ok(bytes) => run_case(&case.name, &bytes, &runbooks),
+            };
+            cases.push((case.name, outcome));
+        }
+        let runbooks = names.into_iter().map(str::to_owned).collect();
+        runs.push(CaseRun { file: file.name, runbooks, cases });
+    }
+    if problems.is_empty() { Ok(runs) } else { Err(problems) }
 }
 
 /// What was read so far.
@@ -126,7 +176,7 @@ impl Reading {
         let (told, mut expanded) = (self.diagnostics.len(), 0);
         let mut declarations = Vec::with_capacity(incidents.len());
         // Of equal problems at one place of a runbook the first is told in full.
-        let mut known = HashMap::new();
+        let mut known = Known::new();
         for incident in &incidents {
             let state = if incident.closed {
                 IncidentState::Closed
@@ -162,7 +212,7 @@ impl Reading {
         incident: &Incident,
         state: IncidentState,
         expanded: &mut usize,
-        known: &mut HashMap<(Arc<str>, u32, u32, String), usize>,
+        known: &mut Known,
     ) {
         let open = state == IncidentState::Open;
         let name = &*incident.doc.node(incident.runbook).text;
@@ -179,19 +229,7 @@ impl Reading {
         let made = expand(incident, runbook, budget);
         if open {
             for problem in made.problems {
-                let key = (problem.file.clone(), problem.line, problem.column, problem.message.clone());
-                match known.entry(key) {
-                    Slot::Vacant(slot) => {
-                        slot.insert(self.diagnostics.len());
-                        self.diagnostics.push(problem);
-                    }
-                    Slot::Occupied(first) => {
-                        if let Some(first) = self.diagnostics.get_mut(*first.get()) {
-                            let room = MAX_RELATED.saturating_sub(first.related.len());
-                            first.related.extend(problem.related.into_iter().take(room));
-                        }
-                    }
-                }
+                tell(&mut self.diagnostics, known, problem);
             }
         }
         *expanded += made.resources.len();
@@ -225,7 +263,9 @@ impl Reading {
                             message: "first declared here".into(),
                         });
                     if open {
-                        self.diagnostics.extend(runbook.origin.diagnose([finding]));
+                        for problem in runbook.origin.diagnose([finding]) {
+                            tell(&mut self.diagnostics, known, problem);
+                        }
                     }
                 }
             }
@@ -287,6 +327,28 @@ impl Reading {
         }
         findings.sort_by_key(|f| f.start);
         doc.findings = findings;
+    }
+}
+
+/// Problems by place and message, as indices of what was told.
+type Known = HashMap<(Arc<str>, u32, u32, String), usize>;
+
+/// Tells a problem, or adds its places to the equal one that was told before.
+fn tell(diagnostics: &mut Vec<Diagnostic>, known: &mut Known, problem: Diagnostic) {
+    let key = (problem.file.clone(), problem.line, problem.column, problem.message.clone());
+    match known.entry(key) {
+        Slot::Vacant(slot) => {
+            slot.insert(diagnostics.len());
+            diagnostics.push(problem);
+        }
+        Slot::Occupied(first) => {
+            let Some(first) = diagnostics.get_mut(*first.get()) else { return };
+            for place in problem.related {
+                if first.related.len() < MAX_RELATED && !first.related.contains(&place) {
+                    first.related.push(place);
+                }
+            }
+        }
     }
 }
 
@@ -401,7 +463,7 @@ fn utf16(file: &Arc<str>) -> Diagnostic {
 }
 
 /// The documents of a text; those that hold bytes which are no text have no root.
-fn documents<'d>(decoded: &'d Decoded<'_>) -> impl Iterator<Item = Document<'d>> {
+pub(super) fn documents<'d>(decoded: &'d Decoded<'_>) -> impl Iterator<Item = Document<'d>> {
     let text: &'d str = &decoded.text;
     let mut invalid = decoded.invalid.iter().copied().peekable();
     let mut reader = Reader::new(text).peekable();
@@ -425,7 +487,7 @@ fn documents<'d>(decoded: &'d Decoded<'_>) -> impl Iterator<Item = Document<'d>>
 }
 
 /// Nothing stands between two `---`.
-fn is_blank(doc: &Document<'_>) -> bool {
+pub(super) fn is_blank(doc: &Document<'_>) -> bool {
     doc.findings.is_empty()
         && doc.root.is_none_or(|root| {
             let node = doc.node(root);
@@ -541,7 +603,7 @@ fn name_of(doc: &Document<'_>, root: Id) -> usize {
     doc.node(name.map_or(root, |(_, name)| name)).start as usize
 }
 
-fn column_of(text: &str, at: usize) -> u32 {
+pub(super) fn column_of(text: &str, at: usize) -> u32 {
     let start = memchr::memrchr(b'\n', text.as_bytes().get(..at).unwrap_or_default()).map_or(0, |i| i + 1);
     u32::try_from(text.get(start..at).map_or(0, |line| line.chars().count()))
         .unwrap_or(u32::MAX)

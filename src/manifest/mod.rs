@@ -28,6 +28,7 @@ mod syntax;
 mod text;
 mod value;
 mod wording;
+mod written;
 
 #[cfg(test)]
 mod tests;
@@ -41,11 +42,15 @@ pub use kinds::{
     RunbookManifest, RunbookSpec, TriageSpec,
 };
 pub use load::{
-    Declaration, IncidentState, Loaded, load, load_project, load_with, parse_manifests, parse_project,
+    CaseRun, Declaration, IncidentState, Loaded, load, load_project, load_with, parse_manifests, parse_project,
+    run_cases,
 };
 pub use project::{
     AlertQuota, Auth, AuthMethod, Cloud, CollectQuota, Defender, EndpointError, Evidence, Limits, OnUnknown,
     PROJECT_FILE, Project, ProjectFile, ProjectKind, ProjectMetadata, ProjectSpec, Quotas, Rate, Recovery,
     Region, State, endpoint,
 };
+pub use runbook::CaseOutcome;
+pub use scalar::is_ambiguous;
 pub use schema::{SchemaKind, SchemaKindError, schema};
+pub use written::{Written, WrittenField};

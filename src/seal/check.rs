@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::format::{Seal, SealError, Sealed, manifest_name, sealed_name, seals};
-use crate::manifest::{Diagnostic, Related};
-use crate::model::{Address, Desired};
+use super::format::{Seal, SealError, Sealed, SealedIncident, manifest_name, sealed_name, seals};
+use crate::manifest::{Diagnostic, IncidentState, Loaded, Related};
+use crate::model::{Address, Desired, Sha256Hex};
 use crate::plan::{Action, Change, Plan};
 
 /// The seal files of a project.
@@ -43,37 +43,68 @@ impl Seals {
         self.files.get(name).map(|f| f.text.as_str())
     }
 
-    /// The files that no manifest needs, and whether each is a seal at all.
-    pub fn orphans<'a>(&'a self, resources: &[Desired]) -> Vec<(&'a str, bool)> {
-        let needed: std::collections::BTreeSet<String> =
-            resources.iter().map(|d| sealed_name(&d.source.file)).collect();
-        let rest = self.files.iter().filter(|(name, _)| !needed.contains(*name));
+    /// The files that are not among the needed ones, and whether each is a seal at all.
+    pub fn orphans<'a>(&'a self, needed: &BTreeMap<String, Seal>) -> Vec<(&'a str, bool)> {
+        let rest = self.files.iter().filter(|(name, _)| !needed.contains_key(*name));
         rest.map(|(name, f)| (name.as_str(), f.read.is_ok())).collect()
+    }
+
+    /// What the intact seal of a manifest file holds of an incident that says the same as when it was sealed.
+    pub fn incident(
+        &self,
+        file: &str,
+        name: &str,
+        inputs: &Sha256Hex,
+    ) -> Option<impl Iterator<Item = &Sealed>> {
+        let file = self.files.get(&sealed_name(file)).filter(|f| f.is_intact())?;
+        let seal = file.read.as_ref().ok()?;
+        let wanted = SealedIncident::of(name, inputs);
+        seal.incidents.contains(&wanted).then(move || {
+            seal.resources.iter().filter(move |r| r.incident.as_deref() == Some(wanted.name.as_str()))
+        })
+    }
+
+    /// Seals of incidents that nobody can rely on: edited by hand, or no seals at all. Without them it is not
+    /// known what was reviewed, so nothing is planned.
+    pub fn broken(&self, loaded: &Loaded) -> Vec<Diagnostic> {
+        let open = loaded.incidents.iter().filter(|i| i.state != IncidentState::Closed);
+        let names: std::collections::BTreeSet<String> = open.map(|i| sealed_name(&i.source.file)).collect();
+        let broken = names.iter().filter_map(|n| Some((n, self.files.get(n)?))).filter(|(_, f)| !f.is_intact());
+        broken
+            .map(|(name, _)| {
+                let message = "edited by hand: not what `casefile seal` wrote, so its incidents are not planned";
+                let help = format!("run `casefile seal {}` and review the difference", manifest_name(name));
+                Diagnostic::of_file("seal-edited", name.as_str(), message).with_help(help)
+            })
+            .collect()
     }
 }
 
 /// What is wrong with the seals of a project, by file.
-pub fn check(resources: &[Desired], found: &Seals) -> Vec<Diagnostic> {
+pub fn check(loaded: &Loaded, found: &Seals) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     let mut first: BTreeMap<&str, u32> = BTreeMap::new();
-    for d in resources {
-        let line = first.entry(&d.source.file).or_insert(d.source.line);
-        *line = d.source.line.min(*line);
+    let incidents = loaded.incidents.iter().map(|i| &i.source);
+    for source in loaded.resources.iter().map(|d| &d.source).chain(incidents) {
+        let line = first.entry(&source.file).or_insert(source.line);
+        *line = source.line.min(*line);
     }
-    for (name, seal) in seals(resources) {
-        let manifest = manifest_name(&name);
+    let needed = seals(loaded, found);
+    for (name, seal) in &needed {
+        let name = name.as_str();
+        let manifest = manifest_name(name);
         let line = first.get(manifest.as_str()).copied().unwrap_or(1);
-        match found.files.get(&name) {
+        match found.files.get(name) {
             None => {
                 let message = format!("no seal: `{name}` does not exist");
                 let mut problem = Diagnostic::of_file("seal-missing", manifest.as_str(), message);
                 problem.line = line;
                 problems.push(problem.with_help(format!("run `casefile seal {manifest}` and review it")));
             }
-            Some(file) => problems.extend(compare(&name, &seal, file, line)),
+            Some(file) => problems.extend(compare(name, seal, file, line)),
         }
     }
-    for (name, is_seal) in found.orphans(resources) {
+    for (name, is_seal) in found.orphans(&needed) {
         let message = match found.files.get(name).map(|f| &f.read) {
             Some(Ok(seal)) => format!("seals `{}`, which declares nothing any more", seal.manifest),
             _ => "named like a seal, but none: it cannot be read and no manifest needs it".to_owned(),
@@ -147,6 +178,10 @@ fn changed(expected: &Seal, found: &Seal) -> String {
             Some(s) if s != sealed => parts.push(format!("{address} has changed, its call has not")),
             Some(_) => {}
         }
+    }
+    if parts.is_empty() {
+        let changed = expected.incidents.iter().filter(|i| !found.incidents.contains(i));
+        parts.extend(changed.map(|i| format!("Incident/{} has changed, its calls have not", i.name)));
     }
     parts.extend(old.keys().filter(|a| !new.contains_key(*a)).map(|a| format!("{a} was removed since")));
     let more = parts.len().saturating_sub(3);

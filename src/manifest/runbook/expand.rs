@@ -261,7 +261,10 @@ impl<'a> Run<'a> {
             None => None,
             Some(Each::List(list)) => self.names.items(list),
             Some(Each::Expression(id, e)) => match e.eval(&self.names.scope(None)) {
-                Ok(list) if matches!(list.kind(), ValueKind::Seq) => {
+                Ok(list) if matches!(list.kind(), ValueKind::Seq | ValueKind::Iterable) => {
+                    if list.len().is_none_or(|n| n > self.budget.incident) {
+                        return self.too_large(*id);
+                    }
                     Some(list.try_iter().into_iter().flatten().collect())
                 }
                 Ok(other) => {

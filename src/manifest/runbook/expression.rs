@@ -31,6 +31,8 @@ pub(super) enum SyntaxError {
     Empty,
     #[error("the expression is longer than {MAX_EXPRESSION} bytes")]
     TooLong,
+    #[error("`*` is not known: it could repeat a list without end")]
+    Repetition,
     #[error("no expression: {0}")]
     Grammar(String),
 }
@@ -48,7 +50,7 @@ pub(super) enum EvalError {
     ListInText,
     #[error("the value holds `{OPEN}`: values are never read as expressions")]
     Nested,
-    #[error("the text is longer than {} KiB", MAX_TEXT / 1024)]
+    #[error("the value is longer than {} KiB or {MAX_ITEMS} items", MAX_TEXT / 1024)]
     TooLong,
     #[error("the list is nested too deep")]
     TooDeep,
@@ -93,6 +95,9 @@ impl Expression {
         }
         if text.len() > MAX_EXPRESSION {
             return Err(SyntaxError::TooLong);
+        }
+        if repeats(text) {
+            return Err(SyntaxError::Repetition);
         }
         let compiled = environment()
             .compile_expression_owned(text.to_owned())
@@ -211,6 +216,23 @@ impl Scalar {
     }
 }
 
+/// Whether an operator `*` stands in an expression, outside of its texts.
+fn repeats(text: &str) -> bool {
+    let (mut quote, mut escaped) = (None, false);
+    text.bytes().any(|b| {
+        match (quote, b) {
+            (Some(_), _) if escaped => escaped = false,
+            (Some(_), b'\\') => escaped = true,
+            (Some(q), b) if b == q => quote = None,
+            (Some(_), _) => {}
+            (None, b'\'' | b'"') => quote = Some(b),
+            (None, b'*') => return true,
+            _ => {}
+        }
+        false
+    })
+}
+
 /// Where `}}` ends the expression: not inside a text of it, nor inside braces of its own.
 fn closing(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
@@ -233,6 +255,8 @@ fn closing(text: &str) -> Option<usize> {
 
 /// How deep lists may be nested in a value.
 const MAX_DEPTH: usize = 8;
+/// How many items a list may have that is a field's value.
+const MAX_ITEMS: usize = 10_000;
 
 fn typed(value: &Value, depth: usize) -> Result<Typed, EvalError> {
     if depth > MAX_DEPTH {
@@ -253,6 +277,9 @@ fn typed(value: &Value, depth: usize) -> Result<Typed, EvalError> {
             Typed::Scalar(text.to_owned(), NodeKind::Text)
         }
         ValueKind::Seq | ValueKind::Iterable => {
+            if value.len().is_none_or(|n| n > MAX_ITEMS) {
+                return Err(EvalError::TooLong);
+            }
             let items = value.try_iter().map_err(|e| EvalError::Failed(e.to_string()))?;
             Typed::List(items.map(|item| typed(&item, depth + 1)).collect::<Result<_, _>>()?)
         }
@@ -283,7 +310,7 @@ mod tests {
         let labels = [("severity".to_owned(), "high".to_owned())].into();
         let with = json!({
             "ticket": "INC-1", "machines": ["FIN-WS-042", "b"], "n": 3, "half": 1.5, "yes": true,
-            "evil": "a${{ item }}", "map": {"a": 1}, "quote": "a\"b'c\\d\ne", "empty": "", "at": "2018-08-03T16:45:21.7115183Z"
+            "evil": "a${{ item }}", "map": {"a": 1}, "quote": "a\"b'c\\d\ne", "empty": "", "at": "2018-08-03T16:45:21.7115183Z", "big": "x".repeat(2_000)
         });
         let names = Names::new("inc-1", &labels, &with);
         names.scope(Some((Value::from("FIN-WS-042"), 4)))
@@ -300,7 +327,8 @@ mod tests {
     #[test]
     fn one_expression_keeps_its_type_and_text_around_it_makes_text() {
         assert_eq!(eval("${{ with.n }}"), Ok(Typed::Scalar("3".into(), NodeKind::Number)));
-        assert_eq!(eval("${{ with.half * 2 }}"), Ok(Typed::Scalar("3".into(), NodeKind::Number)));
+        assert_eq!(eval("${{ with.half + 1.5 }}"), Ok(Typed::Scalar("3".into(), NodeKind::Number)));
+        assert_eq!(eval("${{ with.n - 5 }}"), Ok(Typed::Scalar("-2".into(), NodeKind::Number)));
         assert_eq!(eval("${{ with.half }}"), Ok(Typed::Scalar("1.5".into(), NodeKind::Number)));
         assert_eq!(eval("${{ with.yes }}"), Ok(Typed::Scalar("true".into(), NodeKind::Bool)));
         assert_eq!(eval("n ${{ with.n }}"), Ok(text("n 3")));
@@ -337,9 +365,13 @@ mod tests {
 
     #[test]
     fn nothing_grows_without_bound() {
-        assert_eq!(eval("${{ 'x' * 70000 }}"), Err(EvalError::TooLong));
-        assert!(matches!(eval("${{ 'x' * 10000000000 }}"), Err(EvalError::Failed(_))));
-        assert!(matches!(eval("${{ [1] * 10000000000 }}"), Err(EvalError::Failed(_))));
+        for repeated in ["${{ 'x' * 10000000000 }}", "${{ [1]*10000000000 }}", "${{ 10 ** 10000 }}"] {
+            assert_eq!(Scalar::compile(repeated).unwrap_err(), SyntaxError::Repetition, "{repeated}");
+        }
+        assert_eq!(eval("${{ 'a \\' * b' ~ \"*\" }}"), Ok(text("a ' * b*")));
+        let fourfold = |name: &str| format!("({name} ~ {name} ~ {name} ~ {name})");
+        let big = format!("${{{{ {} }}}}", fourfold(&fourfold(&fourfold("with.big"))));
+        assert_eq!(eval(&big), Err(EvalError::TooLong));
         assert_eq!(eval("${{ [[[[[[[[[[1]]]]]]]]]] }}"), Err(EvalError::TooDeep));
         let long = format!("${{{{ {} }}}}", "1 + ".repeat(400));
         assert_eq!(Scalar::compile(&long).unwrap_err(), SyntaxError::TooLong);

@@ -67,6 +67,18 @@ impl Incident {
             labels.map(|(k, v)| (doc.node(k).text.to_string(), doc.node(v).text.to_string())).collect();
         let closed = get(&["spec", "closed"]).is_some_and(|id| doc.node(id).text == "true");
         let with = doc.get(get(&["spec"])?, "with");
+        Some(Incident::new(doc, name_id, labels, (runbook, with), closed, origin, place))
+    }
+
+    fn new(
+        doc: &Document<'_>,
+        name_id: Id,
+        labels: BTreeMap<String, String>,
+        (runbook, with): (Id, Option<(Id, Id)>),
+        closed: bool,
+        origin: Origin,
+        place: (u32, u32),
+    ) -> Incident {
         let given = with.map_or_else(|| json!({}), |(_, id)| Instance::At(doc, id).value());
         let name: Arc<str> = (&*doc.node(name_id).text).into();
         let said = json!([&*name, labels, &*doc.node(runbook).text, given]);
@@ -77,7 +89,7 @@ impl Incident {
             let key = doc.add_scalar("with".into(), NodeKind::Text, span.clone());
             (key, doc.add_collection(NodeKind::Mapping, &[], span))
         });
-        Some(Incident {
+        Incident {
             source: Source { file: origin.file.clone(), line: place.0 },
             column: place.1,
             inputs: Sha256Hex::of(format!("casefile incident v1\n{said}").as_bytes()),
@@ -89,7 +101,22 @@ impl Incident {
             closed,
             doc,
             with,
-        })
+        }
+    }
+
+    /// The incident of a case: `incident` is its mapping, `name` the name in it.
+    pub fn of_case(
+        doc: &Document<'_>,
+        incident: Id,
+        name: Id,
+        origin: Origin,
+        place: (u32, u32),
+    ) -> Incident {
+        let labels = doc.get(incident, "labels").into_iter().flat_map(|(_, id)| doc.fields(id));
+        let labels = labels.map(|(k, v)| (doc.node(k).text.to_string(), doc.node(v).text.to_string()));
+        let with = doc.get(incident, "with");
+        let labels = labels.collect();
+        Incident::new(doc, name, labels, (name, with), false, origin, place)
     }
 
     /// `spec.with`.

@@ -10,7 +10,7 @@
 //! the same resources that a manifest would declare: no YAML text is made on the way, so no value can change
 //! the structure. Not responsible for files, nor for what a seal holds back.
 
-
+mod case;
 mod expand;
 mod expression;
 mod filters;
@@ -22,6 +22,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 
-
+pub use case::CaseOutcome;
+pub(super) use case::run_case;
 pub(super) use expand::{Budget, Runbook, expand};
 pub(super) use incident::{Incident, Origin, check};

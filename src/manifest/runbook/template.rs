@@ -222,6 +222,7 @@ impl Compiler<'_> {
                 self.findings.push(match e {
                     SyntaxError::Unclosed => finding.help("close it with `}}`"),
                     SyntaxError::Empty => finding.help("write, for example, ${{ with.ticket }}"),
+                    SyntaxError::Repetition => finding.help("give the number or the list as a parameter"),
                     SyntaxError::TooLong => finding.help("move parts of it into parameters"),
                     SyntaxError::Grammar(_) => finding
                         .help("an expression is a name, a value or an operation: ${{ with.ticket | slug }}"),

@@ -1,0 +1,141 @@
+//! Sealed incidents: their resources come from the seal, whatever their runbook has become.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::check::Seals;
+use super::format::{Sealed, Text, sealed_name};
+use crate::manifest::{Declaration, Diagnostic, IncidentState, Loaded};
+use crate::model::{self, Body, Call, Desired, Policy, Triage};
+use crate::plan::Held;
+use crate::render::escape;
+
+/// Labels and triage, where a reader's spelling does not give them back.
+#[derive(Serialize, Deserialize)]
+struct Exact {
+    labels: BTreeMap<String, String>,
+    triage: Option<Triage>,
+}
+
+/// See [`Sealed::exact`].
+pub(super) fn exact(d: &Desired) -> Option<Vec<String>> {
+    let triage = d.triage.iter().flat_map(|t| [&t.assigned_to, &t.comment]).flatten();
+    let texts = d.labels.iter().flat_map(|(k, v)| [k, v]).chain(triage);
+    if !texts.into_iter().any(|text| text.chars().any(escape::is_hidden)) {
+        return None;
+    }
+    let exact = Exact { labels: d.labels.clone(), triage: d.triage.clone() };
+    let text = serde_json::to_string(&exact).ok()?;
+    Some(super::format::pieces(&text))
+}
+
+/// Replaces what frozen incidents expand to by what their seals hold. Gives what the seals do not hold: it is
+/// no part of these incidents. What cannot be taken from a seal is told in `loaded`.
+pub fn freeze(loaded: &mut Loaded, found: &Seals) -> Vec<Held> {
+    let frozen: Vec<Declaration> =
+        loaded.incidents.iter().filter(|i| i.state == IncidentState::Frozen).cloned().collect();
+    if frozen.is_empty() {
+        return Vec::new();
+    }
+    let names: BTreeSet<&str> = frozen.iter().map(|i| &*i.name).collect();
+    let mut expanded: BTreeMap<model::Address, Desired> = BTreeMap::new();
+    let mut rest = Vec::with_capacity(loaded.resources.len());
+    for d in loaded.resources.drain(..) {
+        match &d.template {
+            Some(t) if names.contains(&*t.incident) => drop(expanded.insert(d.address.clone(), d)),
+            _ => rest.push(d),
+        }
+    }
+    let mut problems = Vec::new();
+    for i in &frozen {
+        for sealed in found.incident(&i.source.file, &i.name, &i.inputs).into_iter().flatten() {
+            let made = expanded.remove(&sealed.address);
+            let taken = match made {
+                // The very same: as it was expanded.
+                Some(d) if Sealed::of(&d) == *sealed => Some(d),
+                made => thaw(sealed, i, made.and_then(|d| d.template?.source)),
+            };
+            let problem = |code, message: String| {
+                Diagnostic::of_file(code, sealed_name(&i.source.file), message)
+            };
+            match taken {
+                Some(d) if rest.binary_search_by(|r| r.address.cmp(&d.address)).is_err() => {
+                    let at = rest.partition_point(|r| r.address < d.address);
+                    rest.insert(at, d);
+                }
+                Some(d) => {
+                    let message = format!("{} is sealed for Incident/{} and declared besides", d.address, i.name);
+                    let help = format!("rename the other one, or run `casefile seal {}`", i.source.file);
+                    problems.push(problem("duplicate-address", message).with_help(help));
+                }
+                None => {
+                    let message = format!("the call of {} does not fit its digest", sealed.address);
+                    let help = format!("run `casefile seal {}` and review the difference", i.source.file);
+                    problems.push(problem("seal-edited", message).with_help(help));
+                }
+            }
+        }
+    }
+    loaded.resources = rest;
+    loaded.diagnostics.extend(problems);
+    let mut held: BTreeMap<&str, Vec<model::Address>> = BTreeMap::new();
+    for d in expanded.values() {
+        if let Some(t) = &d.template {
+            held.entry(&t.incident).or_default().push(d.address.clone());
+        }
+    }
+    let of = |i: &Declaration| {
+        let addresses = held.get(&*i.name)?.clone();
+        Some(Held { incident: i.name.clone(), file: i.source.file.clone(), addresses })
+    };
+    frozen.iter().filter_map(of).collect()
+}
+
+/// The resource that a seal holds; `None` if its parts do not fit together.
+fn thaw(sealed: &Sealed, incident: &Declaration, template: Option<model::Source>) -> Option<Desired> {
+    let body = Body::from_json(sealed.request.body.concat()).ok()?;
+    let request = model::Request { method: sealed.request.method, path: sealed.request.path.clone(), body };
+    let call = Call::from_request(&request)?;
+    let mut d =
+        Desired::new(sealed.address.clone(), incident.source.clone(), call, sealed.spec.revision);
+    if d.digest != sealed.digest {
+        return None;
+    }
+    let exact = match &sealed.exact {
+        Some(pieces) => serde_json::from_str(&pieces.concat()).ok()?,
+        None => Exact {
+            labels: sealed.labels.iter().map(|(k, v)| (k.clone(), v.plain())).collect(),
+            triage: match &sealed.triage {
+                Some(t) => Some(Triage {
+                    status: word(&t.status)?,
+                    assigned_to: t.assigned_to.as_ref().map(Text::plain),
+                    classification: word(&t.classification)?,
+                    determination: word(&t.determination)?,
+                    comment: t.comment.as_ref().map(Text::plain),
+                }),
+                None => None,
+            },
+        },
+    };
+    (d.labels, d.triage) = (exact.labels, exact.triage);
+    let usual = Policy::default();
+    d.policy = Policy {
+        max_attempts: sealed.spec.max_attempts,
+        retry_after: sealed.spec.retry_after.unwrap_or(usual.retry_after),
+        on_in_progress: sealed.spec.on_in_progress.unwrap_or(usual.on_in_progress),
+        adopt_within: sealed.spec.adopt_within.unwrap_or(usual.adopt_within),
+    };
+    d.on_remove = sealed.on_remove;
+    d.template = Some(model::Template { incident: incident.name.clone(), source: template });
+    (Sealed::of(&d) == *sealed).then_some(d)
+}
+
+/// A word of the API; the outer `None` if it is none.
+#[expect(clippy::option_option, reason = "a field that is left out and a word that is unknown differ")]
+fn word<T: serde::de::DeserializeOwned>(text: &Option<String>) -> Option<Option<T>> {
+    match text {
+        None => Some(None),
+        Some(text) => serde_json::from_value(serde_json::Value::String(text.clone())).ok().map(Some),
+    }
+}
