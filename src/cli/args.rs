@@ -427,6 +427,9 @@ pub enum SchemaKind {
     /// `casefile.yaml`.
     #[value(help = None)]
     Project,
+    /// A case of a runbook.
+    #[value(help = None)]
+    Case,
     /// `.casefile/state.json`.
     #[value(help = None)]
     State,

@@ -279,7 +279,12 @@ pub struct RunbookSpec {
     #[schemars(example = json!({"type": "object", "properties": {"ticket": {"type": "string"}}, "required": ["ticket"]}))]
     pub parameters: Option<BTreeMap<String, serde_json::Value>>,
     /// The templates. Scalars may hold expressions: `${{ with.ticket }}`.
-    #[schemars(length(min = 1), example = json!([]))]
+    #[schemars(length(min = 1), example = json!([{
+        "kind": "InvestigationPackage",
+        "metadata": {"name": "collect-${{ item | slug }}"},
+        "forEach": "${{ with.machines }}",
+        "spec": {"machineId": "${{ item }}", "comment": "Collect for ${{ with.ticket }}"}
+    }]))]
     pub resources: Vec<ResourceTemplate>,
 }
 

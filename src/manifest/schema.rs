@@ -374,7 +374,7 @@ mod tests {
 
     #[test]
     fn committed_schemas_are_the_generated_ones() {
-        for kind in [SchemaKind::Manifest, SchemaKind::Project] {
+        for kind in [SchemaKind::Manifest, SchemaKind::Project, SchemaKind::Case] {
             let (path, text) = committed(kind);
             let fresh = format!("{:#}\n", schema(kind));
             if std::env::var_os("UPDATE_SCHEMAS").is_some() {

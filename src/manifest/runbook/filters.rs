@@ -8,8 +8,8 @@ use minijinja::{Environment, Error, ErrorKind};
 use super::expression::MAX_TEXT;
 use crate::model::Sha256Hex;
 
-/// The longest part of a name between two dots.
-const LABEL: usize = 63;
+/// The longest slug: a part of a name between two dots holds 63 characters, and a template says some of them.
+const SLUG: usize = 40;
 
 /// The filters, for `docs/cli.md` and for "did you mean".
 pub(super) const FILTERS: [&str; 12] = [
@@ -55,9 +55,9 @@ pub(super) fn slug(text: &str) -> Result<String, Error> {
     if slug.is_empty() {
         return Err(refused("no letter or digit is left of it for a name"));
     }
-    if slug.len() > LABEL {
+    if slug.len() > SLUG {
         let digest = Sha256Hex::of(text.as_bytes()).to_string();
-        slug.truncate(LABEL - 9);
+        slug.truncate(SLUG - 9);
         slug.truncate(slug.trim_end_matches('-').len());
         slug.push('-');
         slug.push_str(digest.get(..8).unwrap_or_default());
@@ -78,11 +78,12 @@ fn date(text: &str, format: Option<&str>) -> Result<String, Error> {
 fn kql(value: &Value) -> Result<String, Error> {
     match value.kind() {
         ValueKind::String => Ok(quoted(value.as_str().unwrap_or_default())),
-        ValueKind::Number | ValueKind::Bool => Ok(value.to_string()),
-        ValueKind::Seq => {
+        ValueKind::Number => Ok(value.to_string()),
+        ValueKind::Bool => Ok(value.is_true().to_string()),
+        ValueKind::Seq | ValueKind::Iterable => {
             let mut items = Vec::new();
             for item in value.try_iter()? {
-                if matches!(item.kind(), ValueKind::Seq) {
+                if matches!(item.kind(), ValueKind::Seq | ValueKind::Iterable) {
                     return Err(refused("a list inside a list has no place in a query"));
                 }
                 items.push(kql(&item)?);
@@ -134,7 +135,8 @@ fn join(list: Value, between: Option<&str>) -> Result<String, Error> {
         }
         match item.kind() {
             ValueKind::String => out.push_str(item.as_str().unwrap_or_default()),
-            ValueKind::Number | ValueKind::Bool => out.push_str(&item.to_string()),
+            ValueKind::Number => out.push_str(&item.to_string()),
+            ValueKind::Bool => out.push_str(if item.is_true() { "true" } else { "false" }),
             other => return Err(refused(format!("{other} cannot be joined to a text"))),
         }
         if out.len() > MAX_TEXT {
