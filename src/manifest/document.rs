@@ -22,6 +22,10 @@ pub(super) struct Entry {
 }
 
 /// What a document declares.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one lives at a time; a box would cost each resource an allocation"
+)]
 #[derive(Debug)]
 pub(super) enum Declared {
     Resource(Entry),
@@ -84,7 +88,8 @@ pub(super) fn shape(doc: &Document<'_>) -> Vec<Finding> {
     let Some(root) = doc.root else { return Vec::new() };
     let mut findings = Vec::new();
     if doc.get(root, "kind").is_none() {
-        let finding = Finding::new("missing-field", wording::first_key(doc, root), "this template lacks `kind`");
+        let finding =
+            Finding::new("missing-field", wording::first_key(doc, root), "this template lacks `kind`");
         let all = Kind::ALL.map(|kind| format!("`kind: {kind}`")).join(" or ");
         return vec![finding.help(format!("add {all}"))];
     }

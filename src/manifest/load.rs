@@ -207,13 +207,7 @@ impl Reading {
         Loaded { resources, diagnostics, files: 0, incidents: declarations }
     }
 
-    fn expand(
-        &mut self,
-        incident: &Incident,
-        state: IncidentState,
-        expanded: &mut usize,
-        known: &mut Known,
-    ) {
+    fn expand(&mut self, incident: &Incident, state: IncidentState, expanded: &mut usize, known: &mut Known) {
         let open = state == IncidentState::Open;
         let name = &*incident.doc.node(incident.runbook).text;
         let runbook = match self.runbook_names.get(name) {
@@ -234,7 +228,8 @@ impl Reading {
         }
         *expanded += made.resources.len();
         if *expanded > budget.project {
-            let message = format!("the incidents of this project expand to more than {} resources", budget.project);
+            let message =
+                format!("the incidents of this project expand to more than {} resources", budget.project);
             let finding = Finding::new("expansion-too-large", incident.at.clone(), message)
                 .help("close incidents that are over: spec.closed: true");
             self.diagnostics.extend(incident.origin.diagnose([finding]));
@@ -280,7 +275,9 @@ impl Reading {
         names.sort_unstable();
         let finding = match nearest(name, names.iter().copied()) {
             Some(meant) => finding.help(format!("did you mean `{meant}`?")),
-            None if names.is_empty() => finding.help("write one: kind: Runbook, in any folder of spec.manifests"),
+            None if names.is_empty() => {
+                finding.help("write one: kind: Runbook, in any folder of spec.manifests")
+            }
             None => {
                 let more = names.len().saturating_sub(10);
                 let more = if more > 0 { format!(" and {more} more") } else { String::new() };
@@ -297,11 +294,13 @@ impl Reading {
             Declared::Runbook(root) => (*root, "Runbook"),
             Declared::Incident(root) => (*root, "Incident"),
         };
-        let Some(name) = doc.get(root, "metadata").and_then(|(_, m)| doc.get(m, "name")).map(|(_, n)| n) else {
+        let Some(name) = doc.get(root, "metadata").and_then(|(_, m)| doc.get(m, "name")).map(|(_, n)| n)
+        else {
             return;
         };
         let text = doc.node(name).text.to_string();
-        let here = Related { file: origin.file.clone(), line: place.0, column: place.1, message: String::new() };
+        let here =
+            Related { file: origin.file.clone(), line: place.0, column: place.1, message: String::new() };
         let first = match kind {
             "Runbook" => self.runbook_names.get(&text).map(|(_, first)| first),
             _ => self.incident_names.get(&text),

@@ -42,8 +42,8 @@ pub use kinds::{
     RunbookManifest, RunbookSpec, TriageSpec,
 };
 pub use load::{
-    CaseRun, Declaration, IncidentState, Loaded, load, load_project, load_with, parse_manifests, parse_project,
-    run_cases,
+    CaseRun, Declaration, IncidentState, Loaded, load, load_project, load_with, parse_manifests,
+    parse_project, run_cases,
 };
 pub use project::{
     AlertQuota, Auth, AuthMethod, Cloud, CollectQuota, Defender, EndpointError, Evidence, Limits, OnUnknown,

@@ -10,7 +10,9 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
 use super::instance::Arena;
-use super::kinds::{API_VERSION, AlertManifest, CaseFile, IncidentManifest, PackageManifest, RunbookManifest};
+use super::kinds::{
+    API_VERSION, AlertManifest, CaseFile, IncidentManifest, PackageManifest, RunbookManifest,
+};
 use super::project::ProjectFile;
 use crate::model::Kind;
 

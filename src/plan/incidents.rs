@@ -31,8 +31,7 @@ impl Incidents {
     /// Whether a resource that no manifest declares is kept, because its name stands under a closed incident's.
     pub fn keep(&self, address: &Address) -> bool {
         let name = address.name();
-        !self.closed.is_empty()
-            && name.match_indices('.').any(|(dot, _)| self.closed.contains(&name[..dot]))
+        !self.closed.is_empty() && name.match_indices('.').any(|(dot, _)| self.closed.contains(&name[..dot]))
     }
 
     /// [`keep`](Self::keep), for a resource that may be declared.

@@ -13,7 +13,9 @@ pub fn cases(runs: &[CaseRun], style: Style) -> String {
     let (mut passed, mut failed) = (0, 0);
     for run in runs {
         if run.cases.is_empty() && style.verbose > 0 {
-            Paragraph::new(0, 4).push(Paint::Faint, format!("none {}: no cases", run.file)).write(style, &mut out);
+            Paragraph::new(0, 4)
+                .push(Paint::Faint, format!("none {}: no cases", run.file))
+                .write(style, &mut out);
         }
         for (file, outcome) in &run.cases {
             let (word, paint) = match outcome {

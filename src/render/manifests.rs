@@ -86,7 +86,11 @@ fn scalar(text: &str, indent: usize) -> String {
 }
 
 fn is_plain(text: &str) -> bool {
-    let safe = |c: char| c.is_ascii_alphanumeric() || " .,_/@()+;$'-".contains(c) || (c.is_alphanumeric() && !escape::is_hidden(c));
+    let safe = |c: char| {
+        c.is_ascii_alphanumeric()
+            || " .,_/@()+;$'-".contains(c)
+            || (c.is_alphanumeric() && !escape::is_hidden(c))
+    };
     text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.trim() == text
         && text.chars().all(safe)
@@ -146,7 +150,11 @@ mod tests {
         let (read, problems) = parse_manifests("x.yaml", text.as_bytes());
         assert!(problems.is_empty(), "{problems:?}\n{text}");
         let [read] = read.as_slice() else { panic!("{text}") };
-        assert_eq!((&read.address, &read.labels, &read.request), (&d.address, &d.labels, &d.request), "{text}");
+        assert_eq!(
+            (&read.address, &read.labels, &read.request),
+            (&d.address, &d.labels, &d.request),
+            "{text}"
+        );
         assert_eq!((read.digest, read.policy, read.on_remove), (d.digest, d.policy, d.on_remove), "{text}");
         assert_eq!((&read.triage, read.revision), (&d.triage, d.revision), "{text}");
     }
@@ -154,9 +162,43 @@ mod tests {
     #[test]
     fn texts_that_readers_could_misread() {
         for text in [
-            "no", "0123", "1e3", "12:30:45", "2018-08-03", "- x", "a: b", "a #b", "#", "'", "\"", "a\\nb", "one\ntwo",
-            "one\n\n two\n", "one\ntwo\n", "\nx", "x\n\n", " x", "x ", "\u{202e}x\u{200b}", "a\n\u{202e}b", "{a}", "[",
-            "*a", "&a", "!a", "|", "%", "@", "`", "é→b", "\u{1f600}", "x\u{85}", "key: |\n  y", "a\n---\nb", "---", "...",
+            "no",
+            "0123",
+            "1e3",
+            "12:30:45",
+            "2018-08-03",
+            "- x",
+            "a: b",
+            "a #b",
+            "#",
+            "'",
+            "\"",
+            "a\\nb",
+            "one\ntwo",
+            "one\n\n two\n",
+            "one\ntwo\n",
+            "\nx",
+            "x\n\n",
+            " x",
+            "x ",
+            "\u{202e}x\u{200b}",
+            "a\n\u{202e}b",
+            "{a}",
+            "[",
+            "*a",
+            "&a",
+            "!a",
+            "|",
+            "%",
+            "@",
+            "`",
+            "é→b",
+            "\u{1f600}",
+            "x\u{85}",
+            "key: |\n  y",
+            "a\n---\nb",
+            "---",
+            "...",
         ] {
             if text.chars().any(|c| c.is_control() && c != '\n') {
                 continue;

@@ -18,13 +18,8 @@ pub struct Seals {
 struct File {
     text: String,
     read: Result<Seal, SealError>,
-}
-
-impl File {
     /// Whether the tool wrote it, every byte of it.
-    fn is_intact(&self) -> bool {
-        self.read.as_ref().is_ok_and(|s| s.is_intact() && s.to_text() == self.text)
-    }
+    intact: bool,
 }
 
 impl Seals {
@@ -33,7 +28,8 @@ impl Seals {
         let file = |(name, bytes): (String, Vec<u8>)| {
             let text = String::from_utf8_lossy(&bytes).replace("\r\n", "\n");
             let read = Seal::read(&text);
-            (name, File { text, read })
+            let intact = read.as_ref().is_ok_and(|s| s.is_intact() && s.to_text() == text);
+            (name, File { text, read, intact })
         };
         Seals { files: files.into_iter().map(file).collect() }
     }
@@ -56,7 +52,7 @@ impl Seals {
         name: &str,
         inputs: &Sha256Hex,
     ) -> Option<impl Iterator<Item = &Sealed>> {
-        let file = self.files.get(&sealed_name(file)).filter(|f| f.is_intact())?;
+        let file = self.files.get(&sealed_name(file)).filter(|f| f.intact)?;
         let seal = file.read.as_ref().ok()?;
         let wanted = SealedIncident::of(name, inputs);
         seal.incidents.contains(&wanted).then(move || {
@@ -69,10 +65,11 @@ impl Seals {
     pub fn broken(&self, loaded: &Loaded) -> Vec<Diagnostic> {
         let open = loaded.incidents.iter().filter(|i| i.state != IncidentState::Closed);
         let names: std::collections::BTreeSet<String> = open.map(|i| sealed_name(&i.source.file)).collect();
-        let broken = names.iter().filter_map(|n| Some((n, self.files.get(n)?))).filter(|(_, f)| !f.is_intact());
+        let broken = names.iter().filter_map(|n| Some((n, self.files.get(n)?))).filter(|(_, f)| !f.intact);
         broken
             .map(|(name, _)| {
-                let message = "edited by hand: not what `casefile seal` wrote, so its incidents are not planned";
+                let message =
+                    "edited by hand: not what `casefile seal` wrote, so its incidents are not planned";
                 let help = format!("run `casefile seal {}` and review the difference", manifest_name(name));
                 Diagnostic::of_file("seal-edited", name.as_str(), message).with_help(help)
             })
@@ -134,7 +131,7 @@ fn compare(name: &str, expected: &Seal, file: &File, line: u32) -> Option<Diagno
             return Some(problem);
         }
     };
-    let mut problem = if file.is_intact() {
+    let mut problem = if file.intact {
         let changed = changed(expected, seal);
         let mut problem = Diagnostic::of_file("seal-outdated", name, format!("outdated: {changed}"));
         problem.related = vec![Related {
@@ -236,7 +233,7 @@ fn missing(c: &Change, resources: &[Desired], found: &Seals) -> Option<String> {
     let name = sealed_name(&d.source.file);
     let Some(file) = found.files.get(&name) else { return Some(format!("{name} does not exist")) };
     let seal = match &file.read {
-        Ok(seal) if file.is_intact() => seal,
+        Ok(seal) if file.intact => seal,
         _ => return Some(format!("{name} was edited by hand")),
     };
     let expected = Sealed::of(d);

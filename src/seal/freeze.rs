@@ -48,6 +48,7 @@ pub fn freeze(loaded: &mut Loaded, found: &Seals) -> Vec<Held> {
         }
     }
     let mut problems = Vec::new();
+    let mut taken_in = Vec::new();
     for i in &frozen {
         for sealed in found.incident(&i.source.file, &i.name, &i.inputs).into_iter().flatten() {
             let made = expanded.remove(&sealed.address);
@@ -56,16 +57,13 @@ pub fn freeze(loaded: &mut Loaded, found: &Seals) -> Vec<Held> {
                 Some(d) if Sealed::of(&d) == *sealed => Some(d),
                 made => thaw(sealed, i, made.and_then(|d| d.template?.source)),
             };
-            let problem = |code, message: String| {
-                Diagnostic::of_file(code, sealed_name(&i.source.file), message)
-            };
+            let problem =
+                |code, message: String| Diagnostic::of_file(code, sealed_name(&i.source.file), message);
             match taken {
-                Some(d) if rest.binary_search_by(|r| r.address.cmp(&d.address)).is_err() => {
-                    let at = rest.partition_point(|r| r.address < d.address);
-                    rest.insert(at, d);
-                }
+                Some(d) if rest.binary_search_by(|r| r.address.cmp(&d.address)).is_err() => taken_in.push(d),
                 Some(d) => {
-                    let message = format!("{} is sealed for Incident/{} and declared besides", d.address, i.name);
+                    let message =
+                        format!("{} is sealed for Incident/{} and declared besides", d.address, i.name);
                     let help = format!("rename the other one, or run `casefile seal {}`", i.source.file);
                     problems.push(problem("duplicate-address", message).with_help(help));
                 }
@@ -77,6 +75,17 @@ pub fn freeze(loaded: &mut Loaded, found: &Seals) -> Vec<Held> {
             }
         }
     }
+    rest.append(&mut taken_in);
+    rest.sort_by(|a, b| a.address.cmp(&b.address));
+    // Two incidents with equal prefixes can seal one address: the first to be read keeps it, as elsewhere.
+    rest.dedup_by(|later, first| {
+        let twice = later.address == first.address;
+        if twice {
+            let message = format!("{} is sealed twice", later.address);
+            problems.push(Diagnostic::of_file("duplicate-address", sealed_name(&later.source.file), message));
+        }
+        twice
+    });
     loaded.resources = rest;
     loaded.diagnostics.extend(problems);
     let mut held: BTreeMap<&str, Vec<model::Address>> = BTreeMap::new();
@@ -97,8 +106,7 @@ fn thaw(sealed: &Sealed, incident: &Declaration, template: Option<model::Source>
     let body = Body::from_json(sealed.request.body.concat()).ok()?;
     let request = model::Request { method: sealed.request.method, path: sealed.request.path.clone(), body };
     let call = Call::from_request(&request)?;
-    let mut d =
-        Desired::new(sealed.address.clone(), incident.source.clone(), call, sealed.spec.revision);
+    let mut d = Desired::new(sealed.address.clone(), incident.source.clone(), call, sealed.spec.revision);
     if d.digest != sealed.digest {
         return None;
     }
@@ -137,5 +145,100 @@ fn word<T: serde::de::DeserializeOwned>(text: &Option<String>) -> Option<Option<
     match text {
         None => Some(None),
         Some(text) => serde_json::from_value(serde_json::Value::String(text.clone())).ok().map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::parse_manifests;
+    use crate::seal::seals;
+
+    const INCIDENT: &str = "apiVersion: casefile/v1
+kind: Incident
+metadata: { name: inc-1, labels: { note: \"two\\nlines, C:\\\\new\" } }
+spec: { runbook: triage }
+---
+apiVersion: casefile/v1
+kind: Runbook
+metadata: { name: triage }
+spec:
+  resources:
+    - kind: Alert
+      metadata: { name: a }
+      spec:
+        machineId: 1e5bc9d7e413ddd7902c2932e418702b84d0cc07
+        severity: Low
+        title: \"t \\u202E\"
+        description: d
+        recommendedAction: r
+        eventTime: 2018-08-03T16:45:21.7115183Z
+        reportId: \"20776\"
+        category: Exploit
+        revision: 3
+        triage: { status: InProgress, determination: Malware, comment: \"a\\nb\" }
+      lifecycle: { onRemove: Resolve }
+    - kind: InvestigationPackage
+      metadata: { name: p, labels: { note: plain } }
+      spec:
+        machineId: 1e5bc9d7e413ddd7902c2932e418702b84d0cc07
+        comment: \"C:\\\\new\"
+        retryAfter: 1h
+        onInProgress: fail
+";
+
+    /// The project of [`INCIDENT`] with one edit, its incident frozen or not.
+    fn loaded(from: &str, to: &str, state: IncidentState) -> Loaded {
+        let (resources, diagnostics) = parse_manifests("x.yaml", INCIDENT.replace(from, to).as_bytes());
+        assert!(diagnostics.is_empty(), "{diagnostics:?}");
+        let source = model::Source { file: "x.yaml".into(), line: 3 };
+        let inputs = model::Sha256Hex::ZERO;
+        let incidents = vec![Declaration { name: "inc-1".into(), source, inputs, state }];
+        Loaded { resources, incidents, ..Loaded::default() }
+    }
+
+    #[test]
+    fn what_was_sealed_comes_back_to_the_byte() {
+        let first = loaded("", "", IncidentState::Open);
+        let files = seals(&first, &Seals::default()).into_iter();
+        let found = Seals::new(files.map(|(name, seal)| (name, seal.to_text().into_bytes())));
+        for (from, to) in [
+            ("", ""),
+            ("revision: 3", "revision: 4"),
+            ("title: ", "title: other "),
+            ("comment: \"a", "comment: \"other"),
+            ("onInProgress: fail", "onInProgress: wait"),
+            ("onRemove: Resolve", "onRemove: Retain"),
+            ("note: plain", "note: other"),
+            ("name: p,", "name: q,"),
+        ] {
+            let mut now = loaded(from, to, IncidentState::Frozen);
+            let held = freeze(&mut now, &found);
+            assert!(now.diagnostics.is_empty(), "{:?}", now.diagnostics);
+            assert_eq!(held.len(), usize::from(to == "name: q,"), "{to}");
+            for (a, b) in now.resources.iter().zip(&first.resources) {
+                assert_eq!((&a.address, &a.request, a.digest), (&b.address, &b.request, b.digest), "{to}");
+                assert_eq!((&a.labels, &a.triage, a.policy), (&b.labels, &b.triage, b.policy), "{to}");
+                assert_eq!((a.on_remove, a.revision), (b.on_remove, b.revision), "{to}");
+            }
+            assert_eq!(now.resources.len(), 2, "{to}");
+            // Sealed again, nothing changes.
+            let again = seals(&now, &found);
+            assert_eq!(Some(again["x.sealed.yaml"].to_text().as_str()), found.text("x.sealed.yaml"), "{to}");
+        }
+    }
+
+    #[test]
+    fn a_resource_declared_beside_its_seal_is_told() {
+        let first = loaded("", "", IncidentState::Open);
+        let files = seals(&first, &Seals::default()).into_iter();
+        let found = Seals::new(files.map(|(name, seal)| (name, seal.to_text().into_bytes())));
+        let mut now = loaded("name: p,", "name: q,", IncidentState::Frozen);
+        let mut by_hand = first.resources[1].clone();
+        by_hand.template = None;
+        now.resources.push(by_hand);
+        now.resources.sort_by(|a, b| a.address.cmp(&b.address));
+        freeze(&mut now, &found);
+        assert_eq!(now.diagnostics.iter().map(|d| d.code).collect::<Vec<_>>(), ["duplicate-address"]);
     }
 }

@@ -11,7 +11,7 @@ mod freeze;
 
 pub use check::{Seals, Unsealed, check, unsealed};
 pub use format::{
-    Request, Seal, SealError, SealKind, Sealed, SealedIncident, Spec, Text, Triage, manifest_name, seal_schema,
-    sealed_name, seals,
+    Request, Seal, SealError, SealKind, Sealed, SealedIncident, Spec, Text, Triage, manifest_name,
+    seal_schema, sealed_name, seals,
 };
 pub use freeze::freeze;

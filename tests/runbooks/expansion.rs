@@ -160,11 +160,7 @@ fn types_labels_places_and_defaults() {
     let names: Vec<String> = loaded.resources.iter().map(|d| d.address.to_string()).collect();
     assert_eq!(
         names,
-        [
-            "Alert/inc-1.found",
-            "InvestigationPackage/inc-1.collect-a",
-            "InvestigationPackage/inc-1.collect-b"
-        ]
+        ["Alert/inc-1.found", "InvestigationPackage/inc-1.collect-a", "InvestigationPackage/inc-1.collect-b"]
     );
     let [alert, a, _] = loaded.resources.as_slice() else { panic!() };
     assert_eq!((a.revision, alert.revision), (3, 1));
@@ -182,7 +178,8 @@ fn types_labels_places_and_defaults() {
 
 #[test]
 fn a_closed_incident_is_neither_expanded_nor_checked() {
-    let text = incident("inc-1", &json!({}), &json!({"nothing": "fits"})).replace("\"with\"", "\"closed\":true,\"with\"");
+    let text = incident("inc-1", &json!({}), &json!({"nothing": "fits"}))
+        .replace("\"with\"", "\"closed\":true,\"with\"");
     let loaded = read(&[("r.yaml".into(), RUNBOOK.into()), ("i.yaml".into(), text)]);
     assert!(loaded.diagnostics.is_empty() && loaded.resources.is_empty(), "{:?}", loaded.diagnostics);
 }

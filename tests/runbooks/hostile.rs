@@ -76,12 +76,16 @@ fn values_are_refused_where_they_look_like_expressions_or_control_a_terminal() {
         json!({"ticket": "t", "machines": [], "notes": {"who": "${{ x }}"}}),
         json!({"ticket": "t", "machines": [], "notes": {"${{ x }}": "who"}}),
     ] {
-        let files = [("r.yaml".into(), RUNBOOK.into()), ("i.yaml".into(), incident("inc-1", &json!({}), &with))];
+        let files =
+            [("r.yaml".into(), RUNBOOK.into()), ("i.yaml".into(), incident("inc-1", &json!({}), &with))];
         assert_eq!(codes(&files), ["expression-in-value"], "{with}");
     }
     let files = [
         ("r.yaml".into(), RUNBOOK.into()),
-        ("i.yaml".into(), incident("inc-1", &json!({"a": "${{ x }}"}), &json!({"ticket": "t", "machines": []}))),
+        (
+            "i.yaml".into(),
+            incident("inc-1", &json!({"a": "${{ x }}"}), &json!({"ticket": "t", "machines": []})),
+        ),
     ];
     assert_eq!(codes(&files), ["expression-in-value"]);
 }

@@ -92,11 +92,8 @@ impl Project {
         }
         command.env("CASEFILE_ENDPOINT", &self.url).env("CASEFILE_ACCESS_TOKEN", "a-token");
         let output = command.output().unwrap();
-        let text = format!(
-            "{}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let text =
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert_eq!(output.status.code(), Some(code), "{args:?}\n{text}");
         text
     }
@@ -185,9 +182,11 @@ fn a_sealed_incident_no_longer_changes_when_its_runbook_does() {
     std::fs::remove_file(p.dir.path().join("m/runbook.yaml")).unwrap();
     p.run(0, &["validate", "--sealed"]);
     p.run(0, &["apply", "--sealed", "-q"]);
-    assert!(p.state()["resources"][FIRST]["sent"].to_string().contains("first words") || {
-        p.read(".casefile/journal.jsonl").contains("first words for none")
-    });
+    assert!(
+        p.state()["resources"][FIRST]["sent"].to_string().contains("first words") || {
+            p.read(".casefile/journal.jsonl").contains("first words for none")
+        }
+    );
     p.write("m/runbook.yaml", &format!("{}{LATE}", RUNBOOK.replace("first words", "other words")));
     let (rows, warnings) = p.plan();
     assert!(rows.len() == 1 && rows[0].1 != "differs" && rows[0].1 != "create", "{rows:?}");

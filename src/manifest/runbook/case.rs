@@ -8,12 +8,12 @@ use serde_json::Value as Json;
 use super::expand::{Budget, Runbook, expand};
 use super::incident::{Incident, Origin};
 use crate::manifest::diagnostic::{Diagnostic, Level};
+use crate::manifest::document;
 use crate::manifest::kinds::{CaseFile, Expectation, ExpectedResource};
 use crate::manifest::load::{column_of, documents, is_blank};
 use crate::manifest::reader::Id;
 use crate::manifest::text::decode;
 use crate::manifest::written::Written;
-use crate::manifest::document;
 use crate::model::{Address, Desired};
 
 /// What came of a case.

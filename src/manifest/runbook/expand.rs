@@ -233,7 +233,8 @@ pub(in crate::manifest) fn expand(incident: &Incident, runbook: &Runbook, budget
     }
     let with: Json = runbook.parameters.filled(&Instance::At(&incident.doc, given.value).value());
     let names = Names::new(&incident.name, &incident.labels, &with);
-    let mut run = Run { incident, runbook, names, budget, spent: 0, findings: Vec::new(), out: &mut expanded };
+    let mut run =
+        Run { incident, runbook, names, budget, spent: 0, findings: Vec::new(), out: &mut expanded };
     for (template, source) in &runbook.templates {
         if !run.template(template, source) {
             break;
@@ -360,7 +361,9 @@ impl<'a> Run<'a> {
 
     fn problem(&mut self, finding: Finding) -> bool {
         // An item more adds nothing to what is told of the first.
-        let same = |f: &&mut Finding| f.start == finding.start && f.code == finding.code && f.message == finding.message;
+        let same = |f: &&mut Finding| {
+            f.start == finding.start && f.code == finding.code && f.message == finding.message
+        };
         if self.findings.iter_mut().find(same).is_none() {
             self.findings.push(finding.elsewhere(self.incident.related()));
         }

@@ -417,17 +417,13 @@ mod tests {
         assert_eq!(eval("${{ with.yes | kql }}"), Ok(text("true")));
         assert!(matches!(eval("${{ with.map | kql }}"), Err(EvalError::Failed(_))));
         assert_eq!(eval("${{ with.machines | join(', ') | lower }}"), Ok(text("fin-ws-042, b")));
-        assert_eq!(
-            eval("${{ with.machines | length }}"),
-            Ok(Typed::Scalar("2".into(), NodeKind::Number))
-        );
+        assert_eq!(eval("${{ with.machines | length }}"), Ok(Typed::Scalar("2".into(), NodeKind::Number)));
     }
 
     #[test]
     fn a_long_slug_stays_a_label_and_stays_unique() {
-        let slugs: Vec<String> = ["a", "b"]
-            .map(|end| filters::slug(&format!("{}{end}", "x".repeat(100))).unwrap())
-            .into();
+        let slugs: Vec<String> =
+            ["a", "b"].map(|end| filters::slug(&format!("{}{end}", "x".repeat(100))).unwrap()).into();
         assert!(slugs.iter().all(|s| s.len() <= 40) && slugs[0] != slugs[1], "{slugs:?}");
     }
 }

@@ -12,9 +12,8 @@ use crate::model::Sha256Hex;
 const SLUG: usize = 40;
 
 /// The filters, for `docs/cli.md` and for "did you mean".
-pub(super) const FILTERS: [&str; 12] = [
-    "date", "default", "first", "join", "kql", "last", "length", "lower", "sha256", "slug", "trim", "upper",
-];
+pub(super) const FILTERS: [&str; 12] =
+    ["date", "default", "first", "join", "kql", "last", "length", "lower", "sha256", "slug", "trim", "upper"];
 
 pub(super) fn install(env: &mut Environment<'static>) {
     env.add_filter("slug", |text: &str| slug(text));

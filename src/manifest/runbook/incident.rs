@@ -133,7 +133,12 @@ impl Incident {
 
 /// What can be said of the values of an incident before its runbook is known. `with` and `labels` are the
 /// values of these fields.
-pub(in crate::manifest) fn check(doc: &Document<'_>, with: Option<Id>, labels: Option<Id>, out: &mut Vec<Finding>) {
+pub(in crate::manifest) fn check(
+    doc: &Document<'_>,
+    with: Option<Id>,
+    labels: Option<Id>,
+    out: &mut Vec<Finding>,
+) {
     if let Some(value) = with {
         let field = Field { doc, key: None, value };
         rules::check_values(field, out);

@@ -19,9 +19,6 @@ mod parameters;
 mod scope;
 mod template;
 
-#[cfg(test)]
-mod tests;
-
 pub use case::CaseOutcome;
 pub(super) use case::run_case;
 pub(super) use expand::{Budget, Runbook, expand};

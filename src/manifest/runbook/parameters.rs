@@ -48,7 +48,8 @@ impl Parameters {
         findings: &mut Vec<Finding>,
     ) -> Option<Parameters> {
         let known = errors(findings);
-        let mut schema = field.map_or_else(|| json!({"type": "object"}), |f| Instance::At(doc, f.value).value());
+        let mut schema =
+            field.map_or_else(|| json!({"type": "object"}), |f| Instance::At(doc, f.value).value());
         if let Some(field) = field {
             check_schema(field, &schema, findings);
         }
@@ -183,12 +184,15 @@ fn references(field: Field<'_>, findings: &mut Vec<Finding>) {
         let node = doc.node(value);
         match (name, node.kind) {
             ("default" | "const" | "enum" | "examples", _) => {}
-            ("$ref", NodeKind::Text) if !node.text.starts_with(DEFS) || node.text[DEFS.len()..].contains('/') => {
+            ("$ref", NodeKind::Text)
+                if !node.text.starts_with(DEFS) || node.text[DEFS.len()..].contains('/') =>
+            {
                 let message = format!("`{}` leads out of the schema's `$defs`", shown(&node.text));
                 findings.push(bad(at, message).help("write, for example, $ref: \"#/$defs/machine\""));
             }
             ("$schema", NodeKind::Text) if node.text != DRAFT => {
-                findings.push(bad(at, "another version of JSON Schema").help(format!("write $schema: {DRAFT}")));
+                findings
+                    .push(bad(at, "another version of JSON Schema").help(format!("write $schema: {DRAFT}")));
             }
             (name, NodeKind::Text | NodeKind::Mapping | NodeKind::Bool) if REFUSED.contains(&name) => {
                 findings.push(bad(at, format!("`{name}` is not supported here")).help("remove it"));
@@ -280,7 +284,9 @@ pub(super) fn plain(field: Field<'_>, findings: &mut Vec<Finding>) {
     match node.kind {
         NodeKind::Text if node.text.contains(OPEN) => {
             let message = format!("a value cannot hold `{OPEN}`: expressions belong into runbooks");
-            findings.push(Finding::new("expression-in-value", field.span(), message).help("write the value itself"));
+            findings.push(
+                Finding::new("expression-in-value", field.span(), message).help("write the value itself"),
+            );
         }
         NodeKind::Mapping => {
             for (key, value) in doc.fields(field.value) {

@@ -64,11 +64,7 @@ impl Names {
         let labels = labels.iter().map(|(k, v)| (k.as_str().into(), Value::from(v.as_str()))).collect();
         let labels = fields("incident.labels", labels, &missed);
         let incident = [("name".into(), Value::from(name)), ("labels".into(), labels)].into();
-        Names {
-            with: value(with, "with", &missed),
-            incident: fields("incident", incident, &missed),
-            missed,
-        }
+        Names { with: value(with, "with", &missed), incident: fields("incident", incident, &missed), missed }
     }
 
     /// The items of a list; `None` if it is none.
@@ -128,7 +124,8 @@ fn value(json: &Json, path: &str, missed: &Arc<Missed>) -> Value {
             Value::from(items.iter().map(|item| value(item, &path, missed)).collect::<Vec<_>>())
         }
         Json::Object(map) => {
-            let named = map.iter().map(|(k, v)| (k.as_str().into(), value(v, &format!("{path}.{k}"), missed)));
+            let named =
+                map.iter().map(|(k, v)| (k.as_str().into(), value(v, &format!("{path}.{k}"), missed)));
             fields(path, named.collect(), missed)
         }
     }

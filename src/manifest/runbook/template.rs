@@ -60,7 +60,8 @@ pub(super) fn compile(
     let roots = doc.children(list);
     if roots.len() > MAX_TEMPLATES {
         let span = doc.node(list).span().start..doc.node(list).span().start;
-        let message = format!("a runbook holds {MAX_TEMPLATES} templates at most, and this one {}", roots.len());
+        let message =
+            format!("a runbook holds {MAX_TEMPLATES} templates at most, and this one {}", roots.len());
         compiler.findings.push(Finding::new("runbook-too-large", span, message).help("split it"));
         return (Vec::new(), Vec::new());
     }
@@ -100,7 +101,8 @@ impl Compiler<'_> {
         let known = errors(self.findings);
         if doc.node(root).kind != NodeKind::Mapping {
             let finding = Finding::new("wrong-type", doc.node(root).span(), "a template is a mapping");
-            self.findings.push(finding.help("write kind, metadata and spec below each other behind one dash"));
+            self.findings
+                .push(finding.help("write kind, metadata and spec below each other behind one dash"));
             return None;
         }
         self.unknown_fields(root);
@@ -120,7 +122,14 @@ impl Compiler<'_> {
         if looped {
             self.name_of_item(name);
         }
-        (settled && errors(self.findings) == known).then_some(Template { root, kind_id, name, labels, each, when })
+        (settled && errors(self.findings) == known).then_some(Template {
+            root,
+            kind_id,
+            name,
+            labels,
+            each,
+            when,
+        })
     }
 
     fn unknown_fields(&mut self, root: Id) {
@@ -195,7 +204,8 @@ impl Compiler<'_> {
                     if key.text.contains(super::expression::OPEN) {
                         let finding =
                             Finding::new("expression-in-key", key.span(), "a key cannot hold an expression");
-                        self.findings.push(finding.help("write the key out: the structure is the runbook's own"));
+                        self.findings
+                            .push(finding.help("write the key out: the structure is the runbook's own"));
                     }
                     self.scalars(value, looped);
                 }
@@ -290,9 +300,8 @@ impl Compiler<'_> {
                 }
                 "with" | "incident" => continue,
                 "item" | "index" if looped && item => continue,
-                "item" | "index" if looped => {
-                    new(format!("`{first}` has no value in `forEach` itself")).help("it is what forEach gives")
-                }
+                "item" | "index" if looped => new(format!("`{first}` has no value in `forEach` itself"))
+                    .help("it is what forEach gives"),
                 "item" | "index" => new(format!("`{first}` has a value only in a template with `forEach`"))
                     .help("add forEach, or use a parameter: with.NAME"),
                 name => {
