@@ -73,8 +73,8 @@ pub(super) enum Typed {
 #[derive(Debug)]
 pub(super) struct Expression {
     compiled: minijinja::Expression<'static, 'static>,
-    /// It asks whether something is defined, so a name without a value is no mistake in it.
-    tolerant: bool,
+    /// Its text without spaces, if it asks whether something has a value; empty else.
+    asks: String,
 }
 
 fn environment() -> &'static Environment<'static> {
@@ -102,8 +102,9 @@ impl Expression {
         let compiled = environment()
             .compile_expression_owned(text.to_owned())
             .map_err(|e| SyntaxError::Grammar(e.detail().unwrap_or("it cannot be read").to_owned()))?;
-        let tolerant = text.contains("defined") || text.contains("default");
-        Ok(Expression { compiled, tolerant })
+        let bare: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+        let asks = if bare.contains("defined") || bare.contains("|default") { bare } else { String::new() };
+        Ok(Expression { compiled, asks })
     }
 
     /// The names that it uses, with one level of fields: `with.ticket`, `item`.
@@ -111,16 +112,30 @@ impl Expression {
         self.compiled.undeclared_variables(true).into_iter().collect()
     }
 
+    /// Whether it asks if the field has a value before it needs one.
+    fn asks_for(&self, field: &str) -> bool {
+        let name = field.rsplit('.').next().unwrap_or(field);
+        ["isdefined", "isundefined", "isnotdefined", "isnotundefined", "|default"]
+            .into_iter()
+            .any(|question| self.asks.contains(&format!(".{name}{question}")))
+    }
+
     /// The value; never an undefined one.
     pub fn eval(&self, scope: &Scope) -> Result<Value, EvalError> {
         scope.forget_missed();
-        let value = self.compiled.eval(scope.root()).map_err(|e| match scope.missed() {
-            Some(name) if e.kind() == minijinja::ErrorKind::UndefinedError => EvalError::Undefined(name),
+        let value = self.compiled.eval(scope.root());
+        let missed = scope.missed();
+        let first = missed.iter().find(|name| !self.asks_for(name));
+        let value = value.map_err(|e| match first.or(missed.first()) {
+            Some(name) if e.kind() == minijinja::ErrorKind::UndefinedError => {
+                EvalError::Undefined(name.clone())
+            }
             _ => EvalError::Failed(e.detail().map_or_else(|| e.kind().to_string(), str::to_owned)),
         })?;
-        match scope.missed() {
-            Some(name) if !self.tolerant || value.is_undefined() => Err(EvalError::Undefined(name)),
-            _ if value.is_undefined() => Err(EvalError::Nothing),
+        match (first, missed.first()) {
+            (Some(name), _) => Err(EvalError::Undefined(name.clone())),
+            (None, Some(name)) if value.is_undefined() => Err(EvalError::Undefined(name.clone())),
+            (None, None) if value.is_undefined() => Err(EvalError::Nothing),
             _ => Ok(value),
         }
     }
@@ -353,6 +368,16 @@ mod tests {
         assert_eq!(eval("${{ with.nope is defined }}"), Ok(Typed::Scalar("false".into(), NodeKind::Bool)));
         assert_eq!(eval("${{ with.nope | default('d') }}"), Ok(text("d")));
         assert_eq!(eval("${{ 1 if false }}"), Err(EvalError::Nothing));
+        // Asking for one name does not excuse another.
+        assert_eq!(eval("${{ with.nope is defined or with.gone == 1 }}"), undefined("with.gone"));
+        assert_eq!(
+            eval("${{ with.nope is defined or with.nope_default == 1 }}"),
+            undefined("with.nope_default")
+        );
+        assert_eq!(
+            eval("${{ with.nope if with.nope is defined else 'none' }}"),
+            Ok(Typed::Scalar("none".into(), NodeKind::Text))
+        );
     }
 
     #[test]

@@ -1,18 +1,28 @@
 //! The names of expressions and their values: `with`, `incident`, `item`, `index`.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use minijinja::value::{Enumerator, Object, ObjectRepr, Value};
 use serde_json::Value as Json;
 
-/// The name that an evaluation asked for and that had no value; the first one.
+/// How many names without a value are remembered; an expression is too short for many more.
+const MAX_MISSED: usize = 64;
+
+/// The names that an evaluation asked for and that had no value.
 #[derive(Debug, Default)]
-struct Missed(Mutex<Option<String>>);
+struct Missed(Mutex<Vec<String>>);
 
 impl Missed {
-    fn note(&self, name: impl FnOnce() -> String) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(name);
+    fn names(&self) -> MutexGuard<'_, Vec<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, name: String) {
+        let mut names = self.names();
+        if names.len() < MAX_MISSED {
+            names.push(name);
+        }
     }
 }
 
@@ -37,7 +47,7 @@ impl Object for Fields {
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
         let found = self.fields.get(key);
         if found.is_none() {
-            self.missed.note(|| match self.path.as_str() {
+            self.missed.note(match self.path.as_str() {
                 "" => key.to_owned(),
                 path => format!("{path}.{key}"),
             });
@@ -96,13 +106,13 @@ impl Scope {
         self.root.clone()
     }
 
-    /// The name that was asked for in vain since [`forget_missed`](Self::forget_missed).
-    pub fn missed(&self) -> Option<String> {
-        self.missed.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The names that were asked for in vain since [`forget_missed`](Self::forget_missed).
+    pub fn missed(&self) -> Vec<String> {
+        self.missed.names().clone()
     }
 
     pub fn forget_missed(&self) {
-        *self.missed.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.missed.names().clear();
     }
 }
 
