@@ -103,6 +103,61 @@ impl<'s> Document<'s> {
     }
 }
 
+impl<'s> Document<'s> {
+    /// An empty document to be built; offsets are those of `text`.
+    pub fn of(text: &'s str, capacity: usize) -> Document<'s> {
+        let (nodes, children) = (Vec::with_capacity(capacity), Vec::with_capacity(capacity));
+        Document { text, nodes, children, ..Document::default() }
+    }
+
+    /// How many nodes it holds; ids are below.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Adds a scalar that counts as quoted: it is what it is, whatever it looks like.
+    pub fn add_scalar(&mut self, text: Cow<'s, str>, kind: NodeKind, span: std::ops::Range<usize>) -> Id {
+        let (start, end) = (offset(span.start), offset(span.end));
+        self.nodes.push(Node { text, kind, plain: false, start, end, first: 0, len: 0 });
+        offset(self.nodes.len() - 1)
+    }
+
+    /// Adds a node as it stands in another document.
+    pub fn add_copy(&mut self, other: &'s Node<'_>) -> Id {
+        let text = Cow::Borrowed(&*other.text);
+        self.nodes.push(Node { text, ..*other });
+        offset(self.nodes.len() - 1)
+    }
+
+    /// The same, with its own copy of the text.
+    pub fn add_owned(&mut self, other: &Node<'_>) -> Id {
+        let text = Cow::Owned(other.text.clone().into_owned());
+        self.nodes.push(Node { text, ..*other });
+        offset(self.nodes.len() - 1)
+    }
+
+    /// Adds a mapping or sequence of nodes of this document.
+    pub fn add_collection(&mut self, kind: NodeKind, children: &[Id], span: std::ops::Range<usize>) -> Id {
+        let (first, len) = (offset(self.children.len()), offset(children.len()));
+        self.children.extend_from_slice(children);
+        let (start, end) = (offset(span.start), offset(span.end));
+        self.nodes.push(Node { text: Cow::Borrowed(""), kind, plain: true, start, end, first, len });
+        offset(self.nodes.len() - 1)
+    }
+
+    /// The same without its file's text, for what is looked at when that file is closed.
+    pub fn detached(&self) -> Document<'static> {
+        let node = |n: &Node<'_>| Node { text: Cow::Owned(n.text.clone().into_owned()), ..*n };
+        Document {
+            nodes: self.nodes.iter().map(node).collect(),
+            children: self.children.clone(),
+            root: self.root,
+            start: self.start,
+            ..Document::default()
+        }
+    }
+}
+
 /// A collection that is not closed yet.
 struct Open {
     id: Id,
