@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::diagnostic::{Diagnostic, Finding, Level, Related};
 use super::discover;
 use super::document::{self, Declared, Entry};
+use super::plain;
 use super::project::{PROJECT_FILE, Project};
 use super::reader::{Document, Id, NodeKind, Reader};
 use super::runbook::{Budget, CaseOutcome, Incident, Origin, Resource, Runbook, expand, run_case};
@@ -505,7 +506,12 @@ fn utf16(file: &Arc<str>) -> Diagnostic {
 pub(super) fn documents<'d>(decoded: &'d Decoded<'_>) -> impl Iterator<Item = Document<'d>> {
     let text: &'d str = &decoded.text;
     let mut invalid = decoded.invalid.iter().copied().peekable();
-    let mut reader = Reader::new(text).peekable();
+    // Nearly every file takes the fast way.
+    let (plain, other) = match plain::accepts(text) {
+        true => (Some(plain::Documents::new(text)), None),
+        false => (None, Some(Reader::new(text))),
+    };
+    let mut reader = plain.into_iter().flatten().chain(other.into_iter().flatten()).peekable();
     std::iter::from_fn(move || {
         let mut doc = reader.next()?;
         let end = reader.peek().map_or(usize::MAX, |next| next.start);

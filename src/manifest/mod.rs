@@ -18,6 +18,7 @@ mod document;
 mod instance;
 mod kinds;
 mod load;
+mod plain;
 pub mod project;
 mod reader;
 mod rules;
@@ -32,6 +33,9 @@ mod written;
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(fuzzing)]
+pub use plain::both_ways;
 
 pub use diagnostic::{Diagnostic, Level, Related};
 pub use discover::find_seals;
