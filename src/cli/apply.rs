@@ -22,7 +22,7 @@ enum Reviewed {
     /// A plan, as a file.
     Saved(SavedPlan),
     /// The project's seals.
-    Sealed { resources: Vec<Desired>, seals: Seals },
+    Sealed(Seals),
 }
 
 /// Applies. Without a terminal and without an approval nothing is even looked at.
@@ -41,10 +41,7 @@ pub fn run(ctx: &Context, args: &ApplyArgs) -> Result<Code, Error> {
         None => {
             let scope = engine::scope(ctx, &project, &args.planning)?;
             let reviewed = match args.sealed {
-                true => Some(Reviewed::Sealed {
-                    resources: scope.desired.clone(),
-                    seals: project::seals(ctx, &project)?,
-                }),
+                true => Some(Reviewed::Sealed(project::seals(ctx, &project)?)),
                 false => None,
             };
             (scope, reviewed)
@@ -98,7 +95,7 @@ async fn carry_out(
         Ok(plan) => plan,
         Err(e) => return Err(end_early(run, e)),
     };
-    if let Err(e) = approve(ctx, args, &plan, reviewed, display) {
+    if let Err(e) = approve(ctx, args, &plan, reviewed, run.desired(), display) {
         // What was observed is recorded even when nothing is sent.
         run.commit().map_err(project::store_error)?;
         return Err(e);
@@ -139,6 +136,7 @@ fn approve(
     args: &ApplyArgs,
     plan: &Plan,
     reviewed: Option<&Reviewed>,
+    resources: &[Desired],
     display: &Display,
 ) -> Result<(), Error> {
     engine::refuse_blind(plan)?;
@@ -147,7 +145,7 @@ fn approve(
     let asks = changes && !approved;
     display.plan(ctx, plan, asks)?;
     engine::refuse_held(plan, &args.planning)?;
-    if let Some(Reviewed::Sealed { resources, seals }) = reviewed {
+    if let Some(Reviewed::Sealed(seals)) = reviewed {
         let open = seal::unsealed(plan, resources, seals);
         if !open.is_empty() {
             return Err(Error::NotSealed(engine::listed(open.iter().map(ToString::to_string))));

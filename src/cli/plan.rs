@@ -19,7 +19,7 @@ pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
         return Err(Error::Usage("--out: the name of a plan ends in .json".to_owned()));
     }
     let project = project::load(ctx)?;
-    let scope = engine::scope(ctx, &project, &args.planning)?;
+    let mut scope = engine::scope(ctx, &project, &args.planning)?;
     let mut state = project::state_to_plan(ctx, &project)?.state;
     let clock = engine::clock(ctx);
     let new_state = state.lineage.is_none();
@@ -30,14 +30,14 @@ pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
             let keep = world.exists().then_some(world.as_path());
             let connection = connect(ctx, &project, &clock, keep).await?;
             let plan =
-                preview(Some(&connection.client), &clock, &scope, &connection.binding, &mut state).await;
+                preview(Some(&connection.client), &clock, &mut scope, &connection.binding, &mut state).await;
             let binding = connection.binding.clone();
             connection.close().await;
             Ok::<_, Error>((plan.map_err(engine::run_error)?, binding))
         })?
     } else {
         let binding = offline_binding(ctx, &project)?;
-        let plan = preview(None, &clock, &scope, &binding, &mut state);
+        let plan = preview(None, &clock, &mut scope, &binding, &mut state);
         (futures::executor::block_on(plan).map_err(engine::run_error)?, binding)
     };
     engine::refuse_blind(&plan)?;

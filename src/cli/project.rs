@@ -32,7 +32,7 @@ pub fn read(ctx: &Context) -> Result<Result<Project, Vec<Diagnostic>>, Error> {
 pub fn manifests(ctx: &Context, project: &Project) -> Result<manifest::Loaded, Error> {
     let loaded = manifest::load(&ctx.dir, project);
     if !loaded.diagnostics.is_empty() {
-        let looked = Looked { files: loaded.files, resources: loaded.resources.len() };
+        let looked = Looked { files: loaded.files, resources: loaded.declared() };
         complain(&diagnostic::human(&loaded.diagnostics, looked, style_err(ctx)));
     }
     if loaded.has_errors() { Err(Error::InvalidManifests(errors(&loaded.diagnostics))) } else { Ok(loaded) }

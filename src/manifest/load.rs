@@ -9,10 +9,14 @@ use std::sync::Arc;
 use super::diagnostic::{Diagnostic, Finding, Level, Related};
 use super::discover;
 use super::document::{self, Entry};
+use super::hosts;
+use super::kinds::{MachinesSpec, Named};
 use super::project::{PROJECT_FILE, Project};
 use super::reader::{Document, NodeKind, Reader};
 use super::text::{Decoded, SourceText, decode};
-use crate::model::{Address, CommentRule, Desired, Kind, Source};
+use crate::model::{
+    Address, CommentRule, Desired, Kind, MachineFile, Place, Sha256Hex, Source, Target, Template,
+};
 
 /// How many problems of one file are told; the rest is counted.
 const MAX_FINDINGS: usize = 100;
@@ -22,6 +26,8 @@ const MAX_FINDINGS: usize = 100;
 pub struct Loaded {
     /// Sorted by address. A document with an error has none.
     pub resources: Vec<Desired>,
+    /// Resources that name their machines otherwise than by an id, sorted by address.
+    pub templates: Vec<Template>,
     /// In file order, then by position.
     pub diagnostics: Vec<Diagnostic>,
     /// Texts that do not match the project's `requireComment`, each as an error. No [`diagnostics`](Self::diagnostics)
@@ -41,6 +47,11 @@ pub struct Unruly {
 }
 
 impl Loaded {
+    /// How many resources the manifests declare; one that stands for several machines counts once.
+    pub fn declared(&self) -> usize {
+        self.resources.len() + self.templates.len()
+    }
+
     /// Whether something forbids to go on.
     pub fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(|d| d.severity == Level::Error)
@@ -50,7 +61,7 @@ impl Loaded {
 /// Reads all manifests of a project.
 pub fn load(project_dir: &Path, project: &Project) -> Loaded {
     let (files, mut diagnostics) = discover::find(project_dir, project);
-    let (mut resources, mut unruly) = (Vec::new(), Vec::new());
+    let (mut resources, mut unruly, mut named) = (Vec::new(), Vec::new(), Vec::new());
     let mut seen = Seen::new();
     let rule = project.spec.require_comment.as_ref();
     for file in &files {
@@ -59,15 +70,73 @@ pub fn load(project_dir: &Path, project: &Project) -> Loaded {
                 let mut declared = |source: &SourceText<'_>, entry: &Entry| {
                     unruly.extend(rule.and_then(|rule| against(rule, source, entry)));
                 };
-                check_file(&file.name, &bytes, &mut seen, &mut resources, &mut diagnostics, &mut declared);
+                let mut found = Found {
+                    seen: &mut seen,
+                    resources: &mut resources,
+                    named: &mut named,
+                    diagnostics: &mut diagnostics,
+                };
+                check_file(&file.name, &bytes, &mut found, &mut declared);
             }
             Err(problem) => diagnostics.push(*problem),
         }
     }
     resources.sort_by(|a: &Desired, b| a.address.cmp(&b.address));
+    let mut templates = templates(project_dir, named, &mut diagnostics);
+    templates.sort_by(|a, b| a.address().cmp(b.address()));
     // Within a file they are in order already; `sort_by` is stable.
     diagnostics.sort_by(|a, b| a.file.cmp(&b.file));
-    Loaded { resources, diagnostics, unruly, files: files.len() }
+    Loaded { resources, templates, diagnostics, unruly, files: files.len() }
+}
+
+/// Resources without an id, and where what they have instead stands.
+type NamedResource = (Desired, Named, Place);
+
+/// Reads the files that resources name their machines by, each once.
+fn templates(
+    project_dir: &Path,
+    named: Vec<NamedResource>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<Template> {
+    let mut read: HashMap<MachinesSpec, Option<MachineFile>> = HashMap::new();
+    let template = |(desired, named, place): NamedResource| {
+        let target = match named {
+            Named::Name(name) => Target::Name(name),
+            Named::Tag(tag) => Target::Tag(tag.into()),
+            Named::File(spec) => {
+                let file = read.entry(spec).or_insert_with_key(|spec| {
+                    machine_file(project_dir, spec, &place).map_err(|mut p| diagnostics.append(&mut p)).ok()
+                });
+                Target::File(file.clone()?)
+            }
+        };
+        Some(Template::new(desired, target, place))
+    };
+    named.into_iter().filter_map(template).collect()
+}
+
+fn machine_file(dir: &Path, spec: &MachinesSpec, place: &Place) -> Result<MachineFile, Vec<Diagnostic>> {
+    let here =
+        |code, message: String, help: &str| vec![Diagnostic::of_place(code, place, message).with_help(help)];
+    let Some(name) = discover::inner_name(&spec.from_file) else {
+        let message = format!("`{}` is not inside the project folder", spec.from_file);
+        return Err(here("bad-path", message, "write it relative to the project folder, without `..`"));
+    };
+    let bytes = discover::read_named(dir, &name).map_err(|problem| {
+        let help = "create it, or correct `fromFile`: it is relative to the project folder";
+        here(problem.code, problem.message, help)
+    })?;
+    let file: Arc<str> = name.into();
+    let entries = hosts::entries(&file, &bytes, spec.column.as_deref())?;
+    if entries.is_empty() {
+        return Err(here(
+            "no-machines",
+            format!("`{file}` lists no devices"),
+            "fill it, or remove this manifest",
+        ));
+    }
+    let column = spec.column.as_deref().map(Into::into);
+    Ok(MachineFile { file, column, digest: Sha256Hex::of(&bytes), entries })
 }
 
 /// What `requireComment` has against a resource.
@@ -86,10 +155,17 @@ fn against(rule: &CommentRule, source: &SourceText<'_>, entry: &Entry) -> Option
     Some(Unruly { address: entry.desired.address.clone(), diagnostic: source.diagnose(finding) })
 }
 
-/// Reads the manifests of one file; pure.
+/// Reads the manifests of one file; pure. What names its machines otherwise than by an id is checked, and left
+/// out of the resources.
 pub fn parse_manifests(file: &str, bytes: &[u8]) -> (Vec<Desired>, Vec<Diagnostic>) {
     let (mut resources, mut diagnostics) = (Vec::new(), Vec::new());
-    check_file(file, bytes, &mut Seen::new(), &mut resources, &mut diagnostics, &mut |_, _| {});
+    let mut found = Found {
+        seen: &mut Seen::new(),
+        resources: &mut resources,
+        named: &mut Vec::new(),
+        diagnostics: &mut diagnostics,
+    };
+    check_file(file, bytes, &mut found, &mut |_, _| {});
     resources.sort_by(|a: &Desired, b| a.address.cmp(&b.address));
     (resources, diagnostics)
 }
@@ -259,14 +335,21 @@ fn breaks(bytes: &[u8]) -> u32 {
     u32::try_from(memchr::memchr_iter(b'\n', bytes).count()).unwrap_or(u32::MAX)
 }
 
+/// What the files read so far hold.
+struct Found<'f> {
+    seen: &'f mut Seen,
+    resources: &'f mut Vec<Desired>,
+    named: &'f mut Vec<NamedResource>,
+    diagnostics: &'f mut Vec<Diagnostic>,
+}
+
 fn check_file(
     file: &str,
     bytes: &[u8],
-    seen: &mut Seen,
-    resources: &mut Vec<Desired>,
-    diagnostics: &mut Vec<Diagnostic>,
+    found: &mut Found<'_>,
     declared: &mut dyn FnMut(&SourceText<'_>, &Entry),
 ) {
+    let Found { seen, resources, named: without_id, diagnostics } = found;
     let file: Arc<str> = file.into();
     let Ok(decoded) = decode(bytes) else {
         diagnostics.push(utf16(&file));
@@ -287,12 +370,15 @@ fn check_file(
         findings.extend(doc.findings);
         let Some(entry) = entry else { continue };
         declared(&source, &entry);
-        let Entry { desired, name, .. } = entry;
+        let Entry { desired, named, name, .. } = entry;
         match seen.entry(desired.address.clone()) {
             Slot::Vacant(slot) => {
                 let column = column_of(&decoded.text, name.start);
                 slot.insert(FirstPlace { file: file.clone(), line: desired.source.line, column });
-                resources.push(desired);
+                match named {
+                    None => resources.push(desired),
+                    Some((by, at)) => without_id.push((desired, by, source.place(at).of(file.clone()))),
+                }
             }
             Slot::Occupied(first) => {
                 let first = first.get();

@@ -33,6 +33,8 @@ pub struct Desired {
     pub on_remove: OnRemove,
     /// `spec.approve`.
     pub approve: Option<Approval>,
+    /// The name under which the machine is asked, where the manifest names no id.
+    pub machine_name: Option<Arc<str>>,
 }
 
 impl Desired {
@@ -52,6 +54,7 @@ impl Desired {
             triage: None,
             on_remove: OnRemove::default(),
             approve: None,
+            machine_name: None,
         }
     }
 }

@@ -11,6 +11,7 @@ mod digest;
 mod entity;
 mod guard;
 mod request;
+mod target;
 mod time;
 
 pub use address::{Address, AddressError, Kind};
@@ -22,4 +23,7 @@ pub use digest::{PlanDigest, RequestDigest, Sha256Hex};
 pub use entity::{ActionStatus, Alert, AlertComment, Machine, MachineAction};
 pub use guard::{Approval, CommentRule, CommentRuleError, MachinePattern, MachinePatternError, NameGlob};
 pub use request::{Body, Method, Request};
+pub use target::{
+    Entry, EntryMachine, MachineFile, MachineName, MachineNameError, Place, Target, Template, first_label,
+};
 pub use time::{Span, SpanError, Timestamp, TimestampError};

@@ -15,7 +15,9 @@ pub(super) fn find_renames<'a>(input: &'a Input<'a>) -> Renames<'a> {
         .state
         .resources
         .iter()
-        .filter(|(a, r)| r.phase != Phase::Released && find(input.desired, a).is_none());
+        .filter(|(a, r)| r.phase != Phase::Released && find(input.desired, a).is_none())
+        // Their manifest is there.
+        .filter(|(a, _)| !input.observed.targets.left.contains_key(*a));
     for (a, r) in undeclared {
         orphans.entry((a.kind(), r.digest)).or_default().push((a, r));
     }
