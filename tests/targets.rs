@@ -133,6 +133,11 @@ impl Case {
     }
 }
 
+/// Without the line breaks of an 80-column terminal.
+fn unwrapped(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 fn rows(plan: &Value) -> Vec<(String, String, String)> {
     let row = |row: &Value| {
         let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
@@ -339,5 +344,284 @@ mod by_name {
         let (_, err) = case.exits(4, &["apply", "--auto-approve"]);
         assert!(err.contains("hq-dc-01"), "{err}");
         assert_eq!(case.machine_reads(), [1, 0, 0]);
+    }
+}
+
+mod groups {
+    use super::*;
+
+    fn tagged(n: u32, name: &str, tags: &[&str]) -> Value {
+        with(machine(n, name), json!({ "tags": tags }))
+    }
+
+    fn member(group: &str, n: u32) -> String {
+        format!("{group}[{}]", id(n))
+    }
+
+    #[test]
+    fn one_resource_for_each_machine_with_the_tag() {
+        let case = Case::new(&[
+            tagged(1, "fin-ws-1.contoso.com", &["tier1", "finance"]),
+            tagged(2, "fin-ws-2.contoso.com", &["tier10"]),
+            tagged(3, "fin-ws-3.contoso.com", &["tier1"]),
+            with(tagged(4, "old", &["tier1"]), json!({ "mergedInto": id(3) })),
+        ]);
+        case.write("manifests/a.yaml", &package("sweep", "machineTag: tier1"));
+        let plan = case.plan(&[]);
+        assert_eq!(
+            rows(&plan),
+            [row(&member("sweep", 1), "create", &id(1)), row(&member("sweep", 3), "create", &id(3))]
+        );
+        assert_eq!(plan["changes"][0]["shownAs"], "InvestigationPackage/sweep[fin-ws-1]");
+        assert_eq!(
+            plan["groups"],
+            json!([{
+                "address": "InvestigationPackage/sweep", "machineTag": "tier1", "machines": 2, "left": 0,
+                "sealed": false,
+            }])
+        );
+        assert_eq!(plan["warnings"][0]["code"], "skipped-records");
+        let (out, _) = case.exits(0, &["plan"]);
+        assert!(out.contains("InvestigationPackage/sweep[fin-ws-1]"), "{out}");
+        assert_eq!(case.machine_reads()[1], 2, "one list by tag for each plan");
+        let (_, err) = case.exits(0, &["apply", "--auto-approve"]);
+        assert!(err.contains("sweep[fin-ws-3]"), "{err}");
+        assert_eq!(case.collections(), [id(1), id(3)]);
+        let (out, _) = case.exits(0, &["status", "--no-refresh"]);
+        assert!(out.contains("weep[fin-ws-1]"), "{out}");
+    }
+
+    #[test]
+    fn a_machine_that_leaves_is_reported_and_kept() {
+        let fleet = |second: &[&str]| [tagged(1, "a", &["t"]), tagged(2, "b", second)];
+        let case = Case::new(&fleet(&["t"]));
+        let manifest =
+            package("sweep", "machineTag: t").replace("---\n", "lifecycle: { onRemove: Cancel }\n");
+        case.write("manifests/a.yaml", &manifest);
+        case.exits(0, &["apply", "--auto-approve"]);
+        case.machines(&fleet(&[]));
+        let plan = case.plan(&[]);
+        assert_eq!(rows(&plan), [row(&member("sweep", 1), "wait", ""), row(&member("sweep", 2), "none", "")]);
+        assert_eq!(plan["changes"][1]["reasonCode"], "left-group");
+        assert_eq!(plan["warnings"][0]["code"], "left-group");
+        let (out, _) = case.exits(0, &["plan"]);
+        assert!(out.contains("sweep[b]"), "{out}");
+        case.exits(0, &["apply", "--auto-approve"]);
+        assert_eq!(case.rows(&["manifests/a.yaml"])[1].1, "none", "a narrowed plan shows it too");
+        // It comes back: it was asked already.
+        case.machines(&fleet(&["t"]));
+        assert_eq!(case.rows(&[])[1], row(&member("sweep", 2), "wait", ""));
+        // The manifest goes: now both are let go, as it said.
+        case.write("manifests/a.yaml", "# nothing\n");
+        let actions: Vec<String> = case.rows(&[]).into_iter().map(|r| r.1).collect();
+        assert_eq!(actions, ["cancel", "cancel"]);
+    }
+
+    #[test]
+    fn a_tag_that_cannot_be_read_is_an_error() {
+        let case = Case::of(json!({
+            "machines": { "strict": true, "list": [tagged(1, "a", &["t"])] },
+            "faults": [{ "on": "findByTag", "nth": [2, 3, 4, 5, 6, 7, 8], "then": "error", "status": 403 }],
+        }));
+        case.write("manifests/a.yaml", &package("sweep", "machineTag: t"));
+        case.exits(0, &["apply", "--auto-approve"]);
+        let (_, err) = case.exits(1, &["plan"]);
+        assert!(err.contains("manifests/a.yaml:5:15") && err.contains("403"), "{err}");
+        let (_, err) = case.exits(1, &["plan", "--no-refresh"]);
+        assert!(err.contains("--no-refresh"), "{err}");
+        // What is recorded can still be looked at and cancelled.
+        case.exits(0, &["cancel", "InvestigationPackage/sweep[A]", "--comment", "x", "--auto-approve"]);
+    }
+
+    #[test]
+    fn an_empty_tag_warns() {
+        let case = Case::new(&[tagged(1, "a", &["t"])]);
+        case.write("manifests/a.yaml", &package("sweep", "machineTag: tt"));
+        let plan = case.plan(&[]);
+        assert_eq!((rows(&plan).len(), &plan["warnings"][0]["code"]), (0, &json!("empty-group")));
+    }
+
+    #[test]
+    fn limits_count_each_machine_and_pages_are_read_to_the_end() {
+        let fleet: Vec<Value> = (1..=60).map(|n| tagged(n, &format!("ws-{n}"), &["t"])).collect();
+        let case = Case::of(json!({
+            "machines": { "strict": true, "list": fleet }, "lists": { "pageSize": 25 },
+        }));
+        case.write("manifests/a.yaml", &package("sweep", "machineTag: t"));
+        let (_, err) = case.exits(4, &["apply", "--auto-approve"]);
+        assert!(err.contains("60") && err.contains("newCollections"), "{err}");
+        assert_eq!(case.machine_reads(), [0, 3, 0]);
+    }
+
+    #[test]
+    fn addresses_are_typed_by_name() {
+        let case = Case::new(&[
+            tagged(1, "ws-1.contoso.com", &["t"]),
+            tagged(2, "ws-2.contoso.com", &["t"]),
+            tagged(3, "ws-2.fabrikam.com", &["t"]),
+        ]);
+        case.write("manifests/a.yaml", &package("sweep", "machineTag: t"));
+        case.exits(0, &["apply", "--auto-approve"]);
+        let (out, _) = case.exits(0, &["status", "--no-refresh", "InvestigationPackage/sweep[ws-1]"]);
+        assert!(out.contains("[ws-1]") && !out.contains("[ws-2"), "{out}");
+        let (_, err) = case.exits(64, &["status", "InvestigationPackage/sweep[ws-2]"]);
+        assert!(err.contains("ambiguous") && err.contains(&id(2)) && err.contains(&id(3)), "{err}");
+        case.exits(
+            0,
+            &["cancel", "InvestigationPackage/sweep[ws-2.contoso.com]", "--comment", "x", "--auto-approve"],
+        );
+        let (out, _) =
+            case.exits(0, &["state", "show", &format!("InvestigationPackage/{}", member("sweep", 2))]);
+        assert!(out.contains("Cancelled"), "{out}");
+        let rows = case.rows(&["--replace", "InvestigationPackage/sweep[WS-2.contoso.com]"]);
+        assert_eq!(rows[1], row(&member("sweep", 2), "replace", &id(2)));
+        let (_, err) = case.exits(64, &["plan", "--replace", "InvestigationPackage/sweep"]);
+        assert!(err.contains("several machines"), "{err}");
+        case.exits(64, &["plan", "--replace", "InvestigationPackage/sweep[nobody]"]);
+        case.exits(0, &["state", "rm", "InvestigationPackage/sweep[ws-1]"]);
+        assert_eq!(case.rows(&[])[0].1, "create");
+    }
+
+    #[test]
+    fn a_file_of_names_and_ids() {
+        let case = Case::new(&[machine(1, "ws-1.contoso.com"), machine(2, "ws-2"), machine(3, "ws-3")]);
+        case.write("hosts.txt", &format!("# finance\n\nWS-1\n{}\nws-1\n", id(2)));
+        case.write("manifests/a.yaml", &package("sweep", "machines: { fromFile: hosts.txt }"));
+        let plan = case.plan(&[]);
+        assert_eq!(
+            rows(&plan),
+            [row(&member("sweep", 1), "create", &id(1)), row(&member("sweep", 2), "create", &id(2))]
+        );
+        assert!(plan["groups"][0]["fileDigest"].as_str().unwrap().starts_with("sha256:"));
+        case.exits(0, &["apply", "--auto-approve"]);
+        let reads = case.machine_reads();
+        assert_eq!(case.rows(&["--no-refresh"]).len(), 2, "what was asked needs no look");
+        assert_eq!(case.machine_reads(), reads);
+        case.write("hosts.txt", "ws-1\nws-1.contoso.com\nnobody\nws 2\n");
+        let (_, err) = case.exits(1, &["plan"]);
+        assert!(err.contains("hosts.txt:4:1") && err.contains("bad-machine-name"), "{err}");
+        case.write("hosts.txt", "ws-1\nnobody\n");
+        let (_, err) = case.exits(1, &["plan"]);
+        assert!(err.contains("hosts.txt:2:1") && err.contains("machine-not-found"), "{err}");
+        case.write("hosts.txt", "ws-1\n");
+        assert_eq!(
+            case.rows(&[]),
+            [row(&member("sweep", 1), "wait", ""), row(&member("sweep", 2), "none", "")]
+        );
+        case.write("hosts.csv", "user,host\nann,ws-3\n");
+        case.write("manifests/a.yaml", &package("sweep", "machines: { fromFile: hosts.csv, column: host }"));
+        assert_eq!(case.rows(&[])[2], row(&member("sweep", 3), "create", &id(3)));
+    }
+
+    #[test]
+    fn a_file_outside_of_the_project_is_refused() {
+        let case = Case::new(&[machine(1, "a")]);
+        let other = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(other.path(), "a\n").unwrap();
+        for name in ["../hosts.txt", "manifests/../../hosts.txt", other.path().to_str().unwrap()] {
+            case.write("manifests/a.yaml", &package("sweep", &format!("machines: {{ fromFile: {name} }}")));
+            let (out, _) = case.exits(1, &["validate"]);
+            assert!(out.contains("bad-path") && out.contains("manifests/a.yaml:5:25"), "{out}");
+        }
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(other.path(), case.path("link.txt")).unwrap();
+            case.write("manifests/a.yaml", &package("sweep", "machines: { fromFile: link.txt }"));
+            let (out, _) = case.exits(1, &["validate"]);
+            assert!(out.contains("bad-path"), "{out}");
+        }
+        case.write("manifests/a.yaml", &package("sweep", "machines: { fromFile: gone.txt }"));
+        let (out, _) = case.exits(1, &["validate"]);
+        assert!(out.contains("path-not-found") && out.contains("manifests/a.yaml:5:25"), "{out}");
+    }
+
+    #[test]
+    fn a_saved_plan_keeps_its_machines() {
+        let case = Case::new(&[tagged(1, "a", &["t"]), tagged(2, "b", &["t"])]);
+        case.write("manifests/a.yaml", &package("sweep", "machineTag: t"));
+        case.exits(0, &["plan", "--out", "plan.json"]);
+        case.machines(&[tagged(1, "a", &[]), tagged(3, "c", &["t"])]);
+        let reads = case.machine_reads();
+        // Machine 2 is gone from the service: its call is refused there, and the other one made.
+        case.exits(1, &["apply", "plan.json"]);
+        assert_eq!(case.collections(), [id(1)]);
+        assert_eq!(case.machine_reads(), reads);
+        assert!(case.read(".casefile/journal.jsonl").contains(r#""machineName":"a""#));
+    }
+}
+
+mod sealed {
+    use super::*;
+
+    fn fleet(tags: [&[&str]; 3]) -> Vec<Value> {
+        let one = |(n, tags): (u32, &&[&str])| with(machine(n, &format!("ws-{n}")), json!({ "tags": tags }));
+        (1..).zip(&tags).map(one).collect()
+    }
+
+    #[test]
+    fn a_seal_holds_every_machine_and_is_what_is_sent() {
+        let case = Case::new(&fleet([&["t"], &["t"], &[]]));
+        case.write(
+            "manifests/a.yaml",
+            &(package("sweep", "machineTag: t") + &package("one", "machineName: WS-3")),
+        );
+        case.exits(0, &["seal"]);
+        let seal = case.read("manifests/a.sealed.yaml");
+        for part in ["machineTag: t", "machineName: WS-3", &id(1), &id(2), &id(3)] {
+            assert!(seal.contains(part), "{part}: {seal}");
+        }
+        let reads = case.machine_reads();
+        case.exits(0, &["validate", "--sealed"]);
+        assert_eq!(case.machine_reads(), reads, "offline");
+        let (out, _) = case.exits(0, &["seal"]);
+        assert!(out.contains("current"), "{out}");
+        // One machine left, another one joined, the name means another one: what was reviewed is sent.
+        let mut now = fleet([&["t"], &[], &["t"]]);
+        now[2]["health"] = json!("Inactive");
+        now.push(machine(4, "ws-3"));
+        case.machines(&now);
+        let (out, _) = case.exits(0, &["apply", "--sealed"]);
+        assert_eq!(case.collections(), [id(1), id(2), id(3)]);
+        assert!(out.contains("not sealed and not asked: ws-3"), "{out}");
+        assert!(out.contains("sealed, and meant no more: ws-2"), "{out}");
+        case.exits(0, &["apply", "--sealed"]);
+        assert_eq!(case.collections().len(), 3, "nothing is sent twice");
+    }
+
+    #[test]
+    fn another_tag_name_or_file_makes_it_outdated() {
+        let case = Case::new(&fleet([&["t", "u"], &["t"], &[]]));
+        case.write("hosts.txt", "ws-3\n");
+        let text = package("sweep", "machineTag: t")
+            + &package("one", "machineName: ws-1")
+            + &package("list", "machines: { fromFile: hosts.txt }");
+        case.write("manifests/a.yaml", &text);
+        case.exits(0, &["seal"]);
+        case.write("manifests/a.yaml", &text.replace("machineTag: t", "machineTag: u"));
+        let (out, _) = case.exits(1, &["validate", "--sealed"]);
+        assert!(unwrapped(&out).contains("sweep names its machines otherwise"), "{out}");
+        // The call to machine 1 is the very same, but nobody reviewed it for this tag.
+        let (_, err) = case.exits(4, &["apply", "--sealed"]);
+        assert!(err.contains("named otherwise"), "{err}");
+        case.write("manifests/a.yaml", &text.replace("ws-1", "ws-2"));
+        let (out, _) = case.exits(1, &["validate", "--sealed"]);
+        assert!(unwrapped(&out).contains("one names its machines otherwise"), "{out}");
+        case.exits(4, &["apply", "--sealed"]);
+        case.write("manifests/a.yaml", &text);
+        case.exits(0, &["validate", "--sealed"]);
+        case.write("hosts.txt", "ws-3\nws-2\n");
+        let (out, _) = case.exits(1, &["validate", "--sealed"]);
+        assert!(out.contains("hosts.txt") && out.contains("has changed"), "{out}");
+        case.exits(4, &["apply", "--sealed"]);
+        assert!(case.collections().is_empty());
+    }
+
+    #[test]
+    fn a_name_that_means_nothing_cannot_be_sealed() {
+        let case = Case::new(&fleet([&[], &[], &[]]));
+        case.write("manifests/a.yaml", &package("one", "machineName: nobody"));
+        let (_, err) = case.exits(1, &["seal"]);
+        assert!(err.contains("machine-not-found") && err.contains("manifests/a.yaml:5:16"), "{err}");
+        assert!(!case.path("manifests/a.sealed.yaml").exists());
     }
 }

@@ -30,6 +30,11 @@ impl Lookups {
         Lookups { templates, ..Lookups::default() }
     }
 
+    /// The templates, taken out.
+    pub fn take(&mut self) -> Vec<Template> {
+        std::mem::take(&mut self.templates)
+    }
+
     /// Templates whose machines were reviewed, as far as they are given here.
     pub fn sealed(templates: Vec<Template>, sealed: BTreeMap<Address, Vec<SealedMachine>>) -> Self {
         Lookups { templates, sealed, ..Lookups::default() }
@@ -69,7 +74,7 @@ pub(super) async fn resolve(
     state: &State,
     depth: Depth,
 ) -> Result<(), RunError> {
-    let templates = std::mem::take(&mut scope.lookups.templates);
+    let templates = scope.lookups.take();
     if templates.is_empty() {
         return typed(scope, &templates);
     }

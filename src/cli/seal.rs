@@ -1,12 +1,18 @@
 //! `seal`: the reviewed calls as files beside their manifests.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
 
 use super::args::SealArgs;
-use super::context::Context;
+use super::connect::{auth_error, connect};
+use super::context::{Context, runtime};
 use super::exit::{Code, Error};
 use super::project::{self, Narrow};
+use crate::manifest::{Loaded, Project};
+use crate::model::{Desired, Template};
+use crate::observe::observe_inventory;
+use crate::plan::targets::{self, Inventory, Templates};
 use crate::render::escape;
 use crate::seal::{manifest_name, seals};
 
@@ -14,10 +20,12 @@ use crate::seal::{manifest_name, seals};
 pub fn run(ctx: &Context, args: &SealArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
     let narrow = Narrow::new(ctx, &args.paths)?;
-    let resources = project::manifests(ctx, &project)?.resources;
+    let Loaded { mut resources, templates, .. } = project::manifests(ctx, &project)?;
     let found = project::seals(ctx, &project)?;
+    resources.extend(resolved(ctx, &project, &narrow, &resources, &templates)?);
+    resources.sort_by(|a, b| a.address.cmp(&b.address));
     let (mut told, mut current) = (String::new(), 0);
-    for (name, seal) in seals(&resources) {
+    for (name, seal) in seals(&resources, &templates) {
         if !narrow.covers(&manifest_name(&name)) && !narrow.covers(&name) {
             continue;
         }
@@ -34,7 +42,9 @@ pub fn run(ctx: &Context, args: &SealArgs) -> Result<Code, Error> {
         told.push_str(&format!("{change} {}\n", escape::one_line(&name)));
     }
     // What is no seal is left where it is: `validate --sealed` tells.
-    for (name, _) in found.orphans(&resources).into_iter().filter(|(n, seal)| *seal && narrow.covers(n)) {
+    for (name, _) in
+        found.orphans(&resources, &templates).into_iter().filter(|(n, seal)| *seal && narrow.covers(n))
+    {
         let path = ctx.path(Path::new(name));
         std::fs::remove_file(&path).map_err(|source| Error::Io { what: "remove", path, source })?;
         told.push_str(&format!("removed {}\n", escape::one_line(name)));
@@ -48,6 +58,44 @@ pub fn run(ctx: &Context, args: &SealArgs) -> Result<Code, Error> {
     }
     ctx.out(&told)?;
     Ok(Code::Done)
+}
+
+/// The resources of what names machines otherwise than by an id. The service is asked only for what the state does
+/// not tell.
+fn resolved(
+    ctx: &Context,
+    project: &Project,
+    narrow: &Narrow,
+    declared: &[Desired],
+    templates: &[Template],
+) -> Result<Vec<Desired>, Error> {
+    if templates.is_empty() {
+        return Ok(Vec::new());
+    }
+    let state = project::state(ctx, project)?.state;
+    let sealed = |t: &Template| narrow.covers(&t.declared().source.file);
+    let input = Templates {
+        templates,
+        declared,
+        state: &state,
+        sealed: &BTreeMap::new(),
+        selected: &|a| templates.iter().any(|t| t.address() == a && sealed(t)),
+    };
+    let wanted = targets::wanted(&input);
+    let inventory = if wanted.is_nothing() {
+        Inventory::not_looked("nothing had to be asked")
+    } else {
+        runtime()?.block_on(async {
+            let world = project::state_folder(ctx, project)?.join("sandbox.json");
+            let keep = world.exists().then_some(world.as_path());
+            let connection = connect(ctx, project, &ctx.clock(), keep).await?;
+            let listed = observe_inventory(&connection.client, &wanted).await;
+            connection.close().await;
+            listed.map_err(auth_error)
+        })?
+    };
+    let found = targets::resolve(&input, &inventory);
+    if found.errors.is_empty() { Ok(found.desired) } else { Err(Error::Unresolved(found.errors)) }
 }
 
 /// Replaces a file whole, with the permissions of a file that anybody made.

@@ -37,7 +37,7 @@ fn check(ctx: &Context, mut project: Project, narrow: &Narrow, sealed: bool) -> 
     // With an error in a manifest there is nothing to compare its seal with.
     if sealed && !loaded.has_errors() {
         loaded.diagnostics.extend(match manifest::find_seals(&ctx.dir, &project) {
-            Ok(files) => seal::check(&loaded.resources, &Seals::new(files)),
+            Ok(files) => seal::check(&loaded.resources, &loaded.templates, &Seals::new(files)),
             Err(problems) => problems,
         });
     }

@@ -82,10 +82,15 @@ pub fn load(project_dir: &Path, project: &Project) -> Loaded {
         }
     }
     resources.sort_by(|a: &Desired, b| a.address.cmp(&b.address));
+    let told = diagnostics.len();
     let mut templates = templates(project_dir, named, &mut diagnostics);
     templates.sort_by(|a, b| a.address().cmp(b.address()));
-    // Within a file they are in order already; `sort_by` is stable.
-    diagnostics.sort_by(|a, b| a.file.cmp(&b.file));
+    if told == diagnostics.len() {
+        // Within a file they are in order already; `sort_by` is stable.
+        diagnostics.sort_by(|a, b| a.file.cmp(&b.file));
+    } else {
+        diagnostics.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+    }
     Loaded { resources, templates, diagnostics, unruly, files: files.len() }
 }
 

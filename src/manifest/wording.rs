@@ -244,6 +244,13 @@ fn report_shape(doc: &Document<'_>, value: Id, mut shape: Shape<'_>, target: Tar
             verdict.findings.push(finding.help(format!("write {known}: {}", shown(rest))));
             continue;
         }
+        if matches!(name, "machineTag" | "machines") && names(shape.schema).any(|n| n == "eventTime") {
+            shape.missing.retain(|m| m != MACHINE_ID);
+            let message = format!("`{name}` stands for many machines, and an event happens on one");
+            let finding = Finding::new("unknown-field", node.span(), message);
+            verdict.findings.push(finding.help("write machineId or machineName"));
+            continue;
+        }
         let absent = |n: &&str| doc.get(value, n).is_none();
         let meant = nearest(name, names(shape.schema).filter(absent));
         let finding = Finding::new("unknown-field", node.span(), format!("unknown field `{}`", shown(name)));

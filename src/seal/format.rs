@@ -6,7 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::manifest::ApiVersion;
-use crate::model::{Address, Call, Desired, Method, OnInProgress, OnRemove, RequestDigest, Sha256Hex, Span};
+use crate::model::{
+    Address, Call, Desired, Method, OnInProgress, OnRemove, RequestDigest, Sha256Hex, Span, Target, Template,
+};
 use crate::render::escape;
 
 /// Characters of a text in one line; further ones follow in the next line.
@@ -30,7 +32,12 @@ pub struct Seal {
     /// The manifest file, relative to the project folder; hidden characters escaped.
     #[schemars(example = &"manifests/inc-2042.yaml")]
     pub manifest: String,
-    /// Its resources, by address.
+    /// What names machines otherwise than by an id, by address: the resources below hold the machines that were
+    /// meant when this was written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(example = serde_json::json!([]))]
+    pub targets: Vec<SealedTarget>,
+    /// Its resources, by address; one for each machine.
     #[schemars(example = serde_json::json!([]))]
     pub resources: Vec<Sealed>,
     /// SHA-256 of all of the above: shows that nobody edited the file.
@@ -44,6 +51,53 @@ pub struct Seal {
 pub enum SealKind {
     /// `Seal`
     Seal,
+}
+
+/// How a manifest names machines.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SealedTarget {
+    /// `Kind/metadata.name`; resources of a group are `Kind/name[machine id]`.
+    #[schemars(example = &"InvestigationPackage/sweep")]
+    pub address: String,
+    /// `spec.machineName`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"fin-ws-042")]
+    pub machine_name: Option<String>,
+    /// `spec.machineTag`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"tier1")]
+    pub machine_tag: Option<String>,
+    /// `spec.machines.fromFile`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"hosts.txt")]
+    pub from_file: Option<String>,
+    /// `spec.machines.column`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"host")]
+    pub column: Option<String>,
+    /// Of the file's bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    pub file_digest: Option<String>,
+}
+
+impl SealedTarget {
+    /// What the seal of a template says of its machines.
+    pub fn of(t: &Template) -> SealedTarget {
+        let text = |s: &str| Some(escape::one_line(s).into_owned());
+        let bare = SealedTarget { address: t.address().to_string(), ..SealedTarget::default() };
+        match &t.target {
+            Target::Name(name) => SealedTarget { machine_name: text(name.as_str()), ..bare },
+            Target::Tag(tag) => SealedTarget { machine_tag: text(tag), ..bare },
+            Target::File(file) => SealedTarget {
+                from_file: text(&file.file),
+                column: file.column.as_deref().and_then(text),
+                file_digest: Some(format!("sha256:{}", file.digest)),
+                ..bare
+            },
+        }
+    }
 }
 
 /// One resource, fully resolved.
@@ -81,6 +135,8 @@ pub struct Sealed {
 #[expect(missing_docs, reason = "the fields of manifests, documented there")]
 pub struct Spec {
     pub machine_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub machine_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<Text>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -209,6 +265,7 @@ impl Sealed {
     pub fn of(d: &Desired) -> Sealed {
         let mut spec = Spec {
             machine_id: d.call.machine().as_str().to_owned(),
+            machine_name: d.machine_name.as_deref().map(|n| escape::one_line(n).into_owned()),
             revision: d.revision,
             max_attempts: d.policy.max_attempts,
             ..Spec::default()
@@ -272,11 +329,12 @@ pub struct SealError {
 }
 
 impl Seal {
-    fn new(manifest: &str, resources: Vec<Sealed>) -> Seal {
+    fn new(manifest: &str, targets: Vec<SealedTarget>, resources: Vec<Sealed>) -> Seal {
         let mut seal = Seal {
             api_version: ApiVersion::V1,
             kind: SealKind::Seal,
             manifest: escape::one_line(manifest).into_owned(),
+            targets,
             resources,
             checksum: None,
         };
@@ -331,15 +389,22 @@ pub fn manifest_name(sealed: &str) -> String {
     }
 }
 
-/// The seals that these resources need, by file.
-pub fn seals(resources: &[Desired]) -> BTreeMap<String, Seal> {
-    let mut by_file: BTreeMap<&str, Vec<&Desired>> = BTreeMap::new();
+/// The seals that these resources need, by file. `resources` hold those of the templates for their machines.
+pub fn seals(resources: &[Desired], templates: &[Template]) -> BTreeMap<String, Seal> {
+    let mut by_file: BTreeMap<&str, (Vec<&Template>, Vec<&Desired>)> = BTreeMap::new();
     for d in resources {
-        by_file.entry(&d.source.file).or_default().push(d);
+        by_file.entry(&d.source.file).or_default().1.push(d);
     }
-    let seal = |(file, mut of_file): (&str, Vec<&Desired>)| {
+    // Also one that stands for no machine today.
+    for t in templates {
+        by_file.entry(&t.declared().source.file).or_default().0.push(t);
+    }
+    type OfFile<'a> = (Vec<&'a Template>, Vec<&'a Desired>);
+    let seal = |(file, (mut named, mut of_file)): (&str, OfFile<'_>)| {
         of_file.sort_by(|a, b| a.address.cmp(&b.address));
-        (sealed_name(file), Seal::new(file, of_file.into_iter().map(Sealed::of).collect()))
+        named.sort_by(|a, b| a.address().cmp(b.address()));
+        let targets = named.into_iter().map(SealedTarget::of).collect();
+        (sealed_name(file), Seal::new(file, targets, of_file.into_iter().map(Sealed::of).collect()))
     };
     by_file.into_iter().map(seal).collect()
 }
@@ -379,7 +444,7 @@ mod tests {
 
     fn check(text: &str) {
         let d = alert(text);
-        let (_, seal) = seals(std::slice::from_ref(&d)).pop_first().unwrap();
+        let (_, seal) = seals(std::slice::from_ref(&d), &[]).pop_first().unwrap();
         let written = seal.to_text();
         assert!(!written.chars().any(|c| escape::is_hidden(c) && c != '\n'), "{written:?}");
         // Quotes may double inside a piece, and the file's name is as long as it is.
@@ -443,7 +508,7 @@ mod tests {
         );
         d.source.file = "manifests/inc.yaml".into();
         d.labels = [("incident".to_owned(), "INC-2042".to_owned())].into();
-        insta::assert_snapshot!(seals(&[d])["manifests/inc.sealed.yaml"].to_text());
+        insta::assert_snapshot!(seals(&[d], &[])["manifests/inc.sealed.yaml"].to_text());
     }
 
     #[test]
@@ -452,7 +517,7 @@ mod tests {
         let committed: serde_json::Value =
             serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
         assert!(committed == seal_schema(), "regenerate it: casefile schema seal > schemas/seal.schema.json");
-        let (_, seal) = seals(&[alert("line\nbreaks")]).pop_first().unwrap();
+        let (_, seal) = seals(&[alert("line\nbreaks")], &[]).pop_first().unwrap();
         let document: serde_json::Value = serde_yaml::from_str(&seal.to_text()).unwrap();
         let validator = jsonschema::draft202012::new(&committed).unwrap();
         let errors: Vec<String> = validator.iter_errors(&document).map(|e| e.to_string()).collect();

@@ -8,8 +8,8 @@
 mod check;
 mod format;
 
-pub use check::{Seals, Unsealed, check, unsealed};
+pub use check::{Seals, Unsealed, check, machines, unsealed};
 pub use format::{
-    Approve, Request, Seal, SealError, SealKind, Sealed, Spec, Text, Triage, manifest_name, seal_schema,
-    sealed_name, seals,
+    Approve, Request, Seal, SealError, SealKind, Sealed, SealedTarget, Spec, Text, Triage, manifest_name,
+    seal_schema, sealed_name, seals,
 };
