@@ -109,6 +109,7 @@ impl Site {
             replace: Default::default(),
             settings: Settings { new_lineage: "a lineage".into(), ..Settings::at(clock()) },
             refresh: true,
+            lookups: Default::default(),
         };
         let options = Options {
             parallelism: 64,

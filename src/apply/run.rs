@@ -11,10 +11,12 @@ use super::event::{Event, Progress};
 use super::execute::{Again, End, Executor, Job};
 use super::ledger::Ledger;
 use super::tally::Tally;
+use super::targets::{Depth, Lookups, Mistyped, resolve, unresolved};
 use crate::defender::auth::AuthError;
 use crate::defender::{Client, Clock, Endpoint, Quotas};
 use crate::model::{Address, Desired, Kind, PlanDigest, Request};
 use crate::observe::{observe, observe_machines};
+use crate::plan::targets::TargetError;
 use crate::plan::{
     self, Action, Input, Machines, Need, Observed, Plan, PlanWarning, SavedPlan, Settings, Stale,
 };
@@ -37,6 +39,8 @@ pub struct Scope {
     pub settings: Settings,
     /// Whether the service is asked before planning.
     pub refresh: bool,
+    /// Resources whose machines are still to be found; they become part of the above before planning.
+    pub lookups: Lookups,
 }
 
 /// Why a run cannot go on.
@@ -78,6 +82,12 @@ pub enum RunError {
         /// Whose the run is.
         run: String,
     },
+    /// What manifests name machines by means none, several, or could not be looked up.
+    #[error("{}", unresolved(.0))]
+    Unresolved(Vec<TargetError>),
+    /// What was typed means no resource.
+    #[error(transparent)]
+    Mistyped(#[from] Mistyped),
     /// A person asked the run to stop before anything was sent.
     #[error("interrupted")]
     Interrupted,
@@ -134,10 +144,13 @@ impl Report {
 pub async fn preview(
     client: Option<&Client>,
     clock: &Clock,
-    scope: &Scope,
+    scope: &mut Scope,
     binding: &Binding,
     state: &mut State,
 ) -> Result<Plan, RunError> {
+    check_binding(&state.binding, binding)?;
+    resolve(client, scope, state, Depth::Planned).await?;
+    let scope = &*scope;
     let (mut observed, settings, records) = look_at(client, clock, scope, binding, state).await?;
     let touched = records.iter().filter_map(|r| Some((r.address()?, state.resources.get(r.address()?)?)));
     let recorded: BTreeMap<Address, Seq> = touched.map(|(a, r)| (a.clone(), r.changed)).collect();
@@ -176,12 +189,19 @@ async fn look_at(
     check_binding(&state.binding, binding)?;
     let settings = Settings { now: clock(), ..scope.settings.clone() };
     let need = needed(scope, state, &settings);
-    let observed = match client {
+    let mut observed = match client {
         Some(client) => observe(client, clock, &need).await?,
         None => not_looked(clock()),
     };
+    know(&mut observed, scope);
     let records = plan::absorb(&scope.desired, state, &observed, &settings);
     Ok((observed, settings, records))
+}
+
+/// Adds what finding the machines has told already.
+fn know(observed: &mut Observed, scope: &Scope) {
+    observed.targets = scope.lookups.targets.clone();
+    observed.machines = scope.lookups.machines.clone();
 }
 
 fn not_looked(at: jiff::Timestamp) -> Observed {
@@ -330,6 +350,7 @@ impl<'a> Run<'a> {
 
     /// Refreshes, records what was seen, waits open calls of earlier runs out, and plans.
     pub async fn prepare(&mut self) -> Result<Plan, RunError> {
+        self.find_machines(Depth::Planned).await?;
         let mut observed = self.look(None).await?;
         let mut plan = make_plan(&self.scope, self.state(), &observed, &self.settings());
         // What the look found needs no waiting, and neither does what the plan does not show.
@@ -353,6 +374,22 @@ impl<'a> Run<'a> {
             plan = make_plan(&self.scope, self.state(), &observed, &self.settings());
         }
         Ok(plan)
+    }
+
+    /// Gives resources that name no machine id theirs.
+    pub(super) async fn find_machines(&mut self, depth: Depth) -> Result<(), RunError> {
+        let mut stop = self.stop.clone();
+        let state = self.ledger.state();
+        tokio::select! {
+            biased;
+            Ok(_) = stop.wait_for(|s| *s) => Err(RunError::Interrupted),
+            found = resolve(Some(self.client), &mut self.scope, state, depth) => found,
+        }
+    }
+
+    /// What is planned; complete once the plan was made.
+    pub fn desired(&self) -> &[Desired] {
+        &self.scope.desired
     }
 
     /// Looks up the names of machines that a plan's guard rails need; false if it needs none.
@@ -402,7 +439,7 @@ impl<'a> Run<'a> {
         };
         let need = plan::need(&self.scope.desired, self.state(), &chosen, &settings);
         // Whatever the flags: without a state only the service can tell what was asked before.
-        let observed = if self.scope.refresh || empty || only.is_some() {
+        let mut observed = if self.scope.refresh || empty || only.is_some() {
             let mut stop = self.stop.clone();
             tokio::select! {
                 biased;
@@ -413,6 +450,7 @@ impl<'a> Run<'a> {
         } else {
             not_looked(settings.now)
         };
+        know(&mut observed, &self.scope);
         if empty && let Some(why) = observed.failures.first() {
             return Err(RunError::Blind { why: why.clone() });
         }

@@ -15,6 +15,7 @@
 mod diagnostic;
 mod discover;
 mod document;
+mod hosts;
 mod instance;
 mod kinds;
 mod load;
@@ -41,8 +42,8 @@ pub use diagnostic::{Diagnostic, Level, Related};
 pub use discover::find_seals;
 pub use kinds::{
     API_VERSION, AlertKind, AlertManifest, AlertOnRemove, AlertSpec, ApiVersion, CaseFile, CaseIncident,
-    Expectation, ExpectedResource, IncidentKind, IncidentManifest, IncidentSpec, Lifecycle, Manifest,
-    Metadata, PackageKind, PackageManifest, PackageOnRemove, PackageSpec, ResourceTemplate, RunbookKind,
+    Expectation, ExpectedResource, IncidentKind, IncidentManifest, IncidentSpec, Lifecycle, MachinesSpec,
+    Manifest, Metadata, PackageKind, PackageManifest, PackageOnRemove, PackageSpec, ResourceTemplate, RunbookKind,
     RunbookManifest, RunbookSpec, TriageSpec,
 };
 pub use load::{

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::guard::{LimitApproval, NameGap};
+use super::targets::{Candidate, Drift, Group, Left};
 use crate::model::{
     Address, Approval, MachineId, OnInProgress, OnRemove, PlanDigest, Request, Source, Span, Timestamp,
 };
@@ -123,6 +124,8 @@ impl std::fmt::Display for Action {
 pub struct Change {
     /// The resource.
     pub address: Address,
+    /// The address as people see it, where that is another: `Kind/group[name]` for `Kind/group[machine id]`.
+    pub shown: Option<String>,
     /// What happens.
     pub action: Action,
     /// Which row of the decision table of `docs/reconciliation.md` fitted first; 0 for a call that a command
@@ -152,6 +155,13 @@ pub struct Change {
     pub then: Vec<Record>,
     /// The resource's revision in the state that the row was made from; 0 for none.
     pub basis: Seq,
+}
+
+impl Change {
+    /// The address as people see it.
+    pub fn shown(&self) -> String {
+        self.shown.clone().unwrap_or_else(|| self.address.to_string())
+    }
 }
 
 /// A call with all that its intent needs.
@@ -196,6 +206,8 @@ pub struct Plan {
     pub warnings: Vec<PlanWarning>,
     /// What the quotas will make of it.
     pub estimate: Estimate,
+    /// Manifests that stand for several machines, by address.
+    pub groups: Vec<Group>,
 }
 
 impl Plan {
@@ -425,6 +437,11 @@ pub enum Reason {
         /// What the person wrote.
         comment: String,
     },
+    /// The manifest is there, and does not ask for this machine any more.
+    LeftGroup {
+        /// In which way.
+        left: Left,
+    },
     /// The manifest is gone.
     ManifestGone,
     /// The manifest is gone and says `onRemove: Cancel`.
@@ -515,6 +532,13 @@ pub enum Warning {
         /// The expression.
         pattern: String,
     },
+    /// Other records have the name of the row's machine too, and did not count.
+    OtherRecords {
+        /// The name, as written.
+        name: String,
+        /// They.
+        others: Vec<Candidate>,
+    },
     /// As a saved plan words it.
     Saved {
         /// The words.
@@ -565,6 +589,36 @@ pub enum PlanWarning {
         file: String,
         /// What is held back.
         addresses: Vec<Address>,
+    },
+    /// Machines that a manifest does not ask for any more; their resources are kept as they are.
+    Left {
+        /// The manifest.
+        address: Address,
+        /// In which way the first of them left.
+        left: Left,
+        /// Their resources, as people see the addresses.
+        rows: Vec<String>,
+    },
+    /// No machine carries the tag.
+    EmptyGroup {
+        /// The manifest.
+        address: Address,
+        /// The tag.
+        tag: String,
+    },
+    /// Records that carry a tag are passed over: merged into others, or not onboarded.
+    Skipped {
+        /// The manifest.
+        address: Address,
+        /// They.
+        records: Vec<Candidate>,
+    },
+    /// The sealed machines of a manifest are not those that it means today, or that is not known.
+    SealDrift {
+        /// The manifest.
+        address: Address,
+        /// What differs.
+        drift: Drift,
     },
     /// The plan is narrowed: it shows only what was selected.
     Narrowed {

@@ -17,6 +17,7 @@ mod incidents;
 mod lookup;
 mod machines;
 mod mark;
+pub mod names;
 mod observed;
 mod refresh;
 mod rename;
@@ -24,6 +25,7 @@ pub mod saved;
 mod see;
 mod selector;
 mod settings;
+pub mod targets;
 mod view;
 mod warn;
 mod why;
@@ -44,3 +46,7 @@ pub use refresh::{Need, absorb, need};
 pub use saved::{SavedError, SavedPlan, Stale};
 pub use selector::{Selector, SelectorError};
 pub use settings::{CLOCK_TOLERANCE, LOOK_BACK, Limits, Quota, Quotas, Recovery, Settings};
+pub use targets::{
+    Candidate, Drift, Group, Inventory, Left, Resolved, SealedMachine, TargetError, Targets, Templates,
+    Unresolved, Wanted,
+};

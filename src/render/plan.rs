@@ -115,7 +115,7 @@ fn row(change: &Change, style: Style, now: Timestamp, out: &mut String) {
         Paragraph::new(2, 6)
             .push(paint, sign)
             .text(" ")
-            .push(Paint::Strong, change.address.to_string())
+            .push(Paint::Strong, change.shown())
             .text("  ")
             .push(paint, action)
     };
@@ -289,6 +289,9 @@ fn closing(plan: &Plan, style: Style, out: &mut String) {
         Paragraph::new(0, 2)
             .push(Paint::Faint, "Unchanged rows are hidden; -v shows them.")
             .write(style, out);
+    }
+    for group in &plan.groups {
+        Paragraph::new(0, 2).push(Paint::Info, "group: ").text(words::group(group)).write(style, out);
     }
     for warning in &plan.warnings {
         let (label, paint) = match warning {

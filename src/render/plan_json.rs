@@ -9,9 +9,9 @@ use schemars::JsonSchema;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::{codes, escape, words};
-use crate::model::{Address, PlanDigest, Request, Source};
+use crate::model::{Address, PlanDigest, Request, Source, Target};
 use crate::plan::saved::{PlanExecution, RowExecution};
-use crate::plan::{Action, Change, Plan, View};
+use crate::plan::{Action, Change, Group, Plan, View};
 
 /// A plan as `plan --format json` prints it.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -34,6 +34,10 @@ pub struct PlanDocument {
     pub warnings: Vec<WarningDocument>,
     /// Rows per action; actions without rows are left out.
     pub summary: BTreeMap<Action, usize>,
+    /// Manifests that stand for several machines, by address; left out where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(example = serde_json::json!([]))]
+    pub groups: Vec<GroupDocument>,
     /// What the service's quotas make of the calls.
     pub estimate: EstimateDocument,
     /// Only in a file that `apply` takes: what concerns the plan as a whole.
@@ -48,6 +52,11 @@ pub struct PlanDocument {
 pub struct ChangeDocument {
     /// The resource.
     pub address: Address,
+    /// The address as people see and may type it, for one machine of a group: with the machine's name in place of
+    /// its id. Only where the name is unambiguous in the group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"InvestigationPackage/sweep[fin-ws-042]")]
+    pub shown_as: Option<String>,
     /// What happens.
     pub action: Action,
     /// The row of the decision table in docs/reconciliation.md that fitted first.
@@ -102,6 +111,62 @@ pub struct WarningDocument {
     pub message: String,
 }
 
+/// A manifest that stands for several machines, as it was resolved.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupDocument {
+    /// The manifest's address; its resources are `ADDRESS[machine id]`.
+    #[schemars(example = &"InvestigationPackage/sweep")]
+    pub address: Address,
+    /// `spec.machineTag`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"tier1")]
+    pub machine_tag: Option<String>,
+    /// `spec.machines.fromFile`, relative to the project folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"hosts.txt")]
+    pub from_file: Option<String>,
+    /// `spec.machines.column`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"host")]
+    pub column: Option<String>,
+    /// Of the file's bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    pub file_digest: Option<String>,
+    /// How many machines it stands for.
+    #[schemars(example = 40)]
+    pub machines: usize,
+    /// How many more are in the state that it stands for no more.
+    #[schemars(example = 0)]
+    pub left: usize,
+    /// The machines are those of its seal.
+    #[schemars(example = false)]
+    pub sealed: bool,
+}
+
+impl From<&Group> for GroupDocument {
+    fn from(group: &Group) -> Self {
+        let file = match &group.target {
+            Target::File(file) => Some(file),
+            _ => None,
+        };
+        GroupDocument {
+            address: group.address.clone(),
+            machine_tag: match &group.target {
+                Target::Tag(tag) => Some(tag.to_string()),
+                _ => None,
+            },
+            from_file: file.map(|f| f.file.to_string()),
+            column: file.and_then(|f| f.column.as_deref().map(str::to_owned)),
+            file_digest: file.map(|f| format!("sha256:{}", f.digest)),
+            machines: group.machines,
+            left: group.left,
+            sealed: group.sealed.is_some(),
+        }
+    }
+}
+
 /// The least time that the quotas need.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct EstimateDocument {
@@ -144,6 +209,7 @@ impl From<&Plan> for PlanDocument {
             changes: plan.changes.iter().map(|c| ChangeDocument::new(c, plan.created_at)).collect(),
             warnings: warnings.collect(),
             summary: plan.summary(),
+            groups: plan.groups.iter().map(GroupDocument::from).collect(),
             estimate: EstimateDocument { seconds: plan.estimate.seconds, calls: plan.estimate.calls.clone() },
             execution: None,
         }
@@ -158,6 +224,7 @@ impl ChangeDocument {
             .map(|w| WarningDocument { code: codes::warning(w), message: words::warning(w, now) });
         ChangeDocument {
             address: change.address.clone(),
+            shown_as: change.shown.clone(),
             action: change.action,
             row: change.row,
             reason: words::reason(&change.reason, now),

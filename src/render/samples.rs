@@ -6,11 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::manifest::{Diagnostic, Level, Related};
 use crate::model::{
-    Address, Body, Call, CreateAlert, Method, OnInProgress, OnRemove, PlanDigest, Request, RequestDigest,
-    Source, Span,
+    Address, Body, Call, CreateAlert, MachineFile, Method, OnInProgress, OnRemove, PlanDigest, Request,
+    RequestDigest, Source, Span, Target,
 };
 use crate::plan::{
-    Action, Change, Estimate, LimitApproval, NameGap, Plan, PlanWarning, PlannedCall, Reason, View, Warning,
+    Action, Candidate, Change, Drift, Estimate, Group, Left, LimitApproval, NameGap, Plan, PlanWarning,
+    PlannedCall, Reason, View, Warning,
 };
 use crate::state::{
     Attempt, CallAction, Object, Open, Origin, PastObject, Phase, Refusal, Resource, Sent, Side, State,
@@ -58,7 +59,7 @@ pub fn alert(title: &str) -> Call {
 }
 
 pub fn sent(request: Request) -> Sent {
-    Sent { digest: RequestDigest::of(&request, 1), request, revision: 1, marker: None }
+    Sent { digest: RequestDigest::of(&request, 1), request, revision: 1, marker: None, machine_name: None }
 }
 
 pub fn planned(request: Request) -> PlannedCall {
@@ -107,6 +108,7 @@ pub fn change(name: &str, action: Action, reason: Reason) -> Change {
     let gone = matches!(action, Action::Forget | Action::Cancel | Action::Resolve);
     Change {
         address,
+        shown: None,
         action,
         row: 11,
         reason,
@@ -137,6 +139,7 @@ pub fn plan(mut changes: Vec<Change>) -> Plan {
         changes,
         warnings: Vec::new(),
         estimate: Estimate { seconds: calls / 2, calls: BTreeMap::from([("collect".into(), calls)]) },
+        groups: Vec::new(),
     }
 }
 
@@ -206,6 +209,7 @@ pub fn every_reason(t: &str) -> Vec<Change> {
         row(Action::Cancel, Reason::CancelAsked { comment: format!("wrong machine{t}") }),
         row(Action::Wait, Reason::SideCallOpen { action: CallAction::Cancel }),
         row(Action::Create, Reason::Saved { words: format!("new{t}") }),
+        row(Action::None, Reason::LeftGroup { left: Left::File(format!("hosts{t}.txt")) }),
     ];
     rows.extend([
         change("Alert/phish-1", Action::Adopt, Reason::AlertShowsEvent { id: format!("{ALERT_ID}{t}") }),
@@ -219,6 +223,10 @@ pub fn every_reason(t: &str) -> Vec<Change> {
         change("Alert/phish-5", Action::Resolve, Reason::ResolveOnRemove),
     ]);
     let warnings = every_warning(t);
+    if let Some(left) = rows.iter_mut().find(|r| matches!(r.reason, Reason::LeftGroup { .. })) {
+        left.address = address(&format!("InvestigationPackage/sweep[{MACHINE}]"));
+        left.shown = Some("InvestigationPackage/sweep[fin-ws-042]".into());
+    }
     for row in &mut rows {
         let text = |s: &str| format!("{s}{t}");
         match (row.action, &row.reason) {
@@ -278,7 +286,40 @@ pub fn every_warning(t: &str) -> Vec<Warning> {
         Warning::NameUnknown { why: NameGap::Failed { why: format!("403 Forbidden{t}") }, approved: None },
         Warning::NameUnknown { why: NameGap::NotFound, approved: Some(format!("INC-2042{t}")) },
         Warning::CommentRule { pattern: format!("^INC-[0-9]+{t}") },
+        Warning::OtherRecords { name: format!("fin-ws-042{t}"), others: vec![candidate(t)] },
     ]
+}
+
+pub fn candidate(t: &str) -> Candidate {
+    Candidate {
+        id: MACHINE.into(),
+        name: Some(format!("fin-ws-042{t}")),
+        health: Some(format!("Inactive{t}")),
+        onboarding: Some("CanBeOnboarded".into()),
+        last_seen: service(86_400),
+        merged_into: Some(format!("{MACHINE}{t}")),
+    }
+}
+
+/// A manifest for each way to stand for several machines.
+pub fn groups(t: &str) -> Vec<Group> {
+    let file = MachineFile {
+        file: format!("hosts{t}.csv").into(),
+        column: Some(format!("host{t}").into()),
+        digest: crate::model::Sha256Hex::of(b"test"),
+        entries: Vec::new(),
+    };
+    [Target::Tag(format!("tier1{t}").into()), Target::File(file)]
+        .into_iter()
+        .map(|target| Group {
+            address: address("InvestigationPackage/sweep"),
+            target,
+            machines: 40,
+            left: 2,
+            skipped: Vec::new(),
+            sealed: Some(Drift::default()),
+        })
+        .collect()
 }
 
 pub fn every_plan_warning(t: &str) -> Vec<PlanWarning> {
@@ -296,6 +337,25 @@ pub fn every_plan_warning(t: &str) -> Vec<PlanWarning> {
             addresses: vec![address("Alert/inc-2042.late")],
         },
         PlanWarning::Narrowed { shown: 48, declared: 5000 },
+        PlanWarning::Left {
+            address: address("InvestigationPackage/sweep"),
+            left: Left::Tag(format!("tier1{t}")),
+            rows: vec![format!("InvestigationPackage/sweep[fin-ws-042]{t}")],
+        },
+        PlanWarning::EmptyGroup { address: address("InvestigationPackage/sweep"), tag: format!("tier1{t}") },
+        PlanWarning::Skipped { address: address("InvestigationPackage/sweep"), records: vec![candidate(t)] },
+        PlanWarning::SealDrift {
+            address: address("InvestigationPackage/sweep"),
+            drift: Drift {
+                joined: vec![format!("fin-ws-043{t}")],
+                gone: vec![format!("fin-ws-044{t}")],
+                unknown: None,
+            },
+        },
+        PlanWarning::SealDrift {
+            address: address("InvestigationPackage/sweep"),
+            drift: Drift { unknown: Some(format!("403 Forbidden{t}")), ..Drift::default() },
+        },
         PlanWarning::OverLimit {
             limit: "newAlerts",
             planned: 31,
