@@ -25,6 +25,7 @@ pub fn run(ctx: &Context, args: &StatusArgs) -> Result<Code, Error> {
             // Nothing is planned, so an empty state is no reason to look far back.
             settings: engine::settings(ctx, &project, true),
             refresh: true,
+            foresight: false,
             lookups: Lookups::default(),
         };
         let clock = ctx.clock();

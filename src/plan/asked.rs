@@ -28,6 +28,7 @@ pub fn cancel(state: &State, address: &Address, comment: &str, now: jiff::Timest
         reason: Reason::CancelAsked { comment: comment.to_owned() },
         source: None,
         machine: r.sent_call().map(|c| c.machine().clone()),
+        facts: None,
         call: Some(call),
         before: view::of_resource(r),
         after: None,
@@ -45,5 +46,6 @@ pub fn cancel(state: &State, address: &Address, comment: &str, now: jiff::Timest
         warnings: Vec::new(),
         estimate: Estimate { seconds: 0, calls: [("cancel".to_owned(), 1)].into() },
         groups: Vec::new(),
+        outlook: None,
     })
 }

@@ -12,6 +12,7 @@ mod calls;
 mod change;
 mod decide;
 mod estimate;
+pub mod foresight;
 pub mod guard;
 mod lookup;
 mod machines;
@@ -35,6 +36,7 @@ pub use change::{
     Action, Change, Estimate, Plan, PlanWarning, PlannedCall, Reason, View, Warning, origin_of,
 };
 pub use decide::{Busy, Facts, Lookup, OnUnknown, Removal, Rename, Running, decide};
+pub use foresight::{MachineFacts, Outlook, Share, Typical};
 pub use guard::{Allowed, Guards, Held, LimitApproval, NameGap, held, over_limits, unnamed};
 pub use lookup::{KnownIds, look_alikes, still_absent};
 pub use machines::{Machines, Named};

@@ -301,6 +301,7 @@ impl SavedPlan {
             warnings: Vec::new(),
             estimate: Estimate { seconds: file.estimate.seconds, calls: file.estimate.calls },
             groups: Vec::new(),
+            outlook: None,
         };
         Ok(SavedPlan { plan, execution })
     }
@@ -535,6 +536,7 @@ fn change(row: FileRow) -> Result<Change, SavedError> {
         row: row.row,
         reason: Reason::Saved { words: row.reason },
         source: row.source,
+        facts: None,
         call,
         before: row.before.map(|f| f.0),
         after: row.after.map(|f| f.0),
@@ -600,6 +602,7 @@ mod tests {
             reason: Reason::Saved { words: String::new() },
             source: None,
             machine: None,
+            facts: None,
             call: Some(PlannedCall {
                 sent: Sent {
                     request: d.request.clone(),
@@ -630,6 +633,7 @@ mod tests {
             warnings: Vec::new(),
             estimate: Estimate::default(),
             groups: Vec::new(),
+            outlook: None,
         };
         let execution = PlanExecution { binding: Binding::default(), new_state: false, fresh: false };
         SavedPlan { plan, execution }
