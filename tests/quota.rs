@@ -110,6 +110,7 @@ impl Site {
             settings: Settings { new_lineage: "a lineage".into(), ..Settings::at(clock()) },
             refresh: true,
             lookups: Default::default(),
+            foresight: false,
         };
         let options = Options {
             parallelism: 64,

@@ -154,7 +154,7 @@ fn row(address: &str, action: &str, machine: &str) -> (String, String, String) {
 }
 
 fn id(machine: u32) -> String {
-    format!("{machine:040x}")
+    format!("a{machine:039x}")
 }
 
 fn machine(n: u32, name: &str) -> Value {
@@ -623,5 +623,103 @@ mod sealed {
         let (_, err) = case.exits(1, &["seal"]);
         assert!(err.contains("machine-not-found") && err.contains("manifests/a.yaml:5:16"), "{err}");
         assert!(!case.path("manifests/a.sealed.yaml").exists());
+    }
+}
+
+mod foresight {
+    use super::*;
+
+    #[test]
+    fn who_will_answer_and_what_is_too_old() {
+        let case = Case::new(&[
+            machine(1, "ws-1"),
+            with(machine(2, "ws-2"), json!({ "health": "Inactive" })),
+            with(machine(3, "ws-3"), json!({ "silent": 200_000 })),
+            with(machine(4, "ws-4"), json!({ "os": "Windows10", "version": "1607", "build": 14393 })),
+        ]);
+        let text: String =
+            (1..=4).map(|n| package(&format!("p{n}"), &format!("machineId: {}", id(n)))).collect();
+        case.write("manifests/a.yaml", &text);
+        case.control("POST", "/sandbox/analyst", &json!({ "do": "start", "machine": id(1) }).to_string());
+        let plan = case.plan(&[]);
+        assert_eq!(case.machine_reads(), [1, 0, 0], "one list, no machine by itself");
+        let machines: Vec<&Value> =
+            plan["changes"].as_array().unwrap().iter().map(|c| &c["machine"]).collect();
+        let answers: Vec<bool> = machines.iter().map(|m| m["answersNow"].as_bool().unwrap()).collect();
+        assert_eq!(answers, [true, false, false, true]);
+        assert_eq!(
+            (&machines[0]["name"], &machines[1]["healthStatus"]),
+            (&json!("ws-1"), &json!("Inactive"))
+        );
+        let codes = |n: usize| -> Vec<String> {
+            let warnings = plan["changes"][n]["warnings"].as_array().unwrap();
+            warnings.iter().map(|w| w["code"].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(codes(0), ["active-collection"]);
+        assert_eq!(codes(3), ["sensor-too-old"]);
+        let outlook = &plan["outlook"];
+        assert_eq!((&outlook["machines"], &outlook["answeringNow"]), (&json!(4), &json!(2)));
+        assert_eq!(
+            outlook["shares"],
+            json!([{ "quota": "collect", "calls": 4, "made": 0, "perHour": 1500 }])
+        );
+        let (out, _) = case.exits(0, &["plan"]);
+        assert!(
+            unwrapped(&out).contains("2 of 4 machines will answer now: Active, and seen within 48 hours."),
+            "{out}"
+        );
+        let (out, _) = case.exits(0, &["plan", "--format", "markdown"]);
+        assert!(out.contains("2 of 4 machines will answer now"), "{out}");
+        let reads = case.machine_reads();
+        case.exits(0, &["apply", "--auto-approve"]);
+        assert_eq!(case.machine_reads(), reads, "nobody reads that plan");
+    }
+
+    #[test]
+    fn how_long_it_will_take_and_what_is_left_of_the_hour() {
+        let case = Case::new(&[machine(1, "ws-1"), machine(2, "ws-2")]);
+        case.write("manifests/a.yaml", &package("a", &format!("machineId: {}", id(1))));
+        case.exits(0, &["apply", "--auto-approve"]);
+        case.control("POST", "/sandbox/analyst", &json!({ "do": "finish", "machine": id(1) }).to_string());
+        case.write("manifests/b.yaml", &package("b", &format!("machineId: {}", id(2))));
+        let plan = case.plan(&[]);
+        let outlook = &plan["outlook"];
+        assert_eq!(outlook["shares"][0]["made"], 1);
+        assert!(outlook["typicalSeconds"].is_u64() && outlook["finishSeconds"].is_u64(), "{outlook}");
+    }
+
+    #[test]
+    fn a_plan_without_machines_to_list_is_a_plan_all_the_same() {
+        let case = Case::of(json!({
+            "machines": { "strict": true, "list": [machine(1, "a")] },
+            "faults": [{ "on": "listMachines", "then": "error", "status": 403 }],
+        }));
+        case.write("manifests/a.yaml", &package("a", &format!("machineId: {}", id(1))));
+        let plan = case.plan(&[]);
+        assert_eq!(rows(&plan), [row("a", "create", &id(1))]);
+        assert_eq!((&plan["outlook"]["listed"], &plan["changes"][0]["machine"]), (&json!(0), &Value::Null));
+    }
+
+    #[test]
+    fn an_open_alert_that_will_absorb_the_new_one() {
+        let case = Case::new(&[machine(1, "ws")]);
+        let alert = |name: &str, report: &str| {
+            format!(
+                "apiVersion: casefile/v1\nkind: Alert\nmetadata: {{ name: {name} }}\nspec:\n  machineName: ws\n  \
+                 severity: Low\n  title: t\n  description: d\n  recommendedAction: r\n  \
+                 eventTime: 2026-08-03T16:45:21.7115183Z\n  reportId: \"{report}\"\n  category: Exploit\n"
+            )
+        };
+        case.write("manifests/a.yaml", &alert("a", "1"));
+        case.exits(0, &["apply", "--auto-approve"]);
+        case.write("manifests/b.yaml", &alert("b", "2"));
+        let plan = case.plan(&[]);
+        let codes: Vec<&str> = plan["changes"][1]["warnings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|w| w["code"].as_str().unwrap())
+            .collect();
+        assert!(codes.contains(&"merges-into-open-alert"), "{codes:?}");
     }
 }

@@ -15,7 +15,7 @@ use super::targets::{Depth, Lookups, Mistyped, resolve, unresolved};
 use crate::defender::auth::AuthError;
 use crate::defender::{Client, Clock, Endpoint, Quotas};
 use crate::model::{Address, Desired, Kind, PlanDigest, Request};
-use crate::observe::{observe, observe_machines};
+use crate::observe::{observe, observe_listed, observe_machines, observe_open_alerts};
 use crate::plan::targets::TargetError;
 use crate::plan::{
     self, Action, Input, Machines, Need, Observed, Plan, PlanWarning, SavedPlan, Settings, Stale,
@@ -39,6 +39,8 @@ pub struct Scope {
     pub settings: Settings,
     /// Whether the service is asked before planning.
     pub refresh: bool,
+    /// Whether a person reads the plan: what they want to know of its machines is listed then.
+    pub foresight: bool,
     /// Resources whose machines are still to be found; they become part of the above before planning.
     pub lookups: Lookups,
 }
@@ -156,6 +158,11 @@ pub async fn preview(
     let recorded: BTreeMap<Address, Seq> = touched.map(|(a, r)| (a.clone(), r.changed)).collect();
     fold(state, clock(), &records)?;
     let mut plan = make_plan(scope, state, &observed, &settings);
+    if let (true, Some(client)) = (scope.foresight, client)
+        && foresee(client, &plan, &mut observed, &settings).await?
+    {
+        plan = make_plan(scope, state, &observed, &settings);
+    }
     let unnamed = plan::unnamed(&plan, &settings.guards);
     if let (false, Some(client)) = (unnamed.is_empty(), client) {
         observe_machines(client, &unnamed, &mut observed.machines).await?;
@@ -163,6 +170,28 @@ pub async fn preview(
     }
     plan::saved::rebase(&mut plan.changes, &recorded, &records);
     Ok(plan)
+}
+
+/// Lists what a reader wants to know about the calls of a plan; false if it has none that create.
+async fn foresee(
+    client: &Client,
+    plan: &Plan,
+    observed: &mut Observed,
+    settings: &Settings,
+) -> Result<bool, RunError> {
+    let machines = plan::foresight::machines(&plan.changes);
+    if machines.is_empty() {
+        return Ok(false);
+    }
+    observe_listed(client, &machines, &mut observed.machines).await?;
+    let alerts = plan
+        .changes
+        .iter()
+        .any(|c| c.address.kind() == Kind::Alert && c.action.call().is_some_and(|call| call.creates()));
+    if alerts && observed.recent_alerts.is_none() {
+        observed.recent_alerts = observe_open_alerts(client, settings.now - plan::LOOK_BACK).await?;
+    }
+    Ok(true)
 }
 
 /// Folds what the service shows into a state in memory, without writing anything: `casefile status`.
@@ -369,6 +398,18 @@ impl<'a> Run<'a> {
             }
             observed = self.look(None).await?;
             plan = make_plan(&self.scope, self.state(), &observed, &self.settings());
+        }
+        if self.scope.foresight && self.scope.refresh {
+            let mut stop = self.stop.clone();
+            let settings = self.settings();
+            let seen = tokio::select! {
+                biased;
+                Ok(_) = stop.wait_for(|s| *s) => return Err(RunError::Interrupted),
+                seen = foresee(self.client, &plan, &mut observed, &settings) => seen?,
+            };
+            if seen {
+                plan = make_plan(&self.scope, self.state(), &observed, &self.settings());
+            }
         }
         if self.name(&plan, &mut observed.machines).await? {
             plan = make_plan(&self.scope, self.state(), &observed, &self.settings());

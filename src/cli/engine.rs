@@ -48,6 +48,7 @@ pub fn scope(ctx: &Context, project: &Project, typed: &Planning) -> Result<Scope
         replace: typed.replace.iter().cloned().collect(),
         settings: Settings { incidents, ..settings(ctx, project, typed.fresh) },
         refresh: !typed.no_refresh,
+        foresight: false,
         lookups: Lookups::new(templates),
     })
 }
@@ -63,6 +64,7 @@ pub fn scope_of(ctx: &Context, project: &Project, saved: &SavedPlan) -> Scope {
         replace: BTreeSet::new(),
         settings,
         refresh: true,
+        foresight: false,
         lookups: Lookups::default(),
     }
 }

@@ -20,6 +20,7 @@ pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
     }
     let project = project::load(ctx)?;
     let mut scope = engine::scope(ctx, &project, &args.planning)?;
+    scope.foresight = true;
     let mut state = project::state_to_plan(ctx, &project)?.state;
     scope.settings.spent = project::spent(ctx, &project)?;
     let clock = engine::clock(ctx);

@@ -31,6 +31,7 @@ pub fn run(ctx: &Context, args: &StatusArgs) -> Result<Code, Error> {
                 ..engine::settings(ctx, &project, true)
             },
             refresh: true,
+            foresight: false,
             lookups: Lookups::default(),
         };
         let clock = ctx.clock();

@@ -29,6 +29,7 @@ pub fn cancel(state: &State, address: &Address, comment: &str, now: jiff::Timest
         source: None,
         template: None,
         machine: r.sent_call().map(|c| c.machine().clone()),
+        facts: None,
         call: Some(call),
         before: view::of_resource(r),
         after: None,
@@ -46,5 +47,6 @@ pub fn cancel(state: &State, address: &Address, comment: &str, now: jiff::Timest
         warnings: Vec::new(),
         estimate: Estimate { seconds: 0, calls: [("cancel".to_owned(), 1)].into() },
         groups: Vec::new(),
+        outlook: None,
     })
 }

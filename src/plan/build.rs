@@ -6,6 +6,7 @@ use super::calls::removal_call;
 use super::change::{Action, Change, Plan, Reason, Warning};
 use super::decide::{Facts, Lookup, decide};
 use super::estimate::estimate;
+use super::foresight::foresee;
 use super::guard::guard;
 use super::incidents::warn_of_late_resources;
 use super::lookup::KnownIds;
@@ -62,6 +63,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
     let calls = changes.iter().filter_map(|c| Some((&c.address, c.call.as_ref()?.request())));
     let digest = PlanDigest::of(calls);
     let estimate = estimate(&changes, input.settings);
+    let outlook = foresee(&mut changes, input, &estimate);
     let warnings = planner.plan_warnings(&changes);
     Plan {
         lineage: input.state.lineage.clone().unwrap_or_else(|| input.settings.new_lineage.clone()),
@@ -71,6 +73,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
         warnings,
         estimate,
         groups: input.observed.targets.groups.clone(),
+        outlook,
     }
 }
 
@@ -339,6 +342,7 @@ fn blank(
             Some(d) => Some(d.call.machine().clone()),
             None => resource.and_then(Resource::sent_call).map(|c| c.machine().clone()),
         },
+        facts: None,
         call: None,
         before,
         after: None,

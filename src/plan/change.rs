@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::foresight::{MachineFacts, Outlook};
 use super::guard::{LimitApproval, NameGap};
 use super::targets::{Candidate, Drift, Group, Left};
 use crate::model::{
@@ -139,6 +140,8 @@ pub struct Change {
     pub template: Option<Source>,
     /// The machine that the resource is about; none if a person edited the state beyond reading.
     pub machine: Option<MachineId>,
+    /// What the service says of that machine, in rows with a call that creates; none if it was not looked up.
+    pub facts: Option<MachineFacts>,
     /// The call, if the row has one.
     pub call: Option<PlannedCall>,
     /// What the state says, for a reader: flat, by field name.
@@ -208,6 +211,8 @@ pub struct Plan {
     pub estimate: Estimate,
     /// Manifests that stand for several machines, by address.
     pub groups: Vec<Group>,
+    /// The calls that create, seen as a whole; none if there are none.
+    pub outlook: Option<Outlook>,
 }
 
 impl Plan {
@@ -531,6 +536,11 @@ pub enum Warning {
     CommentRule {
         /// The expression.
         pattern: String,
+    },
+    /// The machine's system is older than those that collections are documented for.
+    TooOld {
+        /// Platform and version.
+        system: String,
     },
     /// Other records have the name of the row's machine too, and did not count.
     OtherRecords {

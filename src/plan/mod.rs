@@ -12,6 +12,7 @@ mod calls;
 mod change;
 mod decide;
 mod estimate;
+pub mod foresight;
 pub mod guard;
 mod incidents;
 mod lookup;
@@ -37,6 +38,7 @@ pub use change::{
 };
 pub use decide::{Busy, Facts, Lookup, OnUnknown, Removal, Rename, Running, decide};
 pub use estimate::last_call;
+pub use foresight::{MachineFacts, Outlook, Share, Typical};
 pub use guard::{Allowed, Guards, Held, LimitApproval, NameGap, held, over_limits, unnamed};
 pub use incidents::{HeldBack, Incidents};
 pub use lookup::{KnownIds, look_alikes, still_absent};

@@ -83,6 +83,11 @@ impl Actions {
         self.by_machine.get(machine)?.get(*i)
     }
 
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &MachineAction> {
+        self.by_machine.values().flatten()
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.by_id.len()

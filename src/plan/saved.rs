@@ -303,6 +303,7 @@ impl SavedPlan {
             warnings: Vec::new(),
             estimate: Estimate { seconds: file.estimate.seconds, calls: file.estimate.calls },
             groups: Vec::new(),
+            outlook: None,
         };
         Ok(SavedPlan { plan, execution })
     }
@@ -538,6 +539,7 @@ fn change(row: FileRow) -> Result<Change, SavedError> {
         reason: Reason::Saved { words: row.reason },
         source: row.source,
         template: row.template,
+        facts: None,
         call,
         before: row.before.map(|f| f.0),
         after: row.after.map(|f| f.0),
@@ -604,6 +606,7 @@ mod tests {
             source: None,
             template: None,
             machine: None,
+            facts: None,
             call: Some(PlannedCall {
                 sent: Sent {
                     request: d.request.clone(),
@@ -634,6 +637,7 @@ mod tests {
             warnings: Vec::new(),
             estimate: Estimate::default(),
             groups: Vec::new(),
+            outlook: None,
         };
         let execution = PlanExecution { binding: Binding::default(), new_state: false, fresh: false };
         SavedPlan { plan, execution }

@@ -123,6 +123,7 @@ pub fn warning(warning: &Warning) -> &'static str {
         Warning::NameUnknown { approved: None, .. } => guard::NAME_UNKNOWN,
         Warning::NameUnknown { approved: Some(_), .. } => guard::NAME_UNKNOWN_APPROVED,
         Warning::CommentRule { .. } => guard::COMMENT,
+        Warning::TooOld { .. } => "sensor-too-old",
         Warning::OtherRecords { .. } => "other-records",
         Warning::Saved { .. } => "saved",
     }

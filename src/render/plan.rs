@@ -150,6 +150,9 @@ fn row(change: &Change, style: Style, now: Timestamp, out: &mut String) {
             briefly(call.request(), style, out);
         }
     }
+    if let Some(facts) = &change.facts {
+        Paragraph::new(6, 8).push(Paint::Faint, words::facts(facts, now)).write(style, out);
+    }
     for warning in &change.warnings {
         Paragraph::new(6, 8)
             .push(Paint::Notice, "warning: ")
@@ -303,6 +306,9 @@ fn closing(plan: &Plan, style: Style, out: &mut String) {
     }
     if calls > 0 {
         Paragraph::new(0, 8).push(Paint::Faint, "Digest: ").text(plan.digest.to_string()).write(style, out);
+    }
+    for line in plan.outlook.iter().flat_map(words::outlook) {
+        Paragraph::new(0, 2).text(line).write(style, out);
     }
     if let Some(line) = words::estimate(&plan.estimate) {
         Paragraph::new(0, 2).text(line).write(style, out);

@@ -119,10 +119,13 @@ fn warnings(plan: &Plan, now: Timestamp, out: &mut String) {
         }
         out.push('\n');
     }
+    for line in plan.outlook.iter().flat_map(words::outlook) {
+        out.push_str(&format!("- {line}\n"));
+    }
     for group in &plan.groups {
         out.push_str(&format!("- {}\n", code(&words::group(group), CELL)));
     }
-    if !plan.groups.is_empty() {
+    if !plan.groups.is_empty() || plan.outlook.is_some() {
         out.push('\n');
     }
     for w in plan.warnings.iter().filter(|w| matches!(w, PlanWarning::Narrowed { .. })) {
@@ -131,7 +134,10 @@ fn warnings(plan: &Plan, now: Timestamp, out: &mut String) {
 }
 
 fn table_row(c: &Change, now: Timestamp) -> String {
-    let machine = c.machine.as_ref().map(|m| code(m.as_str(), CELL)).unwrap_or_default();
+    let mut machine = c.machine.as_ref().map(|m| code(m.as_str(), CELL)).unwrap_or_default();
+    if let Some(facts) = &c.facts {
+        machine.push_str(&format!(" {}", code(&words::facts(facts, now), CELL)));
+    }
     let reason = code(&words::reason(&c.reason, now), CELL);
     format!("| {} | {} | {machine} | {reason} |\n", code(&c.shown(), CELL), c.action)
 }

@@ -10,8 +10,8 @@ use crate::model::{
     RequestDigest, Source, Span, Target,
 };
 use crate::plan::{
-    Action, Candidate, Change, Drift, Estimate, Group, Left, LimitApproval, NameGap, Plan, PlanWarning,
-    PlannedCall, Reason, View, Warning,
+    Action, Candidate, Change, Drift, Estimate, Group, Left, LimitApproval, MachineFacts, NameGap, Outlook,
+    Plan, PlanWarning, PlannedCall, Reason, Share, Typical, View, Warning,
 };
 use crate::state::{
     Attempt, CallAction, Object, Open, Origin, PastObject, Phase, Refusal, Resource, Sent, Side, State,
@@ -115,6 +115,7 @@ pub fn change(name: &str, action: Action, reason: Reason) -> Change {
         source: (!gone).then(|| Source { file: "incidents/inc-2042.yaml".into(), line: 3 }),
         template: None,
         machine: Some(MACHINE.parse().unwrap()),
+        facts: None,
         call: request.map(planned),
         before: None,
         after: None,
@@ -140,6 +141,7 @@ pub fn plan(mut changes: Vec<Change>) -> Plan {
         warnings: Vec::new(),
         estimate: Estimate { seconds: calls / 2, calls: BTreeMap::from([("collect".into(), calls)]) },
         groups: Vec::new(),
+        outlook: None,
     }
 }
 
@@ -235,6 +237,7 @@ pub fn every_reason(t: &str) -> Vec<Change> {
                 row.call = Some(planned(alert(&text("Suspicious PowerShell")).request()));
             }
             (Action::Create, Reason::New) => {
+                row.facts = Some(facts(t));
                 row.call = Some(planned(collect(&text("Collect forensics due to alert 1234")).request()));
                 row.warnings = vec![warnings[0].clone(), warnings[3].clone(), warnings[4].clone()];
             }
@@ -286,8 +289,32 @@ pub fn every_warning(t: &str) -> Vec<Warning> {
         Warning::NameUnknown { why: NameGap::Failed { why: format!("403 Forbidden{t}") }, approved: None },
         Warning::NameUnknown { why: NameGap::NotFound, approved: Some(format!("INC-2042{t}")) },
         Warning::CommentRule { pattern: format!("^INC-[0-9]+{t}") },
+        Warning::TooOld { system: format!("Windows10 1607{t}") },
         Warning::OtherRecords { name: format!("fin-ws-042{t}"), others: vec![candidate(t)] },
     ]
+}
+
+pub fn facts(t: &str) -> MachineFacts {
+    MachineFacts {
+        name: Some(format!("fin-ws-042{t}")),
+        os: Some(format!("Windows11{t}")),
+        version: Some(format!("23H2{t}")),
+        health: Some(format!("Active{t}")),
+        last_seen: service(1_800),
+        agent: Some(format!("10.8470.22631.3007{t}")),
+        answers: true,
+    }
+}
+
+pub fn outlook() -> Outlook {
+    Outlook {
+        machines: 40,
+        listed: 38,
+        answering: 36,
+        typical: Some(Typical { seconds: 600, of: 12 }),
+        finish_seconds: Some(850),
+        shares: vec![Share { quota: "collect", calls: 40, made: 12, per_hour: 1_500 }],
+    }
 }
 
 pub fn candidate(t: &str) -> Candidate {

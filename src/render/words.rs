@@ -12,7 +12,11 @@ use jiff::Timestamp;
 use super::age::{ago, ahead, duration};
 use crate::apply::surgery::Forbidden;
 use crate::model::{Address, Target};
-use crate::plan::{Action, Candidate, Change, Estimate, Group, Left, NameGap, PlanWarning, Reason, Warning};
+use crate::plan::foresight::RECENT;
+use crate::plan::{
+    Action, Candidate, Change, Estimate, Group, Left, MachineFacts, NameGap, Outlook, PlanWarning, Reason,
+    Warning,
+};
 use crate::state::{CallAction, Refusal};
 
 /// Why a row is what it is.
@@ -164,6 +168,11 @@ pub fn warning(warning: &Warning, now: Timestamp) -> String {
         }
         Warning::CommentRule { pattern } => {
             format!("its text does not match requireComment, {pattern}: apply refuses")
+        }
+        Warning::TooOld { system } => {
+            format!(
+                "{system}: collections are documented for Windows 10 1703 and later, the service may refuse"
+            )
         }
         Warning::OtherRecords { name, others } => {
             format!("{name} is the name of other records too, passed over: {}", records(others, now))
@@ -509,6 +518,61 @@ pub fn estimate(estimate: &Estimate) -> Option<String> {
         estimate.calls.iter().map(|(quota, n)| format!("{quota}: {}", grouped(*n))).collect();
     let calls = if calls.is_empty() { String::new() } else { format!(" ({})", calls.join(", ")) };
     Some(format!("The quotas need at least {} for these calls{calls}.", duration(estimate.seconds)))
+}
+
+/// What the service says of a machine: `fin-ws-042, Windows11 23H2, Active, seen 30 min ago`.
+pub fn facts(facts: &MachineFacts, now: Timestamp) -> String {
+    let system = match (&facts.os, &facts.version) {
+        (Some(os), Some(version)) => Some(format!("{os} {version}")),
+        (os, _) => os.clone(),
+    };
+    let seen = facts.last_seen.as_ref().map(|t| format!("seen {}", ago(now, t.instant())));
+    let parts: Vec<String> =
+        [facts.name.clone(), system, facts.health.clone(), seen].into_iter().flatten().collect();
+    parts.join(", ")
+}
+
+/// The calls that create as a whole, one sentence each.
+pub fn outlook(outlook: &Outlook) -> Vec<String> {
+    let mut lines = Vec::new();
+    if outlook.listed > 0 {
+        let missing = outlook.machines - outlook.listed;
+        let missing = match missing {
+            0 => String::new(),
+            n => format!("; {} not listed by the service", number(n)),
+        };
+        lines.push(format!(
+            "{} of {} will answer now: Active, and seen within {} hours{missing}.",
+            number(outlook.answering),
+            plural(outlook.machines, "machine"),
+            RECENT.as_hours()
+        ));
+    }
+    if let (Some(finish), Some(typical)) = (outlook.finish_seconds, outlook.typical) {
+        let of = match typical.of {
+            1 => "the last one".to_owned(),
+            n => format!("the median of {}", number(n)),
+        };
+        lines.push(format!(
+            "Collections should be over in about {}: {of} took {}.",
+            duration(finish),
+            duration(typical.seconds)
+        ));
+    }
+    for share in &outlook.shares {
+        let made = if share.made == 0 {
+            String::new()
+        } else {
+            format!(", after {} in the last", grouped(share.made))
+        };
+        lines.push(format!(
+            "{}: {} of {} calls an hour{made}.",
+            share.quota,
+            grouped(share.calls),
+            grouped(share.per_hour.into())
+        ));
+    }
+    lines
 }
 
 /// A number with thousands marked: `4,990`.

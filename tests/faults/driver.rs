@@ -389,6 +389,7 @@ impl Actor<'_> {
                 ..Settings::at(clock())
             },
             refresh: true,
+            foresight: false,
             lookups: Lookups::default(),
         };
         let options = Options {
