@@ -21,9 +21,7 @@ use crate::plan::targets::TargetError;
 use crate::plan::{
     self, Action, Input, Machines, Need, Observed, Plan, PlanWarning, SavedPlan, Settings, Stale,
 };
-use crate::state::{
-    Binding, CallAction, Origin, Phase, Record, Resource, Spent, State, Store, StoreError,
-};
+use crate::state::{Binding, CallAction, Origin, Phase, Record, Resource, Spent, State, Store, StoreError};
 
 /// Who is told what happens, while it happens.
 pub type Sink = Arc<dyn Fn(Progress) + Send + Sync>;

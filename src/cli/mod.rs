@@ -41,7 +41,6 @@ use args::{Cli, Command, StateCommand};
 use context::{Context, complain};
 use exit::{Code, Error};
 
-
 /// Parses, runs, reports. Returns the exit code of the process.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     let args: Vec<OsString> = args.into_iter().collect();

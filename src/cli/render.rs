@@ -15,9 +15,8 @@ pub fn run(ctx: &Context, args: &RenderArgs) -> Result<Code, Error> {
     let selector = args.selector.as_deref().map(str::parse::<Selector>).transpose();
     let selector = selector.map_err(|e| Error::Usage(e.to_string()))?;
     let (loaded, _) = project::declared(ctx, &project)?;
-    let chosen = |d: &Desired| {
-        narrow.covers(&d.source.file) && selector.as_ref().is_none_or(|s| s.matches(&d.labels))
-    };
+    let chosen =
+        |d: &Desired| narrow.covers(&d.source.file) && selector.as_ref().is_none_or(|s| s.matches(&d.labels));
     let resources = loaded.resources.iter().filter(|d| chosen(d));
     let templates = loaded.templates.iter().filter(|t| chosen(t.declared()));
     let text = manifests(resources, templates);

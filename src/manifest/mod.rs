@@ -43,8 +43,8 @@ pub use discover::find_seals;
 pub use kinds::{
     API_VERSION, AlertKind, AlertManifest, AlertOnRemove, AlertSpec, ApiVersion, CaseFile, CaseIncident,
     Expectation, ExpectedResource, IncidentKind, IncidentManifest, IncidentSpec, Lifecycle, MachinesSpec,
-    Manifest, Metadata, PackageKind, PackageManifest, PackageOnRemove, PackageSpec, ResourceTemplate, RunbookKind,
-    RunbookManifest, RunbookSpec, TriageSpec,
+    Manifest, Metadata, PackageKind, PackageManifest, PackageOnRemove, PackageSpec, ResourceTemplate,
+    RunbookKind, RunbookManifest, RunbookSpec, TriageSpec,
 };
 pub use load::{
     CaseRun, Declaration, IncidentState, Loaded, Unruly, load, load_project, load_with, parse_manifests,

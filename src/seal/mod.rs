@@ -12,7 +12,6 @@ mod freeze;
 pub use check::{Seals, Unsealed, check, machines, unsealed};
 pub use format::{
     Approve, Request, Seal, SealError, SealKind, Sealed, SealedIncident, SealedTarget, Spec, Text, Triage,
-    manifest_name,
-    seal_schema, sealed_name, seals,
+    manifest_name, seal_schema, sealed_name, seals,
 };
 pub use freeze::freeze;

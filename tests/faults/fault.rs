@@ -88,6 +88,8 @@ pub enum Deed {
     Cancel,
     /// They resolve every open alert of the machine.
     Resolve,
+    /// Another program raises an alert on the event of the stories' first alert.
+    Raise,
 }
 
 const DISK: &[Fault] = &[

@@ -188,6 +188,42 @@ fn all() -> Vec<Scenario> {
             vec![Lost, Crash],
         )
         .seen(|p| p.log.iter().any(|l| l.contains("\"busy\""))),
+        // The sibling's collection is over when its maker looks for it.
+        scenario(
+            "adopted-by-sibling-finished",
+            vec![
+                Step { only: Some(vec!["r0"]), ..step(5, &[p.clone(), sibling.clone()]) },
+                Step { only: Some(vec!["r1"]), ..step(2, &[p.clone(), sibling.clone()]) },
+                step(60, &[p.clone(), sibling.clone()]),
+            ],
+            vec![Lost, Crash],
+        )
+        .tuned(|s| s.runs = 20)
+        .seen(|p| p.log.iter().any(|l| l.contains("\"busy\""))),
+        // The lost call of the first revision takes effect right before that of the second.
+        scenario(
+            "late-own-blocker",
+            vec![
+                step(5, &[p.clone()]),
+                step(30, &[revised.clone()]),
+                step(20, &[revised.clone()]),
+                step(700, &[revised.clone()]),
+            ],
+            vec![Orphaned(60)],
+        )
+        .tuned(|s| (s.lag, s.runs) = (1, 300))
+        .seen(|p| p.log.iter().any(|l| l.contains("\"busy\""))),
+        // An open alert of another program shows our event: ours was merged into it, and its answer lost.
+        scenario(
+            "alert-of-another-program",
+            vec![
+                Step { deeds: vec![(Deed::Raise, 0)], ..step(5, &[a.clone()]) },
+                step(20, &[a.clone()]),
+                step(60, &[a.clone()]),
+            ],
+            vec![Lost, Crash, Status(503, true), Garbled],
+        )
+        .seen(|p| p.log.iter().any(|l| l.contains("adopt (3)"))),
         // Not in the model: something on the way sends a call twice, and the answer to the copy is "busy".
         scenario(
             "call-doubled",

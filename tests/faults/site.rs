@@ -325,6 +325,18 @@ impl Site {
             Deed::Fail => "fail",
             Deed::TimeOut => "timeOut",
             Deed::Cancel => "cancel",
+            Deed::Raise => {
+                let body = serde_json::json!({
+                    "machineId": machine, "severity": "High", "title": "a title", "description": "theirs",
+                    "recommendedAction": "theirs", "eventTime": "2026-02-01T10:00:01Z", "reportId": "1001",
+                    "category": "Malware"
+                });
+                let path = "/api/alerts/CreateAlertByReference";
+                let answer = inner.world.handle(now, &HttpRequest::new("POST", path, body.to_string()));
+                inner.effects = inner.world.effects().len();
+                self.note(&mut inner, format!("another program: {deed:?} -> {}", answer.status));
+                return;
+            }
             Deed::Resolve => {
                 let open = open_alerts(&mut inner.world, now);
                 for alert in open {
