@@ -88,6 +88,10 @@ pub enum Command {
     Apply(ApplyArgs),
     /// Write the reviewed calls beside the manifests
     Seal(SealArgs),
+    /// Print the manifests that runbooks and incidents come to
+    Render(RenderArgs),
+    /// Run the cases of runbooks, offline
+    Test(TestArgs),
     /// Show every resource: phase, id, age, requestor
     Status(StatusArgs),
     /// Cancel a collection that still runs
@@ -135,6 +139,25 @@ pub struct SealArgs {
     /// Seal what these files or folders declare only
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+}
+
+/// `render`
+#[derive(Debug, Args)]
+pub struct RenderArgs {
+    /// Print what these files or folders declare only
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Print only what carries these labels, such as incident=INC-2042
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    pub selector: Option<String>,
+}
+
+/// `test`
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// Run the cases of these runbooks only: names, or files or folders
+    #[arg(value_name = "RUNBOOK")]
+    pub runbooks: Vec<String>,
 }
 
 /// How findings are written.
@@ -407,6 +430,9 @@ pub enum SchemaKind {
     /// `casefile.yaml`.
     #[value(help = None)]
     Project,
+    /// A case of a runbook.
+    #[value(help = None)]
+    Case,
     /// `.casefile/state.json`.
     #[value(help = None)]
     State,

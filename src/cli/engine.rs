@@ -31,7 +31,8 @@ pub fn scope(ctx: &Context, project: &Project, typed: &Planning) -> Result<Scope
     let selector = typed.selector.as_deref().map(str::parse::<Selector>).transpose();
     let selector = selector.map_err(|e| Error::Usage(e.to_string()))?;
     // The whole project is read, so that moves and duplicates are seen.
-    let desired = project::manifests(ctx, project)?.resources;
+    let (loaded, incidents) = project::declared(ctx, project)?;
+    let desired = loaded.resources;
     let changed = typed.since.as_deref().map(|r| since::changed(ctx, r)).transpose()?;
     let selected = select(&desired, &narrow, selector.as_ref(), changed.as_ref());
     for address in &typed.replace {
@@ -43,7 +44,7 @@ pub fn scope(ctx: &Context, project: &Project, typed: &Planning) -> Result<Scope
         desired,
         selected,
         replace: typed.replace.iter().cloned().collect(),
-        settings: settings(ctx, project, typed.fresh),
+        settings: Settings { incidents, ..settings(ctx, project, typed.fresh) },
         refresh: !typed.no_refresh,
     })
 }
@@ -74,7 +75,10 @@ fn select(
     let fits = |d: &&Desired| {
         narrow.covers(&d.source.file)
             && selector.is_none_or(|s| s.matches(&d.labels))
-            && changed.is_none_or(|c| c.contains(&*d.source.file))
+            && changed.is_none_or(|c| {
+                let template = d.template.as_ref().and_then(|t| t.source.as_ref());
+                c.contains(&*d.source.file) || template.is_some_and(|t| c.contains(&*t.file))
+            })
     };
     Some(desired.iter().filter(fits).map(|d| d.address.clone()).collect())
 }

@@ -20,6 +20,7 @@ mod log;
 mod plan;
 mod progress;
 pub mod project;
+mod render;
 mod sandbox;
 mod saved;
 mod schema;
@@ -28,6 +29,7 @@ mod signals;
 mod since;
 mod state;
 mod status;
+mod test;
 mod validate;
 mod verify;
 
@@ -76,6 +78,8 @@ fn run(cli: Cli) -> Result<Code, Error> {
         Command::Plan(args) => plan::run(&ctx, &args),
         Command::Apply(args) => apply::run(&ctx, &args),
         Command::Seal(args) => seal::run(&ctx, &args),
+        Command::Render(args) => render::run(&ctx, &args),
+        Command::Test(args) => test::run(&ctx, &args),
         Command::Status(args) => status::run(&ctx, &args),
         Command::Cancel(args) => cancel::run(&ctx, &args),
         Command::Import(args) => import::run(&ctx, &args),

@@ -24,6 +24,7 @@ pub fn text(kind: SchemaKind) -> String {
     let schema = match kind {
         SchemaKind::Manifest => manifest::schema(manifest::SchemaKind::Manifest),
         SchemaKind::Project => manifest::schema(manifest::SchemaKind::Project),
+        SchemaKind::Case => manifest::schema(manifest::SchemaKind::Case),
         SchemaKind::State => state_schema(),
         SchemaKind::Plan => plan_schema(),
         SchemaKind::Event => event_schema(),
@@ -42,8 +43,9 @@ fn list() -> String {
 
 fn about(kind: SchemaKind) -> &'static str {
     match kind {
-        SchemaKind::Manifest => "manifests: InvestigationPackage, Alert",
+        SchemaKind::Manifest => "manifests: InvestigationPackage, Alert, Runbook, Incident",
         SchemaKind::Project => "casefile.yaml",
+        SchemaKind::Case => "cases/*.yaml of a runbook",
         SchemaKind::State => ".casefile/state.json",
         SchemaKind::Plan => "plan --format json",
         SchemaKind::Seal => "*.sealed.yaml",

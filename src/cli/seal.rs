@@ -8,19 +8,23 @@ use super::context::Context;
 use super::exit::{Code, Error};
 use super::project::{self, Narrow};
 use crate::render::escape;
-use crate::seal::{manifest_name, seals};
+use crate::render::words::plural;
+use crate::seal::{manifest_name, sealed_name, seals};
 
 /// Writes the seals that are missing or not as they should be, and removes those of manifests that are gone.
 pub fn run(ctx: &Context, args: &SealArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
     let narrow = Narrow::new(ctx, &args.paths)?;
-    let resources = project::manifests(ctx, &project)?.resources;
     let found = project::seals(ctx, &project)?;
     let meant = |name: &str| narrow.covers(&manifest_name(name)) || narrow.covers(name);
+    // Who names a sealed incident wants it sealed again, as its runbook is now.
+    let anew = |file: &str| !narrow.is_all() && meant(&sealed_name(file));
+    let (loaded, incidents) = project::to_seal(ctx, &project, &anew)?;
     let (mut told, mut current) = (String::new(), 0);
-    let wanted: Vec<_> = seals(&resources).into_iter().filter(|(name, _)| meant(name)).collect();
+    let needed = seals(&loaded, &found);
     // An older format in its place would drop what the newer one says.
-    if let Some((name, version)) = wanted.iter().find_map(|(n, _)| Some((n, found.newer(n)?))) {
+    let newer = needed.keys().filter(|n| meant(n)).find_map(|n| Some((n, found.newer(n)?)));
+    if let Some((name, version)) = newer {
         return Err(Error::State {
             message: format!(
                 "{} was written by a newer casefile: its format is `{version}`; nothing was sealed",
@@ -29,9 +33,12 @@ pub fn run(ctx: &Context, args: &SealArgs) -> Result<Code, Error> {
             next: "use a newer casefile".into(),
         });
     }
-    for (name, seal) in wanted {
+    for (name, seal) in &needed {
+        if !meant(name) {
+            continue;
+        }
         let text = seal.to_text();
-        let change = match found.text(&name) {
+        let change = match found.text(name) {
             Some(old) if old == text => {
                 current += 1;
                 continue;
@@ -39,11 +46,11 @@ pub fn run(ctx: &Context, args: &SealArgs) -> Result<Code, Error> {
             Some(_) => "updated",
             None => "wrote",
         };
-        replace(&ctx.path(Path::new(&name)), &text)?;
-        told.push_str(&format!("{change} {}\n", escape::one_line(&name)));
+        replace(&ctx.path(Path::new(name)), &text)?;
+        told.push_str(&format!("{change} {}\n", escape::one_line(name)));
     }
     // What is no seal is left where it is: `validate --sealed` tells.
-    for (name, _) in found.orphans(&resources).into_iter().filter(|(n, seal)| *seal && narrow.covers(n)) {
+    for (name, _) in found.orphans(&needed).into_iter().filter(|(n, seal)| *seal && narrow.covers(n)) {
         let path = ctx.path(Path::new(name));
         std::fs::remove_file(&path).map_err(|source| Error::Io { what: "remove", path, source })?;
         told.push_str(&format!("removed {}\n", escape::one_line(name)));
@@ -51,6 +58,15 @@ pub fn run(ctx: &Context, args: &SealArgs) -> Result<Code, Error> {
     if current > 0 {
         let what = if current == 1 { "seal was" } else { "seals were" };
         told.push_str(&format!("{current} {what} current\n"));
+    }
+    for held in &incidents.held {
+        told.push_str(&format!(
+            "Incident/{} stays as it is sealed, without {} that its runbook has gained; to take them in: casefile \
+             seal {}\n",
+            held.incident,
+            plural(held.addresses.len(), "resource"),
+            escape::one_line(&held.file)
+        ));
     }
     if told.is_empty() {
         told.push_str("Nothing to seal.\n");

@@ -1,6 +1,7 @@
 //! `status`: every resource of the state.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::args::{Format, StatusArgs};
 use super::connect::connect;
@@ -9,6 +10,8 @@ use super::engine;
 use super::exit::{Code, Error};
 use super::project;
 use crate::apply::{Scope, refresh};
+use crate::manifest::{self, IncidentState, Project};
+use crate::plan::{Incidents, Settings};
 use crate::render::escape;
 use crate::render::state::{StateDocument, table};
 use crate::state::State;
@@ -23,7 +26,10 @@ pub fn run(ctx: &Context, args: &StatusArgs) -> Result<Code, Error> {
             selected: None,
             replace: BTreeSet::new(),
             // Nothing is planned, so an empty state is no reason to look far back.
-            settings: engine::settings(ctx, &project, true),
+            settings: Settings {
+                incidents: Incidents { closed: closed(ctx, &project), held: Vec::new() },
+                ..engine::settings(ctx, &project, true)
+            },
             refresh: true,
         };
         let clock = ctx.clock();
@@ -42,6 +48,12 @@ pub fn run(ctx: &Context, args: &StatusArgs) -> Result<Code, Error> {
         })?;
     }
     show(ctx, args, &state)
+}
+
+/// The closed incidents, which are not looked at. What is wrong with a manifest is no matter here.
+fn closed(ctx: &Context, project: &Project) -> BTreeSet<Arc<str>> {
+    let incidents = manifest::load(&ctx.dir, project).incidents;
+    incidents.into_iter().filter(|i| i.state == IncidentState::Closed).map(|i| i.name).collect()
 }
 
 /// Writes the selected part of a state.

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::args::{FindingsFormat, ValidateArgs};
 use super::context::Context;
 use super::exit::{Code, Error};
-use super::project::{self, Narrow};
+use super::project::{self, Narrow, SealsAtNeed};
 use crate::manifest::{self, Diagnostic, Project, Unruly};
 use crate::model::{Address, Desired};
 use crate::render::annotations;
@@ -26,7 +26,8 @@ pub fn run(ctx: &Context, args: &ValidateArgs) -> Result<Code, Error> {
 fn check(ctx: &Context, mut project: Project, narrow: &Narrow, sealed: bool) -> (Vec<Diagnostic>, Looked) {
     // A file that `spec.manifests` does not hold would otherwise pass unread.
     project.spec.manifests.extend(narrow.names().filter(|n| !n.is_empty()).map(str::to_owned));
-    let mut loaded = manifest::load(&ctx.dir, &project);
+    let mut found = SealsAtNeed::new(ctx, &project);
+    let (mut loaded, _) = found.load(&|_| false);
     let unruly = std::mem::take(&mut loaded.unruly);
     let unsent = unsent(ctx, &project, unruly, &loaded.resources);
     if !unsent.is_empty() {
@@ -36,9 +37,14 @@ fn check(ctx: &Context, mut project: Project, narrow: &Narrow, sealed: bool) -> 
     // With an error in a manifest there is nothing to compare its seal with.
     if sealed && !loaded.has_errors() {
         loaded.diagnostics.extend(match manifest::find_seals(&ctx.dir, &project) {
-            Ok(files) => seal::check(&loaded.resources, &Seals::new(files)),
+            Ok(files) => seal::check(&loaded, &Seals::new(files)),
             Err(problems) => problems,
         });
+    } else if !sealed {
+        loaded.diagnostics.extend(found.problems());
+        if let Some(seals) = found.seals() {
+            loaded.diagnostics.extend(seals.broken(&loaded));
+        }
     }
     if narrow.is_all() {
         let looked = Looked { files: loaded.files, resources: loaded.resources.len() };
@@ -47,7 +53,12 @@ fn check(ctx: &Context, mut project: Project, narrow: &Narrow, sealed: bool) -> 
     let problems: Vec<Diagnostic> = loaded
         .diagnostics
         .into_iter()
-        .filter(|d| narrow.covers(&d.file) || narrow.covers(&manifest_name(&d.file)))
+        .filter(|d| {
+            narrow.covers(&d.file)
+                || narrow.covers(&manifest_name(&d.file))
+                // A runbook's problem with an incident is the incident's too.
+                || d.related.iter().any(|r| narrow.covers(&r.file))
+        })
         .collect();
     let sources: Vec<&str> =
         loaded.resources.iter().map(|r| &*r.source.file).filter(|f| narrow.covers(f)).collect();

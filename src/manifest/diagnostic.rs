@@ -120,6 +120,8 @@ pub(super) struct Finding {
     pub message: String,
     pub help: Option<String>,
     pub related: Vec<(usize, String)>,
+    /// Places in other files.
+    pub elsewhere: Vec<Related>,
 }
 
 impl Finding {
@@ -132,6 +134,7 @@ impl Finding {
             message: message.into(),
             help: None,
             related: Vec::new(),
+            elsewhere: Vec::new(),
         }
     }
 
@@ -142,6 +145,11 @@ impl Finding {
 
     pub fn related(mut self, at: usize, message: impl Into<String>) -> Self {
         self.related.push((at, message.into()));
+        self
+    }
+
+    pub fn elsewhere(mut self, place: Related) -> Self {
+        self.elsewhere.push(place);
         self
     }
 }

@@ -134,6 +134,48 @@ fn is_manifest(name: &str) -> bool {
     }
 }
 
+/// Whether a file can hold a runbook: a look at its words, before it is read in full.
+pub(super) fn may_hold_runbook(bytes: &[u8]) -> bool {
+    memchr::memmem::find(bytes, b"Runbook").is_some()
+}
+
+/// Whether the folder `cases` in `folder` holds the cases of a runbook: one beside it, `runbook.yaml`, or the
+/// file that `folder` is named after. Such a folder holds no manifests.
+fn holds_cases(folder: &Path) -> bool {
+    let named = folder.file_name().map(|name| folder.with_file_name(name));
+    let stems = named.into_iter().chain([folder.join("runbook")]);
+    let mut files = stems.flat_map(|stem| {
+        ["yaml", "yml"].map(|end| {
+            let mut name = stem.clone().into_os_string();
+            name.push(".");
+            name.push(end);
+            PathBuf::from(name)
+        })
+    });
+    files.any(|file| file.is_file() && fs::read(file).is_ok_and(|bytes| may_hold_runbook(&bytes)))
+}
+
+/// The cases of a runbook's file: `NAME/cases/*.yaml` beside `NAME.yaml`, `cases/*.yaml` beside
+/// `runbook.yaml`; by name.
+pub(super) fn cases(runbook: &Found) -> Vec<Found> {
+    let stem = runbook.name.rsplit_once('.').map_or(&*runbook.name, |(stem, _)| stem);
+    let (name, path) = match stem.rsplit_once('/').map_or(stem, |(_, file)| file) {
+        "runbook" => (
+            stem.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/")) + "cases",
+            runbook.path.with_file_name("cases"),
+        ),
+        _ => (format!("{stem}/cases"), runbook.path.with_extension("").join("cases")),
+    };
+    let Ok(entries) = fs::read_dir(&path) else { return Vec::new() };
+    let entries = entries.flatten().map(|e| (e.file_name().to_string_lossy().into_owned(), e.path()));
+    let mut found: Vec<Found> = entries
+        .map(|(file, path)| Found { name: format!("{name}/{file}"), path })
+        .filter(|f| is_manifest(&f.name) && f.path.is_file())
+        .collect();
+    found.sort();
+    found
+}
+
 fn is_seal(name: &str) -> bool {
     let file = name.rsplit('/').next().unwrap_or(name);
     !file.starts_with('.') && (file.ends_with(".sealed.yaml") || file.ends_with(".sealed.yml"))
@@ -215,6 +257,9 @@ impl Walk {
             }
             let path = entry.path();
             let name = if name.is_empty() { child.clone() } else { format!("{name}/{child}") };
+            if child == "cases" && path.is_dir() && holds_cases(entry.path().parent().unwrap_or(&path)) {
+                continue;
+            }
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() => self.folder(&path, &name, above),
                 Ok(kind) if kind.is_symlink() => self.link(path, name, above),

@@ -1,12 +1,13 @@
-//! One document to one resource, or to what is wrong with it.
+//! One document to what it declares, or to what is wrong with it.
 
 use std::ops::Range;
 
 use super::diagnostic::{Finding, Level};
-use super::kinds::{API_VERSION, AlertManifest, PackageManifest};
+use super::kinds::{API_VERSION, AlertManifest, CaseFile, PackageManifest};
 use super::project::ProjectFile;
 use super::reader::{Document, Id, NodeKind};
 use super::rules;
+use super::runbook;
 use super::schema::Target;
 use super::syntax::shown;
 use super::value::{self, ValueError};
@@ -22,14 +23,101 @@ pub(super) struct Entry {
     pub reason: Range<usize>,
 }
 
-/// Reads a manifest. Findings are in order; with an error among them there is no resource.
+/// What a document declares.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one lives at a time; a box would cost each resource an allocation"
+)]
+#[derive(Debug)]
+pub(super) enum Declared {
+    Resource(Entry),
+    /// The root of a runbook that its schema has accepted.
+    Runbook(Id),
+    /// The root of an incident that its schema has accepted.
+    Incident(Id),
+}
+
+/// Reads a document. Findings are in order; with an error among them it declares nothing.
+///
+/// `source` is called with the place of a resource's name.
+pub(super) fn declared(doc: &mut Document<'_>, source: impl FnOnce(usize) -> Source) -> Option<Declared> {
+    let root = doc.root?;
+    let mut findings = std::mem::take(&mut doc.findings);
+    let declared = match choose_kind(doc, root, &mut findings) {
+        Some((target, word)) => {
+            judge(doc, root, target, word, &mut findings);
+            match target {
+                _ if !sound(&findings) => None,
+                Target::Resource(kind) => extract(doc, root, kind, source)
+                    .map_err(|e| findings.push(refused(doc, root, e)))
+                    .ok()
+                    .map(Declared::Resource),
+                Target::Runbook => Some(Declared::Runbook(root)),
+                Target::Incident => Some(Declared::Incident(root)),
+                Target::Project | Target::Case => None,
+            }
+        }
+        None => None,
+    };
+    doc.findings = findings;
+    sort(doc);
+    declared
+}
+
+/// Reads a case of a runbook.
+pub(super) fn case(doc: &mut Document<'_>) -> Option<CaseFile> {
+    let root = doc.root?;
+    let mut findings = std::mem::take(&mut doc.findings);
+    let case = if doc.node(root).kind == NodeKind::Mapping {
+        let verdict = wording::judge(doc, root, Target::Case);
+        findings.extend(verdict.findings);
+        if sound(&findings) {
+            value::read::<CaseFile>(doc, root).map_err(|e| findings.push(refused(doc, root, e))).ok()
+        } else {
+            None
+        }
+    } else {
+        findings.push(not_a_mapping(doc, root));
+        None
+    };
+    doc.findings = findings;
+    sort(doc);
+    case
+}
+
+/// What is wrong with a resource of which not every value is known: those are poisoned.
+pub(super) fn shape(doc: &Document<'_>) -> Vec<Finding> {
+    let Some(root) = doc.root else { return Vec::new() };
+    let mut findings = Vec::new();
+    if doc.get(root, "kind").is_none() {
+        let finding =
+            Finding::new("missing-field", wording::first_key(doc, root), "this template lacks `kind`");
+        let all = Kind::ALL.map(|kind| format!("`kind: {kind}`")).join(" or ");
+        return vec![finding.help(format!("add {all}"))];
+    }
+    match choose_kind(doc, root, &mut findings) {
+        Some((target @ Target::Resource(_), word)) => judge(doc, root, target, word, &mut findings),
+        Some((other, _)) => {
+            let at = path(doc, root, &["kind"]).unwrap_or(root);
+            let message = format!("a runbook makes resources, not another {}", other.word());
+            let all = Kind::ALL.map(|kind| format!("kind: {kind}")).join(" or ");
+            findings.push(
+                Finding::new("unknown-kind", doc.node(at).span(), message).help(format!("write {all}")),
+            );
+        }
+        None => {}
+    }
+    findings
+}
+
+/// Reads the manifest of a resource. Findings are in order; with an error among them there is no resource.
 ///
 /// `source` is called with the place of the resource's name.
 pub(super) fn manifest(doc: &mut Document<'_>, source: impl FnOnce(usize) -> Source) -> Option<Entry> {
     let root = doc.root?;
     let mut findings = std::mem::take(&mut doc.findings);
     let entry = match choose_kind(doc, root, &mut findings) {
-        Some((kind, word)) => {
+        Some((Target::Resource(kind), word)) => {
             judge(doc, root, Target::Resource(kind), word, &mut findings);
             if sound(&findings) {
                 extract(doc, root, kind, source).map_err(|e| findings.push(refused(doc, root, e))).ok()
@@ -37,7 +125,7 @@ pub(super) fn manifest(doc: &mut Document<'_>, source: impl FnOnce(usize) -> Sou
                 None
             }
         }
-        None => None,
+        _ => None,
     };
     doc.findings = findings;
     sort(doc);
@@ -87,7 +175,18 @@ fn judge(doc: &Document<'_>, root: Id, target: Target, settled: Option<Id>, find
         verdict.settled.insert(id);
     }
     findings.append(&mut verdict.findings);
+    // What users name themselves, and what is checked where it is compiled.
+    let own = match target {
+        Target::Runbook => &["parameters", "resources"][..],
+        Target::Incident => &["with"][..],
+        Target::Resource(_) | Target::Project | Target::Case => &[],
+    };
+    verdict.settled.extend(own.iter().filter_map(|name| path(doc, root, &["spec", name])));
     rules::check(doc, root, &verdict.settled, findings);
+    if target == Target::Incident {
+        let labels = path(doc, root, &["metadata", "labels"]);
+        runbook::check(doc, path(doc, root, &["spec", "with"]), labels, findings);
+    }
 }
 
 fn not_a_mapping(doc: &Document<'_>, root: Id) -> Finding {
@@ -103,7 +202,7 @@ fn not_a_mapping(doc: &Document<'_>, root: Id) -> Finding {
 
 /// The kind to judge a document as. With the second value the kind was misspelt, and a finding says so:
 /// it is the node of which enough is said.
-fn choose_kind(doc: &Document<'_>, root: Id, findings: &mut Vec<Finding>) -> Option<(Kind, Option<Id>)> {
+fn choose_kind(doc: &Document<'_>, root: Id, findings: &mut Vec<Finding>) -> Option<(Target, Option<Id>)> {
     match doc.node(root).kind {
         NodeKind::Mapping => {}
         // A poisoned document has its finding already.
@@ -113,8 +212,8 @@ fn choose_kind(doc: &Document<'_>, root: Id, findings: &mut Vec<Finding>) -> Opt
             return None;
         }
     }
-    let words = || Kind::ALL.into_iter().map(Kind::as_str);
-    let all = Kind::ALL.map(|kind| format!("`kind: {kind}`")).join(" or ");
+    let words = || Target::MANIFESTS.into_iter().map(Target::word);
+    let all = "`kind: Alert`, `kind: InvestigationPackage`, `kind: Incident` or `kind: Runbook`";
     let Some((_, value)) = doc.get(root, "kind") else {
         let misspelt =
             doc.fields(root).find(|&(key, _)| nearest(&doc.node(key).text, ["kind"].into_iter()).is_some());
@@ -137,9 +236,9 @@ fn choose_kind(doc: &Document<'_>, root: Id, findings: &mut Vec<Finding>) -> Opt
         return None;
     };
     let node = doc.node(value);
-    if let Some(kind) = Kind::ALL.into_iter().find(|k| node.kind == NodeKind::Text && k.as_str() == node.text)
-    {
-        return Some((kind, None));
+    let named = |word: &str| Target::MANIFESTS.into_iter().find(|t| t.word() == word);
+    if let Some(target) = named(&node.text).filter(|_| node.kind == NodeKind::Text) {
+        return Some((target, None));
     }
     let new = |message: String| Finding::new("unknown-kind", node.span(), message);
     match node.kind {
@@ -163,14 +262,13 @@ fn choose_kind(doc: &Document<'_>, root: Id, findings: &mut Vec<Finding>) -> Opt
             None
         }
         NodeKind::Text => {
-            let meant = nearest(&node.text, words())
-                .and_then(|word| Kind::ALL.into_iter().find(|k| k.as_str() == word));
+            let meant = nearest(&node.text, words()).and_then(named);
             let finding = new(format!("unknown kind `{}`", shown(&node.text)));
             findings.push(match meant {
-                Some(kind) => finding.help(format!("write kind: {kind}")),
+                Some(target) => finding.help(format!("write kind: {}", target.word())),
                 None => finding.help(format!("write {all}")),
             });
-            meant.map(|kind| (kind, Some(value)))
+            meant.map(|target| (target, Some(value)))
         }
         _ => {
             findings.push(new("`kind` must be a word".into()).help(format!("write {all}")));

@@ -144,13 +144,24 @@ impl<'a> Instance<'a> {
         }
     }
 
-    /// The value of a scalar; collections are never copied, no message of ours shows them.
-    fn value(self) -> Value {
-        match self.kind() {
-            NodeKind::Bool => Value::Bool(self.text() == "true"),
-            NodeKind::Number => Value::Number(number(self.text())),
-            NodeKind::Text => Value::String(self.text().to_owned()),
-            NodeKind::Null | NodeKind::Sequence | NodeKind::Mapping | NodeKind::Poison => Value::Null,
+    /// The value as JSON: what lists of a parameter are compared by. No message of ours shows it.
+    pub fn value(self) -> Value {
+        match self {
+            Instance::Name(name) => Value::String(name.to_owned()),
+            Instance::At(doc, id) => match self.kind() {
+                NodeKind::Bool => Value::Bool(self.text() == "true"),
+                NodeKind::Number => Value::Number(number(self.text())),
+                NodeKind::Text => Value::String(self.text().to_owned()),
+                NodeKind::Null | NodeKind::Poison => Value::Null,
+                NodeKind::Sequence => {
+                    doc.children(id).iter().map(|&item| Instance::At(doc, item).value()).collect()
+                }
+                NodeKind::Mapping => {
+                    let name = |key| doc.node(key).text.clone().into_owned();
+                    let fields = doc.fields(id).map(|(k, v)| (name(k), Instance::At(doc, v).value()));
+                    Value::Object(fields.collect())
+                }
+            },
         }
     }
 }

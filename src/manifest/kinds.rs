@@ -251,6 +251,191 @@ pub struct TriageSpec {
     pub comment: Option<String>,
 }
 
+/// The `kind` of a [`RunbookManifest`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RunbookKind {
+    /// `Runbook`
+    Runbook,
+}
+
+/// Templates of resources, and the parameters that they take.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RunbookManifest {
+    /// The version of the manifest format: always `casefile/v1`.
+    #[schemars(example = &"casefile/v1")]
+    pub api_version: ApiVersion,
+    /// What this document declares: a runbook.
+    pub kind: RunbookKind,
+    /// The name by which incidents call the runbook.
+    #[schemars(example = json!({"name": "ransomware-triage"}))]
+    pub metadata: Metadata,
+    /// Parameters and templates.
+    #[schemars(extend("examples" = []))]
+    pub spec: RunbookSpec,
+}
+
+/// `spec` of a `Runbook`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RunbookSpec {
+    /// What the runbook is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1), regex(pattern = TEXT), example = &"First look at devices with encrypted files.")]
+    pub description: Option<String>,
+    /// What an incident gives in `with`: a JSON Schema (draft 2020-12) of type `object`. Names that it does not
+    /// declare are refused, unless it says `additionalProperties`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = json!({"type": "object", "properties": {"ticket": {"type": "string"}}, "required": ["ticket"]}))]
+    pub parameters: Option<BTreeMap<String, serde_json::Value>>,
+    /// The templates. Scalars may hold expressions: `${{ with.ticket }}`.
+    #[schemars(length(min = 1), example = json!([{
+        "kind": "InvestigationPackage",
+        "metadata": {"name": "collect-${{ item | slug }}"},
+        "forEach": "${{ with.machines }}",
+        "spec": {"machineId": "${{ item }}", "comment": "Collect for ${{ with.ticket }}"}
+    }]))]
+    pub resources: Vec<ResourceTemplate>,
+}
+
+/// One template: a manifest without `apiVersion`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceTemplate {
+    /// What the template makes.
+    pub kind: Kind,
+    /// Name and labels. The name stands behind the incident's: `inc-2042.collect`.
+    #[schemars(example = json!({"name": "collect-${{ item | slug }}"}))]
+    pub metadata: BTreeMap<String, serde_json::Value>,
+    /// What is asked of the service.
+    #[schemars(example = json!({"machineId": "${{ item }}", "comment": "Collect for ${{ with.ticket }}"}))]
+    pub spec: BTreeMap<String, serde_json::Value>,
+    /// What happens at the service when the resource is no longer declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = json!({"onRemove": "Retain"}))]
+    pub lifecycle: Option<BTreeMap<String, serde_json::Value>>,
+    /// One resource for each item of a list: `item` is the item, `index` its number from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"${{ with.machines }}")]
+    pub for_each: Option<serde_json::Value>,
+    /// Whether there is a resource at all: an expression that gives true or false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"${{ with.collect }}")]
+    pub when: Option<serde_json::Value>,
+}
+
+/// The `kind` of an [`IncidentManifest`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum IncidentKind {
+    /// `Incident`
+    Incident,
+}
+
+/// An incident: a runbook, and the values of its parameters.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IncidentManifest {
+    /// The version of the manifest format: always `casefile/v1`.
+    #[schemars(example = &"casefile/v1")]
+    pub api_version: ApiVersion,
+    /// What this document declares: an incident.
+    pub kind: IncidentKind,
+    /// The incident's name, which begins the names of its resources, and labels for all of them.
+    #[schemars(example = json!({"name": "inc-2042", "labels": {"severity": "high"}}))]
+    pub metadata: Metadata,
+    /// Which runbook, and with what.
+    #[schemars(extend("examples" = []))]
+    pub spec: IncidentSpec,
+}
+
+/// `spec` of an `Incident`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IncidentSpec {
+    /// The runbook's `metadata.name`.
+    #[schemars(length(min = 1, max = 253), regex(pattern = NAME), example = &"ransomware-triage")]
+    pub runbook: String,
+    /// The values of the runbook's parameters.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(example = json!({"ticket": "INC-2042", "machines": ["fb9ab6be3965095a09c057be7c90f0a2"]}))]
+    pub with: BTreeMap<String, serde_json::Value>,
+    /// The incident is over: its resources are kept as they are, neither expanded nor looked at.
+    #[serde(default)]
+    #[schemars(example = true)]
+    pub closed: bool,
+}
+
+/// A case of a runbook: `cases/*.yaml` beside it.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CaseFile {
+    /// The runbook's name; needed where its file holds several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = NAME), example = &"ransomware-triage")]
+    pub runbook: Option<String>,
+    /// The incident to try it with.
+    #[schemars(example = json!({"name": "inc-1", "with": {"ticket": "INC-1"}}))]
+    pub incident: CaseIncident,
+    /// What shall come of it.
+    #[schemars(example = json!({"errors": ["`with` lacks `ticket`"]}))]
+    pub expect: Expectation,
+}
+
+/// `incident` of a case.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CaseIncident {
+    /// As `metadata.name` of an incident.
+    #[schemars(length(min = 1, max = 253), regex(pattern = NAME), example = &"inc-1")]
+    pub name: String,
+    /// As `metadata.labels` of an incident.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(
+        extend("propertyNames" = {"pattern": LABEL_KEY, "maxLength": 253}),
+        example = json!({"severity": "high"})
+    )]
+    pub labels: BTreeMap<String, String>,
+    /// As `spec.with` of an incident.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(example = json!({"ticket": "INC-1"}))]
+    pub with: BTreeMap<String, serde_json::Value>,
+}
+
+/// `expect` of a case: all resources, or what is wrong.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
+pub struct Expectation {
+    /// Every resource, in any order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = json!([{"address": "InvestigationPackage/inc-1.collect"}]))]
+    pub resources: Option<Vec<ExpectedResource>>,
+    /// Texts that the messages of the problems hold, one problem each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1), example = json!(["`with` lacks `ticket`"]))]
+    pub errors: Option<Vec<String>>,
+}
+
+/// A resource that a case expects, and those of its fields that matter.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExpectedResource {
+    /// `Kind/name`.
+    pub address: Address,
+    /// Labels; those that are not mentioned may be anything.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(example = json!({"severity": "high"}))]
+    pub labels: BTreeMap<String, String>,
+    /// Fields of `spec`; those that are not mentioned may be anything.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(example = json!({"comment": "Collect for INC-1"}))]
+    pub spec: BTreeMap<String, serde_json::Value>,
+    /// `lifecycle`; not mentioned, it may be anything.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(example = json!({"onRemove": "Cancel"}))]
+    pub lifecycle: BTreeMap<String, serde_json::Value>,
+}
+
 impl From<TriageSpec> for Triage {
     fn from(t: TriageSpec) -> Self {
         Triage {

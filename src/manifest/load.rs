@@ -3,16 +3,21 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Finding, Level, Related};
 use super::discover;
-use super::document::{self, Entry};
+use super::document::{self, Declared, Entry};
+use super::plain;
 use super::project::{PROJECT_FILE, Project};
-use super::reader::{Document, NodeKind, Reader};
+use super::reader::{Document, Id, NodeKind, Reader};
+use super::runbook::{Budget, CaseOutcome, Incident, Origin, Resource, Runbook, expand, run_case};
+use super::syntax::shown;
 use super::text::{Decoded, SourceText, decode};
-use crate::model::{Address, CommentRule, Desired, Kind, Source};
+use super::wording::nearest;
+use crate::model::{Address, CommentRule, Desired, Kind, Sha256Hex, Source};
 
 /// How many problems of one file are told; the rest is counted.
 const MAX_FINDINGS: usize = 100;
@@ -29,6 +34,34 @@ pub struct Loaded {
     pub unruly: Vec<Unruly>,
     /// How many files were read.
     pub files: usize,
+    /// By name.
+    pub incidents: Vec<Declaration>,
+}
+
+/// An incident as it is declared, apart from what it expands to.
+#[derive(Clone, Debug)]
+pub struct Declaration {
+    /// `metadata.name`.
+    pub name: Arc<str>,
+    /// Where its name stands.
+    pub source: Source,
+    /// Of all that the incident itself says: name, labels, runbook, `with`. Its runbook is not part of it,
+    /// nor whether it is closed.
+    pub inputs: Sha256Hex,
+    /// What was done with it.
+    pub state: IncidentState,
+}
+
+/// What is done with an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IncidentState {
+    /// Expanded by its runbook.
+    Open,
+    /// Expanded too, for comparison alone: what counts is kept elsewhere, in a seal. No problem of its
+    /// expansion is told.
+    Frozen,
+    /// `spec.closed`: not expanded.
+    Closed,
 }
 
 /// A resource whose text does not match `requireComment`.
@@ -49,50 +82,318 @@ impl Loaded {
 
 /// Reads all manifests of a project.
 pub fn load(project_dir: &Path, project: &Project) -> Loaded {
-    let (files, mut diagnostics) = discover::find(project_dir, project);
-    let (mut resources, mut unruly) = (Vec::new(), Vec::new());
-    let mut seen = Seen::new();
-    let rule = project.spec.require_comment.as_ref();
+    load_with(project_dir, project, &|_, _, _| false)
+}
+
+/// Reads all manifests of a project. `frozen` says, by file, name and inputs, which incidents have their
+/// resources kept elsewhere.
+pub fn load_with(
+    project_dir: &Path,
+    project: &Project,
+    frozen: &dyn Fn(&str, &str, &Sha256Hex) -> bool,
+) -> Loaded {
+    let (files, diagnostics) = discover::find(project_dir, project);
+    let rule = project.spec.require_comment.clone();
+    let mut reading = Reading { diagnostics, rule, ..Reading::default() };
     for file in &files {
         match discover::read(&file.path, &file.name) {
-            Ok(bytes) => {
-                let mut declared = |source: &SourceText<'_>, entry: &Entry| {
-                    unruly.extend(rule.and_then(|rule| against(rule, source, entry)));
-                };
-                check_file(&file.name, &bytes, &mut seen, &mut resources, &mut diagnostics, &mut declared);
-            }
-            Err(problem) => diagnostics.push(*problem),
+            Ok(bytes) => reading.file(&file.name, &bytes),
+            Err(problem) => reading.diagnostics.push(*problem),
         }
     }
-    resources.sort_by(|a: &Desired, b| a.address.cmp(&b.address));
-    // Within a file they are in order already; `sort_by` is stable.
-    diagnostics.sort_by(|a, b| a.file.cmp(&b.file));
-    Loaded { resources, diagnostics, unruly, files: files.len() }
+    Loaded { files: files.len(), ..reading.settle(frozen) }
 }
 
 /// What `requireComment` has against a resource.
-fn against(rule: &CommentRule, source: &SourceText<'_>, entry: &Entry) -> Option<Unruly> {
-    if rule.allows(&entry.desired.call) {
+fn against(rule: &CommentRule, desired: &Desired, at: Range<usize>) -> Option<Finding> {
+    if rule.allows(&desired.call) {
         return None;
     }
     let pattern = rule.pattern();
-    let (subject, field) = match entry.desired.address.kind() {
+    let (subject, field) = match desired.address.kind() {
         Kind::InvestigationPackage => ("`comment` does not match", "comment"),
         Kind::Alert => ("neither `title` nor `description` matches", "description or a title"),
     };
     let message = format!("{subject} the project's requireComment: {pattern}");
     let help = format!("write a {field} in which {pattern} is found");
-    let finding = Finding::new("comment-rule", entry.reason.clone(), message).help(help);
-    Some(Unruly { address: entry.desired.address.clone(), diagnostic: source.diagnose(finding) })
+    Some(Finding::new("comment-rule", at, message).help(help))
 }
 
 /// Reads the manifests of one file; pure.
 pub fn parse_manifests(file: &str, bytes: &[u8]) -> (Vec<Desired>, Vec<Diagnostic>) {
-    let (mut resources, mut diagnostics) = (Vec::new(), Vec::new());
-    check_file(file, bytes, &mut Seen::new(), &mut resources, &mut diagnostics, &mut |_, _| {});
-    resources.sort_by(|a: &Desired, b| a.address.cmp(&b.address));
-    (resources, diagnostics)
+    let mut reading = Reading::default();
+    reading.file(file, bytes);
+    let loaded = reading.settle(&|_, _, _| false);
+    (loaded.resources, loaded.diagnostics)
 }
+
+/// What came of the cases of one runbook's file.
+#[derive(Clone, Debug)]
+pub struct CaseRun {
+    /// The runbook's file, relative to the project folder, with `/`.
+    pub file: String,
+    /// The names of its runbooks.
+    pub runbooks: Vec<String>,
+    /// Its cases, by file.
+    pub cases: Vec<(String, CaseOutcome)>,
+}
+
+/// Runs the cases of all runbooks of a project that `wanted` names, by file and names.
+///
+/// # Errors
+/// What is wrong with the files and folders themselves. What is wrong with a runbook is the outcome of each
+/// of its cases.
+pub fn run_cases(
+    project_dir: &Path,
+    project: &Project,
+    wanted: &dyn Fn(&str, &[&str]) -> bool,
+) -> Result<Vec<CaseRun>, Vec<Diagnostic>> {
+    let (files, mut problems) = discover::find(project_dir, project);
+    problems.retain(|d| d.severity == Level::Error);
+    let mut runs = Vec::new();
+    for file in files {
+        let bytes = match discover::read(&file.path, &file.name) {
+            Ok(bytes) => bytes,
+            Err(problem) => {
+                problems.push(*problem);
+                continue;
+            }
+        };
+        if !discover::may_hold_runbook(&bytes) {
+            continue;
+        }
+        let mut reading = Reading::default();
+        reading.file(&file.name, &bytes);
+        let runbooks: Vec<Runbook> = reading.runbooks.into_iter().flatten().collect();
+        let mut names: Vec<&str> = reading.runbook_names.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        if names.is_empty() || !wanted(&file.name, &names) {
+            continue;
+        }
+        reading.diagnostics.retain(|d| d.severity == Level::Error);
+        let mut cases = Vec::new();
+        for case in discover::cases(&file) {
+            let outcome = match discover::read(&case.path, &case.name) {
+                Err(problem) => CaseOutcome::Broken(vec![*problem]),
+                Ok(_) if !reading.diagnostics.is_empty() => CaseOutcome::Broken(reading.diagnostics.clone()),
+                Ok(bytes) => run_case(&case.name, &bytes, &runbooks),
+            };
+            cases.push((case.name, outcome));
+        }
+        let runbooks = names.into_iter().map(str::to_owned).collect();
+        runs.push(CaseRun { file: file.name, runbooks, cases });
+    }
+    if problems.is_empty() { Ok(runs) } else { Err(problems) }
+}
+
+/// What was read so far.
+#[derive(Default)]
+struct Reading {
+    resources: Vec<Desired>,
+    seen: Seen,
+    diagnostics: Vec<Diagnostic>,
+    incidents: Vec<Incident>,
+    /// `None`: something is wrong with it, and told.
+    runbooks: Vec<Option<Runbook>>,
+    runbook_names: HashMap<String, (usize, Related)>,
+    incident_names: HashMap<String, Related>,
+    /// `requireComment` of the project.
+    rule: Option<CommentRule>,
+    unruly: Vec<Unruly>,
+}
+
+impl Reading {
+    /// Expands the incidents, and puts everything in order.
+    fn settle(mut self, frozen: &dyn Fn(&str, &str, &Sha256Hex) -> bool) -> Loaded {
+        let incidents = std::mem::take(&mut self.incidents);
+        let (told, mut expanded) = (self.diagnostics.len(), 0);
+        let mut declarations = Vec::with_capacity(incidents.len());
+        // Of equal problems at one place of a runbook the first is told in full.
+        let mut known = Known::new();
+        for incident in &incidents {
+            let state = if incident.closed {
+                IncidentState::Closed
+            } else if frozen(&incident.origin.file, &incident.name, &incident.inputs) {
+                IncidentState::Frozen
+            } else {
+                IncidentState::Open
+            };
+            if state != IncidentState::Closed {
+                self.expand(incident, state, &mut expanded, &mut known);
+            }
+            declarations.push(Declaration {
+                name: incident.name.clone(),
+                source: incident.source.clone(),
+                inputs: incident.inputs,
+                state,
+            });
+        }
+        declarations.sort_by(|a, b| a.name.cmp(&b.name));
+        self.resources.sort_by(|a: &Desired, b| a.address.cmp(&b.address));
+        if self.diagnostics.len() == told {
+            // Within a file they are in order already; `sort_by` is stable.
+            self.diagnostics.sort_by(|a, b| a.file.cmp(&b.file));
+        } else {
+            self.diagnostics.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+        }
+        let Reading { resources, diagnostics, unruly, .. } = self;
+        Loaded { resources, diagnostics, unruly, files: 0, incidents: declarations }
+    }
+
+    fn expand(&mut self, incident: &Incident, state: IncidentState, expanded: &mut usize, known: &mut Known) {
+        let open = state == IncidentState::Open;
+        let name = &*incident.doc.node(incident.runbook).text;
+        let runbook = match self.runbook_names.get(name) {
+            None if open => return self.unknown_runbook(incident, name),
+            None => return,
+            Some((index, _)) => match &self.runbooks[*index] {
+                // What is wrong with it is told there.
+                None => return,
+                Some(runbook) => runbook,
+            },
+        };
+        let budget = Budget::default();
+        let made = expand(incident, runbook, budget);
+        if open {
+            for problem in made.problems {
+                tell(&mut self.diagnostics, known, problem);
+            }
+        }
+        *expanded += made.resources.len();
+        if *expanded > budget.project {
+            let message =
+                format!("the incidents of this project expand to more than {} resources", budget.project);
+            let finding = Finding::new("expansion-too-large", incident.at.clone(), message)
+                .help("close incidents that are over: spec.closed: true");
+            self.diagnostics.extend(incident.origin.diagnose([finding]));
+            return;
+        }
+        for Resource { desired, name: place, reason } in made.resources {
+            if let Some(rule) = self.rule.as_ref().filter(|_| open)
+                && let Some(finding) = against(rule, &desired, reason)
+            {
+                let told = runbook.origin.diagnose([finding.elsewhere(incident.related())]);
+                let address = &desired.address;
+                let unruly = |diagnostic| Unruly { address: address.clone(), diagnostic };
+                self.unruly.extend(told.into_iter().map(unruly));
+            }
+            match self.seen.entry(desired.address.clone()) {
+                Slot::Vacant(slot) => {
+                    slot.insert(FirstPlace {
+                        file: incident.source.file.clone(),
+                        line: incident.source.line,
+                        column: incident.column,
+                    });
+                    self.resources.push(desired);
+                }
+                Slot::Occupied(first) => {
+                    let first = first.get();
+                    let message = format!("{} is declared twice", desired.address);
+                    let finding = Finding::new("duplicate-address", place, message)
+                        .help("make the names of the templates differ for each item")
+                        .elsewhere(incident.related())
+                        .elsewhere(Related {
+                            file: first.file.clone(),
+                            line: first.line,
+                            column: first.column,
+                            message: "first declared here".into(),
+                        });
+                    if open {
+                        for problem in runbook.origin.diagnose([finding]) {
+                            tell(&mut self.diagnostics, known, problem);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn unknown_runbook(&mut self, incident: &Incident, name: &str) {
+        let span = incident.doc.node(incident.runbook).span();
+        let message = format!("there is no runbook `{}`", shown(name));
+        let finding = Finding::new("unknown-runbook", span, message);
+        let mut names: Vec<&str> = self.runbook_names.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        let finding = match nearest(name, names.iter().copied()) {
+            Some(meant) => finding.help(format!("did you mean `{meant}`?")),
+            None if names.is_empty() => {
+                finding.help("write one: kind: Runbook, in any folder of spec.manifests")
+            }
+            None => {
+                let more = names.len().saturating_sub(10);
+                let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                finding.help(format!("there are {}{more}", names[..names.len().min(10)].join(", ")))
+            }
+        };
+        self.diagnostics.extend(incident.origin.diagnose([finding]));
+    }
+
+    /// Keeps a runbook or an incident whose name is not taken.
+    fn keep(&mut self, doc: &mut Document<'_>, declared: &Declared, origin: Origin, place: (u32, u32)) {
+        let (root, kind) = match declared {
+            Declared::Resource(_) => return,
+            Declared::Runbook(root) => (*root, "Runbook"),
+            Declared::Incident(root) => (*root, "Incident"),
+        };
+        let Some(name) = doc.get(root, "metadata").and_then(|(_, m)| doc.get(m, "name")).map(|(_, n)| n)
+        else {
+            return;
+        };
+        let text = doc.node(name).text.to_string();
+        let here =
+            Related { file: origin.file.clone(), line: place.0, column: place.1, message: String::new() };
+        let first = match kind {
+            "Runbook" => self.runbook_names.get(&text).map(|(_, first)| first),
+            _ => self.incident_names.get(&text),
+        };
+        if let Some(first) = first {
+            let message = format!("{kind}/{} is declared twice", shown(&text));
+            let first = Related { message: "first declared here".into(), ..first.clone() };
+            let finding = Finding::new("duplicate-address", doc.node(name).span(), message);
+            let help = "give one of the two another metadata.name, or remove it";
+            doc.findings.push(finding.help(help).elsewhere(first));
+            return;
+        }
+        let mut findings = std::mem::take(&mut doc.findings);
+        match kind {
+            "Runbook" => {
+                self.runbook_names.insert(text, (self.runbooks.len(), here));
+                self.runbooks.push(Runbook::compile(doc, root, origin, &mut findings));
+            }
+            _ => {
+                self.incident_names.insert(text, here);
+                self.incidents.extend(Incident::read(doc, root, origin, place));
+            }
+        }
+        findings.sort_by_key(|f| f.start);
+        doc.findings = findings;
+    }
+}
+
+/// Problems by place and message, as indices of what was told.
+type Known = HashMap<(Arc<str>, u32, u32, String), usize>;
+
+/// Tells a problem, or adds its places to the equal one that was told before.
+fn tell(diagnostics: &mut Vec<Diagnostic>, known: &mut Known, problem: Diagnostic) {
+    let key = (problem.file.clone(), problem.line, problem.column, problem.message.clone());
+    match known.entry(key) {
+        Slot::Vacant(slot) => {
+            slot.insert(diagnostics.len());
+            diagnostics.push(problem);
+        }
+        Slot::Occupied(first) => {
+            let Some(first) = diagnostics.get_mut(*first.get()) else { return };
+            for place in problem.related {
+                if first.related.len() < MAX_RELATED && !first.related.contains(&place) {
+                    first.related.push(place);
+                }
+            }
+        }
+    }
+}
+
+/// How many places of incidents one problem of a runbook names.
+const MAX_RELATED: usize = 5;
 
 /// Reads `casefile.yaml` of a project folder.
 ///
@@ -202,10 +503,15 @@ fn utf16(file: &Arc<str>) -> Diagnostic {
 }
 
 /// The documents of a text; those that hold bytes which are no text have no root.
-fn documents<'d>(decoded: &'d Decoded<'_>) -> impl Iterator<Item = Document<'d>> {
+pub(super) fn documents<'d>(decoded: &'d Decoded<'_>) -> impl Iterator<Item = Document<'d>> {
     let text: &'d str = &decoded.text;
     let mut invalid = decoded.invalid.iter().copied().peekable();
-    let mut reader = Reader::new(text).peekable();
+    // Nearly every file takes the fast way.
+    let (plain, other) = match plain::accepts(text) {
+        true => (Some(plain::Documents::new(text)), None),
+        false => (None, Some(Reader::new(text))),
+    };
+    let mut reader = plain.into_iter().flatten().chain(other.into_iter().flatten()).peekable();
     std::iter::from_fn(move || {
         let mut doc = reader.next()?;
         let end = reader.peek().map_or(usize::MAX, |next| next.start);
@@ -226,7 +532,7 @@ fn documents<'d>(decoded: &'d Decoded<'_>) -> impl Iterator<Item = Document<'d>>
 }
 
 /// Nothing stands between two `---`.
-fn is_blank(doc: &Document<'_>) -> bool {
+pub(super) fn is_blank(doc: &Document<'_>) -> bool {
     doc.findings.is_empty()
         && doc.root.is_none_or(|root| {
             let node = doc.node(root);
@@ -259,80 +565,94 @@ fn breaks(bytes: &[u8]) -> u32 {
     u32::try_from(memchr::memchr_iter(b'\n', bytes).count()).unwrap_or(u32::MAX)
 }
 
-fn check_file(
-    file: &str,
-    bytes: &[u8],
-    seen: &mut Seen,
-    resources: &mut Vec<Desired>,
-    diagnostics: &mut Vec<Diagnostic>,
-    declared: &mut dyn FnMut(&SourceText<'_>, &Entry),
-) {
-    let file: Arc<str> = file.into();
-    let Ok(decoded) = decode(bytes) else {
-        diagnostics.push(utf16(&file));
-        return;
-    };
-    let source = SourceText::new(file.clone(), &decoded.text);
-    let mut lines = Lines { text: &decoded.text, at: 0, line: 1 };
-    let mut findings = Findings::default();
-    let mut empty = true;
-    // Problems of two files name each other, so these are finished diagnostics, by position.
-    let mut duplicates: Vec<Diagnostic> = Vec::new();
-    for mut doc in documents(&decoded) {
-        if is_blank(&doc) {
-            continue;
-        }
-        empty = false;
-        let entry = document::manifest(&mut doc, |at| Source { file: file.clone(), line: lines.of(at) });
-        findings.extend(doc.findings);
-        let Some(entry) = entry else { continue };
-        declared(&source, &entry);
-        let Entry { desired, name, .. } = entry;
-        match seen.entry(desired.address.clone()) {
-            Slot::Vacant(slot) => {
-                let column = column_of(&decoded.text, name.start);
-                slot.insert(FirstPlace { file: file.clone(), line: desired.source.line, column });
-                resources.push(desired);
+impl Reading {
+    fn file(&mut self, file: &str, bytes: &[u8]) {
+        let file: Arc<str> = file.into();
+        let Ok(decoded) = decode(bytes) else {
+            self.diagnostics.push(utf16(&file));
+            return;
+        };
+        let source = SourceText::new(file.clone(), &decoded.text);
+        let mut lines = Lines { text: &decoded.text, at: 0, line: 1 };
+        let mut findings = Findings::default();
+        let mut empty = true;
+        // Shared by all that is kept of this file.
+        let mut kept: Option<Arc<str>> = None;
+        // Problems of two files name each other, so these are finished diagnostics, by position.
+        let mut duplicates: Vec<Diagnostic> = Vec::new();
+        for mut doc in documents(&decoded) {
+            if is_blank(&doc) {
+                continue;
             }
-            Slot::Occupied(first) => {
-                let first = first.get();
-                let message = format!("{} is declared twice", desired.address);
-                if duplicates.len() < MAX_FINDINGS {
-                    let finding = Finding::new("duplicate-address", name, message)
-                        .help("give one of the two another metadata.name, or remove it");
-                    let mut problem = source.diagnose(finding);
-                    problem.related.push(Related {
-                        file: first.file.clone(),
-                        line: first.line,
-                        column: first.column,
-                        message: "first declared here".into(),
-                    });
-                    duplicates.push(problem);
-                } else {
-                    findings.more += 1;
+            empty = false;
+            let declared =
+                document::declared(&mut doc, |at| Source { file: file.clone(), line: lines.of(at) });
+            if let Some(Declared::Runbook(root) | Declared::Incident(root)) = &declared {
+                let at = name_of(&doc, *root);
+                let place = (lines.of(at), column_of(&decoded.text, at));
+                let text = kept.get_or_insert_with(|| (&*decoded.text).into()).clone();
+                if let Some(declared) = &declared {
+                    self.keep(&mut doc, declared, Origin { file: file.clone(), text }, place);
+                }
+            }
+            findings.extend(doc.findings);
+            let Some(Declared::Resource(Entry { desired, name, reason })) = declared else { continue };
+            if let Some(finding) = self.rule.as_ref().and_then(|rule| against(rule, &desired, reason)) {
+                let address = desired.address.clone();
+                self.unruly.push(Unruly { address, diagnostic: source.diagnose(finding) });
+            }
+            match self.seen.entry(desired.address.clone()) {
+                Slot::Vacant(slot) => {
+                    let column = column_of(&decoded.text, name.start);
+                    slot.insert(FirstPlace { file: file.clone(), line: desired.source.line, column });
+                    self.resources.push(desired);
+                }
+                Slot::Occupied(first) => {
+                    let first = first.get();
+                    let message = format!("{} is declared twice", desired.address);
+                    if duplicates.len() < MAX_FINDINGS {
+                        let finding = Finding::new("duplicate-address", name, message)
+                            .help("give one of the two another metadata.name, or remove it");
+                        let mut problem = source.diagnose(finding);
+                        problem.related.push(Related {
+                            file: first.file.clone(),
+                            line: first.line,
+                            column: first.column,
+                            message: "first declared here".into(),
+                        });
+                        duplicates.push(problem);
+                    } else {
+                        findings.more += 1;
+                    }
                 }
             }
         }
+        if empty {
+            let what = match decoded.text {
+                Cow::Borrowed(text) if text.trim().is_empty() => "the file is empty",
+                _ => "the file holds no document, only comments",
+            };
+            let problem = Diagnostic::of_file("no-documents", file, what).as_warning();
+            self.diagnostics.push(problem.with_help("write a manifest into it, or remove it"));
+            return;
+        }
+        let mut told = Vec::new();
+        findings.tell(&source, &mut told);
+        let rest = told.pop_if(|d| d.code == "too-many-problems");
+        told.append(&mut duplicates);
+        told.sort_by_key(|d| (d.line, d.column));
+        self.diagnostics.extend(told);
+        self.diagnostics.extend(rest);
     }
-    if empty {
-        let what = match decoded.text {
-            Cow::Borrowed(text) if text.trim().is_empty() => "the file is empty",
-            _ => "the file holds no document, only comments",
-        };
-        let problem = Diagnostic::of_file("no-documents", file, what).as_warning();
-        diagnostics.push(problem.with_help("write a manifest into it, or remove it"));
-        return;
-    }
-    let mut told = Vec::new();
-    findings.tell(&source, &mut told);
-    let rest = told.pop_if(|d| d.code == "too-many-problems");
-    told.append(&mut duplicates);
-    told.sort_by_key(|d| (d.line, d.column));
-    diagnostics.extend(told);
-    diagnostics.extend(rest);
 }
 
-fn column_of(text: &str, at: usize) -> u32 {
+/// Where the name of what a document declares stands.
+fn name_of(doc: &Document<'_>, root: Id) -> usize {
+    let name = doc.get(root, "metadata").and_then(|(_, metadata)| doc.get(metadata, "name"));
+    doc.node(name.map_or(root, |(_, name)| name)).start as usize
+}
+
+pub(super) fn column_of(text: &str, at: usize) -> u32 {
     let start = memchr::memrchr(b'\n', text.as_bytes().get(..at).unwrap_or_default()).map_or(0, |i| i + 1);
     u32::try_from(text.get(start..at).map_or(0, |line| line.chars().count()))
         .unwrap_or(u32::MAX)

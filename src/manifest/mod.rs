@@ -3,7 +3,8 @@
 //! ```text
 //! bytes ─text─▶ str ─reader─▶ arena of nodes ─┬─ instance ─▶ schema ─▶ wording ─▶ findings
 //!                                             ├─ rules ─────────────────────────▶ findings
-//!                                             └─ value ─▶ kinds, project ─▶ Desired, Project
+//!                                             ├─ value ─▶ kinds, project ─▶ Desired, Project
+//!                                             └─ runbook: incidents expanded to arenas, and so on as above
 //! ```
 //!
 //! Responsible for reading manifests and `casefile.yaml`, for their schemas, and for telling all problems
@@ -17,29 +18,43 @@ mod document;
 mod instance;
 mod kinds;
 mod load;
+mod plain;
 pub mod project;
 mod reader;
 mod rules;
+mod runbook;
 mod scalar;
 mod schema;
 mod syntax;
 mod text;
 mod value;
 mod wording;
+mod written;
 
 #[cfg(test)]
 mod tests;
 
+#[cfg(fuzzing)]
+pub use plain::both_ways;
+
 pub use diagnostic::{Diagnostic, Level, Related};
 pub use discover::find_seals;
 pub use kinds::{
-    API_VERSION, AlertKind, AlertManifest, AlertOnRemove, AlertSpec, ApiVersion, Lifecycle, Manifest,
-    Metadata, PackageKind, PackageManifest, PackageOnRemove, PackageSpec, TriageSpec,
+    API_VERSION, AlertKind, AlertManifest, AlertOnRemove, AlertSpec, ApiVersion, CaseFile, CaseIncident,
+    Expectation, ExpectedResource, IncidentKind, IncidentManifest, IncidentSpec, Lifecycle, Manifest,
+    Metadata, PackageKind, PackageManifest, PackageOnRemove, PackageSpec, ResourceTemplate, RunbookKind,
+    RunbookManifest, RunbookSpec, TriageSpec,
 };
-pub use load::{Loaded, Unruly, load, load_project, parse_manifests, parse_project};
+pub use load::{
+    CaseRun, Declaration, IncidentState, Loaded, Unruly, load, load_project, load_with, parse_manifests,
+    parse_project, run_cases,
+};
 pub use project::{
     AlertQuota, Auth, AuthMethod, Cloud, CollectQuota, Defender, EndpointError, Evidence, Hunting, HuntingQuota, Limits, OnUnknown,
     PROJECT_FILE, Project, ProjectFile, ProjectKind, ProjectMetadata, ProjectSpec, Quotas, Rate, Recovery,
     Region, State, endpoint,
 };
+pub use runbook::CaseOutcome;
+pub use scalar::is_ambiguous;
 pub use schema::{SchemaKind, SchemaKindError, schema};
+pub use written::{Written, WrittenField};

@@ -22,6 +22,32 @@ pub(super) fn check(doc: &Document<'_>, root: Id, settled: &HashSet<Id>, out: &m
     walk(Field { doc, key: None, value: root }, false, settled, &mut seen, out);
 }
 
+/// Checks texts whose names are the user's own: nothing is expected of a field by its name.
+pub(super) fn check_values(field: Field<'_>, out: &mut Vec<Finding>) {
+    let Field { doc, value, .. } = field;
+    match field.node().kind {
+        NodeKind::Mapping => {
+            for (key, value) in doc.fields(value) {
+                let name = Field { doc, key: None, value: key };
+                if !control(name, out) && !ambiguous(name, out) {
+                    check_values(Field { doc, key: Some(key), value }, out);
+                }
+            }
+        }
+        NodeKind::Sequence => {
+            for &value in doc.children(value) {
+                check_values(Field { doc, key: field.key, value }, out);
+            }
+        }
+        NodeKind::Text => {
+            if !control(field, out) && !ambiguous(field, out) {
+                out.extend(cut_off(field));
+            }
+        }
+        NodeKind::Null | NodeKind::Bool | NodeKind::Number | NodeKind::Poison => {}
+    }
+}
+
 fn walk(
     field: Field<'_>,
     labels: bool,
@@ -227,6 +253,10 @@ pub(super) fn bad_text(field: Field<'_>, schema: &Value, example: Option<&str>) 
         ("endpoint" | "graphEndpoint", _) => with_example(new(
             "bad-endpoint",
             format!("`{name}` is refused: {}", project::EndpointError::Form),
+        )),
+        (_, Some(pattern)) if schema.get("minLength").is_none() => with_example(new(
+            "invalid-value",
+            format!("`{name}` is `{}`, which does not match `{}`", shown(text), shown(pattern)),
         )),
         _ => with_example(new("invalid-value", format!("`{name}` cannot be `{}`", shown(text)))),
     }

@@ -40,6 +40,11 @@ fn is_decimal(b: &[u8]) -> bool {
     }
 }
 
+/// Whether other readers of YAML may take a text without quotes for something else.
+pub fn is_ambiguous(text: &str) -> bool {
+    retyped(text).is_some()
+}
+
 /// What readers of YAML 1.1 or 1.2 may take a plain scalar for, if not for text.
 pub(super) fn retyped(text: &str) -> Option<&'static str> {
     match resolve(text) {

@@ -10,7 +10,9 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
 use super::instance::Arena;
-use super::kinds::{API_VERSION, AlertManifest, PackageManifest};
+use super::kinds::{
+    API_VERSION, AlertManifest, CaseFile, IncidentManifest, PackageManifest, RunbookManifest,
+};
 use super::project::ProjectFile;
 use crate::model::Kind;
 
@@ -21,22 +23,34 @@ pub enum SchemaKind {
     Manifest,
     /// One kind of manifest.
     Resource(Kind),
+    /// Templates and their parameters.
+    Runbook,
+    /// A runbook's use.
+    Incident,
     /// `casefile.yaml`.
     Project,
+    /// A case of a runbook, for `casefile test`.
+    Case,
 }
 
 /// A word that names no schema of this module.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` names no schema: there are manifest, Alert, InvestigationPackage and project")]
+#[error(
+    "`{0}` names no schema: there are manifest, Alert, InvestigationPackage, Incident, Runbook, project and \
+     case"
+)]
 pub struct SchemaKindError(String);
 
 impl SchemaKind {
     /// Every schema.
-    pub const ALL: [SchemaKind; 4] = [
+    pub const ALL: [SchemaKind; 7] = [
         SchemaKind::Manifest,
         SchemaKind::Resource(Kind::Alert),
         SchemaKind::Resource(Kind::InvestigationPackage),
+        SchemaKind::Incident,
+        SchemaKind::Runbook,
         SchemaKind::Project,
+        SchemaKind::Case,
     ];
 
     /// The word for it on the command line.
@@ -44,7 +58,10 @@ impl SchemaKind {
         match self {
             SchemaKind::Manifest => "manifest",
             SchemaKind::Resource(kind) => kind.as_str(),
+            SchemaKind::Incident => "Incident",
+            SchemaKind::Runbook => "Runbook",
             SchemaKind::Project => "project",
+            SchemaKind::Case => "case",
         }
     }
 }
@@ -63,7 +80,10 @@ pub fn schema(kind: SchemaKind) -> Value {
     match kind {
         SchemaKind::Manifest => any_manifest(),
         SchemaKind::Resource(kind) => compiled(Target::Resource(kind)).schema.clone(),
+        SchemaKind::Incident => compiled(Target::Incident).schema.clone(),
+        SchemaKind::Runbook => runbook(),
         SchemaKind::Project => compiled(Target::Project).schema.clone(),
+        SchemaKind::Case => compiled(Target::Case).schema.clone(),
     }
 }
 
@@ -71,14 +91,29 @@ pub fn schema(kind: SchemaKind) -> Value {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Target {
     Resource(Kind),
+    Runbook,
+    Incident,
     Project,
+    /// A case of a runbook: what `casefile test` reads.
+    Case,
 }
 
 impl Target {
+    /// What a manifest can be.
+    pub const MANIFESTS: [Target; 4] = [
+        Target::Resource(Kind::Alert),
+        Target::Resource(Kind::InvestigationPackage),
+        Target::Incident,
+        Target::Runbook,
+    ];
+
     /// The word its `kind` holds.
     pub fn word(self) -> &'static str {
         match self {
             Target::Resource(kind) => kind.as_str(),
+            Target::Runbook => "Runbook",
+            Target::Incident => "Incident",
+            Target::Case => "case",
             Target::Project => "Project",
         }
     }
@@ -95,6 +130,9 @@ pub(super) fn compiled(target: Target) -> &'static Compiled {
     static ALERT: OnceLock<Compiled> = OnceLock::new();
     static PACKAGE: OnceLock<Compiled> = OnceLock::new();
     static PROJECT: OnceLock<Compiled> = OnceLock::new();
+    static RUNBOOK: OnceLock<Compiled> = OnceLock::new();
+    static INCIDENT: OnceLock<Compiled> = OnceLock::new();
+    static CASE: OnceLock<Compiled> = OnceLock::new();
     match target {
         Target::Resource(Kind::Alert) => {
             ALERT.get_or_init(|| compile::<AlertManifest>(target, "An alert to be raised on an event."))
@@ -102,19 +140,43 @@ pub(super) fn compiled(target: Target) -> &'static Compiled {
         Target::Resource(Kind::InvestigationPackage) => PACKAGE.get_or_init(|| {
             compile::<PackageManifest>(target, "An investigation package to be collected from a device.")
         }),
+        Target::Runbook => RUNBOOK.get_or_init(|| {
+            let mut schema = titled::<RunbookManifest>(target, RUNBOOK_WORDS);
+            if let Some(list) = schema.pointer_mut("/properties/spec/properties/resources") {
+                list["items"] = true.into();
+            }
+            built(schema)
+        }),
+        Target::Incident => INCIDENT.get_or_init(|| {
+            compile::<IncidentManifest>(target, "An incident: a runbook, and the values of its parameters.")
+        }),
+        Target::Case => CASE.get_or_init(|| {
+            compile::<CaseFile>(target, "An incident to try a runbook with, and what it shall expand to.")
+        }),
         Target::Project => PROJECT.get_or_init(|| {
             compile::<ProjectFile>(target, "A project: where manifests are, and which service they are for.")
         }),
     }
 }
 
+/// What a runbook is.
+const RUNBOOK_WORDS: &str = "Templates of resources, and the parameters that they take.";
+
 fn compile<T: JsonSchema>(target: Target, description: &str) -> Compiled {
+    built(titled::<T>(target, description))
+}
+
+fn titled<T: JsonSchema>(target: Target, description: &str) -> Value {
     let mut schema = generate::<T>();
     // Kinds share the type of their envelope, and with it the type's words.
     if let Some(object) = schema.as_object_mut() {
         object.insert("title".into(), target.word().into());
         object.insert("description".into(), description.into());
     }
+    schema
+}
+
+fn built(schema: Value) -> Compiled {
     // A linear-time engine, so that no text can make validation slow.
     let validator = jsonschema::options_for::<Arena>()
         .with_pattern_options(PatternOptions::regex())
@@ -138,9 +200,12 @@ fn any_manifest() -> Value {
     let mut definitions = Map::new();
     let mut branches = Vec::new();
     let mut words = Vec::new();
-    for kind in Kind::ALL {
-        let word = kind.as_str();
-        let mut body = compiled(Target::Resource(kind)).schema.clone();
+    for target in Target::MANIFESTS {
+        let word = target.word();
+        let mut body = match target {
+            Target::Runbook => runbook(),
+            target => compiled(target).schema.clone(),
+        };
         if let Some(body) = body.as_object_mut() {
             body.remove("$schema");
         }
@@ -154,7 +219,7 @@ fn any_manifest() -> Value {
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Manifest",
-        "description": "A resource of casefile: an investigation package to collect, or an alert to raise.",
+        "description": "A resource of casefile: an investigation package to collect, an alert to raise, or a runbook and its incidents.",
         "type": "object",
         "required": ["apiVersion", "kind", "metadata", "spec"],
         "properties": {
@@ -163,13 +228,52 @@ fn any_manifest() -> Value {
                 "const": API_VERSION
             },
             "kind": {
-                "description": "What this document declares. `InvestigationPackage` collects a forensic package from a device, `Alert` raises an alert on an event.",
+                "description": "What this document declares. `InvestigationPackage` collects a forensic package from a device, `Alert` raises an alert on an event, `Runbook` holds templates of both, `Incident` makes resources of a runbook.",
                 "enum": words
             }
         },
         "allOf": branches,
         "$defs": definitions
     })
+}
+
+/// The schema of a runbook for editors: its templates are manifests without `apiVersion`, in which an
+/// expression can stand for every value. What is compiled says nothing of them: they are judged one by one.
+fn runbook() -> Value {
+    let mut schema = titled::<RunbookManifest>(Target::Runbook, RUNBOOK_WORDS);
+    let mut branches = Vec::new();
+    for kind in Kind::ALL {
+        let mut fields = compiled(Target::Resource(kind)).schema["properties"].clone();
+        if let Some(fields) = fields.as_object_mut() {
+            fields.remove("apiVersion");
+            fields.remove("kind");
+            fields.values_mut().for_each(or_expression);
+        }
+        branches.push(json!({
+            "if": {"properties": {"kind": {"const": kind.as_str()}}, "required": ["kind"]},
+            "then": {"properties": fields}
+        }));
+    }
+    if let Some(items) = schema.pointer_mut("/properties/spec/properties/resources/items") {
+        items["allOf"] = branches.into();
+    }
+    schema
+}
+
+/// Lets an expression stand for every scalar below.
+fn or_expression(schema: &mut Value) {
+    if let Some(Value::Object(fields)) = schema.get_mut("properties") {
+        fields.values_mut().for_each(or_expression);
+    } else if let Some(object) = schema.as_object_mut()
+        && object.get("type").is_none_or(|t| t != "object" && t != "array")
+    {
+        let shown = ["description", "examples"].map(|key| (key, object.remove(key)));
+        object.remove("default");
+        let plain = std::mem::take(object);
+        let expression = json!({"type": "string", "pattern": "\\$\\{\\{"});
+        object.insert("anyOf".into(), json!([plain, expression]));
+        object.extend(shown.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
+    }
 }
 
 /// From what a type can hold to what a user may write: `null` leaves nothing out, enumerations are plain
@@ -272,7 +376,7 @@ mod tests {
 
     #[test]
     fn committed_schemas_are_the_generated_ones() {
-        for kind in [SchemaKind::Manifest, SchemaKind::Project] {
+        for kind in [SchemaKind::Manifest, SchemaKind::Project, SchemaKind::Case] {
             let (path, text) = committed(kind);
             let fresh = format!("{:#}\n", schema(kind));
             if std::env::var_os("UPDATE_SCHEMAS").is_some() {

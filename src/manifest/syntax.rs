@@ -228,6 +228,14 @@ fn bracket(at: usize, open: char) -> Finding {
 }
 
 fn flow_separator(text: &str, start: usize, at: usize, open: char) -> Finding {
+    let bare = text[..at].trim_end_matches('{');
+    if bare.ends_with('$') && text[bare.len()..].starts_with("{{") {
+        let begin = bare.len() - 1;
+        let end = text[begin..line_end(text, begin)].find("}}").map_or(at, |i| begin + i + 2);
+        let message = "an expression inside brackets or braces must be quoted";
+        let finding = Finding::new("unquoted-expression", begin..end.max(begin + 1), message);
+        return finding.help(format!("write {}", scalar::quoted(&shown(&text[begin..end]))));
+    }
     let finding = match opening_bracket(text, start, at, open) {
         // The error is often noticed only at the next key, lines later.
         Some(opening) if line_of(text, opening) != line_of(text, at) => bracket(opening, open),

@@ -109,7 +109,7 @@ impl<'s> SourceText<'s> {
             let (line, column) = self.line_column(at);
             Related { file: self.file.clone(), line, column, message }
         });
-        let related = related.collect();
+        let related = related.chain(finding.elsewhere).collect();
         let mut diagnostic = Diagnostic::of_file(finding.code, self.file.clone(), finding.message)
             .at(&self.place(finding.start..finding.end));
         diagnostic.severity = finding.level;

@@ -16,7 +16,7 @@ use super::instance::Instance;
 use super::reader::{Document, Id, Node, NodeKind};
 use super::rules;
 use super::scalar::{quoted, written};
-use super::schema::{Target, compiled};
+use super::schema::{Compiled, Target, compiled};
 use super::syntax::shown;
 
 /// What a schema has against a document.
@@ -80,7 +80,12 @@ struct Shape<'s> {
 
 /// Validates a document's value as `target`.
 pub(super) fn judge(doc: &Document<'_>, root: Id, target: Target) -> Verdict {
-    let compiled = compiled(target);
+    judge_by(doc, Field { doc, key: None, value: root }, compiled(target), target.word())
+}
+
+/// Validates a value by a schema; `word` is what the value is called if it stands behind no key.
+pub(super) fn judge_by(doc: &Document<'_>, at: Field<'_>, compiled: &Compiled, word: &str) -> Verdict {
+    let root = at.value;
     let instance = Instance::At(doc, root);
     let mut verdict = Verdict::default();
     if compiled.validator.is_valid(instance) {
@@ -89,7 +94,7 @@ pub(super) fn judge(doc: &Document<'_>, root: Id, target: Target) -> Verdict {
     let mut shapes: BTreeMap<Id, Shape<'_>> = BTreeMap::new();
     let mut leaves: BTreeMap<Id, (u8, Finding)> = BTreeMap::new();
     for error in compiled.validator.iter_errors(instance) {
-        let Some(field) = locate(doc, root, error.instance_path()) else { continue };
+        let Some(field) = locate(at, error.instance_path()) else { continue };
         if field.node().kind == NodeKind::Poison {
             continue;
         }
@@ -106,7 +111,7 @@ pub(super) fn judge(doc: &Document<'_>, root: Id, target: Target) -> Verdict {
                 shapes.entry(field.value).or_insert_with(fresh).unknown.extend(fields);
             }
             _ => {
-                let (rank, finding) = leaf(field, &error, schema, target);
+                let (rank, finding) = leaf(field, &error, schema, word);
                 match leaves.get(&field.value) {
                     Some((known, _)) if *known <= rank => {}
                     _ => drop(leaves.insert(field.value, (rank, finding))),
@@ -120,13 +125,15 @@ pub(super) fn judge(doc: &Document<'_>, root: Id, target: Target) -> Verdict {
     }
     misplaced(doc, root, &compiled.schema, &mut shapes, &mut verdict);
     for (value, shape) in shapes {
-        report_shape(doc, value, shape, target, &mut verdict);
+        report_shape(doc, value, shape, word, &mut verdict);
     }
     verdict
 }
 
-fn locate<'a>(doc: &'a Document<'a>, root: Id, path: &Location) -> Option<Field<'a>> {
-    let mut field = Field { doc, key: None, value: root };
+/// The value below `at` that a schema's path names.
+pub(super) fn locate<'a>(at: Field<'a>, path: &Location) -> Option<Field<'a>> {
+    let doc = at.doc;
+    let mut field = at;
     for segment in path {
         match segment {
             LocationSegment::Property(name) => {
@@ -196,7 +203,7 @@ fn odd_indent(name: &str, span: std::ops::Range<usize>) -> Option<Finding> {
     Some(Finding::new("bad-indentation", span, message).help("indent with spaces"))
 }
 
-fn report_shape(doc: &Document<'_>, value: Id, mut shape: Shape<'_>, target: Target, verdict: &mut Verdict) {
+fn report_shape(doc: &Document<'_>, value: Id, mut shape: Shape<'_>, word: &str, verdict: &mut Verdict) {
     for &(key, _) in &shape.unknown {
         verdict.settled.insert(key);
         let node = doc.node(key);
@@ -248,7 +255,7 @@ fn report_shape(doc: &Document<'_>, value: Id, mut shape: Shape<'_>, target: Tar
         .collect();
     let (span, place) = match shape.key {
         Some(key) => (doc.node(key).span(), format!("`{}`", doc.node(key).text)),
-        None => (first_key(doc, value), format!("this {}", target.word())),
+        None => (first_key(doc, value), format!("this {word}")),
     };
     let message = format!("{place} lacks {}", joined(&list));
     let help = format!("add, for example, {}", joined(&examples));
@@ -293,7 +300,7 @@ pub(super) fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>)
 }
 
 /// A finding about one value, and how little it says compared to others about the same value.
-fn leaf(field: Field<'_>, error: &ValidationError<'_>, schema: &Value, target: Target) -> (u8, Finding) {
+fn leaf(field: Field<'_>, error: &ValidationError<'_>, schema: &Value, word: &str) -> (u8, Finding) {
     let name = shown(field.name());
     match error.kind() {
         Broken::Type { .. } => {
@@ -304,11 +311,11 @@ fn leaf(field: Field<'_>, error: &ValidationError<'_>, schema: &Value, target: T
         Broken::Enum { options } => {
             let words: Vec<&str> =
                 options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-            (1, wrong_word(field, &words, target))
+            (1, wrong_word(field, &words, word))
         }
         Broken::Constant { expected_value } => {
-            let word = expected_value.as_str().unwrap_or_default();
-            (1, wrong_word(field, &[word], target))
+            let expected = expected_value.as_str().unwrap_or_default();
+            (1, wrong_word(field, &[expected], word))
         }
         Broken::PropertyNames { error } => {
             let text = error.instance().as_str().unwrap_or_default();
@@ -334,7 +341,20 @@ fn leaf(field: Field<'_>, error: &ValidationError<'_>, schema: &Value, target: T
         Broken::MinLength { .. } | Broken::MaxLength { .. } | Broken::Pattern { .. } => {
             (3, rules::bad_text(field, schema, example(schema).as_deref()))
         }
-        _ => (4, Finding::new("invalid-value", field.span(), format!("`{name}` is not valid"))),
+        other => {
+            let what = match other {
+                Broken::MaxItems { limit } => format!("holds more than {limit} items"),
+                Broken::MaxProperties { limit } => format!("holds more than {limit} fields"),
+                Broken::UniqueItems => "holds an item twice".to_owned(),
+                Broken::ExclusiveMinimum { limit } => format!("must be more than {limit}"),
+                Broken::ExclusiveMaximum { limit } => format!("must be less than {limit}"),
+                Broken::AnyOf { .. } | Broken::OneOfNotValid { .. } => {
+                    "is none of what its schema allows".to_owned()
+                }
+                _ => "is not valid".to_owned(),
+            };
+            (4, Finding::new("invalid-value", field.span(), format!("`{name}` {what}")))
+        }
     }
 }
 
@@ -419,7 +439,7 @@ fn plain_integer(text: &str) -> Option<u64> {
     text.parse().ok()
 }
 
-fn wrong_word(field: Field<'_>, words: &[&str], target: Target) -> Finding {
+fn wrong_word(field: Field<'_>, words: &[&str], word: &str) -> Finding {
     let node = field.node();
     let name = shown(field.name());
     let text = match node.kind {
@@ -436,7 +456,7 @@ fn wrong_word(field: Field<'_>, words: &[&str], target: Target) -> Finding {
     if field.name() == "onRemove" && matches!(&*node.text, "Cancel" | "Resolve") {
         let (owner, fit) =
             if node.text == "Cancel" { ("collections", "Resolve") } else { ("alerts", "Cancel") };
-        let message = format!("{text} is for {owner}, and this is an {}", target.word());
+        let message = format!("{text} is for {owner}, and this is an {word}");
         return Finding::new(code, span, message).help(format!("{}, or {fit}", field.written("Retain")));
     }
     let finding = Finding::new(code, span, format!("`{name}` cannot be {text}"));

@@ -15,8 +15,10 @@ pub struct Desired {
     pub address: Address,
     /// `metadata.labels`.
     pub labels: BTreeMap<String, String>,
-    /// Where it stands.
+    /// Where it stands: its own manifest, or the incident that it is expanded for.
     pub source: Source,
+    /// The runbook's template that it comes from, if it is expanded for an incident.
+    pub template: Option<Template>,
     /// Target and text.
     pub call: Call,
     /// The creating request, derived from `call` once.
@@ -44,6 +46,7 @@ impl Desired {
             address,
             labels: BTreeMap::new(),
             source,
+            template: None,
             call,
             request,
             digest,
@@ -63,6 +66,16 @@ pub struct Source {
     pub file: Arc<str>,
     /// 1-based.
     pub line: u32,
+}
+
+/// Where an expanded resource comes from, besides its incident's manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    /// `metadata.name` of the incident.
+    pub incident: Arc<str>,
+    /// The template's place in its runbook; none if the resource comes from a seal and the runbook has no such
+    /// template any more.
+    pub source: Option<Source>,
 }
 
 /// How often and when a failed call may be repeated, and what a busy machine means.

@@ -17,7 +17,8 @@ mod time;
 pub use address::{Address, AddressError, Kind};
 pub use call::{Call, Category, CreateAlert, MachineId, MachineIdError, ReportId, Severity};
 pub use desired::{
-    AlertStatus, Classification, Desired, Determination, OnInProgress, OnRemove, Policy, Source, Triage,
+    AlertStatus, Classification, Desired, Determination, OnInProgress, OnRemove, Policy, Source, Template,
+    Triage,
 };
 pub use digest::{PlanDigest, RequestDigest, Sha256Hex};
 pub use entity::{ActionStatus, Alert, AlertComment, Machine, MachineAction};

@@ -25,6 +25,7 @@ pub fn cancel(state: &State, address: &Address, comment: &str, now: jiff::Timest
         row: 0,
         reason: Reason::CancelAsked { comment: comment.to_owned() },
         source: None,
+        template: None,
         machine: r.sent_call().map(|c| c.machine().clone()),
         call: Some(call),
         before: view::of_resource(r),

@@ -7,6 +7,7 @@ use super::change::{Action, Change, Plan, Reason, Warning};
 use super::decide::{Facts, Lookup, decide};
 use super::estimate::estimate;
 use super::guard::guard;
+use super::incidents::warn_of_late_resources;
 use super::lookup::KnownIds;
 use super::observed::Observed;
 use super::rename::find_renames;
@@ -42,6 +43,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
     let mut changes = Vec::with_capacity(input.desired.len());
     for (address, desired, resource) in pairs(input.desired, input.state) {
         let shown = match (input.selected, desired) {
+            (_, None) if input.settings.incidents.keep(address) => false,
             (None, _) => true,
             (Some(s), Some(_)) => s.contains(address),
             (Some(_), None) => false,
@@ -54,6 +56,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
     changes.sort_by(|a, b| a.address.cmp(&b.address));
     planner.warn_of_siblings(&mut changes);
     guard(&mut changes, &input.settings.guards, &input.observed.machines);
+    warn_of_late_resources(input.desired, input.state, &mut changes);
     let calls = changes.iter().filter_map(|c| Some((&c.address, c.call.as_ref()?.request())));
     let digest = PlanDigest::of(calls);
     let estimate = estimate(&changes, input.settings);
@@ -309,6 +312,7 @@ fn blank(
         row,
         reason,
         source: desired.map(|d| d.source.clone()),
+        template: desired.and_then(|d| d.template.as_ref()?.source.clone()),
         machine: match desired {
             Some(d) => Some(d.call.machine().clone()),
             None => resource.and_then(Resource::sent_call).map(|c| c.machine().clone()),

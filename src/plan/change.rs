@@ -132,6 +132,8 @@ pub struct Change {
     pub reason: Reason,
     /// Where it is declared; none for resources whose manifest is gone.
     pub source: Option<Source>,
+    /// The template that it comes from, if it is expanded from a runbook.
+    pub template: Option<Source>,
     /// The machine that the resource is about; none if a person edited the state beyond reading.
     pub machine: Option<MachineId>,
     /// The call, if the row has one.
@@ -468,6 +470,11 @@ pub enum Warning {
         /// The other row.
         other: Address,
     },
+    /// Its incident has other resources already: this one is new in its runbook, or by what the incident gives.
+    AddedToRunningIncident {
+        /// `metadata.name` of the incident.
+        incident: String,
+    },
     /// The service starts an automated investigation on the machine by itself.
     AutomatedInvestigation,
     /// Adopting somebody else's collection.
@@ -549,6 +556,15 @@ pub enum PlanWarning {
     LookAlikes {
         /// Resource and object id, by address.
         found: Vec<(Address, String)>,
+    },
+    /// A sealed incident's runbook has gained resources since: they are no part of it.
+    HeldBack {
+        /// `metadata.name` of the incident.
+        incident: String,
+        /// Its manifest.
+        file: String,
+        /// What is held back.
+        addresses: Vec<Address>,
     },
     /// The plan is narrowed: it shows only what was selected.
     Narrowed {

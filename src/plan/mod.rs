@@ -13,6 +13,7 @@ mod change;
 mod decide;
 mod estimate;
 pub mod guard;
+mod incidents;
 mod lookup;
 mod machines;
 mod mark;
@@ -35,6 +36,7 @@ pub use change::{
 pub use decide::{Busy, Facts, Lookup, OnUnknown, Removal, Rename, Running, decide};
 pub use estimate::last_call;
 pub use guard::{Allowed, Guards, Held, LimitApproval, NameGap, held, over_limits, unnamed};
+pub use incidents::{HeldBack, Incidents};
 pub use lookup::{KnownIds, look_alikes, still_absent};
 pub use machines::{Machines, Named};
 pub use observed::{Actions, Observed};

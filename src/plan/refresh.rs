@@ -76,6 +76,9 @@ pub fn need(
         }
     }
     for (address, r) in state.resources.iter().filter(|(a, _)| selected(a)) {
+        if settings.incidents.keep_undeclared(desired, address) {
+            continue;
+        }
         if r.phase != Phase::Requested
             && r.phase != Phase::Released
             && r.side.is_none()
@@ -144,6 +147,9 @@ pub fn absorb(desired: &[Desired], state: &State, observed: &Observed, settings:
     let mut ids: Option<KnownIds> = None;
     let mut taken = BTreeSet::new();
     for (address, r) in &state.resources {
+        if settings.incidents.keep_undeclared(desired, address) {
+            continue;
+        }
         if let Some(id) = &r.id {
             let seen: Option<Object> = match address.kind() {
                 Kind::InvestigationPackage => {

@@ -207,6 +207,8 @@ struct FileRow {
     #[serde(default)]
     source: Option<Source>,
     #[serde(default)]
+    template: Option<Source>,
+    #[serde(default)]
     request: Option<Request>,
     #[serde(default)]
     before: Option<Fields>,
@@ -520,6 +522,7 @@ fn change(row: FileRow) -> Result<Change, SavedError> {
         row: row.row,
         reason: Reason::Saved { words: row.reason },
         source: row.source,
+        template: row.template,
         call,
         before: row.before.map(|f| f.0),
         after: row.after.map(|f| f.0),
@@ -582,6 +585,7 @@ mod tests {
             row: 24,
             reason: Reason::Saved { words: String::new() },
             source: None,
+            template: None,
             machine: None,
             call: Some(PlannedCall {
                 sent: Sent { request: d.request.clone(), revision: 1, digest: d.digest, marker: None },

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::decide::OnUnknown;
 use super::guard::Guards;
+use super::incidents::Incidents;
 use crate::model::Span;
 use crate::state::{Attempt, Side, Spent};
 
@@ -39,6 +40,8 @@ pub struct Settings {
     pub spent: Vec<Spent>,
     /// `--fresh`: an empty state is meant.
     pub fresh: bool,
+    /// Closed incidents, and what seals hold back.
+    pub incidents: Incidents,
 }
 
 /// `recovery` of the project file.
@@ -123,6 +126,7 @@ impl Settings {
             quotas: Quotas::default(),
             spent: Vec::new(),
             fresh: false,
+            incidents: Incidents::default(),
         }
     }
 

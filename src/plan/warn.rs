@@ -91,6 +91,7 @@ impl Planner<'_> {
             }
         }
         warnings.extend(over_limits(changes, &settings.limits, changes));
+        warnings.extend(settings.incidents.warnings());
         let failures = self.input.observed.failures.iter();
         warnings.extend(failures.map(|why| PlanWarning::NotLooked { why: why.clone() }));
         if self.input.selected.is_some() {

@@ -111,6 +111,7 @@ pub fn warning(warning: &Warning) -> &'static str {
         Warning::MergesIntoOpenAlert { .. } => "merges-into-open-alert",
         Warning::SameTitle { .. } => "same-title",
         Warning::SecondCollection { .. } => "second-collection",
+        Warning::AddedToRunningIncident { .. } => "added-to-running-incident",
         Warning::AutomatedInvestigation => "automated-investigation",
         Warning::AdoptsForeign { .. } => "adopts-foreign",
         Warning::Watched { .. } => "watched",
@@ -131,6 +132,7 @@ pub fn plan_warning(warning: &PlanWarning) -> &'static str {
         PlanWarning::OverLimit { .. } => "over-limit-approved",
         PlanWarning::NotLooked { .. } => "not-looked",
         PlanWarning::LookAlikes { .. } => "look-alikes",
+        PlanWarning::HeldBack { .. } => "held-back",
         PlanWarning::Narrowed { .. } => "narrowed",
     }
 }

@@ -54,14 +54,15 @@ pub fn json(diagnostics: &[Diagnostic], looked: Looked) -> Result<String, serde_
 pub fn human(diagnostics: &[Diagnostic], looked: Looked, style: Style) -> String {
     let mut out = String::new();
     for d in diagnostics {
-        one(d, style, &mut out);
+        problem(d, style, &mut out);
         out.push('\n');
     }
     closing(diagnostics, looked, style, &mut out);
     out
 }
 
-fn one(d: &Diagnostic, style: Style, out: &mut String) {
+/// One problem with its source line.
+pub(super) fn problem(d: &Diagnostic, style: Style, out: &mut String) {
     let (word, paint) = match d.severity {
         Level::Error => ("error", Paint::Bad),
         Level::Warning => ("warning", Paint::Notice),

@@ -7,12 +7,14 @@
 
 pub mod age;
 pub mod annotations;
+pub mod cases;
 pub mod codes;
 pub mod diagnostic;
 mod diff;
 pub mod escape;
 pub mod event;
 mod layout;
+pub mod manifests;
 pub mod plan;
 pub mod plan_json;
 pub mod plan_markdown;

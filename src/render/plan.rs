@@ -120,7 +120,12 @@ fn row(change: &Change, style: Style, now: Timestamp, out: &mut String) {
             .push(paint, action)
     };
     let reason = words::reason(&change.reason, now);
-    let source = change.source.as_ref().map(|s| format!(" ({}:{})", s.file, s.line)).unwrap_or_default();
+    let places: Vec<String> = [&change.source, &change.template]
+        .into_iter()
+        .flatten()
+        .map(|s| format!("{}:{}", s.file, s.line))
+        .collect();
+    let source = if places.is_empty() { String::new() } else { format!(" ({})", places.join(", ")) };
     let line = head(format!("{}: ", change.action)).text(&reason).push(Paint::Faint, &source);
     if line.columns() <= style.columns() {
         line.write(style, out);

@@ -60,6 +60,10 @@ pub struct ChangeDocument {
     pub reason_code: &'static str,
     /// Where the resource is declared; null if its manifest is gone.
     pub source: Option<SourceDocument>,
+    /// The runbook's template that the resource comes from; `source` is its incident then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = serde_json::json!({ "file": "runbooks/triage.yaml", "line": 12 }))]
+    pub template: Option<SourceDocument>,
     /// The call exactly as it is sent; null for rows without a call.
     pub request: Option<Request>,
     /// What the state says, in display order; null if the state has nothing to compare.
@@ -159,6 +163,7 @@ impl ChangeDocument {
             reason: words::reason(&change.reason, now),
             reason_code: codes::reason(&change.reason),
             source: change.source.as_ref().map(SourceDocument::from),
+            template: change.template.as_ref().map(SourceDocument::from),
             request: change.call.as_ref().map(|c| c.request().clone()),
             before: change.before.clone().map(Fields),
             after: change.after.clone().map(Fields),

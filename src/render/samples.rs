@@ -111,6 +111,7 @@ pub fn change(name: &str, action: Action, reason: Reason) -> Change {
         row: 11,
         reason,
         source: (!gone).then(|| Source { file: "incidents/inc-2042.yaml".into(), line: 3 }),
+        template: None,
         machine: Some(MACHINE.parse().unwrap()),
         call: request.map(planned),
         before: None,
@@ -265,6 +266,7 @@ pub fn every_warning(t: &str) -> Vec<Warning> {
         Warning::MergesIntoOpenAlert { id: id() },
         Warning::SameTitle { other: address("Alert/other") },
         Warning::SecondCollection { other: address("InvestigationPackage/other") },
+        Warning::AddedToRunningIncident { incident: "inc-2042".into() },
         Warning::AutomatedInvestigation,
         Warning::AdoptsForeign { requestor: who(), created_at: service(720) },
         Warning::Watched { attempts: 1 },
@@ -287,6 +289,11 @@ pub fn every_plan_warning(t: &str) -> Vec<PlanWarning> {
             found: (1..=8)
                 .map(|n| (address(&format!("InvestigationPackage/fin-ws-{n:03}")), format!("{ID}{t}")))
                 .collect(),
+        },
+        PlanWarning::HeldBack {
+            incident: "inc-2042".into(),
+            file: format!("incidents/inc 2042{t}.yaml"),
+            addresses: vec![address("Alert/inc-2042.late")],
         },
         PlanWarning::Narrowed { shown: 48, declared: 5000 },
         PlanWarning::OverLimit {

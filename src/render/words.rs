@@ -133,6 +133,9 @@ pub fn warning(warning: &Warning, now: Timestamp) -> String {
         Warning::SecondCollection { other } => {
             format!("{other} collects from the same machine: one runs, the other will find it busy")
         }
+        Warning::AddedToRunningIncident { incident } => {
+            format!("{incident} was already under way: this resource is new in it")
+        }
         Warning::AutomatedInvestigation => {
             "the service may start an automated investigation on the machine by itself".into()
         }
@@ -194,6 +197,15 @@ pub fn plan_warning(warning: &PlanWarning) -> String {
             format!(
                 "the state is empty, yet the service has what looks like {}{more}: most likely the state was \
                  lost, so apply refuses",
+                shown.join(", ")
+            )
+        }
+        PlanWarning::HeldBack { incident, addresses, .. } => {
+            let shown: Vec<String> = addresses.iter().take(5).map(Address::to_string).collect();
+            let more = addresses.len().saturating_sub(shown.len());
+            let more = if more > 0 { format!(" and {} more", number(more)) } else { String::new() };
+            format!(
+                "{incident} is sealed, and its runbook has gained resources since; they are held back: {}{more}",
                 shown.join(", ")
             )
         }
@@ -278,6 +290,9 @@ pub fn plan_next(warning: &PlanWarning) -> Vec<Next> {
             Next::new("take them over", "casefile import --discover"),
             Next::new("ask for all of it again", "casefile apply --fresh"),
         ],
+        PlanWarning::HeldBack { file, .. } => {
+            vec![Next::new("take them in", "casefile seal").with(file)]
+        }
         PlanWarning::OverLimit { .. } | PlanWarning::Narrowed { .. } => Vec::new(),
     }
 }

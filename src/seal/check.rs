@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::format::{Seal, SealError, Sealed, manifest_name, sealed_name, seals};
-use crate::manifest::{Diagnostic, Related};
-use crate::model::{Address, Desired};
+use super::format::{Seal, SealError, Sealed, SealedIncident, manifest_name, sealed_name, seals};
+use crate::manifest::{Diagnostic, IncidentState, Loaded, Related};
+use crate::model::{Address, Desired, Sha256Hex};
 use crate::plan::{Action, Change, Plan};
 
 /// The seal files of a project.
@@ -18,13 +18,8 @@ pub struct Seals {
 struct File {
     text: String,
     read: Result<Seal, SealError>,
-}
-
-impl File {
     /// Whether the tool wrote it, every byte of it.
-    fn is_intact(&self) -> bool {
-        self.read.as_ref().is_ok_and(|s| s.is_intact() && s.to_text() == self.text)
-    }
+    intact: bool,
 }
 
 impl Seals {
@@ -33,7 +28,8 @@ impl Seals {
         let file = |(name, bytes): (String, Vec<u8>)| {
             let text = String::from_utf8_lossy(&bytes).replace("\r\n", "\n");
             let read = Seal::read(&text);
-            (name, File { text, read })
+            let intact = read.as_ref().is_ok_and(|s| s.is_intact() && s.to_text() == text);
+            (name, File { text, read, intact })
         };
         Seals { files: files.into_iter().map(file).collect() }
     }
@@ -48,37 +44,69 @@ impl Seals {
         self.files.get(name)?.read.as_ref().err()?.newer.as_deref()
     }
 
-    /// The files that no manifest needs, and whether each is a seal at all.
-    pub fn orphans<'a>(&'a self, resources: &[Desired]) -> Vec<(&'a str, bool)> {
-        let needed: std::collections::BTreeSet<String> =
-            resources.iter().map(|d| sealed_name(&d.source.file)).collect();
-        let rest = self.files.iter().filter(|(name, _)| !needed.contains(*name));
+    /// The files that are not among the needed ones, and whether each is a seal at all.
+    pub fn orphans<'a>(&'a self, needed: &BTreeMap<String, Seal>) -> Vec<(&'a str, bool)> {
+        let rest = self.files.iter().filter(|(name, _)| !needed.contains_key(*name));
         rest.map(|(name, f)| (name.as_str(), f.read.is_ok())).collect()
+    }
+
+    /// What the intact seal of a manifest file holds of an incident that says the same as when it was sealed.
+    pub fn incident(
+        &self,
+        file: &str,
+        name: &str,
+        inputs: &Sha256Hex,
+    ) -> Option<impl Iterator<Item = &Sealed>> {
+        let file = self.files.get(&sealed_name(file)).filter(|f| f.intact)?;
+        let seal = file.read.as_ref().ok()?;
+        let wanted = SealedIncident::of(name, inputs);
+        seal.incidents.contains(&wanted).then(move || {
+            seal.resources.iter().filter(move |r| r.incident.as_deref() == Some(wanted.name.as_str()))
+        })
+    }
+
+    /// Seals of incidents that nobody can rely on: edited by hand, or no seals at all. Without them it is not
+    /// known what was reviewed, so nothing is planned.
+    pub fn broken(&self, loaded: &Loaded) -> Vec<Diagnostic> {
+        let open = loaded.incidents.iter().filter(|i| i.state != IncidentState::Closed);
+        let names: std::collections::BTreeSet<String> = open.map(|i| sealed_name(&i.source.file)).collect();
+        let broken = names.iter().filter_map(|n| Some((n, self.files.get(n)?))).filter(|(_, f)| !f.intact);
+        broken
+            .map(|(name, _)| {
+                let message =
+                    "edited by hand: not what `casefile seal` wrote, so its incidents are not planned";
+                let help = format!("run `casefile seal {}` and review the difference", manifest_name(name));
+                Diagnostic::of_file("seal-edited", name.as_str(), message).with_help(help)
+            })
+            .collect()
     }
 }
 
 /// What is wrong with the seals of a project, by file.
-pub fn check(resources: &[Desired], found: &Seals) -> Vec<Diagnostic> {
+pub fn check(loaded: &Loaded, found: &Seals) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     let mut first: BTreeMap<&str, u32> = BTreeMap::new();
-    for d in resources {
-        let line = first.entry(&d.source.file).or_insert(d.source.line);
-        *line = d.source.line.min(*line);
+    let incidents = loaded.incidents.iter().map(|i| &i.source);
+    for source in loaded.resources.iter().map(|d| &d.source).chain(incidents) {
+        let line = first.entry(&source.file).or_insert(source.line);
+        *line = source.line.min(*line);
     }
-    for (name, seal) in seals(resources) {
-        let manifest = manifest_name(&name);
+    let needed = seals(loaded, found);
+    for (name, seal) in &needed {
+        let name = name.as_str();
+        let manifest = manifest_name(name);
         let line = first.get(manifest.as_str()).copied().unwrap_or(1);
-        match found.files.get(&name) {
+        match found.files.get(name) {
             None => {
                 let message = format!("no seal: `{name}` does not exist");
                 let mut problem = Diagnostic::of_file("seal-missing", manifest.as_str(), message);
                 problem.line = line;
                 problems.push(problem.with_help(format!("run `casefile seal {manifest}` and review it")));
             }
-            Some(file) => problems.extend(compare(&name, &seal, file, line)),
+            Some(file) => problems.extend(compare(name, seal, file, line)),
         }
     }
-    for (name, is_seal) in found.orphans(resources) {
+    for (name, is_seal) in found.orphans(&needed) {
         if let Some(version) = found.newer(name) {
             problems.push(of_newer(name, version));
             continue;
@@ -115,7 +143,7 @@ fn compare(name: &str, expected: &Seal, file: &File, line: u32) -> Option<Diagno
             return Some(problem);
         }
     };
-    let mut problem = if file.is_intact() {
+    let mut problem = if file.intact {
         let changed = changed(expected, seal);
         let mut problem = Diagnostic::of_file("seal-outdated", name, format!("outdated: {changed}"));
         problem.related = vec![Related {
@@ -164,6 +192,10 @@ fn changed(expected: &Seal, found: &Seal) -> String {
             Some(s) if s != sealed => parts.push(format!("{address} has changed, its call has not")),
             Some(_) => {}
         }
+    }
+    if parts.is_empty() {
+        let changed = expected.incidents.iter().filter(|i| !found.incidents.contains(i));
+        parts.extend(changed.map(|i| format!("Incident/{} has changed, its calls have not", i.name)));
     }
     parts.extend(old.keys().filter(|a| !new.contains_key(*a)).map(|a| format!("{a} was removed since")));
     let more = parts.len().saturating_sub(3);
@@ -218,7 +250,7 @@ fn missing(c: &Change, resources: &[Desired], found: &Seals) -> Option<String> {
     let name = sealed_name(&d.source.file);
     let Some(file) = found.files.get(&name) else { return Some(format!("{name} does not exist")) };
     let seal = match &file.read {
-        Ok(seal) if file.is_intact() => seal,
+        Ok(seal) if file.intact => seal,
         Err(SealError { newer: Some(_), .. }) => {
             return Some(format!("{name} was written by a newer casefile"));
         }

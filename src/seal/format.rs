@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::manifest::ApiVersion;
+use super::check::Seals;
+use crate::manifest::{ApiVersion, Declaration, IncidentState, Loaded};
 use crate::model::{Address, Call, Desired, Method, OnInProgress, OnRemove, RequestDigest, Sha256Hex, Span};
 use crate::render::escape;
 
@@ -30,6 +31,11 @@ pub struct Seal {
     /// The manifest file, relative to the project folder; hidden characters escaped.
     #[schemars(example = &"manifests/inc-2042.yaml")]
     pub manifest: String,
+    /// Its incidents, by name: as long as an incident says the same, the resources below count for it, and
+    /// not what its runbook has become.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(example = serde_json::json!([]))]
+    pub incidents: Vec<SealedIncident>,
     /// Its resources, by address.
     #[schemars(example = serde_json::json!([]))]
     pub resources: Vec<Sealed>,
@@ -46,12 +52,34 @@ pub enum SealKind {
     Seal,
 }
 
+/// An incident, as far as a seal depends on it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SealedIncident {
+    /// `metadata.name`.
+    #[schemars(example = &"inc-2042")]
+    pub name: String,
+    /// SHA-256 of what the incident itself says: name, labels, runbook, `with`.
+    #[schemars(example = &"sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    pub inputs: String,
+}
+
+impl SealedIncident {
+    pub(super) fn of(name: &str, inputs: &Sha256Hex) -> SealedIncident {
+        SealedIncident { name: name.to_owned(), inputs: format!("sha256:{inputs}") }
+    }
+}
+
 /// One resource, fully resolved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Sealed {
     /// `Kind/name`.
     pub address: Address,
+    /// The incident that it is expanded for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"inc-2042")]
+    pub incident: Option<String>,
     /// `metadata.labels`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(example = serde_json::json!({ "incident": "INC-2042" }))]
@@ -72,6 +100,11 @@ pub struct Sealed {
     pub request: Request,
     /// Of the exact request and the revision.
     pub digest: RequestDigest,
+    /// Labels and triage as JSON, in pieces that follow each other directly: for a resource of an incident, if
+    /// one of these texts is shown escaped above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = serde_json::json!([r#"{"labels":{"note":"two\\nlines"},"triage":null}"#]))]
+    pub exact: Option<Vec<String>>,
 }
 
 /// The fields of a resource, in the order of its manifest; those of the other kind are left out.
@@ -163,6 +196,14 @@ pub enum Text {
 }
 
 impl Text {
+    /// As it is shown.
+    pub(super) fn plain(&self) -> String {
+        match self {
+            Text::One(text) => text.clone(),
+            Text::Pieces(pieces) => pieces.concat(),
+        }
+    }
+
     fn of(text: &str) -> Text {
         let mut pieces: Vec<String> = Vec::new();
         for line in text.split_inclusive('\n') {
@@ -187,6 +228,11 @@ fn wrap(text: &str) -> Vec<String> {
     }
     pieces.push(rest.to_owned());
     pieces
+}
+
+/// A JSON document in pieces, hidden characters escaped.
+pub(super) fn pieces(json: &str) -> Vec<String> {
+    wrap(&escape::json(json))
 }
 
 /// A JSON object in pieces: a new one before each key, and where it grows too long.
@@ -240,6 +286,8 @@ impl Sealed {
         let label = |(k, v): (&String, &String)| (escape::one_line(k).into_owned(), Text::of(v));
         Sealed {
             address: d.address.clone(),
+            incident: d.template.as_ref().map(|t| t.incident.to_string()),
+            exact: d.template.as_ref().and_then(|_| super::freeze::exact(d)),
             labels: d.labels.iter().map(label).collect(),
             spec,
             triage,
@@ -288,11 +336,12 @@ fn newer(text: &str) -> Option<String> {
 }
 
 impl Seal {
-    fn new(manifest: &str, resources: Vec<Sealed>) -> Seal {
+    fn new(manifest: &str, incidents: Vec<SealedIncident>, resources: Vec<Sealed>) -> Seal {
         let mut seal = Seal {
             api_version: ApiVersion::V1,
             kind: SealKind::Seal,
             manifest: escape::one_line(manifest).into_owned(),
+            incidents,
             resources,
             checksum: None,
         };
@@ -347,15 +396,32 @@ pub fn manifest_name(sealed: &str) -> String {
     }
 }
 
-/// The seals that these resources need, by file.
-pub fn seals(resources: &[Desired]) -> BTreeMap<String, Seal> {
-    let mut by_file: BTreeMap<&str, Vec<&Desired>> = BTreeMap::new();
-    for d in resources {
-        by_file.entry(&d.source.file).or_default().push(d);
+/// The seals that a project needs, by file. What an intact seal holds of a frozen or a closed incident stays
+/// as it is.
+pub fn seals(loaded: &Loaded, found: &Seals) -> BTreeMap<String, Seal> {
+    let mut by_file: BTreeMap<&str, (Vec<SealedIncident>, Vec<Sealed>)> = BTreeMap::new();
+    let kept = |i: &&Declaration| i.state != IncidentState::Open;
+    let of_seal: BTreeMap<&str, &Declaration> =
+        loaded.incidents.iter().filter(kept).map(|i| (&*i.name, i)).collect();
+    for d in &loaded.resources {
+        if d.template.as_ref().is_none_or(|t| !of_seal.contains_key(&*t.incident)) {
+            by_file.entry(&d.source.file).or_default().1.push(Sealed::of(d));
+        }
     }
-    let seal = |(file, mut of_file): (&str, Vec<&Desired>)| {
-        of_file.sort_by(|a, b| a.address.cmp(&b.address));
-        (sealed_name(file), Seal::new(file, of_file.into_iter().map(Sealed::of).collect()))
+    for i in &loaded.incidents {
+        let sealed = found.incident(&i.source.file, &i.name, &i.inputs);
+        if i.state == IncidentState::Open || sealed.is_some() {
+            let (incidents, resources) = by_file.entry(&i.source.file).or_default();
+            incidents.push(SealedIncident::of(&i.name, &i.inputs));
+            if i.state != IncidentState::Open {
+                resources.extend(sealed.into_iter().flatten().cloned());
+            }
+        }
+    }
+    let seal = |(file, (mut incidents, mut resources)): (&str, (Vec<SealedIncident>, Vec<Sealed>))| {
+        incidents.sort();
+        resources.sort_by(|a, b| a.address.cmp(&b.address));
+        (sealed_name(file), Seal::new(file, incidents, resources))
     };
     by_file.into_iter().map(seal).collect()
 }
@@ -374,6 +440,10 @@ mod tests {
 
     use super::*;
     use crate::model::{Category, CreateAlert, ReportId, Severity, Source};
+
+    fn of(resources: &[Desired]) -> BTreeMap<String, Seal> {
+        seals(&Loaded { resources: resources.to_vec(), ..Loaded::default() }, &Seals::default())
+    }
 
     fn alert(text: &str) -> Desired {
         let call = Call::Alert(CreateAlert {
@@ -395,7 +465,7 @@ mod tests {
 
     fn check(text: &str) {
         let d = alert(text);
-        let (_, seal) = seals(std::slice::from_ref(&d)).pop_first().unwrap();
+        let (_, seal) = of(std::slice::from_ref(&d)).pop_first().unwrap();
         let written = seal.to_text();
         assert!(!written.chars().any(|c| escape::is_hidden(c) && c != '\n'), "{written:?}");
         // Quotes may double inside a piece, and the file's name is as long as it is.
@@ -459,7 +529,7 @@ mod tests {
         );
         d.source.file = "manifests/inc.yaml".into();
         d.labels = [("incident".to_owned(), "INC-2042".to_owned())].into();
-        insta::assert_snapshot!(seals(&[d])["manifests/inc.sealed.yaml"].to_text());
+        insta::assert_snapshot!(of(&[d])["manifests/inc.sealed.yaml"].to_text());
     }
 
     #[test]
@@ -468,7 +538,7 @@ mod tests {
         let committed: serde_json::Value =
             serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
         assert!(committed == seal_schema(), "regenerate it: casefile schema seal > schemas/seal.schema.json");
-        let (_, seal) = seals(&[alert("line\nbreaks")]).pop_first().unwrap();
+        let (_, seal) = of(&[alert("line\nbreaks")]).pop_first().unwrap();
         let document: serde_json::Value = serde_yaml::from_str(&seal.to_text()).unwrap();
         let validator = jsonschema::draft202012::new(&committed).unwrap();
         let errors: Vec<String> = validator.iter_errors(&document).map(|e| e.to_string()).collect();

@@ -1,0 +1,403 @@
+//! A runbook and an incident to resources: each template, for each of its items, as a document of its own.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use minijinja::value::{Value, ValueKind};
+use serde_json::Value as Json;
+
+use super::expression::{EvalError, OPEN, Typed};
+use super::incident::{Incident, Origin};
+use super::parameters::{Parameters, errors};
+use super::scope::{Names, Scope};
+use super::template::{self, Computed, Each, Template};
+use crate::manifest::diagnostic::{Diagnostic, Finding};
+use crate::manifest::document::{self, Entry};
+use crate::manifest::instance::Instance;
+use crate::manifest::kinds::API_VERSION;
+use crate::manifest::reader::{Document, Id, NodeKind};
+use crate::manifest::wording::Field;
+use crate::model::{Desired, Source};
+
+/// How much the incidents of a project may expand to.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::manifest) struct Budget {
+    /// Resources of one incident.
+    pub incident: usize,
+    /// Resources of all incidents.
+    pub project: usize,
+    /// Bytes of text that expressions give for one incident.
+    pub text: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Budget { incident: 5_000, project: 100_000, text: 16 << 20 }
+    }
+}
+
+/// How many problems of one incident are told.
+const MAX_PROBLEMS: usize = 20;
+
+/// A runbook, compiled.
+#[derive(Debug)]
+pub(in crate::manifest) struct Runbook {
+    pub name: Arc<str>,
+    pub origin: Origin,
+    doc: Document<'static>,
+    parameters: Parameters,
+    /// Where `spec.parameters` stands, or the name.
+    parameters_at: usize,
+    computed: Computed,
+    templates: Vec<(Template, Source)>,
+}
+
+impl Runbook {
+    /// Compiles a document that its schema has accepted. `None` if something is wrong with it; that is in
+    /// `findings` then.
+    pub fn compile(
+        doc: &Document<'_>,
+        root: Id,
+        origin: Origin,
+        findings: &mut Vec<Finding>,
+    ) -> Option<Runbook> {
+        let known = errors(findings);
+        let get = |names: &[&str]| {
+            names.iter().try_fold(root, |id, name| doc.get(id, name).map(|(_, value)| value))
+        };
+        let name_id = get(&["metadata", "name"])?;
+        let spec = get(&["spec"])?;
+        let field = doc.get(spec, "parameters").map(|(key, value)| Field { doc, key: Some(key), value });
+        let parameters = Parameters::compile(doc, field, findings);
+        let list = get(&["spec", "resources"])?;
+        let (templates, computed) = template::compile(doc, list, parameters.as_ref(), findings);
+        if errors(findings) > known {
+            return None;
+        }
+        let source = |t: &Template| {
+            let at = doc.node(t.name).start as usize;
+            Source { file: origin.file.clone(), line: origin.related(at, String::new()).line }
+        };
+        let templates = templates.into_iter().map(|t| (source(&t), t)).map(|(s, t)| (t, s)).collect();
+        Some(Runbook {
+            name: (&*doc.node(name_id).text).into(),
+            doc: doc.detached(),
+            parameters: parameters?,
+            parameters_at: field.map_or(doc.node(name_id).start as usize, |f| f.span().start),
+            computed,
+            templates,
+            origin,
+        })
+    }
+
+    fn scalar<'r>(
+        &'r self,
+        id: Id,
+        scope: &Scope,
+        out: &mut Document<'r>,
+        spent: &mut usize,
+    ) -> Result<Id, (Id, EvalError)> {
+        let node = self.doc.node(id);
+        match self.computed.get(id as usize).and_then(Option::as_ref) {
+            None => Ok(out.add_scalar(Cow::Borrowed(&*node.text), node.kind, node.span())),
+            Some(scalar) => {
+                let value = scalar.eval(scope).map_err(|e| (id, e))?;
+                Ok(add(value, node.span(), out, spent))
+            }
+        }
+    }
+
+    fn copy<'r>(
+        &'r self,
+        id: Id,
+        scope: &Scope,
+        out: &mut Document<'r>,
+        spent: &mut usize,
+    ) -> Result<Id, (Id, EvalError)> {
+        let node = self.doc.node(id);
+        if !matches!(node.kind, NodeKind::Mapping | NodeKind::Sequence) {
+            return self.scalar(id, scope, out, spent);
+        }
+        let mut children = Vec::with_capacity(node.child_count());
+        for (i, &child) in self.doc.children(id).iter().enumerate() {
+            let is_key = node.kind == NodeKind::Mapping && i % 2 == 0;
+            children.push(if is_key {
+                out.add_copy(self.doc.node(child))
+            } else {
+                self.copy(child, scope, out, spent)?
+            });
+        }
+        Ok(out.add_collection(node.kind, &children, node.span()))
+    }
+
+    /// The manifest that a template makes in a scope.
+    fn manifest<'r>(
+        &'r self,
+        t: &Template,
+        incident: &'r Incident,
+        scope: &Scope,
+        spent: &mut usize,
+    ) -> Result<Document<'r>, (Id, EvalError)> {
+        let mut out = Document::of(&self.origin.text, 48);
+        let at = self.doc.node(t.kind_id).span();
+        let word = |text: &'static str, out: &mut Document<'r>| {
+            out.add_scalar(text.into(), NodeKind::Text, at.start..at.start)
+        };
+        let mut root = vec![word("apiVersion", &mut out), word(API_VERSION, &mut out)];
+        for (key, value) in self.doc.fields(t.root) {
+            let name = &*self.doc.node(key).text;
+            if !["kind", "metadata", "spec", "lifecycle"].contains(&name) {
+                continue;
+            }
+            root.push(out.add_copy(self.doc.node(key)));
+            root.push(if name == "metadata" {
+                let own = self.scalar(t.name, scope, &mut out, spent)?;
+                let full = format!("{}.{}", incident.name, out.node(own).text);
+                let mut fields = vec![
+                    word("name", &mut out),
+                    out.add_scalar(full.into(), NodeKind::Text, self.doc.node(t.name).span()),
+                ];
+                let labels = self.labels(t, incident, scope, &mut out, spent)?;
+                fields.extend([word("labels", &mut out), labels]);
+                out.add_collection(NodeKind::Mapping, &fields, self.doc.node(value).span())
+            } else {
+                self.copy(value, scope, &mut out, spent)?
+            });
+        }
+        out.root = Some(out.add_collection(NodeKind::Mapping, &root, self.doc.node(t.root).span()));
+        Ok(out)
+    }
+
+    /// The incident's labels, those of the template in place of equal ones.
+    fn labels<'r>(
+        &'r self,
+        t: &Template,
+        incident: &'r Incident,
+        scope: &Scope,
+        out: &mut Document<'r>,
+        spent: &mut usize,
+    ) -> Result<Id, (Id, EvalError)> {
+        let span = self.doc.node(t.labels.unwrap_or(t.name)).span();
+        let mut fields = Vec::new();
+        for (name, value) in &incident.labels {
+            if t.labels.is_none_or(|own| self.doc.get(own, name).is_none()) {
+                fields.push(out.add_scalar(Cow::Borrowed(name), NodeKind::Text, span.clone()));
+                fields.push(out.add_scalar(Cow::Borrowed(value), NodeKind::Text, span.clone()));
+            }
+        }
+        for (key, value) in t.labels.into_iter().flat_map(|own| self.doc.fields(own)) {
+            fields.push(out.add_copy(self.doc.node(key)));
+            fields.push(self.scalar(value, scope, out, spent)?);
+        }
+        Ok(out.add_collection(NodeKind::Mapping, &fields, span))
+    }
+}
+
+fn add(value: Typed, span: std::ops::Range<usize>, out: &mut Document<'_>, spent: &mut usize) -> Id {
+    match value {
+        Typed::Scalar(text, kind) => {
+            *spent += text.len();
+            out.add_scalar(text.into(), kind, span)
+        }
+        Typed::List(items) => {
+            let items: Vec<Id> = items.into_iter().map(|item| add(item, span.clone(), out, spent)).collect();
+            out.add_collection(NodeKind::Sequence, &items, span)
+        }
+    }
+}
+
+/// What an incident expands to.
+#[derive(Debug, Default)]
+pub(in crate::manifest) struct Expanded {
+    /// In the order of templates and items.
+    pub resources: Vec<Resource>,
+    /// What is wrong, at the incident or at the runbook.
+    pub problems: Vec<Diagnostic>,
+}
+
+/// A resource of an incident, with places in the runbook's file.
+#[derive(Debug)]
+pub(in crate::manifest) struct Resource {
+    pub desired: Desired,
+    /// `metadata.name`.
+    pub name: std::ops::Range<usize>,
+    /// The text that says why.
+    pub reason: std::ops::Range<usize>,
+}
+
+/// Expands an incident by its runbook.
+pub(in crate::manifest) fn expand(incident: &Incident, runbook: &Runbook, budget: Budget) -> Expanded {
+    let mut expanded = Expanded::default();
+    let given = incident.given();
+    let mut findings = Vec::new();
+    let declared = |at: usize, message: String| runbook.origin.related(at, message);
+    runbook.parameters.check(&incident.doc, given, &declared, &mut findings);
+    if !findings.is_empty() {
+        for finding in findings.iter_mut().filter(|f| f.elsewhere.is_empty()) {
+            let message = format!("the parameters of Runbook/{} are declared here", runbook.name);
+            finding.elsewhere.push(declared(runbook.parameters_at, message));
+        }
+        findings.sort_by_key(|f| f.start);
+        expanded.problems = incident.origin.diagnose(findings);
+        return expanded;
+    }
+    let with: Json = runbook.parameters.filled(&Instance::At(&incident.doc, given.value).value());
+    let names = Names::new(&incident.name, &incident.labels, &with);
+    let mut run =
+        Run { incident, runbook, names, budget, spent: 0, findings: Vec::new(), out: &mut expanded };
+    for (template, source) in &runbook.templates {
+        if !run.template(template, source) {
+            break;
+        }
+    }
+    let findings = std::mem::take(&mut run.findings);
+    expanded.problems.extend(runbook.origin.diagnose(findings));
+    expanded
+}
+
+struct Run<'a> {
+    incident: &'a Incident,
+    runbook: &'a Runbook,
+    names: Names,
+    budget: Budget,
+    spent: usize,
+    findings: Vec<Finding>,
+    out: &'a mut Expanded,
+}
+
+impl<'a> Run<'a> {
+    /// `false` if there is no use in going on.
+    fn template(&mut self, t: &'a Template, source: &Source) -> bool {
+        let items: Option<Vec<Value>> = match &t.each {
+            None => None,
+            Some(Each::List(list)) => self.names.items(list),
+            Some(Each::Expression(id, e)) => match e.eval(&self.names.scope(None)) {
+                Ok(list) if matches!(list.kind(), ValueKind::Seq | ValueKind::Iterable) => {
+                    if list.len().is_none_or(|n| n > self.budget.incident) {
+                        return self.too_large(*id);
+                    }
+                    Some(list.try_iter().into_iter().flatten().collect())
+                }
+                Ok(other) => {
+                    let message = format!("`forEach` gives {}, not a list", article(other.kind()));
+                    return self.problem(Finding::new("wrong-type", self.span(*id), message));
+                }
+                Err(e) => return self.failed(*id, &e),
+            },
+        };
+        match items {
+            None => self.one(t, source, None),
+            Some(items) if items.len() > self.budget.incident => {
+                let id = match &t.each {
+                    Some(Each::Expression(id, _)) => *id,
+                    _ => t.name,
+                };
+                self.too_large(id)
+            }
+            Some(items) => {
+                items.into_iter().enumerate().all(|(i, item)| self.one(t, source, Some((item, i))))
+            }
+        }
+    }
+
+    fn span(&self, id: Id) -> std::ops::Range<usize> {
+        self.runbook.doc.node(id).span()
+    }
+
+    fn one(&mut self, t: &'a Template, source: &Source, item: Option<(Value, usize)>) -> bool {
+        let scope = self.names.scope(item);
+        if let Some((id, when)) = &t.when {
+            match when.eval(&scope) {
+                Ok(v) if v.kind() == ValueKind::Bool => {
+                    if !v.is_true() {
+                        return true;
+                    }
+                }
+                Ok(other) => {
+                    let message = format!("`when` gives {}, not true or false", article(other.kind()));
+                    let help = "compare it: with.list | length > 0, with.text != \"\"";
+                    return self.problem(Finding::new("wrong-type", self.span(*id), message).help(help));
+                }
+                Err(e) => return self.failed(*id, &e),
+            }
+        }
+        if self.out.resources.len() >= self.budget.incident || self.spent > self.budget.text {
+            return self.too_large(t.name);
+        }
+        let mut doc = match self.runbook.manifest(t, self.incident, &scope, &mut self.spent) {
+            Ok(doc) => doc,
+            Err((id, e)) => return self.failed(id, &e),
+        };
+        match document::manifest(&mut doc, |_| self.incident.source.clone()) {
+            Some(Entry { mut desired, name, reason }) => {
+                desired.template = Some(crate::model::Template {
+                    incident: self.incident.name.clone(),
+                    source: Some(source.clone()),
+                });
+                self.out.resources.push(Resource { desired, name, reason });
+                true
+            }
+            None => {
+                let bad = doc.findings.into_iter().filter(|f| f.level == crate::manifest::Level::Error);
+                bad.map(explained).collect::<Vec<_>>().into_iter().all(|finding| self.problem(finding))
+            }
+        }
+    }
+
+    fn failed(&mut self, id: Id, error: &EvalError) -> bool {
+        let (code, help) = match error {
+            EvalError::Undefined(name) => {
+                ("unknown-name", format!("give it a value, or ask first: `{name} is defined`"))
+            }
+            EvalError::Nested => {
+                ("expression-in-value", format!("remove `{OPEN}` from the incident's values"))
+            }
+            _ => ("expression-failed", "put the incident's `with` right, or the expression".to_owned()),
+        };
+        self.problem(Finding::new(code, self.span(id), error.to_string()).help(help))
+    }
+
+    fn too_large(&mut self, id: Id) -> bool {
+        let Budget { incident, text, .. } = self.budget;
+        let message = format!(
+            "Incident/{} expands to more than {incident} resources or {} MiB of text",
+            self.incident.name,
+            text >> 20
+        );
+        let finding = Finding::new("expansion-too-large", self.span(id), message);
+        self.problem(finding.help("split the incident into several"));
+        false
+    }
+
+    fn problem(&mut self, finding: Finding) -> bool {
+        // An item more adds nothing to what is told of the first.
+        let same = |f: &&mut Finding| {
+            f.start == finding.start && f.code == finding.code && f.message == finding.message
+        };
+        if self.findings.iter_mut().find(same).is_none() {
+            self.findings.push(finding.elsewhere(self.incident.related()));
+        }
+        self.findings.len() < MAX_PROBLEMS
+    }
+}
+
+/// What is wrong with a value that an expression gave.
+fn explained(mut finding: Finding) -> Finding {
+    finding.help = Some(match finding.code {
+        "bad-name" => "make it a name: `${{ item | slug }}`".to_owned(),
+        _ => "the expression gives this value: put the incident's `with` right, or the expression".to_owned(),
+    });
+    finding
+}
+
+fn article(kind: ValueKind) -> &'static str {
+    match kind {
+        ValueKind::Undefined | ValueKind::None => "nothing",
+        ValueKind::Bool => "true or false",
+        ValueKind::Number => "a number",
+        ValueKind::String => "a text",
+        ValueKind::Map => "a mapping",
+        ValueKind::Seq | ValueKind::Iterable => "a list",
+        _ => "something else",
+    }
+}

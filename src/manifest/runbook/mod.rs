@@ -1,0 +1,25 @@
+//! Runbooks and incidents: templates and the values that make resources of them.
+//!
+//! ```text
+//! Runbook ─ parameters ─▶ schema ───────────┐ compiled once
+//!         └ template ──▶ expressions ───────┤
+//! Incident ─ with ─▶ checked ─▶ scope ──────┴─▶ expand ─▶ arena ─▶ document ─▶ Desired
+//! ```
+//!
+//! Responsible for what an expression means, for the checks of parameters, and for expanding an incident into
+//! the same resources that a manifest would declare: no YAML text is made on the way, so no value can change
+//! the structure. Not responsible for files, nor for what a seal holds back.
+
+mod case;
+mod expand;
+mod expression;
+mod filters;
+mod incident;
+mod parameters;
+mod scope;
+mod template;
+
+pub use case::CaseOutcome;
+pub(super) use case::run_case;
+pub(super) use expand::{Budget, Resource, Runbook, expand};
+pub(super) use incident::{Incident, Origin, check};

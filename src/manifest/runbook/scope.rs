@@ -1,0 +1,142 @@
+//! The names of expressions and their values: `with`, `incident`, `item`, `index`.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use minijinja::value::{Enumerator, Object, ObjectRepr, Value};
+use serde_json::Value as Json;
+
+/// How many names without a value are remembered; an expression is too short for many more.
+const MAX_MISSED: usize = 64;
+
+/// The names that an evaluation asked for and that had no value.
+#[derive(Debug, Default)]
+struct Missed(Mutex<Vec<String>>);
+
+impl Missed {
+    fn names(&self) -> MutexGuard<'_, Vec<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, name: String) {
+        let mut names = self.names();
+        if names.len() < MAX_MISSED {
+            names.push(name);
+        }
+    }
+}
+
+/// A mapping that remembers what was asked of it in vain. The engine takes a missing field for `undefined`,
+/// which it lets pass in comparisons and lists.
+#[derive(Debug)]
+struct Fields {
+    path: String,
+    fields: BTreeMap<Arc<str>, Value>,
+    missed: Arc<Missed>,
+}
+
+impl Object for Fields {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Map
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.get_value_by_str(key.as_str()?)
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        let found = self.fields.get(key);
+        if found.is_none() {
+            self.missed.note(match self.path.as_str() {
+                "" => key.to_owned(),
+                path => format!("{path}.{key}"),
+            });
+        }
+        found.cloned()
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values(self.fields.keys().map(|k| Value::from(k.clone())).collect())
+    }
+}
+
+/// What an incident gives to every expression of its runbook.
+pub(super) struct Names {
+    with: Value,
+    incident: Value,
+    missed: Arc<Missed>,
+}
+
+impl Names {
+    /// `with` holds the defaults of what the incident leaves out already.
+    pub fn new(name: &str, labels: &BTreeMap<String, String>, with: &Json) -> Names {
+        let missed = Arc::new(Missed::default());
+        let labels = labels.iter().map(|(k, v)| (k.as_str().into(), Value::from(v.as_str()))).collect();
+        let labels = fields("incident.labels", labels, &missed);
+        let incident = [("name".into(), Value::from(name)), ("labels".into(), labels)].into();
+        Names { with: value(with, "with", &missed), incident: fields("incident", incident, &missed), missed }
+    }
+
+    /// The items of a list; `None` if it is none.
+    pub fn items(&self, json: &Json) -> Option<Vec<Value>> {
+        json.as_array().map(|items| items.iter().map(|item| value(item, "item", &self.missed)).collect())
+    }
+
+    /// The scope of a template, or of one item of it and its number from 0.
+    pub fn scope(&self, item: Option<(Value, usize)>) -> Scope {
+        let mut names: BTreeMap<Arc<str>, Value> = BTreeMap::new();
+        names.insert("with".into(), self.with.clone());
+        names.insert("incident".into(), self.incident.clone());
+        if let Some((item, index)) = item {
+            names.insert("item".into(), item);
+            names.insert("index".into(), Value::from(index));
+        }
+        Scope { root: fields("", names, &self.missed), missed: self.missed.clone() }
+    }
+}
+
+/// What one evaluation sees.
+pub(super) struct Scope {
+    root: Value,
+    missed: Arc<Missed>,
+}
+
+impl Scope {
+    pub fn root(&self) -> Value {
+        self.root.clone()
+    }
+
+    /// The names that were asked for in vain since [`forget_missed`](Self::forget_missed).
+    pub fn missed(&self) -> Vec<String> {
+        self.missed.names().clone()
+    }
+
+    pub fn forget_missed(&self) {
+        self.missed.names().clear();
+    }
+}
+
+fn fields(path: &str, fields: BTreeMap<Arc<str>, Value>, missed: &Arc<Missed>) -> Value {
+    Value::from_object(Fields { path: path.to_owned(), fields, missed: missed.clone() })
+}
+
+fn value(json: &Json, path: &str, missed: &Arc<Missed>) -> Value {
+    match json {
+        Json::Null => Value::from(()),
+        Json::Bool(b) => Value::from(*b),
+        Json::Number(n) => match (n.as_i64(), n.as_f64()) {
+            (Some(n), _) => Value::from(n),
+            (None, n) => Value::from(n.unwrap_or_default()),
+        },
+        Json::String(text) => Value::from(text.as_str()),
+        Json::Array(items) => {
+            let path = format!("{path}[]");
+            Value::from(items.iter().map(|item| value(item, &path, missed)).collect::<Vec<_>>())
+        }
+        Json::Object(map) => {
+            let named =
+                map.iter().map(|(k, v)| (k.as_str().into(), value(v, &format!("{path}.{k}"), missed)));
+            fields(path, named.collect(), missed)
+        }
+    }
+}

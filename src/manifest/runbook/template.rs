@@ -1,0 +1,343 @@
+//! `spec.resources` of a runbook: templates, checked where they stand and compiled once.
+//!
+//! A template is a manifest without `apiVersion`. What it says outright is checked as in a manifest; where an
+//! expression stands, only its syntax and its names can be: the value is checked when an incident gives it.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use serde_json::Value as Json;
+
+use super::expression::{Expression, Scalar, SyntaxError};
+use super::filters::FILTERS;
+use super::parameters::{Parameters, errors};
+use crate::manifest::diagnostic::Finding;
+use crate::manifest::document;
+use crate::manifest::instance::Instance;
+use crate::manifest::kinds::API_VERSION;
+use crate::manifest::reader::{Document, Id, NodeKind};
+use crate::manifest::syntax::shown;
+use crate::manifest::wording::{Field, nearest};
+
+/// Templates of one runbook.
+const MAX_TEMPLATES: usize = 500;
+/// The fields of a template.
+const FIELDS: [&str; 6] = ["kind", "metadata", "spec", "lifecycle", "forEach", "when"];
+
+/// The scalars of a runbook's document that hold expressions, by node.
+pub(super) type Computed = Vec<Option<Scalar>>;
+
+/// One template; ids are those of its runbook's document.
+#[derive(Debug)]
+pub(super) struct Template {
+    pub root: Id,
+    pub kind_id: Id,
+    pub name: Id,
+    pub labels: Option<Id>,
+    pub each: Option<Each>,
+    /// `when`, and where it stands.
+    pub when: Option<(Id, Expression)>,
+}
+
+/// `forEach`.
+#[derive(Debug)]
+pub(super) enum Each {
+    /// An expression that gives a list, and where it stands.
+    Expression(Id, Expression),
+    /// The list itself.
+    List(Json),
+}
+
+/// Checks and compiles the templates in the list `list`.
+pub(super) fn compile(
+    doc: &Document<'_>,
+    list: Id,
+    parameters: Option<&Parameters>,
+    findings: &mut Vec<Finding>,
+) -> (Vec<Template>, Computed) {
+    let mut compiler = Compiler { doc, parameters, computed: Vec::new(), findings };
+    compiler.computed.resize_with(doc.len(), || None);
+    let roots = doc.children(list);
+    if roots.len() > MAX_TEMPLATES {
+        let span = doc.node(list).span().start..doc.node(list).span().start;
+        let message =
+            format!("a runbook holds {MAX_TEMPLATES} templates at most, and this one {}", roots.len());
+        compiler.findings.push(Finding::new("runbook-too-large", span, message).help("split it"));
+        return (Vec::new(), Vec::new());
+    }
+    let templates: Vec<Template> = roots.iter().filter_map(|&root| compiler.template(root)).collect();
+    let computed = std::mem::take(&mut compiler.computed);
+    same_names(doc, &templates, &computed, compiler.findings);
+    (templates, computed)
+}
+
+/// Two templates without expressions in their names that would make one address.
+fn same_names(doc: &Document<'_>, templates: &[Template], computed: &Computed, findings: &mut Vec<Finding>) {
+    let mut seen: std::collections::HashMap<(&str, &str), usize> = std::collections::HashMap::new();
+    for t in templates.iter().filter(|t| computed.get(t.name as usize).is_none_or(Option::is_none)) {
+        let (kind, name) = (doc.node(t.kind_id), doc.node(t.name));
+        match seen.entry((&kind.text, &name.text)) {
+            std::collections::hash_map::Entry::Vacant(slot) => drop(slot.insert(name.start as usize)),
+            std::collections::hash_map::Entry::Occupied(first) => {
+                let message = format!("another {} template is named `{}`", kind.text, shown(&name.text));
+                let finding = Finding::new("duplicate-address", name.span(), message);
+                let finding = finding.help("give one of the two another metadata.name");
+                findings.push(finding.related(*first.get(), "first used here"));
+            }
+        }
+    }
+}
+
+struct Compiler<'a> {
+    doc: &'a Document<'a>,
+    parameters: Option<&'a Parameters>,
+    computed: Computed,
+    findings: &'a mut Vec<Finding>,
+}
+
+impl Compiler<'_> {
+    fn template(&mut self, root: Id) -> Option<Template> {
+        let doc = self.doc;
+        let known = errors(self.findings);
+        if doc.node(root).kind != NodeKind::Mapping {
+            let finding = Finding::new("wrong-type", doc.node(root).span(), "a template is a mapping");
+            self.findings
+                .push(finding.help("write kind, metadata and spec below each other behind one dash"));
+            return None;
+        }
+        self.unknown_fields(root);
+        let value = |name| doc.get(root, name).map(|(_, value)| value);
+        let each = value("forEach").and_then(|id| self.each(id));
+        let looped = value("forEach").is_some();
+        let when = value("when").and_then(|id| Some((id, self.one_expression(id, "when", false, looped)?)));
+        for name in ["metadata", "spec", "lifecycle"] {
+            if let Some(id) = value(name) {
+                self.scalars(id, looped);
+            }
+        }
+        let settled = self.shape(root);
+        let kind_id = value("kind")?;
+        let name = doc.get(value("metadata")?, "name").map(|(_, id)| id)?;
+        let labels = doc.get(value("metadata")?, "labels").map(|(_, id)| id);
+        if looped {
+            self.name_of_item(name);
+        }
+        (settled && errors(self.findings) == known).then_some(Template {
+            root,
+            kind_id,
+            name,
+            labels,
+            each,
+            when,
+        })
+    }
+
+    fn unknown_fields(&mut self, root: Id) {
+        for (key, _) in self.doc.fields(root) {
+            let node = self.doc.node(key);
+            let name: &str = &node.text;
+            if FIELDS.contains(&name) {
+                continue;
+            }
+            let finding =
+                Finding::new("unknown-field", node.span(), format!("unknown field `{}`", shown(name)));
+            self.findings.push(match nearest(name, FIELDS.into_iter()) {
+                _ if name == "apiVersion" => finding.help("remove it: the runbook's own counts"),
+                Some(meant) => finding.help(format!("did you mean `{meant}`?")),
+                None => finding.help(format!("known fields here: {}", FIELDS.join(", "))),
+            });
+        }
+    }
+
+    /// Judges what the template says outright, as a manifest of its kind.
+    fn shape(&mut self, root: Id) -> bool {
+        let doc = self.doc;
+        let mut sketch = Document::of(doc.text, doc.len());
+        let start = doc.node(root).start as usize;
+        let version = ["apiVersion", API_VERSION]
+            .map(|text| sketch.add_scalar(text.into(), NodeKind::Text, start..start));
+        let mut fields = version.to_vec();
+        for (key, value) in doc.fields(root) {
+            if ["kind", "metadata", "spec", "lifecycle"].contains(&&*doc.node(key).text) {
+                let key = sketch.add_owned(doc.node(key));
+                fields.extend([key, self.sketch(value, &mut sketch)]);
+            }
+        }
+        let span = doc.node(root).span();
+        sketch.root = Some(sketch.add_collection(NodeKind::Mapping, &fields, span));
+        let known = errors(self.findings);
+        let mut told = document::shape(&sketch);
+        // The version is not the user's: where something is missing, the first field of the template counts.
+        for finding in told.iter_mut().filter(|f| f.start == start && f.end == start) {
+            if let Some((key, _)) = doc.fields(root).next() {
+                (finding.start, finding.end) = (doc.node(key).start as usize, doc.node(key).end as usize);
+            }
+        }
+        self.findings.append(&mut told);
+        errors(self.findings) == known
+    }
+
+    /// The value with nothing said where an expression stands.
+    fn sketch(&self, id: Id, out: &mut Document<'_>) -> Id {
+        let node = self.doc.node(id);
+        match node.kind {
+            NodeKind::Mapping | NodeKind::Sequence => {
+                let children: Vec<Id> =
+                    self.doc.children(id).iter().map(|&child| self.sketch(child, out)).collect();
+                out.add_collection(node.kind, &children, node.span())
+            }
+            _ if self.computed.get(id as usize).is_some_and(Option::is_some) => {
+                out.add_scalar("".into(), NodeKind::Poison, node.span())
+            }
+            _ => out.add_owned(node),
+        }
+    }
+
+    /// Compiles every expression below a node.
+    fn scalars(&mut self, id: Id, looped: bool) {
+        let doc = self.doc;
+        let node = doc.node(id);
+        match node.kind {
+            NodeKind::Mapping => {
+                for (key, value) in doc.fields(id) {
+                    let key = doc.node(key);
+                    if key.text.contains(super::expression::OPEN) {
+                        let finding =
+                            Finding::new("expression-in-key", key.span(), "a key cannot hold an expression");
+                        self.findings
+                            .push(finding.help("write the key out: the structure is the runbook's own"));
+                    }
+                    self.scalars(value, looped);
+                }
+            }
+            NodeKind::Sequence => doc.children(id).iter().for_each(|&item| self.scalars(item, looped)),
+            NodeKind::Text => {
+                if let Some(scalar) = self.scalar(id) {
+                    self.names(&scalar.names(), node.span(), true, looped);
+                    if let Some(slot) = self.computed.get_mut(id as usize) {
+                        *slot = Some(scalar);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn scalar(&mut self, id: Id) -> Option<Scalar> {
+        let node = self.doc.node(id);
+        match Scalar::compile(&node.text) {
+            Ok(scalar) => scalar,
+            Err(e) => {
+                let finding = Finding::new("bad-expression", node.span(), e.to_string());
+                self.findings.push(match e {
+                    SyntaxError::Unclosed => finding.help("close it with `}}`"),
+                    SyntaxError::Empty => finding.help("write, for example, ${{ with.ticket }}"),
+                    SyntaxError::Repetition => finding.help("give the number or the list as a parameter"),
+                    SyntaxError::TooLong => finding.help("move parts of it into parameters"),
+                    SyntaxError::Grammar(_) => finding
+                        .help("an expression is a name, a value or an operation: ${{ with.ticket | slug }}"),
+                });
+                None
+            }
+        }
+    }
+
+    /// A field that is one expression and nothing else.
+    fn one_expression(&mut self, id: Id, name: &str, item: bool, looped: bool) -> Option<Expression> {
+        let node = self.doc.node(id);
+        let scalar = if node.kind == NodeKind::Text { self.scalar(id) } else { None };
+        if let Some(scalar) = scalar {
+            self.names(&scalar.names(), node.span(), !item, looped);
+            if let Some(only) = scalar.into_only() {
+                return Some(only);
+            }
+        }
+        if node.kind != NodeKind::Text || !self.findings.iter().any(|f| f.start == node.start as usize) {
+            let message = format!("`{name}` is one expression");
+            let example = if name == "when" { "${{ with.collect }}" } else { "${{ with.machines }}" };
+            let finding = Finding::new("wrong-type", node.span(), message);
+            self.findings.push(finding.help(format!("write, for example, {name}: {example}")));
+        }
+        None
+    }
+
+    fn each(&mut self, id: Id) -> Option<Each> {
+        if self.doc.node(id).kind == NodeKind::Sequence {
+            let field = Field { doc: self.doc, key: None, value: id };
+            super::parameters::plain(field, self.findings);
+            crate::manifest::rules::check_values(field, self.findings);
+            return Some(Each::List(Instance::At(self.doc, id).value()));
+        }
+        self.one_expression(id, "forEach", true, false).map(|e| Each::Expression(id, e))
+    }
+
+    /// Reports names that no incident can give a value.
+    fn names(&mut self, names: &BTreeSet<String>, span: Range<usize>, item: bool, looped: bool) {
+        let mut told = BTreeSet::new();
+        for path in names {
+            let (first, rest) = path.split_once('.').unwrap_or((path, ""));
+            let second = rest.split('.').next().unwrap_or_default();
+            let new = |message: String| Finding::new("unknown-name", span.clone(), message);
+            let finding = match first {
+                "with" if !second.is_empty() => {
+                    let Some(known) = self.parameters.and_then(Parameters::names) else { continue };
+                    if known.contains(second) {
+                        continue;
+                    }
+                    let finding = new(format!("the runbook has no parameter `{}`", shown(second)));
+                    match nearest(second, known.iter().map(String::as_str)) {
+                        Some(meant) => finding.help(format!("did you mean `with.{meant}`?")),
+                        None if known.is_empty() => finding.help("declare it in spec.parameters"),
+                        None => {
+                            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+                            finding.help(format!("declared parameters: {}", known.join(", ")))
+                        }
+                    }
+                }
+                "incident" if !second.is_empty() && second != "name" && second != "labels" => {
+                    new(format!("an incident has no `{}`", shown(second)))
+                        .help("it has `incident.name` and `incident.labels`")
+                }
+                "with" | "incident" => continue,
+                "item" | "index" if looped && item => continue,
+                "item" | "index" if looped => new(format!("`{first}` has no value in `forEach` itself"))
+                    .help("it is what forEach gives"),
+                "item" | "index" => new(format!("`{first}` has a value only in a template with `forEach`"))
+                    .help("add forEach, or use a parameter: with.NAME"),
+                name => {
+                    let known = ["with", "incident", "item", "index"];
+                    let finding = new(format!("unknown name `{}`", shown(name)));
+                    if FILTERS.contains(&name) {
+                        finding.help(format!("a filter stands behind a bar: `value | {name}`"))
+                    } else if self.parameters.and_then(Parameters::names).is_some_and(|n| n.contains(name)) {
+                        finding.help(format!("did you mean `with.{name}`?"))
+                    } else {
+                        match nearest(name, known.into_iter()) {
+                            Some(meant) => finding.help(format!("did you mean `{meant}`?")),
+                            None => finding.help("the names are with, incident, item and index"),
+                        }
+                    }
+                }
+            };
+            if told.insert(finding.message.clone()) {
+                self.findings.push(finding);
+            }
+        }
+    }
+
+    /// One item more or less must not rename the others.
+    fn name_of_item(&mut self, name: Id) {
+        let span = self.doc.node(name).span();
+        let names = self.computed.get(name as usize).and_then(Option::as_ref).map(Scalar::names);
+        let names = names.unwrap_or_default();
+        let uses = |what: &str| names.iter().any(|n| n.split('.').next() == Some(what));
+        let help = "write, for example, name: collect-${{ item | slug }}";
+        if uses("index") {
+            let message = "a name cannot hold `index`: one item more would give the others other names";
+            self.findings.push(Finding::new("index-in-name", span, message).help(help));
+        } else if !uses("item") {
+            let message = "the name of a template with `forEach` must come from `item`";
+            self.findings.push(Finding::new("name-without-item", span, message).help(help));
+        }
+    }
+}

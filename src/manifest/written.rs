@@ -1,0 +1,78 @@
+//! A resource as the manifest that declares it: what `render` prints and what cases compare.
+
+use serde_json::{Value as Json, json};
+
+use crate::model::{Address, Call, Desired, Kind, OnRemove, Policy};
+
+/// A resource's manifest, field for field in the order of its type.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// `kind` and `metadata.name`.
+    pub address: Address,
+    /// `metadata.labels`, by key.
+    pub labels: Vec<(String, String)>,
+    /// `spec`.
+    pub spec: Vec<WrittenField>,
+    /// `lifecycle.onRemove`.
+    pub on_remove: WrittenField,
+}
+
+/// One field.
+#[derive(Clone, Debug)]
+pub struct WrittenField {
+    /// Its name.
+    pub name: &'static str,
+    /// Text, a number, or a mapping of these.
+    pub value: Json,
+    /// Left out, it would have this value.
+    pub is_default: bool,
+}
+
+impl Written {
+    /// Of a resource.
+    pub fn of(d: &Desired) -> Written {
+        let mut spec = Vec::new();
+        let mut field = |name, value: Json, is_default| spec.push(WrittenField { name, value, is_default });
+        let usual = Policy::default();
+        match &d.call {
+            Call::Collect { machine_id, comment } => {
+                field("machineId", machine_id.as_str().into(), false);
+                field("comment", comment.as_str().into(), false);
+            }
+            Call::Alert(a) => {
+                field("machineId", a.machine_id.as_str().into(), false);
+                field("severity", json!(a.severity), false);
+                field("title", a.title.as_str().into(), false);
+                field("description", a.description.as_str().into(), false);
+                field("recommendedAction", a.recommended_action.as_str().into(), false);
+                field("eventTime", a.event_time.to_string().into(), false);
+                field("reportId", (*a.report_id.0).into(), false);
+                field("category", json!(a.category), false);
+            }
+        }
+        field("revision", d.revision.into(), d.revision == 1);
+        field("maxAttempts", d.policy.max_attempts.into(), d.policy.max_attempts == usual.max_attempts);
+        if d.address.kind() == Kind::InvestigationPackage {
+            let p = &d.policy;
+            field("retryAfter", p.retry_after.to_string().into(), p.retry_after == usual.retry_after);
+            field("onInProgress", json!(p.on_in_progress), p.on_in_progress == usual.on_in_progress);
+            field("adoptWithin", p.adopt_within.to_string().into(), p.adopt_within == usual.adopt_within);
+        }
+        if let Some(triage) = &d.triage {
+            field("triage", json!(triage), false);
+        }
+        if let Some(approve) = &d.approve {
+            field("approve", json!(approve), false);
+        }
+        Written {
+            address: d.address.clone(),
+            labels: d.labels.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
+            spec,
+            on_remove: WrittenField {
+                name: "onRemove",
+                value: json!(d.on_remove),
+                is_default: d.on_remove == OnRemove::default(),
+            },
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Sealed incidents: their resources come from the seal, whatever their runbook has become.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::check::Seals;
+use super::format::{Sealed, Text, sealed_name};
+use crate::manifest::{Declaration, Diagnostic, IncidentState, Loaded};
+use crate::model::{self, Approval, Body, Call, Desired, Policy, Triage};
+use crate::plan::HeldBack;
+use crate::render::escape;
+
+/// Labels, triage and approval, where a reader's spelling does not give them back.
+#[derive(Serialize, Deserialize)]
+struct Exact {
+    labels: BTreeMap<String, String>,
+    triage: Option<Triage>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    approve: Option<Approval>,
+}
+
+/// See [`Sealed::exact`].
+pub(super) fn exact(d: &Desired) -> Option<Vec<String>> {
+    let triage = d.triage.iter().flat_map(|t| [&t.assigned_to, &t.comment]).flatten();
+    let texts = d.labels.iter().flat_map(|(k, v)| [k, v]).chain(triage);
+    let texts = texts.chain(d.approve.iter().map(|a| &a.reason));
+    if !texts.into_iter().any(|text| text.chars().any(escape::is_hidden)) {
+        return None;
+    }
+    let exact = Exact { labels: d.labels.clone(), triage: d.triage.clone(), approve: d.approve.clone() };
+    let text = serde_json::to_string(&exact).ok()?;
+    Some(super::format::pieces(&text))
+}
+
+/// Replaces what frozen incidents expand to by what their seals hold. Gives what the seals do not hold: it is
+/// no part of these incidents. What cannot be taken from a seal is told in `loaded`.
+pub fn freeze(loaded: &mut Loaded, found: &Seals) -> Vec<HeldBack> {
+    let frozen: Vec<Declaration> =
+        loaded.incidents.iter().filter(|i| i.state == IncidentState::Frozen).cloned().collect();
+    if frozen.is_empty() {
+        return Vec::new();
+    }
+    let names: BTreeSet<&str> = frozen.iter().map(|i| &*i.name).collect();
+    let mut expanded: BTreeMap<model::Address, Desired> = BTreeMap::new();
+    let mut rest = Vec::with_capacity(loaded.resources.len());
+    for d in loaded.resources.drain(..) {
+        match &d.template {
+            Some(t) if names.contains(&*t.incident) => drop(expanded.insert(d.address.clone(), d)),
+            _ => rest.push(d),
+        }
+    }
+    let mut problems = Vec::new();
+    let mut taken_in = Vec::new();
+    for i in &frozen {
+        for sealed in found.incident(&i.source.file, &i.name, &i.inputs).into_iter().flatten() {
+            let made = expanded.remove(&sealed.address);
+            let taken = match made {
+                // The very same: as it was expanded.
+                Some(d) if Sealed::of(&d) == *sealed => Some(d),
+                made => thaw(sealed, i, made.and_then(|d| d.template?.source)),
+            };
+            let problem =
+                |code, message: String| Diagnostic::of_file(code, sealed_name(&i.source.file), message);
+            match taken {
+                Some(d) if rest.binary_search_by(|r| r.address.cmp(&d.address)).is_err() => taken_in.push(d),
+                Some(d) => {
+                    let message =
+                        format!("{} is sealed for Incident/{} and declared besides", d.address, i.name);
+                    let help = format!("rename the other one, or run `casefile seal {}`", i.source.file);
+                    problems.push(problem("duplicate-address", message).with_help(help));
+                }
+                None => {
+                    let message = format!("the call of {} does not fit its digest", sealed.address);
+                    let help = format!("run `casefile seal {}` and review the difference", i.source.file);
+                    problems.push(problem("seal-edited", message).with_help(help));
+                }
+            }
+        }
+    }
+    rest.append(&mut taken_in);
+    rest.sort_by(|a, b| a.address.cmp(&b.address));
+    // Two incidents with equal prefixes can seal one address: the first to be read keeps it, as elsewhere.
+    rest.dedup_by(|later, first| {
+        let twice = later.address == first.address;
+        if twice {
+            let message = format!("{} is sealed twice", later.address);
+            problems.push(Diagnostic::of_file("duplicate-address", sealed_name(&later.source.file), message));
+        }
+        twice
+    });
+    loaded.resources = rest;
+    loaded.diagnostics.extend(problems);
+    let mut held: BTreeMap<&str, Vec<model::Address>> = BTreeMap::new();
+    for d in expanded.values() {
+        if let Some(t) = &d.template {
+            held.entry(&t.incident).or_default().push(d.address.clone());
+        }
+    }
+    let of = |i: &Declaration| {
+        let addresses = held.get(&*i.name)?.clone();
+        Some(HeldBack { incident: i.name.clone(), file: i.source.file.clone(), addresses })
+    };
+    frozen.iter().filter_map(of).collect()
+}
+
+/// The resource that a seal holds; `None` if its parts do not fit together.
+fn thaw(sealed: &Sealed, incident: &Declaration, template: Option<model::Source>) -> Option<Desired> {
+    let body = Body::from_json(sealed.request.body.concat()).ok()?;
+    let request = model::Request { method: sealed.request.method, path: sealed.request.path.clone(), body };
+    let call = Call::from_request(&request)?;
+    let mut d = Desired::new(sealed.address.clone(), incident.source.clone(), call, sealed.spec.revision);
+    if d.digest != sealed.digest {
+        return None;
+    }
+    let exact = match &sealed.exact {
+        Some(pieces) => serde_json::from_str(&pieces.concat()).ok()?,
+        None => Exact {
+            labels: sealed.labels.iter().map(|(k, v)| (k.clone(), v.plain())).collect(),
+            triage: match &sealed.triage {
+                Some(t) => Some(Triage {
+                    status: word(&t.status)?,
+                    assigned_to: t.assigned_to.as_ref().map(Text::plain),
+                    classification: word(&t.classification)?,
+                    determination: word(&t.determination)?,
+                    comment: t.comment.as_ref().map(Text::plain),
+                }),
+                None => None,
+            },
+            approve: sealed.approve.as_ref().map(|a| Approval {
+                over_limits: a.over_limits,
+                protected: a.protected,
+                reason: a.reason.plain(),
+            }),
+        },
+    };
+    (d.labels, d.triage, d.approve) = (exact.labels, exact.triage, exact.approve);
+    let usual = Policy::default();
+    d.policy = Policy {
+        max_attempts: sealed.spec.max_attempts,
+        retry_after: sealed.spec.retry_after.unwrap_or(usual.retry_after),
+        on_in_progress: sealed.spec.on_in_progress.unwrap_or(usual.on_in_progress),
+        adopt_within: sealed.spec.adopt_within.unwrap_or(usual.adopt_within),
+    };
+    d.on_remove = sealed.on_remove;
+    d.template = Some(model::Template { incident: incident.name.clone(), source: template });
+    (Sealed::of(&d) == *sealed).then_some(d)
+}
+
+/// A word of the API; the outer `None` if it is none.
+#[expect(clippy::option_option, reason = "a field that is left out and a word that is unknown differ")]
+fn word<T: serde::de::DeserializeOwned>(text: &Option<String>) -> Option<Option<T>> {
+    match text {
+        None => Some(None),
+        Some(text) => serde_json::from_value(serde_json::Value::String(text.clone())).ok().map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::parse_manifests;
+    use crate::seal::seals;
+
+    const INCIDENT: &str = "apiVersion: casefile/v1
+kind: Incident
+metadata: { name: inc-1, labels: { note: \"two\\nlines, C:\\\\new\" } }
+spec: { runbook: triage }
+---
+apiVersion: casefile/v1
+kind: Runbook
+metadata: { name: triage }
+spec:
+  resources:
+    - kind: Alert
+      metadata: { name: a }
+      spec:
+        machineId: 1e5bc9d7e413ddd7902c2932e418702b84d0cc07
+        severity: Low
+        title: \"t \\u202E\"
+        description: d
+        recommendedAction: r
+        eventTime: 2018-08-03T16:45:21.7115183Z
+        reportId: \"20776\"
+        category: Exploit
+        revision: 3
+        triage: { status: InProgress, determination: Malware, comment: \"a\\nb\" }
+      lifecycle: { onRemove: Resolve }
+    - kind: InvestigationPackage
+      metadata: { name: p, labels: { note: plain } }
+      spec:
+        machineId: 1e5bc9d7e413ddd7902c2932e418702b84d0cc07
+        comment: \"C:\\\\new\"
+        retryAfter: 1h
+        onInProgress: fail
+";
+
+    /// The project of [`INCIDENT`] with one edit, its incident frozen or not.
+    fn loaded(from: &str, to: &str, state: IncidentState) -> Loaded {
+        let (resources, diagnostics) = parse_manifests("x.yaml", INCIDENT.replace(from, to).as_bytes());
+        assert!(diagnostics.is_empty(), "{diagnostics:?}");
+        let source = model::Source { file: "x.yaml".into(), line: 3 };
+        let inputs = model::Sha256Hex::ZERO;
+        let incidents = vec![Declaration { name: "inc-1".into(), source, inputs, state }];
+        Loaded { resources, incidents, ..Loaded::default() }
+    }
+
+    #[test]
+    fn what_was_sealed_comes_back_to_the_byte() {
+        let first = loaded("", "", IncidentState::Open);
+        let files = seals(&first, &Seals::default()).into_iter();
+        let found = Seals::new(files.map(|(name, seal)| (name, seal.to_text().into_bytes())));
+        for (from, to) in [
+            ("", ""),
+            ("revision: 3", "revision: 4"),
+            ("title: ", "title: other "),
+            ("comment: \"a", "comment: \"other"),
+            ("onInProgress: fail", "onInProgress: wait"),
+            ("onRemove: Resolve", "onRemove: Retain"),
+            ("note: plain", "note: other"),
+            ("name: p,", "name: q,"),
+        ] {
+            let mut now = loaded(from, to, IncidentState::Frozen);
+            let held = freeze(&mut now, &found);
+            assert!(now.diagnostics.is_empty(), "{:?}", now.diagnostics);
+            assert_eq!(held.len(), usize::from(to == "name: q,"), "{to}");
+            for (a, b) in now.resources.iter().zip(&first.resources) {
+                assert_eq!((&a.address, &a.request, a.digest), (&b.address, &b.request, b.digest), "{to}");
+                assert_eq!((&a.labels, &a.triage, a.policy), (&b.labels, &b.triage, b.policy), "{to}");
+                assert_eq!((a.on_remove, a.revision), (b.on_remove, b.revision), "{to}");
+            }
+            assert_eq!(now.resources.len(), 2, "{to}");
+            // Sealed again, nothing changes.
+            let again = seals(&now, &found);
+            assert_eq!(Some(again["x.sealed.yaml"].to_text().as_str()), found.text("x.sealed.yaml"), "{to}");
+        }
+    }
+
+    #[test]
+    fn a_resource_declared_beside_its_seal_is_told() {
+        let first = loaded("", "", IncidentState::Open);
+        let files = seals(&first, &Seals::default()).into_iter();
+        let found = Seals::new(files.map(|(name, seal)| (name, seal.to_text().into_bytes())));
+        let mut now = loaded("name: p,", "name: q,", IncidentState::Frozen);
+        let mut by_hand = first.resources[1].clone();
+        by_hand.template = None;
+        now.resources.push(by_hand);
+        now.resources.sort_by(|a, b| a.address.cmp(&b.address));
+        freeze(&mut now, &found);
+        assert_eq!(now.diagnostics.iter().map(|d| d.code).collect::<Vec<_>>(), ["duplicate-address"]);
+    }
+}

@@ -1,0 +1,7 @@
+//! Runbooks from outside: what incidents come to, what no value can do to them, and how they live on.
+#![allow(clippy::disallowed_methods, reason = "tests write their own files")]
+
+mod cases;
+mod expansion;
+mod hostile;
+mod lifecycle;
