@@ -97,6 +97,21 @@ pub enum Error {
     /// `init` would overwrite.
     #[error("these files exist already, nothing was written:{}", list(.0))]
     Exists(Vec<String>),
+    /// A new manifest would overwrite a file.
+    #[error("{} exists already, nothing was written", path.display())]
+    FileExists {
+        /// Which.
+        path: PathBuf,
+    },
+    /// A new manifest has errors; they were shown.
+    #[error("the new manifest has {}, nothing was written", count(*.0, "error", "errors"))]
+    InvalidDraft(usize),
+    /// The rows of a query name no events.
+    #[error("{message}")]
+    NoEvents {
+        /// What is missing.
+        message: String,
+    },
     /// The manifests have errors; they were shown.
     #[error("the project has {}, nothing was sent", count(*.0, "error", "errors"))]
     InvalidManifests(usize),
@@ -198,6 +213,13 @@ impl Error {
             Error::BadPlan { next, .. } => (Code::Failed, Some(next.clone())),
             Error::Git { .. } => (Code::Failed, next("git log --oneline")),
             Error::Exists(_) => (Code::Failed, next("casefile init another-folder")),
+            Error::FileExists { .. } => {
+                (Code::Failed, next("name another file: --out FILE, or --out - for stdout"))
+            }
+            Error::InvalidDraft(_) => (Code::Failed, None),
+            Error::NoEvents { .. } => {
+                (Code::Failed, next("end the query with | project Timestamp, DeviceId, ReportId"))
+            }
             Error::InvalidManifests(_) => (Code::Failed, next("casefile validate")),
             Error::NotInState(_) => (Code::Failed, next("casefile state list")),
             Error::NoApproval => (Code::Failed, next("casefile plan, then casefile apply --expect DIGEST")),

@@ -46,13 +46,13 @@ pub use kinds::{
     RunbookManifest, RunbookSpec, TriageSpec,
 };
 pub use load::{
-    CaseRun, Declaration, IncidentState, Loaded, Unruly, load, load_project, load_with, parse_manifests,
-    parse_project, run_cases,
+    CaseRun, Declaration, IncidentState, Loaded, Unruly, load, load_draft, load_project, load_with,
+    parse_manifests, parse_project, run_cases, runbook_parameters,
 };
 pub use project::{
-    AlertQuota, Auth, AuthMethod, Cloud, CollectQuota, Defender, EndpointError, Evidence, Hunting, HuntingQuota, Limits, OnUnknown,
-    PROJECT_FILE, Project, ProjectFile, ProjectKind, ProjectMetadata, ProjectSpec, Quotas, Rate, Recovery,
-    Region, State, endpoint,
+    AlertQuota, Auth, AuthMethod, Cloud, CollectQuota, Defender, EndpointError, Evidence, Hunting,
+    HuntingQuota, Limits, OnUnknown, PROJECT_FILE, Project, ProjectFile, ProjectKind, ProjectMetadata,
+    ProjectSpec, Quotas, Rate, Recovery, Region, State, endpoint,
 };
 pub use runbook::CaseOutcome;
 pub use scalar::is_ambiguous;

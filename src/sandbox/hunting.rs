@@ -67,9 +67,27 @@ const DEMO_FILE: &str = "powershell.exe";
 
 fn demo() -> Vec<Map<String, Value>> {
     let rows = [
-        ("2026-03-01T09:15:42.1830907Z", "1e5bc9d7e413ddd7902c2932e418702b84d0cc07", 20776, "fin-ws-042", "-enc SQBFAFgA"),
-        ("2026-03-01T09:17:03.4471125Z", "1e5bc9d7e413ddd7902c2932e418702b84d0cc07", 20791, "fin-ws-042", "-nop -w hidden"),
-        ("2026-03-01T10:02:55.0000410Z", "fb9ab6be3965095a09c057be7c90f0a2b84d0cc0", 641555, "hr-ws-007", "-enc SQBFAFgA"),
+        (
+            "2026-03-01T09:15:42.1830907Z",
+            "1e5bc9d7e413ddd7902c2932e418702b84d0cc07",
+            20776,
+            "fin-ws-042",
+            "-enc SQBFAFgA",
+        ),
+        (
+            "2026-03-01T09:17:03.4471125Z",
+            "1e5bc9d7e413ddd7902c2932e418702b84d0cc07",
+            20791,
+            "fin-ws-042",
+            "-nop -w hidden",
+        ),
+        (
+            "2026-03-01T10:02:55.0000410Z",
+            "fb9ab6be3965095a09c057be7c90f0a2b84d0cc0",
+            641555,
+            "hr-ws-007",
+            "-enc SQBFAFgA",
+        ),
     ];
     let row = |(at, device, report, name, arguments): (&str, &str, u32, &str, &str)| {
         let row = json!({
