@@ -106,11 +106,13 @@ impl Case {
     fn queries(&self) -> [u64; 2] {
         let address = self.url.strip_prefix("http://").unwrap();
         let mut stream = TcpStream::connect(address).unwrap();
-        write!(stream, "GET /sandbox/world HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+        write!(stream, "GET /sandbox/world HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")
+            .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let body = answer.split_once("\r\n\r\n").unwrap().1;
-        let world: Value = serde_json::from_str(&body[body.find('{').unwrap()..=body.rfind('}').unwrap()]).unwrap();
+        let world: Value =
+            serde_json::from_str(&body[body.find('{').unwrap()..=body.rfind('}').unwrap()]).unwrap();
         ["graphHunt", "hunt"].map(|e| world["requests"][e]["total"].as_u64().unwrap_or_default())
     }
 }
@@ -200,7 +202,8 @@ mod manifests {
     #[test]
     fn one_alert_an_event_and_one_package_a_machine() {
         let case = Case::new("", "{}");
-        let args = ["hunt", "two", "--as", "alert", "--with-package", "--name", "inc-1", "--severity", "High"];
+        let args =
+            ["hunt", "two", "--as", "alert", "--with-package", "--name", "inc-1", "--severity", "High"];
         let (out, _) = case.exits(0, &args);
         assert_eq!(out.matches("kind: Alert").count(), 2, "{out}");
         assert_eq!(out.matches("kind: InvestigationPackage").count(), 2);

@@ -8,10 +8,14 @@ mod event;
 mod execute;
 mod judge;
 mod ledger;
+mod preview;
 mod run;
 pub mod surgery;
 mod tally;
+mod targets;
 
 pub use event::{Event, Progress};
 pub use execute::SEND_WITHIN;
-pub use run::{Options, Report, Run, RunError, Scope, Sink, preview, refresh};
+pub use preview::{preview, refresh};
+pub use run::{Options, Report, Run, RunError, Scope, Sink};
+pub use targets::{Lookups, Mistyped};

@@ -10,17 +10,18 @@ use tokio::sync::watch;
 use super::event::{Event, Progress};
 use super::execute::{Again, End, Executor, Job};
 use super::ledger::Ledger;
+use super::preview::{check_binding, foresee, know, make_plan, not_looked, words};
 use super::tally::Tally;
+use super::targets::{Depth, Lookups, Mistyped, resolve, unresolved};
 use crate::defender::auth::AuthError;
 use crate::defender::{Client, Clock, Endpoint, Quotas};
 use crate::model::{Address, Desired, Kind, PlanDigest, Request};
 use crate::observe::{observe, observe_machines};
+use crate::plan::targets::TargetError;
 use crate::plan::{
     self, Action, Input, Machines, Need, Observed, Plan, PlanWarning, SavedPlan, Settings, Stale,
 };
-use crate::state::{
-    Binding, CallAction, Origin, Phase, Record, Resource, Seq, Spent, State, Store, StoreError,
-};
+use crate::state::{Binding, CallAction, Origin, Phase, Record, Resource, Spent, State, Store, StoreError};
 
 /// Who is told what happens, while it happens.
 pub type Sink = Arc<dyn Fn(Progress) + Send + Sync>;
@@ -37,6 +38,10 @@ pub struct Scope {
     pub settings: Settings,
     /// Whether the service is asked before planning.
     pub refresh: bool,
+    /// Whether a person reads the plan: what they want to know of its machines is listed then.
+    pub foresight: bool,
+    /// Resources whose machines are still to be found; they become part of the above before planning.
+    pub lookups: Lookups,
 }
 
 /// Why a run cannot go on.
@@ -78,6 +83,12 @@ pub enum RunError {
         /// Whose the run is.
         run: String,
     },
+    /// What manifests name machines by means none, several, or could not be looked up.
+    #[error("{}", unresolved(.0))]
+    Unresolved(Vec<TargetError>),
+    /// What was typed means no resource.
+    #[error(transparent)]
+    Mistyped(#[from] Mistyped),
     /// A person asked the run to stop before anything was sent.
     #[error("interrupted")]
     Interrupted,
@@ -127,108 +138,6 @@ impl Report {
             _ => 0,
         }
     }
-}
-
-/// Makes a plan without writing anything: `casefile plan`. What the refresh saw is part of the rows, so
-/// that the plan can be saved and carried out on the state as it is recorded.
-pub async fn preview(
-    client: Option<&Client>,
-    clock: &Clock,
-    scope: &Scope,
-    binding: &Binding,
-    state: &mut State,
-) -> Result<Plan, RunError> {
-    let (mut observed, settings, records) = look_at(client, clock, scope, binding, state).await?;
-    let touched = records.iter().filter_map(|r| Some((r.address()?, state.resources.get(r.address()?)?)));
-    let recorded: BTreeMap<Address, Seq> = touched.map(|(a, r)| (a.clone(), r.changed)).collect();
-    fold(state, clock(), &records)?;
-    let mut plan = make_plan(scope, state, &observed, &settings);
-    let unnamed = plan::unnamed(&plan, &settings.guards);
-    if let (false, Some(client)) = (unnamed.is_empty(), client) {
-        observe_machines(client, &unnamed, &mut observed.machines).await?;
-        plan = make_plan(scope, state, &observed, &settings);
-    }
-    plan::saved::rebase(&mut plan.changes, &recorded, &records);
-    Ok(plan)
-}
-
-/// Folds what the service shows into a state in memory, without writing anything: `casefile status`.
-/// Without a client nothing is looked at.
-pub async fn refresh(
-    client: Option<&Client>,
-    clock: &Clock,
-    scope: &Scope,
-    binding: &Binding,
-    state: &mut State,
-) -> Result<(Observed, Settings), RunError> {
-    let (observed, settings, records) = look_at(client, clock, scope, binding, state).await?;
-    fold(state, clock(), &records)?;
-    Ok((observed, settings))
-}
-
-async fn look_at(
-    client: Option<&Client>,
-    clock: &Clock,
-    scope: &Scope,
-    binding: &Binding,
-    state: &State,
-) -> Result<(Observed, Settings, Vec<Record>), RunError> {
-    check_binding(&state.binding, binding)?;
-    let settings = Settings { now: clock(), ..scope.settings.clone() };
-    let need = needed(scope, state, &settings);
-    let observed = match client {
-        Some(client) => observe(client, clock, &need).await?,
-        None => not_looked(clock()),
-    };
-    let records = plan::absorb(&scope.desired, state, &observed, &settings);
-    Ok((observed, settings, records))
-}
-
-fn not_looked(at: jiff::Timestamp) -> Observed {
-    Observed { at, server_at: at, ..Observed::default() }
-}
-
-fn needed(scope: &Scope, state: &State, settings: &Settings) -> Need {
-    let selected = |a: &Address| scope.selected.as_ref().is_none_or(|s| s.contains(a));
-    plan::need(&scope.desired, state, &selected, settings)
-}
-
-fn fold(state: &mut State, at: jiff::Timestamp, records: &[Record]) -> Result<(), RunError> {
-    for r in records {
-        state.apply(state.seq + 1, at, r)?;
-    }
-    Ok(())
-}
-
-fn make_plan(scope: &Scope, state: &State, observed: &Observed, settings: &Settings) -> Plan {
-    plan::plan(&Input {
-        desired: &scope.desired,
-        selected: scope.selected.as_ref(),
-        replace: &scope.replace,
-        state,
-        observed,
-        settings,
-    })
-}
-
-/// A state belongs to one cloud or endpoint and one tenant. What is not known on either side is no
-/// conflict.
-fn check_binding(state: &Binding, run: &Binding) -> Result<(), RunError> {
-    let begun = state.cloud.is_some() || state.endpoint.is_some();
-    let other_place = begun && (&state.cloud, &state.endpoint) != (&run.cloud, &run.endpoint);
-    let other_tenant =
-        matches!((&state.tenant, &run.tenant), (Some(a), Some(b)) if !a.eq_ignore_ascii_case(b));
-    if other_place || other_tenant {
-        return Err(RunError::OtherTenant { state: words(state), run: words(run) });
-    }
-    Ok(())
-}
-
-fn words(b: &Binding) -> String {
-    let place = b.endpoint.clone().or_else(|| b.cloud.as_ref().map(|c| format!("cloud {c}")));
-    let tenant = b.tenant.as_ref().map(|t| format!("tenant {t}"));
-    let parts: Vec<String> = place.into_iter().chain(tenant).collect();
-    if parts.is_empty() { "no service yet".to_owned() } else { parts.join(", ") }
 }
 
 /// Counts the calls of earlier runs: they share the service's hour.
@@ -330,6 +239,7 @@ impl<'a> Run<'a> {
 
     /// Refreshes, records what was seen, waits open calls of earlier runs out, and plans.
     pub async fn prepare(&mut self) -> Result<Plan, RunError> {
+        self.find_machines(Depth::Planned).await?;
         let mut observed = self.look(None).await?;
         let mut plan = make_plan(&self.scope, self.state(), &observed, &self.settings());
         // What the look found needs no waiting, and neither does what the plan does not show.
@@ -349,10 +259,38 @@ impl<'a> Run<'a> {
             observed = self.look(None).await?;
             plan = make_plan(&self.scope, self.state(), &observed, &self.settings());
         }
+        if self.scope.foresight && self.scope.refresh {
+            let mut stop = self.stop.clone();
+            let settings = self.settings();
+            let seen = tokio::select! {
+                biased;
+                Ok(_) = stop.wait_for(|s| *s) => return Err(RunError::Interrupted),
+                seen = foresee(self.client, &plan, &mut observed, &settings) => seen?,
+            };
+            if seen {
+                plan = make_plan(&self.scope, self.state(), &observed, &self.settings());
+            }
+        }
         if self.name(&plan, &mut observed.machines).await? {
             plan = make_plan(&self.scope, self.state(), &observed, &self.settings());
         }
         Ok(plan)
+    }
+
+    /// Gives resources that name no machine id theirs.
+    pub(super) async fn find_machines(&mut self, depth: Depth) -> Result<(), RunError> {
+        let mut stop = self.stop.clone();
+        let state = self.ledger.state();
+        tokio::select! {
+            biased;
+            Ok(_) = stop.wait_for(|s| *s) => Err(RunError::Interrupted),
+            found = resolve(Some(self.client), &mut self.scope, state, depth) => found,
+        }
+    }
+
+    /// What is planned; complete once the plan was made.
+    pub fn desired(&self) -> &[Desired] {
+        &self.scope.desired
     }
 
     /// Looks up the names of machines that a plan's guard rails need; false if it needs none.
@@ -402,7 +340,7 @@ impl<'a> Run<'a> {
         };
         let need = plan::need(&self.scope.desired, self.state(), &chosen, &settings);
         // Whatever the flags: without a state only the service can tell what was asked before.
-        let observed = if self.scope.refresh || empty || only.is_some() {
+        let mut observed = if self.scope.refresh || empty || only.is_some() {
             let mut stop = self.stop.clone();
             tokio::select! {
                 biased;
@@ -413,6 +351,7 @@ impl<'a> Run<'a> {
         } else {
             not_looked(settings.now)
         };
+        know(&mut observed, &self.scope);
         if empty && let Some(why) = observed.failures.first() {
             return Err(RunError::Blind { why: why.clone() });
         }

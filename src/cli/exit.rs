@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use crate::model::{Address, PlanDigest};
+use crate::plan::TargetError;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +116,9 @@ pub enum Error {
     /// The manifests have errors; they were shown.
     #[error("the project has {}, nothing was sent", count(*.0, "error", "errors"))]
     InvalidManifests(usize),
+    /// Names, tags and files whose machines cannot be told.
+    #[error("{} cannot be resolved to machines, nothing was sent", count(.0.len(), "place", "places"))]
+    Unresolved(Vec<TargetError>),
     /// The state holds no such resource.
     #[error("the state holds no {0}")]
     NotInState(Address),
@@ -221,6 +225,12 @@ impl Error {
                 (Code::Failed, next("end the query with | project Timestamp, DeviceId, ReportId"))
             }
             Error::InvalidManifests(_) => (Code::Failed, next("casefile validate")),
+            Error::Unresolved(_) => (
+                Code::Failed,
+                next(
+                    "name one of the machines by machineId, or make it known to the service; then casefile plan",
+                ),
+            ),
             Error::NotInState(_) => (Code::Failed, next("casefile state list")),
             Error::NoApproval => (Code::Failed, next("casefile plan, then casefile apply --expect DIGEST")),
             Error::Unapproved { next } => (Code::Failed, Some((*next).to_owned())),

@@ -29,6 +29,8 @@ pub enum Endpoint {
     ListMachines,
     /// `GET /api/machines/{id}`
     GetMachine,
+    /// `GET /api/machines/findbytag`
+    FindByTag,
     /// `POST /api/advancedqueries/run`
     Hunt,
     /// `POST /v1.0/security/runHuntingQuery` of Microsoft Graph
@@ -56,7 +58,7 @@ impl Limits {
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: [Endpoint; 14] = [
+    pub const ALL: [Endpoint; 15] = [
         Endpoint::Collect,
         Endpoint::ListActions,
         Endpoint::GetAction,
@@ -69,6 +71,7 @@ impl Endpoint {
         Endpoint::MachineAlerts,
         Endpoint::ListMachines,
         Endpoint::GetMachine,
+        Endpoint::FindByTag,
         Endpoint::Hunt,
         Endpoint::GraphHunt,
     ];
@@ -88,6 +91,7 @@ impl Endpoint {
             Endpoint::MachineAlerts => "machineAlerts",
             Endpoint::ListMachines => "listMachines",
             Endpoint::GetMachine => "getMachine",
+            Endpoint::FindByTag => "findByTag",
             Endpoint::Hunt => "hunting",
             Endpoint::GraphHunt => "graphHunting",
         }

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use super::diagnostic::{Diagnostic, Finding, Level, Related};
 use super::discover;
 use super::document::{self, Declared, Entry};
+use super::hosts;
+use super::kinds::{MachinesSpec, Named};
 use super::plain;
 use super::project::{PROJECT_FILE, Project};
 use super::reader::{Document, Id, NodeKind, Reader};
@@ -17,7 +19,9 @@ use super::runbook::{Budget, CaseOutcome, Incident, Origin, Resource, Runbook, e
 use super::syntax::shown;
 use super::text::{Decoded, SourceText, decode};
 use super::wording::nearest;
-use crate::model::{Address, CommentRule, Desired, Kind, Sha256Hex, Source};
+use crate::model::{
+    Address, CommentRule, Desired, Kind, MachineFile, Place, Sha256Hex, Source, Target, Template,
+};
 
 /// How many problems of one file are told; the rest is counted.
 const MAX_FINDINGS: usize = 100;
@@ -27,6 +31,8 @@ const MAX_FINDINGS: usize = 100;
 pub struct Loaded {
     /// Sorted by address. A document with an error has none.
     pub resources: Vec<Desired>,
+    /// Resources that name their machines otherwise than by an id, sorted by address.
+    pub templates: Vec<Template>,
     /// In file order, then by position.
     pub diagnostics: Vec<Diagnostic>,
     /// Texts that do not match the project's `requireComment`, each as an error. No [`diagnostics`](Self::diagnostics)
@@ -74,6 +80,11 @@ pub struct Unruly {
 }
 
 impl Loaded {
+    /// How many resources the manifests declare; one that stands for several machines counts once.
+    pub fn declared(&self) -> usize {
+        self.resources.len() + self.templates.len()
+    }
+
     /// Whether something forbids to go on.
     pub fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(|d| d.severity == Level::Error)
@@ -93,14 +104,14 @@ pub fn load_with(
     frozen: &dyn Fn(&str, &str, &Sha256Hex) -> bool,
 ) -> Loaded {
     let (reading, files) = Reading::of(project_dir, project);
-    Loaded { files, ..reading.settle(frozen) }
+    Loaded { files, ..reading.settle(Some(project_dir), frozen) }
 }
 
 /// Reads a manifest that is not there yet, as one more file of its project: the problems that it has or makes.
 pub fn load_draft(project_dir: &Path, project: &Project, file: &str, bytes: &[u8]) -> Vec<Diagnostic> {
     let (mut reading, _) = Reading::of(project_dir, project);
     reading.file(file, bytes);
-    let loaded = reading.settle(&|_, _, _| false);
+    let loaded = reading.settle(Some(project_dir), &|_, _, _| false);
     let unruly = loaded.unruly.into_iter().map(|u| u.diagnostic);
     let concerns = |d: &Diagnostic| *d.file == *file || d.related.iter().any(|r| *r.file == *file);
     loaded.diagnostics.into_iter().chain(unruly).filter(concerns).collect()
@@ -111,6 +122,56 @@ pub fn runbook_parameters(project_dir: &Path, project: &Project) -> BTreeMap<Str
     let (reading, _) = Reading::of(project_dir, project);
     let sound = reading.runbooks.iter().flatten();
     sound.map(|r| (r.name.to_string(), r.parameters().clone())).collect()
+}
+
+/// Resources without an id, and where what they have instead stands.
+type NamedResource = (Desired, Named, Place);
+
+/// Reads the files that resources name their machines by, each once.
+fn templates(
+    project_dir: &Path,
+    named: Vec<NamedResource>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<Template> {
+    let mut read: HashMap<MachinesSpec, Option<MachineFile>> = HashMap::new();
+    let template = |(desired, named, place): NamedResource| {
+        let target = match named {
+            Named::Name(name) => Target::Name(name),
+            Named::Tag(tag) => Target::Tag(tag.into()),
+            Named::File(spec) => {
+                let file = read.entry(spec).or_insert_with_key(|spec| {
+                    machine_file(project_dir, spec, &place).map_err(|mut p| diagnostics.append(&mut p)).ok()
+                });
+                Target::File(file.clone()?)
+            }
+        };
+        Some(Template::new(desired, target, place))
+    };
+    named.into_iter().filter_map(template).collect()
+}
+
+fn machine_file(dir: &Path, spec: &MachinesSpec, place: &Place) -> Result<MachineFile, Vec<Diagnostic>> {
+    let here =
+        |code, message: String, help: &str| vec![Diagnostic::of_place(code, place, message).with_help(help)];
+    let Some(name) = discover::inner_name(&spec.from_file) else {
+        let message = format!("`{}` is not inside the project folder", spec.from_file);
+        return Err(here("bad-path", message, "write it relative to the project folder, without `..`"));
+    };
+    let bytes = discover::read_named(dir, &name).map_err(|problem| {
+        let help = "create it, or correct `fromFile`: it is relative to the project folder";
+        here(problem.code, problem.message, help)
+    })?;
+    let file: Arc<str> = name.into();
+    let entries = hosts::entries(&file, &bytes, spec.column.as_deref())?;
+    if entries.is_empty() {
+        return Err(here(
+            "no-machines",
+            format!("`{file}` lists no devices"),
+            "fill it, or remove this manifest",
+        ));
+    }
+    let column = spec.column.as_deref().map(Into::into);
+    Ok(MachineFile { file, column, digest: Sha256Hex::of(&bytes), entries })
 }
 
 /// What `requireComment` has against a resource.
@@ -128,11 +189,12 @@ fn against(rule: &CommentRule, desired: &Desired, at: Range<usize>) -> Option<Fi
     Some(Finding::new("comment-rule", at, message).help(help))
 }
 
-/// Reads the manifests of one file; pure.
+/// Reads the manifests of one file; pure. What names its machines otherwise than by an id is checked, and left
+/// out of the resources.
 pub fn parse_manifests(file: &str, bytes: &[u8]) -> (Vec<Desired>, Vec<Diagnostic>) {
     let mut reading = Reading::default();
     reading.file(file, bytes);
-    let loaded = reading.settle(&|_, _, _| false);
+    let loaded = reading.settle(None, &|_, _, _| false);
     (loaded.resources, loaded.diagnostics)
 }
 
@@ -209,6 +271,7 @@ struct Reading {
     /// `requireComment` of the project.
     rule: Option<CommentRule>,
     unruly: Vec<Unruly>,
+    named: Vec<NamedResource>,
 }
 
 impl Reading {
@@ -227,7 +290,14 @@ impl Reading {
     }
 
     /// Expands the incidents, and puts everything in order.
-    fn settle(mut self, frozen: &dyn Fn(&str, &str, &Sha256Hex) -> bool) -> Loaded {
+    ///
+    /// Files that name machines are read in `project_dir`; without one, resources that name them otherwise than by
+    /// an id are checked and left out.
+    fn settle(
+        mut self,
+        project_dir: Option<&Path>,
+        frozen: &dyn Fn(&str, &str, &Sha256Hex) -> bool,
+    ) -> Loaded {
         let incidents = std::mem::take(&mut self.incidents);
         let (told, mut expanded) = (self.diagnostics.len(), 0);
         let mut declarations = Vec::with_capacity(incidents.len());
@@ -252,6 +322,12 @@ impl Reading {
             });
         }
         declarations.sort_by(|a, b| a.name.cmp(&b.name));
+        let named = std::mem::take(&mut self.named);
+        let mut templates = match project_dir {
+            Some(dir) => templates(dir, named, &mut self.diagnostics),
+            None => Vec::new(),
+        };
+        templates.sort_by(|a, b| a.address().cmp(b.address()));
         self.resources.sort_by(|a: &Desired, b| a.address.cmp(&b.address));
         if self.diagnostics.len() == told {
             // Within a file they are in order already; `sort_by` is stable.
@@ -260,7 +336,7 @@ impl Reading {
             self.diagnostics.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
         }
         let Reading { resources, diagnostics, unruly, .. } = self;
-        Loaded { resources, diagnostics, unruly, files: 0, incidents: declarations }
+        Loaded { resources, templates, diagnostics, unruly, files: 0, incidents: declarations }
     }
 
     fn expand(&mut self, incident: &Incident, state: IncidentState, expanded: &mut usize, known: &mut Known) {
@@ -291,7 +367,7 @@ impl Reading {
             self.diagnostics.extend(incident.origin.diagnose([finding]));
             return;
         }
-        for Resource { desired, name: place, reason } in made.resources {
+        for Resource { desired, named, name: place, reason } in made.resources {
             if let Some(rule) = self.rule.as_ref().filter(|_| open)
                 && let Some(finding) = against(rule, &desired, reason)
             {
@@ -307,7 +383,10 @@ impl Reading {
                         line: incident.source.line,
                         column: incident.column,
                     });
-                    self.resources.push(desired);
+                    match named {
+                        None => self.resources.push(desired),
+                        Some((by, at)) => self.named.push((desired, by, runbook.origin.place(at))),
+                    }
                 }
                 Slot::Occupied(first) => {
                     let first = first.get();
@@ -619,7 +698,7 @@ impl Reading {
                 }
             }
             findings.extend(doc.findings);
-            let Some(Declared::Resource(Entry { desired, name, reason })) = declared else { continue };
+            let Some(Declared::Resource(Entry { desired, named, name, reason })) = declared else { continue };
             if let Some(finding) = self.rule.as_ref().and_then(|rule| against(rule, &desired, reason)) {
                 let address = desired.address.clone();
                 self.unruly.push(Unruly { address, diagnostic: source.diagnose(finding) });
@@ -628,7 +707,10 @@ impl Reading {
                 Slot::Vacant(slot) => {
                     let column = column_of(&decoded.text, name.start);
                     slot.insert(FirstPlace { file: file.clone(), line: desired.source.line, column });
-                    self.resources.push(desired);
+                    match named {
+                        None => self.resources.push(desired),
+                        Some((by, at)) => self.named.push((desired, by, source.place(at).of(file.clone()))),
+                    }
                 }
                 Slot::Occupied(first) => {
                     let first = first.get();

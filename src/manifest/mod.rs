@@ -15,6 +15,7 @@
 mod diagnostic;
 mod discover;
 mod document;
+mod hosts;
 mod instance;
 mod kinds;
 mod load;
@@ -41,9 +42,9 @@ pub use diagnostic::{Diagnostic, Level, Related};
 pub use discover::find_seals;
 pub use kinds::{
     API_VERSION, AlertKind, AlertManifest, AlertOnRemove, AlertSpec, ApiVersion, CaseFile, CaseIncident,
-    Expectation, ExpectedResource, IncidentKind, IncidentManifest, IncidentSpec, Lifecycle, Manifest,
-    Metadata, PackageKind, PackageManifest, PackageOnRemove, PackageSpec, ResourceTemplate, RunbookKind,
-    RunbookManifest, RunbookSpec, TriageSpec,
+    Expectation, ExpectedResource, IncidentKind, IncidentManifest, IncidentSpec, Lifecycle, MachinesSpec,
+    Manifest, Metadata, PackageKind, PackageManifest, PackageOnRemove, PackageSpec, ResourceTemplate,
+    RunbookKind, RunbookManifest, RunbookSpec, TriageSpec,
 };
 pub use load::{
     CaseRun, Declaration, IncidentState, Loaded, Unruly, load, load_draft, load_project, load_with,

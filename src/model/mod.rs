@@ -12,12 +12,13 @@ mod entity;
 mod guard;
 mod hunting;
 mod request;
+mod target;
 mod time;
 
 pub use address::{Address, AddressError, Kind};
 pub use call::{Call, Category, CreateAlert, MachineId, MachineIdError, ReportId, Severity};
 pub use desired::{
-    AlertStatus, Classification, Desired, Determination, OnInProgress, OnRemove, Policy, Source, Template,
+    AlertStatus, Classification, Desired, Determination, Expansion, OnInProgress, OnRemove, Policy, Source,
     Triage,
 };
 pub use digest::{PlanDigest, RequestDigest, Sha256Hex};
@@ -28,4 +29,7 @@ pub use hunting::{
     TimespanError,
 };
 pub use request::{Body, Method, Request};
+pub use target::{
+    Entry, EntryMachine, MachineFile, MachineName, MachineNameError, Place, Target, Template, first_label,
+};
 pub use time::{Span, SpanError, Timestamp, TimestampError};
