@@ -15,11 +15,12 @@ use super::clock::{ClockOffset, ServerClock};
 use super::cloud::Service;
 use super::endpoint::Endpoint;
 use super::gate::{Quotas, Slot};
+use super::hunting::{HuntingApi, table};
 use super::quota::Next;
 use super::request::{self, ActionFilter, Read};
 use super::transport::{HttpAnswer, HttpCall, Stage, Transport, TransportError};
 use super::wire::{self, Entity, PackageLink, Page};
-use crate::model::{Alert, Machine, MachineAction, MachineName, Method, Request};
+use crate::model::{Alert, HuntingQuery, HuntingTable, Machine, MachineAction, MachineName, Method, Request};
 
 /// Tells the time by our wall clock.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -90,7 +91,7 @@ pub struct Client {
 struct Inner {
     service: Service,
     transport: Arc<dyn Transport>,
-    tokens: Tokens,
+    tokens: Arc<Tokens>,
     quotas: Quotas,
     clock: Clock,
     server: ServerClock,
@@ -122,7 +123,7 @@ impl Client {
         clock: Clock,
     ) -> Self {
         let server = ServerClock::default();
-        let inner = Inner { service, transport, tokens, quotas, clock, server };
+        let inner = Inner { service, transport, tokens: Arc::new(tokens), quotas, clock, server };
         Client { inner: Arc::new(inner), patience: Patience::default() }
     }
 
@@ -130,6 +131,21 @@ impl Client {
     #[must_use]
     pub fn with_patience(self, patience: Patience) -> Self {
         Client { patience, ..self }
+    }
+
+    /// The same service, token and quotas over another transport.
+    #[must_use]
+    pub fn with_transport(&self, transport: Arc<dyn Transport>) -> Self {
+        let Inner { service, tokens, quotas, clock, .. } = &*self.inner;
+        let inner = Inner {
+            service: service.clone(),
+            transport,
+            tokens: tokens.clone(),
+            quotas: quotas.clone(),
+            clock: clock.clone(),
+            server: ServerClock::default(),
+        };
+        Client { inner: Arc::new(inner), patience: self.patience }
     }
 
     /// The service.
@@ -348,6 +364,16 @@ impl Client {
         self.get(&Read::machine(id_or_name)).await
     }
 
+    /// Runs a hunting query; see [`Hunter`](super::Hunter), which minds whose token it is.
+    pub(super) async fn hunt(
+        &self,
+        api: HuntingApi,
+        query: &HuntingQuery,
+    ) -> Result<HuntingTable, ReadError> {
+        let read = Read::hunt(api, query).map_err(|e| ReadError::Unavailable { why: e.to_string() })?;
+        self.read(&read, |body| table(body).map_err(|e| e.to_string())).await?.map_err(ReadError::Refused)
+    }
+
     async fn get<T: Entity>(&self, read: &Read) -> Result<Option<T>, ReadError> {
         self.read(read, |body| wire::object(body).map_err(|e| e.to_string())).await.map(Result::ok)
     }
@@ -475,9 +501,9 @@ impl Inner {
         let mut renewed = false;
         loop {
             let call = HttpCall {
-                method: Method::Get,
+                method: if read.body.is_some() { Method::Post } else { Method::Get },
                 target: read.target.clone(),
-                body: None,
+                body: read.body.clone(),
                 bearer: token.clone(),
                 limit: read.limit,
             };

@@ -39,8 +39,8 @@ pub use kinds::{
 };
 pub use load::{Loaded, Unruly, load, load_project, parse_manifests, parse_project};
 pub use project::{
-    AlertQuota, Auth, AuthMethod, Cloud, CollectQuota, Defender, EndpointError, Evidence, Limits, OnUnknown,
-    PROJECT_FILE, Project, ProjectFile, ProjectKind, ProjectMetadata, ProjectSpec, Quotas, Rate, Recovery,
-    Region, State, endpoint,
+    AlertQuota, Auth, AuthMethod, Cloud, CollectQuota, Defender, EndpointError, Evidence, Hunting,
+    HuntingQuota, Limits, OnUnknown, PROJECT_FILE, Project, ProjectFile, ProjectKind, ProjectMetadata,
+    ProjectSpec, Quotas, Rate, Recovery, Region, State, endpoint,
 };
 pub use schema::{SchemaKind, SchemaKindError, schema};

@@ -20,7 +20,7 @@ use tracing::debug;
 use super::oidc::{GithubAssertion, IdentityHttp};
 use super::tokens::{Token, TokenSource, patiently};
 use super::{AccessToken, AuthError, Secret};
-use crate::defender::cloud::{Cloud, Service};
+use crate::defender::cloud::{Api, Cloud, Service};
 use crate::defender::http::BuildError;
 use crate::defender::wire::bounded;
 
@@ -44,7 +44,7 @@ pub enum AuthMethod {
     GithubOidc,
     /// An Azure Pipelines service connection.
     AzurePipelines,
-    /// `CASEFILE_ACCESS_TOKEN`.
+    /// `CASEFILE_ACCESS_TOKEN`, and `CASEFILE_GRAPH_TOKEN` for Microsoft Graph.
     Token,
 }
 
@@ -108,6 +108,8 @@ pub struct Identity {
 pub struct Environment {
     /// `CASEFILE_ACCESS_TOKEN`
     pub access_token: Option<AccessToken>,
+    /// `CASEFILE_GRAPH_TOKEN`
+    pub graph_token: Option<AccessToken>,
     /// `AZURE_TENANT_ID`
     pub tenant_id: Option<String>,
     /// `AZURE_CLIENT_ID`
@@ -133,7 +135,8 @@ impl Environment {
     pub fn read(look_up: impl Fn(&str) -> Option<String>) -> Self {
         let get = |name: &str| look_up(name).filter(|v| !v.trim().is_empty());
         Environment {
-            access_token: get("CASEFILE_ACCESS_TOKEN").map(|t| AccessToken::new(&t)),
+            access_token: get(Api::Defender.token_variable()).map(|t| AccessToken::new(&t)),
+            graph_token: get(Api::Graph.token_variable()).map(|t| AccessToken::new(&t)),
             tenant_id: get("AZURE_TENANT_ID"),
             client_id: get("AZURE_CLIENT_ID"),
             client_secret: get("AZURE_CLIENT_SECRET").map(Secret::new),
@@ -162,6 +165,8 @@ pub struct Credential {
 #[derive(Debug)]
 struct Shared {
     environment: Environment,
+    /// Whose tokens these are: a token for one API is never shown to the other.
+    api: Api,
     tenant_id: Option<String>,
     client_id: Option<String>,
     authority: String,
@@ -212,6 +217,7 @@ impl Credential {
             tenant_id: environment.tenant_id.clone().or_else(|| identity.tenant_id.clone()),
             client_id: environment.client_id.clone().or_else(|| identity.client_id.clone()),
             environment,
+            api: service.api(),
             authority: service.authority().as_str().trim_end_matches('/').to_owned(),
             scope: service.scope().to_owned(),
             sandbox: service.cloud() == Cloud::Sandbox && service.is_loopback(),
@@ -276,6 +282,14 @@ impl TokenSource for Credential {
 }
 
 impl Shared {
+    /// The ready-made token for this API.
+    fn given(&self) -> Option<&AccessToken> {
+        match self.api {
+            Api::Defender => self.environment.access_token.as_ref(),
+            Api::Graph => self.environment.graph_token.as_ref(),
+        }
+    }
+
     fn missing(&self, method: AuthMethod) -> Result<(), AuthError> {
         const TENANT: &str = "AZURE_TENANT_ID (or spec.auth.tenantId)";
         const CLIENT: &str = "AZURE_CLIENT_ID (or spec.auth.clientId)";
@@ -284,7 +298,7 @@ impl Shared {
         let client = (self.client_id.is_some(), CLIENT);
         let needed: Vec<(bool, &'static str)> = match method {
             AuthMethod::Auto | AuthMethod::AzureCli | AuthMethod::ManagedIdentity => Vec::new(),
-            AuthMethod::Token => vec![(e.access_token.is_some() || self.sandbox, "CASEFILE_ACCESS_TOKEN")],
+            AuthMethod::Token => vec![(self.given().is_some() || self.sandbox, self.api.token_variable())],
             AuthMethod::ClientSecret => {
                 vec![tenant, client, (e.client_secret.is_some(), "AZURE_CLIENT_SECRET")]
             }
@@ -319,7 +333,7 @@ impl Shared {
         self.missing(method)?;
         let failed = |why: String| AuthError::Failed { method, why: bounded(&why, 500) };
         if method == AuthMethod::Token {
-            let access = self.environment.access_token.clone();
+            let access = self.given().cloned();
             let access = access.unwrap_or_else(|| AccessToken::new("sandbox"));
             let expires = access.claims().and_then(|c| c.expires);
             return Ok(Token { access, expires });
