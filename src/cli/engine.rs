@@ -1,6 +1,6 @@
 //! What `plan`, `apply` and `status` share: the typed flags as a scope, the engine's errors as exit codes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::args::Planning;
 use super::connect::{self, most};
@@ -12,12 +12,13 @@ use crate::apply::surgery::{Forbidden, SurgeryError};
 use crate::apply::{Lookups, RunError, Scope};
 use crate::defender::{Clock, ReadError};
 use crate::manifest::{Loaded, Project, project as file};
-use crate::model::{Address, Desired, Template};
+use crate::model::{Address, Desired, Target, Template};
 use crate::plan::{
     self, Allowed, Guards, Held, Limits, OnUnknown, Plan, PlanWarning, Quota, Quotas, Recovery, SavedPlan,
-    Selector, Settings, Warning,
+    SealedMachine, Selector, Settings, Warning,
 };
 use crate::render::{escape, words};
+use crate::seal::{self, Seals};
 use crate::state::{State, StoreError};
 
 /// Our wall clock, for the library.
@@ -32,6 +33,13 @@ pub fn scope(ctx: &Context, project: &Project, typed: &Planning) -> Result<Scope
     let selector = selector.map_err(|e| Error::Usage(e.to_string()))?;
     // The whole project is read, so that moves and duplicates are seen.
     let Loaded { resources: desired, templates, .. } = project::manifests(ctx, project)?;
+    // The event of a query that was reviewed is not looked for again, sealed plan or not.
+    let lookups = if templates.iter().any(|t| matches!(t.target, Target::Event(_))) {
+        let events = sealed_events(&templates, &project::seals(ctx, project)?);
+        Lookups::sealed(templates.clone(), events)
+    } else {
+        Lookups::new(templates.clone())
+    };
     let changed = typed.since.as_deref().map(|r| since::changed(ctx, r)).transpose()?;
     let selected = select(&desired, &templates, &narrow, selector.as_ref(), changed.as_ref());
     for address in &typed.replace {
@@ -48,8 +56,15 @@ pub fn scope(ctx: &Context, project: &Project, typed: &Planning) -> Result<Scope
         settings: settings(ctx, project, typed.fresh),
         refresh: !typed.no_refresh,
         foresight: false,
-        lookups: Lookups::new(templates),
+        lookups,
     })
+}
+
+/// The events that seals hold for queries.
+pub fn sealed_events(templates: &[Template], seals: &Seals) -> BTreeMap<Address, Vec<SealedMachine>> {
+    let mut sealed = seal::machines(templates, seals);
+    sealed.retain(|_, machines| machines.iter().any(|m| m.event.is_some()));
+    sealed
 }
 
 /// What carrying a saved plan out needs: the resources come from the plan, not from the manifests.

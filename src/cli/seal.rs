@@ -1,12 +1,12 @@
 //! `seal`: the reviewed calls as files beside their manifests.
 
-use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
 
 use super::args::SealArgs;
 use super::connect::{auth_error, connect};
 use super::context::{Context, runtime};
+use super::engine;
 use super::exit::{Code, Error};
 use super::project::{self, Narrow};
 use crate::manifest::{Loaded, Project};
@@ -14,7 +14,7 @@ use crate::model::{Desired, Template};
 use crate::observe::observe_inventory;
 use crate::plan::targets::{self, Inventory, Templates};
 use crate::render::escape;
-use crate::seal::{manifest_name, seals};
+use crate::seal::{Seals, manifest_name, seals};
 
 /// Writes the seals that are missing or not as they should be, and removes those of manifests that are gone.
 pub fn run(ctx: &Context, args: &SealArgs) -> Result<Code, Error> {
@@ -22,7 +22,7 @@ pub fn run(ctx: &Context, args: &SealArgs) -> Result<Code, Error> {
     let narrow = Narrow::new(ctx, &args.paths)?;
     let Loaded { mut resources, templates, .. } = project::manifests(ctx, &project)?;
     let found = project::seals(ctx, &project)?;
-    resources.extend(resolved(ctx, &project, &narrow, &resources, &templates)?);
+    resources.extend(resolved(ctx, &project, &narrow, &resources, &templates, &found)?);
     resources.sort_by(|a, b| a.address.cmp(&b.address));
     let (mut told, mut current) = (String::new(), 0);
     for (name, seal) in seals(&resources, &templates) {
@@ -68,17 +68,20 @@ fn resolved(
     narrow: &Narrow,
     declared: &[Desired],
     templates: &[Template],
+    found: &Seals,
 ) -> Result<Vec<Desired>, Error> {
     if templates.is_empty() {
         return Ok(Vec::new());
     }
     let state = project::state(ctx, project)?.state;
+    let events = engine::sealed_events(templates, found);
     let sealed = |t: &Template| narrow.covers(&t.declared().source.file);
     let input = Templates {
         templates,
         declared,
         state: &state,
-        sealed: &BTreeMap::new(),
+        // An event that was reviewed stays the one that is meant.
+        sealed: &events,
         selected: &|a| templates.iter().any(|t| t.address() == a && sealed(t)),
     };
     let wanted = targets::wanted(&input);

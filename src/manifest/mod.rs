@@ -34,8 +34,8 @@ mod tests;
 pub use diagnostic::{Diagnostic, Level, Related};
 pub use discover::find_seals;
 pub use kinds::{
-    API_VERSION, AlertKind, AlertManifest, AlertOnRemove, AlertSpec, ApiVersion, Lifecycle, MachinesSpec,
-    Manifest, Metadata, PackageKind, PackageManifest, PackageOnRemove, PackageSpec, TriageSpec,
+    API_VERSION, AlertKind, AlertManifest, AlertOnRemove, AlertSpec, ApiVersion, EventSpec, Lifecycle,
+    MachinesSpec, Manifest, Metadata, PackageKind, PackageManifest, PackageOnRemove, PackageSpec, TriageSpec,
 };
 pub use load::{Loaded, Unruly, load, load_project, parse_manifests, parse_project};
 pub use project::{

@@ -12,7 +12,8 @@ use super::scalar::{self, quoted};
 use super::syntax::shown;
 use super::wording::Field;
 use crate::model::{
-    CommentRule, MachineName, MachineNameError, MachinePattern, Span, Timestamp, TimestampError,
+    CommentRule, MachineName, MachineNameError, MachinePattern, Span, TimespanError, Timestamp,
+    TimestampError,
 };
 
 /// Fields that hold a duration.
@@ -222,6 +223,9 @@ pub(super) fn bad_text(field: Field<'_>, schema: &Value, example: Option<&str>) 
         ("eventTime", _) => event_time(field).unwrap_or_else(|| new("bad-event-time", "not a time".into())),
         ("reportId", _) => {
             with_example(new("bad-report-id", format!("`reportId` cannot hold blanks: `{}`", shown(text))))
+        }
+        ("timespan", _) => {
+            with_example(new("bad-timespan", format!("`{}` is no time span: {TimespanError}", shown(text))))
         }
         (durations, _) if DURATIONS.contains(&durations) => duration(field),
         (_, Some(NAME)) => resource_name(field),
