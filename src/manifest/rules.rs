@@ -12,8 +12,7 @@ use super::scalar::{self, quoted};
 use super::syntax::shown;
 use super::wording::Field;
 use crate::model::{
-    CommentRule, MachineName, MachineNameError, MachinePattern, Span, TimespanError, Timestamp,
-    TimestampError,
+    CommentRule, MachineName, MachineNameError, MachinePattern, Span, Timestamp, TimestampError,
 };
 
 /// Fields that hold a duration.
@@ -224,9 +223,10 @@ pub(super) fn bad_text(field: Field<'_>, schema: &Value, example: Option<&str>) 
         ("reportId", _) => {
             with_example(new("bad-report-id", format!("`reportId` cannot hold blanks: `{}`", shown(text))))
         }
-        ("timespan", _) => {
-            with_example(new("bad-timespan", format!("`{}` is no time span: {TimespanError}", shown(text))))
-        }
+        ("timespan", _) => with_example(new(
+            "bad-timespan",
+            format!("`timespan` is no duration of ISO 8601: `{}`", shown(text)),
+        )),
         (durations, _) if DURATIONS.contains(&durations) => duration(field),
         (_, Some(NAME)) => resource_name(field),
         (_, Some(TEXT)) => with_example(new("empty-text", format!("`{name}` is empty"))),
