@@ -254,6 +254,10 @@ mod new {
         assert_eq!(case.read("manifests/fin-ws-042.yaml"), text);
         let (_, err) = case.exits(1, &[&args[..], &["--dry-run"]].concat());
         assert!(err.contains("declared twice"), "{err}");
+        let (out, _) = case.exits(0, &["new", "package", "FIN_WS.contoso.com", "--comment", "x"]);
+        assert_eq!(out, "Wrote manifests/fin-ws.contoso.com.yaml\n");
+        assert!(case.read("manifests/fin-ws.contoso.com.yaml").contains("  machineName: FIN_WS.contoso.com\n"));
+        case.exits(1, &["new", "package", "two words", "--comment", "x"]);
         let (out, _) = case.exits(0, &["new", "package", OTHER, "--comment", "x", "--out", "-"]);
         assert!(out.contains(&format!("machineId: \"{OTHER}\"")), "{out}");
         case.exits(0, &["new", "package", OTHER, "--comment", "x", "--out", "manifests/deep/a.yaml"]);

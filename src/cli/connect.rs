@@ -23,8 +23,6 @@ const SANDBOX_TENANT: &str = "00000000-0000-0000-0000-000000000000";
 pub struct Connection {
     /// The client.
     pub client: Client,
-    /// Runs hunting queries; signs in once there is one to run.
-    pub hunter: Hunter,
     /// Whose state this run may use.
     pub binding: Binding,
     server: Option<Server>,
@@ -81,7 +79,8 @@ pub async fn connect(
     }
     let wanted = project.spec.defender.tenant_id.clone().or_else(|| tenant.clone());
     let hunter = hunter(ctx, project, &client, clock, wanted)?;
-    Ok(Connection { binding: binding(ctx, project, &service, tenant), client, hunter, server })
+    let client = client.with_hunter(hunter);
+    Ok(Connection { binding: binding(ctx, project, &service, tenant), client, server })
 }
 
 /// Where tokens for a service come from. The inner error is that of a credential that lacks something.
@@ -219,6 +218,9 @@ fn failed(message: String) -> Error {
 
 /// A sign-in that did not work, with what to do about it.
 pub fn auth_error(e: AuthError) -> Error {
+    if matches!(e, AuthError::OtherTenant { .. }) {
+        return Error::OtherTenant(e.to_string());
+    }
     Error::Service {
         message: e.to_string(),
         next: Some(

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use crate::model::{Address, PlanDigest};
-use crate::plan::TargetError;
+use crate::plan::{TargetError, Unresolved};
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +117,7 @@ pub enum Error {
     #[error("the project has {}, nothing was sent", count(*.0, "error", "errors"))]
     InvalidManifests(usize),
     /// Names, tags and files whose machines cannot be told.
-    #[error("{} cannot be resolved to machines, nothing was sent", count(.0.len(), "place", "places"))]
+    #[error("{} cannot be resolved to {}, nothing was sent", count(.0.len(), "place", "places"), meant(.0))]
     Unresolved(Vec<TargetError>),
     /// The state holds no such resource.
     #[error("the state holds no {0}")]
@@ -225,6 +225,9 @@ impl Error {
                 (Code::Failed, next("end the query with | project Timestamp, DeviceId, ReportId"))
             }
             Error::InvalidManifests(_) => (Code::Failed, next("casefile validate")),
+            Error::Unresolved(errors) if errors.iter().all(is_event) => {
+                (Code::Failed, next("casefile hunt QUERY, to see what the query finds"))
+            }
             Error::Unresolved(_) => (
                 Code::Failed,
                 next(
@@ -271,6 +274,19 @@ impl Error {
     /// The exit code alone.
     pub fn code(&self) -> Code {
         self.row().0
+    }
+}
+
+fn is_event(e: &TargetError) -> bool {
+    matches!(e.why, Unresolved::NoEvent { .. } | Unresolved::NotRun { .. })
+}
+
+/// What a place should have meant.
+fn meant(errors: &[TargetError]) -> &'static str {
+    match (errors.iter().any(is_event), errors.iter().all(is_event)) {
+        (false, _) => "machines",
+        (true, false) => "machines or events",
+        (true, true) => "an event",
     }
 }
 

@@ -52,7 +52,7 @@ fn ask(ctx: &Context, project: &Project, query: &HuntingQuery) -> Result<Hunting
     let keep = world.exists().then_some(world.as_path());
     runtime()?.block_on(async {
         let connection = connect(ctx, project, &clock, keep).await?;
-        let answer = connection.hunter.run(query).await;
+        let answer = connection.client.hunt(query).await;
         connection.close().await;
         answer.map_err(hunt_error)
     })
@@ -71,8 +71,7 @@ pub fn hunt_error(e: HuntError) -> Error {
                     .to_owned(),
             ),
         },
-        HuntError::Read(_) => Error::Service { message, next: None },
-        HuntError::OtherTenant { .. } => Error::OtherTenant(message),
+        HuntError::Read(_) | HuntError::NoHunter => Error::Service { message, next: None },
         HuntError::NoTimespan => Error::Usage(message),
     }
 }

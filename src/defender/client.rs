@@ -15,7 +15,7 @@ use super::clock::{ClockOffset, ServerClock};
 use super::cloud::Service;
 use super::endpoint::Endpoint;
 use super::gate::{Quotas, Slot};
-use super::hunting::{HuntingApi, table};
+use super::hunting::{HuntError, Hunter, HuntingApi, table};
 use super::quota::Next;
 use super::request::{self, ActionFilter, Read};
 use super::transport::{HttpAnswer, HttpCall, Stage, Transport, TransportError};
@@ -86,6 +86,7 @@ impl Default for Patience {
 pub struct Client {
     inner: Arc<Inner>,
     patience: Patience,
+    hunter: Option<Arc<Hunter>>,
 }
 
 struct Inner {
@@ -124,13 +125,27 @@ impl Client {
     ) -> Self {
         let server = ServerClock::default();
         let inner = Inner { service, transport, tokens: Arc::new(tokens), quotas, clock, server };
-        Client { inner: Arc::new(inner), patience: Patience::default() }
+        Client { inner: Arc::new(inner), patience: Patience::default(), hunter: None }
     }
 
     /// The same client with another patience for reads.
     #[must_use]
     pub fn with_patience(self, patience: Patience) -> Self {
         Client { patience, ..self }
+    }
+
+    /// The same client, whose hunting queries this hunter runs.
+    #[must_use]
+    pub fn with_hunter(self, hunter: Hunter) -> Self {
+        Client { hunter: Some(Arc::new(hunter)), ..self }
+    }
+
+    /// Runs a hunting query. Nothing is asked from anybody before: neither a token nor a connection.
+    pub async fn hunt(&self, query: &HuntingQuery) -> Result<HuntingTable, HuntError> {
+        match &self.hunter {
+            Some(hunter) => hunter.run(query).await,
+            None => Err(HuntError::NoHunter),
+        }
     }
 
     /// The same service, token and quotas over another transport.
@@ -145,7 +160,7 @@ impl Client {
             clock: clock.clone(),
             server: ServerClock::default(),
         };
-        Client { inner: Arc::new(inner), patience: self.patience }
+        Client { inner: Arc::new(inner), patience: self.patience, hunter: None }
     }
 
     /// The service.
@@ -359,8 +374,8 @@ impl Client {
         self.get(&Read::machine(id_or_name)).await
     }
 
-    /// Runs a hunting query; see [`Hunter`](super::Hunter), which minds whose token it is.
-    pub(super) async fn hunt(
+    /// Runs a hunting query at this service itself.
+    pub(super) async fn run_query(
         &self,
         api: HuntingApi,
         query: &HuntingQuery,

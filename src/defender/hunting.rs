@@ -26,14 +26,9 @@ pub enum HuntError {
     /// The service did not run it, or its answer is of no use.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// Its events would be those of somebody else.
-    #[error("the token for hunting belongs to tenant {got}, not to {wanted}")]
-    OtherTenant {
-        /// Of the token.
-        got: String,
-        /// Of the project, or of the token for Defender.
-        wanted: String,
-    },
+    /// The client was made without a [`Hunter`].
+    #[error("no hunting is set up")]
+    NoHunter,
     /// Only Microsoft Graph takes a time span.
     #[error("hunting: defender takes no timespan: filter by Timestamp in the query, or use hunting: graph")]
     NoTimespan,
@@ -64,9 +59,10 @@ impl Hunter {
         if let (Some(wanted), Some(got)) = (&self.tenant, token.claims().and_then(|c| c.tenant))
             && !wanted.eq_ignore_ascii_case(&got)
         {
-            return Err(HuntError::OtherTenant { got, wanted: wanted.clone() });
+            let other = AuthError::OtherTenant { got, wanted: wanted.clone() };
+            return Err(ReadError::from(other).into());
         }
-        Ok(client.hunt(self.api, query).await?)
+        Ok(client.run_query(self.api, query).await?)
     }
 }
 

@@ -138,6 +138,7 @@ fn templates(
         let target = match named {
             Named::Name(name) => Target::Name(name),
             Named::Tag(tag) => Target::Tag(tag.into()),
+            Named::Event(query) => Target::Event(query),
             Named::File(spec) => {
                 let file = read.entry(spec).or_insert_with_key(|spec| {
                     machine_file(project_dir, spec, &place).map_err(|mut p| diagnostics.append(&mut p)).ok()

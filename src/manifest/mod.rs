@@ -42,9 +42,9 @@ pub use diagnostic::{Diagnostic, Level, Related};
 pub use discover::find_seals;
 pub use kinds::{
     API_VERSION, AlertKind, AlertManifest, AlertOnRemove, AlertSpec, ApiVersion, CaseFile, CaseIncident,
-    Expectation, ExpectedResource, IncidentKind, IncidentManifest, IncidentSpec, Lifecycle, MachinesSpec,
-    Manifest, Metadata, PackageKind, PackageManifest, PackageOnRemove, PackageSpec, ResourceTemplate,
-    RunbookKind, RunbookManifest, RunbookSpec, TriageSpec,
+    EventSpec, Expectation, ExpectedResource, IncidentKind, IncidentManifest, IncidentSpec, Lifecycle,
+    MachinesSpec, Manifest, Metadata, PackageKind, PackageManifest, PackageOnRemove, PackageSpec,
+    ResourceTemplate, RunbookKind, RunbookManifest, RunbookSpec, TriageSpec,
 };
 pub use load::{
     CaseRun, Declaration, IncidentState, Loaded, Unruly, load, load_draft, load_project, load_with,

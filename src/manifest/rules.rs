@@ -249,6 +249,10 @@ pub(super) fn bad_text(field: Field<'_>, schema: &Value, example: Option<&str>) 
         ("reportId", _) => {
             with_example(new("bad-report-id", format!("`reportId` cannot hold blanks: `{}`", shown(text))))
         }
+        ("timespan", _) => with_example(new(
+            "bad-timespan",
+            format!("`timespan` is no duration of ISO 8601: `{}`", shown(text)),
+        )),
         (durations, _) if DURATIONS.contains(&durations) => duration(field),
         (_, Some(NAME)) => resource_name(field),
         (_, Some(TEXT)) => with_example(new("empty-text", format!("`{name}` is empty"))),

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::{MachineId, ReportId, Timestamp};
+use super::{Call, MachineId, ReportId, Timestamp};
 
 /// A query of advanced hunting, and how far it looks back.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -142,7 +142,7 @@ pub struct HuntingTable {
 }
 
 /// An event that an alert can be raised on, verbatim.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HuntedEvent {
     /// `DeviceId`.
     pub machine_id: MachineId,
@@ -150,6 +150,20 @@ pub struct HuntedEvent {
     pub event_time: Timestamp,
     /// `ReportId`.
     pub report_id: ReportId,
+}
+
+impl HuntedEvent {
+    /// The event that an alert is raised on; none for another call.
+    pub fn of(call: &Call) -> Option<Self> {
+        match call {
+            Call::Collect { .. } => None,
+            Call::Alert(a) => Some(HuntedEvent {
+                machine_id: a.machine_id.clone(),
+                event_time: a.event_time.clone(),
+                report_id: a.report_id.clone(),
+            }),
+        }
+    }
 }
 
 /// The columns that name an event.
