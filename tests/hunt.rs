@@ -256,7 +256,9 @@ mod new {
         assert!(err.contains("declared twice"), "{err}");
         let (out, _) = case.exits(0, &["new", "package", "FIN_WS.contoso.com", "--comment", "x"]);
         assert_eq!(out, "Wrote manifests/fin-ws.contoso.com.yaml\n");
-        assert!(case.read("manifests/fin-ws.contoso.com.yaml").contains("  machineName: FIN_WS.contoso.com\n"));
+        assert!(
+            case.read("manifests/fin-ws.contoso.com.yaml").contains("  machineName: FIN_WS.contoso.com\n")
+        );
         case.exits(1, &["new", "package", "two words", "--comment", "x"]);
         let (out, _) = case.exits(0, &["new", "package", OTHER, "--comment", "x", "--out", "-"]);
         assert!(out.contains(&format!("machineId: \"{OTHER}\"")), "{out}");
