@@ -549,6 +549,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_token_for_one_api_is_never_shown_to_the_other() {
+        let graph = Service::graph(Cloud::Public, None).unwrap();
+        let over = |http: &Arc<Fake>, method, set: &[(&str, &str)]| {
+            let identity = Identity::default();
+            Credential::over(http.clone(), http.clone(), method, &identity, environment(set), &graph)
+        };
+        let http = Fake::new(&[(200, REPLY)]);
+        let given = ("CASEFILE_ACCESS_TOKEN", "for-defender");
+        let error = over(&http, AuthMethod::Token, &[given]).unwrap_err();
+        assert_eq!(error.to_string(), "auth method `token` needs CASEFILE_GRAPH_TOKEN");
+        let set: Vec<_> = SECRET.into_iter().chain([given]).collect();
+        let c = over(&http, AuthMethod::Auto, &set).unwrap();
+        assert_eq!(
+            c.fetch().await.unwrap().access.expose(),
+            "TOKEN-1",
+            "the next method, with Graph's scope"
+        );
+        assert!(http.asked()[0].1.contains("scope=https%3A%2F%2Fgraph.microsoft.com%2F.default"));
+        let set = [given, ("CASEFILE_GRAPH_TOKEN", "for-graph")];
+        let c = over(&http, AuthMethod::Auto, &set).unwrap();
+        assert_eq!(c.fetch().await.unwrap().access.expose(), "for-graph");
+        assert!(!format!("{c:?}").contains("for-"));
+        let c = credential(&http, Cloud::Public, AuthMethod::Token, &set).unwrap();
+        assert_eq!(c.fetch().await.unwrap().access.expose(), "for-defender");
+    }
+
+    #[tokio::test]
     async fn the_sandbox_needs_no_sign_in_but_only_on_loopback() {
         let http = Fake::new(&[]);
         let c = credential(&http, Cloud::Sandbox, AuthMethod::Auto, &[]).unwrap();
