@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::defender::auth::AuthError;
-use crate::defender::{ActionFilter, Client, Clock, ReadError};
+use crate::defender::{ActionFilter, Client, Clock, HuntError, ReadError};
 use crate::model::{Alert, Machine, MachineName};
 use crate::plan::targets::{Inventory, Wanted};
 use crate::plan::{Actions, Machines, Need, Observed};
@@ -166,14 +166,23 @@ pub async fn observe_open_alerts(
 /// So many names are asked for in batches; of more of them the whole list is shorter.
 const NAMED: usize = 100;
 
-/// Lists the machines that templates name, in as few calls as possible. A list that cannot be read to its end is
+/// Lists the machines that templates name, and runs the queries that they hold, in as few calls as possible. A list that cannot be read to its end is
 /// kept as the reason why; only a missing token is an error.
 pub async fn observe_inventory(client: &Client, wanted: &Wanted) -> Result<Inventory, AuthError> {
     let mut tagged = BTreeMap::new();
     for tag in &wanted.tags {
         tagged.insert(tag.clone(), listed(client.machines_tagged(tag).await)?);
     }
-    Ok(Inventory { named: listed(named(client, wanted).await)?, tagged })
+    let mut hunted = BTreeMap::new();
+    for query in &wanted.queries {
+        let found = match client.hunt(query).await {
+            Ok(table) => Ok(table),
+            Err(HuntError::Read(ReadError::Auth(e))) => return Err(e),
+            Err(e) => Err(e.to_string()),
+        };
+        hunted.insert(query.clone(), found);
+    }
+    Ok(Inventory { named: listed(named(client, wanted).await)?, tagged, hunted })
 }
 
 async fn named(client: &Client, wanted: &Wanted) -> Result<Vec<Machine>, ReadError> {

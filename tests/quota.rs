@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use casefile::apply::{Options, Report, Run, Scope};
 use casefile::defender::auth::{AccessToken, AuthError, Token, TokenSource, Tokens};
 use casefile::defender::{
-    Client, Clock, Cloud, HttpAnswer, HttpCall, Limits, Next, Quotas, Service, Transport, TransportError,
-    Window,
+    Client, Clock, Cloud, HttpAnswer, HttpCall, Hunter, HuntingApi, Limits, Next, Quotas, Service, Transport,
+    TransportError, Window,
 };
 use casefile::manifest::parse_manifests;
-use casefile::model::Kind;
+use casefile::model::{HuntingQuery, Kind};
 use casefile::plan::{Plan, Quota, Settings, last_call};
 use casefile::sandbox::{HttpRequest, Scenario, World};
 use casefile::state::{Binding, CallAction, Holder, MemoryDisk, Spent};
@@ -207,6 +207,36 @@ async fn endpoints_do_not_wait_for_each_other() {
     let last = |part: &str| seen.iter().filter(|(_, target, _)| target.contains(part)).map(|s| s.0).max();
     assert!(last("collectInvestigationPackage").unwrap() < Duration::from_secs(10));
     assert!(last("CreateAlertByReference").unwrap() > Duration::from_secs(60));
+}
+
+#[tokio::test(start_paused = true)]
+async fn forty_five_queries_a_minute_at_either_api() {
+    for api in [HuntingApi::Graph, HuntingApi::Defender] {
+        let site = Site::new();
+        let inner = site.clone();
+        let clock: Clock = Arc::new(move || inner.now());
+        let client = Client::new(
+            Service::graph(Cloud::Public, None).unwrap(),
+            Arc::new(Way(site.clone())),
+            Tokens::new(Arc::new(AnyToken)),
+            Quotas::new(clock(), []),
+            clock.clone(),
+        );
+        let hunter = Hunter::new(Ok(client), api, None);
+        let query = |n| HuntingQuery { text: format!("DeviceEvents | take {n}").into(), timespan: None };
+        for n in 0..100 {
+            assert!(hunter.run(&query(n)).await.unwrap().rows.is_empty());
+        }
+        let took = site.start.elapsed();
+        assert_eq!(site.refusals(), 0);
+        let least = Duration::from_secs(2 * 60);
+        assert!(least <= took && took < least + Duration::from_secs(20), "{took:?}");
+        let seen = site.seen.lock().unwrap();
+        for (n, (at, ..)) in seen.iter().enumerate() {
+            let within = seen[n..].iter().take_while(|(t, ..)| *t < *at + Duration::from_secs(60)).count();
+            assert!(within <= 45, "{within} from {at:?} on");
+        }
+    }
 }
 
 proptest! {

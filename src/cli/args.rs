@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::model::{Address, PlanDigest, Span};
+use crate::model::{Address, PlanDigest, Span, Timespan};
 
 /// Incident actions as code for Microsoft Defender for Endpoint: declare, review, apply
 #[derive(Debug, Parser)]
@@ -96,6 +96,11 @@ pub enum Command {
     Status(StatusArgs),
     /// Cancel a collection that still runs
     Cancel(CancelArgs),
+    /// Run a hunting query: show its rows, or write manifests of them
+    Hunt(HuntArgs),
+    /// Write a manifest
+    #[command(subcommand)]
+    New(NewCommand),
     /// Take over an existing action or alert; nothing is sent
     Import(ImportArgs),
     /// Look into the recorded state, or change it by hand
@@ -335,6 +340,135 @@ pub struct CancelArgs {
     /// The lock.
     #[command(flatten)]
     pub locking: Locking,
+}
+
+/// `hunt`
+#[derive(Debug, Args)]
+pub struct HuntArgs {
+    /// The query, in KQL; `-` reads it from stdin
+    #[arg(value_name = "QUERY", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub query: String,
+    /// How far to look back, such as P7D or PT12H; Microsoft Graph looks back 30 days
+    #[arg(long, value_name = "DURATION")]
+    pub timespan: Option<Timespan>,
+    /// How the rows are written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub format: RowFormat,
+    /// Write manifests in place of rows: one for each row
+    #[arg(long = "as", value_name = "KIND", conflicts_with = "format")]
+    pub kind: Option<HuntedKind>,
+    /// Write a package of each machine too
+    #[arg(long, requires = "kind")]
+    pub with_package: bool,
+    /// The name of the manifests; several are numbered
+    #[arg(long, value_name = "NAME", default_value = "hunt", requires = "kind")]
+    pub name: String,
+    /// The severity of the alerts
+    #[arg(long, value_name = "SEVERITY", default_value = "Medium", requires = "kind")]
+    pub severity: SeverityArg,
+    /// The title of the alerts
+    #[arg(long, value_name = "TEXT", default_value = "Found by advanced hunting", requires = "kind",
+        value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub title: String,
+    /// The description of the alerts; the query, if it is left out
+    #[arg(long, value_name = "TEXT", requires = "kind",
+        value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub description: Option<String>,
+    /// The comment of the packages; the alerts' title, if it is left out
+    #[arg(long, value_name = "TEXT", requires = "with_package",
+        value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub comment: Option<String>,
+}
+
+/// What rows become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum HuntedKind {
+    /// `kind: Alert`
+    #[value(help = None)]
+    Alert,
+}
+
+/// How rows are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RowFormat {
+    /// A table.
+    #[value(help = None)]
+    Human,
+    /// One document.
+    #[value(help = None)]
+    Json,
+    /// Comma-separated, with a line of names.
+    #[value(help = None)]
+    Csv,
+}
+
+/// The API's severities, as it spells them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "PascalCase")]
+pub enum SeverityArg {
+    /// `Low`
+    #[value(help = None)]
+    Low,
+    /// `Medium`
+    #[value(help = None)]
+    Medium,
+    /// `High`
+    #[value(help = None)]
+    High,
+}
+
+/// `new`
+#[derive(Debug, Subcommand)]
+pub enum NewCommand {
+    /// Write a manifest that collects a package from a machine
+    Package(NewPackageArgs),
+    /// Write an incident for a runbook
+    Incident(NewIncidentArgs),
+}
+
+/// Where a new manifest goes.
+#[derive(Clone, Debug, Args)]
+pub struct Placing {
+    /// Write this file, or `-` for stdout; without it, a file in the first folder of `spec.manifests`
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Show the manifest; write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `new package`
+#[derive(Debug, Args)]
+pub struct NewPackageArgs {
+    /// The machine: its Defender device id, or its name
+    #[arg(value_name = "HOST")]
+    pub host: String,
+    /// Why; sent verbatim
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub comment: String,
+    /// The name of the manifest; made from HOST, if it is left out
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Where it goes.
+    #[command(flatten)]
+    pub placing: Placing,
+}
+
+/// `new incident`
+#[derive(Debug, Args)]
+pub struct NewIncidentArgs {
+    /// The name of the incident, such as inc-2042
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// The runbook
+    #[arg(long, value_name = "RUNBOOK")]
+    pub runbook: String,
+    /// A value of the runbook's parameters: KEY=VALUE, or KEY=@FILE for a list of lines; repeatable
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Where it goes.
+    #[command(flatten)]
+    pub placing: Placing,
 }
 
 /// `import`

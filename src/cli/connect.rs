@@ -3,12 +3,14 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::context::Context;
 use super::exit::Error;
 use crate::defender::auth::{AuthError, AuthMethod, Credential, Environment, Identity, Tokens};
 use crate::defender::{
-    Client, Clock, Cloud, Endpoint, HttpOptions, HttpTransport, Limits, Quotas, Region, Service,
+    Client, Clock, Cloud, Endpoint, HttpOptions, HttpTransport, Hunter, HuntingApi, Limits, Quotas, Region,
+    Service, ServiceError,
 };
 use crate::manifest::{Project, project as file};
 use crate::sandbox::{self, ServeOptions, Server};
@@ -58,16 +60,8 @@ pub async fn connect(
     let service = service(ctx, project, server.as_ref())?;
     let transport =
         HttpTransport::new(&service, HttpOptions::default()).map_err(|e| failed(e.to_string()))?;
-    let auth = &project.spec.auth;
-    let identity = Identity {
-        tenant_id: auth.tenant_id.clone().or_else(|| project.spec.defender.tenant_id.clone()),
-        client_id: auth.client_id.clone(),
-    };
-    let environment = Environment::read(|name| ctx.env.get(name).map(str::to_owned));
-    let method: AuthMethod = word(&auth.method)?.parse().map_err(auth_error)?;
-    let credential = Credential::new(method, &identity, environment, &service).map_err(auth_error)?;
     let quotas = Quotas::new(clock(), limits(project));
-    let tokens = Tokens::new(Arc::new(credential));
+    let tokens = tokens(ctx, project, &service)?.map_err(auth_error)?;
     let client = Client::new(service.clone(), Arc::new(transport), tokens, quotas, clock.clone());
     let claims = client.token().await.map_err(auth_error)?.claims();
     let tenant = claims.and_then(|c| c.tenant);
@@ -83,7 +77,56 @@ pub async fn connect(
             "the token does not say which tenant it belongs to, and the project names one".into(),
         ));
     }
+    let wanted = project.spec.defender.tenant_id.clone().or_else(|| tenant.clone());
+    let hunter = hunter(ctx, project, &client, clock, wanted)?;
+    let client = client.with_hunter(hunter);
     Ok(Connection { binding: binding(ctx, project, &service, tenant), client, server })
+}
+
+/// Where tokens for a service come from. The inner error is that of a credential that lacks something.
+fn tokens(ctx: &Context, project: &Project, service: &Service) -> Result<Result<Tokens, AuthError>, Error> {
+    let auth = &project.spec.auth;
+    let identity = Identity {
+        tenant_id: auth.tenant_id.clone().or_else(|| project.spec.defender.tenant_id.clone()),
+        client_id: auth.client_id.clone(),
+    };
+    let environment = Environment::read(|name| ctx.env.get(name).map(str::to_owned));
+    let method: AuthMethod = word(&auth.method)?.parse().map_err(auth_error)?;
+    let credential = Credential::new(method, &identity, environment, service);
+    Ok(credential.map(|credential| Tokens::new(Arc::new(credential))))
+}
+
+/// A query may run for 200 seconds, and its answer is long.
+const HUNTING: Duration = Duration::from_secs(300);
+
+fn hunter(
+    ctx: &Context,
+    project: &Project,
+    client: &Client,
+    clock: &Clock,
+    tenant: Option<String>,
+) -> Result<Hunter, Error> {
+    let options = HttpOptions { timeout: HUNTING, ..HttpOptions::default() };
+    let transport = |service: &Service| {
+        HttpTransport::new(service, options).map(Arc::new).map_err(|e| failed(e.to_string()))
+    };
+    if project.spec.defender.hunting == file::Hunting::Defender {
+        let client = client.with_transport(transport(client.service())?);
+        return Ok(Hunter::new(Ok(client), HuntingApi::Defender, tenant));
+    }
+    let given = ctx.env.get("CASEFILE_GRAPH_ENDPOINT").or(project.spec.defender.graph_endpoint.as_deref());
+    // A service on this machine is a simulated one, and simulates Graph too.
+    let own = client.service().is_loopback().then(|| client.service().base_text());
+    let service = Service::graph(client.service().cloud(), given.or(own)).map_err(bad_service)?;
+    let transport = transport(&service)?;
+    let quotas = client.quotas().clone();
+    let client = tokens(ctx, project, &service)?
+        .map(|tokens| Client::new(service, transport, tokens, quotas, clock.clone()));
+    Ok(Hunter::new(client, HuntingApi::Graph, tenant))
+}
+
+fn bad_service(e: ServiceError) -> Error {
+    Error::Usage(e.to_string())
 }
 
 /// `CASEFILE_ENDPOINT`, or `defender.endpoint`.
@@ -93,11 +136,10 @@ fn endpoint<'a>(ctx: &'a Context, project: &'a Project) -> Option<&'a str> {
 
 fn service(ctx: &Context, project: &Project, server: Option<&Server>) -> Result<Service, Error> {
     let d = &project.spec.defender;
-    let bad = |e: crate::defender::ServiceError| Error::Usage(e.to_string());
-    let cloud: Cloud = word(&d.cloud)?.parse().map_err(bad)?;
-    let region = d.region.map(|r| word(&r)?.parse::<Region>().map_err(bad)).transpose()?;
+    let cloud: Cloud = word(&d.cloud)?.parse().map_err(bad_service)?;
+    let region = d.region.map(|r| word(&r)?.parse::<Region>().map_err(bad_service)).transpose()?;
     let own = server.map(|s| format!("http://{}", s.addr()));
-    Service::new(cloud, region, own.as_deref().or(endpoint(ctx, project))).map_err(bad)
+    Service::new(cloud, region, own.as_deref().or(endpoint(ctx, project))).map_err(bad_service)
 }
 
 /// The sandbox inside the process has another port each time, so its state is bound to the cloud's name.
@@ -147,7 +189,10 @@ fn word(setting: &impl serde::Serialize) -> Result<String, Error> {
 /// What the project file says about quotas.
 fn limits(project: &Project) -> Vec<(Endpoint, Limits)> {
     let q = &project.spec.quotas;
+    let hunting = Limits { per_minute: most(q.hunting.per_minute), per_hour: most(q.hunting.per_hour) };
     vec![
+        (Endpoint::Hunt, hunting),
+        (Endpoint::GraphHunt, hunting),
         (
             Endpoint::Collect,
             Limits { per_minute: most(q.collect.per_minute), per_hour: most(q.collect.per_hour) },
@@ -173,6 +218,9 @@ fn failed(message: String) -> Error {
 
 /// A sign-in that did not work, with what to do about it.
 pub fn auth_error(e: AuthError) -> Error {
+    if matches!(e, AuthError::OtherTenant { .. }) {
+        return Error::OtherTenant(e.to_string());
+    }
     Error::Service {
         message: e.to_string(),
         next: Some(

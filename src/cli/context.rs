@@ -131,9 +131,11 @@ pub struct Environment(BTreeMap<&'static str, String>);
 
 impl Environment {
     /// Every name that is read, here or by a credential that is handed the value.
-    pub const NAMES: [&'static str; 18] = [
+    pub const NAMES: [&'static str; 20] = [
         "CASEFILE_ENDPOINT",
         "CASEFILE_ACCESS_TOKEN",
+        "CASEFILE_GRAPH_ENDPOINT",
+        "CASEFILE_GRAPH_TOKEN",
         "CASEFILE_STATE_URL",
         "AZURE_CLIENT_CERTIFICATE_PATH",
         "AZURE_CLIENT_ID",
@@ -204,7 +206,8 @@ mod tests {
         let all: Vec<(&str, &str)> = Environment::NAMES.map(|n| (n, "s3cret")).to_vec();
         let e = env(&all);
         let c = crate::defender::auth::Environment::read(|name| e.get(name).map(str::to_owned));
-        assert!(c.access_token.is_some() && c.tenant_id.is_some() && c.client_id.is_some());
+        assert!(c.access_token.is_some() && c.graph_token.is_some());
+        assert!(c.tenant_id.is_some() && c.client_id.is_some());
         assert!(c.client_secret.is_some() && c.client_certificate.is_some());
         assert!(c.federated_token_file.is_some() && c.pipelines_connection.is_some());
         assert!(c.github_request_url.is_some() && c.github_request_token.is_some());

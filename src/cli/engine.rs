@@ -1,6 +1,6 @@
 //! What `plan`, `apply` and `status` share: the typed flags as a scope, the engine's errors as exit codes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::args::Planning;
 use super::connect::{self, most};
@@ -15,9 +15,10 @@ use crate::manifest::{Loaded, Project, project as file};
 use crate::model::{Address, Desired, Target, Template};
 use crate::plan::{
     self, Allowed, Guards, Held, Limits, OnUnknown, Plan, PlanWarning, Quota, Quotas, Recovery, SavedPlan,
-    Selector, Settings, Warning,
+    SealedMachine, Selector, Settings, Warning,
 };
 use crate::render::{escape, words};
+use crate::seal::{self, Seals};
 use crate::state::{State, StoreError};
 
 /// Our wall clock, for the library.
@@ -33,6 +34,13 @@ pub fn scope(ctx: &Context, project: &Project, typed: &Planning) -> Result<Scope
     // The whole project is read, so that moves and duplicates are seen.
     let (loaded, incidents) = project::declared(ctx, project)?;
     let Loaded { resources: desired, templates, .. } = loaded;
+    // The event of a query that was reviewed is not looked for again, sealed plan or not.
+    let lookups = if templates.iter().any(|t| matches!(t.target, Target::Event(_))) {
+        let events = sealed_events(&templates, &project::seals(ctx, project)?);
+        Lookups::sealed(templates.clone(), events)
+    } else {
+        Lookups::new(templates.clone())
+    };
     let changed = typed.since.as_deref().map(|r| since::changed(ctx, r)).transpose()?;
     let selected = select(&desired, &templates, &narrow, selector.as_ref(), changed.as_ref());
     for address in &typed.replace {
@@ -49,8 +57,15 @@ pub fn scope(ctx: &Context, project: &Project, typed: &Planning) -> Result<Scope
         settings: Settings { incidents, ..settings(ctx, project, typed.fresh) },
         refresh: !typed.no_refresh,
         foresight: false,
-        lookups: Lookups::new(templates),
+        lookups,
     })
+}
+
+/// The events that seals hold for queries.
+pub fn sealed_events(templates: &[Template], seals: &Seals) -> BTreeMap<Address, Vec<SealedMachine>> {
+    let mut sealed = seal::machines(templates, seals);
+    sealed.retain(|_, machines| machines.iter().any(|m| m.event.is_some()));
+    sealed
 }
 
 /// What carrying a saved plan out needs: the resources come from the plan, not from the manifests.
@@ -91,7 +106,7 @@ fn select(
     let fits_template = |t: &&Template| {
         let listed = match &t.target {
             Target::File(file) => changed.is_some_and(|c| c.contains(&*file.file)),
-            Target::Name(_) | Target::Tag(_) => false,
+            Target::Name(_) | Target::Tag(_) | Target::Event(_) => false,
         };
         let d = t.declared();
         fits(&d) || listed && narrow.covers(&d.source.file) && selector.is_none_or(|s| s.matches(&d.labels))

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use crate::model::{Address, PlanDigest};
-use crate::plan::TargetError;
+use crate::plan::{TargetError, Unresolved};
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,11 +98,26 @@ pub enum Error {
     /// `init` would overwrite.
     #[error("these files exist already, nothing was written:{}", list(.0))]
     Exists(Vec<String>),
+    /// A new manifest would overwrite a file.
+    #[error("{} exists already, nothing was written", path.display())]
+    FileExists {
+        /// Which.
+        path: PathBuf,
+    },
+    /// A new manifest has errors; they were shown.
+    #[error("the new manifest has {}, nothing was written", count(*.0, "error", "errors"))]
+    InvalidDraft(usize),
+    /// The rows of a query name no events.
+    #[error("{message}")]
+    NoEvents {
+        /// What is missing.
+        message: String,
+    },
     /// The manifests have errors; they were shown.
     #[error("the project has {}, nothing was sent", count(*.0, "error", "errors"))]
     InvalidManifests(usize),
     /// Names, tags and files whose machines cannot be told.
-    #[error("{} cannot be resolved to machines, nothing was sent", count(.0.len(), "place", "places"))]
+    #[error("{} cannot be resolved to {}, nothing was sent", count(.0.len(), "place", "places"), meant(.0))]
     Unresolved(Vec<TargetError>),
     /// The state holds no such resource.
     #[error("the state holds no {0}")]
@@ -202,7 +217,17 @@ impl Error {
             Error::BadPlan { next, .. } => (Code::Failed, Some(next.clone())),
             Error::Git { .. } => (Code::Failed, next("git log --oneline")),
             Error::Exists(_) => (Code::Failed, next("casefile init another-folder")),
+            Error::FileExists { .. } => {
+                (Code::Failed, next("name another file: --out FILE, or --out - for stdout"))
+            }
+            Error::InvalidDraft(_) => (Code::Failed, None),
+            Error::NoEvents { .. } => {
+                (Code::Failed, next("end the query with | project Timestamp, DeviceId, ReportId"))
+            }
             Error::InvalidManifests(_) => (Code::Failed, next("casefile validate")),
+            Error::Unresolved(errors) if errors.iter().all(is_event) => {
+                (Code::Failed, next("casefile hunt QUERY, to see what the query finds"))
+            }
             Error::Unresolved(_) => (
                 Code::Failed,
                 next(
@@ -249,6 +274,19 @@ impl Error {
     /// The exit code alone.
     pub fn code(&self) -> Code {
         self.row().0
+    }
+}
+
+fn is_event(e: &TargetError) -> bool {
+    matches!(e.why, Unresolved::NoEvent { .. } | Unresolved::NotRun { .. })
+}
+
+/// What a place should have meant.
+fn meant(errors: &[TargetError]) -> &'static str {
+    match (errors.iter().any(is_event), errors.iter().all(is_event)) {
+        (false, _) => "machines",
+        (true, false) => "machines or events",
+        (true, true) => "an event",
     }
 }
 

@@ -13,10 +13,12 @@ mod cancel;
 mod completions;
 mod connect;
 mod engine;
+mod hunt;
 mod import;
 mod init;
 mod lock;
 mod log;
+mod new;
 mod plan;
 mod progress;
 pub mod project;
@@ -37,7 +39,7 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory, Parser};
 
-use args::{Cli, Command, StateCommand};
+use args::{Cli, Command, NewCommand, StateCommand};
 use context::{Context, complain};
 use exit::{Code, Error};
 
@@ -90,6 +92,9 @@ fn dispatch(ctx: &Context, command: Command) -> Result<Code, Error> {
         Command::Test(args) => test::run(ctx, &args),
         Command::Status(args) => status::run(ctx, &args),
         Command::Cancel(args) => cancel::run(ctx, &args),
+        Command::Hunt(args) => hunt::run(ctx, &args),
+        Command::New(NewCommand::Package(args)) => new::package(ctx, &args),
+        Command::New(NewCommand::Incident(args)) => new::incident(ctx, &args),
         Command::Import(args) => import::run(ctx, &args),
         Command::Verify(args) => verify::run(ctx, &args),
         Command::State(StateCommand::Rm(args)) => state::rm(ctx, &args),

@@ -1,12 +1,12 @@
 //! `seal`: the reviewed calls as files beside their manifests.
 
-use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
 
 use super::args::SealArgs;
 use super::connect::{auth_error, connect};
 use super::context::{Context, runtime};
+use super::engine;
 use super::exit::{Code, Error};
 use super::project::{self, Narrow};
 use crate::manifest::Project;
@@ -15,7 +15,7 @@ use crate::observe::observe_inventory;
 use crate::plan::targets::{self, Inventory, Templates};
 use crate::render::escape;
 use crate::render::words::plural;
-use crate::seal::{manifest_name, sealed_name, seals};
+use crate::seal::{Seals, manifest_name, sealed_name, seals};
 
 /// Writes the seals that are missing or not as they should be, and removes those of manifests that are gone.
 pub fn run(ctx: &Context, args: &SealArgs) -> Result<Code, Error> {
@@ -26,7 +26,7 @@ pub fn run(ctx: &Context, args: &SealArgs) -> Result<Code, Error> {
     // Who names a sealed incident wants it sealed again, as its runbook is now.
     let anew = |file: &str| !narrow.is_all() && meant(&sealed_name(file));
     let (mut loaded, incidents) = project::to_seal(ctx, &project, &anew)?;
-    let members = resolved(ctx, &project, &narrow, &loaded.resources, &loaded.templates)?;
+    let members = resolved(ctx, &project, &narrow, &loaded.resources, &loaded.templates, &found)?;
     loaded.resources.extend(members);
     loaded.resources.sort_by(|a, b| a.address.cmp(&b.address));
     let (mut told, mut current) = (String::new(), 0);
@@ -92,17 +92,20 @@ fn resolved(
     narrow: &Narrow,
     declared: &[Desired],
     templates: &[Template],
+    found: &Seals,
 ) -> Result<Vec<Desired>, Error> {
     if templates.is_empty() {
         return Ok(Vec::new());
     }
     let state = project::state(ctx, project)?.state;
+    let events = engine::sealed_events(templates, found);
     let sealed = |t: &Template| narrow.covers(&t.declared().source.file);
     let input = Templates {
         templates,
         declared,
         state: &state,
-        sealed: &BTreeMap::new(),
+        // An event that was reviewed stays the one that is meant.
+        sealed: &events,
         selected: &|a| templates.iter().any(|t| t.address() == a && sealed(t)),
     };
     let wanted = targets::wanted(&input);

@@ -15,11 +15,12 @@ use super::clock::{ClockOffset, ServerClock};
 use super::cloud::Service;
 use super::endpoint::Endpoint;
 use super::gate::{Quotas, Slot};
+use super::hunting::{HuntError, Hunter, HuntingApi, table};
 use super::quota::Next;
 use super::request::{self, ActionFilter, Read};
 use super::transport::{HttpAnswer, HttpCall, Stage, Transport, TransportError};
 use super::wire::{self, Entity, PackageLink, Page};
-use crate::model::{Alert, Machine, MachineAction, MachineName, Method, Request};
+use crate::model::{Alert, HuntingQuery, HuntingTable, Machine, MachineAction, MachineName, Method, Request};
 
 /// Tells the time by our wall clock.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -85,12 +86,13 @@ impl Default for Patience {
 pub struct Client {
     inner: Arc<Inner>,
     patience: Patience,
+    hunter: Option<Arc<Hunter>>,
 }
 
 struct Inner {
     service: Service,
     transport: Arc<dyn Transport>,
-    tokens: Tokens,
+    tokens: Arc<Tokens>,
     quotas: Quotas,
     clock: Clock,
     server: ServerClock,
@@ -122,14 +124,43 @@ impl Client {
         clock: Clock,
     ) -> Self {
         let server = ServerClock::default();
-        let inner = Inner { service, transport, tokens, quotas, clock, server };
-        Client { inner: Arc::new(inner), patience: Patience::default() }
+        let inner = Inner { service, transport, tokens: Arc::new(tokens), quotas, clock, server };
+        Client { inner: Arc::new(inner), patience: Patience::default(), hunter: None }
     }
 
     /// The same client with another patience for reads.
     #[must_use]
     pub fn with_patience(self, patience: Patience) -> Self {
         Client { patience, ..self }
+    }
+
+    /// The same client, whose hunting queries this hunter runs.
+    #[must_use]
+    pub fn with_hunter(self, hunter: Hunter) -> Self {
+        Client { hunter: Some(Arc::new(hunter)), ..self }
+    }
+
+    /// Runs a hunting query. Nothing is asked from anybody before: neither a token nor a connection.
+    pub async fn hunt(&self, query: &HuntingQuery) -> Result<HuntingTable, HuntError> {
+        match &self.hunter {
+            Some(hunter) => hunter.run(query).await,
+            None => Err(HuntError::NoHunter),
+        }
+    }
+
+    /// The same service, token and quotas over another transport.
+    #[must_use]
+    pub fn with_transport(&self, transport: Arc<dyn Transport>) -> Self {
+        let Inner { service, tokens, quotas, clock, .. } = &*self.inner;
+        let inner = Inner {
+            service: service.clone(),
+            transport,
+            tokens: tokens.clone(),
+            quotas: quotas.clone(),
+            clock: clock.clone(),
+            server: ServerClock::default(),
+        };
+        Client { inner: Arc::new(inner), patience: self.patience, hunter: None }
     }
 
     /// The service.
@@ -343,6 +374,16 @@ impl Client {
         self.get(&Read::machine(id_or_name)).await
     }
 
+    /// Runs a hunting query at this service itself.
+    pub(super) async fn run_query(
+        &self,
+        api: HuntingApi,
+        query: &HuntingQuery,
+    ) -> Result<HuntingTable, ReadError> {
+        let read = Read::hunt(api, query).map_err(|e| ReadError::Unavailable { why: e.to_string() })?;
+        self.read(&read, |body| table(body).map_err(|e| e.to_string())).await?.map_err(ReadError::Refused)
+    }
+
     async fn get<T: Entity>(&self, read: &Read) -> Result<Option<T>, ReadError> {
         self.read(read, |body| wire::object(body).map_err(|e| e.to_string())).await.map(Result::ok)
     }
@@ -470,9 +511,9 @@ impl Inner {
         let mut renewed = false;
         loop {
             let call = HttpCall {
-                method: Method::Get,
+                method: if read.body.is_some() { Method::Post } else { Method::Get },
                 target: read.target.clone(),
-                body: None,
+                body: read.body.clone(),
                 bearer: token.clone(),
                 limit: read.limit,
             };

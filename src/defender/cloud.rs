@@ -58,6 +58,15 @@ impl Cloud {
         }
     }
 
+    /// Microsoft Graph's base, which is its audience too.
+    const fn graph(self) -> &'static str {
+        match self {
+            Cloud::Public | Cloud::Gcc | Cloud::Sandbox => "https://graph.microsoft.com",
+            Cloud::GccHigh => "https://graph.microsoft.us",
+            Cloud::Dod => "https://dod-graph.microsoft.us",
+        }
+    }
+
     /// The resource that tokens are asked for. The commercial one keeps its older name whatever host is
     /// called; in the government clouds it is the API host.
     const fn resource(self) -> &'static str {
@@ -81,6 +90,25 @@ impl FromStr for Cloud {
             .into_iter()
             .find(|c| c.as_str() == text)
             .ok_or_else(|| ServiceError::UnknownCloud { name: text.into() })
+    }
+}
+
+/// An API of a cloud: each has a host, an audience and a token of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Api {
+    /// Microsoft Defender for Endpoint.
+    Defender,
+    /// Microsoft Graph.
+    Graph,
+}
+
+impl Api {
+    /// The environment variable that a ready-made token comes in.
+    pub const fn token_variable(self) -> &'static str {
+        match self {
+            Api::Defender => "CASEFILE_ACCESS_TOKEN",
+            Api::Graph => "CASEFILE_GRAPH_TOKEN",
+        }
     }
 }
 
@@ -176,6 +204,7 @@ pub enum ServiceError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
     cloud: Cloud,
+    api: Api,
     base: Url,
     authority: Url,
     scope: String,
@@ -191,10 +220,24 @@ impl Service {
             Some(region) => format!("https://{region}.api.security.microsoft.com"),
             None => cloud.base().to_owned(),
         };
-        let base = base_url(endpoint.unwrap_or(&named))?;
+        Self::over(cloud, Api::Defender, endpoint.unwrap_or(&named), cloud.resource())
+    }
+
+    /// Microsoft Graph of a cloud; `endpoint` overrides its host, not the audience of its tokens.
+    pub fn graph(cloud: Cloud, endpoint: Option<&str>) -> Result<Self, ServiceError> {
+        Self::over(cloud, Api::Graph, endpoint.unwrap_or(cloud.graph()), cloud.graph())
+    }
+
+    fn over(cloud: Cloud, api: Api, base: &str, resource: &str) -> Result<Self, ServiceError> {
+        let base = base_url(base)?;
         let authority =
             Url::parse(cloud.authority()).map_err(|e| ServiceError::NotAUrl { why: e.to_string() })?;
-        Ok(Service { cloud, base, authority, scope: format!("{}/.default", cloud.resource()) })
+        Ok(Service { cloud, api, base, authority, scope: format!("{resource}/.default") })
+    }
+
+    /// Which API it is.
+    pub fn api(&self) -> Api {
+        self.api
     }
 
     /// The cloud.
@@ -329,6 +372,25 @@ mod tests {
             assert_eq!(s.scope(), scope);
         }
         assert_eq!(service("sandbox", None, None).unwrap().base_text(), "http://127.0.0.1:8400");
+    }
+
+    #[test]
+    fn graph_has_a_host_and_an_audience_of_its_own() {
+        for (cloud, base, authority) in [
+            ("public", "https://graph.microsoft.com", "https://login.microsoftonline.com/"),
+            ("gcc", "https://graph.microsoft.com", "https://login.microsoftonline.com/"),
+            ("gcc-high", "https://graph.microsoft.us", "https://login.microsoftonline.us/"),
+            ("dod", "https://dod-graph.microsoft.us", "https://login.microsoftonline.us/"),
+        ] {
+            let s = Service::graph(cloud.parse().unwrap(), None).unwrap();
+            assert_eq!((s.base_text(), s.authority().as_str()), (base, authority), "{cloud}");
+            assert_eq!(s.scope(), format!("{base}/.default"));
+            assert_eq!(s.api(), Api::Graph);
+        }
+        let moved = Service::graph(Cloud::Public, Some("https://gateway.example")).unwrap();
+        assert_eq!(moved.scope(), "https://graph.microsoft.com/.default");
+        let plain = Service::graph(Cloud::Public, Some("http://gateway.example"));
+        assert_eq!(plain, Err(ServiceError::NotHttps));
     }
 
     #[test]

@@ -31,6 +31,10 @@ pub enum Endpoint {
     GetMachine,
     /// `GET /api/machines/findbytag`
     FindByTag,
+    /// `POST /api/advancedqueries/run`
+    Hunt,
+    /// `POST /v1.0/security/runHuntingQuery` of Microsoft Graph
+    GraphHunt,
 }
 
 /// How many calls an endpoint takes; `None` is unlimited.
@@ -54,7 +58,7 @@ impl Limits {
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: [Endpoint; 13] = [
+    pub const ALL: [Endpoint; 15] = [
         Endpoint::Collect,
         Endpoint::ListActions,
         Endpoint::GetAction,
@@ -68,6 +72,8 @@ impl Endpoint {
         Endpoint::ListMachines,
         Endpoint::GetMachine,
         Endpoint::FindByTag,
+        Endpoint::Hunt,
+        Endpoint::GraphHunt,
     ];
 
     /// Its name under `spec.quotas` of the project file.
@@ -86,6 +92,8 @@ impl Endpoint {
             Endpoint::ListMachines => "listMachines",
             Endpoint::GetMachine => "getMachine",
             Endpoint::FindByTag => "findByTag",
+            Endpoint::Hunt => "hunting",
+            Endpoint::GraphHunt => "graphHunting",
         }
     }
 
@@ -96,11 +104,13 @@ impl Endpoint {
 
     /// What the documentation's pages say, per application and tenant.
     ///
-    /// `CreateAlertByReference` has no published hourly figure.
+    /// `CreateAlertByReference` has no published hourly figure. Hunting is counted per tenant, and limited in
+    /// run time too, which only the service can count. Microsoft Graph publishes the same 45 a minute.
     pub const fn documented_limits(self) -> Limits {
         match self {
             Endpoint::PackageUri => Limits::new(2, 120),
             Endpoint::CreateAlert => Limits { per_minute: Some(15), per_hour: None },
+            Endpoint::Hunt | Endpoint::GraphHunt => Limits::new(45, 1500),
             _ => Limits::new(100, 1500),
         }
     }
@@ -140,5 +150,6 @@ mod tests {
         assert_eq!(Endpoint::CreateAlert.documented_limits().per_minute, Some(15));
         assert_eq!(Endpoint::CreateAlert.documented_limits().per_hour, None);
         assert_eq!(Endpoint::Collect.documented_limits(), Limits::new(100, 1500));
+        assert_eq!(Endpoint::GraphHunt.documented_limits(), Limits::new(45, 1500));
     }
 }

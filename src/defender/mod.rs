@@ -1,4 +1,4 @@
-//! The API client for Microsoft Defender for Endpoint.
+//! The API client for Microsoft Defender for Endpoint, and for hunting through Microsoft Graph.
 //!
 //! Responsible for hosts and tokens, for requests and answers as values, for quotas, for repeating reads,
 //! and for saying exactly what the answer to a mutating call means. Not responsible for deciding which
@@ -15,6 +15,7 @@ mod cloud;
 mod endpoint;
 mod gate;
 mod http;
+mod hunting;
 mod quota;
 mod request;
 mod transport;
@@ -23,10 +24,11 @@ mod wire;
 pub use answer::{Accepted, Answer, ApiError, NotSent, Period, classify};
 pub use client::{Client, Clock, Patience, ReadError};
 pub use clock::ClockOffset;
-pub use cloud::{Cloud, Region, Service, ServiceError};
+pub use cloud::{Api, Cloud, Region, Service, ServiceError};
 pub use endpoint::{Endpoint, Limits};
 pub use gate::{Quotas, Slot};
 pub use http::{BuildError, HttpOptions, HttpTransport};
+pub use hunting::{HuntError, Hunter, HuntingApi};
 pub use quota::{Next, Window};
 pub use request::{ActionFilter, PAGE, Read, cancel, patch_alert};
 pub use transport::{ERROR_BODY_LIMIT, HttpAnswer, HttpCall, Stage, Transport, TransportError};

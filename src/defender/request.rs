@@ -7,7 +7,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use serde::Serialize;
 
 use super::endpoint::Endpoint;
-use crate::model::{Body, MachineAction, MachineName, Method, Request, Triage};
+use super::hunting::HuntingApi;
+use crate::model::{Body, HuntingQuery, MachineAction, MachineName, Method, Request, Timespan, Triage};
 
 /// The service's largest page.
 pub const PAGE: usize = 10_000;
@@ -17,6 +18,9 @@ const LIST_LIMIT: usize = 64 << 20;
 
 /// How many bytes of a single object are read.
 pub(super) const OBJECT_LIMIT: usize = 4 << 20;
+
+/// How many bytes of a hunting result are read. The service ends at 124 MB.
+const TABLE_LIMIT: usize = 128 << 20;
 
 /// Longer URLs are refused by some gateways.
 const URL_BUDGET: usize = 2_000;
@@ -56,6 +60,8 @@ pub struct Read {
     pub endpoint: Endpoint,
     /// Path and query.
     pub target: String,
+    /// The JSON body of a read that is a POST; none for a GET.
+    pub body: Option<String>,
     /// How many bytes of the answer are read.
     pub limit: usize,
 }
@@ -100,11 +106,11 @@ fn list(endpoint: Endpoint, path: &str, filter: Option<&str>, order: Option<&str
         target.push_str("&$orderby=");
         target.push_str(&query(order));
     }
-    Read { endpoint, target, limit: LIST_LIMIT }
+    Read { endpoint, target, body: None, limit: LIST_LIMIT }
 }
 
 fn one(endpoint: Endpoint, target: String) -> Read {
-    Read { endpoint, target, limit: OBJECT_LIMIT }
+    Read { endpoint, target, body: None, limit: OBJECT_LIMIT }
 }
 
 impl Read {
@@ -154,7 +160,7 @@ impl Read {
     /// All alerts of one machine.
     pub fn machine_alerts(machine_id: &str) -> Self {
         let target = format!("/api/machines/{}/alerts", segment(machine_id));
-        Read { endpoint: Endpoint::MachineAlerts, target, limit: LIST_LIMIT }
+        Read { endpoint: Endpoint::MachineAlerts, target, body: None, limit: LIST_LIMIT }
     }
 
     /// A page of machines.
@@ -186,7 +192,7 @@ impl Read {
     /// The machines that carry exactly this tag. Paging options are not documented here and left out.
     pub fn machines_tagged(tag: &str) -> Self {
         let target = format!("/api/machines/findbytag?tag={}&useStartsWithFilter=false", query(tag));
-        Read { endpoint: Endpoint::FindByTag, target, limit: LIST_LIMIT }
+        Read { endpoint: Endpoint::FindByTag, target, body: None, limit: LIST_LIMIT }
     }
 
     /// One machine, by id or by computer name.
@@ -194,9 +200,30 @@ impl Read {
         one(Endpoint::GetMachine, format!("/api/machines/{}", segment(id_or_name)))
     }
 
+    /// Runs a hunting query. A POST that changes nothing: it may be repeated.
+    ///
+    /// # Errors
+    /// None that a text can cause.
+    pub fn hunt(api: HuntingApi, query: &HuntingQuery) -> Result<Self, serde_json::Error> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Body<'a> {
+            query: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            timespan: Option<&'a Timespan>,
+        }
+        let (endpoint, path) = match api {
+            HuntingApi::Graph => (Endpoint::GraphHunt, "/v1.0/security/runHuntingQuery"),
+            HuntingApi::Defender => (Endpoint::Hunt, "/api/advancedqueries/run"),
+        };
+        let body = Body { query: &query.text, timespan: query.timespan.as_ref() };
+        let body = Some(serde_json::to_string(&body)?);
+        Ok(Read { endpoint, target: path.to_owned(), body, limit: TABLE_LIMIT })
+    }
+
     /// The next page of a list, by a target that was checked to stay at the service.
     pub(super) fn follow(&self, target: String) -> Self {
-        Read { target, ..*self }
+        Read { target, body: None, ..*self }
     }
 }
 

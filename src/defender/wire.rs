@@ -64,6 +64,9 @@ pub enum WireError {
     /// A list without `value`.
     #[error("the list has no `value`")]
     NoValue,
+    /// A hunting result without rows, not even none.
+    #[error("the answer has no `results`")]
+    NoResults,
     /// No package link in the answer.
     #[error("the answer holds no link")]
     NoLink,

@@ -302,6 +302,7 @@ fn extract(
             Named::Name(_) => &["machineName"],
             Named::Tag(_) => &["machineTag"],
             Named::File(_) => &["machines", "fromFile"],
+            Named::Event(_) => &["event", "query"],
         };
         let at = path(doc, spec, fields).map_or(name.clone(), |id| doc.node(id).span());
         (named, at)

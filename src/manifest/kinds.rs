@@ -11,8 +11,8 @@ use serde_json::json;
 
 use crate::model::{
     Address, AlertStatus, Approval, Call, Category, Classification, CreateAlert, Desired, Determination,
-    Kind, MachineId, MachineName, OnInProgress, OnRemove, Policy, ReportId, Severity, Source, Span,
-    Timestamp, Triage,
+    HuntingQuery, Kind, MachineId, MachineName, OnInProgress, OnRemove, Policy, ReportId, Severity, Source,
+    Span, Timespan, Timestamp, Triage,
 };
 
 /// The value of `apiVersion`.
@@ -216,15 +216,21 @@ pub(super) enum Named {
     Name(MachineName),
     Tag(String),
     File(MachinesSpec),
+    Event(HuntingQuery),
 }
 
 /// `spec` of an `Alert`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(extend("oneOf" = [{"required": ["machineId"]}, {"required": ["machineName"]}]))]
+#[schemars(extend(
+    "oneOf" = [{"required": ["machineId"]}, {"required": ["machineName"]}, {"required": ["event"]}],
+    "if" = {"required": ["event"]},
+    "then" = {"properties": {"eventTime": false, "reportId": false}},
+    "else" = {"required": ["eventTime", "reportId"]}
+))]
 pub struct AlertSpec {
-    /// The Defender device id of the event: advanced hunting's `DeviceId`, 40 hex digits. Either `machineId` or
-    /// `machineName` is there.
+    /// The Defender device id of the event: advanced hunting's `DeviceId`, 40 hex digits. One of `machineId`,
+    /// `machineName` and `event` is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"1e5bc9d7e413ddd7902c2932e418702b84d0cc07")]
     pub machine_id: Option<MachineId>,
@@ -233,6 +239,10 @@ pub struct AlertSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"fin-ws-042")]
     pub machine_name: Option<MachineName>,
+    /// The query that finds the event, in place of `machineId`, `eventTime` and `reportId`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = json!({"query": EXAMPLE_QUERY}))]
+    pub event: Option<EventSpec>,
     /// How severe the alert is.
     #[schemars(example = &"Low")]
     pub severity: Severity,
@@ -247,11 +257,13 @@ pub struct AlertSpec {
     pub recommended_action: String,
     /// The event's time in UTC: advanced hunting's `Timestamp`, copied with all its digits. Sent verbatim;
     /// together with `machineId` and `reportId` it names the event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"2018-08-03T16:45:21.7115183Z")]
-    pub event_time: Timestamp,
+    pub event_time: Option<Timestamp>,
     /// The event's `ReportId` of advanced hunting, in quotes: the API takes a string.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"20776")]
-    pub report_id: ReportId,
+    pub report_id: Option<ReportId>,
     /// What the alert is about.
     #[schemars(example = &"Exploit")]
     pub category: Category,
@@ -274,6 +286,23 @@ pub struct AlertSpec {
     #[schemars(example = json!({"overLimits": 60, "reason": "INC-2042: whole finance department"}))]
     pub approve: Option<Approval>,
 }
+
+/// `spec.event` of an `Alert`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EventSpec {
+    /// A query of advanced hunting, run when a plan is made. It has to find exactly one row, with the columns
+    /// `Timestamp`, `DeviceId` and `ReportId`. Once asked, the event stays the same until `revision` is raised.
+    #[schemars(length(min = 1), regex(pattern = TEXT), example = &EXAMPLE_QUERY)]
+    pub query: String,
+    /// How far the query looks back: an ISO 8601 duration. Microsoft Graph looks back 30 days without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"P7D")]
+    pub timespan: Option<Timespan>,
+}
+
+const EXAMPLE_QUERY: &str = "DeviceProcessEvents | where FileName =~ \"powershell.exe\" | top 1 by Timestamp \
+                             | project Timestamp, DeviceId, ReportId";
 
 /// `spec.triage` of an `Alert`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -539,8 +568,9 @@ impl AlertManifest {
             title: spec.title,
             description: spec.description,
             recommended_action: spec.recommended_action,
-            event_time: spec.event_time,
-            report_id: spec.report_id,
+            // Both are there where there is no query, says the schema.
+            event_time: spec.event_time.unwrap_or_else(|| jiff::Timestamp::UNIX_EPOCH.into()),
+            report_id: spec.report_id.unwrap_or_else(|| ReportId("unknown".into())),
             category: spec.category,
         });
         let mut desired = Desired::new(address, source, call, spec.revision);
@@ -552,6 +582,7 @@ impl AlertManifest {
             None | Some(AlertOnRemove::Retain) => OnRemove::Retain,
             Some(AlertOnRemove::Resolve) => OnRemove::Resolve,
         };
-        (desired, spec.machine_name.map(Named::Name))
+        let query = |e: EventSpec| Named::Event(HuntingQuery { text: e.query.into(), timespan: e.timespan });
+        (desired, spec.machine_name.map(Named::Name).or(spec.event.map(query)))
     }
 }

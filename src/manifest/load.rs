@@ -1,8 +1,8 @@
 //! Files to resources: every problem of every file in one pass, in file order.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -103,16 +103,25 @@ pub fn load_with(
     project: &Project,
     frozen: &dyn Fn(&str, &str, &Sha256Hex) -> bool,
 ) -> Loaded {
-    let (files, diagnostics) = discover::find(project_dir, project);
-    let rule = project.spec.require_comment.clone();
-    let mut reading = Reading { diagnostics, rule, ..Reading::default() };
-    for file in &files {
-        match discover::read(&file.path, &file.name) {
-            Ok(bytes) => reading.file(&file.name, &bytes),
-            Err(problem) => reading.diagnostics.push(*problem),
-        }
-    }
-    Loaded { files: files.len(), ..reading.settle(Some(project_dir), frozen) }
+    let (reading, files) = Reading::of(project_dir, project);
+    Loaded { files, ..reading.settle(Some(project_dir), frozen) }
+}
+
+/// Reads a manifest that is not there yet, as one more file of its project: the problems that it has or makes.
+pub fn load_draft(project_dir: &Path, project: &Project, file: &str, bytes: &[u8]) -> Vec<Diagnostic> {
+    let (mut reading, _) = Reading::of(project_dir, project);
+    reading.file(file, bytes);
+    let loaded = reading.settle(Some(project_dir), &|_, _, _| false);
+    let unruly = loaded.unruly.into_iter().map(|u| u.diagnostic);
+    let concerns = |d: &Diagnostic| *d.file == *file || d.related.iter().any(|r| *r.file == *file);
+    loaded.diagnostics.into_iter().chain(unruly).filter(concerns).collect()
+}
+
+/// The schema of the parameters of a project's runbooks, by name; of those without an error.
+pub fn runbook_parameters(project_dir: &Path, project: &Project) -> BTreeMap<String, serde_json::Value> {
+    let (reading, _) = Reading::of(project_dir, project);
+    let sound = reading.runbooks.iter().flatten();
+    sound.map(|r| (r.name.to_string(), r.parameters().clone())).collect()
 }
 
 /// Resources without an id, and where what they have instead stands.
@@ -129,6 +138,7 @@ fn templates(
         let target = match named {
             Named::Name(name) => Target::Name(name),
             Named::Tag(tag) => Target::Tag(tag.into()),
+            Named::Event(query) => Target::Event(query),
             Named::File(spec) => {
                 let file = read.entry(spec).or_insert_with_key(|spec| {
                     machine_file(project_dir, spec, &place).map_err(|mut p| diagnostics.append(&mut p)).ok()
@@ -266,6 +276,20 @@ struct Reading {
 }
 
 impl Reading {
+    /// Reads all files of a project, and says how many there are.
+    fn of(project_dir: &Path, project: &Project) -> (Self, usize) {
+        let (files, diagnostics) = discover::find(project_dir, project);
+        let rule = project.spec.require_comment.clone();
+        let mut reading = Reading { diagnostics, rule, ..Reading::default() };
+        for file in &files {
+            match discover::read(&file.path, &file.name) {
+                Ok(bytes) => reading.file(&file.name, &bytes),
+                Err(problem) => reading.diagnostics.push(*problem),
+            }
+        }
+        (reading, files.len())
+    }
+
     /// Expands the incidents, and puts everything in order.
     ///
     /// Files that name machines are read in `project_dir`; without one, resources that name them otherwise than by

@@ -42,18 +42,18 @@ pub use diagnostic::{Diagnostic, Level, Related};
 pub use discover::find_seals;
 pub use kinds::{
     API_VERSION, AlertKind, AlertManifest, AlertOnRemove, AlertSpec, ApiVersion, CaseFile, CaseIncident,
-    Expectation, ExpectedResource, IncidentKind, IncidentManifest, IncidentSpec, Lifecycle, MachinesSpec,
-    Manifest, Metadata, PackageKind, PackageManifest, PackageOnRemove, PackageSpec, ResourceTemplate,
-    RunbookKind, RunbookManifest, RunbookSpec, TriageSpec,
+    EventSpec, Expectation, ExpectedResource, IncidentKind, IncidentManifest, IncidentSpec, Lifecycle,
+    MachinesSpec, Manifest, Metadata, PackageKind, PackageManifest, PackageOnRemove, PackageSpec,
+    ResourceTemplate, RunbookKind, RunbookManifest, RunbookSpec, TriageSpec,
 };
 pub use load::{
-    CaseRun, Declaration, IncidentState, Loaded, Unruly, load, load_project, load_with, parse_manifests,
-    parse_project, run_cases,
+    CaseRun, Declaration, IncidentState, Loaded, Unruly, load, load_draft, load_project, load_with,
+    parse_manifests, parse_project, run_cases, runbook_parameters,
 };
 pub use project::{
-    AlertQuota, Auth, AuthMethod, Cloud, CollectQuota, Defender, EndpointError, Evidence, Limits, OnUnknown,
-    PROJECT_FILE, Project, ProjectFile, ProjectKind, ProjectMetadata, ProjectSpec, Quotas, Rate, Recovery,
-    Region, State, endpoint,
+    AlertQuota, Auth, AuthMethod, Cloud, CollectQuota, Defender, EndpointError, Evidence, Hunting,
+    HuntingQuota, Limits, OnUnknown, PROJECT_FILE, Project, ProjectFile, ProjectKind, ProjectMetadata,
+    ProjectSpec, Quotas, Rate, Recovery, Region, State, endpoint,
 };
 pub use runbook::CaseOutcome;
 pub use scalar::is_ambiguous;

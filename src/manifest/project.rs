@@ -169,10 +169,34 @@ pub struct Defender {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = "^https?://"), example = &"https://api.security.microsoft.com")]
     pub endpoint: Option<String>,
+    /// The API that runs hunting queries.
+    #[serde(skip_serializing_if = "is_graph")]
+    #[schemars(example = &"graph")]
+    pub hunting: Hunting,
+    /// Another address of Microsoft Graph, in place of the one that `cloud` names. Without it, an `endpoint`
+    /// on this computer itself stands for Microsoft Graph too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = "^https?://"), example = &"https://graph.microsoft.com")]
+    pub graph_endpoint: Option<String>,
     /// The tenant that this project belongs to. A token or a state of another tenant is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = GUID), example = &"00000000-0000-0000-0000-000000000000")]
     pub tenant_id: Option<String>,
+}
+
+/// The API that runs hunting queries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Hunting {
+    /// Microsoft Graph's `runHuntingQuery`, with a token of its own. The default.
+    #[default]
+    Graph,
+    /// Defender for Endpoint's older one, which Microsoft is retiring.
+    Defender,
+}
+
+fn is_graph(hunting: &Hunting) -> bool {
+    *hunting == Hunting::Graph
 }
 
 /// A directory or application id.
@@ -391,6 +415,24 @@ impl Default for AlertQuota {
     }
 }
 
+/// How many hunting queries may be run. The service counts per tenant, other users' queries too.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct HuntingQuota {
+    /// Calls in any 60 seconds, or `unlimited`.
+    #[schemars(example = 45)]
+    pub per_minute: Rate,
+    /// Calls in any 60 minutes, or `unlimited`.
+    #[schemars(example = 1500)]
+    pub per_hour: Rate,
+}
+
+impl Default for HuntingQuota {
+    fn default() -> Self {
+        HuntingQuota { per_minute: Rate::AtMost(45), per_hour: Rate::AtMost(1500) }
+    }
+}
+
 /// How many calls may be made in a time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -401,6 +443,9 @@ pub struct Quotas {
     /// Calls that raise alerts.
     #[schemars(example = json!({"perMinute": 15}))]
     pub alert: AlertQuota,
+    /// Hunting queries, by either API.
+    #[schemars(example = json!({"perMinute": 45, "perHour": 1500}))]
+    pub hunting: HuntingQuota,
 }
 
 /// How many new objects one plan may ask for.
@@ -435,7 +480,7 @@ pub enum EndpointError {
     Extra,
 }
 
-/// Reads `defender.endpoint`: https, or http on loopback; host and port only.
+/// Reads `defender.endpoint` and `defender.graphEndpoint`: https, or http on loopback; host and port only.
 pub fn endpoint(text: &str) -> Result<Url, EndpointError> {
     let url = Url::parse(text).map_err(|_| EndpointError::Form)?;
     let loopback = match url.host().ok_or(EndpointError::Form)? {
@@ -495,7 +540,8 @@ mod tests {
                 "recovery": {"settle": "30s", "onUnknown": "resend", "marker": false},
                 "quotas": {
                     "collect": {"perMinute": 100, "perHour": 1500},
-                    "alert": {"perMinute": 15, "perHour": "unlimited"}
+                    "alert": {"perMinute": 15, "perHour": "unlimited"},
+                    "hunting": {"perMinute": 45, "perHour": 1500}
                 },
                 "limits": {"newCollections": 50, "newAlerts": 25},
                 "protected": []

@@ -119,11 +119,12 @@ fn text(field: Field<'_>, labels: bool, out: &mut Vec<Finding>) {
                 out.push(finding.help(field.such_as("'^INC-[0-9]+'")));
             }
         }
-        "endpoint" if !labels => {
+        name @ ("endpoint" | "graphEndpoint") if !labels => {
             if let Err(error) = project::endpoint(text) {
                 let finding =
-                    Finding::new("bad-endpoint", field.span(), format!("`endpoint` is refused: {error}"));
-                out.push(finding.help(field.written("https://api.security.microsoft.com")));
+                    Finding::new("bad-endpoint", field.span(), format!("`{name}` is refused: {error}"));
+                let host = if name == "endpoint" { "api.security" } else { "graph" };
+                out.push(finding.help(field.written(&format!("https://{host}.microsoft.com"))));
             }
         }
         _ => {
@@ -218,7 +219,7 @@ pub(super) fn replacement(name: &str, text: &str) -> Replacement {
             Ok(seconds) => Replacement::Text(Span::from_secs(seconds.into()).to_string()),
             Err(_) => Replacement::Example,
         },
-        "eventTime" | "endpoint" | "url" | "tenantId" | "clientId" => Replacement::Example,
+        "eventTime" | "endpoint" | "graphEndpoint" | "url" | "tenantId" | "clientId" => Replacement::Example,
         "machineId" if text.len() < 32 => Replacement::Example,
         _ => Replacement::Text(quoted(text)),
     }
@@ -248,6 +249,10 @@ pub(super) fn bad_text(field: Field<'_>, schema: &Value, example: Option<&str>) 
         ("reportId", _) => {
             with_example(new("bad-report-id", format!("`reportId` cannot hold blanks: `{}`", shown(text))))
         }
+        ("timespan", _) => with_example(new(
+            "bad-timespan",
+            format!("`timespan` is no duration of ISO 8601: `{}`", shown(text)),
+        )),
         (durations, _) if DURATIONS.contains(&durations) => duration(field),
         (_, Some(NAME)) => resource_name(field),
         (_, Some(TEXT)) => with_example(new("empty-text", format!("`{name}` is empty"))),
@@ -261,9 +266,9 @@ pub(super) fn bad_text(field: Field<'_>, schema: &Value, example: Option<&str>) 
             format!("`{name}` must be a whole number or `unlimited`, not `{}`", shown(text)),
         )
         .help(field.written("unlimited")),
-        ("endpoint", _) => with_example(new(
+        ("endpoint" | "graphEndpoint", _) => with_example(new(
             "bad-endpoint",
-            format!("`endpoint` is refused: {}", project::EndpointError::Form),
+            format!("`{name}` is refused: {}", project::EndpointError::Form),
         )),
         (_, Some(pattern)) if schema.get("minLength").is_none() => with_example(new(
             "invalid-value",

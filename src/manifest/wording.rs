@@ -100,6 +100,8 @@ pub(super) fn judge_by(doc: &Document<'_>, at: Field<'_>, compiled: &Compiled, w
         }
         let rule = error.schema_path().as_str();
         let owner = rule.rsplit_once('/').map_or("", |(owner, _)| owner);
+        // What an alert without a query needs, told with the fields of its `spec`.
+        let owner = owner.strip_suffix("/else").unwrap_or(owner);
         let schema = compiled.schema.pointer(owner).unwrap_or(&Value::Null);
         let fresh = || Shape { key: field.key, schema, missing: Vec::new(), unknown: Vec::new() };
         match error.kind() {
@@ -110,6 +112,7 @@ pub(super) fn judge_by(doc: &Document<'_>, at: Field<'_>, compiled: &Compiled, w
             Broken::OneOfNotValid { .. } => {
                 shapes.entry(field.value).or_insert_with(fresh).missing.insert(0, MACHINE_ID.to_owned());
             }
+            Broken::FalseSchema => verdict.findings.extend(beside_event(field)),
             Broken::OneOfMultipleValid { .. } => {
                 verdict.findings.extend(several_machines(field, schema));
             }
@@ -143,6 +146,14 @@ const MACHINE_ID: &str = "machineId";
 fn machine_fields(schema: &Value) -> impl Iterator<Item = &str> {
     let branches = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten();
     branches.filter_map(|b| b.get("required")?.get(0)?.as_str())
+}
+
+/// What a query finds is not written.
+fn beside_event(field: Field<'_>) -> Option<Finding> {
+    let name = &field.doc.node(field.key?).text;
+    let message = format!("`event` and `{name}` exclude each other");
+    let finding = Finding::new("several-targets", field.doc.node(field.key?).span(), message);
+    Some(finding.help("remove it: the query finds machine, time and report id"))
 }
 
 fn several_machines(field: Field<'_>, schema: &Value) -> Option<Finding> {

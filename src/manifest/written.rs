@@ -3,7 +3,10 @@
 use serde_json::{Value as Json, json};
 
 use super::kinds::Named;
-use crate::model::{Address, Call, Desired, Kind, OnRemove, Policy, Target, Template};
+use crate::model::{Address, Call, Desired, HuntingQuery, Kind, OnRemove, Policy, Target, Template};
+
+/// The field that a query stands in.
+const EVENT: &str = "event";
 
 /// A resource's manifest, field for field in the order of its type.
 #[derive(Clone, Debug)]
@@ -36,6 +39,7 @@ impl Written {
             Target::Name(name) => ("machineName", name.as_str().into()),
             Target::Tag(tag) => ("machineTag", (**tag).into()),
             Target::File(file) => ("machines", from_file(&file.file, file.column.as_deref())),
+            Target::Event(query) => (EVENT, from_query(query)),
         })
     }
 
@@ -45,14 +49,18 @@ impl Written {
             None => written,
             Some(Named::Name(name)) => written.on(("machineName", name.as_str().into())),
             Some(Named::Tag(tag)) => written.on(("machineTag", tag.as_str().into())),
+            Some(Named::Event(query)) => written.on((EVENT, from_query(query))),
             Some(Named::File(spec)) => {
                 written.on(("machines", from_file(&spec.from_file, spec.column.as_deref())))
             }
         }
     }
 
-    /// With another field in place of `machineId`.
+    /// With another field in place of `machineId`; a query stands for the rest of the event too.
     fn on(mut self, (name, value): (&'static str, Json)) -> Written {
+        if name == EVENT {
+            self.spec.retain(|f| !["eventTime", "reportId"].contains(&f.name));
+        }
         if let Some(field) = self.spec.iter_mut().find(|f| f.name == "machineId") {
             *field = WrittenField { name, value, is_default: false };
         }
@@ -104,6 +112,13 @@ impl Written {
                 is_default: d.on_remove == OnRemove::default(),
             },
         }
+    }
+}
+
+fn from_query(query: &HuntingQuery) -> Json {
+    match &query.timespan {
+        Some(timespan) => json!({ "query": *query.text, "timespan": timespan }),
+        None => json!({ "query": *query.text }),
     }
 }
 

@@ -10,6 +10,7 @@ mod desired;
 mod digest;
 mod entity;
 mod guard;
+mod hunting;
 mod request;
 mod target;
 mod time;
@@ -23,6 +24,10 @@ pub use desired::{
 pub use digest::{PlanDigest, RequestDigest, Sha256Hex};
 pub use entity::{ActionStatus, Alert, AlertComment, Machine, MachineAction};
 pub use guard::{Approval, CommentRule, CommentRuleError, MachinePattern, MachinePatternError, NameGlob};
+pub use hunting::{
+    Cell, EVENT_COLUMNS, HuntedEvent, HuntingColumn, HuntingQuery, HuntingTable, NoEvent, Timespan,
+    TimespanError,
+};
 pub use request::{Body, Method, Request};
 pub use target::{
     Entry, EntryMachine, MachineFile, MachineName, MachineNameError, Place, Target, Template, first_label,

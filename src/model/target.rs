@@ -7,7 +7,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Address, Desired, MachineId, Sha256Hex};
+use super::{Address, Call, Desired, HuntedEvent, HuntingQuery, MachineId, Sha256Hex};
 
 /// A device's name: its whole DNS name, or the first label of it. Compares in any case.
 #[derive(Clone)]
@@ -146,12 +146,14 @@ pub enum Target {
     Tag(Arc<str>),
     /// `spec.machines.fromFile`: every machine that a file lists.
     File(MachineFile),
+    /// `spec.event.query` of an alert: the one event that a query finds, its machine included.
+    Event(HuntingQuery),
 }
 
 impl Target {
     /// Whether it stands for any number of machines, each a resource of its own.
     pub fn is_group(&self) -> bool {
-        !matches!(self, Target::Name(_))
+        !matches!(self, Target::Name(_) | Target::Event(_))
     }
 }
 
@@ -223,8 +225,30 @@ impl Template {
 
     /// The resource for one machine, which is asked under this name.
     pub fn on(&self, machine: &MachineId, name: Option<&str>) -> Desired {
+        self.with(self.address_on(machine), self.on_none.call.on(machine), name)
+    }
+
+    /// The alert on an event.
+    pub fn on_event(&self, event: &HuntedEvent) -> Desired {
+        let mut call = self.on_none.call.on(&event.machine_id);
+        if let Call::Alert(a) = &mut call {
+            a.event_time = event.event_time.clone();
+            a.report_id = event.report_id.clone();
+        }
+        self.with(self.address().clone(), call, None)
+    }
+
+    /// The resource with the target of a call that was sent for it, its machine asked under this name.
+    pub fn as_sent(&self, call: &Call, name: Option<&str>) -> Desired {
+        match (&self.target, HuntedEvent::of(call)) {
+            (Target::Event(_), Some(event)) => self.on_event(&event),
+            _ => self.on(call.machine(), name),
+        }
+    }
+
+    fn with(&self, address: Address, call: Call, name: Option<&str>) -> Desired {
         let d = &self.on_none;
-        let mut on = Desired::new(self.address_on(machine), d.source.clone(), d.call.on(machine), d.revision);
+        let mut on = Desired::new(address, d.source.clone(), call, d.revision);
         on.labels.clone_from(&d.labels);
         on.policy = d.policy;
         on.triage.clone_from(&d.triage);

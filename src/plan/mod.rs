@@ -49,6 +49,6 @@ pub use saved::{SavedError, SavedPlan, Stale};
 pub use selector::{Selector, SelectorError};
 pub use settings::{CLOCK_TOLERANCE, LOOK_BACK, Limits, Quota, Quotas, Recovery, Settings};
 pub use targets::{
-    Candidate, Drift, Group, Inventory, Left, Resolved, SealedMachine, TargetError, Targets, Templates,
-    Unresolved, Wanted,
+    Candidate, Drift, EventGap, Group, Inventory, Left, Resolved, SealedMachine, TargetError, Targets,
+    Templates, Unresolved, Wanted,
 };

@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::model::{
-    Address, Desired, Entry, EntryMachine, Kind, Machine, MachineId, MachineName, Place, Target, Template,
-    Timestamp, first_label,
+    Address, Desired, Entry, EntryMachine, HuntedEvent, HuntingQuery, HuntingTable, Kind, Machine, MachineId,
+    MachineName, NoEvent, Place, Target, Template, Timestamp, first_label,
 };
 use crate::state::{Phase, Resource, State};
 
@@ -19,12 +19,14 @@ pub struct Wanted {
     pub names: BTreeMap<String, MachineName>,
     /// Machines with these tags.
     pub tags: BTreeSet<String>,
+    /// Queries whose event is neither recorded nor sealed, each once.
+    pub queries: BTreeSet<HuntingQuery>,
 }
 
 impl Wanted {
     /// Whether nothing has to be asked.
     pub fn is_nothing(&self) -> bool {
-        self.names.is_empty() && self.tags.is_empty()
+        self.names.is_empty() && self.tags.is_empty() && self.queries.is_empty()
     }
 }
 
@@ -38,12 +40,14 @@ pub struct Inventory {
     pub named: Listed,
     /// Per tag.
     pub tagged: BTreeMap<String, Listed>,
+    /// Per query: what it found, or why it could not be run.
+    pub hunted: BTreeMap<HuntingQuery, Result<HuntingTable, String>>,
 }
 
 impl Inventory {
     /// Nothing was asked, for this reason.
     pub fn not_looked(why: &str) -> Self {
-        Inventory { named: Err(why.to_owned()), tagged: BTreeMap::new() }
+        Inventory { named: Err(why.to_owned()), tagged: BTreeMap::new(), hunted: BTreeMap::new() }
     }
 }
 
@@ -54,6 +58,8 @@ pub struct SealedMachine {
     pub id: MachineId,
     /// Its name when the seal was written.
     pub name: Option<String>,
+    /// For an alert on the event of a query: which one it was.
+    pub event: Option<HuntedEvent>,
 }
 
 /// Everything that resolution is a function of.
@@ -122,6 +128,18 @@ pub enum Unresolved {
         /// All records with the name, the latest first.
         candidates: Vec<Candidate>,
     },
+    /// The query found not exactly one event.
+    NoEvent {
+        /// Why not.
+        gap: EventGap,
+        /// What it found.
+        table: HuntingTable,
+    },
+    /// The query was not run, or not to its end.
+    NotRun {
+        /// Why.
+        why: String,
+    },
     /// The list that would tell was not read, or not to its end.
     NotLooked {
         /// What is not known, in words.
@@ -129,6 +147,15 @@ pub enum Unresolved {
         /// Why.
         why: String,
     },
+}
+
+/// Why a query's result is no event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventGap {
+    /// So many rows, other than one.
+    Rows(usize),
+    /// Columns are missing, or a value is of no use.
+    Row(NoEvent),
 }
 
 /// A template that could not be resolved, or one machine of it.
@@ -212,7 +239,7 @@ pub fn wanted(input: &Templates<'_>) -> Wanted {
     let recorded = Recorded::of(input);
     let mut wanted = Wanted::default();
     let mut name = |n: &MachineName| drop(wanted.names.insert(n.key(), n.clone()));
-    let mut tags = BTreeSet::new();
+    let (mut tags, mut queries) = (BTreeSet::new(), BTreeSet::new());
     for t in input.templates.iter().filter(|t| (input.selected)(t.address())) {
         match &t.target {
             Target::Name(n) => {
@@ -222,6 +249,11 @@ pub fn wanted(input: &Templates<'_>) -> Wanted {
             }
             // Where a seal says which machines are asked, the list says how they have changed since.
             Target::Tag(tag) => drop(tags.insert(tag.to_string())),
+            Target::Event(query) => {
+                if recorded.event(t).is_none() && sealed_event(input, t).is_none() {
+                    queries.insert(query.clone());
+                }
+            }
             Target::File(_) if input.sealed.contains_key(t.address()) => {}
             Target::File(file) => {
                 for e in &file.entries {
@@ -234,7 +266,15 @@ pub fn wanted(input: &Templates<'_>) -> Wanted {
             }
         }
     }
-    Wanted { tags, ..wanted }
+    Wanted { tags, queries, ..wanted }
+}
+
+/// The event that a seal holds for a template.
+fn sealed_event<'a>(input: &Templates<'a>, t: &Template) -> Option<&'a HuntedEvent> {
+    match input.sealed.get(t.address()).map(Vec::as_slice) {
+        Some([machine]) => machine.event.as_ref(),
+        _ => None,
+    }
 }
 
 /// Resolves every template.
@@ -295,6 +335,14 @@ impl<'a> Recorded<'a> {
         let first = Address::new(group.kind(), format!("{}[", group.name()));
         let behind = self.state.resources.range(first..);
         behind.take_while(move |(a, _)| a.group().as_ref() == Some(&group))
+    }
+
+    /// The event that this revision of the resource was asked about: its query is never run again, whatever has
+    /// become of the query's text. Of what was released only the id counts, so that a name can be used anew.
+    fn event(&self, t: &Template) -> Option<HuntedEvent> {
+        let r = self.state.resources.get(t.address()).filter(|r| r.phase != Phase::Released)?;
+        let same = r.sent.revision == t.declared().revision;
+        HuntedEvent::of(&r.sent_call()?).filter(|_| same)
     }
 
     /// The machine that was asked under this name and revision. A renamed manifest's is that of the only resource
@@ -375,6 +423,16 @@ impl Resolver<'_> {
                     }
                 }
             }
+            (Target::Event(query), _) => {
+                let recorded = self.recorded.event(t);
+                match recorded.or_else(|| sealed_event(self.input, t).cloned()) {
+                    Some(event) => self.out.desired.push(t.on_event(&event)),
+                    None => match self.hunted(query) {
+                        Ok(event) => self.out.desired.push(t.on_event(&event)),
+                        Err(why) => self.error(t, &t.place, why),
+                    },
+                }
+            }
             (Target::Tag(tag), None) => match self.tagged(tag) {
                 Ok((members, skipped)) => self.group(t, members, skipped, None),
                 Err(why) => {
@@ -417,10 +475,28 @@ impl Resolver<'_> {
     fn as_recorded(&mut self, t: &Template, address: &Address, r: &Resource) {
         match r.sent_call() {
             Some(call) if t.address_on(call.machine()) == *address => {
-                self.out.desired.push(t.on(call.machine(), r.sent.machine_name.as_deref()));
+                self.out.desired.push(t.as_sent(&call, r.sent.machine_name.as_deref()));
             }
             _ => drop(self.out.targets.left.insert(address.clone(), Left::NotLooked)),
         }
+    }
+
+    /// The one event that a query finds.
+    fn hunted(&self, query: &HuntingQuery) -> Result<HuntedEvent, Unresolved> {
+        let table = match self.inventory.hunted.get(query) {
+            Some(Ok(table)) => table,
+            Some(Err(why)) => return Err(Unresolved::NotRun { why: why.clone() }),
+            None => {
+                let why = self.inventory.named.as_ref().err().cloned().unwrap_or_default();
+                return Err(Unresolved::NotRun { why });
+            }
+        };
+        let gap = |gap| Unresolved::NoEvent { gap, table: table.clone() };
+        if table.rows.is_empty() {
+            return Err(gap(EventGap::Rows(0)));
+        }
+        let events = table.events().map_err(|e| gap(EventGap::Row(e)))?;
+        <[HuntedEvent; 1]>::try_from(events).map(|[event]| event).map_err(|e| gap(EventGap::Rows(e.len())))
     }
 
     /// The one machine that a name means, and the records that have the name too.
@@ -517,7 +593,7 @@ impl Resolver<'_> {
                     _ if sealed.is_some() => Left::Seal,
                     Target::Tag(tag) => Left::Tag(tag.to_string()),
                     Target::File(file) => Left::File(file.file.to_string()),
-                    Target::Name(_) => Left::NotLooked,
+                    Target::Name(_) | Target::Event(_) => Left::NotLooked,
                 };
                 self.out.targets.left.insert(address.clone(), why);
             }
@@ -616,7 +692,7 @@ mod tests {
             sealed: &BTreeMap::new(),
             selected: &|_| true,
         };
-        resolve(&input, &Inventory { named, tagged })
+        resolve(&input, &Inventory { named, tagged, hunted: BTreeMap::new() })
     }
 
     /// Everything of it that a plan can show.

@@ -91,7 +91,8 @@ fn scalar(text: &str, indent: usize) -> String {
     }
 }
 
-fn is_plain(text: &str) -> bool {
+/// Whether every reader takes it for text without quotes.
+pub(super) fn is_plain(text: &str) -> bool {
     let safe = |c: char| {
         c.is_ascii_alphanumeric()
             || " .,_/@()+;$'-".contains(c)
@@ -115,7 +116,8 @@ fn block(text: &str) -> Option<&'static str> {
     fits.then_some(if text.ends_with('\n') { "" } else { "-" })
 }
 
-fn quoted(text: &str) -> String {
+/// In double quotes, on one line; hidden characters are spelled out.
+pub(super) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {

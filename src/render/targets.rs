@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use super::diagnostic::{Looked, human as human_diagnostics};
 use super::{Style, words};
 use crate::manifest::Diagnostic;
-use crate::model::Address;
-use crate::plan::{TargetError, Unresolved};
+use crate::model::{Address, Cell, HuntingTable, NoEvent};
+use crate::plan::{EventGap, TargetError, Unresolved};
 
 /// What to show of names, tags and files that could not be resolved.
 pub fn diagnostics(errors: &[TargetError], now: Timestamp) -> Vec<Diagnostic> {
@@ -42,9 +42,67 @@ fn diagnostic(e: &TargetError, now: Timestamp) -> Diagnostic {
             let message = format!("{}: several active machines are called {name}: {found}", e.address);
             new("machine-ambiguous", message).with_help("write the whole DNS name, or machineId")
         }
+        Unresolved::NoEvent { gap, table } => no_event(e, gap, table),
+        Unresolved::NotRun { why } => {
+            new("query-not-run", format!("{}: the query was not run: {why}", e.address))
+                .with_help("try it alone with casefile hunt, or write machineId, eventTime and reportId")
+        }
         Unresolved::NotLooked { what, why } => {
             new("machines-not-listed", format!("{}: {what}: {why}", e.address))
                 .with_help("write machineId, or try again when the service can be asked")
         }
     }
+}
+
+/// How many rows are shown.
+const ROWS: usize = 5;
+/// How many characters of a value are shown.
+const VALUE: usize = 80;
+
+fn no_event(e: &TargetError, gap: &EventGap, table: &HuntingTable) -> Diagnostic {
+    let rows = match table.rows.len() {
+        0 => "no rows".to_owned(),
+        1 => "1 row".to_owned(),
+        n => format!("{} rows", words::number(n)),
+    };
+    let new = |code, message: String| Diagnostic::of_place(code, &e.place, message);
+    let shown = shown_rows(table);
+    match gap {
+        EventGap::Rows(0) => {
+            let columns: Vec<&str> = table.columns.iter().map(|c| c.name.as_str()).collect();
+            let columns =
+                if columns.is_empty() { String::new() } else { format!(" ({})", columns.join(", ")) };
+            new("event-not-found", format!("{}: the query found no rows{columns}", e.address))
+                .with_help("hunting reaches 30 days back; try the query alone with casefile hunt")
+        }
+        EventGap::Rows(_) => {
+            new("event-ambiguous", format!("{}: the query found {rows}, not one: {shown}", e.address))
+                .with_help("narrow it down, or end it with | top 1 by Timestamp asc")
+        }
+        EventGap::Row(why @ NoEvent::Missing(_)) => {
+            new("event-columns", format!("{}: {why}; the query found {rows}: {shown}", e.address))
+                .with_help("end the query with | project Timestamp, DeviceId, ReportId")
+        }
+        EventGap::Row(why @ NoEvent::Value { .. }) => {
+            new("event-value", format!("{}: {why}; the query found {rows}: {shown}", e.address))
+                .with_help("project Timestamp, DeviceId and ReportId as the table has them")
+        }
+    }
+}
+
+/// `{Timestamp: 2026-03-01T09:15:42.1830907Z, FileName: cmd.exe}, {...} and 3 more`
+fn shown_rows(table: &HuntingTable) -> String {
+    let value = |cell: &Cell| {
+        let text: String = cell.as_str().chars().take(VALUE).collect();
+        if text.len() < cell.as_str().len() { format!("{text}...") } else { text }
+    };
+    let row = |cells: &Vec<Cell>| {
+        let fields: Vec<String> =
+            table.columns.iter().zip(cells).map(|(c, cell)| format!("{}: {}", c.name, value(cell))).collect();
+        format!("{{{}}}", fields.join(", "))
+    };
+    let rows: Vec<String> = table.rows.iter().take(ROWS).map(row).collect();
+    let more = table.rows.len().saturating_sub(ROWS);
+    let more = if more > 0 { format!(" and {} more", words::number(more)) } else { String::new() };
+    format!("{}{more}", rows.join(", "))
 }

@@ -278,6 +278,7 @@ pub fn group(group: &Group) -> String {
     let by = match &group.target {
         Target::Name(name) => format!("called {name}"),
         Target::Tag(tag) => format!("tagged {tag}"),
+        Target::Event(_) => "of the event that its query finds".to_owned(),
         Target::File(file) => {
             let column = file.column.as_ref().map(|c| format!("column {c} of ")).unwrap_or_default();
             format!("of {column}{} (sha256:{})", file.file, file.digest)

@@ -8,7 +8,8 @@
 //!
 //! Rules come from Microsoft's documentation and from replies seen in the field. Where neither says
 //! anything, the choice is named in a comment, and a [`Scenario`] can often change it. Not simulated:
-//! tokens (any non-empty bearer will do, an expired JWT will not), hunting, batch updates, roles.
+//! tokens (any non-empty bearer will do, an expired JWT will not), the language of hunting queries (results
+//! are looked up by the query's text), batch updates, roles.
 
 mod actions;
 mod alerts;
@@ -16,6 +17,7 @@ mod control;
 mod effect;
 mod faults;
 mod http;
+mod hunting;
 mod machines;
 mod message;
 mod odata;
@@ -29,6 +31,7 @@ mod world;
 
 pub use effect::{Effect, EffectKind, Origin};
 pub use http::{Clock, ServeOptions, Server, serve};
+pub use hunting::{CannedColumn, CannedQuery};
 pub use message::{Delivery, HttpRequest, HttpResponse};
 pub use quota::{Limit, Quotas};
 pub use route::Endpoint;

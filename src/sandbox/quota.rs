@@ -51,6 +51,7 @@ fn documented(endpoint: Endpoint) -> Limit {
         Endpoint::PackageUri => Limit { per_minute: Some(2), per_hour: Some(120) },
         Endpoint::CreateAlert => Limit { per_minute: Some(15), per_hour: None },
         Endpoint::Download => Limit::default(),
+        Endpoint::Hunt | Endpoint::GraphHunt => Limit { per_minute: Some(45), per_hour: Some(1500) },
         _ => Limit { per_minute: Some(100), per_hour: Some(1500) },
     }
 }

@@ -38,6 +38,10 @@ pub enum Endpoint {
     GetMachine,
     /// `GET /api/machines/findbytag`
     FindByTag,
+    /// `POST /api/advancedqueries/run`
+    Hunt,
+    /// `POST /v1.0/security/runHuntingQuery` of Microsoft Graph
+    GraphHunt,
 }
 
 impl Endpoint {
@@ -58,6 +62,8 @@ impl Endpoint {
             Endpoint::ListMachines => "listMachines",
             Endpoint::GetMachine => "getMachine",
             Endpoint::FindByTag => "findByTag",
+            Endpoint::Hunt => "hunt",
+            Endpoint::GraphHunt => "graphHunt",
         }
     }
 
@@ -114,6 +120,12 @@ pub(super) fn route(method: &str, path: &str) -> Result<Route, NoRoute> {
     let lower: Vec<String> = segments.iter().map(|s| s.to_ascii_lowercase()).collect();
     let mut names: Vec<&str> = lower.iter().map(String::as_str).collect();
     let mut skipped = 1;
+    if names == ["v1.0", "security", "runhuntingquery"] {
+        return match method {
+            "POST" => Ok(Route { endpoint: GraphHunt, id: String::new() }),
+            _ => Err(NoRoute::Method("POST")),
+        };
+    }
     if names.first() != Some(&"api") {
         return Err(NoRoute::Path);
     }
@@ -134,6 +146,7 @@ pub(super) fn route(method: &str, path: &str) -> Result<Route, NoRoute> {
         ["machines", _, "alerts"] => &[("GET", MachineAlerts)],
         ["alerts"] => &[("GET", ListAlerts)],
         ["alerts", "createalertbyreference"] => &[("POST", CreateAlert)],
+        ["advancedqueries", "run"] => &[("POST", Hunt)],
         ["alerts", _] => &[("GET", GetAlert), ("PATCH", UpdateAlert)],
         _ => return Err(NoRoute::Path),
     };

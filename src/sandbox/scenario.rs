@@ -5,6 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::hunting::CannedQuery;
 use super::machines::Fleet;
 use super::quota::Quotas;
 use super::route::Endpoint;
@@ -23,6 +24,9 @@ pub struct Scenario {
     pub delays: Delays,
     /// Which events an alert can be made from.
     pub events: Events,
+    /// What hunting queries find. Without any, queries of `DeviceProcessEvents` that look for
+    /// `powershell.exe` find three made-up events.
+    pub hunting: Vec<CannedQuery>,
     /// Actions of others that are there from the start.
     pub foreign: Vec<Foreign>,
     /// What goes wrong, and when. The first rule that fits a call is applied to it.
@@ -46,6 +50,7 @@ impl Default for Scenario {
             machines: Machines::default(),
             delays: Delays::default(),
             events: Events::default(),
+            hunting: Vec::new(),
             foreign: Vec::new(),
             faults: Vec::new(),
             quotas: Quotas::default(),
@@ -423,6 +428,11 @@ impl Scenario {
         if let Some(nowhere) = self.foreign.iter().find(|f| fleet.get(self, &f.machine).is_none()) {
             return fail(format!("foreign: there is no machine {}", nowhere.machine));
         }
+        for (i, canned) in self.hunting.iter().enumerate() {
+            if canned.query.is_some() == canned.contains.is_some() {
+                return fail(format!("hunting[{i}]: either `query` or `contains`"));
+            }
+        }
         for (i, rule) in self.faults.iter().enumerate() {
             let place = format!("faults[{i}]");
             let timed = matches!(rule.then, Then::Late | Then::Delay | Then::Throttled);
@@ -498,6 +508,7 @@ quotas: { limits: { packageUri: { perMinute: 1 } } }
             ("faults: [{ on: collect, then: error, status: 200 }]", "400 to 599"),
             ("faults: [{ on: collect, nth: [0], then: lost }]", "the first call is 1"),
             ("lists: { pageSize: 0 }", "pageSize"),
+            ("hunting: [{ rows: [] }]", "either `query` or `contains`"),
             ("foreign: [{ machine: ab }]", "no machine ab"),
             ("machines: { list: [{ id: AB }, { id: ab }] }", "listed twice"),
         ] {

@@ -248,7 +248,7 @@ impl World {
             }
             GetAction | CancelAction | PackageUri => self.actions.machine_of(&found.id),
             GetAlert | UpdateAlert => self.alerts.machine_of(&found.id),
-            ListActions | ListAlerts | ListMachines | FindByTag | Download => None,
+            ListActions | ListAlerts | ListMachines | FindByTag | Download | Hunt | GraphHunt => None,
         }
     }
 
@@ -275,6 +275,7 @@ impl World {
             Endpoint::ListMachines => self.list_machines(now, request),
             Endpoint::GetMachine => self.get_machine(now, id, request),
             Endpoint::FindByTag => self.find_by_tag(now, request),
+            endpoint @ (Endpoint::Hunt | Endpoint::GraphHunt) => self.hunt(endpoint, request),
         }
     }
 

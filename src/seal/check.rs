@@ -7,7 +7,7 @@ use super::format::{
     Seal, SealError, Sealed, SealedIncident, SealedTarget, manifest_name, sealed_name, seals,
 };
 use crate::manifest::{Diagnostic, IncidentState, Loaded, Related};
-use crate::model::{Address, Desired, Kind, MachineId, Sha256Hex, Template};
+use crate::model::{Address, Desired, Kind, MachineId, Sha256Hex, Target, Template};
 use crate::plan::{Action, Change, Plan, SealedMachine};
 
 /// The seal files of a project.
@@ -92,7 +92,7 @@ impl Seals {
     }
 }
 
-/// The machines that intact seals hold for templates, by the template's address. A template is left out where its
+/// The machines, and the events of queries, that intact seals hold for templates, by the template's address. A template is left out where its
 /// seal is missing, edited, or says another name, tag or file digest.
 pub fn machines(templates: &[Template], found: &Seals) -> BTreeMap<Address, Vec<SealedMachine>> {
     let of = |t: &Template| {
@@ -111,7 +111,13 @@ fn sealed_machines(t: &Template, seal: &Seal) -> Option<Vec<SealedMachine>> {
     for s in &seal.resources {
         let id: MachineId = s.spec.machine_id.parse().ok()?;
         if t.address_on(&id) == s.address {
-            machines.push(SealedMachine { id, name: s.spec.machine_name.clone() });
+            let event = match &t.target {
+                // Another revision asks anew.
+                Target::Event(_) if s.spec.revision != t.declared().revision => return None,
+                Target::Event(_) => Some(s.event()?),
+                _ => None,
+            };
+            machines.push(SealedMachine { id, name: s.spec.machine_name.clone(), event });
         }
     }
     // A name stands for one machine.
@@ -127,7 +133,10 @@ pub fn check(loaded: &Loaded, found: &Seals) -> Vec<Diagnostic> {
     for t in &loaded.templates {
         let file = found.files.get(&sealed_name(&t.declared().source.file));
         let sealed = file.and_then(|f| sealed_machines(t, f.read.as_ref().ok()?));
-        all.resources.extend(sealed.unwrap_or_default().iter().map(|m| t.on(&m.id, m.name.as_deref())));
+        all.resources.extend(sealed.unwrap_or_default().iter().map(|m| match &m.event {
+            Some(event) => t.on_event(event),
+            None => t.on(&m.id, m.name.as_deref()),
+        }));
     }
     let declared = loaded.resources.iter().chain(loaded.templates.iter().map(Template::declared));
     for source in declared.map(|d| &d.source).chain(loaded.incidents.iter().map(|i| &i.source)) {
@@ -236,6 +245,9 @@ fn changed(expected: &Seal, found: &Seal) -> String {
                 if target.from_file.as_ref() == Some(file) && target.column == *column =>
             {
                 parts.push(format!("{file}, which lists the machines of {}, has changed", target.address));
+            }
+            _ if target.event_query.is_some() => {
+                parts.push(format!("{} has another query", target.address));
             }
             _ => parts.push(format!("{} names its machines otherwise", target.address)),
         }

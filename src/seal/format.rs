@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::check::Seals;
 use crate::manifest::{ApiVersion, Declaration, IncidentState, Loaded};
 use crate::model::{
-    Address, Call, Desired, Method, OnInProgress, OnRemove, RequestDigest, Sha256Hex, Span, Target, Template,
+    self, Address, Body, Call, Desired, HuntedEvent, Method, OnInProgress, OnRemove, RequestDigest,
+    Sha256Hex, Span, Target, Template,
 };
 use crate::render::escape;
 
@@ -100,6 +101,14 @@ pub struct SealedTarget {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"host")]
     pub column: Option<String>,
+    /// `spec.event.query` of an alert.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"DeviceEvents | top 1 by Timestamp")]
+    pub event_query: Option<Text>,
+    /// `spec.event.timespan`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"P7D")]
+    pub event_timespan: Option<String>,
     /// Of the file's bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
@@ -114,6 +123,11 @@ impl SealedTarget {
         match &t.target {
             Target::Name(name) => SealedTarget { machine_name: text(name.as_str()), ..bare },
             Target::Tag(tag) => SealedTarget { machine_tag: text(tag), ..bare },
+            Target::Event(query) => SealedTarget {
+                event_query: Some(Text::of(&query.text)),
+                event_timespan: query.timespan.as_ref().map(ToString::to_string),
+                ..bare
+            },
             Target::File(file) => SealedTarget {
                 from_file: text(&file.file),
                 column: file.column.as_deref().and_then(text),
@@ -361,6 +375,13 @@ impl Sealed {
             },
             digest: d.digest,
         }
+    }
+
+    /// The event that a sealed alert is raised on, from its request.
+    pub fn event(&self) -> Option<HuntedEvent> {
+        let body = Body::from_json(self.request.body.concat()).ok()?;
+        let request = model::Request { method: self.request.method, path: self.request.path.clone(), body };
+        HuntedEvent::of(&Call::from_request(&request)?)
     }
 }
 

@@ -20,7 +20,7 @@ use tracing::debug;
 use super::oidc::{GithubAssertion, IdentityHttp};
 use super::tokens::{Token, TokenSource, patiently};
 use super::{AccessToken, AuthError, Secret};
-use crate::defender::cloud::{Cloud, Service};
+use crate::defender::cloud::{Api, Cloud, Service};
 use crate::defender::wire::bounded;
 
 /// `spec.auth.method`.
@@ -43,7 +43,7 @@ pub enum AuthMethod {
     GithubOidc,
     /// An Azure Pipelines service connection.
     AzurePipelines,
-    /// `CASEFILE_ACCESS_TOKEN`.
+    /// `CASEFILE_ACCESS_TOKEN`, and `CASEFILE_GRAPH_TOKEN` for Microsoft Graph.
     Token,
 }
 
@@ -107,6 +107,8 @@ pub struct Identity {
 pub struct Environment {
     /// `CASEFILE_ACCESS_TOKEN`
     pub access_token: Option<AccessToken>,
+    /// `CASEFILE_GRAPH_TOKEN`
+    pub graph_token: Option<AccessToken>,
     /// `AZURE_TENANT_ID`
     pub tenant_id: Option<String>,
     /// `AZURE_CLIENT_ID`
@@ -132,7 +134,8 @@ impl Environment {
     pub fn read(look_up: impl Fn(&str) -> Option<String>) -> Self {
         let get = |name: &str| look_up(name).filter(|v| !v.trim().is_empty());
         Environment {
-            access_token: get("CASEFILE_ACCESS_TOKEN").map(|t| AccessToken::new(&t)),
+            access_token: get(Api::Defender.token_variable()).map(|t| AccessToken::new(&t)),
+            graph_token: get(Api::Graph.token_variable()).map(|t| AccessToken::new(&t)),
             tenant_id: get("AZURE_TENANT_ID"),
             client_id: get("AZURE_CLIENT_ID"),
             client_secret: get("AZURE_CLIENT_SECRET").map(Secret::new),
@@ -161,6 +164,8 @@ pub struct Credential {
 #[derive(Debug)]
 struct Shared {
     environment: Environment,
+    /// Whose tokens these are: a token for one API is never shown to the other.
+    api: Api,
     tenant_id: Option<String>,
     client_id: Option<String>,
     authority: String,
@@ -209,6 +214,7 @@ impl Credential {
             tenant_id: environment.tenant_id.clone().or_else(|| identity.tenant_id.clone()),
             client_id: environment.client_id.clone().or_else(|| identity.client_id.clone()),
             environment,
+            api: service.api(),
             authority: service.authority().as_str().trim_end_matches('/').to_owned(),
             scope: service.scope().to_owned(),
             sandbox: service.cloud() == Cloud::Sandbox && service.is_loopback(),
@@ -273,6 +279,14 @@ impl TokenSource for Credential {
 }
 
 impl Shared {
+    /// The ready-made token for this API.
+    fn given(&self) -> Option<&AccessToken> {
+        match self.api {
+            Api::Defender => self.environment.access_token.as_ref(),
+            Api::Graph => self.environment.graph_token.as_ref(),
+        }
+    }
+
     fn missing(&self, method: AuthMethod) -> Result<(), AuthError> {
         const TENANT: &str = "AZURE_TENANT_ID (or spec.auth.tenantId)";
         const CLIENT: &str = "AZURE_CLIENT_ID (or spec.auth.clientId)";
@@ -281,7 +295,7 @@ impl Shared {
         let client = (self.client_id.is_some(), CLIENT);
         let needed: Vec<(bool, &'static str)> = match method {
             AuthMethod::Auto | AuthMethod::AzureCli | AuthMethod::ManagedIdentity => Vec::new(),
-            AuthMethod::Token => vec![(e.access_token.is_some() || self.sandbox, "CASEFILE_ACCESS_TOKEN")],
+            AuthMethod::Token => vec![(self.given().is_some() || self.sandbox, self.api.token_variable())],
             AuthMethod::ClientSecret => {
                 vec![tenant, client, (e.client_secret.is_some(), "AZURE_CLIENT_SECRET")]
             }
@@ -316,7 +330,7 @@ impl Shared {
         self.missing(method)?;
         let failed = |why: String| AuthError::Failed { method, why: bounded(&why, 500) };
         if method == AuthMethod::Token {
-            let access = self.environment.access_token.clone();
+            let access = self.given().cloned();
             let access = access.unwrap_or_else(|| AccessToken::new("sandbox"));
             let expires = access.claims().and_then(|c| c.expires);
             return Ok(Token { access, expires });
@@ -532,6 +546,33 @@ mod tests {
         assert_eq!(c.method(), Some(AuthMethod::Token));
         assert!(!c.renewable());
         assert!(!format!("{c:?}").contains("abc"));
+    }
+
+    #[tokio::test]
+    async fn a_token_for_one_api_is_never_shown_to_the_other() {
+        let graph = Service::graph(Cloud::Public, None).unwrap();
+        let over = |http: &Arc<Fake>, method, set: &[(&str, &str)]| {
+            let identity = Identity::default();
+            Credential::over(http.clone(), http.clone(), method, &identity, environment(set), &graph)
+        };
+        let http = Fake::new(&[(200, REPLY)]);
+        let given = ("CASEFILE_ACCESS_TOKEN", "for-defender");
+        let error = over(&http, AuthMethod::Token, &[given]).unwrap_err();
+        assert_eq!(error.to_string(), "auth method `token` needs CASEFILE_GRAPH_TOKEN");
+        let set: Vec<_> = SECRET.into_iter().chain([given]).collect();
+        let c = over(&http, AuthMethod::Auto, &set).unwrap();
+        assert_eq!(
+            c.fetch().await.unwrap().access.expose(),
+            "TOKEN-1",
+            "the next method, with Graph's scope"
+        );
+        assert!(http.asked()[0].1.contains("scope=https%3A%2F%2Fgraph.microsoft.com%2F.default"));
+        let set = [given, ("CASEFILE_GRAPH_TOKEN", "for-graph")];
+        let c = over(&http, AuthMethod::Auto, &set).unwrap();
+        assert_eq!(c.fetch().await.unwrap().access.expose(), "for-graph");
+        assert!(!format!("{c:?}").contains("for-"));
+        let c = credential(&http, Cloud::Public, AuthMethod::Token, &set).unwrap();
+        assert_eq!(c.fetch().await.unwrap().access.expose(), "for-defender");
     }
 
     #[tokio::test]

@@ -96,6 +96,14 @@ pub enum AuthError {
         /// Why, in the identity service's words, bounded in length.
         why: String,
     },
+    /// What it shows would be somebody else's.
+    #[error("the token for hunting belongs to tenant {got}, not to {wanted}")]
+    OtherTenant {
+        /// Of the token.
+        got: String,
+        /// Of the project, or of the token for Defender.
+        wanted: String,
+    },
     /// `auto`: none worked.
     #[error("no credential works:{}", tried.iter().map(|e| format!("\n  {e}")).collect::<String>())]
     NoneWorked {

@@ -53,6 +53,11 @@ pub(in crate::manifest) struct Runbook {
 }
 
 impl Runbook {
+    /// The schema of its parameters.
+    pub fn parameters(&self) -> &serde_json::Value {
+        self.parameters.schema()
+    }
+
     /// Compiles a document that its schema has accepted. `None` if something is wrong with it; that is in
     /// `findings` then.
     pub fn compile(

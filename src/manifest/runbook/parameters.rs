@@ -83,6 +83,11 @@ impl Parameters {
         Some(Parameters { compiled: Compiled { schema, validator }, places, names })
     }
 
+    /// The schema, with what compiling adds to it.
+    pub fn schema(&self) -> &Json {
+        &self.compiled.schema
+    }
+
     /// The names that `with` can have; `None` if any.
     pub fn names(&self) -> Option<&BTreeSet<String>> {
         self.names.as_ref()

@@ -1,0 +1,166 @@
+//! `hunt QUERY`: rows of advanced hunting, or manifests made of them.
+
+use std::collections::BTreeSet;
+use std::io::Read;
+
+use super::args::{HuntArgs, RowFormat, SeverityArg};
+use super::connect::{auth_error, connect};
+use super::context::{Context, complain, runtime};
+use super::engine;
+use super::exit::{Code, Error};
+use super::new;
+use super::project;
+use crate::defender::{HuntError, ReadError};
+use crate::manifest::Project;
+use crate::model::{
+    Category, CreateAlert, HuntedEvent, HuntingQuery, HuntingTable, MachineId, NoEvent, Severity,
+};
+use crate::render::drafts::{self, Machine};
+use crate::render::{escape, hunting};
+
+/// Runs the query; writes nothing but stdout, and takes no lock.
+pub fn run(ctx: &Context, args: &HuntArgs) -> Result<Code, Error> {
+    let project = project::load(ctx)?;
+    let query = HuntingQuery { text: text(args)?.into(), timespan: args.timespan.clone() };
+    let table = ask(ctx, &project, &query)?;
+    let text = match (args.kind, args.format) {
+        (Some(_), _) => manifests(ctx, &project, args, &query, &table)?,
+        (None, RowFormat::Human) => hunting::table(&table, project::style_out(ctx)),
+        (None, RowFormat::Csv) => hunting::csv(&table),
+        (None, RowFormat::Json) => hunting::json(&query.text, &table).map_err(|e| Error::Stdout(e.into()))?,
+    };
+    ctx.out(&text)?;
+    Ok(Code::Done)
+}
+
+fn text(args: &HuntArgs) -> Result<String, Error> {
+    if args.query != "-" {
+        return Ok(args.query.clone());
+    }
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text).map_err(|source| Error::Io {
+        what: "read",
+        path: "stdin".into(),
+        source,
+    })?;
+    if text.trim().is_empty() { Err(Error::Usage("there is no query on stdin".into())) } else { Ok(text) }
+}
+
+fn ask(ctx: &Context, project: &Project, query: &HuntingQuery) -> Result<HuntingTable, Error> {
+    let clock = engine::clock(ctx);
+    let world = project::state_folder(ctx, project)?.join("sandbox.json");
+    let keep = world.exists().then_some(world.as_path());
+    runtime()?.block_on(async {
+        let connection = connect(ctx, project, &clock, keep).await?;
+        let answer = connection.client.hunt(query).await;
+        connection.close().await;
+        answer.map_err(hunt_error)
+    })
+}
+
+/// A query that gave no table, with what to do about it.
+pub fn hunt_error(e: HuntError) -> Error {
+    let message = escape::one_line(&e.to_string()).into_owned();
+    match e {
+        HuntError::Read(ReadError::Auth(e)) => auth_error(e),
+        HuntError::Read(ReadError::Refused(e)) if e.status == 403 => Error::Service {
+            message,
+            next: Some(
+                "grant the application ThreatHunting.Read.All of Microsoft Graph (AdvancedQuery.Read.All \
+                 for hunting: defender), with admin consent"
+                    .to_owned(),
+            ),
+        },
+        HuntError::Read(_) | HuntError::NoHunter => Error::Service { message, next: None },
+        HuntError::NoTimespan => Error::Usage(message),
+    }
+}
+
+fn manifests(
+    ctx: &Context,
+    project: &Project,
+    args: &HuntArgs,
+    query: &HuntingQuery,
+    table: &HuntingTable,
+) -> Result<String, Error> {
+    let mut events: Vec<HuntedEvent> = Vec::new();
+    for event in table.events().map_err(|e| no_events(&e, table))? {
+        // A join can show one event twice.
+        if !events.contains(&event) {
+            events.push(event);
+        }
+    }
+    if events.is_empty() {
+        ctx.note("No rows, so there is nothing to write.\n");
+        return Ok(String::new());
+    }
+    let mut machines: Vec<&MachineId> = Vec::new();
+    let mut seen = BTreeSet::new();
+    for e in &events {
+        if seen.insert(&e.machine_id) {
+            machines.push(&e.machine_id);
+        }
+    }
+    let mut out: Vec<String> = Vec::new();
+    let description = args.description.clone().unwrap_or_else(|| described(query));
+    for (name, event) in names(&args.name, events.len()).zip(&events) {
+        let alert = CreateAlert {
+            machine_id: event.machine_id.clone(),
+            severity: match args.severity {
+                SeverityArg::Low => Severity::Low,
+                SeverityArg::Medium => Severity::Medium,
+                SeverityArg::High => Severity::High,
+            },
+            title: args.title.clone(),
+            description: description.clone(),
+            recommended_action: "Review the event and the device".to_owned(),
+            event_time: event.event_time.clone(),
+            report_id: event.report_id.clone(),
+            category: Category::SuspiciousActivity,
+        };
+        out.push(drafts::alert(&name, &alert));
+    }
+    if args.with_package {
+        let comment = args.comment.as_deref().unwrap_or(&args.title);
+        for (name, machine) in names(&args.name, machines.len()).zip(&machines) {
+            out.push(drafts::package(&name, Machine::Id(machine), comment));
+        }
+    }
+    let text = drafts::documents(&out);
+    new::check(ctx, project, "hunt.yaml", &text)?;
+    if machines.len() < events.len() {
+        ctx.note(
+            "Some of these alerts share machine and title: the service merges them while the first is open.\n",
+        );
+    }
+    Ok(text)
+}
+
+/// `NAME` alone, or numbered.
+fn names(name: &str, count: usize) -> impl Iterator<Item = String> + use<> {
+    let name = name.to_owned();
+    (1..=count).map(move |n| if count == 1 { name.clone() } else { format!("{name}-{n}") })
+}
+
+/// How much of a query describes an alert.
+const DESCRIBED: usize = 500;
+
+fn described(query: &HuntingQuery) -> String {
+    let words: Vec<&str> = query.text.split_whitespace().collect();
+    let words = words.join(" ");
+    let cut: String = words.chars().take(DESCRIBED).collect();
+    let more = if cut.len() < words.len() { "..." } else { "" };
+    format!("Found by advanced hunting: {cut}{more}")
+}
+
+fn no_events(e: &NoEvent, table: &HuntingTable) -> Error {
+    let names: Vec<&str> = table.columns.iter().map(|c| c.name.as_str()).collect();
+    let message = match e {
+        NoEvent::Missing(_) if names.is_empty() => e.to_string(),
+        NoEvent::Missing(_) => format!("{e}; it has {}", names.join(", ")),
+        NoEvent::Value { .. } => e.to_string(),
+    };
+    let message = escape::one_line(&message).into_owned();
+    complain(&hunting::table(table, crate::render::Style { width: 80, color: false, verbose: 0 }));
+    Error::NoEvents { message }
+}

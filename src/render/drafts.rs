@@ -1,0 +1,160 @@
+//! New manifests as text, for people to review: what a command was told, or what a query found.
+//!
+//! Nothing is checked here: whoever writes a manifest reads it back with `manifest` first.
+
+use serde_json::{Map, Value};
+
+use super::manifests::{is_plain, quoted};
+use crate::model::{CreateAlert, MachineId};
+
+/// How a new package names its machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Machine<'a> {
+    /// `spec.machineId`
+    Id(&'a MachineId),
+    /// `spec.machineName`
+    Name(&'a str),
+}
+
+/// The manifest of a package.
+pub fn package(name: &str, machine: Machine<'_>, comment: &str) -> String {
+    let machine = match machine {
+        Machine::Id(id) => format!("machineId: {}", quoted(id.as_str())),
+        Machine::Name(name) => format!("machineName: {}", scalar(name)),
+    };
+    format!("{}spec:\n  {machine}\n  comment: {}\n", head("InvestigationPackage", name), quoted(comment))
+}
+
+/// The manifest of an alert; ids and times are quoted, so that every reader takes them for text.
+pub fn alert(name: &str, alert: &CreateAlert) -> String {
+    let fields = [
+        ("machineId", quoted(alert.machine_id.as_str())),
+        ("severity", word(&alert.severity)),
+        ("title", quoted(&alert.title)),
+        ("description", quoted(&alert.description)),
+        ("recommendedAction", quoted(&alert.recommended_action)),
+        ("eventTime", quoted(alert.event_time.as_str())),
+        ("reportId", quoted(&alert.report_id.0)),
+        ("category", word(&alert.category)),
+    ];
+    let mut out = format!("{}spec:\n", head("Alert", name));
+    for (field, value) in fields {
+        out.push_str(&format!("  {field}: {value}\n"));
+    }
+    out
+}
+
+/// The manifest of an incident.
+pub fn incident(name: &str, runbook: &str, with: &Map<String, Value>) -> String {
+    let mut out = format!("{}spec:\n  runbook: {}\n", head("Incident", name), scalar(runbook));
+    if !with.is_empty() {
+        out.push_str("  with:\n");
+        mapping(with, 4, &mut out);
+    }
+    out
+}
+
+/// One of the API's words.
+fn word(value: &impl serde::Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(Value::String(word)) => word,
+        // Both types are enumerations of words.
+        _ => String::new(),
+    }
+}
+
+/// Several documents as one file.
+pub fn documents(documents: &[String]) -> String {
+    documents.join("---\n")
+}
+
+fn head(kind: &str, name: &str) -> String {
+    format!("apiVersion: casefile/v1\nkind: {kind}\nmetadata:\n  name: {}\n", scalar(name))
+}
+
+fn mapping(map: &Map<String, Value>, indent: usize, out: &mut String) {
+    for (key, value) in map {
+        out.push_str(&format!("{}{}:", " ".repeat(indent), scalar(key)));
+        behind(value, indent, out);
+    }
+}
+
+/// A value behind its key or dash.
+fn behind(value: &Value, indent: usize, out: &mut String) {
+    match value {
+        Value::Object(map) if !map.is_empty() => {
+            out.push('\n');
+            mapping(map, indent + 2, out);
+        }
+        Value::Array(items) if !items.is_empty() => {
+            out.push('\n');
+            for item in items {
+                out.push_str(&format!("{}-", " ".repeat(indent + 2)));
+                behind(item, indent + 2, out);
+            }
+        }
+        Value::String(text) => out.push_str(&format!(" {}\n", scalar(text))),
+        // Numbers, booleans, null and what is empty stand as in JSON.
+        other => out.push_str(&format!(" {other}\n")),
+    }
+}
+
+/// A text that needs no quotes without them; always on one line.
+fn scalar(text: &str) -> String {
+    if is_plain(text) { text.to_owned() } else { quoted(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::parse_manifests;
+    use crate::model::{Call, Category, ReportId, Severity};
+    use proptest::prelude::*;
+
+    fn sample(title: &str) -> CreateAlert {
+        CreateAlert {
+            machine_id: "1e5".repeat(12).parse().unwrap(),
+            severity: Severity::High,
+            title: title.to_owned(),
+            description: "two\nlines".into(),
+            recommended_action: "a: b # c".into(),
+            event_time: "2018-08-03T16:45:21.7115180Z".parse().unwrap(),
+            report_id: ReportId("20776".into()),
+            category: Category::Execution,
+        }
+    }
+
+    #[test]
+    fn an_alert_reads_like_this() {
+        insta::assert_snapshot!("a_new_alert", alert("fin-ws-042", &sample("Odd \"thing\"")));
+    }
+
+    #[test]
+    fn an_incident_reads_like_this() {
+        let with = serde_json::json!({
+            "machines": ["fin-ws-042", "1e5"], "count": 3, "deep": { "on": true, "list": [], "no": [{ "a": null }] },
+        });
+        let text = incident("inc-2042", "ransomware", with.as_object().unwrap());
+        insta::assert_snapshot!("a_new_incident", text);
+        let read: Value = serde_yaml::from_str(&text).unwrap();
+        assert_eq!(read["spec"]["with"], with);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_survives(text in "([ \\PC\n:#'\"{}\\[\\],&*!|>%@`\\\\-]){0,80}x") {
+            let manifest = documents(&[
+                alert("a", &sample(&text)),
+                package("a", Machine::Id(&"ab".repeat(20).parse().unwrap()), &text),
+            ]);
+            let (resources, problems) = parse_manifests("a.yaml", manifest.as_bytes());
+            prop_assert!(problems.is_empty(), "{problems:?}");
+            for r in resources {
+                match r.call {
+                    Call::Collect { comment, .. } => prop_assert_eq!(comment, text.clone()),
+                    Call::Alert(a) => prop_assert_eq!(a, sample(&text)),
+                }
+            }
+        }
+    }
+}
