@@ -156,8 +156,7 @@ fn fold(bencher: Bencher<'_, '_>) {
 #[divan::bench(args = [1, 16, 64])]
 fn append(bencher: Bencher<'_, '_>, group: usize) {
     let records = records(&desired());
-    let holder =
-        Holder { user: "u".into(), host: "h".into(), pid: 1, since: now(), command: "apply".into() };
+    let holder = Holder { user: "u".into(), host: "h".into(), pid: 1, since: now(), command: "apply".into() };
     bencher.bench_local(|| {
         let mut store = MemoryDisk::new().open(&holder).unwrap().store;
         for group in records.chunks(group) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Address, PlanDigest};
+use crate::model::{Address, Dependency, PlanDigest};
 use crate::plan::Action;
 use crate::state::{Object, Refusal, Seq};
 
@@ -121,6 +121,15 @@ pub enum Event {
         address: Address,
         /// The object.
         object: Object,
+    },
+    /// The call was not made in this run: what it depends on is not there yet.
+    Held {
+        /// When, by our clock.
+        at: jiff::Timestamp,
+        /// The resource.
+        address: Address,
+        /// What is not there yet.
+        waits_for: Vec<Dependency>,
     },
     /// Always the last line.
     Summary {

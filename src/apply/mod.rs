@@ -8,6 +8,7 @@ mod event;
 mod execute;
 mod judge;
 mod ledger;
+mod queues;
 mod run;
 pub mod surgery;
 mod tally;

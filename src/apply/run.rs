@@ -1,6 +1,6 @@
 //! One `apply` from the loaded state to the summary: refresh, plan, carry out, settle, follow.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -8,15 +8,15 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::event::{Event, Progress};
-use super::execute::{Again, End, Executor, Job};
+use super::execute::{Again, End, Executed, Executor, Job};
 use super::ledger::Ledger;
 use super::tally::Tally;
 use crate::defender::auth::AuthError;
 use crate::defender::{Client, Clock, Endpoint, Quotas};
-use crate::model::{Address, Desired, Kind, PlanDigest, Request};
+use crate::model::{Address, Dependency, Desired, Kind, PlanDigest, Request};
 use crate::observe::{observe, observe_machines};
 use crate::plan::{
-    self, Action, Input, Machines, Need, Observed, Plan, PlanWarning, SavedPlan, Settings, Stale,
+    self, Action, Input, Machines, Need, Observed, Plan, PlanWarning, SavedPlan, Settings, Stale, is_met,
 };
 use crate::state::{
     Binding, CallAction, Origin, Phase, Record, Resource, Seq, Spent, State, Store, StoreError,
@@ -503,9 +503,13 @@ impl<'a> Run<'a> {
             digest: approved.digest,
             ends: HashMap::new(),
             resent: BTreeSet::new(),
+            held: Vec::new(),
         };
         self.execute(jobs, &mut round).await?;
         self.settle(&mut round).await?;
+        while self.release(&mut round).await? {
+            self.settle(&mut round).await?;
+        }
         let timed_out = match self.options.wait {
             Some(limit) => !self.follow(approved, &mut round, limit).await?,
             None => false,
@@ -520,9 +524,10 @@ impl<'a> Run<'a> {
         self.append(&records)
     }
 
-    async fn execute(&mut self, jobs: Vec<Job>, round: &mut Round<'_>) -> Result<(), RunError> {
+    /// Returns whether a call was begun.
+    async fn execute(&mut self, jobs: Vec<Job>, round: &mut Round<'_>) -> Result<bool, RunError> {
         if jobs.is_empty() || self.stopped() {
-            return Ok(());
+            return Ok(false);
         }
         self.begin()?;
         // An intent's moment is told by the service's clock: one harmless read if it is not known yet.
@@ -530,7 +535,7 @@ impl<'a> Run<'a> {
             let mut stop = self.stop.clone();
             tokio::select! {
                 biased;
-                Ok(_) = stop.wait_for(|s| *s) => return Ok(()),
+                Ok(_) = stop.wait_for(|s| *s) => return Ok(false),
                 read = self.client.list_actions((self.clock)()) => {
                     if read.is_err() {
                         tracing::debug!("the service's clock could not be read");
@@ -577,12 +582,35 @@ impl<'a> Run<'a> {
         });
         let (ends, ()) = tokio::select! {
             both = futures::future::join(work, serve) => both,
-            () = relay => return Ok(()),
+            () = relay => return Ok(false),
         };
-        for (address, end) in ends? {
-            round.ends.insert(address, end);
+        let Executed { ends, held } = ends?;
+        let begun = !ends.is_empty();
+        round.ends.extend(ends);
+        for job in held {
+            round.held.retain(|h| h.address != job.address);
+            round.held.push(job);
         }
-        Ok(())
+        Ok(begun)
+    }
+
+    /// Sends what waited for calls whose objects are there by now. Returns whether something was sent.
+    async fn release(&mut self, round: &mut Round<'_>) -> Result<bool, RunError> {
+        if round.held.is_empty() {
+            return Ok(false);
+        }
+        let state = self.state();
+        let there = |d: &Dependency| is_met(state.resources.get(&d.address), d.until);
+        let due = |j: &Job| round.is_clear(j) && j.depends_on.iter().all(there);
+        let due: HashSet<Address> = round.held.iter().filter(|j| due(j)).map(|j| j.address.clone()).collect();
+        // A resource that has moved meanwhile is planned anew by the next run.
+        let unmoved = |j: &Job| state.resources.get(&j.address).map_or(0, |r| r.changed) == j.basis;
+        let (jobs, held) =
+            std::mem::take(&mut round.held).into_iter().partition(|j| due.contains(&j.address));
+        let jobs: Vec<Job> = jobs;
+        let jobs = jobs.into_iter().filter(unmoved).collect();
+        round.held = held;
+        self.execute(jobs, round).await
     }
 
     /// What the jobs that repeat an unanswered call look at before they do.
@@ -684,13 +712,11 @@ impl<'a> Run<'a> {
                 Some(End::Unknown) => round.resent.insert(a.clone()),
                 Some(_) => false,
             };
-            if due && round.approved.get(a) == Some(job.call.request()) {
+            if due && round.approved.get(a) == Some(job.call.request()) && round.is_clear(&job) {
                 jobs.push(job);
             }
         }
-        let sent = !jobs.is_empty();
-        self.execute(jobs, round).await?;
-        Ok(sent)
+        self.execute(jobs, round).await
     }
 
     /// Follows the plan's collections to their end; false if time ran out.
@@ -733,8 +759,11 @@ impl<'a> Run<'a> {
                 observed => observed?,
             };
             // A machine that was busy and is free now takes the approved call.
-            if self.go_on(&running, &observed, round, true).await? {
+            let mut sent = self.go_on(&running, &observed, round, true).await?;
+            sent |= self.release(round).await?;
+            while sent {
                 self.settle(round).await?;
+                sent = self.release(round).await?;
             }
         }
     }
@@ -759,9 +788,9 @@ impl<'a> Run<'a> {
                 attention.push(c.address.clone());
             }
         }
-        let left =
-            round.approved.keys().filter(|a| matches!(round.ends.get(*a), None | Some(End::NotSent))).count();
-        failed |= left > 0 || self.ledger.failure().is_some();
+        let begun = |a: &Address| !matches!(round.ends.get(a), None | Some(End::NotSent));
+        let left = round.approved.keys().filter(|a| !begun(a)).count();
+        failed |= left > self.patient(round) || self.ledger.failure().is_some();
         Report {
             counts: self.tally.counts(),
             attention,
@@ -769,6 +798,36 @@ impl<'a> Run<'a> {
             failed,
             timed_out,
             interrupted: self.stopped(),
+        }
+    }
+
+    /// Tells what was held back, and counts what only waits for something that is under way: a collection that
+    /// still runs fails no run, and neither does what comes after it.
+    fn patient(&self, round: &Round<'_>) -> usize {
+        let phase = |a: &Address| self.state().resources.get(a).map(|r| r.phase);
+        let there = |d: &Dependency| is_met(self.state().resources.get(&d.address), d.until);
+        let at = (self.clock)();
+        let mut patient: HashSet<&Address> = HashSet::new();
+        for job in round.held.iter().filter(|j| !round.ends.contains_key(&j.address)) {
+            patient.insert(&job.address);
+            let waits_for = job.depends_on.iter().filter(|d| !there(d)).cloned().collect();
+            self.emit(Event::Held { at, address: job.address.clone(), waits_for });
+        }
+        loop {
+            let on_its_way = |d: &Dependency| {
+                there(d)
+                    || patient.contains(&d.address)
+                    || matches!(phase(&d.address), Some(Phase::InProgress | Phase::Pending))
+            };
+            let lost = round.held.iter().filter(|j| patient.contains(&j.address));
+            let lost: Vec<&Address> =
+                lost.filter(|j| !j.depends_on.iter().all(on_its_way)).map(|j| &j.address).collect();
+            if lost.is_empty() {
+                return patient.len();
+            }
+            for a in lost {
+                patient.remove(a);
+            }
         }
     }
 
@@ -815,4 +874,16 @@ struct Round<'a> {
     ends: HashMap<Address, End>,
     /// Lost calls that were repeated already.
     resent: BTreeSet<Address>,
+    /// Calls that wait for what they depend on.
+    held: Vec<Job>,
+}
+
+impl Round<'_> {
+    /// Whether what is recorded of a job's dependencies can be trusted: no approved call of them is still to come.
+    fn is_clear(&self, job: &Job) -> bool {
+        let made = |a: &Address| {
+            matches!(self.ends.get(a), Some(End::Done | End::Busy | End::Unknown | End::Refused))
+        };
+        job.depends_on.iter().all(|d| !self.approved.contains_key(&d.address) || made(&d.address))
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::depends::{self, Wanted};
 use super::diagnostic::{Finding, Level};
 use super::kinds::{API_VERSION, AlertManifest, CaseFile, PackageManifest};
 use super::project::ProjectFile;
@@ -21,6 +22,8 @@ pub(super) struct Entry {
     pub name: Range<usize>,
     /// The text that the project's `requireComment` is about.
     pub reason: Range<usize>,
+    /// `dependsOn`, its names not resolved yet.
+    pub wanted: Vec<Wanted>,
 }
 
 /// What a document declares.
@@ -302,7 +305,7 @@ fn extract(
         .get(root, "spec")
         .and_then(|(_, spec)| doc.get(spec, text))
         .map_or(name.clone(), |(key, value)| wording::Field { doc, key: Some(key), value }.span());
-    Ok(Entry { desired, name, reason })
+    Ok(Entry { desired, name, reason, wanted: depends::wanted(doc, root) })
 }
 
 /// A type that is stricter than its schema: reported, so that no mistake of ours lets a resource vanish.

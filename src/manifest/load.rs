@@ -7,16 +7,17 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::depends::{self, Wanted};
 use super::diagnostic::{Diagnostic, Finding, Level, Related};
 use super::discover;
 use super::document::{self, Declared, Entry};
 use super::project::{PROJECT_FILE, Project};
 use super::reader::{Document, Id, NodeKind, Reader};
-use super::runbook::{Budget, CaseOutcome, Incident, Origin, Resource, Runbook, expand, run_case};
+use super::runbook::{self, Budget, CaseOutcome, Incident, Origin, Resource, Runbook, expand, run_case};
 use super::syntax::shown;
 use super::text::{Decoded, SourceText, decode};
 use super::wording::nearest;
-use crate::model::{Address, CommentRule, Desired, Kind, Sha256Hex, Source};
+use crate::model::{Address, CommentRule, Dependency, Desired, Kind, Sha256Hex, Source};
 
 /// How many problems of one file are told; the rest is counted.
 const MAX_FINDINGS: usize = 100;
@@ -199,6 +200,8 @@ struct Reading {
     /// `requireComment` of the project.
     rule: Option<CommentRule>,
     unruly: Vec<Unruly>,
+    /// `dependsOn` of what stands in manifests of its own.
+    wanted: Vec<(Address, Vec<Wanted>, Origin)>,
 }
 
 impl Reading {
@@ -229,6 +232,7 @@ impl Reading {
         }
         declarations.sort_by(|a, b| a.name.cmp(&b.name));
         self.resources.sort_by(|a: &Desired, b| a.address.cmp(&b.address));
+        self.order();
         if self.diagnostics.len() == told {
             // Within a file they are in order already; `sort_by` is stable.
             self.diagnostics.sort_by(|a, b| a.file.cmp(&b.file));
@@ -267,7 +271,7 @@ impl Reading {
             self.diagnostics.extend(incident.origin.diagnose([finding]));
             return;
         }
-        for Resource { desired, name: place, reason } in made.resources {
+        for Resource { desired, name: place, reason, .. } in made.resources {
             if let Some(rule) = self.rule.as_ref().filter(|_| open)
                 && let Some(finding) = against(rule, &desired, reason)
             {
@@ -304,6 +308,50 @@ impl Reading {
                     }
                 }
             }
+        }
+    }
+
+    /// Resolves `dependsOn` of manifests: incidents have done so for what they expand to.
+    fn order(&mut self) {
+        let known =
+            |resources: &[Desired], a: &Address| resources.binary_search_by(|d| d.address.cmp(a)).ok();
+        let mut ordered: Vec<(Address, Vec<Dependency>, Range<usize>, Origin)> = Vec::new();
+        for (address, wanted, origin) in std::mem::take(&mut self.wanted) {
+            let mut to = Vec::new();
+            let mut findings = Vec::new();
+            let place = wanted.first().map_or(0..0, |w| w.at.clone());
+            for Wanted { name: text, until, at } in wanted {
+                let (kind, name) = depends::split(&text);
+                let all = Kind::ALL.into_iter().filter(|k| kind.is_none_or(|kind| kind == *k));
+                let mut found: Vec<Address> = all.map(|kind| Address::new(kind, name)).collect();
+                found.retain(|a| known(&self.resources, a).is_some());
+                if found.len() > 1 {
+                    // `Alert/x` that waits for `x` means the package of that name.
+                    found.retain(|a| *a != address);
+                }
+                match (found.pop(), found.is_empty()) {
+                    (Some(address), true) => to.push(Dependency { address, until }),
+                    (Some(_), false) => findings.push(runbook::ambiguous(at, &text)),
+                    (None, _) => {
+                        let names = self.resources.iter().map(|d| d.address.name());
+                        findings.push(runbook::unknown(at, &text, names));
+                    }
+                }
+            }
+            self.diagnostics.extend(origin.diagnose(findings));
+            let to = depends::settled(to);
+            if let Some(i) = known(&self.resources, &address) {
+                self.resources[i].depends_on.clone_from(&to);
+            }
+            ordered.push((address, to, place, origin));
+        }
+        let Some(circle) = depends::circle(ordered.iter().map(|(from, to, ..)| (from, &**to))) else {
+            return;
+        };
+        let names: Vec<String> = circle.iter().map(|a| a.to_string()).collect();
+        let first = circle.first().and_then(|first| ordered.iter().find(|(a, ..)| a == *first));
+        if let Some((_, _, place, origin)) = first {
+            self.diagnostics.extend(origin.diagnose([runbook::in_a_circle(place.clone(), &names)]));
         }
     }
 
@@ -590,7 +638,9 @@ impl Reading {
                 }
             }
             findings.extend(doc.findings);
-            let Some(Declared::Resource(Entry { desired, name, reason })) = declared else { continue };
+            let Some(Declared::Resource(Entry { desired, name, reason, wanted })) = declared else {
+                continue;
+            };
             if let Some(finding) = self.rule.as_ref().and_then(|rule| against(rule, &desired, reason)) {
                 let address = desired.address.clone();
                 self.unruly.push(Unruly { address, diagnostic: source.diagnose(finding) });
@@ -599,6 +649,11 @@ impl Reading {
                 Slot::Vacant(slot) => {
                     let column = column_of(&decoded.text, name.start);
                     slot.insert(FirstPlace { file: file.clone(), line: desired.source.line, column });
+                    if !wanted.is_empty() {
+                        let text = kept.get_or_insert_with(|| (&*decoded.text).into()).clone();
+                        let origin = Origin { file: file.clone(), text };
+                        self.wanted.push((desired.address.clone(), wanted, origin));
+                    }
                     self.resources.push(desired);
                 }
                 Slot::Occupied(first) => {

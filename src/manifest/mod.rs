@@ -12,6 +12,7 @@
 //! what becomes of a resource, nor for how a problem is shown. Pure, but for the files that `discover`
 //! finds and reads.
 
+mod depends;
 mod diagnostic;
 mod discover;
 mod document;
@@ -33,6 +34,7 @@ mod written;
 #[cfg(test)]
 mod tests;
 
+pub use depends::DependsOn;
 pub use diagnostic::{Diagnostic, Level, Related};
 pub use discover::find_seals;
 pub use kinds::{

@@ -2,6 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
+use super::depends::DependsOn;
 use crate::model::{Address, Call, Desired, Kind, OnRemove, Policy};
 
 /// A resource's manifest, field for field in the order of its type.
@@ -15,6 +16,8 @@ pub struct Written {
     pub spec: Vec<WrittenField>,
     /// `lifecycle.onRemove`.
     pub on_remove: WrittenField,
+    /// `dependsOn`, with addresses for names.
+    pub depends_on: Vec<DependsOn>,
 }
 
 /// One field.
@@ -73,6 +76,7 @@ impl Written {
                 value: json!(d.on_remove),
                 is_default: d.on_remove == OnRemove::default(),
             },
+            depends_on: d.depends_on.iter().map(DependsOn::from).collect(),
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod address;
 mod call;
+mod dependency;
 mod desired;
 mod digest;
 mod entity;
@@ -15,6 +16,7 @@ mod time;
 
 pub use address::{Address, AddressError, Kind};
 pub use call::{Call, Category, CreateAlert, MachineId, MachineIdError, ReportId, Severity};
+pub use dependency::{Dependency, Until};
 pub use desired::{
     AlertStatus, Classification, Desired, Determination, OnInProgress, OnRemove, Policy, Source, Template,
     Triage,

@@ -49,6 +49,7 @@ pub const REASONS: &[&str] = &[
     "cancel-on-remove",
     "resolve-on-remove",
     "side-call-open",
+    "held-by",
     "saved",
 ];
 
@@ -100,6 +101,7 @@ pub fn reason(reason: &Reason) -> &'static str {
         Reason::CancelOnRemove => "cancel-on-remove",
         Reason::ResolveOnRemove => "resolve-on-remove",
         Reason::SideCallOpen { .. } => "side-call-open",
+        Reason::HeldBy { .. } => "held-by",
         Reason::Saved { .. } => "saved",
     }
 }

@@ -126,7 +126,7 @@ fn warnings(plan: &Plan, now: Timestamp, out: &mut String) {
 
 fn table_row(c: &Change, now: Timestamp) -> String {
     let machine = c.machine.as_ref().map(|m| code(m.as_str(), CELL)).unwrap_or_default();
-    let reason = code(&words::reason(&c.reason, now), CELL);
+    let reason = code(&words::why(c, now), CELL);
     format!("| {} | {} | {machine} | {reason} |\n", code(&c.address.to_string(), CELL), c.action)
 }
 

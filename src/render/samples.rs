@@ -116,6 +116,8 @@ pub fn change(name: &str, action: Action, reason: Reason) -> Change {
         call: request.map(planned),
         before: None,
         after: None,
+        depends_on: Vec::new(),
+        waits_for: Vec::new(),
         warnings: Vec::new(),
         approve: None,
         records: Vec::new(),

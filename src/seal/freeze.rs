@@ -143,6 +143,7 @@ fn thaw(sealed: &Sealed, incident: &Declaration, template: Option<model::Source>
         adopt_within: sealed.spec.adopt_within.unwrap_or(usual.adopt_within),
     };
     d.on_remove = sealed.on_remove;
+    d.depends_on.clone_from(&sealed.depends_on);
     d.template = Some(model::Template { incident: incident.name.clone(), source: template });
     (Sealed::of(&d) == *sealed).then_some(d)
 }
