@@ -507,6 +507,7 @@ impl<'a> Run<'a> {
         };
         self.execute(jobs, &mut round).await?;
         self.settle(&mut round).await?;
+        self.look_behind(approved, &round).await?;
         while self.release(&mut round).await? {
             self.settle(&mut round).await?;
         }
@@ -592,6 +593,25 @@ impl<'a> Run<'a> {
             round.held.push(job);
         }
         Ok(begun)
+    }
+
+    /// Looks at what held calls depend on, where the plan has no row for it: the rest of a saved plan.
+    async fn look_behind(&mut self, approved: &Plan, round: &Round<'_>) -> Result<(), RunError> {
+        let row = |a: &Address| approved.changes.binary_search_by(|c| c.address.cmp(a)).is_ok();
+        let behind = round.held.iter().flat_map(|j| &j.depends_on).map(|d| &d.address);
+        let behind: BTreeSet<Address> = behind.filter(|a| !row(a) && self.is_running(a)).cloned().collect();
+        if behind.is_empty() {
+            return Ok(());
+        }
+        match self.look(Some(&behind)).await {
+            Err(RunError::Interrupted) => Ok(()),
+            looked => looked.map(drop),
+        }
+    }
+
+    fn is_running(&self, address: &Address) -> bool {
+        let phase = self.state().resources.get(address).map(|r| r.phase);
+        matches!(phase, Some(Phase::InProgress | Phase::Pending))
     }
 
     /// Sends what waited for calls whose objects are there by now. Returns whether something was sent.
@@ -729,16 +749,13 @@ impl<'a> Run<'a> {
         let deadline = (self.clock)() + limit;
         let mut pause = FIRST_POLL;
         loop {
+            let behind = round.held.iter().flat_map(|j| &j.depends_on).map(|d| &d.address);
             let running: BTreeSet<Address> = approved
                 .changes
                 .iter()
                 .map(|c| &c.address)
-                .filter(|a| {
-                    self.state()
-                        .resources
-                        .get(*a)
-                        .is_some_and(|r| matches!(r.phase, Phase::InProgress | Phase::Pending))
-                })
+                .chain(behind)
+                .filter(|a| self.is_running(a))
                 .cloned()
                 .collect();
             if running.is_empty() || self.stopped() {
