@@ -52,7 +52,7 @@ fn records(desired: &[Desired]) -> Vec<Record> {
         records.push(Record::Intent(Box::new(Intent {
             address: d.address.clone(),
             action: CallAction::Create,
-            sent: Sent { request, revision: d.revision, digest: digest(d), marker: None },
+            sent: Sent { request, revision: d.revision, digest: digest(d), marker: None, machine_name: None },
             plan: PlanDigest(Sha256Hex::of(b"p")),
             runner: "r".into(),
             send_by: now(),

@@ -3,10 +3,12 @@
 //! One filtered list per kind and page, never one read per resource. A list that cannot be read to its
 //! end counts as not looked; the reason is kept for the plan.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::defender::auth::AuthError;
 use crate::defender::{ActionFilter, Client, Clock, ReadError};
+use crate::model::{Alert, Machine, MachineName};
+use crate::plan::targets::{Inventory, Wanted};
 use crate::plan::{Actions, Machines, Need, Observed};
 
 /// Looks at the service. Only a missing token is an error: without one nothing can be looked at, and a
@@ -82,19 +84,9 @@ pub async fn observe_machines(
     ids: &BTreeSet<String>,
     machines: &mut Machines,
 ) -> Result<(), AuthError> {
-    let ids: Vec<String> = ids.iter().filter(|id| machines.get(id).is_none()).cloned().collect();
-    let listed = match ids.len() {
-        0 => return Ok(()),
-        1..=BATCHED => client.machines_by_ids(&ids).await,
-        _ => client.list_machines().await,
-    };
-    let Some(list) = machines_or_why(listed, machines)? else { return Ok(()) };
-    let wanted: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
-    for machine in list {
-        let id = machine.id.to_ascii_lowercase();
-        if wanted.contains(id.as_str()) {
-            machines.insert(&id, Some(machine));
-        }
+    let listed = list_by_ids(client, ids, machines).await;
+    if machines_or_why(listed, machines)?.is_none() {
+        return Ok(());
     }
     let left: Vec<&String> = ids.iter().filter(|id| machines.get(id).is_none()).collect();
     for (n, id) in left.into_iter().enumerate() {
@@ -108,6 +100,111 @@ pub async fn observe_machines(
         machines.insert(id, machine);
     }
     Ok(())
+}
+
+/// Looks machines up by their ids in lists alone: for a reader, so that what is not listed, or cannot be read, simply
+/// stays unknown. Only a missing token is an error.
+pub async fn observe_listed(
+    client: &Client,
+    ids: &BTreeSet<String>,
+    machines: &mut Machines,
+) -> Result<(), AuthError> {
+    match list_by_ids(client, ids, machines).await {
+        Err(ReadError::Auth(e)) => Err(e),
+        Err(e) => {
+            tracing::debug!("machines could not be listed: {e}");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Lists the machines that are neither known nor known to be in no list.
+async fn list_by_ids(
+    client: &Client,
+    ids: &BTreeSet<String>,
+    machines: &mut Machines,
+) -> Result<(), ReadError> {
+    let ids: Vec<String> =
+        ids.iter().filter(|id| machines.get(id).is_none() && !machines.is_unlisted(id)).cloned().collect();
+    let list = match ids.len() {
+        0 => return Ok(()),
+        1..=BATCHED => client.machines_by_ids(&ids).await?,
+        _ => client.list_machines().await?,
+    };
+    let wanted: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
+    for machine in list {
+        let id = machine.id.to_ascii_lowercase();
+        if wanted.contains(id.as_str()) {
+            machines.insert(&id, Some(machine));
+        }
+    }
+    for id in &ids {
+        if machines.get(id).is_none() {
+            machines.note_unlisted(id);
+        }
+    }
+    Ok(())
+}
+
+/// Alerts that a new one could be merged into, for a reader: none if they cannot be listed. Only a missing token is an
+/// error.
+pub async fn observe_open_alerts(
+    client: &Client,
+    since: jiff::Timestamp,
+) -> Result<Option<Vec<Alert>>, AuthError> {
+    match client.alerts_since(since).await {
+        Ok(list) => Ok(Some(list)),
+        Err(ReadError::Auth(e)) => Err(e),
+        Err(e) => {
+            tracing::debug!("alerts could not be listed: {e}");
+            Ok(None)
+        }
+    }
+}
+
+/// So many names are asked for in batches; of more of them the whole list is shorter.
+const NAMED: usize = 100;
+
+/// Lists the machines that templates name, in as few calls as possible. A list that cannot be read to its end is
+/// kept as the reason why; only a missing token is an error.
+pub async fn observe_inventory(client: &Client, wanted: &Wanted) -> Result<Inventory, AuthError> {
+    let mut tagged = BTreeMap::new();
+    for tag in &wanted.tags {
+        tagged.insert(tag.clone(), listed(client.machines_tagged(tag).await)?);
+    }
+    Ok(Inventory { named: listed(named(client, wanted).await)?, tagged })
+}
+
+async fn named(client: &Client, wanted: &Wanted) -> Result<Vec<Machine>, ReadError> {
+    let names: Vec<&MachineName> = wanted.names.values().collect();
+    match names.len() {
+        0 => return Ok(Vec::new()),
+        1..=NAMED => {}
+        _ => return client.every_machine().await,
+    }
+    let found = match client.machines_named(&names).await {
+        Ok(found) => found,
+        // A filter that the service does not take is no reason to know nothing.
+        Err(ReadError::Refused(e)) if e.status == 400 => {
+            tracing::warn!("machines could not be filtered by name, the whole list is read: {e}");
+            return client.every_machine().await;
+        }
+        Err(e) => return Err(e),
+    };
+    let is_found = |n: &&MachineName| {
+        found.iter().any(|m| m.computer_dns_name.as_deref().is_some_and(|dns| n.means(dns)))
+    };
+    // The filter may mind upper and lower case: before a name is called unknown, the whole list says so.
+    if names.iter().all(is_found) { Ok(found) } else { client.every_machine().await }
+}
+
+fn listed(read: Result<Vec<Machine>, ReadError>) -> Result<Result<Vec<Machine>, String>, AuthError> {
+    match read {
+        Ok(list) => Ok(Ok(list)),
+        Err(ReadError::Auth(e)) => Err(e),
+        Err(e) => Ok(Err(format!("machines could not be listed: {e}"))),
+    }
 }
 
 fn machines_or_why<T>(read: Result<T, ReadError>, machines: &mut Machines) -> Result<Option<T>, AuthError> {

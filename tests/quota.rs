@@ -109,6 +109,8 @@ impl Site {
             replace: Default::default(),
             settings: Settings { new_lineage: "a lineage".into(), ..Settings::at(clock()) },
             refresh: true,
+            lookups: Default::default(),
+            foresight: false,
         };
         let options = Options {
             parallelism: 64,

@@ -131,7 +131,13 @@ mod tests {
         let call = Call::Collect { machine_id: "ab".repeat(20).parse().unwrap(), comment: "why".into() };
         let request = call.request();
         PlannedCall {
-            sent: Sent { digest: RequestDigest::of(&request, 1), request, revision: 1, marker: None },
+            sent: Sent {
+                digest: RequestDigest::of(&request, 1),
+                request,
+                revision: 1,
+                marker: None,
+                machine_name: None,
+            },
             machine: "ab".repeat(20),
             labels: BTreeMap::new(),
             on_remove: OnRemove::Retain,

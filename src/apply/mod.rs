@@ -12,7 +12,9 @@ mod queues;
 mod run;
 pub mod surgery;
 mod tally;
+mod targets;
 
 pub use event::{Event, Progress};
 pub use execute::SEND_WITHIN;
 pub use run::{Options, Report, Run, RunError, Scope, Sink, preview, refresh};
+pub use targets::{Lookups, Mistyped};

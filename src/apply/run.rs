@@ -11,10 +11,12 @@ use super::event::{Event, Progress};
 use super::execute::{Again, End, Executed, Executor, Job};
 use super::ledger::Ledger;
 use super::tally::Tally;
+use super::targets::{Depth, Lookups, Mistyped, resolve, unresolved};
 use crate::defender::auth::AuthError;
 use crate::defender::{Client, Clock, Endpoint, Quotas};
 use crate::model::{Address, Dependency, Desired, Kind, PlanDigest, Request};
-use crate::observe::{observe, observe_machines};
+use crate::observe::{observe, observe_listed, observe_machines, observe_open_alerts};
+use crate::plan::targets::TargetError;
 use crate::plan::{
     self, Action, Input, Machines, Need, Observed, Plan, PlanWarning, SavedPlan, Settings, Stale, is_met,
 };
@@ -37,6 +39,10 @@ pub struct Scope {
     pub settings: Settings,
     /// Whether the service is asked before planning.
     pub refresh: bool,
+    /// Whether a person reads the plan: what they want to know of its machines is listed then.
+    pub foresight: bool,
+    /// Resources whose machines are still to be found; they become part of the above before planning.
+    pub lookups: Lookups,
 }
 
 /// Why a run cannot go on.
@@ -78,6 +84,12 @@ pub enum RunError {
         /// Whose the run is.
         run: String,
     },
+    /// What manifests name machines by means none, several, or could not be looked up.
+    #[error("{}", unresolved(.0))]
+    Unresolved(Vec<TargetError>),
+    /// What was typed means no resource.
+    #[error(transparent)]
+    Mistyped(#[from] Mistyped),
     /// A person asked the run to stop before anything was sent.
     #[error("interrupted")]
     Interrupted,
@@ -134,15 +146,23 @@ impl Report {
 pub async fn preview(
     client: Option<&Client>,
     clock: &Clock,
-    scope: &Scope,
+    scope: &mut Scope,
     binding: &Binding,
     state: &mut State,
 ) -> Result<Plan, RunError> {
+    check_binding(&state.binding, binding)?;
+    resolve(client, scope, state, Depth::Planned).await?;
+    let scope = &*scope;
     let (mut observed, settings, records) = look_at(client, clock, scope, binding, state).await?;
     let touched = records.iter().filter_map(|r| Some((r.address()?, state.resources.get(r.address()?)?)));
     let recorded: BTreeMap<Address, Seq> = touched.map(|(a, r)| (a.clone(), r.changed)).collect();
     fold(state, clock(), &records)?;
     let mut plan = make_plan(scope, state, &observed, &settings);
+    if let (true, Some(client)) = (scope.foresight, client)
+        && foresee(client, &plan, &mut observed, &settings).await?
+    {
+        plan = make_plan(scope, state, &observed, &settings);
+    }
     let unnamed = plan::unnamed(&plan, &settings.guards);
     if let (false, Some(client)) = (unnamed.is_empty(), client) {
         observe_machines(client, &unnamed, &mut observed.machines).await?;
@@ -150,6 +170,28 @@ pub async fn preview(
     }
     plan::saved::rebase(&mut plan.changes, &recorded, &records);
     Ok(plan)
+}
+
+/// Lists what a reader wants to know about the calls of a plan; false if it has none that create.
+async fn foresee(
+    client: &Client,
+    plan: &Plan,
+    observed: &mut Observed,
+    settings: &Settings,
+) -> Result<bool, RunError> {
+    let machines = plan::foresight::machines(&plan.changes);
+    if machines.is_empty() {
+        return Ok(false);
+    }
+    observe_listed(client, &machines, &mut observed.machines).await?;
+    let alerts = plan
+        .changes
+        .iter()
+        .any(|c| c.address.kind() == Kind::Alert && c.action.call().is_some_and(|call| call.creates()));
+    if alerts && observed.recent_alerts.is_none() {
+        observed.recent_alerts = observe_open_alerts(client, settings.now - plan::LOOK_BACK).await?;
+    }
+    Ok(true)
 }
 
 /// Folds what the service shows into a state in memory, without writing anything: `casefile status`.
@@ -176,12 +218,19 @@ async fn look_at(
     check_binding(&state.binding, binding)?;
     let settings = Settings { now: clock(), ..scope.settings.clone() };
     let need = needed(scope, state, &settings);
-    let observed = match client {
+    let mut observed = match client {
         Some(client) => observe(client, clock, &need).await?,
         None => not_looked(clock()),
     };
+    know(&mut observed, scope);
     let records = plan::absorb(&scope.desired, state, &observed, &settings);
     Ok((observed, settings, records))
+}
+
+/// Adds what finding the machines has told already.
+fn know(observed: &mut Observed, scope: &Scope) {
+    observed.targets = scope.lookups.targets.clone();
+    observed.machines = scope.lookups.machines.clone();
 }
 
 fn not_looked(at: jiff::Timestamp) -> Observed {
@@ -330,6 +379,7 @@ impl<'a> Run<'a> {
 
     /// Refreshes, records what was seen, waits open calls of earlier runs out, and plans.
     pub async fn prepare(&mut self) -> Result<Plan, RunError> {
+        self.find_machines(Depth::Planned).await?;
         let mut observed = self.look(None).await?;
         let mut plan = make_plan(&self.scope, self.state(), &observed, &self.settings());
         // What the look found needs no waiting, and neither does what the plan does not show.
@@ -349,10 +399,38 @@ impl<'a> Run<'a> {
             observed = self.look(None).await?;
             plan = make_plan(&self.scope, self.state(), &observed, &self.settings());
         }
+        if self.scope.foresight && self.scope.refresh {
+            let mut stop = self.stop.clone();
+            let settings = self.settings();
+            let seen = tokio::select! {
+                biased;
+                Ok(_) = stop.wait_for(|s| *s) => return Err(RunError::Interrupted),
+                seen = foresee(self.client, &plan, &mut observed, &settings) => seen?,
+            };
+            if seen {
+                plan = make_plan(&self.scope, self.state(), &observed, &self.settings());
+            }
+        }
         if self.name(&plan, &mut observed.machines).await? {
             plan = make_plan(&self.scope, self.state(), &observed, &self.settings());
         }
         Ok(plan)
+    }
+
+    /// Gives resources that name no machine id theirs.
+    pub(super) async fn find_machines(&mut self, depth: Depth) -> Result<(), RunError> {
+        let mut stop = self.stop.clone();
+        let state = self.ledger.state();
+        tokio::select! {
+            biased;
+            Ok(_) = stop.wait_for(|s| *s) => Err(RunError::Interrupted),
+            found = resolve(Some(self.client), &mut self.scope, state, depth) => found,
+        }
+    }
+
+    /// What is planned; complete once the plan was made.
+    pub fn desired(&self) -> &[Desired] {
+        &self.scope.desired
     }
 
     /// Looks up the names of machines that a plan's guard rails need; false if it needs none.
@@ -402,7 +480,7 @@ impl<'a> Run<'a> {
         };
         let need = plan::need(&self.scope.desired, self.state(), &chosen, &settings);
         // Whatever the flags: without a state only the service can tell what was asked before.
-        let observed = if self.scope.refresh || empty || only.is_some() {
+        let mut observed = if self.scope.refresh || empty || only.is_some() {
             let mut stop = self.stop.clone();
             tokio::select! {
                 biased;
@@ -413,6 +491,7 @@ impl<'a> Run<'a> {
         } else {
             not_looked(settings.now)
         };
+        know(&mut observed, &self.scope);
         if empty && let Some(why) = observed.failures.first() {
             return Err(RunError::Blind { why: why.clone() });
         }

@@ -9,10 +9,11 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::run::{Report, Run, RunError};
+use super::targets::{Depth, Mistyped};
 use crate::defender::ReadError;
 use crate::model::{Address, Desired, Kind};
 use crate::observe::observe;
-use crate::plan::{self, Action, Input, KnownIds, LOOK_BACK, Need, Plan};
+use crate::plan::{self, Action, Input, KnownIds, LOOK_BACK, Need, Plan, names};
 use crate::state::{CallAction, Object, Phase, Record, Sent, State, Store, StoreError};
 
 /// So long an `import` waits until its resource's open call can be called lost.
@@ -158,7 +159,11 @@ pub struct Discovered {
 
 impl Run<'_> {
     /// Looks at one resource and makes the plan that cancels its collection.
-    pub async fn plan_cancel(&mut self, address: &Address, comment: &str) -> Result<Plan, SurgeryError> {
+    pub async fn plan_cancel(&mut self, typed: &Address, comment: &str) -> Result<Plan, SurgeryError> {
+        let address =
+            &names::meant_in(self.state(), typed).map_err(Mistyped::from).map_err(RunError::from)?;
+        // What others declare matters only as far as it is recorded.
+        self.find_machines(Depth::Recorded).await?;
         if !self.state().resources.contains_key(address) {
             return Err(Forbidden::NotInState(address.clone()).into());
         }
@@ -211,8 +216,14 @@ impl Run<'_> {
     ///
     /// A `Requested` resource is refused as long as its call may still be settled without a person; where
     /// the plan would say `unresolved`, its call stays watched.
-    pub async fn import(&mut self, address: &Address, id: &str) -> Result<Object, SurgeryError> {
-        let desired = self.desired(address)?.clone();
+    pub async fn import(&mut self, typed: &Address, id: &str) -> Result<(Address, Object), SurgeryError> {
+        // Of the machines that have to be looked up only those of its own manifest matter.
+        let manifest = typed.group().unwrap_or_else(|| typed.clone());
+        self.scope.selected = Some([manifest].into());
+        self.find_machines(Depth::Planned).await?;
+        let known = self.scope.desired.iter().map(|d| (&d.address, d.machine_name.as_deref()));
+        let address = &names::meant(typed, known).map_err(Mistyped::from).map_err(RunError::from)?;
+        let desired = self.declared(address)?.clone();
         if self.state().resources.contains_key(address) {
             self.may_import(address, id).await?;
         }
@@ -226,7 +237,7 @@ impl Run<'_> {
         }
         let object = self.read_object(&desired, id).await?;
         self.append(&[imported(&desired, &object)])?;
-        Ok(object)
+        Ok((address.clone(), object))
     }
 
     /// Whether a person may say what a resource holds that the state knows.
@@ -290,7 +301,8 @@ impl Run<'_> {
     }
 
     /// Searches the service for objects of manifests that the state does not know: a state that was lost.
-    pub async fn discover(&self) -> Result<Discovered, SurgeryError> {
+    pub async fn discover(&mut self) -> Result<Discovered, SurgeryError> {
+        self.find_machines(Depth::Planned).await?;
         let missing: Vec<&Desired> =
             self.scope.desired.iter().filter(|d| !self.state().resources.contains_key(&d.address)).collect();
         let since = |kind| {
@@ -324,12 +336,12 @@ impl Run<'_> {
     pub fn take_over(&mut self, discovered: &Discovered) -> Result<(), SurgeryError> {
         let mut records = Vec::new();
         for (address, object) in &discovered.matches {
-            records.push(imported(self.desired(address)?, object));
+            records.push(imported(self.declared(address)?, object));
         }
         Ok(self.append(&records)?)
     }
 
-    fn desired(&self, address: &Address) -> Result<&Desired, Forbidden> {
+    fn declared(&self, address: &Address) -> Result<&Desired, Forbidden> {
         let declared = self.scope.desired.iter().find(|d| d.address == *address);
         declared.ok_or_else(|| Forbidden::NotDeclared(address.clone()))
     }
@@ -349,14 +361,21 @@ fn imported(d: &Desired, object: &Object) -> Record {
     Record::Imported {
         address: d.address.clone(),
         object: object.clone(),
-        sent: Sent { request: d.request.clone(), revision: d.revision, digest: d.digest, marker: None },
+        sent: Sent {
+            request: d.request.clone(),
+            revision: d.revision,
+            digest: d.digest,
+            marker: None,
+            machine_name: d.machine_name.as_deref().map(str::to_owned),
+        },
         labels: d.labels.clone(),
         on_remove: d.on_remove,
     }
 }
 
 /// Takes a resource out of the state: `casefile state rm`. What it held stays at the service.
-pub fn remove(store: &mut dyn Store, at: Timestamp, address: &Address) -> Result<(), SurgeryError> {
+pub fn remove(store: &mut dyn Store, at: Timestamp, typed: &Address) -> Result<(), SurgeryError> {
+    let address = &recorded(store, typed)?;
     let resource = known(store.state(), address)?;
     if resource.phase == Phase::Requested {
         return Err(Forbidden::CallOpen { address: address.clone() }.into());
@@ -371,6 +390,7 @@ pub fn rename(
     from: &Address,
     to: &Address,
 ) -> Result<(), SurgeryError> {
+    let from = &recorded(store, from)?;
     known(store.state(), from)?;
     if from.kind() != to.kind() {
         return Err(Forbidden::OtherKind { from: from.clone(), to: to.clone() }.into());
@@ -379,6 +399,11 @@ pub fn rename(
         return Err(Forbidden::Taken(to.clone()).into());
     }
     record(store, at, Record::Moved { from: from.clone(), to: to.clone() })
+}
+
+/// The resource that a typed address means.
+fn recorded(store: &dyn Store, typed: &Address) -> Result<Address, SurgeryError> {
+    Ok(names::meant_in(store.state(), typed).map_err(Mistyped::from).map_err(RunError::from)?)
 }
 
 fn known<'a>(state: &'a State, address: &Address) -> Result<&'a crate::state::Resource, Forbidden> {

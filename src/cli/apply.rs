@@ -12,17 +12,17 @@ use super::progress::Display;
 use super::project;
 use super::saved;
 use super::signals;
-use crate::apply::{Options, Report, Run, RunError};
-use crate::model::Desired;
+use crate::apply::{Lookups, Options, Report, Run, RunError};
+use crate::model::{Desired, Template};
 use crate::plan::{Plan, SavedPlan};
 use crate::seal::{self, Seals};
 
 /// What was approved before this run.
 enum Reviewed {
     /// A plan, as a file.
-    Saved(SavedPlan),
+    Saved(Box<SavedPlan>),
     /// The project's seals.
-    Sealed { resources: Vec<Desired>, seals: Seals },
+    Sealed { templates: Vec<Template>, seals: Seals },
 }
 
 /// Applies. Without a terminal and without an approval nothing is even looked at.
@@ -36,15 +36,20 @@ pub fn run(ctx: &Context, args: &ApplyArgs) -> Result<Code, Error> {
     let (scope, reviewed) = match saved {
         Some(saved) => {
             saved::expected(args, &saved)?;
-            (engine::scope_of(ctx, &project, &saved), Some(Reviewed::Saved(saved)))
+            (engine::scope_of(ctx, &project, &saved), Some(Reviewed::Saved(Box::new(saved))))
         }
         None => {
-            let scope = engine::scope(ctx, &project, &args.planning)?;
+            let mut scope = engine::scope(ctx, &project, &args.planning)?;
+            // Somebody is going to be asked.
+            scope.foresight = !args.auto_approve && args.expect.is_none() && !args.sealed;
             let reviewed = match args.sealed {
-                true => Some(Reviewed::Sealed {
-                    resources: scope.desired.clone(),
-                    seals: project::seals(ctx, &project)?,
-                }),
+                true => {
+                    let seals = project::seals(ctx, &project)?;
+                    let templates = scope.lookups.take();
+                    let machines = seal::machines(&templates, &seals);
+                    scope.lookups = Lookups::sealed(templates.clone(), machines);
+                    Some(Reviewed::Sealed { templates, seals })
+                }
                 false => None,
             };
             (scope, reviewed)
@@ -98,7 +103,7 @@ async fn carry_out(
         Ok(plan) => plan,
         Err(e) => return Err(end_early(run, e)),
     };
-    if let Err(e) = approve(ctx, args, &plan, reviewed, display) {
+    if let Err(e) = approve(ctx, args, &plan, reviewed, run.desired(), display) {
         // What was observed is recorded even when nothing is sent.
         run.commit().map_err(project::store_error)?;
         return Err(e);
@@ -139,6 +144,7 @@ fn approve(
     args: &ApplyArgs,
     plan: &Plan,
     reviewed: Option<&Reviewed>,
+    resources: &[Desired],
     display: &Display,
 ) -> Result<(), Error> {
     engine::refuse_blind(plan)?;
@@ -147,8 +153,8 @@ fn approve(
     let asks = changes && !approved;
     display.plan(ctx, plan, asks)?;
     engine::refuse_held(plan, &args.planning)?;
-    if let Some(Reviewed::Sealed { resources, seals }) = reviewed {
-        let open = seal::unsealed(plan, resources, seals);
+    if let Some(Reviewed::Sealed { templates, seals }) = reviewed {
+        let open = seal::unsealed(plan, resources, templates, seals);
         if !open.is_empty() {
             return Err(Error::NotSealed(engine::listed(open.iter().map(ToString::to_string))));
         }

@@ -13,9 +13,9 @@ use super::lock;
 use super::progress::Display;
 use super::project;
 use super::signals;
-use crate::apply::{Options, Run, Scope};
+use crate::apply::{Lookups, Options, Run, Scope};
 use crate::defender::Clock;
-use crate::manifest::Project;
+use crate::manifest::{Loaded, Project};
 
 /// Cancels. Without a terminal and without an approval nothing is even looked at.
 pub fn run(ctx: &Context, args: &CancelArgs) -> Result<Code, Error> {
@@ -50,12 +50,15 @@ pub fn run(ctx: &Context, args: &CancelArgs) -> Result<Code, Error> {
 
 /// The whole project: what a refresh shows of other resources is judged by what they declare.
 pub(super) fn scope(ctx: &Context, project: &Project) -> Result<Scope, Error> {
+    let Loaded { resources: desired, templates, .. } = project::manifests(ctx, project)?;
     Ok(Scope {
-        desired: project::manifests(ctx, project)?.resources,
+        desired,
         selected: None,
         replace: BTreeSet::new(),
         settings: engine::settings(ctx, project, false),
         refresh: true,
+        foresight: false,
+        lookups: Lookups::new(templates),
     })
 }
 

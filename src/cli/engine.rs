@@ -9,16 +9,16 @@ use super::exit::Error;
 use super::project::{self, Narrow};
 use super::since;
 use crate::apply::surgery::{Forbidden, SurgeryError};
-use crate::apply::{RunError, Scope};
+use crate::apply::{Lookups, RunError, Scope};
 use crate::defender::{Clock, ReadError};
-use crate::manifest::{Project, project as file};
-use crate::model::{Address, Desired};
+use crate::manifest::{Loaded, Project, project as file};
+use crate::model::{Address, Desired, Template};
 use crate::plan::{
     self, Allowed, Guards, Held, Limits, OnUnknown, Plan, PlanWarning, Quota, Quotas, Recovery, SavedPlan,
     Selector, Settings, Warning,
 };
 use crate::render::{escape, words};
-use crate::state::StoreError;
+use crate::state::{State, StoreError};
 
 /// Our wall clock, for the library.
 pub fn clock(ctx: &Context) -> Clock {
@@ -32,11 +32,13 @@ pub fn scope(ctx: &Context, project: &Project, typed: &Planning) -> Result<Scope
     let selector = selector.map_err(|e| Error::Usage(e.to_string()))?;
     // The whole project is read, so that moves and duplicates are seen.
     let (loaded, incidents) = project::declared(ctx, project)?;
-    let desired = loaded.resources;
+    let Loaded { resources: desired, templates, .. } = loaded;
     let changed = typed.since.as_deref().map(|r| since::changed(ctx, r)).transpose()?;
-    let selected = select(&desired, &narrow, selector.as_ref(), changed.as_ref());
+    let selected = select(&desired, &templates, &narrow, selector.as_ref(), changed.as_ref());
     for address in &typed.replace {
-        if !desired.iter().any(|d| d.address == *address) {
+        let manifest = address.group().unwrap_or_else(|| address.clone());
+        let declared = desired.iter().any(|d| d.address == *address);
+        if !declared && !templates.iter().any(|t| *t.address() == manifest) {
             return Err(Error::Usage(format!("--replace {address}: no manifest declares it")));
         }
     }
@@ -46,6 +48,8 @@ pub fn scope(ctx: &Context, project: &Project, typed: &Planning) -> Result<Scope
         replace: typed.replace.iter().cloned().collect(),
         settings: Settings { incidents, ..settings(ctx, project, typed.fresh) },
         refresh: !typed.no_refresh,
+        foresight: false,
+        lookups: Lookups::new(templates),
     })
 }
 
@@ -60,11 +64,14 @@ pub fn scope_of(ctx: &Context, project: &Project, saved: &SavedPlan) -> Scope {
         replace: BTreeSet::new(),
         settings,
         refresh: true,
+        foresight: false,
+        lookups: Lookups::default(),
     }
 }
 
 fn select(
     desired: &[Desired],
+    templates: &[Template],
     narrow: &Narrow,
     selector: Option<&Selector>,
     changed: Option<&BTreeSet<String>>,
@@ -76,11 +83,12 @@ fn select(
         narrow.covers(&d.source.file)
             && selector.is_none_or(|s| s.matches(&d.labels))
             && changed.is_none_or(|c| {
-                let template = d.template.as_ref().and_then(|t| t.source.as_ref());
+                let template = d.expanded.as_ref().and_then(|t| t.source.as_ref());
                 c.contains(&*d.source.file) || template.is_some_and(|t| c.contains(&*t.file))
             })
     };
-    Some(desired.iter().filter(fits).map(|d| d.address.clone()).collect())
+    let declared = desired.iter().chain(templates.iter().map(Template::declared));
+    Some(declared.filter(fits).map(|d| d.address.clone()).collect())
 }
 
 /// The project file's settings, for the planner.
@@ -163,6 +171,11 @@ pub fn listed(rows: impl Iterator<Item = String>) -> Vec<String> {
     rows
 }
 
+/// The resource of a state that a typed address means.
+pub fn in_state(state: &State, typed: &Address) -> Result<Address, Error> {
+    plan::names::meant_in(state, typed).map_err(|e| Error::Usage(e.to_string()))
+}
+
 /// A person's word for it.
 pub fn ask(question: &str) -> Result<(), Error> {
     let answer: String = dialoguer::Input::new()
@@ -189,9 +202,11 @@ pub fn surgery_error(e: SurgeryError) -> Error {
     }
 }
 
-/// The engine's errors, with what to do next.
+/// The engine's errors, with what to do next. What cannot be resolved is shown on stderr, with its places.
 pub fn run_error(e: RunError) -> Error {
     match e {
+        RunError::Unresolved(errors) => Error::Unresolved(errors),
+        RunError::Mistyped(e) => Error::Usage(e.to_string()),
         RunError::Auth(e) => connect::auth_error(e),
         RunError::Store(e) if matches!(*e, StoreError::Io { .. } | StoreError::Poisoned { .. }) => {
             Error::State {

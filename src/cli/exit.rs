@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use crate::model::{Address, PlanDigest};
+use crate::plan::TargetError;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +101,9 @@ pub enum Error {
     /// The manifests have errors; they were shown.
     #[error("the project has {}, nothing was sent", count(*.0, "error", "errors"))]
     InvalidManifests(usize),
+    /// Names, tags and files whose machines cannot be told.
+    #[error("{} cannot be resolved to machines, nothing was sent", count(.0.len(), "place", "places"))]
+    Unresolved(Vec<TargetError>),
     /// The state holds no such resource.
     #[error("the state holds no {0}")]
     NotInState(Address),
@@ -199,6 +203,12 @@ impl Error {
             Error::Git { .. } => (Code::Failed, next("git log --oneline")),
             Error::Exists(_) => (Code::Failed, next("casefile init another-folder")),
             Error::InvalidManifests(_) => (Code::Failed, next("casefile validate")),
+            Error::Unresolved(_) => (
+                Code::Failed,
+                next(
+                    "name one of the machines by machineId, or make it known to the service; then casefile plan",
+                ),
+            ),
             Error::NotInState(_) => (Code::Failed, next("casefile state list")),
             Error::NoApproval => (Code::Failed, next("casefile plan, then casefile apply --expect DIGEST")),
             Error::Unapproved { next } => (Code::Failed, Some((*next).to_owned())),

@@ -19,8 +19,8 @@ pub fn run(ctx: &Context, args: &ImportArgs) -> Result<Code, Error> {
     runtime()?.block_on(session.with(scope, async |run, _| {
         let style = project::style_out(ctx);
         if let (Some(address), Some(id)) = (&args.address, &args.id) {
-            let object = run.import(address, id).await.map_err(engine::surgery_error)?;
-            ctx.out(&surgery::imported(address, &object, style))?;
+            let (address, object) = run.import(address, id).await.map_err(engine::surgery_error)?;
+            ctx.out(&surgery::imported(&address, &object, style))?;
             return Ok(Code::Done);
         }
         let discovered = run.discover().await.map_err(engine::surgery_error)?;

@@ -72,26 +72,34 @@ pub fn command() -> clap::Command {
 fn run(cli: Cli) -> Result<Code, Error> {
     let ctx = Context::new(&cli.global)?;
     log::start(&cli.global, &ctx)?;
-    match cli.command {
-        Command::Init(args) => init::run(&ctx, &args),
-        Command::Validate(args) => validate::run(&ctx, &args),
-        Command::Plan(args) => plan::run(&ctx, &args),
-        Command::Apply(args) => apply::run(&ctx, &args),
-        Command::Seal(args) => seal::run(&ctx, &args),
-        Command::Render(args) => render::run(&ctx, &args),
-        Command::Test(args) => test::run(&ctx, &args),
-        Command::Status(args) => status::run(&ctx, &args),
-        Command::Cancel(args) => cancel::run(&ctx, &args),
-        Command::Import(args) => import::run(&ctx, &args),
-        Command::Verify(args) => verify::run(&ctx, &args),
-        Command::State(StateCommand::Rm(args)) => state::rm(&ctx, &args),
-        Command::State(StateCommand::Mv(args)) => state::mv(&ctx, &args),
-        Command::State(StateCommand::Rebuild(args)) => state::rebuild(&ctx, &args),
-        Command::State(StateCommand::List(_)) => state::list(&ctx),
-        Command::State(StateCommand::Show(args)) => state::show(&ctx, &args),
-        Command::Schema(args) => schema::run(&ctx, &args),
-        Command::Sandbox(args) => sandbox::run(&ctx, &args),
-        Command::Completions(args) => completions::run(&ctx, &args),
+    let ended = dispatch(&ctx, cli.command);
+    if let Err(Error::Unresolved(errors)) = &ended {
+        complain(&crate::render::targets::human(errors, project::style_err(&ctx), ctx.now()));
+    }
+    ended
+}
+
+fn dispatch(ctx: &Context, command: Command) -> Result<Code, Error> {
+    match command {
+        Command::Init(args) => init::run(ctx, &args),
+        Command::Validate(args) => validate::run(ctx, &args),
+        Command::Plan(args) => plan::run(ctx, &args),
+        Command::Apply(args) => apply::run(ctx, &args),
+        Command::Seal(args) => seal::run(ctx, &args),
+        Command::Render(args) => render::run(ctx, &args),
+        Command::Test(args) => test::run(ctx, &args),
+        Command::Status(args) => status::run(ctx, &args),
+        Command::Cancel(args) => cancel::run(ctx, &args),
+        Command::Import(args) => import::run(ctx, &args),
+        Command::Verify(args) => verify::run(ctx, &args),
+        Command::State(StateCommand::Rm(args)) => state::rm(ctx, &args),
+        Command::State(StateCommand::Mv(args)) => state::mv(ctx, &args),
+        Command::State(StateCommand::Rebuild(args)) => state::rebuild(ctx, &args),
+        Command::State(StateCommand::List(_)) => state::list(ctx),
+        Command::State(StateCommand::Show(args)) => state::show(ctx, &args),
+        Command::Schema(args) => schema::run(ctx, &args),
+        Command::Sandbox(args) => sandbox::run(ctx, &args),
+        Command::Completions(args) => completions::run(ctx, &args),
     }
 }
 

@@ -20,6 +20,7 @@ pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
     }
     let project = project::load(ctx)?;
     let mut scope = engine::scope(ctx, &project, &args.planning)?;
+    scope.foresight = true;
     let mut state = project::state_to_plan(ctx, &project)?.state;
     scope.settings.spent = project::spent(ctx, &project)?;
     let clock = engine::clock(ctx);
@@ -31,14 +32,14 @@ pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
             let keep = world.exists().then_some(world.as_path());
             let connection = connect(ctx, &project, &clock, keep).await?;
             let plan =
-                preview(Some(&connection.client), &clock, &scope, &connection.binding, &mut state).await;
+                preview(Some(&connection.client), &clock, &mut scope, &connection.binding, &mut state).await;
             let binding = connection.binding.clone();
             connection.close().await;
             Ok::<_, Error>((plan.map_err(engine::run_error)?, binding))
         })?
     } else {
         let binding = offline_binding(ctx, &project)?;
-        let plan = preview(None, &clock, &scope, &binding, &mut state);
+        let plan = preview(None, &clock, &mut scope, &binding, &mut state);
         (futures::executor::block_on(plan).map_err(engine::run_error)?, binding)
     };
     engine::refuse_blind(&plan)?;

@@ -1,5 +1,6 @@
 //! Shows a run while it goes on: JSON lines on stdout, or lines and a bar on stderr.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
@@ -10,7 +11,8 @@ use super::context::{Context, complain};
 use super::exit::Error;
 use super::project;
 use crate::apply::{Event, Progress};
-use crate::plan::Plan;
+use crate::model::Address;
+use crate::plan::{Change, Plan};
 use crate::render::{self, Style};
 
 /// Where a run's progress goes.
@@ -23,6 +25,8 @@ pub struct Display {
     clock: crate::defender::Clock,
     bar: Option<ProgressBar>,
     calls: Mutex<Calls>,
+    /// How people see the addresses of groups.
+    shown: Mutex<BTreeMap<Address, Address>>,
 }
 
 #[derive(Default)]
@@ -50,12 +54,15 @@ impl Display {
             clock: ctx.clock(),
             bar,
             calls: Mutex::default(),
+            shown: Mutex::default(),
         }
     }
 
     /// Shows the plan before it is approved. Where stdout is for events, only a person who is about to be
     /// asked sees it.
     pub fn plan(&self, ctx: &Context, plan: &Plan, asks: bool) -> Result<(), Error> {
+        let shown = |c: &Change| Some((c.address.clone(), c.shown.as_ref()?.parse().ok()?));
+        *self.names() = plan.changes.iter().filter_map(shown).collect();
         if self.format == Format::Json {
             if asks {
                 complain(&render::plan::plan(plan, self.style, ctx.now()));
@@ -79,7 +86,11 @@ impl Display {
                     self.stdout(&(line + "\n"));
                 }
             }
-            (Progress::Event(event), Format::Human) => self.event(event),
+            (Progress::Event(event), Format::Human) if self.names().is_empty() => self.event(event),
+            (Progress::Event(event), Format::Human) => {
+                let shown = |a: &Address| self.names().get(a).unwrap_or(a).clone();
+                self.event(&event.clone().readdressed(shown));
+            }
             (_, Format::Json) => {}
             (other, Format::Human) => self.state(other),
         }
@@ -170,6 +181,10 @@ impl Display {
             Some(bar) => bar.suspend(write),
             None => write(),
         }
+    }
+
+    fn names(&self) -> std::sync::MutexGuard<'_, BTreeMap<Address, Address>> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Calls> {

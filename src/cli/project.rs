@@ -100,7 +100,7 @@ impl<'a> SealsAtNeed<'a> {
 /// Shows what is wrong on stderr; an error if something forbids to go on.
 fn told(ctx: &Context, loaded: manifest::Loaded) -> Result<manifest::Loaded, Error> {
     if !loaded.diagnostics.is_empty() {
-        let looked = Looked { files: loaded.files, resources: loaded.resources.len() };
+        let looked = Looked { files: loaded.files, resources: loaded.declared() };
         complain(&diagnostic::human(&loaded.diagnostics, looked, style_err(ctx)));
     }
     if loaded.has_errors() { Err(Error::InvalidManifests(errors(&loaded.diagnostics))) } else { Ok(loaded) }

@@ -4,6 +4,7 @@ use super::args::RenderArgs;
 use super::context::Context;
 use super::exit::{Code, Error};
 use super::project::{self, Narrow};
+use crate::model::Desired;
 use crate::plan::Selector;
 use crate::render::manifests::manifests;
 
@@ -14,14 +15,14 @@ pub fn run(ctx: &Context, args: &RenderArgs) -> Result<Code, Error> {
     let selector = args.selector.as_deref().map(str::parse::<Selector>).transpose();
     let selector = selector.map_err(|e| Error::Usage(e.to_string()))?;
     let (loaded, _) = project::declared(ctx, &project)?;
-    let mut selected = loaded
-        .resources
-        .iter()
-        .filter(|d| narrow.covers(&d.source.file) && selector.as_ref().is_none_or(|s| s.matches(&d.labels)))
-        .peekable();
-    if selected.peek().is_none() {
+    let chosen =
+        |d: &Desired| narrow.covers(&d.source.file) && selector.as_ref().is_none_or(|s| s.matches(&d.labels));
+    let resources = loaded.resources.iter().filter(|d| chosen(d));
+    let templates = loaded.templates.iter().filter(|t| chosen(t.declared()));
+    let text = manifests(resources, templates);
+    if text.is_empty() {
         ctx.note("Nothing is declared or selected.\n");
     }
-    ctx.out(&manifests(selected))?;
+    ctx.out(&text)?;
     Ok(Code::Done)
 }

@@ -1,12 +1,18 @@
 //! `seal`: the reviewed calls as files beside their manifests.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
 
 use super::args::SealArgs;
-use super::context::Context;
+use super::connect::{auth_error, connect};
+use super::context::{Context, runtime};
 use super::exit::{Code, Error};
 use super::project::{self, Narrow};
+use crate::manifest::Project;
+use crate::model::{Desired, Template};
+use crate::observe::observe_inventory;
+use crate::plan::targets::{self, Inventory, Templates};
 use crate::render::escape;
 use crate::render::words::plural;
 use crate::seal::{manifest_name, sealed_name, seals};
@@ -19,7 +25,10 @@ pub fn run(ctx: &Context, args: &SealArgs) -> Result<Code, Error> {
     let meant = |name: &str| narrow.covers(&manifest_name(name)) || narrow.covers(name);
     // Who names a sealed incident wants it sealed again, as its runbook is now.
     let anew = |file: &str| !narrow.is_all() && meant(&sealed_name(file));
-    let (loaded, incidents) = project::to_seal(ctx, &project, &anew)?;
+    let (mut loaded, incidents) = project::to_seal(ctx, &project, &anew)?;
+    let members = resolved(ctx, &project, &narrow, &loaded.resources, &loaded.templates)?;
+    loaded.resources.extend(members);
+    loaded.resources.sort_by(|a, b| a.address.cmp(&b.address));
     let (mut told, mut current) = (String::new(), 0);
     let needed = seals(&loaded, &found);
     // An older format in its place would drop what the newer one says.
@@ -73,6 +82,44 @@ pub fn run(ctx: &Context, args: &SealArgs) -> Result<Code, Error> {
     }
     ctx.out(&told)?;
     Ok(Code::Done)
+}
+
+/// The resources of what names machines otherwise than by an id. The service is asked only for what the state does
+/// not tell.
+fn resolved(
+    ctx: &Context,
+    project: &Project,
+    narrow: &Narrow,
+    declared: &[Desired],
+    templates: &[Template],
+) -> Result<Vec<Desired>, Error> {
+    if templates.is_empty() {
+        return Ok(Vec::new());
+    }
+    let state = project::state(ctx, project)?.state;
+    let sealed = |t: &Template| narrow.covers(&t.declared().source.file);
+    let input = Templates {
+        templates,
+        declared,
+        state: &state,
+        sealed: &BTreeMap::new(),
+        selected: &|a| templates.iter().any(|t| t.address() == a && sealed(t)),
+    };
+    let wanted = targets::wanted(&input);
+    let inventory = if wanted.is_nothing() {
+        Inventory::not_looked("nothing had to be asked")
+    } else {
+        runtime()?.block_on(async {
+            let world = project::state_folder(ctx, project)?.join("sandbox.json");
+            let keep = world.exists().then_some(world.as_path());
+            let connection = connect(ctx, project, &ctx.clock(), keep).await?;
+            let listed = observe_inventory(&connection.client, &wanted).await;
+            connection.close().await;
+            listed.map_err(auth_error)
+        })?
+    };
+    let found = targets::resolve(&input, &inventory);
+    if found.errors.is_empty() { Ok(found.desired) } else { Err(Error::Unresolved(found.errors)) }
 }
 
 /// Replaces a file whole, with the permissions of a file that anybody made.

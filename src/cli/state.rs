@@ -8,7 +8,7 @@ use super::lock;
 use super::project;
 use crate::apply::surgery::{self, SurgeryError};
 use crate::manifest::{self, Project};
-use crate::model::Address;
+use crate::model::{Address, Template};
 use crate::render;
 use crate::render::state::{StateDocument, show as show_resource, table};
 use crate::state::{Acceptance, LocalStore, local};
@@ -24,9 +24,9 @@ pub fn list(ctx: &Context) -> Result<Code, Error> {
 /// Everything about one resource.
 pub fn show(ctx: &Context, args: &StateShowArgs) -> Result<Code, Error> {
     let loaded = project::state(ctx, &project::load(ctx)?)?;
-    let resource =
-        loaded.state.resources.get(&args.address).ok_or_else(|| Error::NotInState(args.address.clone()))?;
-    ctx.out(&show_resource(&args.address, resource, project::style_out(ctx), ctx.now()))?;
+    let address = engine::in_state(&loaded.state, &args.address)?;
+    let resource = loaded.state.resources.get(&address).ok_or_else(|| Error::NotInState(address.clone()))?;
+    ctx.out(&show_resource(&address, resource, project::style_out(ctx), ctx.now()))?;
     Ok(Code::Done)
 }
 
@@ -84,5 +84,8 @@ fn change(
 /// Whether a manifest declares it. Manifests with errors declare what can be read of them: this is for a
 /// hint only.
 fn declares(ctx: &Context, project: &Project, address: &Address) -> bool {
-    manifest::load(&ctx.dir, project).resources.iter().any(|d| d.address == *address)
+    let loaded = manifest::load(&ctx.dir, project);
+    let manifest = address.group().unwrap_or_else(|| address.clone());
+    let template = |t: &Template| *t.address() == manifest && t.target.is_group() == (manifest != *address);
+    loaded.resources.iter().any(|d| d.address == *address) || loaded.templates.iter().any(template)
 }

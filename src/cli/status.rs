@@ -9,7 +9,7 @@ use super::context::{Context, runtime};
 use super::engine;
 use super::exit::{Code, Error};
 use super::project;
-use crate::apply::{Scope, refresh};
+use crate::apply::{Lookups, Scope, refresh};
 use crate::manifest::{self, IncidentState, Project};
 use crate::plan::{Incidents, Settings};
 use crate::render::escape;
@@ -31,6 +31,8 @@ pub fn run(ctx: &Context, args: &StatusArgs) -> Result<Code, Error> {
                 ..engine::settings(ctx, &project, true)
             },
             refresh: true,
+            foresight: false,
+            lookups: Lookups::default(),
         };
         let clock = ctx.clock();
         runtime()?.block_on(async {
@@ -58,11 +60,16 @@ fn closed(ctx: &Context, project: &Project) -> BTreeSet<Arc<str>> {
 
 /// Writes the selected part of a state.
 fn show(ctx: &Context, args: &StatusArgs, state: &State) -> Result<Code, Error> {
-    if let Some(missing) = args.addresses.iter().find(|a| !state.resources.contains_key(*a)) {
-        return Err(Error::NotInState(missing.clone()));
+    let mut chosen = BTreeSet::new();
+    for typed in &args.addresses {
+        let address = engine::in_state(state, typed)?;
+        if !state.resources.contains_key(&address) {
+            return Err(Error::NotInState(address));
+        }
+        chosen.insert(address);
     }
     let document =
-        StateDocument::new(state, |address, _| args.addresses.is_empty() || args.addresses.contains(address));
+        StateDocument::new(state, |address, _| args.addresses.is_empty() || chosen.contains(address));
     let text = match args.format {
         Format::Human => table(&document, project::style_out(ctx), ctx.now()),
         Format::Json => document.to_text().map_err(|e| Error::Stdout(e.into()))?,

@@ -7,11 +7,12 @@ use super::args::{FindingsFormat, ValidateArgs};
 use super::context::Context;
 use super::exit::{Code, Error};
 use super::project::{self, Narrow, SealsAtNeed};
-use crate::manifest::{self, Diagnostic, Project, Unruly};
-use crate::model::{Address, Desired};
+use crate::manifest::{self, Diagnostic, Loaded, Project, Unruly};
+use crate::model::{Address, Desired, Template};
 use crate::render::annotations;
 use crate::render::diagnostic::{self, Looked};
 use crate::seal::{self, Seals, manifest_name};
+use crate::state::Resource;
 
 /// Shows the findings; exits 1 if one is an error.
 pub fn run(ctx: &Context, args: &ValidateArgs) -> Result<Code, Error> {
@@ -29,7 +30,7 @@ fn check(ctx: &Context, mut project: Project, narrow: &Narrow, sealed: bool) -> 
     let mut found = SealsAtNeed::new(ctx, &project);
     let (mut loaded, _) = found.load(&|_| false);
     let unruly = std::mem::take(&mut loaded.unruly);
-    let unsent = unsent(ctx, &project, unruly, &loaded.resources);
+    let unsent = unsent(ctx, &project, unruly, &loaded);
     if !unsent.is_empty() {
         loaded.diagnostics.extend(unsent);
         loaded.diagnostics.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
@@ -47,11 +48,10 @@ fn check(ctx: &Context, mut project: Project, narrow: &Narrow, sealed: bool) -> 
         }
     }
     if narrow.is_all() {
-        let looked = Looked { files: loaded.files, resources: loaded.resources.len() };
+        let looked = Looked { files: loaded.files, resources: loaded.declared() };
         return (loaded.diagnostics, looked);
     }
-    let problems: Vec<Diagnostic> = loaded
-        .diagnostics
+    let problems: Vec<Diagnostic> = std::mem::take(&mut loaded.diagnostics)
         .into_iter()
         .filter(|d| {
             narrow.covers(&d.file)
@@ -61,16 +61,21 @@ fn check(ctx: &Context, mut project: Project, narrow: &Narrow, sealed: bool) -> 
         })
         .collect();
     let sources: Vec<&str> =
-        loaded.resources.iter().map(|r| &*r.source.file).filter(|f| narrow.covers(f)).collect();
+        declared(&loaded).map(|r| &*r.source.file).filter(|f| narrow.covers(f)).collect();
     let files: BTreeSet<&str> = sources.iter().copied().chain(problems.iter().map(|d| &*d.file)).collect();
     let looked = Looked { files: files.len(), resources: sources.len() };
     (problems, looked)
 }
 
+/// Every resource, those that name their machines otherwise than by an id once each.
+fn declared(loaded: &Loaded) -> impl Iterator<Item = &Desired> {
+    loaded.resources.iter().chain(loaded.templates.iter().map(Template::declared))
+}
+
 /// The texts against `requireComment` that a call could still carry. What is recorded as sent is history: a
 /// rule that came later must not fail it for ever. A state that cannot be read makes warnings of them, and
 /// `apply` decides.
-fn unsent(ctx: &Context, project: &Project, unruly: Vec<Unruly>, resources: &[Desired]) -> Vec<Diagnostic> {
+fn unsent(ctx: &Context, project: &Project, unruly: Vec<Unruly>, loaded: &Loaded) -> Vec<Diagnostic> {
     if unruly.is_empty() {
         return Vec::new();
     }
@@ -78,9 +83,19 @@ fn unsent(ctx: &Context, project: &Project, unruly: Vec<Unruly>, resources: &[De
         return unruly.into_iter().map(|u| u.diagnostic.as_warning()).collect();
     };
     let sent = |address: &Address| {
-        let declared = resources.binary_search_by(|d| d.address.cmp(address)).ok().map(|i| &resources[i]);
-        let resource = recorded.state.resources.get(address);
-        declared.zip(resource).is_some_and(|(d, r)| d.digest == r.digest)
+        let resources = &recorded.state.resources;
+        if let Some(t) = loaded.templates.iter().find(|t| t.address() == address) {
+            // Of its machines those that the state knows tell whether the text is history.
+            let same = |r: &Resource| {
+                r.sent_call().is_some_and(|call| t.on(call.machine(), None).digest == r.digest)
+            };
+            let group = |a: &Address| if t.target.is_group() { a.group() } else { Some(a.clone()) };
+            let mut of_it = resources.iter().filter(|(a, _)| group(a).as_ref() == Some(address)).peekable();
+            return of_it.peek().is_some() && of_it.all(|(_, r)| same(r));
+        }
+        let declared = &loaded.resources;
+        let declared = declared.binary_search_by(|d| d.address.cmp(address)).ok().map(|i| &declared[i]);
+        declared.zip(resources.get(address)).is_some_and(|(d, r)| d.digest == r.digest)
     };
     unruly.into_iter().filter(|u| !sent(&u.address)).map(|u| u.diagnostic).collect()
 }

@@ -19,7 +19,7 @@ use super::quota::Next;
 use super::request::{self, ActionFilter, Read};
 use super::transport::{HttpAnswer, HttpCall, Stage, Transport, TransportError};
 use super::wire::{self, Entity, PackageLink, Page};
-use crate::model::{Alert, Machine, MachineAction, Method, Request};
+use crate::model::{Alert, Machine, MachineAction, MachineName, Method, Request};
 
 /// Tells the time by our wall clock.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -305,6 +305,39 @@ impl Client {
         Ok(list)
     }
 
+    /// Every machine with one of these names, and some others: all pages, or an error. Names are matched as the
+    /// service does, which may mind upper and lower case.
+    pub async fn machines_named(&self, names: &[&MachineName]) -> Result<Vec<Machine>, ReadError> {
+        let mut list: Vec<Machine> = Vec::new();
+        for filter in Read::name_filters(names.iter().copied()) {
+            let page = |skip| Read::machines_where(&filter, skip);
+            whole(self.visit_found(page(0), Some(&page), &mut |m| list.push(m)).await?)?;
+        }
+        keep_latest(&mut list);
+        Ok(list)
+    }
+
+    /// All machines; unlike [`Client::list_machines`], an entry that cannot be read is an error.
+    pub async fn every_machine(&self) -> Result<Vec<Machine>, ReadError> {
+        let mut list: Vec<Machine> = Vec::new();
+        whole(self.visit_found(Read::machines(0), Some(&Read::machines), &mut |m| list.push(m)).await?)?;
+        keep_latest(&mut list);
+        Ok(list)
+    }
+
+    /// The machines that carry a tag: all of them, or an error.
+    pub async fn machines_tagged(&self, tag: &str) -> Result<Vec<Machine>, ReadError> {
+        let mut list: Vec<Machine> = Vec::new();
+        whole(self.visit_found(Read::machines_tagged(tag), None, &mut |m| list.push(m)).await?)?;
+        // The service has larger pages nowhere: one that is full and links to no other may have been cut.
+        if list.len() == request::PAGE {
+            let why = format!("it has {} entries and no link to more", request::PAGE);
+            return Err(ReadError::Incomplete { why });
+        }
+        keep_latest(&mut list);
+        Ok(list)
+    }
+
     /// One machine by id or computer name; `None` if the service does not know it.
     pub async fn get_machine(&self, id_or_name: &str) -> Result<Option<Machine>, ReadError> {
         self.get(&Read::machine(id_or_name)).await
@@ -405,6 +438,17 @@ impl Client {
             Err(Fail::NotFound(error)) => Ok(Err(error)),
             Err(Fail::Final(error) | Fail::Again { error, .. }) => Err(error),
         }
+    }
+}
+
+/// Whether a list of machines is one: 404 says that there are none, an entry that cannot be read that one is
+/// missing.
+fn whole(found: Result<usize, ApiError>) -> Result<(), ReadError> {
+    match found {
+        Ok(odd) if odd > 0 => {
+            Err(ReadError::Incomplete { why: format!("{odd} of its entries cannot be read") })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -29,6 +29,8 @@ pub enum Endpoint {
     ListMachines,
     /// `GET /api/machines/{id}`
     GetMachine,
+    /// `GET /api/machines/findbytag`
+    FindByTag,
 }
 
 /// How many calls an endpoint takes; `None` is unlimited.
@@ -52,7 +54,7 @@ impl Limits {
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: [Endpoint; 12] = [
+    pub const ALL: [Endpoint; 13] = [
         Endpoint::Collect,
         Endpoint::ListActions,
         Endpoint::GetAction,
@@ -65,6 +67,7 @@ impl Endpoint {
         Endpoint::MachineAlerts,
         Endpoint::ListMachines,
         Endpoint::GetMachine,
+        Endpoint::FindByTag,
     ];
 
     /// Its name under `spec.quotas` of the project file.
@@ -82,6 +85,7 @@ impl Endpoint {
             Endpoint::MachineAlerts => "machineAlerts",
             Endpoint::ListMachines => "listMachines",
             Endpoint::GetMachine => "getMachine",
+            Endpoint::FindByTag => "findByTag",
         }
     }
 

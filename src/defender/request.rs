@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use serde::Serialize;
 
 use super::endpoint::Endpoint;
-use crate::model::{Body, MachineAction, Method, Request, Triage};
+use crate::model::{Body, MachineAction, MachineName, Method, Request, Triage};
 
 /// The service's largest page.
 pub const PAGE: usize = 10_000;
@@ -21,7 +21,8 @@ pub(super) const OBJECT_LIMIT: usize = 4 << 20;
 /// Longer URLs are refused by some gateways.
 const URL_BUDGET: usize = 2_000;
 
-/// OData services commonly refuse filters of more than 100 nodes; `id eq '..' or` has five.
+/// OData services commonly refuse filters of more than 100 nodes; `id eq '..' or` has five, and so has
+/// `startswith(name,'..') or`.
 const IDS_PER_FILTER: usize = 20;
 
 /// All but the unreserved characters of RFC 3986.
@@ -140,24 +141,9 @@ impl Read {
     }
 
     fn by_ids<S: AsRef<str>>(endpoint: Endpoint, path: &str, ids: &[S]) -> Vec<Self> {
-        let read = |terms: &[String]| list(endpoint, path, Some(&terms.join(" or ")), None, 0);
-        let mut reads = Vec::new();
-        let mut batch: Vec<String> = Vec::new();
-        for id in ids {
-            batch.push(format!("id eq {}", literal(id.as_ref())));
-            let full = batch.len() > IDS_PER_FILTER || read(&batch).target.len() > URL_BUDGET;
-            if full
-                && let [whole @ .., last] = batch.as_slice()
-                && !whole.is_empty()
-            {
-                reads.push(read(whole));
-                batch = vec![last.clone()];
-            }
-        }
-        if !batch.is_empty() {
-            reads.push(read(&batch));
-        }
-        reads
+        let read = |filter: &str| list(endpoint, path, Some(filter), None, 0);
+        let terms = ids.iter().map(|id| format!("id eq {}", literal(id.as_ref())));
+        batches(terms, |filter| read(filter).target.len()).iter().map(|f| read(f)).collect()
     }
 
     /// One alert.
@@ -181,6 +167,28 @@ impl Read {
         Read::by_ids(Endpoint::ListMachines, "/api/machines", ids)
     }
 
+    /// Filters that hold for every machine with one of these names, and for some others: as few as URL length
+    /// and filter size allow. A name of one label is searched as the beginning of a DNS name. Names are in lower
+    /// case at the service.
+    pub fn name_filters<'n>(names: impl IntoIterator<Item = &'n MachineName>) -> Vec<String> {
+        let term = |name: &MachineName| match name.is_short() {
+            true => format!("startswith(computerDnsName,{})", literal(&name.key())),
+            false => format!("computerDnsName eq {}", literal(&name.key())),
+        };
+        batches(names.into_iter().map(term), |filter| Read::machines_where(filter, 0).target.len())
+    }
+
+    /// A page of the machines that a filter lets through.
+    pub fn machines_where(filter: &str, skip: usize) -> Self {
+        list(Endpoint::ListMachines, "/api/machines", Some(filter), None, skip)
+    }
+
+    /// The machines that carry exactly this tag. Paging options are not documented here and left out.
+    pub fn machines_tagged(tag: &str) -> Self {
+        let target = format!("/api/machines/findbytag?tag={}&useStartsWithFilter=false", query(tag));
+        Read { endpoint: Endpoint::FindByTag, target, limit: LIST_LIMIT }
+    }
+
     /// One machine, by id or by computer name.
     pub fn machine(id_or_name: &str) -> Self {
         one(Endpoint::GetMachine, format!("/api/machines/{}", segment(id_or_name)))
@@ -190,6 +198,27 @@ impl Read {
     pub(super) fn follow(&self, target: String) -> Self {
         Read { target, ..*self }
     }
+}
+
+/// Terms joined by `or`, in as few filters as their number and the length of their URL allow.
+fn batches(terms: impl Iterator<Item = String>, url_length: impl Fn(&str) -> usize) -> Vec<String> {
+    let mut filters = Vec::new();
+    let mut batch: Vec<String> = Vec::new();
+    for term in terms {
+        batch.push(term);
+        let full = batch.len() > IDS_PER_FILTER || url_length(&batch.join(" or ")) > URL_BUDGET;
+        if full
+            && let [whole @ .., last] = batch.as_slice()
+            && !whole.is_empty()
+        {
+            filters.push(whole.join(" or "));
+            batch = vec![last.clone()];
+        }
+    }
+    if !batch.is_empty() {
+        filters.push(batch.join(" or "));
+    }
+    filters
 }
 
 /// Cancels a machine action that is not over.

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::model;
+
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -89,6 +91,15 @@ impl Diagnostic {
         self
     }
 
+    /// A problem with what stands at a place.
+    pub fn of_place(code: &'static str, place: &model::Place, message: impl Into<String>) -> Self {
+        let mut problem = Diagnostic::of_file(code, place.file.clone(), message);
+        (problem.line, problem.column) = (place.line, place.column);
+        (problem.end_column, problem.source_offset) = (place.end_column, place.source_offset);
+        problem.source_line = place.source_line.to_string();
+        problem
+    }
+
     /// The same, at another place.
     pub(super) fn at(mut self, place: &Place) -> Self {
         self.line = place.line;
@@ -108,6 +119,20 @@ pub(super) struct Place {
     pub end_column: u32,
     pub source_line: String,
     pub source_offset: u32,
+}
+
+impl Place {
+    /// In a file.
+    pub fn of(self, file: Arc<str>) -> model::Place {
+        model::Place {
+            file,
+            line: self.line,
+            column: self.column,
+            end_column: self.end_column,
+            source_line: self.source_line.into(),
+            source_offset: self.source_offset,
+        }
+    }
 }
 
 /// A problem in terms of byte offsets, before lines and columns are counted.

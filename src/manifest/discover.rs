@@ -320,6 +320,37 @@ pub(super) fn read(path: &Path, name: &str) -> Result<Vec<u8>, Box<Diagnostic>> 
     Ok(bytes)
 }
 
+/// Reads a file that a manifest names, relative to the project folder with `/`; never one outside of it.
+pub(super) fn read_named(project_dir: &Path, name: &str) -> Result<Vec<u8>, Box<Diagnostic>> {
+    let path = project_dir.join(name);
+    let inside = match (project_dir.canonicalize(), path.canonicalize()) {
+        (Ok(root), Ok(real)) => real.starts_with(&root).then_some(real),
+        // Reading it tells what is wrong.
+        _ => Some(path),
+    };
+    let Some(real) = inside else {
+        let message = format!("`{name}` is a link that leads out of the project folder");
+        return Err(Box::new(Diagnostic::of_file("bad-path", name, message)));
+    };
+    match fs::metadata(&real) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(Box::new(Diagnostic::of_file("path-not-found", name, format!("`{name}` does not exist"))))
+        }
+        Ok(meta) if !meta.is_file() => {
+            let message = format!("`{name}` is no ordinary file");
+            Err(Box::new(Diagnostic::of_file("unreadable-file", name, message)))
+        }
+        _ => read(&real, name),
+    }
+}
+
+/// `./a//b` as `a/b`; none for a path that is absolute or leads upwards.
+pub(super) fn inner_name(entry: &str) -> Option<String> {
+    let name = normal(entry);
+    let up = name.split('/').any(|part| part == "..");
+    (!name.is_empty() && !up && !Path::new(entry).is_absolute() && !entry.starts_with('/')).then_some(name)
+}
+
 /// Reads the project file; `None` if there is none.
 pub(super) fn read_project(project_dir: &Path) -> Result<Option<Vec<u8>>, Box<Diagnostic>> {
     let path = project_dir.join(PROJECT_FILE);

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::depends::{self, Wanted};
 use super::diagnostic::{Finding, Level};
-use super::kinds::{API_VERSION, AlertManifest, CaseFile, PackageManifest};
+use super::kinds::{API_VERSION, AlertManifest, CaseFile, Named, PackageManifest};
 use super::project::ProjectFile;
 use super::reader::{Document, Id, NodeKind};
 use super::rules;
@@ -19,6 +19,8 @@ use crate::model::{Desired, Kind, Source};
 #[derive(Debug)]
 pub(super) struct Entry {
     pub desired: Desired,
+    /// What names its machines if that is no id, and where.
+    pub named: Option<(Named, Range<usize>)>,
     pub name: Range<usize>,
     /// The text that the project's `requireComment` is about.
     pub reason: Range<usize>,
@@ -293,19 +295,28 @@ fn extract(
     let name = path(doc, root, &["metadata", "name"]).unwrap_or(root);
     let name = doc.node(name).span();
     let source = source(name.start);
-    let desired = match kind {
+    let (desired, named) = match kind {
         Kind::Alert => value::read::<AlertManifest>(doc, root)?.into_desired(source),
         Kind::InvestigationPackage => value::read::<PackageManifest>(doc, root)?.into_desired(source),
     };
+    let spec = doc.get(root, "spec").map_or(root, |(_, spec)| spec);
+    let named = named.map(|named| {
+        let fields: &[&str] = match &named {
+            Named::Name(_) => &["machineName"],
+            Named::Tag(_) => &["machineTag"],
+            Named::File(_) => &["machines", "fromFile"],
+        };
+        let at = path(doc, spec, fields).map_or(name.clone(), |id| doc.node(id).span());
+        (named, at)
+    });
     let text = match kind {
         Kind::Alert => "description",
         Kind::InvestigationPackage => "comment",
     };
     let reason = doc
-        .get(root, "spec")
-        .and_then(|(_, spec)| doc.get(spec, text))
+        .get(spec, text)
         .map_or(name.clone(), |(key, value)| wording::Field { doc, key: Some(key), value }.span());
-    Ok(Entry { desired, name, reason, wanted: depends::wanted(doc, root) })
+    Ok(Entry { desired, named, name, reason, wanted: depends::wanted(doc, root) })
 }
 
 /// A type that is stricter than its schema: reported, so that no mistake of ours lets a resource vanish.

@@ -12,7 +12,8 @@ use serde_json::json;
 use super::depends::DependsOn;
 use crate::model::{
     Address, AlertStatus, Approval, Call, Category, Classification, CreateAlert, Desired, Determination,
-    Kind, MachineId, OnInProgress, OnRemove, Policy, ReportId, Severity, Source, Span, Timestamp, Triage,
+    Kind, MachineId, MachineName, OnInProgress, OnRemove, Policy, ReportId, Severity, Source, Span,
+    Timestamp, Triage,
 };
 
 /// The value of `apiVersion`.
@@ -146,11 +147,31 @@ fn adopt_within() -> Span {
 /// `spec` of an `InvestigationPackage`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("oneOf" = [
+    {"required": ["machineId"]},
+    {"required": ["machineName"]},
+    {"required": ["machineTag"]},
+    {"required": ["machines"]}
+]))]
 pub struct PackageSpec {
     /// The Defender device id: 40 hex digits, as in the device page's address or advanced hunting's
-    /// `DeviceId`.
+    /// `DeviceId`. One of `machineId`, `machineName`, `machineTag` and `machines` says what to collect from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"fb9ab6be3965095a09c057be7c90f0a2")]
-    pub machine_id: MachineId,
+    pub machine_id: Option<MachineId>,
+    /// The device's DNS name, or the first part of it, in place of `machineId`: looked up when a plan is made. Once
+    /// asked, the device stays the same until `revision` is raised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"fin-ws-042")]
+    pub machine_name: Option<MachineName>,
+    /// A tag in place of `machineId`: one package from each device that carries it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 200), regex(pattern = TEXT), example = &"tier1")]
+    pub machine_tag: Option<String>,
+    /// A list of devices in place of `machineId`: one package from each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = json!({"fromFile": "hosts.txt"}))]
+    pub machines: Option<MachinesSpec>,
     /// Why the package is collected. Sent verbatim, and shown in the portal's action center.
     #[schemars(length(min = 1), regex(pattern = TEXT), example = &"Collect forensics due to alert 1234")]
     pub comment: String,
@@ -181,13 +202,43 @@ pub struct PackageSpec {
     pub approve: Option<Approval>,
 }
 
+/// `spec.machines`: the devices that a file lists.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MachinesSpec {
+    /// A text file, relative to the project folder: a device's name or id on each line. Blank lines and what
+    /// begins with `#` are passed over.
+    #[schemars(length(min = 1), regex(pattern = TEXT), example = &"hosts.txt")]
+    pub from_file: String,
+    /// The column to read, by its name in the first line: the file is a CSV file then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1), regex(pattern = TEXT), example = &"host")]
+    pub column: Option<String>,
+}
+
+/// What a manifest names machines by, if not by an id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    Name(MachineName),
+    Tag(String),
+    File(MachinesSpec),
+}
+
 /// `spec` of an `Alert`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{"required": ["machineId"]}, {"required": ["machineName"]}]))]
 pub struct AlertSpec {
-    /// The Defender device id of the event: advanced hunting's `DeviceId`, 40 hex digits.
+    /// The Defender device id of the event: advanced hunting's `DeviceId`, 40 hex digits. Either `machineId` or
+    /// `machineName` is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"1e5bc9d7e413ddd7902c2932e418702b84d0cc07")]
-    pub machine_id: MachineId,
+    pub machine_id: Option<MachineId>,
+    /// The device's DNS name, or the first part of it, in place of `machineId`: looked up when a plan is made. Once
+    /// asked, the device stays the same until `revision` is raised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"fin-ws-042")]
+    pub machine_name: Option<MachineName>,
     /// How severe the alert is.
     #[schemars(example = &"Low")]
     pub severity: Severity,
@@ -463,11 +514,16 @@ impl From<TriageSpec> for Triage {
 }
 
 impl PackageManifest {
-    /// The resource that it declares.
-    pub fn into_desired(self, source: Source) -> Desired {
+    /// The resource that it declares, and what names its machines if that is no id; its call goes to
+    /// [`MachineId::unknown`] then.
+    pub(super) fn into_desired(self, source: Source) -> (Desired, Option<Named>) {
         let spec = self.spec;
         let address = Address::new(Kind::InvestigationPackage, self.metadata.name);
-        let call = Call::Collect { machine_id: spec.machine_id, comment: spec.comment };
+        let named = (spec.machine_name.map(Named::Name))
+            .or(spec.machine_tag.map(Named::Tag))
+            .or(spec.machines.map(Named::File));
+        let machine_id = spec.machine_id.unwrap_or_else(MachineId::unknown);
+        let call = Call::Collect { machine_id, comment: spec.comment };
         let mut desired = Desired::new(address, source, call, spec.revision);
         desired.labels = self.metadata.labels;
         desired.approve = spec.approve;
@@ -481,17 +537,18 @@ impl PackageManifest {
             None | Some(PackageOnRemove::Retain) => OnRemove::Retain,
             Some(PackageOnRemove::Cancel) => OnRemove::Cancel,
         };
-        desired
+        (desired, named)
     }
 }
 
 impl AlertManifest {
-    /// The resource that it declares.
-    pub fn into_desired(self, source: Source) -> Desired {
+    /// The resource that it declares, and what names its machine if that is no id; its call goes to
+    /// [`MachineId::unknown`] then.
+    pub(super) fn into_desired(self, source: Source) -> (Desired, Option<Named>) {
         let spec = self.spec;
         let address = Address::new(Kind::Alert, self.metadata.name);
         let call = Call::Alert(CreateAlert {
-            machine_id: spec.machine_id,
+            machine_id: spec.machine_id.unwrap_or_else(MachineId::unknown),
             severity: spec.severity,
             title: spec.title,
             description: spec.description,
@@ -509,6 +566,6 @@ impl AlertManifest {
             None | Some(AlertOnRemove::Retain) => OnRemove::Retain,
             Some(AlertOnRemove::Resolve) => OnRemove::Resolve,
         };
-        desired
+        (desired, spec.machine_name.map(Named::Name))
     }
 }

@@ -1,8 +1,8 @@
 //! Files to resources: every problem of every file in one pass, in file order.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,13 +11,18 @@ use super::depends::{self, Wanted};
 use super::diagnostic::{Diagnostic, Finding, Level, Related};
 use super::discover;
 use super::document::{self, Declared, Entry};
+use super::hosts;
+use super::kinds::{MachinesSpec, Named};
+use super::plain;
 use super::project::{PROJECT_FILE, Project};
 use super::reader::{Document, Id, NodeKind, Reader};
 use super::runbook::{self, Budget, CaseOutcome, Incident, Origin, Resource, Runbook, expand, run_case};
 use super::syntax::shown;
 use super::text::{Decoded, SourceText, decode};
 use super::wording::nearest;
-use crate::model::{Address, CommentRule, Dependency, Desired, Kind, Sha256Hex, Source};
+use crate::model::{
+    Address, CommentRule, Dependency, Desired, Kind, MachineFile, Place, Sha256Hex, Source, Target, Template,
+};
 
 /// How many problems of one file are told; the rest is counted.
 const MAX_FINDINGS: usize = 100;
@@ -27,6 +32,8 @@ const MAX_FINDINGS: usize = 100;
 pub struct Loaded {
     /// Sorted by address. A document with an error has none.
     pub resources: Vec<Desired>,
+    /// Resources that name their machines otherwise than by an id, sorted by address.
+    pub templates: Vec<Template>,
     /// In file order, then by position.
     pub diagnostics: Vec<Diagnostic>,
     /// Texts that do not match the project's `requireComment`, each as an error. No [`diagnostics`](Self::diagnostics)
@@ -74,6 +81,11 @@ pub struct Unruly {
 }
 
 impl Loaded {
+    /// How many resources the manifests declare; one that stands for several machines counts once.
+    pub fn declared(&self) -> usize {
+        self.resources.len() + self.templates.len()
+    }
+
     /// Whether something forbids to go on.
     pub fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(|d| d.severity == Level::Error)
@@ -101,7 +113,57 @@ pub fn load_with(
             Err(problem) => reading.diagnostics.push(*problem),
         }
     }
-    Loaded { files: files.len(), ..reading.settle(frozen) }
+    Loaded { files: files.len(), ..reading.settle(Some(project_dir), frozen) }
+}
+
+/// Resources without an id, and where what they have instead stands.
+type NamedResource = (Desired, Named, Place);
+
+/// Reads the files that resources name their machines by, each once.
+fn templates(
+    project_dir: &Path,
+    named: Vec<NamedResource>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<Template> {
+    let mut read: HashMap<MachinesSpec, Option<MachineFile>> = HashMap::new();
+    let template = |(desired, named, place): NamedResource| {
+        let target = match named {
+            Named::Name(name) => Target::Name(name),
+            Named::Tag(tag) => Target::Tag(tag.into()),
+            Named::File(spec) => {
+                let file = read.entry(spec).or_insert_with_key(|spec| {
+                    machine_file(project_dir, spec, &place).map_err(|mut p| diagnostics.append(&mut p)).ok()
+                });
+                Target::File(file.clone()?)
+            }
+        };
+        Some(Template::new(desired, target, place))
+    };
+    named.into_iter().filter_map(template).collect()
+}
+
+fn machine_file(dir: &Path, spec: &MachinesSpec, place: &Place) -> Result<MachineFile, Vec<Diagnostic>> {
+    let here =
+        |code, message: String, help: &str| vec![Diagnostic::of_place(code, place, message).with_help(help)];
+    let Some(name) = discover::inner_name(&spec.from_file) else {
+        let message = format!("`{}` is not inside the project folder", spec.from_file);
+        return Err(here("bad-path", message, "write it relative to the project folder, without `..`"));
+    };
+    let bytes = discover::read_named(dir, &name).map_err(|problem| {
+        let help = "create it, or correct `fromFile`: it is relative to the project folder";
+        here(problem.code, problem.message, help)
+    })?;
+    let file: Arc<str> = name.into();
+    let entries = hosts::entries(&file, &bytes, spec.column.as_deref())?;
+    if entries.is_empty() {
+        return Err(here(
+            "no-machines",
+            format!("`{file}` lists no devices"),
+            "fill it, or remove this manifest",
+        ));
+    }
+    let column = spec.column.as_deref().map(Into::into);
+    Ok(MachineFile { file, column, digest: Sha256Hex::of(&bytes), entries })
 }
 
 /// What `requireComment` has against a resource.
@@ -119,11 +181,12 @@ fn against(rule: &CommentRule, desired: &Desired, at: Range<usize>) -> Option<Fi
     Some(Finding::new("comment-rule", at, message).help(help))
 }
 
-/// Reads the manifests of one file; pure.
+/// Reads the manifests of one file; pure. What names its machines otherwise than by an id is checked, and left
+/// out of the resources.
 pub fn parse_manifests(file: &str, bytes: &[u8]) -> (Vec<Desired>, Vec<Diagnostic>) {
     let mut reading = Reading::default();
     reading.file(file, bytes);
-    let loaded = reading.settle(&|_, _, _| false);
+    let loaded = reading.settle(None, &|_, _, _| false);
     (loaded.resources, loaded.diagnostics)
 }
 
@@ -202,11 +265,19 @@ struct Reading {
     unruly: Vec<Unruly>,
     /// `dependsOn` of what stands in manifests of its own.
     wanted: Vec<(Address, Vec<Wanted>, Origin)>,
+    named: Vec<NamedResource>,
 }
 
 impl Reading {
     /// Expands the incidents, and puts everything in order.
-    fn settle(mut self, frozen: &dyn Fn(&str, &str, &Sha256Hex) -> bool) -> Loaded {
+    ///
+    /// Files that name machines are read in `project_dir`; without one, resources that name them otherwise than by
+    /// an id are checked and left out.
+    fn settle(
+        mut self,
+        project_dir: Option<&Path>,
+        frozen: &dyn Fn(&str, &str, &Sha256Hex) -> bool,
+    ) -> Loaded {
         let incidents = std::mem::take(&mut self.incidents);
         let (told, mut expanded) = (self.diagnostics.len(), 0);
         let mut declarations = Vec::with_capacity(incidents.len());
@@ -231,8 +302,14 @@ impl Reading {
             });
         }
         declarations.sort_by(|a, b| a.name.cmp(&b.name));
-        self.resources.sort_by(|a: &Desired, b| a.address.cmp(&b.address));
         self.order();
+        let named = std::mem::take(&mut self.named);
+        let mut templates = match project_dir {
+            Some(dir) => templates(dir, named, &mut self.diagnostics),
+            None => Vec::new(),
+        };
+        templates.sort_by(|a, b| a.address().cmp(b.address()));
+        self.resources.sort_by(|a: &Desired, b| a.address.cmp(&b.address));
         if self.diagnostics.len() == told {
             // Within a file they are in order already; `sort_by` is stable.
             self.diagnostics.sort_by(|a, b| a.file.cmp(&b.file));
@@ -240,7 +317,7 @@ impl Reading {
             self.diagnostics.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
         }
         let Reading { resources, diagnostics, unruly, .. } = self;
-        Loaded { resources, diagnostics, unruly, files: 0, incidents: declarations }
+        Loaded { resources, templates, diagnostics, unruly, files: 0, incidents: declarations }
     }
 
     fn expand(&mut self, incident: &Incident, state: IncidentState, expanded: &mut usize, known: &mut Known) {
@@ -271,7 +348,7 @@ impl Reading {
             self.diagnostics.extend(incident.origin.diagnose([finding]));
             return;
         }
-        for Resource { desired, name: place, reason, .. } in made.resources {
+        for Resource { desired, named, name: place, reason, .. } in made.resources {
             if let Some(rule) = self.rule.as_ref().filter(|_| open)
                 && let Some(finding) = against(rule, &desired, reason)
             {
@@ -287,7 +364,10 @@ impl Reading {
                         line: incident.source.line,
                         column: incident.column,
                     });
-                    self.resources.push(desired);
+                    match named {
+                        None => self.resources.push(desired),
+                        Some((by, at)) => self.named.push((desired, by, runbook.origin.place(at))),
+                    }
                 }
                 Slot::Occupied(first) => {
                     let first = first.get();
@@ -313,8 +393,13 @@ impl Reading {
 
     /// Resolves `dependsOn` of manifests: incidents have done so for what they expand to.
     fn order(&mut self) {
-        let known =
-            |resources: &[Desired], a: &Address| resources.binary_search_by(|d| d.address.cmp(a)).ok();
+        if self.wanted.is_empty() {
+            return;
+        }
+        let named = self.named.iter().map(|(d, ..)| &d.address);
+        let known: HashSet<Address> =
+            self.resources.iter().map(|d| &d.address).chain(named).cloned().collect();
+        let mut resolved: HashMap<Address, Vec<Dependency>> = HashMap::new();
         let mut ordered: Vec<(Address, Vec<Dependency>, Range<usize>, Origin)> = Vec::new();
         for (address, wanted, origin) in std::mem::take(&mut self.wanted) {
             let mut to = Vec::new();
@@ -324,7 +409,7 @@ impl Reading {
                 let (kind, name) = depends::split(&text);
                 let all = Kind::ALL.into_iter().filter(|k| kind.is_none_or(|kind| kind == *k));
                 let mut found: Vec<Address> = all.map(|kind| Address::new(kind, name)).collect();
-                found.retain(|a| known(&self.resources, a).is_some());
+                found.retain(|a| known.contains(a));
                 if found.len() > 1 {
                     // `Alert/x` that waits for `x` means the package of that name.
                     found.retain(|a| *a != address);
@@ -333,17 +418,20 @@ impl Reading {
                     (Some(address), true) => to.push(Dependency { address, until }),
                     (Some(_), false) => findings.push(runbook::ambiguous(at, &text)),
                     (None, _) => {
-                        let names = self.resources.iter().map(|d| d.address.name());
+                        let names = known.iter().map(Address::name);
                         findings.push(runbook::unknown(at, &text, names));
                     }
                 }
             }
             self.diagnostics.extend(origin.diagnose(findings));
             let to = depends::settled(to);
-            if let Some(i) = known(&self.resources, &address) {
-                self.resources[i].depends_on.clone_from(&to);
-            }
+            resolved.insert(address.clone(), to.clone());
             ordered.push((address, to, place, origin));
+        }
+        for d in self.resources.iter_mut().chain(self.named.iter_mut().map(|(d, ..)| d)) {
+            if let Some(to) = resolved.remove(&d.address) {
+                d.depends_on = to;
+            }
         }
         let Some(circle) = depends::circle(ordered.iter().map(|(from, to, ..)| (from, &**to))) else {
             return;
@@ -553,7 +641,12 @@ fn utf16(file: &Arc<str>) -> Diagnostic {
 pub(super) fn documents<'d>(decoded: &'d Decoded<'_>) -> impl Iterator<Item = Document<'d>> {
     let text: &'d str = &decoded.text;
     let mut invalid = decoded.invalid.iter().copied().peekable();
-    let mut reader = Reader::new(text).peekable();
+    // Nearly every file takes the fast way.
+    let (plain, other) = match plain::accepts(text) {
+        true => (Some(plain::Documents::new(text)), None),
+        false => (None, Some(Reader::new(text))),
+    };
+    let mut reader = plain.into_iter().flatten().chain(other.into_iter().flatten()).peekable();
     std::iter::from_fn(move || {
         let mut doc = reader.next()?;
         let end = reader.peek().map_or(usize::MAX, |next| next.start);
@@ -638,7 +731,7 @@ impl Reading {
                 }
             }
             findings.extend(doc.findings);
-            let Some(Declared::Resource(Entry { desired, name, reason, wanted })) = declared else {
+            let Some(Declared::Resource(Entry { desired, named, name, reason, wanted })) = declared else {
                 continue;
             };
             if let Some(finding) = self.rule.as_ref().and_then(|rule| against(rule, &desired, reason)) {
@@ -654,7 +747,10 @@ impl Reading {
                         let origin = Origin { file: file.clone(), text };
                         self.wanted.push((desired.address.clone(), wanted, origin));
                     }
-                    self.resources.push(desired);
+                    match named {
+                        None => self.resources.push(desired),
+                        Some((by, at)) => self.named.push((desired, by, source.place(at).of(file.clone()))),
+                    }
                 }
                 Slot::Occupied(first) => {
                     let first = first.get();

@@ -16,9 +16,11 @@ mod depends;
 mod diagnostic;
 mod discover;
 mod document;
+mod hosts;
 mod instance;
 mod kinds;
 mod load;
+mod plain;
 pub mod project;
 mod reader;
 mod rules;
@@ -34,14 +36,17 @@ mod written;
 #[cfg(test)]
 mod tests;
 
+#[cfg(fuzzing)]
+pub use plain::both_ways;
+
 pub use depends::DependsOn;
 pub use diagnostic::{Diagnostic, Level, Related};
 pub use discover::find_seals;
 pub use kinds::{
     API_VERSION, AlertKind, AlertManifest, AlertOnRemove, AlertSpec, ApiVersion, CaseFile, CaseIncident,
-    Expectation, ExpectedResource, IncidentKind, IncidentManifest, IncidentSpec, Lifecycle, Manifest,
-    Metadata, PackageKind, PackageManifest, PackageOnRemove, PackageSpec, ResourceTemplate, RunbookKind,
-    RunbookManifest, RunbookSpec, TriageSpec,
+    Expectation, ExpectedResource, IncidentKind, IncidentManifest, IncidentSpec, Lifecycle, MachinesSpec,
+    Manifest, Metadata, PackageKind, PackageManifest, PackageOnRemove, PackageSpec, ResourceTemplate,
+    RunbookKind, RunbookManifest, RunbookSpec, TriageSpec,
 };
 pub use load::{
     CaseRun, Declaration, IncidentState, Loaded, Unruly, load, load_project, load_with, parse_manifests,

@@ -49,7 +49,12 @@ pub(super) struct Node<'s> {
     len: u32,
 }
 
-impl Node<'_> {
+impl<'s> Node<'s> {
+    /// A node without children.
+    pub fn new(text: Cow<'s, str>, kind: NodeKind, plain: bool, span: std::ops::Range<usize>) -> Self {
+        Node { text, kind, plain, start: offset(span.start), end: offset(span.end), first: 0, len: 0 }
+    }
+
     /// Where it stands.
     pub fn span(&self) -> std::ops::Range<usize> {
         self.start as usize..self.end as usize
@@ -108,6 +113,32 @@ impl<'s> Document<'s> {
     pub fn of(text: &'s str, capacity: usize) -> Document<'s> {
         let (nodes, children) = (Vec::with_capacity(capacity), Vec::with_capacity(capacity));
         Document { text, nodes, children, ..Document::default() }
+    }
+
+    /// Forgets everything, to be filled anew.
+    pub fn clear(&mut self) {
+        self.nodes.clear();
+        self.children.clear();
+        (self.root, self.text, self.start, self.torn) = (None, "", 0, false);
+        self.findings.clear();
+    }
+
+    /// Adds a node.
+    pub fn add(&mut self, node: Node<'s>) -> Id {
+        let id = offset(self.nodes.len());
+        self.nodes.push(node);
+        id
+    }
+
+    /// Gives a collection its children. It ends where its last one does, or at `end` if that is later.
+    pub fn close(&mut self, id: Id, children: &[Id], end: usize) {
+        let (first, len) = (offset(self.children.len()), offset(children.len()));
+        // A block ends where its last child does; the parser's own end lies behind the blank lines.
+        let last = children.last().map_or(0, |&c| self.node(c).end);
+        self.children.extend_from_slice(children);
+        let node = &mut self.nodes[id as usize];
+        (node.first, node.len) = (first, len);
+        node.end = node.end.max(last).max(offset(end));
     }
 
     /// How many nodes it holds; ids are below.
@@ -217,12 +248,6 @@ impl<'s> Reader<'s> {
         }
     }
 
-    fn add(&mut self, doc: &mut Document<'s>, node: Node<'s>) -> Id {
-        let id = offset(doc.nodes.len());
-        doc.nodes.push(node);
-        id
-    }
-
     /// Puts a finished node where it belongs. `false` once the document is over its budget.
     fn place(&mut self, doc: &mut Document<'s>, id: Id, weight: u64) -> bool {
         self.total += weight;
@@ -254,18 +279,10 @@ impl<'s> Reader<'s> {
                 doc.nodes[open.id as usize].kind = NodeKind::Poison;
             }
         }
-        let first = offset(doc.children.len());
-        let children = self.pending.get(open.base..).unwrap_or_default();
-        // A block ends where its last child does; the parser's own end lies behind the blank lines.
-        let last = children.last().map_or(0, |&c| doc.node(c).end);
-        let len = offset(children.len());
-        doc.children.extend_from_slice(children);
-        self.pending.truncate(open.base);
         let is_flow = matches!(self.text.as_bytes().get(end.wrapping_sub(1)), Some(b'}' | b']'));
-        let node = &mut doc.nodes[open.id as usize];
-        node.first = first;
-        node.len = len;
-        node.end = node.end.max(last).max(if is_flow { offset(end) } else { 0 });
+        let children = self.pending.get(open.base..).unwrap_or_default();
+        doc.close(open.id, children, if is_flow { end } else { 0 });
+        self.pending.truncate(open.base);
         let weight = open.weight + 1;
         if open.anchor != 0 {
             self.anchors.insert(open.anchor, Anchor { id: Some(open.id), weight, unused: None });
@@ -356,13 +373,11 @@ impl<'s> Reader<'s> {
         let plain = style == ScalarStyle::Plain;
         // The parser writes `~` for a value that is not there.
         let text = if plain && start == end { Cow::Borrowed("") } else { text };
-        self.add(doc, Node { text, kind, plain, start: offset(start), end: offset(end), first: 0, len: 0 })
+        doc.add(Node::new(text, kind, plain, start..end))
     }
 
     fn poison(&mut self, doc: &mut Document<'s>, start: usize, end: usize) -> Id {
-        let (start, end) = (offset(start), offset(end));
-        let text = Cow::Borrowed("");
-        self.add(doc, Node { text, kind: NodeKind::Poison, plain: true, start, end, first: 0, len: 0 })
+        doc.add(Node::new(Cow::Borrowed(""), NodeKind::Poison, true, start..end))
     }
 
     /// Reads events up to the end of a document that has begun; the document's root is `None` if it
@@ -481,16 +496,7 @@ impl<'s> Reader<'s> {
             doc.findings.push(syntax::tag(self.text, span, range.start));
         }
         // A block's start event is empty or marks its first indicator; only flow brackets are text.
-        let node = Node {
-            text: Cow::Borrowed(""),
-            kind,
-            plain: true,
-            start: offset(range.start),
-            end: offset(range.end),
-            first: 0,
-            len: 0,
-        };
-        let id = self.add(doc, node);
+        let id = doc.add(Node::new(Cow::Borrowed(""), kind, true, range));
         if anchor != 0 {
             self.anchors.insert(anchor, Anchor { id: None, weight: 0, unused: None });
         }

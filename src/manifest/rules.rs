@@ -11,7 +11,9 @@ use super::reader::{Document, Id, NodeKind};
 use super::scalar::{self, quoted};
 use super::syntax::shown;
 use super::wording::Field;
-use crate::model::{CommentRule, MachinePattern, Span, Timestamp, TimestampError};
+use crate::model::{
+    CommentRule, MachineName, MachineNameError, MachinePattern, Span, Timestamp, TimestampError,
+};
 
 /// Fields that hold a duration.
 const DURATIONS: [&str; 3] = ["retryAfter", "adoptWithin", "settle"];
@@ -107,6 +109,9 @@ fn text(field: Field<'_>, labels: bool, out: &mut Vec<Finding>) {
         name if !labels && DURATIONS.contains(&name) && text.parse::<Span>().is_err() => {
             out.push(duration(field));
         }
+        "machineName" if !labels && matches!(text.parse::<MachineName>(), Err(MachineNameError::Id)) => {
+            out.push(machine_name(field));
+        }
         "requireComment" if !labels => {
             if let Err(error) = text.parse::<CommentRule>() {
                 let message = format!("`requireComment` is no usable regular expression: {error}");
@@ -195,6 +200,7 @@ pub(super) fn expected(name: &str) -> &'static str {
         _ if DURATIONS.contains(&name) => "a duration with its unit",
         "eventTime" => "a time in UTC",
         "machineId" => "an id of 40 hex digits",
+        "machineName" => "a device's name",
         _ => "text",
     }
 }
@@ -231,7 +237,13 @@ pub(super) fn bad_text(field: Field<'_>, schema: &Value, example: Option<&str>) 
         return with_example(new("empty-text", format!("`{name}` is empty")));
     }
     match (field.name(), schema.get("pattern").and_then(Value::as_str)) {
+        ("machineId", _)
+            if text.contains(|c: char| !c.is_ascii_hexdigit()) && text.parse::<MachineName>().is_ok() =>
+        {
+            machine_id(field).help(format!("write machineName: {text}"))
+        }
         ("machineId", _) => with_example(machine_id(field)),
+        ("machineName", _) => machine_name(field),
         ("eventTime", _) => event_time(field).unwrap_or_else(|| new("bad-event-time", "not a time".into())),
         ("reportId", _) => {
             with_example(new("bad-report-id", format!("`reportId` cannot hold blanks: `{}`", shown(text))))
@@ -293,6 +305,18 @@ fn machine_id(field: Field<'_>) -> Finding {
     let length = text.len();
     let word = if length < 32 { "short" } else { "long" };
     new(format!("`machineId` is too {word}: {length} hex digits, where ids have 40"))
+}
+
+/// Also for a text of the right form: an id is none.
+fn machine_name(field: Field<'_>) -> Finding {
+    let text: &str = &field.node().text;
+    let why = text.parse::<MachineName>().err().unwrap_or(MachineNameError::Form);
+    let finding =
+        Finding::new("bad-machine-name", field.span(), format!("`{}` names no device: {why}", shown(text)));
+    match why {
+        MachineNameError::Id => finding.help(format!("write machineId: {text}")),
+        _ => finding.help(field.such_as("fin-ws-042")),
+    }
 }
 
 fn duration(field: Field<'_>) -> Finding {

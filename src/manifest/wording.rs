@@ -106,6 +106,13 @@ pub(super) fn judge_by(doc: &Document<'_>, at: Field<'_>, compiled: &Compiled, w
             Broken::Required { property: Value::String(name) } => {
                 shapes.entry(field.value).or_insert_with(fresh).missing.push(name.clone());
             }
+            // None of the fields that say which machine is meant, or several of them.
+            Broken::OneOfNotValid { .. } => {
+                shapes.entry(field.value).or_insert_with(fresh).missing.insert(0, MACHINE_ID.to_owned());
+            }
+            Broken::OneOfMultipleValid { .. } => {
+                verdict.findings.extend(several_machines(field, schema));
+            }
             Broken::AdditionalProperties { unexpected } => {
                 let fields = unexpected.iter().filter_map(|name| doc.get(field.value, name));
                 shapes.entry(field.value).or_insert_with(fresh).unknown.extend(fields);
@@ -128,6 +135,25 @@ pub(super) fn judge_by(doc: &Document<'_>, at: Field<'_>, compiled: &Compiled, w
         report_shape(doc, value, shape, word, &mut verdict);
     }
     verdict
+}
+
+const MACHINE_ID: &str = "machineId";
+
+/// The fields of a mapping one of which says which machine is meant, as its schema lists them.
+fn machine_fields(schema: &Value) -> impl Iterator<Item = &str> {
+    let branches = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten();
+    branches.filter_map(|b| b.get("required")?.get(0)?.as_str())
+}
+
+fn several_machines(field: Field<'_>, schema: &Value) -> Option<Finding> {
+    let Field { doc, value, .. } = field;
+    let set: Vec<&str> = machine_fields(schema).collect();
+    let mut keys = doc.fields(value).map(|(key, _)| key).filter(|key| set.contains(&&*doc.node(*key).text));
+    let (first, second) = (doc.node(keys.next()?), doc.node(keys.next()?));
+    let message = format!("`{}` and `{}` exclude each other", first.text, second.text);
+    let finding = Finding::new("several-targets", second.span(), message);
+    let related = format!("`{}` is set here", first.text);
+    Some(finding.help("keep the one that says which machine is meant").related(first.start as usize, related))
 }
 
 /// The value below `at` that a schema's path names.
@@ -225,11 +251,19 @@ fn report_shape(doc: &Document<'_>, value: Id, mut shape: Shape<'_>, word: &str,
             verdict.findings.push(finding.help(format!("write {known}: {}", shown(rest))));
             continue;
         }
+        if matches!(name, "machineTag" | "machines") && names(shape.schema).any(|n| n == "eventTime") {
+            shape.missing.retain(|m| m != MACHINE_ID);
+            let message = format!("`{name}` stands for many machines, and an event happens on one");
+            let finding = Finding::new("unknown-field", node.span(), message);
+            verdict.findings.push(finding.help("write machineId or machineName"));
+            continue;
+        }
         let absent = |n: &&str| doc.get(value, n).is_none();
         let meant = nearest(name, names(shape.schema).filter(absent));
         let finding = Finding::new("unknown-field", node.span(), format!("unknown field `{}`", shown(name)));
         verdict.findings.push(if let Some(meant) = meant {
-            shape.missing.retain(|m| m != meant);
+            let machine = machine_fields(shape.schema).any(|f| f == meant);
+            shape.missing.retain(|m| m != meant && !(machine && m == MACHINE_ID));
             finding.help(format!("did you mean `{meant}`?"))
         } else if let Some(set) = nearest(name, names(shape.schema)) {
             let at = doc.get(value, set).map_or(node.start, |(k, _)| doc.node(k).start);
@@ -258,7 +292,16 @@ fn report_shape(doc: &Document<'_>, value: Id, mut shape: Shape<'_>, word: &str,
         None => (first_key(doc, value), format!("this {word}")),
     };
     let message = format!("{place} lacks {}", joined(&list));
-    let help = format!("add, for example, {}", joined(&examples));
+    let others: Vec<String> = match shape.missing.iter().any(|m| m == MACHINE_ID) {
+        true => machine_fields(shape.schema).filter(|f| *f != MACHINE_ID).map(|f| format!("`{f}`")).collect(),
+        false => Vec::new(),
+    };
+    let instead = if others.is_empty() {
+        String::new()
+    } else {
+        format!("; in place of `{MACHINE_ID}` also {}", others.join(", "))
+    };
+    let help = format!("add, for example, {}{instead}", joined(&examples));
     verdict.findings.push(Finding::new("missing-field", span, message).help(help));
 }
 

@@ -3,7 +3,8 @@
 use serde_json::{Value as Json, json};
 
 use super::depends::DependsOn;
-use crate::model::{Address, Call, Desired, Kind, OnRemove, Policy};
+use super::kinds::Named;
+use crate::model::{Address, Call, Desired, Kind, OnRemove, Policy, Target, Template};
 
 /// A resource's manifest, field for field in the order of its type.
 #[derive(Clone, Debug)]
@@ -32,7 +33,36 @@ pub struct WrittenField {
 }
 
 impl Written {
-    /// Of a resource.
+    /// Of a resource that stands for machines.
+    pub fn of_template(t: &Template) -> Written {
+        Written::of(t.declared()).on(match &t.target {
+            Target::Name(name) => ("machineName", name.as_str().into()),
+            Target::Tag(tag) => ("machineTag", (**tag).into()),
+            Target::File(file) => ("machines", from_file(&file.file, file.column.as_deref())),
+        })
+    }
+
+    pub(super) fn of_named(d: &Desired, named: Option<&Named>) -> Written {
+        let written = Written::of(d);
+        match named {
+            None => written,
+            Some(Named::Name(name)) => written.on(("machineName", name.as_str().into())),
+            Some(Named::Tag(tag)) => written.on(("machineTag", tag.as_str().into())),
+            Some(Named::File(spec)) => {
+                written.on(("machines", from_file(&spec.from_file, spec.column.as_deref())))
+            }
+        }
+    }
+
+    /// With another field in place of `machineId`.
+    fn on(mut self, (name, value): (&'static str, Json)) -> Written {
+        if let Some(field) = self.spec.iter_mut().find(|f| f.name == "machineId") {
+            *field = WrittenField { name, value, is_default: false };
+        }
+        self
+    }
+
+    /// Of a resource whose machine is known.
     pub fn of(d: &Desired) -> Written {
         let mut spec = Vec::new();
         let mut field = |name, value: Json, is_default| spec.push(WrittenField { name, value, is_default });
@@ -78,5 +108,12 @@ impl Written {
             },
             depends_on: d.depends_on.iter().map(DependsOn::from).collect(),
         }
+    }
+}
+
+fn from_file(file: &str, column: Option<&str>) -> Json {
+    match column {
+        Some(column) => json!({ "fromFile": file, "column": column }),
+        None => json!({ "fromFile": file }),
     }
 }

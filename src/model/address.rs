@@ -1,4 +1,4 @@
-//! `Kind/name`: the name of a declared resource, unique in a project.
+//! `Kind/name`: the name of a declared resource, unique in a project. `Kind/name[machine]`: one resource of a group.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::MachineId;
 
 /// What a manifest declares. The order is the alphabetical one, so that sorting by [`Address`] equals
 /// sorting by its text.
@@ -36,7 +38,9 @@ impl fmt::Display for Kind {
     }
 }
 
-/// `Kind/name`, for example `InvestigationPackage/fin-ws-042`.
+/// `Kind/name`, for example `InvestigationPackage/fin-ws-042`, or `Kind/name[machine id]` where one manifest
+/// stands for many machines. A person may type a machine's name in the brackets; everything that is recorded or
+/// written for programs holds its id, in lower case.
 ///
 /// Cheap to clone: plans, states and events all carry it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,6 +71,30 @@ impl Address {
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    /// The resource of a group for one machine.
+    pub fn member(&self, machine: &MachineId) -> Address {
+        let machine = machine.as_str().to_ascii_lowercase();
+        Address::new(self.kind, format!("{}[{machine}]", self.name))
+    }
+
+    /// Of a resource of a group: the group's name, and what stands in the brackets.
+    pub fn parts(&self) -> Option<(&str, &str)> {
+        self.name.strip_suffix(']')?.split_once('[')
+    }
+
+    /// Of a resource of a group: the address of the group, which is that of its manifest.
+    pub fn group(&self) -> Option<Address> {
+        self.parts().map(|(name, _)| Address::new(self.kind, name))
+    }
+
+    /// The same group with something else in the brackets, for a reader.
+    pub fn shown_as(&self, machine: &str) -> String {
+        match self.parts() {
+            Some((name, _)) => format!("{}/{name}[{machine}]", self.kind),
+            None => self.to_string(),
+        }
+    }
 }
 
 impl fmt::Display for Address {
@@ -95,6 +123,15 @@ impl FromStr for Address {
         if name.is_empty() || name.chars().any(|c| c.is_whitespace() || c.is_control() || c == '/') {
             return Err(bad());
         }
+        // Brackets stand at the end, once, around something, behind something.
+        let brackets = |s: &str| s.contains(['[', ']']);
+        if brackets(name) {
+            let parts = name.strip_suffix(']').and_then(|rest| rest.split_once('['));
+            let sound = |part: &str| !part.is_empty() && !brackets(part);
+            if !parts.is_some_and(|(group, machine)| sound(group) && sound(machine)) {
+                return Err(bad());
+            }
+        }
         Ok(Address::new(kind, name))
     }
 }
@@ -120,9 +157,13 @@ impl JsonSchema for Address {
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "type": "string",
-            "description": "Kind/name of a declared resource.",
+            "description": "Kind/name of a declared resource; Kind/name[machine id] for one machine of a group.",
             "pattern": "^(Alert|InvestigationPackage)/[^/\\s]+$",
-            "examples": ["InvestigationPackage/fin-ws-042", "Alert/fin-ws-042-exploit"]
+            "examples": [
+                "InvestigationPackage/fin-ws-042",
+                "Alert/fin-ws-042-exploit",
+                "InvestigationPackage/sweep[fb9ab6be3965095a09c057be7c90f0a2]"
+            ]
         })
     }
 }
@@ -153,9 +194,34 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_address() {
-        for text in ["", "Alert", "Alert/", "alert/x", "Package/x", "Alert/a b", "Alert/a/b", "Alert/a\u{7}"]
-        {
+        for text in [
+            "",
+            "Alert",
+            "Alert/",
+            "alert/x",
+            "Package/x",
+            "Alert/a b",
+            "Alert/a/b",
+            "Alert/a\u{7}",
+            "Alert/[a]",
+            "Alert/a[]",
+            "Alert/a[b",
+            "Alert/a]b[",
+            "Alert/a[b]c",
+            "Alert/a[b][c]",
+        ] {
             assert!(text.parse::<Address>().is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_resource_of_a_group_knows_its_group() {
+        let group: Address = "InvestigationPackage/sweep".parse().unwrap();
+        let member = group.member(&"AB".repeat(20).parse().unwrap());
+        assert_eq!(member.to_string(), format!("InvestigationPackage/sweep[{}]", "ab".repeat(20)));
+        assert_eq!(member.to_string().parse::<Address>().unwrap(), member);
+        assert_eq!(member.group(), Some(group.clone()));
+        assert_eq!(member.shown_as("fin-ws-042"), "InvestigationPackage/sweep[fin-ws-042]");
+        assert_eq!((group.group(), group.parts()), (None, None));
     }
 }

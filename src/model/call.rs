@@ -22,6 +22,11 @@ pub struct MachineId(Arc<str>);
 pub struct MachineIdError;
 
 impl MachineId {
+    /// Stands where a machine has still to be looked up. Never sent.
+    pub fn unknown() -> Self {
+        MachineId("0".repeat(40).into())
+    }
+
     /// As written.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -219,6 +224,16 @@ impl Call {
             Call::Collect { machine_id, .. } => machine_id,
             Call::Alert(a) => &a.machine_id,
         }
+    }
+
+    /// The same call to another machine.
+    pub fn on(&self, machine: &MachineId) -> Call {
+        let mut call = self.clone();
+        match &mut call {
+            Call::Collect { machine_id, .. } => *machine_id = machine.clone(),
+            Call::Alert(a) => a.machine_id = machine.clone(),
+        }
+        call
     }
 
     /// The same target: what the call acts on, without its revision.

@@ -18,7 +18,7 @@ pub struct Desired {
     /// Where it stands: its own manifest, or the incident that it is expanded for.
     pub source: Source,
     /// The runbook's template that it comes from, if it is expanded for an incident.
-    pub template: Option<Template>,
+    pub expanded: Option<Expansion>,
     /// Target and text.
     pub call: Call,
     /// The creating request, derived from `call` once.
@@ -37,6 +37,8 @@ pub struct Desired {
     pub approve: Option<Approval>,
     /// `dependsOn`: whose calls come first, by address.
     pub depends_on: Vec<Dependency>,
+    /// The name under which the machine is asked, where the manifest names no id.
+    pub machine_name: Option<Arc<str>>,
 }
 
 impl Desired {
@@ -48,7 +50,7 @@ impl Desired {
             address,
             labels: BTreeMap::new(),
             source,
-            template: None,
+            expanded: None,
             call,
             request,
             digest,
@@ -58,6 +60,7 @@ impl Desired {
             on_remove: OnRemove::default(),
             approve: None,
             depends_on: Vec::new(),
+            machine_name: None,
         }
     }
 }
@@ -73,7 +76,7 @@ pub struct Source {
 
 /// Where an expanded resource comes from, besides its incident's manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template {
+pub struct Expansion {
     /// `metadata.name` of the incident.
     pub incident: Arc<str>,
     /// The template's place in its runbook; none if the resource comes from a seal and the runbook has no such

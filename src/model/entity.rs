@@ -254,6 +254,12 @@ pub struct Machine {
     /// A free string.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub os_platform: Option<String>,
+    /// Marketing version such as `21H2`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The system's build, such as 19044.
+    #[serde(default, deserialize_with = "lenient_int", skip_serializing_if = "Option::is_none")]
+    pub os_build: Option<i64>,
     /// The sensor's version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_version: Option<String>,
@@ -265,6 +271,28 @@ pub struct Machine {
     pub merged_into_machine_id: Option<String>,
 }
 
+impl Machine {
+    /// The record that took this one's place.
+    pub fn merged_into(&self) -> Option<&str> {
+        self.merged_into_machine_id.as_deref().filter(|id| !id.trim().is_empty())
+    }
+
+    /// Whether its sensor is set up. A record that does not say is taken to be.
+    pub fn is_onboarded(&self) -> bool {
+        self.onboarding_status.as_deref().is_none_or(|s| s.eq_ignore_ascii_case("Onboarded"))
+    }
+
+    /// Whether the service calls it `Active`.
+    pub fn is_active(&self) -> bool {
+        self.health_status.as_deref().is_some_and(|s| s.eq_ignore_ascii_case("Active"))
+    }
+
+    /// Active, onboarded, and not merged into another record: the one that a name means.
+    pub fn may_answer(&self) -> bool {
+        self.is_active() && self.is_onboarded() && self.merged_into().is_none()
+    }
+}
+
 /// `null` where a value is expected is the default.
 fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(d: D) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(d)?.unwrap_or_default())
@@ -274,6 +302,12 @@ fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(d: D) ->
 fn lenient_time<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Timestamp>, D::Error> {
     let text = Option::<std::borrow::Cow<'de, str>>::deserialize(d)?;
     Ok(text.and_then(|t| Timestamp::from_service(&t)))
+}
+
+/// The same for a number.
+fn lenient_int<'de, D: Deserializer<'de>>(d: D) -> Result<Option<i64>, D::Error> {
+    let value = Option::<serde_json::Value>::deserialize(d)?;
+    Ok(value.and_then(|v| v.as_i64().or_else(|| v.as_str()?.trim().parse().ok())))
 }
 
 #[cfg(test)]

@@ -12,17 +12,21 @@ mod digest;
 mod entity;
 mod guard;
 mod request;
+mod target;
 mod time;
 
 pub use address::{Address, AddressError, Kind};
 pub use call::{Call, Category, CreateAlert, MachineId, MachineIdError, ReportId, Severity};
 pub use dependency::{Dependency, Until};
 pub use desired::{
-    AlertStatus, Classification, Desired, Determination, OnInProgress, OnRemove, Policy, Source, Template,
+    AlertStatus, Classification, Desired, Determination, Expansion, OnInProgress, OnRemove, Policy, Source,
     Triage,
 };
 pub use digest::{PlanDigest, RequestDigest, Sha256Hex};
 pub use entity::{ActionStatus, Alert, AlertComment, Machine, MachineAction};
 pub use guard::{Approval, CommentRule, CommentRuleError, MachinePattern, MachinePatternError, NameGlob};
 pub use request::{Body, Method, Request};
+pub use target::{
+    Entry, EntryMachine, MachineFile, MachineName, MachineNameError, Place, Target, Template, first_label,
+};
 pub use time::{Span, SpanError, Timestamp, TimestampError};

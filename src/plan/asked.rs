@@ -2,6 +2,7 @@
 
 use super::calls::removal_call;
 use super::change::{Action, Change, Estimate, Plan, Reason, Warning};
+use super::names::shown_in;
 use super::view;
 use crate::model::{Address, PlanDigest};
 use crate::state::State;
@@ -21,12 +22,14 @@ pub fn cancel(state: &State, address: &Address, comment: &str, now: jiff::Timest
     }
     let change = Change {
         address: address.clone(),
+        shown: shown_in(state).remove(address),
         action: Action::Cancel,
         row: 0,
         reason: Reason::CancelAsked { comment: comment.to_owned() },
         source: None,
         template: None,
         machine: r.sent_call().map(|c| c.machine().clone()),
+        facts: None,
         call: Some(call),
         before: view::of_resource(r),
         after: None,
@@ -45,5 +48,7 @@ pub fn cancel(state: &State, address: &Address, comment: &str, now: jiff::Timest
         changes: vec![change],
         warnings: Vec::new(),
         estimate: Estimate { seconds: 0, calls: [("cancel".to_owned(), 1)].into() },
+        groups: Vec::new(),
+        outlook: None,
     })
 }

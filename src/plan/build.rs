@@ -6,9 +6,11 @@ use super::calls::removal_call;
 use super::change::{Action, Change, Plan, Reason, Warning};
 use super::decide::{Facts, Lookup, decide};
 use super::estimate::estimate;
+use super::foresight::foresee;
 use super::guard::guard;
 use super::incidents::warn_of_late_resources;
 use super::lookup::KnownIds;
+use super::names::{recorded_name, shown};
 use super::observed::Observed;
 use super::order::order;
 use super::rename::find_renames;
@@ -47,7 +49,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
             (_, None) if input.settings.incidents.keep(address) => false,
             (None, _) => true,
             (Some(s), Some(_)) => s.contains(address),
-            (Some(_), None) => false,
+            (Some(s), None) => s.contains(address) && planner.left(address).is_some(),
         };
         if shown {
             changes.extend(planner.row(address, desired, resource, &mut taken));
@@ -56,12 +58,14 @@ pub fn plan(input: &Input<'_>) -> Plan {
     // A move is written under its new address, so it can stand out of order.
     changes.sort_by(|a, b| a.address.cmp(&b.address));
     order(input, &planner.renames, &mut changes);
+    name_rows(&mut changes, input);
     planner.warn_of_siblings(&mut changes);
     guard(&mut changes, &input.settings.guards, &input.observed.machines);
     warn_of_late_resources(input.desired, input.state, &mut changes);
     let calls = changes.iter().filter_map(|c| Some((&c.address, c.call.as_ref()?.request())));
     let digest = PlanDigest::of(calls);
     let estimate = estimate(&changes, input.settings);
+    let outlook = foresee(&mut changes, input, &estimate);
     let warnings = planner.plan_warnings(&changes);
     Plan {
         lineage: input.state.lineage.clone().unwrap_or_else(|| input.settings.new_lineage.clone()),
@@ -70,6 +74,26 @@ pub fn plan(input: &Input<'_>) -> Plan {
         changes,
         warnings,
         estimate,
+        groups: input.observed.targets.groups.clone(),
+        outlook,
+    }
+}
+
+/// Says how the rows of groups are shown: by the names of their machines.
+fn name_rows(changes: &mut [Change], input: &Input<'_>) {
+    let named: Vec<(Address, Option<String>)> = changes
+        .iter()
+        .filter(|c| c.address.parts().is_some())
+        .map(|c| {
+            let declared = find(input.desired, &c.address).and_then(|d| d.machine_name.as_deref());
+            let recorded = || input.state.resources.get(&c.address).and_then(recorded_name);
+            let listed = || input.observed.machines.named(c.machine.as_ref()?.as_str()).name();
+            (c.address.clone(), declared.or_else(recorded).or_else(listed).map(str::to_owned))
+        })
+        .collect();
+    let shown = shown(named.iter().map(|(a, name)| (a, name.as_deref())));
+    for c in changes {
+        c.shown = shown.get(&c.address).cloned();
     }
 }
 
@@ -310,15 +334,17 @@ fn blank(
     };
     Change {
         address: address.clone(),
+        shown: None,
         action,
         row,
         reason,
         source: desired.map(|d| d.source.clone()),
-        template: desired.and_then(|d| d.template.as_ref()?.source.clone()),
+        template: desired.and_then(|d| d.expanded.as_ref()?.source.clone()),
         machine: match desired {
             Some(d) => Some(d.call.machine().clone()),
             None => resource.and_then(Resource::sent_call).map(|c| c.machine().clone()),
         },
+        facts: None,
         call: None,
         before,
         after: None,

@@ -16,7 +16,13 @@ impl Planner<'_> {
             (d.request.clone(), None)
         };
         PlannedCall {
-            sent: Sent { request, revision: d.revision, digest: d.digest, marker },
+            sent: Sent {
+                request,
+                revision: d.revision,
+                digest: d.digest,
+                marker,
+                machine_name: d.machine_name.as_deref().map(str::to_owned),
+            },
             machine: d.call.machine().as_str().to_ascii_lowercase(),
             labels: d.labels.clone(),
             on_remove: d.on_remove,
@@ -54,6 +60,7 @@ impl Planner<'_> {
                 revision: r.sent.revision,
                 digest: r.digest,
                 marker: None,
+                machine_name: r.sent.machine_name.clone(),
             },
             machine: d.call.machine().as_str().to_ascii_lowercase(),
             labels: d.labels.clone(),
@@ -92,6 +99,7 @@ pub(super) fn removal_call(r: &Resource, comment: &str) -> Option<PlannedCall> {
             revision: r.sent.revision,
             digest: r.digest,
             marker: None,
+            machine_name: r.sent.machine_name.clone(),
         },
         machine: call.machine().as_str().to_ascii_lowercase(),
         labels: r.labels.clone(),

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::foresight::{MachineFacts, Outlook};
 use super::guard::{LimitApproval, NameGap};
 use super::order::Obstacle;
+use super::targets::{Candidate, Drift, Group, Left};
 use crate::model::{
     Address, Approval, Dependency, MachineId, OnInProgress, OnRemove, PlanDigest, Request, Source, Span,
     Timestamp,
@@ -125,6 +127,8 @@ impl std::fmt::Display for Action {
 pub struct Change {
     /// The resource.
     pub address: Address,
+    /// The address as people see it, where that is another: `Kind/group[name]` for `Kind/group[machine id]`.
+    pub shown: Option<String>,
     /// What happens.
     pub action: Action,
     /// Which row of the decision table of `docs/reconciliation.md` fitted first; 0 for a call that a command
@@ -138,6 +142,8 @@ pub struct Change {
     pub template: Option<Source>,
     /// The machine that the resource is about; none if a person edited the state beyond reading.
     pub machine: Option<MachineId>,
+    /// What the service says of that machine, in rows with a call that creates; none if it was not looked up.
+    pub facts: Option<MachineFacts>,
     /// The call, if the row has one.
     pub call: Option<PlannedCall>,
     /// What the state says, for a reader: flat, by field name.
@@ -158,6 +164,13 @@ pub struct Change {
     pub then: Vec<Record>,
     /// The resource's revision in the state that the row was made from; 0 for none.
     pub basis: Seq,
+}
+
+impl Change {
+    /// The address as people see it.
+    pub fn shown(&self) -> String {
+        self.shown.clone().unwrap_or_else(|| self.address.to_string())
+    }
 }
 
 /// A call with all that its intent needs.
@@ -202,6 +215,10 @@ pub struct Plan {
     pub warnings: Vec<PlanWarning>,
     /// What the quotas will make of it.
     pub estimate: Estimate,
+    /// Manifests that stand for several machines, by address.
+    pub groups: Vec<Group>,
+    /// The calls that create, seen as a whole; none if there are none.
+    pub outlook: Option<Outlook>,
 }
 
 impl Plan {
@@ -431,6 +448,11 @@ pub enum Reason {
         /// What the person wrote.
         comment: String,
     },
+    /// The manifest is there, and does not ask for this machine any more.
+    LeftGroup {
+        /// In which way.
+        left: Left,
+    },
     /// The manifest is gone.
     ManifestGone,
     /// The manifest is gone and says `onRemove: Cancel`.
@@ -528,6 +550,18 @@ pub enum Warning {
         /// The expression.
         pattern: String,
     },
+    /// The machine's system is older than those that collections are documented for.
+    TooOld {
+        /// Platform and version.
+        system: String,
+    },
+    /// Other records have the name of the row's machine too, and did not count.
+    OtherRecords {
+        /// The name, as written.
+        name: String,
+        /// They.
+        others: Vec<Candidate>,
+    },
     /// As a saved plan words it.
     Saved {
         /// The words.
@@ -578,6 +612,36 @@ pub enum PlanWarning {
         file: String,
         /// What is held back.
         addresses: Vec<Address>,
+    },
+    /// Machines that a manifest does not ask for any more; their resources are kept as they are.
+    Left {
+        /// The manifest.
+        address: Address,
+        /// In which way the first of them left.
+        left: Left,
+        /// Their resources, as people see the addresses.
+        rows: Vec<String>,
+    },
+    /// No machine carries the tag.
+    EmptyGroup {
+        /// The manifest.
+        address: Address,
+        /// The tag.
+        tag: String,
+    },
+    /// Records that carry a tag are passed over: merged into others, or not onboarded.
+    Skipped {
+        /// The manifest.
+        address: Address,
+        /// They.
+        records: Vec<Candidate>,
+    },
+    /// The sealed machines of a manifest are not those that it means today, or that is not known.
+    SealDrift {
+        /// The manifest.
+        address: Address,
+        /// What differs.
+        drift: Drift,
     },
     /// The plan is narrowed: it shows only what was selected.
     Narrowed {

@@ -128,6 +128,8 @@ pub enum Removal {
     Resolve,
     /// An earlier cancel or update of it may still be in flight.
     Wait,
+    /// The manifest is there, and stands for other machines only.
+    Keep,
 }
 
 /// `recovery.onUnknown`: what absence after the settle time leads to.
@@ -262,6 +264,7 @@ static TABLE: [Row; 32] = rows! {
             Removal::Cancel => Action::Cancel,
             Removal::Resolve => Action::Resolve,
             Removal::Wait => Action::Wait,
+            Removal::Keep => Action::None,
         });
     32: |_| true => |_| None;
 };
@@ -373,6 +376,7 @@ mod tests {
             Removal::Cancel => Action::Cancel,
             Removal::Resolve => Action::Resolve,
             Removal::Wait => Action::Wait,
+            Removal::Keep => Action::None,
         };
         (31, Some(action))
     }
@@ -392,7 +396,9 @@ mod tests {
             running in any_of(vec![Running::NotLooked, Running::Active, Running::UnknownStatus, Running::Gone]),
             rename in any_of(vec![Rename::No, Rename::WhileOpen, Rename::Yes]),
             on_in_progress in any_of(vec![OnInProgress::Adopt, OnInProgress::Wait, OnInProgress::Fail]),
-            removal in any_of(vec![Removal::Forget, Removal::Cancel, Removal::Resolve, Removal::Wait]),
+            removal in any_of(vec![
+                Removal::Forget, Removal::Cancel, Removal::Resolve, Removal::Wait, Removal::Keep,
+            ]),
         ) -> Facts {
             let [desired, whole, replace, holds_id, same_target, same_text, watched_found, ask,
                 refused_for_good, retry_due, attempts_left, triage_differs] = bools;

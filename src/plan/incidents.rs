@@ -53,7 +53,7 @@ impl Incidents {
 pub(super) fn warn_of_late_resources(desired: &[Desired], state: &State, changes: &mut [Change]) {
     let mut of: BTreeMap<&Address, &Arc<str>> = BTreeMap::new();
     for c in changes.iter().filter(|c| c.action == Action::Create && c.template.is_some()) {
-        if let Some(t) = super::build::find(desired, &c.address).and_then(|d| d.template.as_ref())
+        if let Some(t) = super::build::find(desired, &c.address).and_then(|d| d.expanded.as_ref())
             && !state.resources.contains_key(&c.address)
         {
             of.insert(&c.address, &t.incident);

@@ -1,6 +1,6 @@
 //! Machines as a run saw them. Filled by `observe`, read by the planner.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::guard::NameGap;
 use crate::model::Machine;
@@ -10,6 +10,8 @@ use crate::model::Machine;
 pub struct Machines {
     /// By lower-case id; `None` where the service shows no such machine.
     by_id: BTreeMap<String, Option<Machine>>,
+    /// Lower-case ids that a list left out.
+    unlisted: BTreeSet<String>,
     /// Why some that were asked for are missing here.
     failure: Option<String>,
 }
@@ -37,6 +39,16 @@ impl Machines {
     /// What the service answered about an id: a machine, or that there is none.
     pub fn insert(&mut self, id: &str, machine: Option<Machine>) {
         self.by_id.insert(id.to_ascii_lowercase(), machine);
+    }
+
+    /// Notes that a list of machines left this one out: it shows recent ones only.
+    pub fn note_unlisted(&mut self, id: &str) {
+        self.unlisted.insert(id.to_ascii_lowercase());
+    }
+
+    /// Whether another list would leave it out too.
+    pub fn is_unlisted(&self, id: &str) -> bool {
+        self.unlisted.contains(&id.to_ascii_lowercase())
     }
 
     /// Notes why what was asked for is not here.

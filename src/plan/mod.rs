@@ -12,11 +12,13 @@ mod calls;
 mod change;
 mod decide;
 mod estimate;
+pub mod foresight;
 pub mod guard;
 mod incidents;
 mod lookup;
 mod machines;
 mod mark;
+pub mod names;
 mod observed;
 mod order;
 mod refresh;
@@ -25,6 +27,7 @@ pub mod saved;
 mod see;
 mod selector;
 mod settings;
+pub mod targets;
 mod view;
 mod warn;
 mod why;
@@ -36,6 +39,7 @@ pub use change::{
 };
 pub use decide::{Busy, Facts, Lookup, OnUnknown, Removal, Rename, Running, decide};
 pub use estimate::last_call;
+pub use foresight::{MachineFacts, Outlook, Share, Typical};
 pub use guard::{Allowed, Guards, Held, LimitApproval, NameGap, held, over_limits, unnamed};
 pub use incidents::{HeldBack, Incidents};
 pub use lookup::{KnownIds, look_alikes, still_absent};
@@ -46,3 +50,7 @@ pub use refresh::{Need, absorb, need};
 pub use saved::{SavedError, SavedPlan, Stale};
 pub use selector::{Selector, SelectorError};
 pub use settings::{CLOCK_TOLERANCE, LOOK_BACK, Limits, Quota, Quotas, Recovery, Settings};
+pub use targets::{
+    Candidate, Drift, Group, Inventory, Left, Resolved, SealedMachine, TargetError, Targets, Templates,
+    Unresolved, Wanted,
+};

@@ -1,8 +1,10 @@
 //! What a refresh saw, as values. Filled by `observe`, read by the planner.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::machines::Machines;
+use super::targets::Targets;
 use crate::model::{Alert, MachineAction};
 
 /// The service as far as this run looked. The default is: not looked at all.
@@ -26,6 +28,8 @@ pub struct Observed {
     pub not_found: BTreeSet<String>,
     /// Machines, as far as their names were asked for.
     pub machines: Machines,
+    /// What manifests that name no id were found to mean.
+    pub targets: Arc<Targets>,
     /// Why something is missing here, in the service's words.
     pub failures: Vec<String>,
 }
@@ -77,6 +81,11 @@ impl Actions {
     pub fn get(&self, id: &str) -> Option<&MachineAction> {
         let (machine, i) = self.by_id.get(&id.to_ascii_lowercase())?;
         self.by_machine.get(machine)?.get(*i)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &MachineAction> {
+        self.by_machine.values().flatten()
     }
 
     /// How many there are.

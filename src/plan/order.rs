@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::build::{Input, find};
 use super::change::{Action, Change, Reason, Warning};
+use super::targets::Group;
 use crate::model::{Address, Dependency, Kind, Until};
 use crate::state::{CallAction, Phase, Record, Resource};
 
@@ -63,7 +64,7 @@ pub(super) fn order(
         if let Some(d) = find(input.desired, &c.address).filter(|_| creates(c))
             && !d.depends_on.is_empty()
         {
-            c.depends_on.clone_from(&d.depends_on);
+            c.depends_on = d.depends_on.iter().flat_map(|d| members(input, d)).collect();
             ordered.push(i);
         }
     }
@@ -96,6 +97,19 @@ pub(super) fn order(
             hold(&mut changes[i], by, why);
         }
     }
+}
+
+/// A manifest that stands for several machines is all of its resources; none of them keeps nothing waiting.
+fn members(input: &Input<'_>, on: &Dependency) -> Vec<Dependency> {
+    let group = |g: &Group| g.address == on.address;
+    let from = Address::new(on.address.kind(), format!("{}[", on.address.name()));
+    let is_member = |a: &&Address| a.group().as_ref() == Some(&on.address);
+    let first = input.desired.partition_point(|d| d.address < from);
+    let declared = input.desired.iter().skip(first).map(|d| &d.address).take_while(is_member);
+    let all: Vec<Dependency> = declared.map(|a| Dependency { address: a.clone(), until: on.until }).collect();
+    // Only the whole project shows that there is no machine; else what is not selected is not known.
+    let none = input.selected.is_none() && input.observed.targets.groups.iter().any(group);
+    if all.is_empty() && !none { vec![on.clone()] } else { all }
 }
 
 fn creates(c: &Change) -> bool {

@@ -16,7 +16,8 @@ pub(super) fn find_renames<'a>(input: &'a Input<'a>) -> Renames<'a> {
         .resources
         .iter()
         .filter(|(a, r)| r.phase != Phase::Released && find(input.desired, a).is_none())
-        .filter(|(a, _)| !input.settings.incidents.keep(a));
+        // Their manifest is there.
+        .filter(|(a, _)| !input.settings.incidents.keep(a) && !input.observed.targets.left.contains_key(*a));
     for (a, r) in undeclared {
         orphans.entry((a.kind(), r.digest)).or_default().push((a, r));
     }

@@ -73,6 +73,10 @@ pub struct CallExecution {
     pub marker: Option<String>,
     /// The machine that the call is about.
     pub machine: MachineId,
+    /// The name under which it is asked, where the manifest names no id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"fin-ws-042")]
+    pub machine_name: Option<String>,
     /// `metadata.labels`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(example = serde_json::json!({ "incident": "INC-2042" }))]
@@ -114,6 +118,7 @@ impl RowExecution {
                 digest: c.sent.digest,
                 marker: c.sent.marker.clone(),
                 machine: c.machine.parse().ok()?,
+                machine_name: c.sent.machine_name.clone(),
                 labels: c.labels.clone(),
                 on_remove: c.on_remove,
                 on_in_progress: c.on_in_progress,
@@ -200,6 +205,8 @@ struct FileEstimate {
 #[serde(rename_all = "camelCase")]
 struct FileRow {
     address: Address,
+    #[serde(default)]
+    shown_as: Option<String>,
     action: Action,
     row: u8,
     #[serde(default)]
@@ -297,6 +304,8 @@ impl SavedPlan {
             changes,
             warnings: Vec::new(),
             estimate: Estimate { seconds: file.estimate.seconds, calls: file.estimate.calls },
+            groups: Vec::new(),
+            outlook: None,
         };
         Ok(SavedPlan { plan, execution })
     }
@@ -506,7 +515,13 @@ fn change(row: FileRow) -> Result<Change, SavedError> {
                 return bad("its request is none that its action makes");
             }
             Some(PlannedCall {
-                sent: Sent { request, revision: x.revision, digest: x.digest, marker: x.marker },
+                sent: Sent {
+                    request,
+                    revision: x.revision,
+                    digest: x.digest,
+                    marker: x.marker,
+                    machine_name: x.machine_name,
+                },
                 machine: x.machine.as_str().to_ascii_lowercase(),
                 labels: x.labels,
                 on_remove: x.on_remove,
@@ -519,12 +534,14 @@ fn change(row: FileRow) -> Result<Change, SavedError> {
     // The guard rails are those of the project when the plan is carried out.
     let kept = row.warnings.into_iter().filter(|w| !guard::CODES.contains(&w.code.as_str()));
     let change = Change {
+        shown: row.shown_as,
         machine: call.as_ref().and_then(|c| c.machine.parse().ok()),
         action,
         row: row.row,
         reason: Reason::Saved { words: row.reason },
         source: row.source,
         template: row.template,
+        facts: None,
         call,
         before: row.before.map(|f| f.0),
         after: row.after.map(|f| f.0),
@@ -559,6 +576,7 @@ fn desired(c: &Change) -> Option<Desired> {
     let source = c.source.clone().unwrap_or(Source { file: "".into(), line: 1 });
     let mut d = Desired::new(c.address.clone(), source, declared, call.sent.revision);
     d.labels.clone_from(&call.labels);
+    d.machine_name = call.sent.machine_name.as_deref().map(Into::into);
     d.on_remove = call.on_remove;
     d.depends_on.clone_from(&c.depends_on);
     d.policy =
@@ -585,6 +603,7 @@ mod tests {
     fn saved(basis: Seq, records: Vec<Record>) -> SavedPlan {
         let d = declared();
         let row = Change {
+            shown: None,
             address: d.address.clone(),
             action: Action::Retry,
             row: 24,
@@ -592,8 +611,15 @@ mod tests {
             source: None,
             template: None,
             machine: None,
+            facts: None,
             call: Some(PlannedCall {
-                sent: Sent { request: d.request.clone(), revision: 1, digest: d.digest, marker: None },
+                sent: Sent {
+                    request: d.request.clone(),
+                    revision: 1,
+                    digest: d.digest,
+                    marker: None,
+                    machine_name: None,
+                },
                 machine: "ab".repeat(20),
                 labels: BTreeMap::new(),
                 on_remove: OnRemove::Retain,
@@ -617,6 +643,8 @@ mod tests {
             changes: vec![row],
             warnings: Vec::new(),
             estimate: Estimate::default(),
+            groups: Vec::new(),
+            outlook: None,
         };
         let execution = PlanExecution { binding: Binding::default(), new_state: false, fresh: false };
         SavedPlan { plan, execution }
@@ -639,7 +667,13 @@ mod tests {
             plan: PlanDigest::of([(&d.address, &d.request)]),
             address: d.address,
             action: CallAction::Retry,
-            sent: Sent { request: d.request, revision: 1, digest: d.digest, marker: None },
+            sent: Sent {
+                request: d.request,
+                revision: 1,
+                digest: d.digest,
+                marker: None,
+                machine_name: None,
+            },
             runner: "r".into(),
             send_by: at(10),
             server_at: at(0).into(),

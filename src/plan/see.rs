@@ -8,6 +8,7 @@ use super::build::Planner;
 use super::decide::{Busy, Facts, Lookup, Removal, Rename, Running};
 use super::lookup::{Found, LookUp};
 use super::refresh::answers_need;
+use super::targets::Left;
 use super::view;
 use crate::model::{ActionStatus, Address, Desired, Kind, MachineAction, OnRemove, Timestamp};
 use crate::state::{Object, Origin, Phase, Resource};
@@ -23,7 +24,8 @@ impl<'a> Planner<'a> {
     ) -> Seen<'a> {
         let settings = self.settings();
         let mut facts = Facts::new(desired.is_some(), resource.map(|r| r.phase));
-        facts.whole = self.input.selected.is_none();
+        // What its manifest does not ask for any more belongs to that manifest's plan.
+        facts.whole = self.input.selected.is_none() || self.left(address).is_some();
         facts.on_unknown = settings.recovery.on_unknown;
         facts.replace = self.input.replace.contains(address);
         facts.taken_by_move = self.moved.contains(address);
@@ -153,9 +155,18 @@ impl<'a> Planner<'a> {
         };
     }
 
+    /// Why the manifest of this resource, which is there, does not ask for it.
+    pub(super) fn left(&self, address: &Address) -> Option<&Left> {
+        self.input.observed.targets.left.get(address)
+    }
+
     fn removal(&self, address: &Address, r: &Resource) -> Removal {
         if r.side.is_some() {
             return Removal::Wait;
+        }
+        // A call that was lost and is absent leaves nothing to keep.
+        if self.left(address).is_some() && r.phase != Phase::Requested {
+            return Removal::Keep;
         }
         let shared = r.id.as_deref().is_some_and(|id| self.holders.get(id).copied().unwrap_or(0) > 1);
         match (r.on_remove, address.kind()) {

@@ -1,17 +1,22 @@
 //! What a reader should know beside the rows: what runs on a machine, rows that meet there, limits.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::build::{CallKind, Planner, call_kind};
-use super::change::{Change, PlanWarning, Warning};
+use super::change::{Change, PlanWarning, Reason, Warning};
 use super::guard::over_limits;
 use super::lookup::look_alike;
-use crate::model::{Address, Call, Desired, Kind};
+use super::targets::{Drift, Group, Left};
+use crate::model::{Address, Call, Desired, Kind, Target};
 use crate::state::Resource;
 
 impl Planner<'_> {
     /// What the refresh shows on the machine of a creating call.
     pub(super) fn warn(&self, d: &Desired, resource: Option<&Resource>, change: &mut Change) {
+        if let Some(others) = self.input.observed.targets.others.get(&d.address) {
+            let name = d.machine_name.as_deref().unwrap_or_default().to_owned();
+            change.warnings.push(Warning::OtherRecords { name, others: others.clone() });
+        }
         match &d.call {
             Call::Collect { machine_id, .. } => {
                 let list = self
@@ -94,10 +99,46 @@ impl Planner<'_> {
         warnings.extend(settings.incidents.warnings());
         let failures = self.input.observed.failures.iter();
         warnings.extend(failures.map(|why| PlanWarning::NotLooked { why: why.clone() }));
+        for group in &self.input.observed.targets.groups {
+            warnings.extend(of_group(group));
+        }
+        warnings.extend(left(changes));
         if self.input.selected.is_some() {
             let declared = self.input.desired.len();
             warnings.push(PlanWarning::Narrowed { shown: changes.len(), declared });
         }
         warnings
     }
+}
+
+/// One warning for each manifest that does not ask for some machines any more.
+fn left(changes: &[Change]) -> Vec<PlanWarning> {
+    let mut groups: BTreeMap<Address, (&Left, Vec<String>)> = BTreeMap::new();
+    for c in changes {
+        if let (Reason::LeftGroup { left }, Some(group)) = (&c.reason, c.address.group()) {
+            groups.entry(group).or_insert_with(|| (left, Vec::new())).1.push(c.shown());
+        }
+    }
+    let warning = |(address, (left, rows)): (Address, (&Left, Vec<String>))| PlanWarning::Left {
+        address,
+        left: left.clone(),
+        rows,
+    };
+    groups.into_iter().map(warning).collect()
+}
+
+/// What a reader should know of a manifest that stands for several machines.
+fn of_group(group: &Group) -> Vec<PlanWarning> {
+    let address = || group.address.clone();
+    let mut warnings = Vec::new();
+    if let (Target::Tag(tag), 0) = (&group.target, group.machines) {
+        warnings.push(PlanWarning::EmptyGroup { address: address(), tag: tag.to_string() });
+    }
+    if !group.skipped.is_empty() {
+        warnings.push(PlanWarning::Skipped { address: address(), records: group.skipped.clone() });
+    }
+    if let Some(drift) = group.sealed.as_ref().filter(|d| **d != Drift::default()) {
+        warnings.push(PlanWarning::SealDrift { address: address(), drift: drift.clone() });
+    }
+    warnings
 }

@@ -4,6 +4,7 @@ use super::build::Planner;
 use super::change::{Action, Reason};
 use super::decide::{Busy, Lookup, Running};
 use super::see::Seen;
+use super::targets::Left;
 use crate::model::{Address, Desired, OnInProgress};
 use crate::state::{Phase, Resource};
 
@@ -113,6 +114,9 @@ impl Planner<'_> {
                 (Action::Wait, Some(side)) => Reason::SideCallOpen { action: side.action },
                 (Action::Cancel, _) => Reason::CancelOnRemove,
                 (Action::Resolve, _) => Reason::ResolveOnRemove,
+                (Action::None, _) => {
+                    Reason::LeftGroup { left: self.left(address).cloned().unwrap_or(Left::NotLooked) }
+                }
                 _ => Reason::ManifestGone,
             },
             _ if seen.gone => Reason::DoneAndGone,

@@ -45,6 +45,7 @@ pub const REASONS: &[&str] = &[
     "done",
     "done-and-gone",
     "cancel-asked",
+    "left-group",
     "manifest-gone",
     "cancel-on-remove",
     "resolve-on-remove",
@@ -100,6 +101,7 @@ pub fn reason(reason: &Reason) -> &'static str {
         Reason::ManifestGone => "manifest-gone",
         Reason::CancelOnRemove => "cancel-on-remove",
         Reason::ResolveOnRemove => "resolve-on-remove",
+        Reason::LeftGroup { .. } => "left-group",
         Reason::SideCallOpen { .. } => "side-call-open",
         Reason::HeldBy { .. } => "held-by",
         Reason::Saved { .. } => "saved",
@@ -123,6 +125,8 @@ pub fn warning(warning: &Warning) -> &'static str {
         Warning::NameUnknown { approved: None, .. } => guard::NAME_UNKNOWN,
         Warning::NameUnknown { approved: Some(_), .. } => guard::NAME_UNKNOWN_APPROVED,
         Warning::CommentRule { .. } => guard::COMMENT,
+        Warning::TooOld { .. } => "sensor-too-old",
+        Warning::OtherRecords { .. } => "other-records",
         Warning::Saved { .. } => "saved",
     }
 }
@@ -135,6 +139,10 @@ pub fn plan_warning(warning: &PlanWarning) -> &'static str {
         PlanWarning::NotLooked { .. } => "not-looked",
         PlanWarning::LookAlikes { .. } => "look-alikes",
         PlanWarning::HeldBack { .. } => "held-back",
+        PlanWarning::Left { .. } => "left-group",
+        PlanWarning::EmptyGroup { .. } => "empty-group",
+        PlanWarning::Skipped { .. } => "skipped-records",
+        PlanWarning::SealDrift { .. } => "seal-drift",
         PlanWarning::Narrowed { .. } => "narrowed",
     }
 }

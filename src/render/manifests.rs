@@ -9,18 +9,24 @@ use serde_json::Value as Json;
 
 use super::escape;
 use crate::manifest::{API_VERSION, Written, is_ambiguous};
-use crate::model::{Desired, Until};
+use crate::model::{Desired, Template, Until};
 
 /// The manifests of resources, one document each, with the places that they come from.
-pub fn manifests<'a>(resources: impl IntoIterator<Item = &'a Desired>) -> String {
-    let documents: Vec<String> = resources.into_iter().map(document).collect();
+pub fn manifests<'a>(
+    resources: impl IntoIterator<Item = &'a Desired>,
+    templates: impl IntoIterator<Item = &'a Template>,
+) -> String {
+    let resources = resources.into_iter().map(|d| (d, Written::of(d)));
+    let templates = templates.into_iter().map(|t| (t.declared(), Written::of_template(t)));
+    let mut all: Vec<(&Desired, Written)> = resources.chain(templates).collect();
+    all.sort_by(|(a, _), (b, _)| a.address.cmp(&b.address));
+    let documents: Vec<String> = all.iter().map(|(d, w)| document(d, w)).collect();
     documents.join("---\n")
 }
 
-fn document(d: &Desired) -> String {
-    let w = Written::of(d);
+fn document(d: &Desired, w: &Written) -> String {
     let mut out = String::new();
-    let template = d.template.as_ref().and_then(|t| t.source.as_ref());
+    let template = d.expanded.as_ref().and_then(|t| t.source.as_ref());
     let places: Vec<String> = std::iter::once(&d.source)
         .chain(template)
         .map(|s| format!("{}:{}", escape::one_line(&s.file), s.line))
@@ -154,7 +160,7 @@ mod tests {
     }
 
     fn check(d: &Desired) {
-        let text = manifests([d]);
+        let text = manifests([d], []);
         assert!(!text.chars().any(|c| escape::is_hidden(c) && c != '\n'), "{text:?}");
         let (read, problems) = parse_manifests("x.yaml", text.as_bytes());
         assert!(problems.is_empty(), "{problems:?}\n{text}");
@@ -242,7 +248,7 @@ mod tests {
         d.triage = Some(Triage { comment: Some("a: b".into()), ..Triage::default() });
         d.on_remove = OnRemove::Resolve;
         check(&d);
-        insta::assert_snapshot!(manifests([&package("one\ntwo"), &d]));
+        insta::assert_snapshot!(manifests([&package("one\ntwo"), &d], []));
     }
 
     proptest! {

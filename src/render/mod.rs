@@ -21,6 +21,7 @@ pub mod plan_markdown;
 pub mod schema;
 pub mod state;
 pub mod surgery;
+pub mod targets;
 pub mod words;
 
 #[cfg(test)]

@@ -115,7 +115,7 @@ fn row(change: &Change, style: Style, now: Timestamp, out: &mut String) {
         Paragraph::new(2, 6)
             .push(paint, sign)
             .text(" ")
-            .push(Paint::Strong, change.address.to_string())
+            .push(Paint::Strong, change.shown())
             .text("  ")
             .push(paint, action)
     };
@@ -149,6 +149,9 @@ fn row(change: &Change, style: Style, now: Timestamp, out: &mut String) {
         } else if !differs {
             briefly(call.request(), style, out);
         }
+    }
+    if let Some(facts) = &change.facts {
+        Paragraph::new(6, 8).push(Paint::Faint, words::facts(facts, now)).write(style, out);
     }
     for warning in &change.warnings {
         Paragraph::new(6, 8)
@@ -290,6 +293,9 @@ fn closing(plan: &Plan, style: Style, out: &mut String) {
             .push(Paint::Faint, "Unchanged rows are hidden; -v shows them.")
             .write(style, out);
     }
+    for group in &plan.groups {
+        Paragraph::new(0, 2).push(Paint::Info, "group: ").text(words::group(group)).write(style, out);
+    }
     for warning in &plan.warnings {
         let (label, paint) = match warning {
             PlanWarning::Narrowed { .. } => ("note: ", Paint::Info),
@@ -300,6 +306,9 @@ fn closing(plan: &Plan, style: Style, out: &mut String) {
     }
     if calls > 0 {
         Paragraph::new(0, 8).push(Paint::Faint, "Digest: ").text(plan.digest.to_string()).write(style, out);
+    }
+    for line in plan.outlook.iter().flat_map(words::outlook) {
+        Paragraph::new(0, 2).text(line).write(style, out);
     }
     if let Some(line) = words::estimate(&plan.estimate) {
         Paragraph::new(0, 2).text(line).write(style, out);

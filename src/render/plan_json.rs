@@ -9,9 +9,9 @@ use schemars::JsonSchema;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::{codes, escape, words};
-use crate::model::{Address, Dependency, PlanDigest, Request, Source};
+use crate::model::{Address, Dependency, PlanDigest, Request, Source, Target, Timestamp};
 use crate::plan::saved::{PlanExecution, RowExecution};
-use crate::plan::{Action, Change, Plan, View};
+use crate::plan::{Action, Change, Group, MachineFacts, Outlook, Plan, Share, View};
 
 /// A plan as `plan --format json` prints it.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -34,8 +34,16 @@ pub struct PlanDocument {
     pub warnings: Vec<WarningDocument>,
     /// Rows per action; actions without rows are left out.
     pub summary: BTreeMap<Action, usize>,
+    /// Manifests that stand for several machines, by address; left out where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(example = serde_json::json!([]))]
+    pub groups: Vec<GroupDocument>,
     /// What the service's quotas make of the calls.
     pub estimate: EstimateDocument,
+    /// The calls that create, seen as a whole; left out if there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = serde_json::json!({ "machines": 40, "listed": 40, "answeringNow": 36, "shares": [] }))]
+    pub outlook: Option<OutlookDocument>,
     /// Only in a file that `apply` takes: what concerns the plan as a whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = PlanExecution { binding: Default::default(), new_state: true, fresh: false })]
@@ -48,6 +56,11 @@ pub struct PlanDocument {
 pub struct ChangeDocument {
     /// The resource.
     pub address: Address,
+    /// The address as people see and may type it, for one machine of a group: with the machine's name in place of
+    /// its id. Only where the name is unambiguous in the group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"InvestigationPackage/sweep[fin-ws-042]")]
+    pub shown_as: Option<String>,
     /// What happens.
     pub action: Action,
     /// The row of the decision table in docs/reconciliation.md that fitted first.
@@ -64,6 +77,10 @@ pub struct ChangeDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = serde_json::json!({ "file": "runbooks/triage.yaml", "line": 12 }))]
     pub template: Option<SourceDocument>,
+    /// What the service says of the machine, in rows with a call that creates; left out where it was not listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = serde_json::json!({ "id": "fb9ab6be3965095a09c057be7c90f0a2", "answersNow": true }))]
+    pub machine: Option<MachineDocument>,
     /// The call exactly as it is sent; null for rows without a call.
     pub request: Option<Request>,
     /// What the call depends on: it is sent once these have come so far. Left out where there is nothing.
@@ -104,6 +121,176 @@ pub struct WarningDocument {
     /// In words for a person; they may change.
     #[schemars(example = &"Alert/other has the same title on the same machine: the service merges the two")]
     pub message: String,
+}
+
+/// What the service says of a machine.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MachineDocument {
+    /// Its id.
+    #[schemars(example = &"fb9ab6be3965095a09c057be7c90f0a2")]
+    pub id: String,
+    /// `computerDnsName`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"fin-ws-042.contoso.com")]
+    pub name: Option<String>,
+    /// `osPlatform`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"Windows11")]
+    pub os_platform: Option<String>,
+    /// `version`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"23H2")]
+    pub version: Option<String>,
+    /// `healthStatus`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"Active")]
+    pub health_status: Option<String>,
+    /// `lastSeen`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"2026-03-01T08:00:00.1234567Z")]
+    pub last_seen: Option<Timestamp>,
+    /// `agentVersion`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"10.8470.22631.3007")]
+    pub agent_version: Option<String>,
+    /// Whether it will answer now: `Active`, onboarded, not merged into another record, and seen within 48 hours.
+    #[schemars(example = true)]
+    pub answers_now: bool,
+}
+
+impl MachineDocument {
+    fn new(change: &Change, facts: &MachineFacts) -> Self {
+        MachineDocument {
+            id: change.call.as_ref().map(|c| c.machine.clone()).unwrap_or_default(),
+            name: facts.name.clone(),
+            os_platform: facts.os.clone(),
+            version: facts.version.clone(),
+            health_status: facts.health.clone(),
+            last_seen: facts.last_seen.clone(),
+            agent_version: facts.agent.clone(),
+            answers_now: facts.answers,
+        }
+    }
+}
+
+/// The calls that create, seen as a whole.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OutlookDocument {
+    /// Machines that they go to.
+    #[schemars(example = 40)]
+    pub machines: usize,
+    /// Of these: listed by the service.
+    #[schemars(example = 40)]
+    pub listed: usize,
+    /// Of these: will answer now.
+    #[schemars(example = 36)]
+    pub answering_now: usize,
+    /// The median of what collections took that the refresh showed, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 600)]
+    pub typical_seconds: Option<u64>,
+    /// Whole seconds until the last collection should be over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 1800)]
+    pub finish_seconds: Option<u64>,
+    /// What the calls use of quotas that have an hourly limit.
+    #[schemars(example = serde_json::json!([]))]
+    pub shares: Vec<ShareDocument>,
+}
+
+/// What the plan uses of an hour's quota.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ShareDocument {
+    /// The quota's name in the project file.
+    #[schemars(example = &"collect")]
+    pub quota: String,
+    /// Calls of the plan.
+    #[schemars(example = 40)]
+    pub calls: u64,
+    /// Calls that the state knows of the last hour.
+    #[schemars(example = 12)]
+    pub made: u64,
+    /// The limit.
+    #[schemars(example = 1500)]
+    pub per_hour: u32,
+}
+
+impl From<&Outlook> for OutlookDocument {
+    fn from(o: &Outlook) -> Self {
+        let share = |s: &Share| ShareDocument {
+            quota: s.quota.to_owned(),
+            calls: s.calls,
+            made: s.made,
+            per_hour: s.per_hour,
+        };
+        OutlookDocument {
+            machines: o.machines,
+            listed: o.listed,
+            answering_now: o.answering,
+            typical_seconds: o.typical.map(|t| t.seconds),
+            finish_seconds: o.finish_seconds,
+            shares: o.shares.iter().map(share).collect(),
+        }
+    }
+}
+
+/// A manifest that stands for several machines, as it was resolved.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupDocument {
+    /// The manifest's address; its resources are `ADDRESS[machine id]`.
+    #[schemars(example = &"InvestigationPackage/sweep")]
+    pub address: Address,
+    /// `spec.machineTag`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"tier1")]
+    pub machine_tag: Option<String>,
+    /// `spec.machines.fromFile`, relative to the project folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"hosts.txt")]
+    pub from_file: Option<String>,
+    /// `spec.machines.column`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"host")]
+    pub column: Option<String>,
+    /// Of the file's bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    pub file_digest: Option<String>,
+    /// How many machines it stands for.
+    #[schemars(example = 40)]
+    pub machines: usize,
+    /// How many more are in the state that it stands for no more.
+    #[schemars(example = 0)]
+    pub left: usize,
+    /// The machines are those of its seal.
+    #[schemars(example = false)]
+    pub sealed: bool,
+}
+
+impl From<&Group> for GroupDocument {
+    fn from(group: &Group) -> Self {
+        let file = match &group.target {
+            Target::File(file) => Some(file),
+            _ => None,
+        };
+        GroupDocument {
+            address: group.address.clone(),
+            machine_tag: match &group.target {
+                Target::Tag(tag) => Some(tag.to_string()),
+                _ => None,
+            },
+            from_file: file.map(|f| f.file.to_string()),
+            column: file.and_then(|f| f.column.as_deref().map(str::to_owned)),
+            file_digest: file.map(|f| format!("sha256:{}", f.digest)),
+            machines: group.machines,
+            left: group.left,
+            sealed: group.sealed.is_some(),
+        }
+    }
 }
 
 /// The least time that the quotas need.
@@ -148,7 +335,9 @@ impl From<&Plan> for PlanDocument {
             changes: plan.changes.iter().map(|c| ChangeDocument::new(c, plan.created_at)).collect(),
             warnings: warnings.collect(),
             summary: plan.summary(),
+            groups: plan.groups.iter().map(GroupDocument::from).collect(),
             estimate: EstimateDocument { seconds: plan.estimate.seconds, calls: plan.estimate.calls.clone() },
+            outlook: plan.outlook.as_ref().map(OutlookDocument::from),
             execution: None,
         }
     }
@@ -162,12 +351,14 @@ impl ChangeDocument {
             .map(|w| WarningDocument { code: codes::warning(w), message: words::warning(w, now) });
         ChangeDocument {
             address: change.address.clone(),
+            shown_as: change.shown.clone(),
             action: change.action,
             row: change.row,
             reason: words::why(change, now),
             reason_code: codes::reason(&change.reason),
             source: change.source.as_ref().map(SourceDocument::from),
             template: change.template.as_ref().map(SourceDocument::from),
+            machine: change.facts.as_ref().map(|facts| MachineDocument::new(change, facts)),
             request: change.call.as_ref().map(|c| c.request().clone()),
             depends_on: change.depends_on.clone(),
             before: change.before.clone().map(Fields),

@@ -101,7 +101,7 @@ fn warnings(plan: &Plan, now: Timestamp, out: &mut String) {
     }
     for c in &plan.changes {
         for w in &c.warnings {
-            let address = code(&c.address.to_string(), CELL);
+            let address = code(&c.shown(), CELL);
             let line = format!("{address}: {}", code(&words::warning(w, now), CELL));
             by_kind.entry(codes::warning(w)).or_default().push(line);
         }
@@ -119,15 +119,27 @@ fn warnings(plan: &Plan, now: Timestamp, out: &mut String) {
         }
         out.push('\n');
     }
+    for line in plan.outlook.iter().flat_map(words::outlook) {
+        out.push_str(&format!("- {line}\n"));
+    }
+    for group in &plan.groups {
+        out.push_str(&format!("- {}\n", code(&words::group(group), CELL)));
+    }
+    if !plan.groups.is_empty() || plan.outlook.is_some() {
+        out.push('\n');
+    }
     for w in plan.warnings.iter().filter(|w| matches!(w, PlanWarning::Narrowed { .. })) {
         out.push_str(&format!("Note: {}.\n\n", code(&words::plan_warning(w), CELL)));
     }
 }
 
 fn table_row(c: &Change, now: Timestamp) -> String {
-    let machine = c.machine.as_ref().map(|m| code(m.as_str(), CELL)).unwrap_or_default();
+    let mut machine = c.machine.as_ref().map(|m| code(m.as_str(), CELL)).unwrap_or_default();
+    if let Some(facts) = &c.facts {
+        machine.push_str(&format!(" {}", code(&words::facts(facts, now), CELL)));
+    }
     let reason = code(&words::why(c, now), CELL);
-    format!("| {} | {} | {machine} | {reason} |\n", code(&c.address.to_string(), CELL), c.action)
+    format!("| {} | {} | {machine} | {reason} |\n", code(&c.shown(), CELL), c.action)
 }
 
 fn details<'a>(rows: impl Iterator<Item = &'a Change>, out: &mut String) {

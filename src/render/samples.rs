@@ -6,11 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::manifest::{Diagnostic, Level, Related};
 use crate::model::{
-    Address, Body, Call, CreateAlert, Method, OnInProgress, OnRemove, PlanDigest, Request, RequestDigest,
-    Source, Span,
+    Address, Body, Call, CreateAlert, MachineFile, Method, OnInProgress, OnRemove, PlanDigest, Request,
+    RequestDigest, Source, Span, Target,
 };
 use crate::plan::{
-    Action, Change, Estimate, LimitApproval, NameGap, Plan, PlanWarning, PlannedCall, Reason, View, Warning,
+    Action, Candidate, Change, Drift, Estimate, Group, Left, LimitApproval, MachineFacts, NameGap, Outlook,
+    Plan, PlanWarning, PlannedCall, Reason, Share, Typical, View, Warning,
 };
 use crate::state::{
     Attempt, CallAction, Object, Open, Origin, PastObject, Phase, Refusal, Resource, Sent, Side, State,
@@ -58,7 +59,7 @@ pub fn alert(title: &str) -> Call {
 }
 
 pub fn sent(request: Request) -> Sent {
-    Sent { digest: RequestDigest::of(&request, 1), request, revision: 1, marker: None }
+    Sent { digest: RequestDigest::of(&request, 1), request, revision: 1, marker: None, machine_name: None }
 }
 
 pub fn planned(request: Request) -> PlannedCall {
@@ -107,12 +108,14 @@ pub fn change(name: &str, action: Action, reason: Reason) -> Change {
     let gone = matches!(action, Action::Forget | Action::Cancel | Action::Resolve);
     Change {
         address,
+        shown: None,
         action,
         row: 11,
         reason,
         source: (!gone).then(|| Source { file: "incidents/inc-2042.yaml".into(), line: 3 }),
         template: None,
         machine: Some(MACHINE.parse().unwrap()),
+        facts: None,
         call: request.map(planned),
         before: None,
         after: None,
@@ -139,6 +142,8 @@ pub fn plan(mut changes: Vec<Change>) -> Plan {
         changes,
         warnings: Vec::new(),
         estimate: Estimate { seconds: calls / 2, calls: BTreeMap::from([("collect".into(), calls)]) },
+        groups: Vec::new(),
+        outlook: None,
     }
 }
 
@@ -208,6 +213,7 @@ pub fn every_reason(t: &str) -> Vec<Change> {
         row(Action::Cancel, Reason::CancelAsked { comment: format!("wrong machine{t}") }),
         row(Action::Wait, Reason::SideCallOpen { action: CallAction::Cancel }),
         row(Action::Create, Reason::Saved { words: format!("new{t}") }),
+        row(Action::None, Reason::LeftGroup { left: Left::File(format!("hosts{t}.txt")) }),
     ];
     rows.extend([
         change("Alert/phish-1", Action::Adopt, Reason::AlertShowsEvent { id: format!("{ALERT_ID}{t}") }),
@@ -221,6 +227,10 @@ pub fn every_reason(t: &str) -> Vec<Change> {
         change("Alert/phish-5", Action::Resolve, Reason::ResolveOnRemove),
     ]);
     let warnings = every_warning(t);
+    if let Some(left) = rows.iter_mut().find(|r| matches!(r.reason, Reason::LeftGroup { .. })) {
+        left.address = address(&format!("InvestigationPackage/sweep[{MACHINE}]"));
+        left.shown = Some("InvestigationPackage/sweep[fin-ws-042]".into());
+    }
     for row in &mut rows {
         let text = |s: &str| format!("{s}{t}");
         match (row.action, &row.reason) {
@@ -229,6 +239,7 @@ pub fn every_reason(t: &str) -> Vec<Change> {
                 row.call = Some(planned(alert(&text("Suspicious PowerShell")).request()));
             }
             (Action::Create, Reason::New) => {
+                row.facts = Some(facts(t));
                 row.call = Some(planned(collect(&text("Collect forensics due to alert 1234")).request()));
                 row.warnings = vec![warnings[0].clone(), warnings[3].clone(), warnings[4].clone()];
             }
@@ -280,7 +291,64 @@ pub fn every_warning(t: &str) -> Vec<Warning> {
         Warning::NameUnknown { why: NameGap::Failed { why: format!("403 Forbidden{t}") }, approved: None },
         Warning::NameUnknown { why: NameGap::NotFound, approved: Some(format!("INC-2042{t}")) },
         Warning::CommentRule { pattern: format!("^INC-[0-9]+{t}") },
+        Warning::TooOld { system: format!("Windows10 1607{t}") },
+        Warning::OtherRecords { name: format!("fin-ws-042{t}"), others: vec![candidate(t)] },
     ]
+}
+
+pub fn facts(t: &str) -> MachineFacts {
+    MachineFacts {
+        name: Some(format!("fin-ws-042{t}")),
+        os: Some(format!("Windows11{t}")),
+        version: Some(format!("23H2{t}")),
+        health: Some(format!("Active{t}")),
+        last_seen: service(1_800),
+        agent: Some(format!("10.8470.22631.3007{t}")),
+        answers: true,
+    }
+}
+
+pub fn outlook() -> Outlook {
+    Outlook {
+        machines: 40,
+        listed: 38,
+        answering: 36,
+        typical: Some(Typical { seconds: 600, of: 12 }),
+        finish_seconds: Some(850),
+        shares: vec![Share { quota: "collect", calls: 40, made: 12, per_hour: 1_500 }],
+    }
+}
+
+pub fn candidate(t: &str) -> Candidate {
+    Candidate {
+        id: MACHINE.into(),
+        name: Some(format!("fin-ws-042{t}")),
+        health: Some(format!("Inactive{t}")),
+        onboarding: Some("CanBeOnboarded".into()),
+        last_seen: service(86_400),
+        merged_into: Some(format!("{MACHINE}{t}")),
+    }
+}
+
+/// A manifest for each way to stand for several machines.
+pub fn groups(t: &str) -> Vec<Group> {
+    let file = MachineFile {
+        file: format!("hosts{t}.csv").into(),
+        column: Some(format!("host{t}").into()),
+        digest: crate::model::Sha256Hex::of(b"test"),
+        entries: Vec::new(),
+    };
+    [Target::Tag(format!("tier1{t}").into()), Target::File(file)]
+        .into_iter()
+        .map(|target| Group {
+            address: address("InvestigationPackage/sweep"),
+            target,
+            machines: 40,
+            left: 2,
+            skipped: Vec::new(),
+            sealed: Some(Drift::default()),
+        })
+        .collect()
 }
 
 pub fn every_plan_warning(t: &str) -> Vec<PlanWarning> {
@@ -298,6 +366,25 @@ pub fn every_plan_warning(t: &str) -> Vec<PlanWarning> {
             addresses: vec![address("Alert/inc-2042.late")],
         },
         PlanWarning::Narrowed { shown: 48, declared: 5000 },
+        PlanWarning::Left {
+            address: address("InvestigationPackage/sweep"),
+            left: Left::Tag(format!("tier1{t}")),
+            rows: vec![format!("InvestigationPackage/sweep[fin-ws-042]{t}")],
+        },
+        PlanWarning::EmptyGroup { address: address("InvestigationPackage/sweep"), tag: format!("tier1{t}") },
+        PlanWarning::Skipped { address: address("InvestigationPackage/sweep"), records: vec![candidate(t)] },
+        PlanWarning::SealDrift {
+            address: address("InvestigationPackage/sweep"),
+            drift: Drift {
+                joined: vec![format!("fin-ws-043{t}")],
+                gone: vec![format!("fin-ws-044{t}")],
+                unknown: None,
+            },
+        },
+        PlanWarning::SealDrift {
+            address: address("InvestigationPackage/sweep"),
+            drift: Drift { unknown: Some(format!("403 Forbidden{t}")), ..Drift::default() },
+        },
         PlanWarning::OverLimit {
             limit: "newAlerts",
             planned: 31,

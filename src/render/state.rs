@@ -9,6 +9,7 @@ use super::age::{ago, short};
 use super::layout::{Paint, Paragraph, columns, cut, cut_middle};
 use super::{Style, escape, plan_json, words};
 use crate::model::{Address, Call, OnRemove};
+use crate::plan::names;
 use crate::state::{Binding, Origin, Phase, Resource, Sent, State};
 
 /// The document of `status`, `state list` and `state show` with `--format json`.
@@ -67,8 +68,9 @@ pub fn table(document: &StateDocument<'_>, style: Style, now: Timestamp) -> Stri
             .write(style, &mut out);
         return out;
     }
+    let shown = names::shown(document.resources.iter().map(|(a, r)| (*a, names::recorded_name(r))));
     let rows: Vec<(Phase, [String; 6])> =
-        document.resources.iter().map(|(a, r)| (r.phase, cells(a, r, now))).collect();
+        document.resources.iter().map(|(a, r)| (r.phase, cells(shown.get(a), a, r, now))).collect();
     let widths = widths(rows.iter().map(|(_, cells)| cells), style);
     write_row(&HEADER.map(String::from), [Paint::Faint; 6], &widths, style, &mut out);
     for (phase, cells) in &rows {
@@ -123,7 +125,7 @@ fn widths<'a>(rows: impl Iterator<Item = &'a [String; 6]>, style: Style) -> [usi
     shrink(full, &[(ID, 8), (ADDRESS, 12)])
 }
 
-fn cells(address: &Address, r: &Resource, now: Timestamp) -> [String; 6] {
+fn cells(shown: Option<&String>, address: &Address, r: &Resource, now: Timestamp) -> [String; 6] {
     let since = r.created_at.as_ref().map_or(r.since, |t| t.instant());
     // The same word twice in a row hides the rows where they differ.
     let says_more = r.status.as_deref() != Some(r.phase.as_str());
@@ -132,7 +134,7 @@ fn cells(address: &Address, r: &Resource, now: Timestamp) -> [String; 6] {
         Some(t) => escape::one_line(t).into_owned(),
     };
     [
-        escape::one_line(&address.to_string()).into_owned(),
+        escape::one_line(&shown.cloned().unwrap_or_else(|| address.to_string())).into_owned(),
         r.phase.to_string(),
         if says_more { or_dash(r.status.as_deref()) } else { String::new() },
         or_dash(r.id.as_deref()),

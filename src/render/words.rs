@@ -11,8 +11,12 @@ use jiff::Timestamp;
 
 use super::age::{ago, ahead, duration};
 use crate::apply::surgery::Forbidden;
-use crate::model::{Address, Dependency, Until};
-use crate::plan::{Action, Change, Estimate, NameGap, Obstacle, PlanWarning, Reason, Warning};
+use crate::model::{Address, Dependency, Target, Until};
+use crate::plan::foresight::RECENT;
+use crate::plan::{
+    Action, Candidate, Change, Estimate, Group, Left, MachineFacts, NameGap, Obstacle, Outlook, PlanWarning,
+    Reason, Warning,
+};
 use crate::state::{CallAction, Refusal};
 
 /// Why a row is what it is, and what its call waits for.
@@ -156,6 +160,7 @@ pub fn reason(reason: &Reason, now: Timestamp) -> String {
         Reason::DoneAndGone => "done; the service no longer lists it, which is no drift".into(),
         Reason::CancelAsked { comment } => format!("asked for by casefile cancel: {comment}"),
         Reason::ManifestGone => "manifest gone; nothing is undone, the id stays known".into(),
+        Reason::LeftGroup { left } => format!("the machine is {}; kept as it is", left_words(left)),
         Reason::CancelOnRemove => "manifest gone; onRemove: Cancel cancels the collection".into(),
         Reason::ResolveOnRemove => "manifest gone; onRemove: Resolve resolves the alert".into(),
         Reason::Saved { words } => words.clone(),
@@ -214,6 +219,14 @@ pub fn warning(warning: &Warning, now: Timestamp) -> String {
         Warning::CommentRule { pattern } => {
             format!("its text does not match requireComment, {pattern}: apply refuses")
         }
+        Warning::TooOld { system } => {
+            format!(
+                "{system}: collections are documented for Windows 10 1703 and later, the service may refuse"
+            )
+        }
+        Warning::OtherRecords { name, others } => {
+            format!("{name} is the name of other records too, passed over: {}", records(others, now))
+        }
         Warning::Saved { words } => words.clone(),
         Warning::LateArrival { id } => {
             format!("a call given up earlier took effect late: the service has a second object, {id}")
@@ -259,12 +272,108 @@ pub fn plan_warning(warning: &PlanWarning) -> String {
                 shown.join(", ")
             )
         }
+        PlanWarning::Left { address, left, rows } => {
+            let first: Vec<&str> = rows.iter().take(5).map(String::as_str).collect();
+            let more = rows.len().saturating_sub(first.len());
+            let more = if more > 0 { format!(" and {} more", number(more)) } else { String::new() };
+            format!(
+                "{address}: {} {}, kept as it is: {}{more}",
+                plural(rows.len(), "machine"),
+                left_words(left),
+                first.join(", ")
+            )
+        }
+        PlanWarning::EmptyGroup { address, tag } => {
+            format!("{address}: no machine carries the tag {tag}, so nothing is asked for it")
+        }
+        PlanWarning::Skipped { address, records } => {
+            let listed: Vec<String> = records.iter().take(5).map(record_name).collect();
+            let more = records.len().saturating_sub(listed.len());
+            let more = if more > 0 { format!(" and {} more", number(more)) } else { String::new() };
+            format!(
+                "{address}: {} merged into others or not onboarded, passed over: {}{more}",
+                plural(records.len(), "record"),
+                listed.join(", ")
+            )
+        }
+        PlanWarning::SealDrift { address, drift } => match &drift.unknown {
+            Some(why) => format!("{address}: the sealed machines are asked; today's are not known: {why}"),
+            None => {
+                let first = |list: &[String]| {
+                    let shown: Vec<&str> = list.iter().take(5).map(String::as_str).collect();
+                    let more = list.len().saturating_sub(shown.len());
+                    let more = if more > 0 { format!(" and {} more", number(more)) } else { String::new() };
+                    format!("{}{more}", shown.join(", "))
+                };
+                let mut parts = Vec::new();
+                if !drift.joined.is_empty() {
+                    parts.push(format!("not sealed and not asked: {}", first(&drift.joined)));
+                }
+                if !drift.gone.is_empty() {
+                    parts.push(format!("sealed, and meant no more: {}", first(&drift.gone)));
+                }
+                format!("{address}: the machines have changed since it was sealed: {}", parts.join("; "))
+            }
+        },
         PlanWarning::Narrowed { shown, declared } => format!(
             "narrowed to {} of {}; nothing outside it is looked at or forgotten",
             number(*shown),
             resources(*declared)
         ),
     }
+}
+
+/// What a manifest that stands for several machines was found to mean.
+pub fn group(group: &Group) -> String {
+    let by = match &group.target {
+        Target::Name(name) => format!("called {name}"),
+        Target::Tag(tag) => format!("tagged {tag}"),
+        Target::File(file) => {
+            let column = file.column.as_ref().map(|c| format!("column {c} of ")).unwrap_or_default();
+            format!("of {column}{} (sha256:{})", file.file, file.digest)
+        }
+    };
+    let left = match group.left {
+        0 => String::new(),
+        n => format!("; {} more in the state", number(n)),
+    };
+    let sealed = if group.sealed.is_some() { ", as sealed" } else { "" };
+    format!("{} stands for {} {by}{sealed}{left}", group.address, plural(group.machines, "machine"))
+}
+
+fn left_words(left: &Left) -> String {
+    match left {
+        Left::Tag(tag) => format!("not tagged {tag} any more"),
+        Left::File(file) => format!("not listed in {file} any more"),
+        Left::Seal => "not in the seal".into(),
+        Left::NotLooked => "not looked up".into(),
+    }
+}
+
+/// A device record in a few words.
+fn record_name(c: &Candidate) -> String {
+    c.name.as_ref().map_or_else(|| c.id.clone(), |name| format!("{name} ({})", c.id))
+}
+
+/// Device records, each with what tells it from the others.
+pub fn records(records: &[Candidate], now: Timestamp) -> String {
+    const LISTED: usize = 5;
+    let shown: Vec<String> = records.iter().take(LISTED).map(|c| record(c, now)).collect();
+    let more = records.len().saturating_sub(LISTED);
+    let more = if more > 0 { format!(" and {} more", number(more)) } else { String::new() };
+    format!("{}{more}", shown.join(", "))
+}
+
+/// `ID (NAME, Inactive, seen 3 days ago)`
+pub fn record(c: &Candidate, now: Timestamp) -> String {
+    let mut parts: Vec<String> = c.name.iter().cloned().collect();
+    if let Some(into) = &c.merged_into {
+        parts.push(format!("merged into {into}"));
+    }
+    parts.extend(c.health.clone());
+    parts.extend(c.onboarding.clone().filter(|o| !o.eq_ignore_ascii_case("Onboarded")));
+    parts.extend(c.last_seen.as_ref().map(|t| format!("seen {}", ago(now, t.instant()))));
+    if parts.is_empty() { c.id.clone() } else { format!("{} ({})", c.id, parts.join(", ")) }
 }
 
 fn protected(approved: &Option<String>) -> String {
@@ -343,7 +452,12 @@ pub fn plan_next(warning: &PlanWarning) -> Vec<Next> {
         PlanWarning::HeldBack { file, .. } => {
             vec![Next::new("take them in", "casefile seal").with(file)]
         }
-        PlanWarning::OverLimit { .. } | PlanWarning::Narrowed { .. } => Vec::new(),
+        PlanWarning::SealDrift { .. } => vec![Next::new("seal today's machines", "casefile seal")],
+        PlanWarning::OverLimit { .. }
+        | PlanWarning::Narrowed { .. }
+        | PlanWarning::Left { .. }
+        | PlanWarning::EmptyGroup { .. }
+        | PlanWarning::Skipped { .. } => Vec::new(),
     }
 }
 
@@ -454,6 +568,61 @@ pub fn estimate(estimate: &Estimate) -> Option<String> {
         estimate.calls.iter().map(|(quota, n)| format!("{quota}: {}", grouped(*n))).collect();
     let calls = if calls.is_empty() { String::new() } else { format!(" ({})", calls.join(", ")) };
     Some(format!("The quotas need at least {} for these calls{calls}.", duration(estimate.seconds)))
+}
+
+/// What the service says of a machine: `fin-ws-042, Windows11 23H2, Active, seen 30 min ago`.
+pub fn facts(facts: &MachineFacts, now: Timestamp) -> String {
+    let system = match (&facts.os, &facts.version) {
+        (Some(os), Some(version)) => Some(format!("{os} {version}")),
+        (os, _) => os.clone(),
+    };
+    let seen = facts.last_seen.as_ref().map(|t| format!("seen {}", ago(now, t.instant())));
+    let parts: Vec<String> =
+        [facts.name.clone(), system, facts.health.clone(), seen].into_iter().flatten().collect();
+    parts.join(", ")
+}
+
+/// The calls that create as a whole, one sentence each.
+pub fn outlook(outlook: &Outlook) -> Vec<String> {
+    let mut lines = Vec::new();
+    if outlook.listed > 0 {
+        let missing = outlook.machines - outlook.listed;
+        let missing = match missing {
+            0 => String::new(),
+            n => format!("; {} not listed by the service", number(n)),
+        };
+        lines.push(format!(
+            "{} of {} will answer now: Active, and seen within {} hours{missing}.",
+            number(outlook.answering),
+            plural(outlook.machines, "machine"),
+            RECENT.as_hours()
+        ));
+    }
+    if let (Some(finish), Some(typical)) = (outlook.finish_seconds, outlook.typical) {
+        let of = match typical.of {
+            1 => "the last one".to_owned(),
+            n => format!("the median of {}", number(n)),
+        };
+        lines.push(format!(
+            "Collections should be over in about {}: {of} took {}.",
+            duration(finish),
+            duration(typical.seconds)
+        ));
+    }
+    for share in &outlook.shares {
+        let made = if share.made == 0 {
+            String::new()
+        } else {
+            format!(", after {} in the last", grouped(share.made))
+        };
+        lines.push(format!(
+            "{}: {} of {} calls an hour{made}.",
+            share.quota,
+            grouped(share.calls),
+            grouped(share.per_hour.into())
+        ));
+    }
+    lines
 }
 
 /// A number with thousands marked: `4,990`.

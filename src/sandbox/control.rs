@@ -13,7 +13,7 @@ use super::effect::{Effect, EffectKind, Origin};
 use super::machines::MachineBody;
 use super::message::{HttpRequest, HttpResponse, Refusal};
 use super::route::Endpoint;
-use super::scenario::{Foreign, Seconds, analyst, collect_type};
+use super::scenario::{Foreign, MachineSpec, Seconds, analyst, collect_type};
 use super::wire;
 use super::world::World;
 
@@ -64,10 +64,11 @@ impl World {
         match (request.method.as_str(), request.path.as_str()) {
             ("GET", "/sandbox/world") => Ok(self.view(now)),
             ("POST", "/sandbox/analyst") => self.analyst(now, request),
+            ("PUT", "/sandbox/machines") => self.change_machines(request),
             _ => Err(Refusal::new(
                 404,
                 "NotFound",
-                "The control surface has GET /sandbox/world, POST /sandbox/analyst and, with a virtual clock, POST /sandbox/advance",
+                "The control surface has GET /sandbox/world, POST /sandbox/analyst, PUT /sandbox/machines and, with a virtual clock, POST /sandbox/advance",
             )),
         }
     }
@@ -88,6 +89,18 @@ impl World {
                 effects: &self.effects,
             },
         )
+    }
+
+    /// Devices come, go, and change their names, tags and health: the listed ones from now on.
+    fn change_machines(&mut self, request: &HttpRequest) -> Result<HttpResponse, Refusal> {
+        let bad = |why: String| Refusal::new(400, "BadRequest", why);
+        let list: Vec<MachineSpec> = serde_json::from_slice(&request.body).map_err(|e| bad(e.to_string()))?;
+        let mut scenario = self.scenario.clone();
+        scenario.machines.list = list;
+        scenario.check().map_err(|e| bad(e.to_string()))?;
+        self.scenario = scenario;
+        self.fleet.reindex(&self.scenario);
+        Ok(wire::json(200, &serde_json::json!({ "machines": self.scenario.machines.list.len() })))
     }
 
     fn analyst(&mut self, now: Timestamp, request: &HttpRequest) -> Result<HttpResponse, Refusal> {

@@ -101,7 +101,7 @@ pub(super) struct MachineBody {
     os_platform: String,
     os_version: Option<String>,
     os_processor: &'static str,
-    version: &'static str,
+    version: String,
     last_ip_address: &'static str,
     last_external_ip_address: &'static str,
     agent_version: &'static str,
@@ -141,7 +141,7 @@ impl Row for MachineBody {
         match field {
             "id" => Value::Text(&self.id),
             "computerDnsName" => Value::Text(&self.computer_dns_name),
-            "version" => Value::Text(self.version),
+            "version" => Value::Text(&self.version),
             "deviceValue" => Value::Text(self.device_value),
             "lastSeen" => Value::Time(self.seen_at),
             "exposureLevel" => Value::Text(self.exposure_level),
@@ -159,9 +159,10 @@ impl Row for MachineBody {
 /// A device as it looks at `now`. It reports every half hour, unless it is inactive.
 fn body(spec: &MachineSpec, now: Timestamp) -> MachineBody {
     const HALF_HOUR: SignedDuration = SignedDuration::from_mins(30);
-    let silence = match spec.health.as_str() {
-        "Active" => HALF_HOUR,
-        _ => SignedDuration::from_hours(10 * 24),
+    let silence = match (spec.silent, spec.health.as_str()) {
+        (Some(silent), _) => SignedDuration::try_from(silent.get()).unwrap_or(SignedDuration::MAX),
+        (None, "Active") => HALF_HOUR,
+        (None, _) => SignedDuration::from_hours(10 * 24),
     };
     let seen_at = now.checked_sub(silence).unwrap_or(now);
     let first = now.checked_sub(SignedDuration::from_hours(90 * 24)).unwrap_or(now);
@@ -178,11 +179,11 @@ fn body(spec: &MachineSpec, now: Timestamp) -> MachineBody {
         os_platform: spec.os.clone(),
         os_version: None,
         os_processor: "x64",
-        version: if windows { "23H2" } else { "14" },
+        version: spec.version.clone().unwrap_or_else(|| if windows { "23H2" } else { "14" }.to_owned()),
         last_ip_address: "192.0.2.4",
         last_external_ip_address: "203.0.113.25",
         agent_version: "10.8470.22631.3007",
-        os_build: windows.then_some(22631),
+        os_build: spec.build.or(windows.then_some(22631)),
         health_status: spec.health.clone(),
         device_value: "Normal",
         rbac_group_id: 0,

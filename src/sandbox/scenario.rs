@@ -79,9 +79,19 @@ pub struct MachineSpec {
     /// `osPlatform`. Systems older than Windows 10 are refused by a collection.
     #[serde(default = "windows")]
     pub os: String,
+    /// `version`, such as `21H2`; 23H2 on Windows when missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// `osBuild`; 22631 on Windows when missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<u32>,
     /// `healthStatus`. A collection on an `Inactive` device stays `Pending`.
     #[serde(default = "active")]
     pub health: String,
+    /// How long ago it reported last, at whatever moment it is looked at: `lastSeen`. When missing half an hour for an
+    /// `Active` device, and ten days for any other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent: Option<Seconds>,
     /// `onboardingStatus`.
     #[serde(default = "onboarded")]
     pub onboarding: String,
@@ -103,7 +113,10 @@ impl MachineSpec {
             id: id.to_owned(),
             name: None,
             os: windows(),
+            version: None,
+            build: None,
             health: active(),
+            silent: None,
             onboarding: onboarded(),
             tags: Vec::new(),
             merged_into: None,
@@ -393,7 +406,7 @@ impl Scenario {
         schemars::schema_for!(Scenario)
     }
 
-    fn check(&self) -> Result<(), ScenarioError> {
+    pub(super) fn check(&self) -> Result<(), ScenarioError> {
         let fail = |text: String| Err(ScenarioError::Rule(text));
         if !(1..=10_000).contains(&self.lists.page_size) {
             return fail("lists.pageSize must be 1 to 10000".into());

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::format::{Seal, SealError, Sealed, SealedIncident, manifest_name, sealed_name, seals};
+use super::format::{
+    Seal, SealError, Sealed, SealedIncident, SealedTarget, manifest_name, sealed_name, seals,
+};
 use crate::manifest::{Diagnostic, IncidentState, Loaded, Related};
-use crate::model::{Address, Desired, Sha256Hex};
-use crate::plan::{Action, Change, Plan};
+use crate::model::{Address, Desired, Kind, MachineId, Sha256Hex, Template};
+use crate::plan::{Action, Change, Plan, SealedMachine};
 
 /// The seal files of a project.
 #[derive(Clone, Debug, Default)]
@@ -65,6 +67,14 @@ impl Seals {
         })
     }
 
+    /// How the intact seal of a manifest file names the machines of an incident.
+    pub fn targets<'a>(&'a self, file: &str, incident: &str) -> impl Iterator<Item = &'a SealedTarget> {
+        let file = self.files.get(&sealed_name(file)).filter(|f| f.intact);
+        let targets = file.and_then(|f| f.read.as_ref().ok()).map(|seal| &seal.targets);
+        let prefixes = Kind::ALL.map(|kind| format!("{kind}/{incident}."));
+        targets.into_iter().flatten().filter(move |t| prefixes.iter().any(|p| t.address.starts_with(p)))
+    }
+
     /// Seals of incidents that nobody can rely on: edited by hand, or no seals at all. Without them it is not
     /// known what was reviewed, so nothing is planned.
     pub fn broken(&self, loaded: &Loaded) -> Vec<Diagnostic> {
@@ -82,16 +92,49 @@ impl Seals {
     }
 }
 
-/// What is wrong with the seals of a project, by file.
+/// The machines that intact seals hold for templates, by the template's address. A template is left out where its
+/// seal is missing, edited, or says another name, tag or file digest.
+pub fn machines(templates: &[Template], found: &Seals) -> BTreeMap<Address, Vec<SealedMachine>> {
+    let of = |t: &Template| {
+        let file = found.files.get(&sealed_name(&t.declared().source.file)).filter(|f| f.intact)?;
+        Some((t.address().clone(), sealed_machines(t, file.read.as_ref().ok()?)?))
+    };
+    templates.iter().filter_map(of).collect()
+}
+
+/// The machines that a seal holds for a template; none if it is about another name, tag or file.
+fn sealed_machines(t: &Template, seal: &Seal) -> Option<Vec<SealedMachine>> {
+    if !seal.targets.contains(&SealedTarget::of(t)) {
+        return None;
+    }
+    let mut machines = Vec::new();
+    for s in &seal.resources {
+        let id: MachineId = s.spec.machine_id.parse().ok()?;
+        if t.address_on(&id) == s.address {
+            machines.push(SealedMachine { id, name: s.spec.machine_name.clone() });
+        }
+    }
+    // A name stands for one machine.
+    (t.target.is_group() || machines.len() == 1).then_some(machines)
+}
+
+/// What is wrong with the seals of a project, by file. What templates stand for is not looked up: their name, tag
+/// or file is compared with the seal's, and of the machines only what the manifest says of each.
 pub fn check(loaded: &Loaded, found: &Seals) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     let mut first: BTreeMap<&str, u32> = BTreeMap::new();
-    let incidents = loaded.incidents.iter().map(|i| &i.source);
-    for source in loaded.resources.iter().map(|d| &d.source).chain(incidents) {
+    let mut all = loaded.clone();
+    for t in &loaded.templates {
+        let file = found.files.get(&sealed_name(&t.declared().source.file));
+        let sealed = file.and_then(|f| sealed_machines(t, f.read.as_ref().ok()?));
+        all.resources.extend(sealed.unwrap_or_default().iter().map(|m| t.on(&m.id, m.name.as_deref())));
+    }
+    let declared = loaded.resources.iter().chain(loaded.templates.iter().map(Template::declared));
+    for source in declared.map(|d| &d.source).chain(loaded.incidents.iter().map(|i| &i.source)) {
         let line = first.entry(&source.file).or_insert(source.line);
         *line = source.line.min(*line);
     }
-    let needed = seals(loaded, found);
+    let needed = seals(&all, found);
     for (name, seal) in &needed {
         let name = name.as_str();
         let manifest = manifest_name(name);
@@ -185,6 +228,24 @@ fn changed(expected: &Seal, found: &Seal) -> String {
     };
     let (new, old) = (of(expected), of(found));
     let mut parts = Vec::new();
+    let mut otherwise = Vec::new();
+    for target in &expected.targets {
+        match found.targets.iter().find(|t| t.address == target.address) {
+            Some(sealed) if sealed == target => continue,
+            Some(SealedTarget { from_file: Some(file), column, .. })
+                if target.from_file.as_ref() == Some(file) && target.column == *column =>
+            {
+                parts.push(format!("{file}, which lists the machines of {}, has changed", target.address));
+            }
+            _ => parts.push(format!("{} names its machines otherwise", target.address)),
+        }
+        otherwise.push(target.address.as_str());
+    }
+    // Whose machines have to be looked up anew is told above.
+    let told = |a: &Address| {
+        let manifest = a.group().unwrap_or_else(|| a.clone()).to_string();
+        otherwise.contains(&manifest.as_str())
+    };
     for (address, sealed) in &new {
         match old.get(address) {
             None => parts.push(format!("{address} was added since")),
@@ -197,7 +258,9 @@ fn changed(expected: &Seal, found: &Seal) -> String {
         let changed = expected.incidents.iter().filter(|i| !found.incidents.contains(i));
         parts.extend(changed.map(|i| format!("Incident/{} has changed, its calls have not", i.name)));
     }
-    parts.extend(old.keys().filter(|a| !new.contains_key(*a)).map(|a| format!("{a} was removed since")));
+    parts.extend(
+        old.keys().filter(|a| !new.contains_key(*a) && !told(a)).map(|a| format!("{a} was removed since")),
+    );
     let more = parts.len().saturating_sub(3);
     parts.truncate(3);
     if more > 0 {
@@ -223,17 +286,17 @@ impl fmt::Display for Unsealed {
     }
 }
 
-/// The rows of a plan with a call that no current seal covers; `resources` by address. Empty if
-/// `apply --sealed` may go on.
-pub fn unsealed(plan: &Plan, resources: &[Desired], found: &Seals) -> Vec<Unsealed> {
+/// The rows of a plan with a call that no current seal covers; `resources` by address, those of `templates`
+/// among them. Empty if `apply --sealed` may go on.
+pub fn unsealed(plan: &Plan, resources: &[Desired], templates: &[Template], found: &Seals) -> Vec<Unsealed> {
     let row = |c: &Change| {
-        let why = missing(c, resources, found)?;
+        let why = missing(c, resources, templates, found)?;
         Some(Unsealed { address: c.address.clone(), action: c.action, why })
     };
     plan.changes.iter().filter(|c| c.call.is_some()).filter_map(row).collect()
 }
 
-fn missing(c: &Change, resources: &[Desired], found: &Seals) -> Option<String> {
+fn missing(c: &Change, resources: &[Desired], templates: &[Template], found: &Seals) -> Option<String> {
     let call = c.call.as_ref()?;
     let declared = resources.binary_search_by(|d| d.address.cmp(&c.address)).ok().map(|i| &resources[i]);
     let Some(d) = declared else {
@@ -256,6 +319,12 @@ fn missing(c: &Change, resources: &[Desired], found: &Seals) -> Option<String> {
         }
         _ => return Some(format!("{name} was edited by hand")),
     };
+    let manifest = c.address.group().unwrap_or_else(|| c.address.clone());
+    let template =
+        templates.iter().find(|t| *t.address() == manifest && t.target.is_group() == (manifest != c.address));
+    if template.is_some_and(|t| !seal.targets.contains(&SealedTarget::of(t))) {
+        return Some(format!("{name} is about machines that are named otherwise"));
+    }
     let expected = Sealed::of(d);
     let Some(sealed) = seal.get(&c.address) else { return Some(format!("{name} does not hold it")) };
     if c.action == Action::Update {

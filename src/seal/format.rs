@@ -9,6 +9,7 @@ use super::check::Seals;
 use crate::manifest::{ApiVersion, Declaration, IncidentState, Loaded};
 use crate::model::{
     Address, Call, Dependency, Desired, Method, OnInProgress, OnRemove, RequestDigest, Sha256Hex, Span,
+    Target, Template,
 };
 use crate::render::escape;
 
@@ -38,7 +39,12 @@ pub struct Seal {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(example = serde_json::json!([]))]
     pub incidents: Vec<SealedIncident>,
-    /// Its resources, by address.
+    /// What names machines otherwise than by an id, by address: the resources below hold the machines that were
+    /// meant when this was written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(example = serde_json::json!([]))]
+    pub targets: Vec<SealedTarget>,
+    /// Its resources, by address; one for each machine.
     #[schemars(example = serde_json::json!([]))]
     pub resources: Vec<Sealed>,
     /// SHA-256 of all of the above: shows that nobody edited the file.
@@ -69,6 +75,53 @@ pub struct SealedIncident {
 impl SealedIncident {
     pub(super) fn of(name: &str, inputs: &Sha256Hex) -> SealedIncident {
         SealedIncident { name: name.to_owned(), inputs: format!("sha256:{inputs}") }
+    }
+}
+
+/// How a manifest names machines.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SealedTarget {
+    /// `Kind/metadata.name`; resources of a group are `Kind/name[machine id]`.
+    #[schemars(example = &"InvestigationPackage/sweep")]
+    pub address: String,
+    /// `spec.machineName`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"fin-ws-042")]
+    pub machine_name: Option<String>,
+    /// `spec.machineTag`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"tier1")]
+    pub machine_tag: Option<String>,
+    /// `spec.machines.fromFile`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"hosts.txt")]
+    pub from_file: Option<String>,
+    /// `spec.machines.column`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"host")]
+    pub column: Option<String>,
+    /// Of the file's bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    pub file_digest: Option<String>,
+}
+
+impl SealedTarget {
+    /// What the seal of a template says of its machines.
+    pub fn of(t: &Template) -> SealedTarget {
+        let text = |s: &str| Some(escape::one_line(s).into_owned());
+        let bare = SealedTarget { address: t.address().to_string(), ..SealedTarget::default() };
+        match &t.target {
+            Target::Name(name) => SealedTarget { machine_name: text(name.as_str()), ..bare },
+            Target::Tag(tag) => SealedTarget { machine_tag: text(tag), ..bare },
+            Target::File(file) => SealedTarget {
+                from_file: text(&file.file),
+                column: file.column.as_deref().and_then(text),
+                file_digest: Some(format!("sha256:{}", file.digest)),
+                ..bare
+            },
+        }
     }
 }
 
@@ -120,6 +173,8 @@ pub struct Sealed {
 #[expect(missing_docs, reason = "the fields of manifests, documented there")]
 pub struct Spec {
     pub machine_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub machine_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<Text>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -261,6 +316,7 @@ impl Sealed {
     pub fn of(d: &Desired) -> Sealed {
         let mut spec = Spec {
             machine_id: d.call.machine().as_str().to_owned(),
+            machine_name: d.machine_name.as_deref().map(|n| escape::one_line(n).into_owned()),
             revision: d.revision,
             max_attempts: d.policy.max_attempts,
             ..Spec::default()
@@ -292,8 +348,8 @@ impl Sealed {
         let label = |(k, v): (&String, &String)| (escape::one_line(k).into_owned(), Text::of(v));
         Sealed {
             address: d.address.clone(),
-            incident: d.template.as_ref().map(|t| t.incident.to_string()),
-            exact: d.template.as_ref().and_then(|_| super::freeze::exact(d)),
+            incident: d.expanded.as_ref().map(|t| t.incident.to_string()),
+            exact: d.expanded.as_ref().and_then(|_| super::freeze::exact(d)),
             labels: d.labels.iter().map(label).collect(),
             spec,
             triage,
@@ -343,12 +399,18 @@ fn newer(text: &str) -> Option<String> {
 }
 
 impl Seal {
-    fn new(manifest: &str, incidents: Vec<SealedIncident>, resources: Vec<Sealed>) -> Seal {
+    fn new(
+        manifest: &str,
+        incidents: Vec<SealedIncident>,
+        targets: Vec<SealedTarget>,
+        resources: Vec<Sealed>,
+    ) -> Seal {
         let mut seal = Seal {
             api_version: ApiVersion::V1,
             kind: SealKind::Seal,
             manifest: escape::one_line(manifest).into_owned(),
             incidents,
+            targets,
             resources,
             checksum: None,
         };
@@ -403,32 +465,44 @@ pub fn manifest_name(sealed: &str) -> String {
     }
 }
 
-/// The seals that a project needs, by file. What an intact seal holds of a frozen or a closed incident stays
-/// as it is.
+/// The seals that a project needs, by file. `loaded.resources` hold those of the templates for their machines. What
+/// an intact seal holds of a frozen or a closed incident stays as it is.
 pub fn seals(loaded: &Loaded, found: &Seals) -> BTreeMap<String, Seal> {
-    let mut by_file: BTreeMap<&str, (Vec<SealedIncident>, Vec<Sealed>)> = BTreeMap::new();
+    #[derive(Default)]
+    struct OfFile {
+        incidents: Vec<SealedIncident>,
+        targets: Vec<SealedTarget>,
+        resources: Vec<Sealed>,
+    }
+    let mut by_file: BTreeMap<&str, OfFile> = BTreeMap::new();
     let kept = |i: &&Declaration| i.state != IncidentState::Open;
     let of_seal: BTreeMap<&str, &Declaration> =
         loaded.incidents.iter().filter(kept).map(|i| (&*i.name, i)).collect();
     for d in &loaded.resources {
-        if d.template.as_ref().is_none_or(|t| !of_seal.contains_key(&*t.incident)) {
-            by_file.entry(&d.source.file).or_default().1.push(Sealed::of(d));
+        if d.expanded.as_ref().is_none_or(|t| !of_seal.contains_key(&*t.incident)) {
+            by_file.entry(&d.source.file).or_default().resources.push(Sealed::of(d));
         }
+    }
+    // Also one that stands for no machine today.
+    for t in &loaded.templates {
+        by_file.entry(&t.declared().source.file).or_default().targets.push(SealedTarget::of(t));
     }
     for i in &loaded.incidents {
         let sealed = found.incident(&i.source.file, &i.name, &i.inputs);
         if i.state == IncidentState::Open || sealed.is_some() {
-            let (incidents, resources) = by_file.entry(&i.source.file).or_default();
-            incidents.push(SealedIncident::of(&i.name, &i.inputs));
+            let file = by_file.entry(&i.source.file).or_default();
+            file.incidents.push(SealedIncident::of(&i.name, &i.inputs));
             if i.state != IncidentState::Open {
-                resources.extend(sealed.into_iter().flatten().cloned());
+                file.resources.extend(sealed.into_iter().flatten().cloned());
+                file.targets.extend(found.targets(&i.source.file, &i.name).cloned());
             }
         }
     }
-    let seal = |(file, (mut incidents, mut resources)): (&str, (Vec<SealedIncident>, Vec<Sealed>))| {
-        incidents.sort();
-        resources.sort_by(|a, b| a.address.cmp(&b.address));
-        (sealed_name(file), Seal::new(file, incidents, resources))
+    let seal = |(file, mut of): (&str, OfFile)| {
+        of.incidents.sort();
+        of.targets.sort_by(|a, b| a.address.cmp(&b.address));
+        of.resources.sort_by(|a, b| a.address.cmp(&b.address));
+        (sealed_name(file), Seal::new(file, of.incidents, of.targets, of.resources))
     };
     by_file.into_iter().map(seal).collect()
 }

@@ -45,20 +45,32 @@ pub fn freeze(loaded: &mut Loaded, found: &Seals) -> Vec<HeldBack> {
     let mut expanded: BTreeMap<model::Address, Desired> = BTreeMap::new();
     let mut rest = Vec::with_capacity(loaded.resources.len());
     for d in loaded.resources.drain(..) {
-        match &d.template {
+        match &d.expanded {
             Some(t) if names.contains(&*t.incident) => drop(expanded.insert(d.address.clone(), d)),
             _ => rest.push(d),
         }
     }
+    // What stood for machines by name or tag is sealed as the machines that were meant.
+    let mut meant: BTreeMap<model::Address, Desired> = BTreeMap::new();
+    loaded.templates.retain(|t| match &t.declared().expanded {
+        Some(e) if names.contains(&*e.incident) => {
+            meant.insert(t.address().clone(), t.declared().clone());
+            false
+        }
+        _ => true,
+    });
     let mut problems = Vec::new();
     let mut taken_in = Vec::new();
     for i in &frozen {
+        for target in found.targets(&i.source.file, &i.name) {
+            meant.retain(|address, _| address.to_string() != target.address);
+        }
         for sealed in found.incident(&i.source.file, &i.name, &i.inputs).into_iter().flatten() {
             let made = expanded.remove(&sealed.address);
             let taken = match made {
                 // The very same: as it was expanded.
                 Some(d) if Sealed::of(&d) == *sealed => Some(d),
-                made => thaw(sealed, i, made.and_then(|d| d.template?.source)),
+                made => thaw(sealed, i, made.and_then(|d| d.expanded?.source)),
             };
             let problem =
                 |code, message: String| Diagnostic::of_file(code, sealed_name(&i.source.file), message);
@@ -92,8 +104,8 @@ pub fn freeze(loaded: &mut Loaded, found: &Seals) -> Vec<HeldBack> {
     loaded.resources = rest;
     loaded.diagnostics.extend(problems);
     let mut held: BTreeMap<&str, Vec<model::Address>> = BTreeMap::new();
-    for d in expanded.values() {
-        if let Some(t) = &d.template {
+    for d in expanded.values().chain(meant.values()) {
+        if let Some(t) = &d.expanded {
             held.entry(&t.incident).or_default().push(d.address.clone());
         }
     }
@@ -144,7 +156,8 @@ fn thaw(sealed: &Sealed, incident: &Declaration, template: Option<model::Source>
     };
     d.on_remove = sealed.on_remove;
     d.depends_on.clone_from(&sealed.depends_on);
-    d.template = Some(model::Template { incident: incident.name.clone(), source: template });
+    d.machine_name = sealed.spec.machine_name.as_deref().map(Into::into);
+    d.expanded = Some(model::Expansion { incident: incident.name.clone(), source: template });
     (Sealed::of(&d) == *sealed).then_some(d)
 }
 
@@ -244,7 +257,7 @@ spec:
         let found = Seals::new(files.map(|(name, seal)| (name, seal.to_text().into_bytes())));
         let mut now = loaded("name: p,", "name: q,", IncidentState::Frozen);
         let mut by_hand = first.resources[1].clone();
-        by_hand.template = None;
+        by_hand.expanded = None;
         now.resources.push(by_hand);
         now.resources.sort_by(|a, b| a.address.cmp(&b.address));
         freeze(&mut now, &found);

@@ -12,30 +12,53 @@ use crate::model::Sha256Hex;
 /// How many hex digits a hash has.
 const HEX: usize = 64;
 
-/// Whether `bytes` are lines that chain from the first record to the mark's.
-pub(super) fn reaches(bytes: &[u8], mark: Mark) -> bool {
-    let Ok(length) = usize::try_from(mark.bytes) else { return false };
-    // Editors take the newline of a file's last line.
-    let body = match bytes.get(..length) {
-        Some(whole) => whole.strip_suffix(b"\n"),
-        None if bytes.len() + 1 == length => Some(bytes),
-        None => None,
-    };
-    let Some(body) = body else { return false };
+/// How much is looked at at once: a journal is never in memory as a whole.
+const CHUNK: u64 = 1 << 20;
+
+/// Whether a journal's first bytes are lines that chain from the first record to the mark's. `read` gives bytes
+/// from one place to another, fewer only at the end.
+pub(super) fn reaches<E>(
+    mark: Mark,
+    mut read: impl FnMut(u64, u64) -> Result<Vec<u8>, E>,
+) -> Result<bool, E> {
     let mut prev = Sha256Hex::ZERO.to_string().into_bytes();
-    let mut seq = 0;
-    let mut start = 0;
-    while start <= body.len() {
-        let rest = body.get(start..).unwrap_or_default();
-        let line = rest.get(..memchr::memchr(b'\n', rest).unwrap_or(rest.len())).unwrap_or_default();
+    let (mut seq, mut at) = (0, 0);
+    // What was read, from the beginning of a line on.
+    let mut rest: Vec<u8> = Vec::new();
+    let mut step = |line: &[u8]| {
         seq += 1;
         match next(line, seq, &prev) {
-            Some(hash) => prev = hash,
-            None => return false,
+            Some(hash) => {
+                prev = hash;
+                true
+            }
+            None => false,
         }
-        start += line.len() + 1;
+    };
+    while at < mark.bytes {
+        let wanted = (mark.bytes - at).min(CHUNK);
+        let chunk = read(at, at + wanted)?;
+        at += chunk.len() as u64;
+        let last = (chunk.len() as u64) < wanted;
+        rest.extend_from_slice(&chunk);
+        let mut start = 0;
+        while let Some(length) = memchr::memchr(b'\n', rest.get(start..).unwrap_or_default()) {
+            if !step(rest.get(start..start + length).unwrap_or_default()) {
+                return Ok(false);
+            }
+            start += length + 1;
+        }
+        rest.drain(..start);
+        if last {
+            break;
+        }
     }
-    seq == mark.seq && prev == mark.head.to_string().as_bytes()
+    // Editors take the newline of a file's last line.
+    let whole = match rest.is_empty() {
+        true => at == mark.bytes,
+        false => at + 1 == mark.bytes && step(&rest),
+    };
+    Ok(whole && seq == mark.seq && prev == mark.head.to_string().as_bytes())
 }
 
 /// The hash of a line, in hex, if it is record `seq`, follows `prev` and gives the hash that it names.

@@ -346,7 +346,8 @@ fn forward(
 ) -> Result<Reading, StoreError> {
     let Snapshot { serial, mark, state } = snapshot;
     let intact = last_record_fits(disk, mark, journal)?
-        && (depth == Depth::Tail || chain::reaches(&range(disk, FileName::Journal, 0, mark.bytes)?, mark));
+        && (depth == Depth::Tail
+            || chain::reaches(mark, |from, to| range(disk, FileName::Journal, from, to))?);
     if !intact {
         let bytes = range(disk, FileName::Journal, 0, journal)?;
         return Err(misfit(&bytes, mark, state.lineage.unwrap_or_default()).into());

@@ -269,6 +269,11 @@ pub struct Sent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"[casefile 3f0c2b6c]")]
     pub marker: Option<String>,
+    /// The name under which the machine was asked, where the manifest named no id. Under the same name and
+    /// revision the machine stays the one of this request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"fin-ws-042")]
+    pub machine_name: Option<String>,
 }
 
 fn request_example() -> serde_json::Value {

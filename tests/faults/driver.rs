@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use casefile::apply::{Options, Report, Run, Scope};
+use casefile::apply::{Lookups, Options, Report, Run, Scope};
 use casefile::defender::auth::{AccessToken, AuthError, Token, TokenSource, Tokens};
 use casefile::defender::{Client, Clock, Cloud, Quotas, Service};
 use casefile::model::{
@@ -399,6 +399,8 @@ impl Actor<'_> {
                 ..Settings::at(clock())
             },
             refresh: true,
+            foresight: false,
+            lookups: Lookups::default(),
         };
         let options = Options {
             parallelism: 4,

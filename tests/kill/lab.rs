@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use casefile::model::Address;
 use casefile::sandbox::EffectKind;
-use casefile::state::{Origin, State, local};
+use casefile::state::{Origin, Phase, State, local};
 
 use super::process::{self, Ended, Process, Through};
 use super::service::Service;
@@ -96,6 +96,14 @@ impl Lab {
 
     pub fn state(&self) -> State {
         local::read(&self.folder()).unwrap().state
+    }
+
+    /// Whether a call is in the journal whose effect is not at the service.
+    pub fn has_call_that_never_left(&self) -> bool {
+        let effects: Vec<Address> = self.effects().into_iter().map(|(address, _)| address).collect();
+        let state = self.state();
+        let mut open = state.resources.iter().filter(|(_, r)| r.phase == Phase::Requested);
+        open.any(|(address, _)| !effects.contains(address))
     }
 
     /// The address of each effect with the id that it gave.

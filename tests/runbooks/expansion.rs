@@ -112,7 +112,7 @@ proptest! {
         }
         let loaded = read(&files);
         prop_assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);
-        let rendered = manifests(&loaded.resources);
+        let rendered = manifests(&loaded.resources, &loaded.templates);
         let (written, problems) = parse_manifests("rendered.yaml", rendered.as_bytes());
         prop_assert!(problems.iter().all(|p| p.code == "no-documents"), "{problems:?}\n{rendered}");
         prop_assert_eq!(digest(&written), digest(&loaded.resources));
@@ -168,7 +168,7 @@ fn types_labels_places_and_defaults() {
     assert_eq!((a.labels["step"].as_str(), a.labels["severity"].as_str()), ("collect", "high"));
     assert_eq!(alert.labels["step"], "none");
     assert_eq!((&*a.source.file, a.source.line), ("i.yaml", 3));
-    let template = a.template.as_ref().unwrap();
+    let template = a.expanded.as_ref().unwrap();
     let source = template.source.as_ref().unwrap();
     assert_eq!((&*template.incident, &*source.file, source.line), ("inc-1", "r.yaml", 18));
     assert!(alert.request.body.as_str().contains(r#""severity":"Medium""#), "{:?}", alert.request);

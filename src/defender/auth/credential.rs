@@ -21,7 +21,6 @@ use super::oidc::{GithubAssertion, IdentityHttp};
 use super::tokens::{Token, TokenSource, patiently};
 use super::{AccessToken, AuthError, Secret};
 use crate::defender::cloud::{Cloud, Service};
-use crate::defender::http::BuildError;
 use crate::defender::wire::bounded;
 
 /// `spec.auth.method`.
@@ -194,9 +193,7 @@ impl Credential {
         environment: Environment,
         service: &Service,
     ) -> Result<Self, AuthError> {
-        let failed = |e: BuildError| AuthError::Failed { method, why: e.to_string() };
-        let remote = Arc::new(IdentityHttp::remote().map_err(failed)?);
-        let local = Arc::new(IdentityHttp::local().map_err(failed)?);
+        let (remote, local) = (Arc::new(IdentityHttp::remote()), Arc::new(IdentityHttp::local()));
         Self::over(remote, local, method, identity, environment, service)
     }
 

@@ -1,6 +1,6 @@
 //! HTTP for the identity services, and the assertion that a GitHub Actions job gets for itself.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,29 +15,45 @@ use serde::Deserialize;
 use url::Url;
 
 use super::Secret;
-use crate::defender::http::{BuildError, HttpOptions, builder, built};
+use crate::defender::http::{HttpOptions, builder, built, plain};
 
 /// A token reply is a few kilobytes.
 const LIMIT: usize = 1 << 20;
 
-/// The identity library's way to the network: same TLS, no redirects, bounded bodies.
+/// The identity library's way to the network: same TLS, no redirects, bounded bodies. Most runs have a token
+/// already, so the client, which reads the machine's certificates, is made when it is first used.
 #[derive(Clone, Debug)]
-pub(super) struct IdentityHttp(reqwest::Client);
+pub(super) struct IdentityHttp {
+    /// Whether it leads to the metadata service of the machine we run on.
+    local: bool,
+    client: OnceLock<reqwest::Client>,
+}
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 impl IdentityHttp {
     /// To a sign-in service.
-    pub(super) fn remote() -> Result<Self, BuildError> {
-        let options = HttpOptions { connect_timeout: Duration::from_secs(10), timeout: TIMEOUT };
-        Ok(IdentityHttp(built(builder(options).https_only(true))?))
+    pub(super) fn remote() -> Self {
+        IdentityHttp { local: false, client: OnceLock::new() }
     }
 
     /// To the metadata service of the machine we run on: plain http, next door or not there at all, and
     /// never behind a proxy.
-    pub(super) fn local() -> Result<Self, BuildError> {
-        let options = HttpOptions { connect_timeout: Duration::from_secs(2), timeout: TIMEOUT };
-        Ok(IdentityHttp(built(builder(options).no_proxy())?))
+    pub(super) fn local() -> Self {
+        IdentityHttp { local: true, client: OnceLock::new() }
+    }
+
+    fn client(&self) -> azure_core::Result<reqwest::Client> {
+        if let Some(client) = self.client.get() {
+            return Ok(client.clone());
+        }
+        let seconds = if self.local { 2 } else { 10 };
+        let options = HttpOptions { connect_timeout: Duration::from_secs(seconds), timeout: TIMEOUT };
+        let builder = builder(options);
+        let builder = if self.local { plain(builder) } else { builder.https_only(true) };
+        let client =
+            built(builder).map_err(|e| Error::with_message(ErrorKind::Other, format!("signing in: {e}")))?;
+        Ok(self.client.get_or_init(|| client).clone())
     }
 }
 
@@ -66,7 +82,7 @@ impl HttpClient for IdentityHttp {
             Method::Post => reqwest::Method::POST,
             _ => return Err(Error::with_message(ErrorKind::Other, "signing in needs GET and POST only")),
         };
-        let mut out = self.0.request(method, request.url().clone());
+        let mut out = self.client()?.request(method, request.url().clone());
         for (name, value) in request.headers().iter() {
             let mut value = HeaderValue::try_from(value.as_str())
                 .map_err(|_| Error::with_message(ErrorKind::Other, "a header that cannot be sent"))?;

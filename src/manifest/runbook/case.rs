@@ -15,7 +15,7 @@ use crate::manifest::load::{column_of, documents, is_blank};
 use crate::manifest::reader::Id;
 use crate::manifest::text::decode;
 use crate::manifest::written::Written;
-use crate::model::{Address, Desired};
+use crate::model::Address;
 
 /// What came of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,9 +73,10 @@ pub(in crate::manifest) fn run_case(file: &str, bytes: &[u8], runbooks: &[Runboo
     let expanded = expand(&incident, runbook, Budget::default());
     let mut problems = expanded.problems;
     problems.retain(|p| p.severity == Level::Error);
-    let mut resources: BTreeMap<Address, Desired> = BTreeMap::new();
-    for Resource { desired: d, .. } in expanded.resources {
-        if let Some(twice) = resources.insert(d.address.clone(), d) {
+    let mut resources: BTreeMap<Address, Written> = BTreeMap::new();
+    for Resource { desired: d, named, .. } in expanded.resources {
+        let written = Written::of_named(&d, named.as_ref().map(|(named, _)| named));
+        if let Some(twice) = resources.insert(d.address.clone(), written) {
             let message = format!("{} is declared twice", twice.address);
             problems.push(Diagnostic::of_file("duplicate-address", file.clone(), message));
         }
@@ -98,7 +99,7 @@ fn read_incident(
 
 fn compare(
     expect: &Expectation,
-    resources: &BTreeMap<Address, Desired>,
+    resources: &BTreeMap<Address, Written>,
     problems: &[Diagnostic],
 ) -> CaseOutcome {
     let (mut expected, mut actual) = (Vec::new(), Vec::new());
@@ -121,17 +122,17 @@ fn compare(
             actual.extend(problems.iter().map(told));
             let mut wanted: Vec<&ExpectedResource> = wanted.iter().flatten().collect();
             wanted.sort_by(|a, b| a.address.cmp(&b.address));
-            let mut rest: BTreeMap<&Address, &Desired> = resources.iter().collect();
+            let mut rest: BTreeMap<&Address, &Written> = resources.iter().collect();
             let mut both: BTreeMap<&Address, (Vec<String>, Vec<String>)> = BTreeMap::new();
             for e in wanted {
-                let made = rest.remove(&e.address).map(Written::of);
+                let made = rest.remove(&e.address);
                 let sides = both.entry(&e.address).or_default();
                 sides.0.extend(expected_lines(e));
                 sides.1.extend(made.iter().flat_map(|made| actual_lines(e, made)));
             }
             for (address, d) in rest {
                 let sides = both.entry(address).or_default();
-                sides.1.extend(all_lines(&Written::of(d)));
+                sides.1.extend(all_lines(d));
             }
             for (a, b) in both.into_values() {
                 expected.extend(a);

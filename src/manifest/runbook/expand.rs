@@ -16,7 +16,7 @@ use crate::manifest::depends::Wanted;
 use crate::manifest::diagnostic::{Diagnostic, Finding};
 use crate::manifest::document::{self, Entry};
 use crate::manifest::instance::Instance;
-use crate::manifest::kinds::API_VERSION;
+use crate::manifest::kinds::{API_VERSION, Named};
 use crate::manifest::reader::{Document, Id, NodeKind};
 use crate::manifest::wording::Field;
 use crate::model::{Desired, Source};
@@ -225,6 +225,8 @@ pub(in crate::manifest) struct Expanded {
 #[derive(Debug)]
 pub(in crate::manifest) struct Resource {
     pub desired: Desired,
+    /// What names its machines if that is no id.
+    pub named: Option<(Named, std::ops::Range<usize>)>,
     /// `metadata.name`.
     pub name: std::ops::Range<usize>,
     /// The text that says why.
@@ -347,15 +349,15 @@ impl<'a> Run<'a> {
             Err((id, e)) => return self.failed(id, &e),
         };
         match document::manifest(&mut doc, |_| self.incident.source.clone()) {
-            Some(Entry { mut desired, name, reason, wanted }) => {
+            Some(Entry { mut desired, named, name, reason, wanted }) => {
                 if !self.runbook.called.is_empty() {
                     self.made.note(i, &desired.address);
                 }
-                desired.template = Some(crate::model::Template {
+                desired.expanded = Some(crate::model::Expansion {
                     incident: self.incident.name.clone(),
                     source: Some(source.clone()),
                 });
-                self.out.resources.push(Resource { desired, name, reason, wanted, place: None });
+                self.out.resources.push(Resource { desired, named, name, reason, wanted, place: None });
                 true
             }
             None => {

@@ -13,7 +13,7 @@ use crate::manifest::reader::{Document, Id, NodeKind};
 use crate::manifest::rules;
 use crate::manifest::text::SourceText;
 use crate::manifest::wording::Field;
-use crate::model::{Sha256Hex, Source};
+use crate::model::{Place, Sha256Hex, Source};
 
 /// Where a manifest's text is.
 #[derive(Clone, Debug)]
@@ -26,6 +26,11 @@ impl Origin {
     pub fn diagnose(&self, findings: impl IntoIterator<Item = Finding>) -> Vec<Diagnostic> {
         let source = SourceText::new(self.file.clone(), &self.text);
         findings.into_iter().map(|finding| source.diagnose(finding)).collect()
+    }
+
+    /// A place in this file.
+    pub fn place(&self, at: Range<usize>) -> Place {
+        SourceText::new(self.file.clone(), &self.text).place(at).of(self.file.clone())
     }
 
     pub fn related(&self, at: usize, message: String) -> Related {

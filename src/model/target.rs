@@ -1,0 +1,277 @@
+//! Machines that a manifest does not name by id: by name, by tag, from a file.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{Address, Desired, MachineId, Sha256Hex};
+
+/// A device's name: its whole DNS name, or the first label of it. Compares in any case.
+#[derive(Clone)]
+pub struct MachineName(Arc<str>);
+
+/// A text that is no device name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MachineNameError {
+    /// Characters that no name holds, or an empty or too long part.
+    #[error("a name consists of letters, digits, dashes and underscores, with dots between its parts")]
+    Form,
+    /// Longer than a DNS name can be.
+    #[error("a name has at most 253 characters")]
+    Long,
+    /// 32 to 64 hex digits.
+    #[error("it is a device id, not a name")]
+    Id,
+}
+
+impl MachineName {
+    /// The form, as a regular expression. Brackets, slashes and blanks are missing: a name stands in addresses.
+    pub const PATTERN: &str = r"^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*$";
+
+    /// As written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// In lower case: what two spellings of a name share.
+    pub fn key(&self) -> String {
+        self.0.to_ascii_lowercase()
+    }
+
+    /// Whether it is one label, which stands for every DNS name that begins with it.
+    pub fn is_short(&self) -> bool {
+        !self.0.contains('.')
+    }
+
+    /// Whether a device with this DNS name is meant.
+    pub fn means(&self, dns_name: &str) -> bool {
+        let dns_name = dns_name.trim_end_matches('.');
+        dns_name.eq_ignore_ascii_case(&self.0)
+            || self.is_short() && first_label(dns_name).eq_ignore_ascii_case(&self.0)
+    }
+}
+
+/// What stands before the first dot of a DNS name.
+pub fn first_label(dns_name: &str) -> &str {
+    dns_name.split('.').next().unwrap_or(dns_name)
+}
+
+impl FromStr for MachineName {
+    type Err = MachineNameError;
+
+    fn from_str(text: &str) -> Result<Self, MachineNameError> {
+        if text.len() > 253 {
+            return Err(MachineNameError::Long);
+        }
+        if text.parse::<MachineId>().is_ok() {
+            return Err(MachineNameError::Id);
+        }
+        let inner = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+        let label = |l: &str| {
+            (1..=63).contains(&l.len()) && l.bytes().all(inner) && !l.starts_with('-') && !l.ends_with('-')
+        };
+        if text.split('.').all(label) { Ok(MachineName(text.into())) } else { Err(MachineNameError::Form) }
+    }
+}
+
+impl PartialEq for MachineName {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+impl Eq for MachineName {}
+impl fmt::Display for MachineName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+impl fmt::Debug for MachineName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+impl Serialize for MachineName {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(&self.0)
+    }
+}
+impl<'de> Deserialize<'de> for MachineName {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(d)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+impl JsonSchema for MachineName {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "MachineName".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "description": "A device's DNS name, or the first label of it.",
+            "pattern": MachineName::PATTERN,
+            "maxLength": 253,
+            "examples": ["fin-ws-042"]
+        })
+    }
+}
+
+/// A stretch of a line of a file, with all that is needed to show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Relative to the project folder, with `/`.
+    pub file: Arc<str>,
+    /// 1-based.
+    pub line: u32,
+    /// 1-based, in characters.
+    pub column: u32,
+    /// Where the stretch ends on that line, exclusive.
+    pub end_column: u32,
+    /// The line, or a window of a long one.
+    pub source_line: Arc<str>,
+    /// How many characters of the line are left out in front of the window.
+    pub source_offset: u32,
+}
+
+/// How a manifest says which machines a resource is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// `spec.machineName`: one machine.
+    Name(MachineName),
+    /// `spec.machineTag`: every machine that carries the tag.
+    Tag(Arc<str>),
+    /// `spec.machines.fromFile`: every machine that a file lists.
+    File(MachineFile),
+}
+
+impl Target {
+    /// Whether it stands for any number of machines, each a resource of its own.
+    pub fn is_group(&self) -> bool {
+        !matches!(self, Target::Name(_))
+    }
+}
+
+/// A file that lists machines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MachineFile {
+    /// Relative to the project folder, with `/`.
+    pub file: Arc<str>,
+    /// The column of a CSV file; none for one machine a line.
+    pub column: Option<Arc<str>>,
+    /// Of its bytes.
+    pub digest: Sha256Hex,
+    /// What it lists, in the order of the file.
+    pub entries: Vec<Entry>,
+}
+
+/// One machine of a [`MachineFile`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Which one.
+    pub machine: EntryMachine,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// How a file names a machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EntryMachine {
+    /// By device id.
+    Id(MachineId),
+    /// By name.
+    Name(MachineName),
+}
+
+/// A declared resource whose machine is not known yet, or one that stands for several machines.
+#[derive(Clone, Debug)]
+pub struct Template {
+    /// What names the machines.
+    pub target: Target,
+    /// Where that stands.
+    pub place: Place,
+    /// Its call goes to [`MachineId::unknown`]: it is only ever copied for a machine.
+    on_none: Desired,
+}
+
+impl Template {
+    /// A resource whose call goes to [`MachineId::unknown`], and what is there in place of the id.
+    pub fn new(on_none: Desired, target: Target, place: Place) -> Self {
+        Template { target, place, on_none }
+    }
+
+    /// `Kind/metadata.name`.
+    pub fn address(&self) -> &Address {
+        &self.on_none.address
+    }
+
+    /// Everything about it but its machine.
+    pub fn declared(&self) -> &Desired {
+        &self.on_none
+    }
+
+    /// The address of the resource for one machine: that of the template where it stands for one machine only.
+    pub fn address_on(&self, machine: &MachineId) -> Address {
+        match self.target.is_group() {
+            true => self.address().member(machine),
+            false => self.address().clone(),
+        }
+    }
+
+    /// The resource for one machine, which is asked under this name.
+    pub fn on(&self, machine: &MachineId, name: Option<&str>) -> Desired {
+        let d = &self.on_none;
+        let mut on = Desired::new(self.address_on(machine), d.source.clone(), d.call.on(machine), d.revision);
+        on.labels.clone_from(&d.labels);
+        on.policy = d.policy;
+        on.triage.clone_from(&d.triage);
+        on.on_remove = d.on_remove;
+        on.depends_on.clone_from(&d.depends_on);
+        on.approve.clone_from(&d.approve);
+        on.machine_name = name.map(Into::into);
+        on.expanded.clone_from(&d.expanded);
+        on
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_name_means_the_first_label() {
+        let name = |s: &str| s.parse::<MachineName>().unwrap();
+        assert!(name("FIN-ws-042").means("fin-ws-042.contoso.com"));
+        assert!(name("fin-ws-042").means("FIN-WS-042"));
+        assert!(name("fin-ws-042.contoso.com").means("fin-ws-042.Contoso.com."));
+        assert!(!name("fin-ws-042.contoso.com").means("fin-ws-042"));
+        assert!(!name("fin-ws-04").means("fin-ws-042"));
+        assert!(!name("fin-ws-042").means("fin-ws-042-b.contoso.com"));
+    }
+
+    #[test]
+    fn what_is_no_name() {
+        let pattern = regex::Regex::new(MachineName::PATTERN).unwrap();
+        for (text, error) in [
+            ("", MachineNameError::Form),
+            ("a b", MachineNameError::Form),
+            ("a[b]", MachineNameError::Form),
+            ("-a", MachineNameError::Form),
+            ("a..b", MachineNameError::Form),
+            ("a*", MachineNameError::Form),
+            ("a/b", MachineNameError::Form),
+            ("é", MachineNameError::Form),
+        ] {
+            assert_eq!(text.parse::<MachineName>().unwrap_err(), error, "{text}");
+            assert!(!pattern.is_match(text), "{text}");
+        }
+        assert_eq!("ab".repeat(20).parse::<MachineName>().unwrap_err(), MachineNameError::Id);
+        assert_eq!("a.".repeat(127).parse::<MachineName>().unwrap_err(), MachineNameError::Long);
+        for text in ["a", "fin_ws", "1-2", "a.b-c.d"] {
+            assert!(text.parse::<MachineName>().is_ok() && pattern.is_match(text), "{text}");
+        }
+    }
+}
