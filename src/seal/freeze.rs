@@ -207,6 +207,7 @@ spec:
         comment: \"C:\\\\new\"
         retryAfter: 1h
         onInProgress: fail
+      dependsOn: [{ name: a, until: Succeeded }]
 ";
 
     /// The project of [`INCIDENT`] with one edit, its incident frozen or not.
@@ -242,6 +243,7 @@ spec:
                 assert_eq!((&a.address, &a.request, a.digest), (&b.address, &b.request, b.digest), "{to}");
                 assert_eq!((&a.labels, &a.triage, a.policy), (&b.labels, &b.triage, b.policy), "{to}");
                 assert_eq!((a.on_remove, a.revision), (b.on_remove, b.revision), "{to}");
+                assert_eq!(a.depends_on, b.depends_on, "{to}");
             }
             assert_eq!(now.resources.len(), 2, "{to}");
             // Sealed again, nothing changes.
