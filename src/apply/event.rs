@@ -129,6 +129,7 @@ pub enum Event {
         /// The resource.
         address: Address,
         /// What is not there yet.
+        #[schemars(example = waits_for_example())]
         waits_for: Vec<Dependency>,
     },
     /// Always the last line.
@@ -204,6 +205,10 @@ pub enum Progress {
         /// When the list is read next, by our clock.
         next: jiff::Timestamp,
     },
+}
+
+fn waits_for_example() -> serde_json::Value {
+    serde_json::json!([{ "address": "InvestigationPackage/fin-ws-042", "until": "Succeeded" }])
 }
 
 fn is_zero(n: &usize) -> bool {

@@ -10,8 +10,10 @@ use super::Address;
 #[serde(deny_unknown_fields)]
 pub struct Dependency {
     /// Its address.
+    #[schemars(example = &"InvestigationPackage/fin-ws-042")]
     pub address: Address,
     /// How far it must have come.
+    #[schemars(example = Until::Accepted)]
     pub until: Until,
 }
 
