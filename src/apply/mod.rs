@@ -6,6 +6,7 @@
 
 mod event;
 mod execute;
+mod held;
 mod judge;
 mod ledger;
 mod queues;

@@ -1,6 +1,6 @@
 //! One `apply` from the loaded state to the summary: refresh, plan, carry out, settle, follow.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -9,16 +9,17 @@ use tokio::sync::watch;
 
 use super::event::{Event, Progress};
 use super::execute::{Again, End, Executed, Executor, Job};
+use super::held::Round;
 use super::ledger::Ledger;
 use super::tally::Tally;
 use super::targets::{Depth, Lookups, Mistyped, resolve, unresolved};
 use crate::defender::auth::AuthError;
 use crate::defender::{Client, Clock, Endpoint, Quotas};
-use crate::model::{Address, Dependency, Desired, Kind, PlanDigest, Request};
+use crate::model::{Address, Desired, Kind, Request};
 use crate::observe::{observe, observe_listed, observe_machines, observe_open_alerts};
 use crate::plan::targets::TargetError;
 use crate::plan::{
-    self, Action, Input, Machines, Need, Observed, Plan, PlanWarning, SavedPlan, Settings, Stale, is_met,
+    self, Action, Input, Machines, Need, Observed, Plan, PlanWarning, SavedPlan, Settings, Stale,
 };
 use crate::state::{
     Binding, CallAction, Origin, Phase, Record, Resource, Seq, Spent, State, Store, StoreError,
@@ -363,7 +364,7 @@ impl<'a> Run<'a> {
         *self.stop.borrow()
     }
 
-    fn emit(&self, event: Event) {
+    pub(super) fn emit(&self, event: Event) {
         (self.sink)(Progress::Event(event));
     }
 
@@ -605,7 +606,7 @@ impl<'a> Run<'a> {
     }
 
     /// Returns whether a call was begun.
-    async fn execute(&mut self, jobs: Vec<Job>, round: &mut Round<'_>) -> Result<bool, RunError> {
+    pub(super) async fn execute(&mut self, jobs: Vec<Job>, round: &mut Round<'_>) -> Result<bool, RunError> {
         if jobs.is_empty() || self.stopped() {
             return Ok(false);
         }
@@ -672,44 +673,6 @@ impl<'a> Run<'a> {
             round.held.push(job);
         }
         Ok(begun)
-    }
-
-    /// Looks at what held calls depend on, where the plan has no row for it: the rest of a saved plan.
-    async fn look_behind(&mut self, approved: &Plan, round: &Round<'_>) -> Result<(), RunError> {
-        let row = |a: &Address| approved.changes.binary_search_by(|c| c.address.cmp(a)).is_ok();
-        let behind = round.held.iter().flat_map(|j| &j.depends_on).map(|d| &d.address);
-        let behind: BTreeSet<Address> = behind.filter(|a| !row(a) && self.is_running(a)).cloned().collect();
-        if behind.is_empty() {
-            return Ok(());
-        }
-        match self.look(Some(&behind)).await {
-            Err(RunError::Interrupted) => Ok(()),
-            looked => looked.map(drop),
-        }
-    }
-
-    fn is_running(&self, address: &Address) -> bool {
-        let phase = self.state().resources.get(address).map(|r| r.phase);
-        matches!(phase, Some(Phase::InProgress | Phase::Pending))
-    }
-
-    /// Sends what waited for calls whose objects are there by now. Returns whether something was sent.
-    async fn release(&mut self, round: &mut Round<'_>) -> Result<bool, RunError> {
-        if round.held.is_empty() {
-            return Ok(false);
-        }
-        let state = self.state();
-        let there = |d: &Dependency| is_met(state.resources.get(&d.address), d.until);
-        let due = |j: &Job| round.is_clear(j) && j.depends_on.iter().all(there);
-        let due: HashSet<Address> = round.held.iter().filter(|j| due(j)).map(|j| j.address.clone()).collect();
-        // A resource that has moved meanwhile is planned anew by the next run.
-        let unmoved = |j: &Job| state.resources.get(&j.address).map_or(0, |r| r.changed) == j.basis;
-        let (jobs, held) =
-            std::mem::take(&mut round.held).into_iter().partition(|j| due.contains(&j.address));
-        let jobs: Vec<Job> = jobs;
-        let jobs = jobs.into_iter().filter(unmoved).collect();
-        round.held = held;
-        self.execute(jobs, round).await
     }
 
     /// What the jobs that repeat an unanswered call look at before they do.
@@ -897,36 +860,6 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Tells what was held back, and counts what only waits for something that is under way: a collection that
-    /// still runs fails no run, and neither does what comes after it.
-    fn patient(&self, round: &Round<'_>) -> usize {
-        let phase = |a: &Address| self.state().resources.get(a).map(|r| r.phase);
-        let there = |d: &Dependency| is_met(self.state().resources.get(&d.address), d.until);
-        let at = (self.clock)();
-        let mut patient: HashSet<&Address> = HashSet::new();
-        for job in round.held.iter().filter(|j| !round.ends.contains_key(&j.address)) {
-            patient.insert(&job.address);
-            let waits_for = job.depends_on.iter().filter(|d| !there(d)).cloned().collect();
-            self.emit(Event::Held { at, address: job.address.clone(), waits_for });
-        }
-        loop {
-            let on_its_way = |d: &Dependency| {
-                there(d)
-                    || patient.contains(&d.address)
-                    || matches!(phase(&d.address), Some(Phase::InProgress | Phase::Pending))
-            };
-            let lost = round.held.iter().filter(|j| patient.contains(&j.address));
-            let lost: Vec<&Address> =
-                lost.filter(|j| !j.depends_on.iter().all(on_its_way)).map(|j| &j.address).collect();
-            if lost.is_empty() {
-                return patient.len();
-            }
-            for a in lost {
-                patient.remove(a);
-            }
-        }
-    }
-
     /// Writes the snapshot of a run that ends without a summary.
     pub fn commit(&mut self) -> Result<(), StoreError> {
         self.ledger.commit()
@@ -961,25 +894,3 @@ impl<'a> Run<'a> {
 /// How soon `--wait` looks for the first time, and how seldom at the most.
 const FIRST_POLL: Duration = Duration::from_secs(2);
 const LONGEST_POLL: Duration = Duration::from_secs(60);
-
-/// What the rounds of one run share.
-struct Round<'a> {
-    /// The calls that a person approved.
-    approved: &'a HashMap<Address, Request>,
-    digest: PlanDigest,
-    ends: HashMap<Address, End>,
-    /// Lost calls that were repeated already.
-    resent: BTreeSet<Address>,
-    /// Calls that wait for what they depend on.
-    held: Vec<Job>,
-}
-
-impl Round<'_> {
-    /// Whether what is recorded of a job's dependencies can be trusted: no approved call of them is still to come.
-    fn is_clear(&self, job: &Job) -> bool {
-        let made = |a: &Address| {
-            matches!(self.ends.get(a), Some(End::Done | End::Busy | End::Unknown | End::Refused))
-        };
-        job.depends_on.iter().all(|d| !self.approved.contains_key(&d.address) || made(&d.address))
-    }
-}

@@ -103,7 +103,7 @@ fn the_example_runbooks_pass_their_cases_validate_plan_and_converge() {
     let valid = run(dir, None, &["validate"]);
     assert!(valid.starts_with("Valid: "), "{valid}");
     // What the README tells of the service inside the tool, and of labels.
-    let plan = run(dir, None, &["plan"]);
+    let plan = run(dir, None, &["plan"]).split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(plan.contains("no machine carries the tag emotet sample"), "{plan}");
     let selected = run(dir, None, &["render", "-l", "incident=INC-2042,step=collect"]);
     assert_eq!(selected.matches("kind: InvestigationPackage").count(), 3, "{selected}");
