@@ -93,8 +93,8 @@ fn what_is_there_keeps_nothing_waiting() {
     let mut renamed = running();
     renamed.desired = vec![package("q", 1, "why", 1)];
     let mut a = alert("a", 2, "t", 1);
-    let on = |until| vec![Dependency { address: "InvestigationPackage/q".parse().unwrap(), until }];
-    a.depends_on = on(Until::Accepted);
+    a.depends_on =
+        vec![Dependency { address: "InvestigationPackage/q".parse().unwrap(), until: Until::Accepted }];
     renamed.desired.push(a);
     renamed.sort();
     let plan = renamed.plan();
