@@ -514,6 +514,30 @@ mod groups {
     }
 
     #[test]
+    fn a_changed_file_selects_its_manifest() {
+        let case = Case::new(&[machine(1, "ws-1"), machine(2, "ws-2")]);
+        let git = |args: &[&str]| {
+            let fixed = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"];
+            let done =
+                Command::new("git").arg("-C").arg(case.dir.path()).args(fixed).args(args).output().unwrap();
+            assert!(done.status.success(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
+        };
+        case.write("hosts.txt", "ws-1\n");
+        case.write("manifests/a.yaml", &package("sweep", "machines: { fromFile: hosts.txt }"));
+        case.write("manifests/b.yaml", &package("other", "machineName: ws-1"));
+        git(&["init", "-q"]);
+        git(&["add", "."]);
+        git(&["commit", "-qm", "all"]);
+        assert_eq!(case.rows(&["--since", "HEAD"]), []);
+        case.write("hosts.txt", "ws-1\nws-2\n");
+        let rows = case.rows(&["--since", "HEAD"]);
+        assert_eq!(
+            rows.iter().map(|r| r.0.clone()).collect::<Vec<_>>(),
+            [member("sweep", 1), member("sweep", 2)]
+        );
+    }
+
+    #[test]
     fn a_file_outside_of_the_project_is_refused() {
         let case = Case::new(&[machine(1, "a")]);
         let other = tempfile::NamedTempFile::new().unwrap();

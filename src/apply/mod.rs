@@ -9,6 +9,7 @@ mod execute;
 mod held;
 mod judge;
 mod ledger;
+mod preview;
 mod queues;
 mod run;
 pub mod surgery;
@@ -17,5 +18,6 @@ mod targets;
 
 pub use event::{Event, Progress};
 pub use execute::SEND_WITHIN;
-pub use run::{Options, Report, Run, RunError, Scope, Sink, preview, refresh};
+pub use preview::{preview, refresh};
+pub use run::{Options, Report, Run, RunError, Scope, Sink};
 pub use targets::{Lookups, Mistyped};

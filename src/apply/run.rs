@@ -11,19 +11,18 @@ use super::event::{Event, Progress};
 use super::execute::{Again, End, Executed, Executor, Job};
 use super::held::Round;
 use super::ledger::Ledger;
+use super::preview::{check_binding, foresee, know, make_plan, not_looked, words};
 use super::tally::Tally;
 use super::targets::{Depth, Lookups, Mistyped, resolve, unresolved};
 use crate::defender::auth::AuthError;
 use crate::defender::{Client, Clock, Endpoint, Quotas};
 use crate::model::{Address, Desired, Kind, Request};
-use crate::observe::{observe, observe_listed, observe_machines, observe_open_alerts};
+use crate::observe::{observe, observe_machines};
 use crate::plan::targets::TargetError;
 use crate::plan::{
     self, Action, Input, Machines, Need, Observed, Plan, PlanWarning, SavedPlan, Settings, Stale,
 };
-use crate::state::{
-    Binding, CallAction, Origin, Phase, Record, Resource, Seq, Spent, State, Store, StoreError,
-};
+use crate::state::{Binding, CallAction, Origin, Phase, Record, Resource, Spent, State, Store, StoreError};
 
 /// Who is told what happens, while it happens.
 pub type Sink = Arc<dyn Fn(Progress) + Send + Sync>;
@@ -140,145 +139,6 @@ impl Report {
             _ => 0,
         }
     }
-}
-
-/// Makes a plan without writing anything: `casefile plan`. What the refresh saw is part of the rows, so
-/// that the plan can be saved and carried out on the state as it is recorded.
-pub async fn preview(
-    client: Option<&Client>,
-    clock: &Clock,
-    scope: &mut Scope,
-    binding: &Binding,
-    state: &mut State,
-) -> Result<Plan, RunError> {
-    check_binding(&state.binding, binding)?;
-    resolve(client, scope, state, Depth::Planned).await?;
-    let scope = &*scope;
-    let (mut observed, settings, records) = look_at(client, clock, scope, binding, state).await?;
-    let touched = records.iter().filter_map(|r| Some((r.address()?, state.resources.get(r.address()?)?)));
-    let recorded: BTreeMap<Address, Seq> = touched.map(|(a, r)| (a.clone(), r.changed)).collect();
-    fold(state, clock(), &records)?;
-    let mut plan = make_plan(scope, state, &observed, &settings);
-    if let (true, Some(client)) = (scope.foresight, client)
-        && foresee(client, &plan, &mut observed, &settings).await?
-    {
-        plan = make_plan(scope, state, &observed, &settings);
-    }
-    let unnamed = plan::unnamed(&plan, &settings.guards);
-    if let (false, Some(client)) = (unnamed.is_empty(), client) {
-        observe_machines(client, &unnamed, &mut observed.machines).await?;
-        plan = make_plan(scope, state, &observed, &settings);
-    }
-    plan::saved::rebase(&mut plan.changes, &recorded, &records);
-    Ok(plan)
-}
-
-/// Lists what a reader wants to know about the calls of a plan; false if it has none that create.
-async fn foresee(
-    client: &Client,
-    plan: &Plan,
-    observed: &mut Observed,
-    settings: &Settings,
-) -> Result<bool, RunError> {
-    let machines = plan::foresight::machines(&plan.changes);
-    if machines.is_empty() {
-        return Ok(false);
-    }
-    observe_listed(client, &machines, &mut observed.machines).await?;
-    let alerts = plan
-        .changes
-        .iter()
-        .any(|c| c.address.kind() == Kind::Alert && c.action.call().is_some_and(|call| call.creates()));
-    if alerts && observed.recent_alerts.is_none() {
-        observed.recent_alerts = observe_open_alerts(client, settings.now - plan::LOOK_BACK).await?;
-    }
-    Ok(true)
-}
-
-/// Folds what the service shows into a state in memory, without writing anything: `casefile status`.
-/// Without a client nothing is looked at.
-pub async fn refresh(
-    client: Option<&Client>,
-    clock: &Clock,
-    scope: &Scope,
-    binding: &Binding,
-    state: &mut State,
-) -> Result<(Observed, Settings), RunError> {
-    let (observed, settings, records) = look_at(client, clock, scope, binding, state).await?;
-    fold(state, clock(), &records)?;
-    Ok((observed, settings))
-}
-
-async fn look_at(
-    client: Option<&Client>,
-    clock: &Clock,
-    scope: &Scope,
-    binding: &Binding,
-    state: &State,
-) -> Result<(Observed, Settings, Vec<Record>), RunError> {
-    check_binding(&state.binding, binding)?;
-    let settings = Settings { now: clock(), ..scope.settings.clone() };
-    let need = needed(scope, state, &settings);
-    let mut observed = match client {
-        Some(client) => observe(client, clock, &need).await?,
-        None => not_looked(clock()),
-    };
-    know(&mut observed, scope);
-    let records = plan::absorb(&scope.desired, state, &observed, &settings);
-    Ok((observed, settings, records))
-}
-
-/// Adds what finding the machines has told already.
-fn know(observed: &mut Observed, scope: &Scope) {
-    observed.targets = scope.lookups.targets.clone();
-    observed.machines = scope.lookups.machines.clone();
-}
-
-fn not_looked(at: jiff::Timestamp) -> Observed {
-    Observed { at, server_at: at, ..Observed::default() }
-}
-
-fn needed(scope: &Scope, state: &State, settings: &Settings) -> Need {
-    let selected = |a: &Address| scope.selected.as_ref().is_none_or(|s| s.contains(a));
-    plan::need(&scope.desired, state, &selected, settings)
-}
-
-fn fold(state: &mut State, at: jiff::Timestamp, records: &[Record]) -> Result<(), RunError> {
-    for r in records {
-        state.apply(state.seq + 1, at, r)?;
-    }
-    Ok(())
-}
-
-fn make_plan(scope: &Scope, state: &State, observed: &Observed, settings: &Settings) -> Plan {
-    plan::plan(&Input {
-        desired: &scope.desired,
-        selected: scope.selected.as_ref(),
-        replace: &scope.replace,
-        state,
-        observed,
-        settings,
-    })
-}
-
-/// A state belongs to one cloud or endpoint and one tenant. What is not known on either side is no
-/// conflict.
-fn check_binding(state: &Binding, run: &Binding) -> Result<(), RunError> {
-    let begun = state.cloud.is_some() || state.endpoint.is_some();
-    let other_place = begun && (&state.cloud, &state.endpoint) != (&run.cloud, &run.endpoint);
-    let other_tenant =
-        matches!((&state.tenant, &run.tenant), (Some(a), Some(b)) if !a.eq_ignore_ascii_case(b));
-    if other_place || other_tenant {
-        return Err(RunError::OtherTenant { state: words(state), run: words(run) });
-    }
-    Ok(())
-}
-
-fn words(b: &Binding) -> String {
-    let place = b.endpoint.clone().or_else(|| b.cloud.as_ref().map(|c| format!("cloud {c}")));
-    let tenant = b.tenant.as_ref().map(|t| format!("tenant {t}"));
-    let parts: Vec<String> = place.into_iter().chain(tenant).collect();
-    if parts.is_empty() { "no service yet".to_owned() } else { parts.join(", ") }
 }
 
 /// Counts the calls of earlier runs: they share the service's hour.

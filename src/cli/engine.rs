@@ -12,7 +12,7 @@ use crate::apply::surgery::{Forbidden, SurgeryError};
 use crate::apply::{Lookups, RunError, Scope};
 use crate::defender::{Clock, ReadError};
 use crate::manifest::{Loaded, Project, project as file};
-use crate::model::{Address, Desired, Template};
+use crate::model::{Address, Desired, Target, Template};
 use crate::plan::{
     self, Allowed, Guards, Held, Limits, OnUnknown, Plan, PlanWarning, Quota, Quotas, Recovery, SavedPlan,
     Selector, Settings, Warning,
@@ -87,8 +87,17 @@ fn select(
                 c.contains(&*d.source.file) || template.is_some_and(|t| c.contains(&*t.file))
             })
     };
-    let declared = desired.iter().chain(templates.iter().map(Template::declared));
-    Some(declared.filter(fits).map(|d| d.address.clone()).collect())
+    // A changed list of machines changes what its manifest stands for.
+    let fits_template = |t: &&Template| {
+        let listed = match &t.target {
+            Target::File(file) => changed.is_some_and(|c| c.contains(&*file.file)),
+            Target::Name(_) | Target::Tag(_) => false,
+        };
+        let d = t.declared();
+        fits(&d) || listed && narrow.covers(&d.source.file) && selector.is_none_or(|s| s.matches(&d.labels))
+    };
+    let of_templates = templates.iter().filter(fits_template).map(Template::declared);
+    Some(desired.iter().filter(fits).chain(of_templates).map(|d| d.address.clone()).collect())
 }
 
 /// The project file's settings, for the planner.

@@ -376,6 +376,7 @@ mod tests {
             "a: true\nb: 12\nc: null\nd: 1.5\ne: 0x12\nnull: a\ntrue: b\n",
             "metadata: { name: a-1, labels: { incident: INC-2042 } }\nspec:\n  eventTime: 2018-08-03T16:45:21.7115183Z\n  reportId: \"20776\"\n\n\n",
             "a:\n\n    b: c\n\n# x\n    d: e\n\n---\nf: g\n",
+            "a:\n  b: c\n# x]",
         ] {
             assert!(same(text), "{text}");
         }

@@ -279,7 +279,8 @@ impl<'s> Reader<'s> {
                 doc.nodes[open.id as usize].kind = NodeKind::Poison;
             }
         }
-        let is_flow = matches!(self.text.as_bytes().get(end.wrapping_sub(1)), Some(b'}' | b']'));
+        let opening = self.text.as_bytes().get(doc.node(open.id).start as usize);
+        let is_flow = matches!(opening, Some(b'{' | b'['));
         let children = self.pending.get(open.base..).unwrap_or_default();
         doc.close(open.id, children, if is_flow { end } else { 0 });
         self.pending.truncate(open.base);
