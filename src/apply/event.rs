@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Address, PlanDigest};
+use crate::model::{Address, Dependency, PlanDigest};
 use crate::plan::Action;
 use crate::state::{Object, Refusal, Seq};
 
@@ -122,6 +122,16 @@ pub enum Event {
         /// The object.
         object: Object,
     },
+    /// The call was not made in this run: what it depends on is not there yet.
+    Held {
+        /// When, by our clock.
+        at: jiff::Timestamp,
+        /// The resource.
+        address: Address,
+        /// What is not there yet.
+        #[schemars(example = waits_for_example())]
+        waits_for: Vec<Dependency>,
+    },
     /// Always the last line.
     Summary {
         /// When, by our clock.
@@ -155,6 +165,10 @@ impl Event {
             | Event::Unknown { address, .. }
             | Event::Observed { address, .. }
             | Event::Late { address, .. } => *address = other(address),
+            Event::Held { address, waits_for, .. } => {
+                *address = other(address);
+                waits_for.iter_mut().for_each(|d| d.address = other(&d.address));
+            }
         }
         self
     }
@@ -191,6 +205,10 @@ pub enum Progress {
         /// When the list is read next, by our clock.
         next: jiff::Timestamp,
     },
+}
+
+fn waits_for_example() -> serde_json::Value {
+    serde_json::json!([{ "address": "InvestigationPackage/fin-ws-042", "until": "Succeeded" }])
 }
 
 fn is_zero(n: &usize) -> bool {

@@ -1,9 +1,10 @@
 //! Sends the calls of a plan: quota slot, intent, check, call, outcome; in this order, every time.
 //!
-//! Calls to one machine go one after another in address order. Machines go side by side, at most
-//! `parallelism` calls at once, and an endpoint never waits for the quota of another one.
+//! Calls to one machine go one after another in address order, but for those that depend on something: they go
+//! once it is there. Machines go side by side, at most `parallelism` calls at once, and an endpoint never waits for
+//! the quota of another one.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,12 +17,13 @@ use tokio::time::Instant;
 use super::event::{Event, Progress};
 use super::judge::{self, Entity};
 use super::ledger::{Desk, View};
+use super::queues::Queues;
 use super::run::Sink;
 use crate::defender::auth::AuthError;
 use crate::defender::{Accepted, Answer, ApiError, Client, Clock, Endpoint, Next, NotSent, Slot};
-use crate::model::{Address, Desired, Kind, PlanDigest};
+use crate::model::{Address, Dependency, Desired, Kind, PlanDigest};
 use crate::observe::observe;
-use crate::plan::{Action, Change, Need, Observed, PlannedCall, Settings, still_absent};
+use crate::plan::{Action, Change, Need, Observed, PlannedCall, Settings, is_met, still_absent};
 use crate::state::{CallAction, Intent, Outcome, Record, Refusal, Resource, Seq, State, StoreError};
 
 /// How long an intent may be sent after it was written: an older one is not sent any more.
@@ -48,6 +50,10 @@ pub struct Job {
     pub then: Vec<Record>,
     /// An earlier call of this resource has no answer: it is looked for once more right before the intent.
     pub doubtful: bool,
+    /// What must be there before the call is made.
+    pub depends_on: Vec<Dependency>,
+    /// The resource's revision when the job was made; 0 for none.
+    pub basis: Seq,
 }
 
 impl Job {
@@ -63,10 +69,13 @@ impl Job {
             call: change.call.clone()?,
             records: change.records.clone(),
             then: change.then.clone(),
+            depends_on: change.depends_on.clone(),
+            basis: state.resources.get(&change.address).map_or(0, |r| r.changed),
         })
     }
 
-    fn endpoint(&self) -> Endpoint {
+    /// What it is counted against.
+    pub fn endpoint(&self) -> Endpoint {
         match (self.action, self.address.kind()) {
             (Action::Cancel, _) => Endpoint::CancelAction,
             (Action::Update | Action::Resolve, _) => Endpoint::PatchAlert,
@@ -91,6 +100,15 @@ pub enum End {
     Stale,
     /// Not sent: no connection, no token, no time left, or the run is stopping.
     NotSent,
+}
+
+/// What became of jobs.
+#[derive(Debug)]
+pub struct Executed {
+    /// How each call ended.
+    pub ends: Vec<(Address, End)>,
+    /// Jobs that depend on what is not there, and were not begun.
+    pub held: Vec<Job>,
 }
 
 /// What the executor needs besides the jobs.
@@ -145,25 +163,12 @@ impl Again<'_> {
 }
 
 impl Executor<'_> {
-    /// Sends all jobs. The ends are in no particular order; jobs that were held back have none.
-    pub async fn execute(&self, jobs: Vec<Job>) -> Result<Vec<(Address, End)>, Arc<StoreError>> {
-        let mut machines: BTreeMap<String, VecDeque<Job>> = BTreeMap::new();
-        let mut order = Vec::new();
-        for job in jobs {
-            let queue = machines.entry(job.call.machine.clone()).or_insert_with(|| {
-                order.push(job.call.machine.clone());
-                VecDeque::new()
-            });
-            queue.push_back(job);
-        }
-        let mut lanes: BTreeMap<Endpoint, VecDeque<VecDeque<Job>>> = BTreeMap::new();
-        for machine in order {
-            if let Some(queue) = machines.remove(&machine)
-                && let Some(first) = queue.front()
-            {
-                lanes.entry(first.endpoint()).or_default().push_back(queue);
-            }
-        }
+    /// Sends all jobs. The ends are in no particular order. Jobs that were held back have none; those of them
+    /// that wait for what they depend on alone are given back.
+    pub async fn execute(&self, jobs: Vec<Job>) -> Result<Executed, Arc<StoreError>> {
+        let mut queues = Queues::new(jobs);
+        let asked = queues.asked();
+        queues.start(self.met(asked).await?);
         let permits = Semaphore::new(self.parallelism.max(1));
         let mut under_way: BTreeMap<Endpoint, usize> = BTreeMap::new();
         let mut running = FuturesUnordered::new();
@@ -172,42 +177,64 @@ impl Executor<'_> {
         loop {
             let halted = *self.stop.borrow() || failure.is_some() || self.unreachable.load(Ordering::Relaxed);
             if !halted {
-                for (endpoint, lane) in &mut lanes {
-                    let busy = under_way.entry(*endpoint).or_default();
+                for endpoint in queues.endpoints() {
+                    let busy = under_way.entry(endpoint).or_default();
                     while *busy < self.parallelism.max(1)
-                        && let Some(mut queue) = lane.pop_front()
+                        && let Some((machine, job)) = queues.next(endpoint)
                     {
-                        if let Some(job) = queue.pop_front() {
-                            *busy += 1;
-                            let endpoint = *endpoint;
-                            let permits = &permits;
-                            running.push(async move {
-                                let address = job.address.clone();
-                                (endpoint, queue, address, self.carry_out(job, permits).await)
-                            });
-                        }
+                        *busy += 1;
+                        let permits = &permits;
+                        running.push(async move {
+                            let address = job.address.clone();
+                            (endpoint, machine, address, self.carry_out(job, permits).await)
+                        });
                     }
                 }
             }
-            let Some((endpoint, queue, address, end)) = running.next().await else { break };
+            let Some((endpoint, machine, address, end)) = running.next().await else { break };
             *under_way.entry(endpoint).or_default() -= 1;
             match end {
                 Ok(end) => {
-                    ends.push((address, end));
-                    // If the first call to a machine is unknown or refused, the second one waits.
-                    if matches!(end, End::Done | End::Busy)
-                        && let Some(next) = queue.front()
-                    {
-                        lanes.entry(next.endpoint()).or_default().push_back(queue);
+                    let asked = queues.ended(&address);
+                    if matches!(end, End::Stale | End::NotSent) {
+                        // What is recorded is what was there before.
+                        queues.learn(asked.into_iter().map(|d| (d, false)).collect());
+                    } else {
+                        match self.met(asked).await {
+                            Ok(met) => queues.learn(met),
+                            Err(e) => failure = Some(e),
+                        }
                     }
+                    // If the first call to a machine is unknown or refused, the second one waits.
+                    if matches!(end, End::Done | End::Busy) {
+                        queues.free(machine);
+                    }
+                    ends.push((address, end));
                 }
                 Err(e) => failure = Some(e),
             }
         }
         match failure {
             Some(e) => Err(e),
-            None => Ok(ends),
+            None => Ok(Executed { ends, held: queues.held() }),
         }
+    }
+
+    /// Which of these are there, by what is recorded.
+    async fn met(&self, asked: Vec<Dependency>) -> Result<Vec<(Dependency, bool)>, Arc<StoreError>> {
+        if asked.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        self.desk
+            .record(move |view| {
+                let met = |d: &Dependency| is_met(view.resource(&d.address), d.until);
+                // Nobody waits only if the run has ended.
+                let _ = reply.send(asked.into_iter().map(|d| (d.clone(), met(&d))).collect());
+                Vec::new()
+            })
+            .await?;
+        Ok(answer.await.unwrap_or_default())
     }
 
     async fn carry_out(&self, job: Job, permits: &Semaphore) -> Result<End, Arc<StoreError>> {

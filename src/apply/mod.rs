@@ -6,9 +6,11 @@
 
 mod event;
 mod execute;
+mod held;
 mod judge;
 mod ledger;
 mod preview;
+mod queues;
 mod run;
 pub mod surgery;
 mod tally;

@@ -8,14 +8,15 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::event::{Event, Progress};
-use super::execute::{Again, End, Executor, Job};
+use super::execute::{Again, End, Executed, Executor, Job};
+use super::held::Round;
 use super::ledger::Ledger;
 use super::preview::{check_binding, foresee, know, make_plan, not_looked, words};
 use super::tally::Tally;
 use super::targets::{Depth, Lookups, Mistyped, resolve, unresolved};
 use crate::defender::auth::AuthError;
 use crate::defender::{Client, Clock, Endpoint, Quotas};
-use crate::model::{Address, Desired, Kind, PlanDigest, Request};
+use crate::model::{Address, Desired, Kind, Request};
 use crate::observe::{observe, observe_machines};
 use crate::plan::targets::TargetError;
 use crate::plan::{
@@ -223,7 +224,7 @@ impl<'a> Run<'a> {
         *self.stop.borrow()
     }
 
-    fn emit(&self, event: Event) {
+    pub(super) fn emit(&self, event: Event) {
         (self.sink)(Progress::Event(event));
     }
 
@@ -442,9 +443,14 @@ impl<'a> Run<'a> {
             digest: approved.digest,
             ends: HashMap::new(),
             resent: BTreeSet::new(),
+            held: Vec::new(),
         };
         self.execute(jobs, &mut round).await?;
         self.settle(&mut round).await?;
+        self.look_behind(approved, &round).await?;
+        while self.release(&mut round).await? {
+            self.settle(&mut round).await?;
+        }
         let timed_out = match self.options.wait {
             Some(limit) => !self.follow(approved, &mut round, limit).await?,
             None => false,
@@ -459,9 +465,10 @@ impl<'a> Run<'a> {
         self.append(&records)
     }
 
-    async fn execute(&mut self, jobs: Vec<Job>, round: &mut Round<'_>) -> Result<(), RunError> {
+    /// Returns whether a call was begun.
+    pub(super) async fn execute(&mut self, jobs: Vec<Job>, round: &mut Round<'_>) -> Result<bool, RunError> {
         if jobs.is_empty() || self.stopped() {
-            return Ok(());
+            return Ok(false);
         }
         self.begin()?;
         // An intent's moment is told by the service's clock: one harmless read if it is not known yet.
@@ -469,7 +476,7 @@ impl<'a> Run<'a> {
             let mut stop = self.stop.clone();
             tokio::select! {
                 biased;
-                Ok(_) = stop.wait_for(|s| *s) => return Ok(()),
+                Ok(_) = stop.wait_for(|s| *s) => return Ok(false),
                 read = self.client.list_actions((self.clock)()) => {
                     if read.is_err() {
                         tracing::debug!("the service's clock could not be read");
@@ -516,12 +523,16 @@ impl<'a> Run<'a> {
         });
         let (ends, ()) = tokio::select! {
             both = futures::future::join(work, serve) => both,
-            () = relay => return Ok(()),
+            () = relay => return Ok(false),
         };
-        for (address, end) in ends? {
-            round.ends.insert(address, end);
+        let Executed { ends, held } = ends?;
+        let begun = !ends.is_empty();
+        round.ends.extend(ends);
+        for job in held {
+            round.held.retain(|h| h.address != job.address);
+            round.held.push(job);
         }
-        Ok(())
+        Ok(begun)
     }
 
     /// What the jobs that repeat an unanswered call look at before they do.
@@ -623,13 +634,11 @@ impl<'a> Run<'a> {
                 Some(End::Unknown) => round.resent.insert(a.clone()),
                 Some(_) => false,
             };
-            if due && round.approved.get(a) == Some(job.call.request()) {
+            if due && round.approved.get(a) == Some(job.call.request()) && round.is_clear(&job) {
                 jobs.push(job);
             }
         }
-        let sent = !jobs.is_empty();
-        self.execute(jobs, round).await?;
-        Ok(sent)
+        self.execute(jobs, round).await
     }
 
     /// Follows the plan's collections to their end; false if time ran out.
@@ -642,16 +651,13 @@ impl<'a> Run<'a> {
         let deadline = (self.clock)() + limit;
         let mut pause = FIRST_POLL;
         loop {
+            let behind = round.held.iter().flat_map(|j| &j.depends_on).map(|d| &d.address);
             let running: BTreeSet<Address> = approved
                 .changes
                 .iter()
                 .map(|c| &c.address)
-                .filter(|a| {
-                    self.state()
-                        .resources
-                        .get(*a)
-                        .is_some_and(|r| matches!(r.phase, Phase::InProgress | Phase::Pending))
-                })
+                .chain(behind)
+                .filter(|a| self.is_running(a))
                 .cloned()
                 .collect();
             if running.is_empty() || self.stopped() {
@@ -672,8 +678,11 @@ impl<'a> Run<'a> {
                 observed => observed?,
             };
             // A machine that was busy and is free now takes the approved call.
-            if self.go_on(&running, &observed, round, true).await? {
+            let mut sent = self.go_on(&running, &observed, round, true).await?;
+            sent |= self.release(round).await?;
+            while sent {
                 self.settle(round).await?;
+                sent = self.release(round).await?;
             }
         }
     }
@@ -698,9 +707,9 @@ impl<'a> Run<'a> {
                 attention.push(c.address.clone());
             }
         }
-        let left =
-            round.approved.keys().filter(|a| matches!(round.ends.get(*a), None | Some(End::NotSent))).count();
-        failed |= left > 0 || self.ledger.failure().is_some();
+        let begun = |a: &Address| !matches!(round.ends.get(a), None | Some(End::NotSent));
+        let left = round.approved.keys().filter(|a| !begun(a)).count();
+        failed |= left > self.patient(round) || self.ledger.failure().is_some();
         Report {
             counts: self.tally.counts(),
             attention,
@@ -745,13 +754,3 @@ impl<'a> Run<'a> {
 /// How soon `--wait` looks for the first time, and how seldom at the most.
 const FIRST_POLL: Duration = Duration::from_secs(2);
 const LONGEST_POLL: Duration = Duration::from_secs(60);
-
-/// What the rounds of one run share.
-struct Round<'a> {
-    /// The calls that a person approved.
-    approved: &'a HashMap<Address, Request>,
-    digest: PlanDigest,
-    ends: HashMap<Address, End>,
-    /// Lost calls that were repeated already.
-    resent: BTreeSet<Address>,
-}

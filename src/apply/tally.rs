@@ -43,6 +43,7 @@ impl Tally {
             Event::Unknown { .. } => "unknown",
             Event::Observed { .. } => "observed",
             Event::Late { .. } => "late",
+            Event::Held { .. } => "held",
         };
         *counted.outcomes.entry(name.to_owned()).or_default() += 1;
     }

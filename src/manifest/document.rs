@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::depends::{self, Wanted};
 use super::diagnostic::{Finding, Level};
 use super::kinds::{API_VERSION, AlertManifest, CaseFile, Named, PackageManifest};
 use super::project::ProjectFile;
@@ -23,6 +24,8 @@ pub(super) struct Entry {
     pub name: Range<usize>,
     /// The text that the project's `requireComment` is about.
     pub reason: Range<usize>,
+    /// `dependsOn`, its names not resolved yet.
+    pub wanted: Vec<Wanted>,
 }
 
 /// What a document declares.
@@ -314,7 +317,7 @@ fn extract(
     let reason = doc
         .get(spec, text)
         .map_or(name.clone(), |(key, value)| wording::Field { doc, key: Some(key), value }.span());
-    Ok(Entry { desired, named, name, reason })
+    Ok(Entry { desired, named, name, reason, wanted: depends::wanted(doc, root) })
 }
 
 /// A type that is stricter than its schema: reported, so that no mistake of ours lets a resource vanish.

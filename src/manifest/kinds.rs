@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::depends::DependsOn;
 use crate::model::{
     Address, AlertStatus, Approval, Call, Category, Classification, CreateAlert, Desired, Determination,
     HuntingQuery, Kind, MachineId, MachineName, OnInProgress, OnRemove, Policy, ReportId, Severity, Source,
@@ -73,6 +74,11 @@ pub struct Manifest<K, S, R> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = json!({"onRemove": "Retain"}))]
     pub lifecycle: Option<Lifecycle<R>>,
+    /// Resources whose calls come first: `Kind/name`, or a name that only one resource has. This one is sent once
+    /// they are accepted; with `{ name: NAME, until: Succeeded }` once they are done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(example = json!(["InvestigationPackage/fin-ws-042"]))]
+    pub depends_on: Vec<DependsOn>,
 }
 
 /// Name and labels of a resource.
@@ -394,6 +400,10 @@ pub struct ResourceTemplate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = json!({"onRemove": "Retain"}))]
     pub lifecycle: Option<BTreeMap<String, serde_json::Value>>,
+    /// Resources of the same incident whose calls come first: names of templates or of what they make.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(example = json!(["collect"]))]
+    pub depends_on: Vec<DependsOn>,
     /// One resource for each item of a list: `item` is the item, `index` its number from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"${{ with.machines }}")]
@@ -514,6 +524,10 @@ pub struct ExpectedResource {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(example = json!({"onRemove": "Cancel"}))]
     pub lifecycle: BTreeMap<String, serde_json::Value>,
+    /// What it depends on, in full: addresses. Not mentioned, it may be anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = json!(["InvestigationPackage/inc-1.collect"]))]
+    pub depends_on: Option<Vec<DependsOn>>,
 }
 
 impl From<TriageSpec> for Triage {

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::collections::hash_map::Entry as Slot;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::depends::{self, Wanted};
 use super::diagnostic::{Diagnostic, Finding, Level, Related};
 use super::discover;
 use super::document::{self, Declared, Entry};
@@ -15,12 +16,12 @@ use super::kinds::{MachinesSpec, Named};
 use super::plain;
 use super::project::{PROJECT_FILE, Project};
 use super::reader::{Document, Id, NodeKind, Reader};
-use super::runbook::{Budget, CaseOutcome, Incident, Origin, Resource, Runbook, expand, run_case};
+use super::runbook::{self, Budget, CaseOutcome, Incident, Origin, Resource, Runbook, expand, run_case};
 use super::syntax::shown;
 use super::text::{Decoded, SourceText, decode};
 use super::wording::nearest;
 use crate::model::{
-    Address, CommentRule, Desired, Kind, MachineFile, Place, Sha256Hex, Source, Target, Template,
+    Address, CommentRule, Dependency, Desired, Kind, MachineFile, Place, Sha256Hex, Source, Target, Template,
 };
 
 /// How many problems of one file are told; the rest is counted.
@@ -272,6 +273,8 @@ struct Reading {
     /// `requireComment` of the project.
     rule: Option<CommentRule>,
     unruly: Vec<Unruly>,
+    /// `dependsOn` of what stands in manifests of its own.
+    wanted: Vec<(Address, Vec<Wanted>, Origin)>,
     named: Vec<NamedResource>,
 }
 
@@ -323,6 +326,7 @@ impl Reading {
             });
         }
         declarations.sort_by(|a, b| a.name.cmp(&b.name));
+        self.order();
         let named = std::mem::take(&mut self.named);
         let mut templates = match project_dir {
             Some(dir) => templates(dir, named, &mut self.diagnostics),
@@ -368,7 +372,7 @@ impl Reading {
             self.diagnostics.extend(incident.origin.diagnose([finding]));
             return;
         }
-        for Resource { desired, named, name: place, reason } in made.resources {
+        for Resource { desired, named, name: place, reason, .. } in made.resources {
             if let Some(rule) = self.rule.as_ref().filter(|_| open)
                 && let Some(finding) = against(rule, &desired, reason)
             {
@@ -408,6 +412,58 @@ impl Reading {
                     }
                 }
             }
+        }
+    }
+
+    /// Resolves `dependsOn` of manifests: incidents have done so for what they expand to.
+    fn order(&mut self) {
+        if self.wanted.is_empty() {
+            return;
+        }
+        let named = self.named.iter().map(|(d, ..)| &d.address);
+        let known: HashSet<Address> =
+            self.resources.iter().map(|d| &d.address).chain(named).cloned().collect();
+        let mut resolved: HashMap<Address, Vec<Dependency>> = HashMap::new();
+        let mut ordered: Vec<(Address, Vec<Dependency>, Range<usize>, Origin)> = Vec::new();
+        for (address, wanted, origin) in std::mem::take(&mut self.wanted) {
+            let mut to = Vec::new();
+            let mut findings = Vec::new();
+            let place = wanted.first().map_or(0..0, |w| w.at.clone());
+            for Wanted { name: text, until, at } in wanted {
+                let (kind, name) = depends::split(&text);
+                let all = Kind::ALL.into_iter().filter(|k| kind.is_none_or(|kind| kind == *k));
+                let mut found: Vec<Address> = all.map(|kind| Address::new(kind, name)).collect();
+                found.retain(|a| known.contains(a));
+                if found.len() > 1 {
+                    // `Alert/x` that waits for `x` means the package of that name.
+                    found.retain(|a| *a != address);
+                }
+                match (found.pop(), found.is_empty()) {
+                    (Some(address), true) => to.push(Dependency { address, until }),
+                    (Some(_), false) => findings.push(runbook::ambiguous(at, &text)),
+                    (None, _) => {
+                        let names = known.iter().map(Address::name);
+                        findings.push(runbook::unknown(at, &text, names));
+                    }
+                }
+            }
+            self.diagnostics.extend(origin.diagnose(findings));
+            let to = depends::settled(to);
+            resolved.insert(address.clone(), to.clone());
+            ordered.push((address, to, place, origin));
+        }
+        for d in self.resources.iter_mut().chain(self.named.iter_mut().map(|(d, ..)| d)) {
+            if let Some(to) = resolved.remove(&d.address) {
+                d.depends_on = to;
+            }
+        }
+        let Some(circle) = depends::circle(ordered.iter().map(|(from, to, ..)| (from, &**to))) else {
+            return;
+        };
+        let names: Vec<String> = circle.iter().map(|a| a.to_string()).collect();
+        let first = circle.first().and_then(|first| ordered.iter().find(|(a, ..)| a == *first));
+        if let Some((_, _, place, origin)) = first {
+            self.diagnostics.extend(origin.diagnose([runbook::in_a_circle(place.clone(), &names)]));
         }
     }
 
@@ -699,7 +755,9 @@ impl Reading {
                 }
             }
             findings.extend(doc.findings);
-            let Some(Declared::Resource(Entry { desired, named, name, reason })) = declared else { continue };
+            let Some(Declared::Resource(Entry { desired, named, name, reason, wanted })) = declared else {
+                continue;
+            };
             if let Some(finding) = self.rule.as_ref().and_then(|rule| against(rule, &desired, reason)) {
                 let address = desired.address.clone();
                 self.unruly.push(Unruly { address, diagnostic: source.diagnose(finding) });
@@ -708,6 +766,11 @@ impl Reading {
                 Slot::Vacant(slot) => {
                     let column = column_of(&decoded.text, name.start);
                     slot.insert(FirstPlace { file: file.clone(), line: desired.source.line, column });
+                    if !wanted.is_empty() {
+                        let text = kept.get_or_insert_with(|| (&*decoded.text).into()).clone();
+                        let origin = Origin { file: file.clone(), text };
+                        self.wanted.push((desired.address.clone(), wanted, origin));
+                    }
                     match named {
                         None => self.resources.push(desired),
                         Some((by, at)) => self.named.push((desired, by, source.place(at).of(file.clone()))),

@@ -12,6 +12,7 @@
 //! what becomes of a resource, nor for how a problem is shown. Pure, but for the files that `discover`
 //! finds and reads.
 
+mod depends;
 mod diagnostic;
 mod discover;
 mod document;
@@ -38,6 +39,7 @@ mod tests;
 #[cfg(fuzzing)]
 pub use plain::both_ways;
 
+pub use depends::DependsOn;
 pub use diagnostic::{Diagnostic, Level, Related};
 pub use discover::find_seals;
 pub use kinds::{

@@ -445,6 +445,7 @@ fn wrong_type(field: Field<'_>, schema: &Value) -> Finding {
         ["object"] => "a mapping (`key: value` lines)",
         ["array"] => "a list",
         ["integer", "string"] => "a whole number or `unlimited`",
+        ["string", "object"] => "a name, or a mapping with `name` and `until`",
         _ => "something else",
     };
     let text = shown(&node.text);

@@ -2,6 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
+use super::depends::DependsOn;
 use super::kinds::Named;
 use crate::model::{Address, Call, Desired, HuntingQuery, Kind, OnRemove, Policy, Target, Template};
 
@@ -19,6 +20,8 @@ pub struct Written {
     pub spec: Vec<WrittenField>,
     /// `lifecycle.onRemove`.
     pub on_remove: WrittenField,
+    /// `dependsOn`, with addresses for names.
+    pub depends_on: Vec<DependsOn>,
 }
 
 /// One field.
@@ -111,6 +114,7 @@ impl Written {
                 value: json!(d.on_remove),
                 is_default: d.on_remove == OnRemove::default(),
             },
+            depends_on: d.depends_on.iter().map(DependsOn::from).collect(),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Address, Approval, Call, Request, RequestDigest, Span};
+use super::{Address, Approval, Call, Dependency, Request, RequestDigest, Span};
 
 /// A declared resource, ready to be planned.
 #[derive(Clone, Debug)]
@@ -35,6 +35,8 @@ pub struct Desired {
     pub on_remove: OnRemove,
     /// `spec.approve`.
     pub approve: Option<Approval>,
+    /// `dependsOn`: whose calls come first, by address.
+    pub depends_on: Vec<Dependency>,
     /// The name under which the machine is asked, where the manifest names no id.
     pub machine_name: Option<Arc<str>>,
 }
@@ -57,6 +59,7 @@ impl Desired {
             triage: None,
             on_remove: OnRemove::default(),
             approve: None,
+            depends_on: Vec::new(),
             machine_name: None,
         }
     }

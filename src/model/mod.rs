@@ -6,6 +6,7 @@
 
 mod address;
 mod call;
+mod dependency;
 mod desired;
 mod digest;
 mod entity;
@@ -17,6 +18,7 @@ mod time;
 
 pub use address::{Address, AddressError, Kind};
 pub use call::{Call, Category, CreateAlert, MachineId, MachineIdError, ReportId, Severity};
+pub use dependency::{Dependency, Until};
 pub use desired::{
     AlertStatus, Classification, Desired, Determination, Expansion, OnInProgress, OnRemove, Policy, Source,
     Triage,

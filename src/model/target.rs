@@ -253,6 +253,7 @@ impl Template {
         on.policy = d.policy;
         on.triage.clone_from(&d.triage);
         on.on_remove = d.on_remove;
+        on.depends_on.clone_from(&d.depends_on);
         on.approve.clone_from(&d.approve);
         on.machine_name = name.map(Into::into);
         on.expanded.clone_from(&d.expanded);

@@ -33,6 +33,8 @@ pub fn cancel(state: &State, address: &Address, comment: &str, now: jiff::Timest
         call: Some(call),
         before: view::of_resource(r),
         after: None,
+        depends_on: Vec::new(),
+        waits_for: Vec::new(),
         warnings,
         approve: None,
         records: Vec::new(),

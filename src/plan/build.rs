@@ -12,6 +12,7 @@ use super::incidents::warn_of_late_resources;
 use super::lookup::KnownIds;
 use super::names::{recorded_name, shown};
 use super::observed::Observed;
+use super::order::order;
 use super::rename::find_renames;
 use super::see::Seen;
 use super::settings::Settings;
@@ -56,6 +57,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
     }
     // A move is written under its new address, so it can stand out of order.
     changes.sort_by(|a, b| a.address.cmp(&b.address));
+    order(input, &planner.renames, &mut changes);
     name_rows(&mut changes, input);
     planner.warn_of_siblings(&mut changes);
     guard(&mut changes, &input.settings.guards, &input.observed.machines);
@@ -346,6 +348,8 @@ fn blank(
         call: None,
         before,
         after: None,
+        depends_on: Vec::new(),
+        waits_for: Vec::new(),
         warnings: Vec::new(),
         approve: None,
         records: Vec::new(),

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use super::foresight::{MachineFacts, Outlook};
 use super::guard::{LimitApproval, NameGap};
+use super::order::Obstacle;
 use super::targets::{Candidate, Drift, Group, Left};
 use crate::model::{
-    Address, Approval, MachineId, OnInProgress, OnRemove, PlanDigest, Request, Source, Span, Timestamp,
+    Address, Approval, Dependency, MachineId, OnInProgress, OnRemove, PlanDigest, Request, Source, Span,
+    Timestamp,
 };
 use crate::state::{CallAction, Origin, Phase, Record, Refusal, Sent, Seq};
 
@@ -148,6 +150,10 @@ pub struct Change {
     pub before: Option<View>,
     /// What it will be, for a reader.
     pub after: Option<View>,
+    /// What the call depends on; none in rows without a call that creates.
+    pub depends_on: Vec<Dependency>,
+    /// What of it is not there yet: the call is sent after these.
+    pub waits_for: Vec<Dependency>,
     /// What a reader should know.
     pub warnings: Vec<Warning>,
     /// What the manifest approves; none in rows without a call that creates.
@@ -457,6 +463,13 @@ pub enum Reason {
     SideCallOpen {
         /// What was asked.
         action: CallAction,
+    },
+    /// A resource that it depends on is not there, and will not be in this run.
+    HeldBy {
+        /// Which one.
+        by: Address,
+        /// Why it is not there.
+        why: Obstacle,
     },
     /// As a saved plan words it.
     Saved {

@@ -12,8 +12,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::change::{Action, Change, Estimate, Plan, PlannedCall, Reason, View, Warning};
 use super::guard;
 use crate::model::{
-    Address, Approval, Call, Desired, MachineId, Method, OnInProgress, OnRemove, PlanDigest, Policy, Request,
-    RequestDigest, Source, Span,
+    Address, Approval, Call, Dependency, Desired, MachineId, Method, OnInProgress, OnRemove, PlanDigest,
+    Policy, Request, RequestDigest, Source, Span,
 };
 use crate::state::{Binding, Phase, Record, Resource, Sent, Seq, State};
 
@@ -217,6 +217,8 @@ struct FileRow {
     template: Option<Source>,
     #[serde(default)]
     request: Option<Request>,
+    #[serde(default)]
+    depends_on: Vec<Dependency>,
     #[serde(default)]
     before: Option<Fields>,
     #[serde(default)]
@@ -543,6 +545,8 @@ fn change(row: FileRow) -> Result<Change, SavedError> {
         call,
         before: row.before.map(|f| f.0),
         after: row.after.map(|f| f.0),
+        depends_on: row.depends_on,
+        waits_for: Vec::new(),
         warnings: kept.map(|w| Warning::Saved { words: w.message }).collect(),
         approve: execution.approve,
         records: execution.records,
@@ -574,6 +578,7 @@ fn desired(c: &Change) -> Option<Desired> {
     d.labels.clone_from(&call.labels);
     d.machine_name = call.sent.machine_name.as_deref().map(Into::into);
     d.on_remove = call.on_remove;
+    d.depends_on.clone_from(&c.depends_on);
     d.policy =
         Policy { on_in_progress: call.on_in_progress, adopt_within: call.adopt_within, ..Policy::default() };
     Some(d)
@@ -623,6 +628,8 @@ mod tests {
             }),
             before: None,
             after: None,
+            depends_on: Vec::new(),
+            waits_for: Vec::new(),
             warnings: Vec::new(),
             approve: None,
             records,

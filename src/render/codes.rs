@@ -50,6 +50,7 @@ pub const REASONS: &[&str] = &[
     "cancel-on-remove",
     "resolve-on-remove",
     "side-call-open",
+    "held-by",
     "saved",
 ];
 
@@ -102,6 +103,7 @@ pub fn reason(reason: &Reason) -> &'static str {
         Reason::ResolveOnRemove => "resolve-on-remove",
         Reason::LeftGroup { .. } => "left-group",
         Reason::SideCallOpen { .. } => "side-call-open",
+        Reason::HeldBy { .. } => "held-by",
         Reason::Saved { .. } => "saved",
     }
 }

@@ -96,6 +96,9 @@ pub fn human(event: &Event, style: Style) -> String {
             "late",
             format!("a call given up earlier took effect after all, a second object: {}", of(object)),
         ),
+        Event::Held { at, address, waits_for } => {
+            (at, address, Paint::Notice, "held", format!("not sent yet: {}", words::waits(waits_for)))
+        }
     };
     line(*at, paint, verb, Some(address), &rest, style, &mut out);
     out
@@ -158,7 +161,7 @@ fn of(object: &Object) -> String {
 }
 
 /// Outcomes in the order in which they are told, with the words for one of them and for several.
-const OUTCOMES: [(&str, &str, &str); 9] = [
+const OUTCOMES: [(&str, &str, &str); 10] = [
     ("accepted", "accepted", "accepted"),
     ("adopted", "adopted", "adopted"),
     ("busy", "busy", "busy"),
@@ -168,6 +171,7 @@ const OUTCOMES: [(&str, &str, &str); 9] = [
     ("unsent", "not sent", "not sent"),
     ("observed", "status read", "statuses read"),
     ("late", "late arrival", "late arrivals"),
+    ("held", "held back", "held back"),
 ];
 
 fn closing(

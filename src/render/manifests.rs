@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 use super::escape;
 use crate::manifest::{API_VERSION, Written, is_ambiguous};
-use crate::model::{Desired, Template};
+use crate::model::{Desired, Template, Until};
 
 /// The manifests of resources, one document each, with the places that they come from.
 pub fn manifests<'a>(
@@ -48,6 +48,15 @@ fn document(d: &Desired, w: &Written) -> String {
     if !w.on_remove.is_default {
         out.push_str("lifecycle:\n");
         value(w.on_remove.name, &w.on_remove.value, 2, &mut out);
+    }
+    if !w.depends_on.is_empty() {
+        out.push_str("dependsOn:\n");
+        for d in &w.depends_on {
+            let _ = match d.until {
+                Until::Accepted => writeln!(out, "  - {}", scalar(&d.name, 4)),
+                until => writeln!(out, "  - name: {}\n    until: {}", scalar(&d.name, 6), until.as_str()),
+            };
+        }
     }
     out
 }

@@ -119,7 +119,7 @@ fn row(change: &Change, style: Style, now: Timestamp, out: &mut String) {
             .text("  ")
             .push(paint, action)
     };
-    let reason = words::reason(&change.reason, now);
+    let reason = words::why(change, now);
     let places: Vec<String> = [&change.source, &change.template]
         .into_iter()
         .flatten()

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::{codes, escape, words};
-use crate::model::{Address, PlanDigest, Request, Source, Target, Timestamp};
+use crate::model::{Address, Dependency, PlanDigest, Request, Source, Target, Timestamp};
 use crate::plan::saved::{PlanExecution, RowExecution};
 use crate::plan::{Action, Change, Group, MachineFacts, Outlook, Plan, Share, View};
 
@@ -83,6 +83,10 @@ pub struct ChangeDocument {
     pub machine: Option<MachineDocument>,
     /// The call exactly as it is sent; null for rows without a call.
     pub request: Option<Request>,
+    /// What the call depends on: it is sent once these have come so far. Left out where there is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(example = serde_json::json!([{ "address": "InvestigationPackage/a", "until": "Accepted" }]))]
+    pub depends_on: Vec<Dependency>,
     /// What the state says, in display order; null if the state has nothing to compare.
     pub before: Option<Fields>,
     /// What is declared, in display order; null if there is nothing to compare.
@@ -350,12 +354,13 @@ impl ChangeDocument {
             shown_as: change.shown.clone(),
             action: change.action,
             row: change.row,
-            reason: words::reason(&change.reason, now),
+            reason: words::why(change, now),
             reason_code: codes::reason(&change.reason),
             source: change.source.as_ref().map(SourceDocument::from),
             template: change.template.as_ref().map(SourceDocument::from),
             machine: change.facts.as_ref().map(|facts| MachineDocument::new(change, facts)),
             request: change.call.as_ref().map(|c| c.request().clone()),
+            depends_on: change.depends_on.clone(),
             before: change.before.clone().map(Fields),
             after: change.after.clone().map(Fields),
             warnings: warnings.collect(),

@@ -138,7 +138,7 @@ fn table_row(c: &Change, now: Timestamp) -> String {
     if let Some(facts) = &c.facts {
         machine.push_str(&format!(" {}", code(&words::facts(facts, now), CELL)));
     }
-    let reason = code(&words::reason(&c.reason, now), CELL);
+    let reason = code(&words::why(c, now), CELL);
     format!("| {} | {} | {machine} | {reason} |\n", code(&c.shown(), CELL), c.action)
 }
 

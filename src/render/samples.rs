@@ -6,12 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::manifest::{Diagnostic, Level, Related};
 use crate::model::{
-    Address, Body, Call, CreateAlert, MachineFile, Method, OnInProgress, OnRemove, PlanDigest, Request,
-    RequestDigest, Source, Span, Target,
+    Address, Body, Call, CreateAlert, Dependency, MachineFile, Method, OnInProgress, OnRemove, PlanDigest,
+    Request, RequestDigest, Source, Span, Target, Until,
 };
 use crate::plan::{
-    Action, Candidate, Change, Drift, Estimate, Group, Left, LimitApproval, MachineFacts, NameGap, Outlook,
-    Plan, PlanWarning, PlannedCall, Reason, Share, Typical, View, Warning,
+    Action, Candidate, Change, Drift, Estimate, Group, Left, LimitApproval, MachineFacts, NameGap, Obstacle,
+    Outlook, Plan, PlanWarning, PlannedCall, Reason, Share, Typical, View, Warning,
 };
 use crate::state::{
     Attempt, CallAction, Object, Open, Origin, PastObject, Phase, Refusal, Resource, Sent, Side, State,
@@ -119,6 +119,8 @@ pub fn change(name: &str, action: Action, reason: Reason) -> Change {
         call: request.map(planned),
         before: None,
         after: None,
+        depends_on: Vec::new(),
+        waits_for: Vec::new(),
         warnings: Vec::new(),
         approve: None,
         records: Vec::new(),
@@ -210,6 +212,10 @@ pub fn every_reason(t: &str) -> Vec<Change> {
         row(Action::Cancel, Reason::CancelOnRemove),
         row(Action::Cancel, Reason::CancelAsked { comment: format!("wrong machine{t}") }),
         row(Action::Wait, Reason::SideCallOpen { action: CallAction::Cancel }),
+        row(
+            Action::Wait,
+            Reason::HeldBy { by: address("InvestigationPackage/first"), why: Obstacle::Refused },
+        ),
         row(Action::Create, Reason::Saved { words: format!("new{t}") }),
         row(Action::None, Reason::LeftGroup { left: Left::File(format!("hosts{t}.txt")) }),
     ];
@@ -233,6 +239,10 @@ pub fn every_reason(t: &str) -> Vec<Change> {
         let text = |s: &str| format!("{s}{t}");
         match (row.action, &row.reason) {
             (Action::Create, Reason::New) if row.address.kind() == crate::model::Kind::Alert => {
+                row.depends_on = [Until::Accepted, Until::Succeeded]
+                    .map(|until| Dependency { address: address("InvestigationPackage/first"), until })
+                    .to_vec();
+                row.waits_for.clone_from(&row.depends_on);
                 row.warnings = warnings[1..3].to_vec();
                 row.call = Some(planned(alert(&text("Suspicious PowerShell")).request()));
             }

@@ -9,6 +9,7 @@ use super::samples::*;
 use super::{Style, annotations, codes, diagnostic, escape, event, plan as human, schema, state as states};
 use crate::apply::{Event, Progress};
 use crate::manifest::Diagnostic;
+use crate::model::{Dependency, Until};
 use crate::plan::{Action, Estimate, Plan, Reason};
 use crate::render::plan_json::PlanDocument;
 
@@ -54,6 +55,14 @@ fn events(t: &str) -> Vec<Event> {
         Event::Unknown { at, address: a(), why, until: ago(-30) },
         Event::Observed { at, address: a(), object: object(t) },
         Event::Late { at, address: a(), object: object(t) },
+        Event::Held {
+            at,
+            address: a(),
+            waits_for: vec![Dependency {
+                address: address("InvestigationPackage/first"),
+                until: Until::Succeeded,
+            }],
+        },
         Event::Summary {
             at,
             counts: BTreeMap::from([("accepted".into(), 2), ("rejected".into(), 1), (format!("new{t}"), 1)]),

@@ -11,13 +11,62 @@ use jiff::Timestamp;
 
 use super::age::{ago, ahead, duration};
 use crate::apply::surgery::Forbidden;
-use crate::model::{Address, Target};
+use crate::model::{Address, Dependency, Target, Until};
 use crate::plan::foresight::RECENT;
 use crate::plan::{
-    Action, Candidate, Change, Estimate, Group, Left, MachineFacts, NameGap, Outlook, PlanWarning, Reason,
-    Warning,
+    Action, Candidate, Change, Estimate, Group, Left, MachineFacts, NameGap, Obstacle, Outlook, PlanWarning,
+    Reason, Warning,
 };
 use crate::state::{CallAction, Refusal};
+
+/// Why a row is what it is, and what its call waits for.
+pub fn why(change: &Change, now: Timestamp) -> String {
+    let reason = reason(&change.reason, now);
+    if change.waits_for.is_empty() { reason } else { format!("{reason}; {}", waits(&change.waits_for)) }
+}
+
+/// After what a call is sent.
+pub fn waits(waits_for: &[Dependency]) -> String {
+    let part = |until: Until, one: &str, several: &str| {
+        let of = waits_for.iter().filter(|d| d.until == until);
+        let of: Vec<String> = of.map(|d| d.address.to_string()).collect();
+        match &*of {
+            [] => None,
+            [only] => Some(format!("sent after {only} {one}")),
+            all => Some(format!("sent after {} {several}", some(all))),
+        }
+    };
+    let accepted = part(Until::Accepted, "is accepted", "are accepted");
+    let later = ": with --wait, or by a later run";
+    let over = part(Until::Succeeded, "has succeeded", "have succeeded").map(|p| p + later);
+    accepted.into_iter().chain(over).collect::<Vec<_>>().join("; ")
+}
+
+/// A few names, and how many more there are.
+fn some(all: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let shown = all.get(..SHOWN.min(all.len())).unwrap_or_default().join(", ");
+    match all.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {} more", number(more)),
+    }
+}
+
+/// What a dependency is, if it is not there.
+fn obstacle(why: Obstacle) -> &'static str {
+    match why {
+        Obstacle::Unknown => "is neither declared nor recorded",
+        Obstacle::NotSelected => "this plan does not select, and which is not there yet",
+        Obstacle::NoOutcome => "got no answer yet",
+        Obstacle::Busy => "waits for a busy machine",
+        Obstacle::OldStillRuns => "still runs with its old target",
+        Obstacle::Refused => "the service refused",
+        Obstacle::Failed => "failed",
+        Obstacle::Cancelled => "was cancelled",
+        Obstacle::Unresolved => "needs a person",
+        Obstacle::Held => "is held back itself",
+    }
+}
 
 /// Why a row is what it is.
 pub fn reason(reason: &Reason, now: Timestamp) -> String {
@@ -115,6 +164,7 @@ pub fn reason(reason: &Reason, now: Timestamp) -> String {
         Reason::CancelOnRemove => "manifest gone; onRemove: Cancel cancels the collection".into(),
         Reason::ResolveOnRemove => "manifest gone; onRemove: Resolve resolves the alert".into(),
         Reason::Saved { words } => words.clone(),
+        Reason::HeldBy { by, why } => format!("waits for {by}, which {}", obstacle(*why)),
         Reason::SideCallOpen { action } => {
             format!("an earlier {} got no answer and could not be looked up in this run", call(*action))
         }

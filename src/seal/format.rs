@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::check::Seals;
 use crate::manifest::{ApiVersion, Declaration, IncidentState, Loaded};
 use crate::model::{
-    self, Address, Body, Call, Desired, HuntedEvent, Method, OnInProgress, OnRemove, RequestDigest,
-    Sha256Hex, Span, Target, Template,
+    self, Address, Body, Call, Dependency, Desired, HuntedEvent, Method, OnInProgress, OnRemove,
+    RequestDigest, Sha256Hex, Span, Target, Template,
 };
 use crate::render::escape;
 
@@ -164,6 +164,10 @@ pub struct Sealed {
     /// `lifecycle.onRemove`.
     #[schemars(example = OnRemove::Retain)]
     pub on_remove: OnRemove,
+    /// `dependsOn`, by address.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(example = serde_json::json!([{ "address": "InvestigationPackage/a", "until": "Accepted" }]))]
+    pub depends_on: Vec<Dependency>,
     /// The call that creates it.
     pub request: Request,
     /// Of the exact request and the revision.
@@ -368,6 +372,7 @@ impl Sealed {
                 reason: Text::of(&a.reason),
             }),
             on_remove: d.on_remove,
+            depends_on: d.depends_on.clone(),
             request: Request {
                 method: d.request.method,
                 path: d.request.path.clone(),

@@ -155,6 +155,7 @@ fn thaw(sealed: &Sealed, incident: &Declaration, template: Option<model::Source>
         adopt_within: sealed.spec.adopt_within.unwrap_or(usual.adopt_within),
     };
     d.on_remove = sealed.on_remove;
+    d.depends_on.clone_from(&sealed.depends_on);
     d.machine_name = sealed.spec.machine_name.as_deref().map(Into::into);
     d.expanded = Some(model::Expansion { incident: incident.name.clone(), source: template });
     (Sealed::of(&d) == *sealed).then_some(d)
@@ -206,6 +207,7 @@ spec:
         comment: \"C:\\\\new\"
         retryAfter: 1h
         onInProgress: fail
+      dependsOn: [{ name: a, until: Succeeded }]
 ";
 
     /// The project of [`INCIDENT`] with one edit, its incident frozen or not.
@@ -241,6 +243,7 @@ spec:
                 assert_eq!((&a.address, &a.request, a.digest), (&b.address, &b.request, b.digest), "{to}");
                 assert_eq!((&a.labels, &a.triage, a.policy), (&b.labels, &b.triage, b.policy), "{to}");
                 assert_eq!((a.on_remove, a.revision), (b.on_remove, b.revision), "{to}");
+                assert_eq!(a.depends_on, b.depends_on, "{to}");
             }
             assert_eq!(now.resources.len(), 2, "{to}");
             // Sealed again, nothing changes.

@@ -9,10 +9,10 @@ use casefile::apply::{Lookups, Options, Report, Run, Scope};
 use casefile::defender::auth::{AccessToken, AuthError, Token, TokenSource, Tokens};
 use casefile::defender::{Client, Clock, Cloud, Quotas, Service};
 use casefile::model::{
-    Address, Call, Category, CreateAlert, Desired, Kind, OnInProgress, OnRemove, Severity, Source, Span,
-    Triage,
+    Address, Call, Category, CreateAlert, Dependency, Desired, Kind, OnInProgress, OnRemove, Severity,
+    Source, Span, Triage, Until,
 };
-use casefile::plan::{Action, OnUnknown, Plan, PlanWarning, Recovery, Settings};
+use casefile::plan::{Action, Change, OnUnknown, Plan, PlanWarning, Recovery, Settings, is_met};
 use casefile::sandbox::{Collection, Scenario};
 use casefile::state::memory::Unsynced;
 use casefile::state::{self, Binding, FileName, Holder, Origin, Phase, Record, State, journal};
@@ -33,6 +33,7 @@ pub struct Res {
     pub busy: OnInProgress,
     pub on_remove: OnRemove,
     pub triage: Option<&'static str>,
+    pub after: &'static [(&'static str, Until)],
 }
 
 /// A collection.
@@ -46,6 +47,7 @@ pub fn package(name: &'static str, machine: usize, text: &'static str) -> Res {
         busy: OnInProgress::Adopt,
         on_remove: OnRemove::Retain,
         triage: None,
+        after: &[],
     }
 }
 
@@ -58,6 +60,11 @@ impl Res {
     pub fn address(&self) -> Address {
         let kind = if self.event.is_some() { Kind::Alert } else { Kind::InvestigationPackage };
         Address::new(kind, self.name)
+    }
+
+    fn depends_on(&self) -> Vec<Dependency> {
+        let on = |&(on, until): &(&str, Until)| Dependency { address: on.parse().unwrap(), until };
+        self.after.iter().map(on).collect()
     }
 
     fn desired(&self) -> Desired {
@@ -79,6 +86,7 @@ impl Res {
         let mut d = Desired::new(self.address(), source, call, self.revision);
         d.policy.on_in_progress = self.busy;
         d.on_remove = self.on_remove;
+        d.depends_on = self.depends_on();
         d.triage = self.triage.map(|who| Triage { assigned_to: Some(who.into()), ..Triage::default() });
         d
     }
@@ -211,6 +219,8 @@ pub fn play(story: &Story, faults: &[Planned]) -> Played {
         site.inner().alike_is_plain = story.alike_is_plain;
         let named = story.steps.iter().flat_map(|s| s.desired.iter().filter(|r| s.replace.contains(&r.name)));
         site.inner().replace = named.map(Res::address).collect();
+        let ordered = story.steps.iter().flat_map(|s| &s.desired).filter(|r| !r.after.is_empty());
+        site.inner().depends = ordered.map(|r| (r.address(), r.depends_on())).collect();
         let mut actor = Actor { site: site.clone(), story, fired: 0, last: None, began: site.time.now() };
         for (n, step) in story.steps.iter().enumerate() {
             actor.step(n, step).await;
@@ -561,7 +571,10 @@ impl Actor<'_> {
             let address = d.address();
             let phase = state.resources.get(&address).map(|r| r.phase);
             let open = matches!(phase, None | Some(Phase::Requested));
+            let waits =
+                |c: &Change| c.waits_for.iter().any(|d| !is_met(state.resources.get(&d.address), d.until));
             let explained = report.attention.contains(&address)
+                || row(&address).is_some_and(waits)
                 || row(&address).is_some_and(|c| matches!(c.action, Action::Wait | Action::Unresolved));
             if open && !explained {
                 wrong.push(format!("I4: {address} is {phase:?} after a clean run, and no row says why"));

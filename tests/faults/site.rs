@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use casefile::defender::{HttpAnswer, HttpCall, Stage, Transport, TransportError};
-use casefile::model::{Address, Method};
+use casefile::model::{Address, Dependency, Method};
+use casefile::plan::is_met;
 use casefile::sandbox::{Effect, EffectKind, HttpRequest, HttpResponse, Origin, Scenario, World};
 use casefile::state::memory::Trouble;
-use casefile::state::{FileName, Holder, MemoryDisk, Record};
+use casefile::state::{FileName, Holder, MemoryDisk, Record, State, journal};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -118,6 +119,8 @@ pub struct Inner {
     refused_token: bool,
     /// Resources that some run names with `--replace`.
     pub replace: Vec<Address>,
+    /// What depends on what.
+    pub depends: BTreeMap<Address, Vec<Dependency>>,
     run: usize,
     pub point: usize,
     pub planned: Vec<Planned>,
@@ -174,6 +177,7 @@ impl Site {
             sent: BTreeMap::new(),
             refused_token: false,
             replace: Vec::new(),
+            depends: BTreeMap::new(),
             run: 0,
             point: 0,
             planned: Vec::new(),
@@ -472,6 +476,17 @@ impl Site {
             *times += 1;
             if *times > 1 && !std::mem::take(&mut inner.refused_token) {
                 inner.wrong.push(format!("intent {seq} was sent twice"));
+            }
+            if let Some(on) = inner.depends.get(&intent.address) {
+                let mut state = State::default();
+                for entry in journal::Reader::new(&journal).flatten() {
+                    let _ = state.apply(entry.seq, entry.at, &entry.record);
+                }
+                // What is recorded has happened: its effect comes before the one that now begins.
+                for d in on.iter().filter(|d| !is_met(state.resources.get(&d.address), d.until)) {
+                    let (address, on) = (&intent.address, &d.address);
+                    inner.wrong.push(format!("I6: {address} was sent before {on} was there"));
+                }
             }
             let asked = if inner.replace.contains(&intent.address) {
                 let named = |l: &&str| {

@@ -1,10 +1,13 @@
 //! What happens when nothing goes wrong: the stories that faults are put into.
 
-use casefile::model::{OnInProgress, OnRemove};
+use casefile::model::{OnInProgress, OnRemove, Until};
 use casefile::sandbox::Collection;
 
 use crate::driver::{Res, Step, Story, alert, package};
 use crate::fault::{Deed, Random};
+
+const AFTER_P: &[(&str, Until)] = &[("InvestigationPackage/r0", Until::Accepted)];
+const BEHIND_P: &[(&str, Until)] = &[("InvestigationPackage/r0", Until::Succeeded)];
 
 fn step(after: u64, desired: &[Res]) -> Step {
     Step { after, ..Step::new(desired.to_vec()) }
@@ -15,6 +18,7 @@ pub fn all() -> Vec<Story> {
     let p = package("r0", 0, "why");
     let q = package("r1", 1, "why");
     let a = alert("r2", 0, "a title", 1);
+    let behind = Res { after: BEHIND_P, ..package("r3", 1, "then") };
     let revised = Res { revision: 2, ..p.clone() };
     let edited = Res { text: "why indeed", ..p.clone() };
     let cancelled = Res { on_remove: OnRemove::Cancel, ..p.clone() };
@@ -135,6 +139,25 @@ pub fn all() -> Vec<Story> {
                     wait: Some(600),
                     ..step(5, &[p.clone(), Res { busy: OnInProgress::Wait, ..package("r1", 0, "else") }])
                 }],
+            )
+        },
+        // An alert behind the package of its machine, and a package behind the end of another one.
+        Story {
+            runs: 50,
+            ..Story::new(
+                "ordered",
+                vec![
+                    step(5, &[p.clone(), Res { after: AFTER_P, ..a.clone() }]),
+                    step(20, &[p.clone(), Res { after: AFTER_P, ..a.clone() }, behind.clone()]),
+                    step(90, &[p.clone(), Res { after: AFTER_P, ..a.clone() }, behind.clone()]),
+                ],
+            )
+        },
+        Story {
+            runs: 50,
+            ..Story::new(
+                "ordered-and-followed",
+                vec![Step { wait: Some(300), ..step(5, &[p.clone(), behind.clone()]) }],
             )
         },
         Story {

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests write their own files")]
 
 mod cases;
+mod examples;
 mod expansion;
 mod hostile;
 mod lifecycle;

@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use super::expand::{Budget, Resource, Runbook, expand};
 use super::incident::{Incident, Origin};
+use crate::manifest::depends::DependsOn;
 use crate::manifest::diagnostic::{Diagnostic, Level};
 use crate::manifest::document;
 use crate::manifest::kinds::{CaseFile, Expectation, ExpectedResource};
@@ -146,6 +147,13 @@ fn line(name: &str, field: &str, value: &Json) -> String {
     format!("  {name}.{field}: {value}")
 }
 
+/// In the order of addresses, as resources have it.
+fn depends_on(list: &[DependsOn]) -> String {
+    let mut list: Vec<&DependsOn> = list.iter().collect();
+    list.sort_by(|a, b| a.name.cmp(&b.name));
+    format!("  dependsOn: {}", serde_json::json!(list))
+}
+
 /// A value without what is not asked for: mappings are compared field by field.
 fn narrowed(actual: &Json, expected: &Json) -> Json {
     match (actual, expected) {
@@ -162,6 +170,7 @@ fn expected_lines(e: &ExpectedResource) -> Vec<String> {
     out.extend(e.labels.iter().map(|(k, v)| line("labels", k, &Json::from(v.as_str()))));
     out.extend(e.spec.iter().map(|(k, v)| line("spec", k, v)));
     out.extend(e.lifecycle.iter().map(|(k, v)| line("lifecycle", k, v)));
+    out.extend(e.depends_on.iter().map(|list| depends_on(list)));
     out
 }
 
@@ -175,6 +184,7 @@ fn actual_lines(e: &ExpectedResource, made: &Written) -> Vec<String> {
     }
     let on_remove = e.lifecycle.keys().filter(|k| *k == made.on_remove.name);
     out.extend(on_remove.map(|k| line("lifecycle", k, &made.on_remove.value)));
+    out.extend(e.depends_on.iter().map(|_| depends_on(&made.depends_on)));
     out
 }
 

@@ -8,9 +8,11 @@ use serde_json::Value as Json;
 
 use super::expression::{EvalError, OPEN, Typed};
 use super::incident::{Incident, Origin};
+use super::order::{self, Called, Made};
 use super::parameters::{Parameters, errors};
 use super::scope::{Names, Scope};
 use super::template::{self, Computed, Each, Template};
+use crate::manifest::depends::Wanted;
 use crate::manifest::diagnostic::{Diagnostic, Finding};
 use crate::manifest::document::{self, Entry};
 use crate::manifest::instance::Instance;
@@ -50,6 +52,8 @@ pub(in crate::manifest) struct Runbook {
     parameters_at: usize,
     computed: Computed,
     templates: Vec<(Template, Source)>,
+    /// What the templates are called, if one depends on another.
+    called: Vec<Called>,
 }
 
 impl Runbook {
@@ -76,6 +80,7 @@ impl Runbook {
         let parameters = Parameters::compile(doc, field, findings);
         let list = get(&["spec", "resources"])?;
         let (templates, computed) = template::compile(doc, list, parameters.as_ref(), findings);
+        let called = order::compile(doc, &templates, &computed, findings);
         if errors(findings) > known {
             return None;
         }
@@ -91,6 +96,7 @@ impl Runbook {
             parameters_at: field.map_or(doc.node(name_id).start as usize, |f| f.span().start),
             computed,
             templates,
+            called,
             origin,
         })
     }
@@ -151,7 +157,7 @@ impl Runbook {
         let mut root = vec![word("apiVersion", &mut out), word(API_VERSION, &mut out)];
         for (key, value) in self.doc.fields(t.root) {
             let name = &*self.doc.node(key).text;
-            if !["kind", "metadata", "spec", "lifecycle"].contains(&name) {
+            if !["kind", "metadata", "spec", "lifecycle", "dependsOn"].contains(&name) {
                 continue;
             }
             root.push(out.add_copy(self.doc.node(key)));
@@ -230,6 +236,10 @@ pub(in crate::manifest) struct Resource {
     pub name: std::ops::Range<usize>,
     /// The text that says why.
     pub reason: std::ops::Range<usize>,
+    /// `dependsOn`, until it is resolved.
+    pub wanted: Vec<Wanted>,
+    /// The first entry of `dependsOn`.
+    pub place: Option<std::ops::Range<usize>>,
 }
 
 /// Expands an incident by its runbook.
@@ -250,12 +260,18 @@ pub(in crate::manifest) fn expand(incident: &Incident, runbook: &Runbook, budget
     }
     let with: Json = runbook.parameters.filled(&Instance::At(&incident.doc, given.value).value());
     let names = Names::new(&incident.name, &incident.labels, &with);
+    let made = Made::default();
     let mut run =
-        Run { incident, runbook, names, budget, spent: 0, findings: Vec::new(), out: &mut expanded };
-    for (template, source) in &runbook.templates {
-        if !run.template(template, source) {
+        Run { incident, runbook, names, budget, spent: 0, findings: Vec::new(), made, out: &mut expanded };
+    let mut whole = true;
+    for (i, (template, source)) in runbook.templates.iter().enumerate() {
+        whole = run.template((i, template), source);
+        if !whole {
             break;
         }
+    }
+    if whole && !runbook.called.is_empty() {
+        run.order();
     }
     let findings = std::mem::take(&mut run.findings);
     expanded.problems.extend(runbook.origin.diagnose(findings));
@@ -269,12 +285,13 @@ struct Run<'a> {
     budget: Budget,
     spent: usize,
     findings: Vec<Finding>,
+    made: Made,
     out: &'a mut Expanded,
 }
 
 impl<'a> Run<'a> {
     /// `false` if there is no use in going on.
-    fn template(&mut self, t: &'a Template, source: &Source) -> bool {
+    fn template(&mut self, (i, t): (usize, &'a Template), source: &Source) -> bool {
         let items: Option<Vec<Value>> = match &t.each {
             None => None,
             Some(Each::List(list)) => self.names.items(list),
@@ -293,7 +310,7 @@ impl<'a> Run<'a> {
             },
         };
         match items {
-            None => self.one(t, source, None),
+            None => self.one((i, t), source, None),
             Some(items) if items.len() > self.budget.incident => {
                 let id = match &t.each {
                     Some(Each::Expression(id, _)) => *id,
@@ -302,7 +319,8 @@ impl<'a> Run<'a> {
                 self.too_large(id)
             }
             Some(items) => {
-                items.into_iter().enumerate().all(|(i, item)| self.one(t, source, Some((item, i))))
+                let mut items = items.into_iter().enumerate();
+                items.all(|(n, item)| self.one((i, t), source, Some((item, n))))
             }
         }
     }
@@ -311,7 +329,7 @@ impl<'a> Run<'a> {
         self.runbook.doc.node(id).span()
     }
 
-    fn one(&mut self, t: &'a Template, source: &Source, item: Option<(Value, usize)>) -> bool {
+    fn one(&mut self, (i, t): (usize, &'a Template), source: &Source, item: Option<(Value, usize)>) -> bool {
         let scope = self.names.scope(item);
         if let Some((id, when)) = &t.when {
             match when.eval(&scope) {
@@ -336,18 +354,30 @@ impl<'a> Run<'a> {
             Err((id, e)) => return self.failed(id, &e),
         };
         match document::manifest(&mut doc, |_| self.incident.source.clone()) {
-            Some(Entry { mut desired, named, name, reason }) => {
+            Some(Entry { mut desired, named, name, reason, wanted }) => {
+                if !self.runbook.called.is_empty() {
+                    self.made.note(i, &desired.address);
+                }
                 desired.expanded = Some(crate::model::Expansion {
                     incident: self.incident.name.clone(),
                     source: Some(source.clone()),
                 });
-                self.out.resources.push(Resource { desired, named, name, reason });
+                self.out.resources.push(Resource { desired, named, name, reason, wanted, place: None });
                 true
             }
             None => {
                 let bad = doc.findings.into_iter().filter(|f| f.level == crate::manifest::Level::Error);
                 bad.map(explained).collect::<Vec<_>>().into_iter().all(|finding| self.problem(finding))
             }
+        }
+    }
+
+    /// Resolves `dependsOn` of all that was made. A name that some item lacks is told without what follows from it.
+    fn order(&mut self) {
+        if self.findings.is_empty() {
+            let (name, called) = (&self.incident.name, &self.runbook.called);
+            let problems = order::resolve(name, called, &self.made, &mut self.out.resources);
+            problems.into_iter().all(|finding| self.problem(finding));
         }
     }
 

@@ -22,7 +22,7 @@ use crate::manifest::wording::{Field, nearest};
 /// Templates of one runbook.
 const MAX_TEMPLATES: usize = 500;
 /// The fields of a template.
-const FIELDS: [&str; 6] = ["kind", "metadata", "spec", "lifecycle", "forEach", "when"];
+const FIELDS: [&str; 7] = ["kind", "metadata", "spec", "lifecycle", "dependsOn", "forEach", "when"];
 
 /// The scalars of a runbook's document that hold expressions, by node.
 pub(super) type Computed = Vec<Option<Scalar>>;
@@ -110,7 +110,7 @@ impl Compiler<'_> {
         let each = value("forEach").and_then(|id| self.each(id));
         let looped = value("forEach").is_some();
         let when = value("when").and_then(|id| Some((id, self.one_expression(id, "when", false, looped)?)));
-        for name in ["metadata", "spec", "lifecycle"] {
+        for name in ["metadata", "spec", "lifecycle", "dependsOn"] {
             if let Some(id) = value(name) {
                 self.scalars(id, looped);
             }
@@ -158,7 +158,7 @@ impl Compiler<'_> {
             .map(|text| sketch.add_scalar(text.into(), NodeKind::Text, start..start));
         let mut fields = version.to_vec();
         for (key, value) in doc.fields(root) {
-            if ["kind", "metadata", "spec", "lifecycle"].contains(&&*doc.node(key).text) {
+            if ["kind", "metadata", "spec", "lifecycle", "dependsOn"].contains(&&*doc.node(key).text) {
                 let key = sketch.add_owned(doc.node(key));
                 fields.extend([key, self.sketch(value, &mut sketch)]);
             }
