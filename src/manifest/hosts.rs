@@ -30,7 +30,7 @@ pub(super) fn entries(
     }
     let source = SourceText::new(file.clone(), &decoded.text);
     let cells = match column {
-        Some(column) => cells(&decoded.text, column).map_err(|f| vec![source.diagnose(f)])?,
+        Some(column) => cells(&decoded.text, column).map_err(|f| vec![source.diagnose(*f)])?,
         None => lines(&decoded.text),
     };
     let mut problems = Vec::new();
@@ -84,7 +84,7 @@ fn lines(text: &str) -> Vec<(String, Range<usize>)> {
 type Cell = (String, Range<usize>);
 
 /// The cells of a column below the header; empty ones are passed over.
-fn cells(text: &str, column: &str) -> Result<Vec<Cell>, Finding> {
+fn cells(text: &str, column: &str) -> Result<Vec<Cell>, Box<Finding>> {
     let mut records = records(text)?.into_iter();
     let header = records.next().unwrap_or_default();
     let mut found = header.iter().enumerate().filter(|(_, (name, _))| name == column);
@@ -94,24 +94,25 @@ fn cells(text: &str, column: &str) -> Result<Vec<Cell>, Finding> {
             .map_or(0..0, |(_, first)| first.start..header.last().map_or(first.end, |(_, last)| last.end));
         if header.iter().any(|(name, _)| name == column) {
             let message = format!("two columns are called `{}`", shown(column));
-            return Err(Finding::new("no-such-column", line, message).help("rename one of the two"));
+            let finding = Finding::new("no-such-column", line, message);
+            return Err(Box::new(finding.help("rename one of the two")));
         }
         let message = format!("there is no column `{}`", shown(column));
         let finding = Finding::new("no-such-column", line, message);
-        return Err(match nearest(column, header.iter().map(|(name, _)| name.as_str())) {
+        return Err(Box::new(match nearest(column, header.iter().map(|(name, _)| name.as_str())) {
             Some(meant) => finding.help(format!("did you mean `{}`?", shown(meant))),
             None => {
                 let names: Vec<String> = header.iter().take(10).map(|(name, _)| shown(name)).collect();
                 finding.help(format!("columns of this file: {}", names.join(", ")))
             }
-        });
+        }));
     };
     Ok(records.filter_map(|r| r.into_iter().nth(index)).filter(|(text, _)| !text.is_empty()).collect())
 }
 
 /// RFC 4180: fields between commas, quoted ones may hold commas, line breaks and doubled quotes. Blanks around
 /// a field are no part of it. Empty lines are passed over.
-fn records(text: &str) -> Result<Vec<Vec<Cell>>, Finding> {
+fn records(text: &str) -> Result<Vec<Vec<Cell>>, Box<Finding>> {
     let mut records = Vec::new();
     let mut record: Vec<Cell> = Vec::new();
     let mut at = 0;
@@ -139,7 +140,7 @@ fn records(text: &str) -> Result<Vec<Vec<Cell>>, Finding> {
 }
 
 /// The field that begins at `at`, and where it ends: at a comma, a line break or the end of the text.
-fn field(text: &str, at: usize) -> Result<(Cell, usize), Finding> {
+fn field(text: &str, at: usize) -> Result<(Cell, usize), Box<Finding>> {
     let rest = text.get(at..).unwrap_or_default();
     let blanks = rest.len() - rest.trim_start_matches([' ', '\t']).len();
     let start = at + blanks;
@@ -172,8 +173,8 @@ fn field(text: &str, at: usize) -> Result<(Cell, usize), Finding> {
     let gap = end_of(behind);
     if !behind.get(..gap).unwrap_or_default().trim().is_empty() {
         let span = start + 1 + inside..start + 1 + inside + gap;
-        return Err(Finding::new("text-after-quote", span, "text stands behind a closing quote")
-            .help("put the whole field in quotes, and double those inside"));
+        let finding = Finding::new("text-after-quote", span, "text stands behind a closing quote");
+        return Err(Box::new(finding.help("put the whole field in quotes, and double those inside")));
     }
     let end = start + 1 + inside;
     Ok(((value.trim().to_owned(), start..end), end + gap))
