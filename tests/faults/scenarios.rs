@@ -99,6 +99,7 @@ fn all() -> Vec<Scenario> {
     let beyond = || vec![Orphaned(60), Orphaned(100), Late(50), Late(300), Held(130)];
     let waits = Res { busy: OnInProgress::Wait, ..p.clone() };
     let revised = Res { revision: 2, ..p.clone() };
+    let reworded = Res { text: "why indeed", ..revised.clone() };
     let edited = Res { text: "why indeed", ..p.clone() };
     vec![
         scenario("crash", thrice(&[p.clone()], 20), crash()).tuned(|s| s.lag = 5),
@@ -205,13 +206,19 @@ fn all() -> Vec<Scenario> {
             "late-own-blocker",
             vec![
                 step(5, &[p.clone()]),
-                step(30, &[revised.clone()]),
-                step(20, &[revised.clone()]),
-                step(700, &[revised.clone()]),
+                step(30, &[reworded.clone()]),
+                step(20, &[reworded.clone()]),
+                step(700, &[reworded.clone()]),
             ],
             vec![Orphaned(60)],
         )
         .tuned(|s| (s.lag, s.runs) = (1, 300))
+        .expect(|p| {
+            match p.state.resources.values().any(|r| r.origin == Some(casefile::state::Origin::Adopted)) {
+                true => Err("the first revision's collection was taken for the second's".into()),
+                false => Ok(()),
+            }
+        })
         .seen(|p| p.log.iter().any(|l| l.contains("\"busy\""))),
         // An open alert of another program shows our event: ours was merged into it, and its answer lost.
         scenario(
