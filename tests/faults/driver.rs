@@ -528,6 +528,18 @@ impl Actor<'_> {
                                 m.attempt.address
                             ));
                         }
+                        // With one and the same body nobody can tell which of the two calls made it.
+                        Some(m)
+                            if held
+                                && m.attempt.revision != r.sent.revision
+                                && m.attempt.request
+                                    != format!("{}{}", r.sent.request.path, r.sent.request.body.as_str()) =>
+                        {
+                            wrong.push(format!(
+                                "I4: revision {} of {address} counts as made by a call of revision {}",
+                                r.sent.revision, m.attempt.revision
+                            ));
+                        }
                         _ => {}
                     }
                     if let Some(other) = makers.insert(id, address) {

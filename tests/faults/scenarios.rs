@@ -213,12 +213,6 @@ fn all() -> Vec<Scenario> {
             vec![Orphaned(60)],
         )
         .tuned(|s| (s.lag, s.runs) = (1, 300))
-        .expect(|p| {
-            match p.state.resources.values().any(|r| r.origin == Some(casefile::state::Origin::Adopted)) {
-                true => Err("the first revision's collection was taken for the second's".into()),
-                false => Ok(()),
-            }
-        })
         .seen(|p| p.log.iter().any(|l| l.contains("\"busy\""))),
         // An open alert of another program shows our event: ours was merged into it, and its answer lost.
         scenario(
