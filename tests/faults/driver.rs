@@ -329,9 +329,10 @@ impl Actor<'_> {
         self.ownership(&state);
         let (told, broken) = {
             let inner = self.site.inner();
-            (inner.told.clone(), inner.broken)
+            (inner.told.clone(), inner.broken || inner.no_rescue)
         };
-        // What a living run was told is kept, whatever the journal says; only a disk that takes nothing is excused.
+        // What a living run was told is kept, whatever the journal says; only a disk that takes nothing is excused:
+        // then the run can but tell it on stderr.
         if !dead && !broken {
             let known = known(&state);
             for id in told.iter().filter(|id| !known.contains(id.as_str()) && !self.story.existing) {

@@ -132,6 +132,8 @@ pub struct Inner {
     pub power: Option<Fault>,
     pub dead: bool,
     pub broken: bool,
+    /// The file for rescued outcomes could not be written either.
+    pub no_rescue: bool,
     /// Objects that the run was told of.
     pub told: Vec<String>,
     outage: Option<Timestamp>,
@@ -187,6 +189,7 @@ impl Site {
             power: None,
             dead: false,
             broken: false,
+            no_rescue: false,
             told: Vec::new(),
             outage: None,
             throttled: None,
@@ -232,6 +235,7 @@ impl Site {
             inner.disturbed = !inner.flights.is_empty();
             inner.dead = false;
             inner.broken = false;
+            inner.no_rescue = false;
             inner.told.clear();
             inner.power = None;
             inner.outage = None;
@@ -288,7 +292,11 @@ impl Site {
                 return Some(Trouble::Refused);
             }
         }
-        match self.reach(point)? {
+        let fault = self.reach(point)?;
+        if let (Point::Disk(_, Some(FileName::Rescue)), Fault::Refused | Fault::Partial(_)) = (point, fault) {
+            self.inner().no_rescue = true;
+        }
+        match fault {
             Fault::Refused => Some(Trouble::Refused),
             Fault::Broken => {
                 self.inner().broken = true;
