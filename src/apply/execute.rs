@@ -347,10 +347,11 @@ impl Executor<'_> {
             on_remove: job.call.on_remove,
         })));
         let address = job.address.clone();
-        let desired = self.again.desired.iter().find(|d| d.address == address).cloned();
-        let check = seen.zip(desired).map(|(seen, desired)| {
+        // Few calls look again, and every call comes by here.
+        let check = seen.and_then(|seen| {
+            let desired = self.again.desired.iter().find(|d| d.address == address)?.clone();
             let settings = Settings { now, ..self.again.settings.clone() };
-            move |state: &State| still_absent(&address, &desired, state, &seen, &settings)
+            Some(move |state: &State| still_absent(&address, &desired, state, &seen, &settings))
         });
         let written = self
             .desk
