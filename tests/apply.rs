@@ -2,9 +2,8 @@
 //! that only writes down what it gets.
 #![allow(clippy::disallowed_methods, reason = "tests write their own files and read the clock")]
 
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -12,35 +11,18 @@ use axum::body::Bytes;
 use axum::extract::State as Shared;
 use axum::http::{HeaderMap, Method, Uri};
 use axum::response::IntoResponse;
-use casefile::sandbox::{self, Scenario, ServeOptions};
+use casefile::sandbox::{Clock, Scenario, ServeOptions, serve};
 use serde_json::{Value, json};
 
-const BIN: &str = env!("CARGO_BIN_EXE_casefile");
+#[path = "cli/sandbox.rs"]
+mod sandbox;
+
+use sandbox::{BIN, Sandbox};
+
 const MACHINE: &str = "fb9ab6be3965095a09c057be7c90f0a2";
 const PACKAGE: &str = "InvestigationPackage/documented-collection";
 
-/// The simulated service as a process of its own; ends with the value.
-struct Sandbox {
-    child: Child,
-    url: String,
-}
-
 impl Sandbox {
-    fn start(dir: &Path, scenario: &str) -> Sandbox {
-        std::fs::write(dir.join("scenario.yaml"), scenario).unwrap();
-        let mut child = Command::new(BIN)
-            .args(["sandbox", "--listen", "127.0.0.1:0", "--scenario", "scenario.yaml"])
-            .current_dir(dir)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.trim().strip_prefix("Listening on ").unwrap_or_else(|| panic!("{line:?}"));
-        Sandbox { url: url.to_owned(), child }
-    }
-
     fn get(&self, path: &str) -> Value {
         let url = format!("{}{path}", self.url);
         let body =
@@ -53,13 +35,6 @@ impl Sandbox {
         let world = self.get("/sandbox/world");
         let effects = world["effects"].as_array().unwrap_or_else(|| panic!("{world}"));
         effects.iter().filter(|e| e["by"] == "api").count()
-    }
-}
-
-impl Drop for Sandbox {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -203,7 +178,7 @@ fn the_documented_requests_byte_for_byte() {
 #[test]
 fn declare_plan_apply_apply_again() {
     let dir = tempfile::tempdir().unwrap();
-    let sandbox = Sandbox::start(dir.path(), "delays: { pending: 0, running: 0 }");
+    let sandbox = Sandbox::start("delays: { pending: 0, running: 0 }");
     project(dir.path(), "", true);
     let plan = casefile(dir.path(), &sandbox.url, &["plan", "--format", "json", "--detailed-exitcode"]);
     assert_eq!(plan.status.code(), Some(2));
@@ -235,7 +210,7 @@ fn a_running_collection_is_adopted_in_the_same_run() {
     let dir = tempfile::tempdir().unwrap();
     let scenario =
         format!("foreign: [{{ machine: {MACHINE}, comment: an analyst's, age: 60, remaining: 3600 }}]");
-    let sandbox = Sandbox::start(dir.path(), &scenario);
+    let sandbox = Sandbox::start(&scenario);
     project(dir.path(), "", false);
     let (code, events) = apply(dir.path(), &sandbox.url, &[]);
     assert_eq!(code, 0, "{events:?}");
@@ -250,12 +225,12 @@ fn a_running_collection_is_adopted_in_the_same_run() {
 fn a_running_collection_that_no_list_shows_yet_is_adopted_later() {
     let server = runtime_threads();
     let sandbox = server
-        .block_on(sandbox::serve(ServeOptions {
+        .block_on(serve(ServeOptions {
             listen: "127.0.0.1:0".parse().unwrap(),
             world_file: None,
             scenario: Some(Scenario::from_yaml("delays: { listLag: 600, pending: 7200 }").unwrap()),
             effects: None,
-            clock: sandbox::Clock::Virtual(jiff::Timestamp::now()),
+            clock: Clock::Virtual(jiff::Timestamp::now()),
         }))
         .unwrap();
     let url = format!("http://{}", sandbox.addr());
@@ -295,7 +270,7 @@ fn without_an_approval_nothing_is_even_looked_at() {
 #[test]
 fn over_the_limits_is_planned_but_not_applied() {
     let dir = tempfile::tempdir().unwrap();
-    let sandbox = Sandbox::start(dir.path(), "{}");
+    let sandbox = Sandbox::start("{}");
     project(dir.path(), "limits: { newAlerts: 0 }", true);
     let plan = casefile(dir.path(), &sandbox.url, &["plan"]);
     assert_eq!(plan.status.code(), Some(0));
@@ -308,7 +283,7 @@ fn over_the_limits_is_planned_but_not_applied() {
 #[test]
 fn a_lost_state_is_not_taken_for_a_new_project() {
     let dir = tempfile::tempdir().unwrap();
-    let sandbox = Sandbox::start(dir.path(), "{}");
+    let sandbox = Sandbox::start("{}");
     project(dir.path(), "", true);
     assert_eq!(apply(dir.path(), &sandbox.url, &[]).0, 0);
     std::fs::remove_dir_all(dir.path().join(".casefile")).unwrap();
@@ -319,11 +294,10 @@ fn a_lost_state_is_not_taken_for_a_new_project() {
 #[test]
 fn another_tenant_s_or_endpoint_s_state_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let sandbox = Sandbox::start(dir.path(), "{}");
+    let sandbox = Sandbox::start("{}");
     project(dir.path(), "", false);
     assert_eq!(apply(dir.path(), &sandbox.url, &[]).0, 0);
-    let other = tempfile::tempdir().unwrap();
-    let second = Sandbox::start(other.path(), "{}");
+    let second = Sandbox::start("{}");
     let (code, _) = apply(dir.path(), &second.url, &[]);
     assert_eq!((code, second.effects()), (4, 0));
 }
@@ -333,7 +307,7 @@ fn one_refusal_does_not_stop_the_others() {
     let dir = tempfile::tempdir().unwrap();
     let scenario =
         format!("machines: {{ list: [{{ id: {MACHINE}, name: old, collection: osNotSupported }}] }}");
-    let sandbox = Sandbox::start(dir.path(), &scenario);
+    let sandbox = Sandbox::start(&scenario);
     project(dir.path(), "", true);
     let (code, events) = apply(dir.path(), &sandbox.url, &[]);
     assert_eq!((code, sandbox.effects()), (1, 1));
@@ -348,7 +322,7 @@ fn one_refusal_does_not_stop_the_others() {
 #[test]
 fn an_unknown_outcome_is_looked_up_and_found() {
     let dir = tempfile::tempdir().unwrap();
-    let sandbox = Sandbox::start(dir.path(), "faults: [{ on: collect, nth: [1], then: lost }]");
+    let sandbox = Sandbox::start("faults: [{ on: collect, nth: [1], then: lost }]");
     project(dir.path(), "recovery: { settle: 1s }", false);
     let (code, events) = apply(dir.path(), &sandbox.url, &[]);
     assert_eq!(code, 0, "{events:?}");
@@ -360,7 +334,7 @@ fn an_unknown_outcome_is_looked_up_and_found() {
 #[test]
 fn an_unknown_outcome_without_effect_is_sent_again_once() {
     let dir = tempfile::tempdir().unwrap();
-    let sandbox = Sandbox::start(dir.path(), "faults: [{ on: collect, nth: [1], then: error, status: 503 }]");
+    let sandbox = Sandbox::start("faults: [{ on: collect, nth: [1], then: error, status: 503 }]");
     project(dir.path(), "recovery: { settle: 1s }", false);
     let (code, events) = apply(dir.path(), &sandbox.url, &[]);
     assert_eq!(code, 0, "{events:?}");
@@ -371,8 +345,7 @@ fn an_unknown_outcome_without_effect_is_sent_again_once() {
 #[test]
 fn a_throttled_call_waits_and_is_sent() {
     let dir = tempfile::tempdir().unwrap();
-    let sandbox =
-        Sandbox::start(dir.path(), "faults: [{ on: collect, nth: [1], then: throttled, seconds: 1 }]");
+    let sandbox = Sandbox::start("faults: [{ on: collect, nth: [1], then: throttled, seconds: 1 }]");
     project(dir.path(), "", false);
     let (code, events) = apply(dir.path(), &sandbox.url, &[]);
     assert_eq!(code, 0, "{events:?}");
@@ -383,7 +356,7 @@ fn a_throttled_call_waits_and_is_sent() {
 #[test]
 fn triage_onremove_and_a_rename_through_the_wire() {
     let dir = tempfile::tempdir().unwrap();
-    let sandbox = Sandbox::start(dir.path(), "delays: { pending: 3600 }");
+    let sandbox = Sandbox::start("delays: { pending: 3600 }");
     project(dir.path(), "", true);
     let manifests = dir.path().join("manifests");
     let edit = |from: &str, to: &str| {

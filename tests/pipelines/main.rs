@@ -5,17 +5,18 @@
 
 mod blocks;
 mod forge;
+#[path = "../cli/sandbox.rs"]
+mod sandbox;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use blocks::{blocks, document, expanded};
 use forge::{Forge, Kind, TOKEN};
+use sandbox::{BIN, Sandbox};
 use serde_json::{Value, json};
 
-const BIN: &str = env!("CARGO_BIN_EXE_casefile");
 const SERVICE_TOKEN: &str = "service-token-41cc";
 const ID_TOKEN: &str = "id-token-9a2d";
 const KINDS: [Kind; 3] = [Kind::Github, Kind::Gitlab, Kind::Azure];
@@ -37,16 +38,8 @@ fn runnable() -> bool {
 /// A repository with a project, the service that it asks, and a pull request.
 struct Case {
     root: tempfile::TempDir,
-    sandbox: Child,
-    service: String,
+    sandbox: Sandbox,
     forge: Forge,
-}
-
-impl Drop for Case {
-    fn drop(&mut self) {
-        let _ = self.sandbox.kill();
-        let _ = self.sandbox.wait();
-    }
 }
 
 fn package(name: &str, comment: &str) -> String {
@@ -60,17 +53,8 @@ fn package(name: &str, comment: &str) -> String {
 
 impl Case {
     fn new(kind: Kind) -> Case {
-        let mut sandbox = Command::new(BIN)
-            .args(["sandbox", "--listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(sandbox.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let service = line.trim().strip_prefix("Listening on ").unwrap().to_owned();
         let root = tempfile::tempdir().unwrap();
-        let case = Case { root, sandbox, service, forge: Forge::start(kind) };
+        let case = Case { root, sandbox: Sandbox::start("{}"), forge: Forge::start(kind) };
         for folder in ["repo/manifests", "repo/scripts", "bin", "temp"] {
             std::fs::create_dir_all(case.path(folder)).unwrap();
         }
@@ -110,7 +94,7 @@ impl Case {
             .env("HOME", self.root.path())
             .env("TMPDIR", self.path("temp"))
             .env("CI", "true")
-            .env("CASEFILE_ENDPOINT", &self.service)
+            .env("CASEFILE_ENDPOINT", &self.sandbox.url)
             .env("CASEFILE_ACCESS_TOKEN", SERVICE_TOKEN);
         command
     }

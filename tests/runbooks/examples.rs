@@ -2,13 +2,13 @@
 //! nothing a second time.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-const BIN: &str = env!("CARGO_BIN_EXE_casefile");
+use crate::sandbox::{BIN, Sandbox};
+
 const RUNBOOKS: [&str; 6] = [
     "lateral-movement-sweep",
     "legal-hold",
@@ -28,35 +28,6 @@ fn copy(from: &Path, to: &Path) {
         } else {
             std::fs::copy(entry.path(), target).unwrap();
         }
-    }
-}
-
-/// The simulated service as a process of its own, with the devices of the examples; ends with the value.
-struct Sandbox {
-    child: Child,
-    url: String,
-}
-
-impl Sandbox {
-    fn start(dir: &Path) -> Sandbox {
-        let mut child = Command::new(BIN)
-            .args(["sandbox", "--listen", "127.0.0.1:0", "--scenario", "scenario.yaml"])
-            .current_dir(dir)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.trim().strip_prefix("Listening on ").unwrap_or_else(|| panic!("{line:?}"));
-        Sandbox { url: url.to_owned(), child }
-    }
-}
-
-impl Drop for Sandbox {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -112,7 +83,7 @@ fn the_example_runbooks_pass_their_cases_validate_plan_and_converge() {
         assert!(readme.contains(&format!("(runbooks/{name}.yaml)")), "{name}");
     }
 
-    let sandbox = Sandbox::start(dir);
+    let sandbox = Sandbox::start(&std::fs::read_to_string(dir.join("scenario.yaml")).unwrap());
     let url = Some(&*sandbox.url);
     let expected = [
         ("inc-2042", (1, 3)),

@@ -1,12 +1,12 @@
 //! Runbooks that change while incidents are under way: open, sealed and closed ones, through the binary and
 //! the simulated service.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-const BIN: &str = env!("CARGO_BIN_EXE_casefile");
+use crate::sandbox::{BIN, Sandbox};
+
 const RUNBOOK: &str = "apiVersion: casefile/v1
 kind: Runbook
 metadata: { name: triage }
@@ -41,31 +41,14 @@ const FIRST: &str = "InvestigationPackage/inc-1.collect-fb9ab6be3965095a09c057be
 
 struct Project {
     dir: tempfile::TempDir,
-    sandbox: Child,
-    url: String,
-}
-
-impl Drop for Project {
-    fn drop(&mut self) {
-        let _ = self.sandbox.kill();
-        let _ = self.sandbox.wait();
-    }
+    sandbox: Sandbox,
 }
 
 impl Project {
     fn new() -> Project {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("m")).unwrap();
-        let mut sandbox = Command::new(BIN)
-            .args(["sandbox", "--listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(sandbox.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.trim().strip_prefix("Listening on ").unwrap_or_else(|| panic!("{line:?}")).to_owned();
-        let project = Project { dir, sandbox, url };
+        let project = Project { dir, sandbox: Sandbox::start("{}") };
         project.write(
             "casefile.yaml",
             "apiVersion: casefile/v1\nkind: Project\nmetadata: { name: t }\nspec: { manifests: [m] }\n",
@@ -90,7 +73,7 @@ impl Project {
         for name in ["CASEFILE_STATE_URL", "AZURE_CLIENT_SECRET", "RUST_LOG"] {
             command.env_remove(name);
         }
-        command.env("CASEFILE_ENDPOINT", &self.url).env("CASEFILE_ACCESS_TOKEN", "a-token");
+        command.env("CASEFILE_ENDPOINT", &self.sandbox.url).env("CASEFILE_ACCESS_TOKEN", "a-token");
         let output = command.output().unwrap();
         let text =
             format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

@@ -6,3 +6,5 @@ mod examples;
 mod expansion;
 mod hostile;
 mod lifecycle;
+#[path = "../cli/sandbox.rs"]
+mod sandbox;

@@ -1,15 +1,10 @@
 //! Alerts on the event that a query finds, through the binary and the simulated service: how often queries are run,
 //! when not, and what is sent.
-#![allow(clippy::disallowed_methods, reason = "tests write their own files and talk to their own service")]
-
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-const BIN: &str = env!("CARGO_BIN_EXE_casefile");
+use crate::case::Case;
+
 const DEVICE: &str = "1e5bc9d7e413ddd7902c2932e418702b84d0cc07";
 
 /// What the queries of these tests find.
@@ -24,99 +19,20 @@ const QUERIES: &str = "hunting:
   - { query: odd, rows: [{ Timestamp: yesterday, DeviceId: 1e5bc9d7e413ddd7902c2932e418702b84d0cc07, ReportId: 1 }] }
 ";
 
-/// A project folder and the service that it talks to; the service ends with the value.
-struct Case {
-    dir: tempfile::TempDir,
-    service: Child,
-    url: String,
-}
-
-impl Drop for Case {
-    fn drop(&mut self) {
-        let _ = self.service.kill();
-        let _ = self.service.wait();
-    }
+fn hunting(more: &str) -> Case {
+    Case::new(&format!("{QUERIES}{more}"), "{}")
 }
 
 impl Case {
-    fn new(more: &str) -> Case {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("manifests")).unwrap();
-        let file = dir.path().join("scenario.txt");
-        std::fs::write(&file, format!("{QUERIES}{more}")).unwrap();
-        let mut service = Command::new(BIN)
-            .args(["sandbox", "--listen", "127.0.0.1:0", "--scenario"])
-            .arg(&file)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(service.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.trim().strip_prefix("Listening on ").unwrap_or_else(|| panic!("{line:?}")).to_owned();
-        let case = Case { dir, service, url };
-        case.project("{}");
-        case
-    }
-
-    fn project(&self, spec: &str) {
-        let head = "apiVersion: casefile/v1\nkind: Project\nmetadata: { name: t }\n";
-        self.write("casefile.yaml", &format!("{head}spec: {spec}\n"));
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.path(name), text).unwrap();
-    }
-
-    fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.path(name)).unwrap()
-    }
-
-    /// Runs, expects an exit code, gives stdout and stderr.
-    #[track_caller]
-    fn exits(&self, code: i32, args: &[&str]) -> (String, String) {
-        let mut command = Command::new(BIN);
-        command.arg("-C").arg(self.dir.path()).args(args).stdin(Stdio::null());
-        for name in ["CASEFILE_STATE_URL", "AZURE_CLIENT_SECRET", "RUST_LOG", "NO_COLOR"] {
-            command.env_remove(name);
-        }
-        command.env("CASEFILE_ENDPOINT", &self.url).env("CASEFILE_ACCESS_TOKEN", "a-token");
-        command.env("CASEFILE_GRAPH_TOKEN", "a-graph-token");
-        let output = command.output().unwrap();
-        let text = |b: Vec<u8>| String::from_utf8(b).unwrap();
-        let (out, err) = (text(output.stdout), text(output.stderr));
-        assert_eq!(output.status.code(), Some(code), "{args:?}\n{out}\n{err}");
-        (out, err)
-    }
-
-    fn world(&self) -> Value {
-        let address = self.url.strip_prefix("http://").unwrap();
-        let mut stream = TcpStream::connect(address).unwrap();
-        write!(stream, "GET /sandbox/world HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")
-            .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let body = answer.split_once("\r\n\r\n").unwrap().1;
-        serde_json::from_str(&body[body.find('{').unwrap()..=body.rfind('}').unwrap()]).unwrap()
-    }
-
     /// What the service has answered to: queries at Graph, queries at Defender, new alerts.
     fn calls(&self) -> [u64; 3] {
-        let world = self.world();
-        ["graphHunt", "hunt", "createAlert"]
-            .map(|e| world["requests"][e]["total"].as_u64().unwrap_or_default())
+        self.asked(["graphHunt", "hunt", "createAlert"])
     }
 
     /// The rows of a plan.
     #[track_caller]
-    fn plan(&self, args: &[&str]) -> Vec<Value> {
-        let (out, _) = self.exits(0, &[&["plan", "--format", "json"], args].concat());
-        let plan: Value = serde_json::from_str(&out).unwrap();
-        plan["changes"].as_array().unwrap().clone()
+    fn changes(&self, args: &[&str]) -> Vec<Value> {
+        self.plan(args)["changes"].as_array().unwrap().clone()
     }
 }
 
@@ -129,9 +45,9 @@ fn alert(name: &str, event: &str, more: &str) -> String {
 
 #[test]
 fn each_query_is_run_once_and_its_values_are_sent_verbatim() {
-    let case = Case::new("");
+    let case = hunting("");
     case.write("manifests/a.yaml", &(alert("a", "{ query: one }", "") + &alert("b", "{ query: one }", "")));
-    let rows = case.plan(&[]);
+    let rows = case.changes(&[]);
     assert_eq!(case.calls(), [1, 0, 0], "two resources, one query");
     let body = &rows[0]["request"]["body"];
     assert_eq!(body["machineId"], DEVICE);
@@ -148,7 +64,7 @@ fn each_query_is_run_once_and_its_values_are_sent_verbatim() {
 
 #[test]
 fn what_was_sent_never_runs_its_query_again() {
-    let case = Case::new("");
+    let case = hunting("");
     case.write("manifests/a.yaml", &alert("a", "{ query: one }", ""));
     case.exits(0, &["apply", "--auto-approve"]);
     assert_eq!(case.calls(), [1, 0, 1]);
@@ -157,24 +73,24 @@ fn what_was_sent_never_runs_its_query_again() {
     case.exits(0, &["status"]);
     // Not even a query that finds something else, or nothing.
     case.write("manifests/a.yaml", &alert("a", "{ query: two }", ""));
-    assert_eq!(case.plan(&[])[0]["action"], "none");
+    assert_eq!(case.changes(&[])[0]["action"], "none");
     assert_eq!(case.calls(), [1, 0, 1]);
     // A new revision asks again.
     case.write("manifests/a.yaml", &alert("a", "{ query: one, timespan: P7D }", "  revision: 2\n"));
-    assert_eq!(case.plan(&[])[0]["action"], "replace");
+    assert_eq!(case.changes(&[])[0]["action"], "replace");
     assert_eq!(case.calls(), [2, 0, 1]);
     case.exits(1, &["plan", "--no-refresh"]);
 }
 
 #[test]
 fn a_name_that_was_released_is_free() {
-    let case = Case::new("");
+    let case = hunting("");
     case.write("manifests/a.yaml", &alert("a", "{ query: one }", ""));
     case.exits(0, &["apply", "--auto-approve"]);
     case.write("manifests/a.yaml", "");
     case.exits(0, &["apply", "--auto-approve"]);
     case.write("manifests/a.yaml", &alert("a", "{ query: one }", ""));
-    assert_eq!(case.plan(&[])[0]["action"], "none", "the very same event");
+    assert_eq!(case.changes(&[])[0]["action"], "none", "the very same event");
     assert_eq!(case.calls(), [2, 0, 1]);
     case.write("manifests/a.yaml", &alert("a", "{ query: two }", ""));
     case.exits(1, &["plan"]);
@@ -182,7 +98,7 @@ fn a_name_that_was_released_is_free() {
 
 #[test]
 fn a_sealed_event_stays() {
-    let case = Case::new("");
+    let case = hunting("");
     case.write("manifests/a.yaml", &alert("a", "{ query: one }", ""));
     case.exits(0, &["seal"]);
     assert_eq!(case.calls(), [1, 0, 0]);
@@ -190,8 +106,8 @@ fn a_sealed_event_stays() {
     assert!(seal.contains("eventQuery: one") && seal.contains("2026-03-01T09:15:42.1830900Z"), "{seal}");
     case.exits(0, &["seal"]);
     case.exits(0, &["validate", "--sealed"]);
-    assert_eq!(case.plan(&["--no-refresh"])[0]["request"]["body"]["reportId"], "20776");
-    assert_eq!(case.plan(&[])[0]["action"], "create");
+    assert_eq!(case.changes(&["--no-refresh"])[0]["request"]["body"]["reportId"], "20776");
+    assert_eq!(case.changes(&[])[0]["action"], "create");
     case.exits(0, &["apply", "--sealed"]);
     assert_eq!(case.calls(), [1, 0, 1], "the query was run for the seal alone");
     // Another query is another alert: it has to be reviewed again.
@@ -204,7 +120,7 @@ fn a_sealed_event_stays() {
 
 #[test]
 fn what_is_no_event_is_an_error_at_the_query() {
-    let case = Case::new("");
+    let case = hunting("");
     for (query, code, words) in [
         ("two", "event-ambiguous", "found 2 rows, not one: {Timestamp: 2026-03-01T09:15:42Z"),
         ("nothing", "event-not-found", "found no rows (Timestamp, DeviceId, ReportId)"),
@@ -227,7 +143,7 @@ fn what_is_no_event_is_an_error_at_the_query() {
 
 #[test]
 fn without_a_look_what_is_not_pinned_is_an_error() {
-    let case = Case::new("");
+    let case = hunting("");
     case.write("manifests/a.yaml", &alert("a", "{ query: one }", ""));
     let (_, err) = case.exits(1, &["plan", "--no-refresh"]);
     assert!(err.contains("query-not-run") && err.contains("--no-refresh"), "{err}");
@@ -239,7 +155,7 @@ fn without_a_look_what_is_not_pinned_is_an_error() {
 
 #[test]
 fn the_older_api_and_its_limits() {
-    let case = Case::new("");
+    let case = hunting("");
     case.project("{ defender: { hunting: defender } }");
     case.write("manifests/a.yaml", &alert("a", "{ query: one }", ""));
     case.exits(0, &["plan"]);
@@ -251,7 +167,7 @@ fn the_older_api_and_its_limits() {
 
 #[test]
 fn a_quota_that_is_used_up_for_long_is_told() {
-    let case = Case::new("quotas: { limits: { graphHunt: { perHour: 1 } } }\n");
+    let case = hunting("quotas: { limits: { graphHunt: { perHour: 1 } } }\n");
     case.write("manifests/a.yaml", &alert("a", "{ query: one }", ""));
     case.exits(0, &["plan"]);
     let (_, err) = case.exits(1, &["plan"]);
@@ -260,7 +176,7 @@ fn a_quota_that_is_used_up_for_long_is_told() {
 
 #[test]
 fn an_incident_raises_alerts_on_what_queries_find() {
-    let case = Case::new("");
+    let case = hunting("");
     let runbook = "apiVersion: casefile/v1
 kind: Runbook
 metadata: { name: triage }
@@ -283,13 +199,13 @@ metadata: { name: inc-1 }
 spec: { runbook: triage, with: { query: one } }
 ";
     case.write("manifests/a.yaml", runbook);
-    let rows = case.plan(&[]);
+    let rows = case.changes(&[]);
     assert_eq!(rows[0]["address"], "Alert/inc-1.a");
     assert_eq!(rows[0]["request"]["body"]["reportId"], "20776");
     let (out, _) = case.exits(0, &["render"]);
     assert!(out.contains("query: one") && !out.contains("eventTime"), "{out}");
     case.exits(0, &["seal"]);
-    assert_eq!(case.plan(&["--no-refresh"])[0]["action"], "create");
+    assert_eq!(case.changes(&["--no-refresh"])[0]["action"], "create");
     case.exits(0, &["apply", "--sealed"]);
     assert_eq!(case.calls(), [2, 0, 1]);
 }

@@ -1,65 +1,12 @@
 //! What was reviewed is what is sent: saved plans and seals, through the binary, the simulated service
 //! and a real git repository.
-#![allow(clippy::disallowed_methods, reason = "tests write their own files and read the clock")]
 
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-const BIN: &str = env!("CARGO_BIN_EXE_casefile");
-
-/// The simulated service as a process of its own; ends with the value.
-struct Sandbox {
-    child: Child,
-    url: String,
-}
-
-impl Sandbox {
-    fn start(scenario: &str) -> Sandbox {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("scenario.yaml");
-        std::fs::write(&file, scenario).unwrap();
-        let mut child = Command::new(BIN)
-            .args(["sandbox", "--listen", "127.0.0.1:0", "--scenario"])
-            .arg(&file)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.trim().strip_prefix("Listening on ").unwrap_or_else(|| panic!("{line:?}"));
-        Sandbox { url: url.to_owned(), child }
-    }
-
-    fn call(&self, method: reqwest::Method, path: &str, body: &'static str) -> Value {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let body = runtime.block_on(async {
-            let client = reqwest::Client::builder().no_proxy().build().unwrap();
-            let request = client.request(method, format!("{}{path}", self.url)).bearer_auth("a-token");
-            let request = request.header("content-type", "application/json").body(body);
-            request.send().await.unwrap().error_for_status().unwrap().bytes().await.unwrap()
-        });
-        serde_json::from_slice(&body).unwrap()
-    }
-
-    /// The calls of the API's clients that took effect, in order.
-    fn effects(&self) -> Vec<Value> {
-        let world = self.call(reqwest::Method::GET, "/sandbox/world", "");
-        let effects = world["effects"].as_array().unwrap_or_else(|| panic!("{world}"));
-        effects.iter().filter(|e| e["by"] == "api").cloned().collect()
-    }
-}
-
-impl Drop for Sandbox {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use crate::case::Case;
 
 fn machine(n: usize) -> String {
     format!("{n:040x}")
@@ -84,55 +31,14 @@ fn alert(title: &str, status: &str) -> String {
     )
 }
 
-/// A project folder and the service that it talks to.
-struct Case {
-    dir: tempfile::TempDir,
-    sandbox: Sandbox,
+/// A project without settings of its own.
+fn plain(scenario: &str) -> Case {
+    Case::new(scenario, "{}")
 }
 
 impl Case {
-    fn new(scenario: &str) -> Case {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("manifests")).unwrap();
-        let project = "apiVersion: casefile/v1\nkind: Project\nmetadata: { name: t }\n";
-        std::fs::write(dir.path().join("casefile.yaml"), project).unwrap();
-        Case { dir, sandbox: Sandbox::start(scenario) }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.path(name), text).unwrap();
-    }
-
-    fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.path(name)).unwrap()
-    }
-
-    fn command(&self, url: &str, args: &[&str]) -> Command {
-        let mut command = Command::new(BIN);
-        command.arg("-C").arg(self.dir.path()).args(args).stdin(Stdio::null());
-        for name in ["CASEFILE_STATE_URL", "AZURE_CLIENT_SECRET", "RUST_LOG", "NO_COLOR"] {
-            command.env_remove(name);
-        }
-        command.env("CASEFILE_ENDPOINT", url).env("CASEFILE_ACCESS_TOKEN", "a-token");
-        command
-    }
-
     fn run(&self, args: &[&str]) -> Output {
         self.command(&self.sandbox.url, args).output().unwrap()
-    }
-
-    /// Runs, expects an exit code, gives stdout and stderr.
-    #[track_caller]
-    fn exits(&self, code: i32, args: &[&str]) -> (String, String) {
-        let output = self.run(args);
-        let text = |b: Vec<u8>| String::from_utf8(b).unwrap();
-        let (out, err) = (text(output.stdout), text(output.stderr));
-        assert_eq!(output.status.code(), Some(code), "{args:?}\n{out}\n{err}");
-        (out, err)
     }
 
     fn state(&self) -> Value {
@@ -145,7 +51,7 @@ mod saved {
 
     #[test]
     fn a_saved_plan_sends_its_calls_byte_for_byte_and_once() {
-        let case = Case::new("{}");
+        let case = plain("{}");
         let comment = "bidi \u{202e}cba, zero\u{200b}width, \"quotes\", \\ and é";
         case.write("manifests/a.yaml", &package("a", 1, comment));
         let (_, told) = case.exits(0, &["plan", "--out", "plan.json"]);
@@ -163,7 +69,7 @@ mod saved {
         // The manifests do not matter any more.
         case.write("manifests/a.yaml", &package("b", 2, "something else"));
         case.exits(0, &["apply", "plan.json"]);
-        let effects = case.sandbox.effects();
+        let effects = case.effects();
         assert_eq!(effects.len(), 1, "{effects:?}");
         let state = case.state();
         assert_eq!(state["lineage"], plan["lineage"]);
@@ -175,12 +81,12 @@ mod saved {
 
         let (_, why) = case.exits(4, &["apply", "plan.json"]);
         assert!(why.contains("was carried out already: 1 of 1 calls"), "{why}");
-        assert_eq!(case.sandbox.effects().len(), 1);
+        assert_eq!(case.effects().len(), 1);
     }
 
     #[test]
     fn only_what_moved_and_has_a_call_refuses_a_plan() {
-        let case = Case::new("delays: { pending: 0, running: 0 }");
+        let case = plain("delays: { pending: 0, running: 0 }");
         case.write("manifests/a.yaml", &package("a", 1, "first"));
         case.write("manifests/b.yaml", &package("b", 2, "second"));
         case.exits(0, &["apply", "--auto-approve", "manifests/a.yaml"]);
@@ -189,7 +95,7 @@ mod saved {
         case.exits(0, &["apply", "--auto-approve", "--wait", "manifests/a.yaml"]);
         let other = case.read("plan.json");
         case.exits(0, &["apply", "plan.json"]);
-        assert_eq!(case.sandbox.effects().len(), 2);
+        assert_eq!(case.effects().len(), 2);
 
         // Now one of the rows with a call moves.
         case.write("manifests/c.yaml", &package("c", 3, "third"));
@@ -200,12 +106,12 @@ mod saved {
         let (_, why) = case.exits(4, &["apply", "plan.json"]);
         assert!(why.contains("InvestigationPackage/c: was not in the state, now "), "{why}");
         assert!(!why.contains("InvestigationPackage/d"), "{why}");
-        assert_eq!(case.sandbox.effects().len(), 3, "nothing of the plan was sent");
+        assert_eq!(case.effects().len(), 3, "nothing of the plan was sent");
     }
 
     #[test]
     fn a_plan_for_another_state_is_refused() {
-        let case = Case::new("{}");
+        let case = plain("{}");
         case.write("manifests/a.yaml", &package("a", 1, "first"));
         case.exits(0, &["plan", "--out", "plan.json"]);
         case.write("manifests/b.yaml", &package("b", 2, "second"));
@@ -224,19 +130,19 @@ mod saved {
 
     #[test]
     fn a_lost_state_is_not_taken_for_a_new_one() {
-        let case = Case::new("{}");
+        let case = plain("{}");
         case.write("manifests/a.yaml", &package("a", 1, "first"));
         case.exits(0, &["apply", "--auto-approve"]);
         std::fs::remove_dir_all(case.path(".casefile")).unwrap();
         case.exits(0, &["plan", "--no-refresh", "--out", "plan.json"]);
         let (_, why) = case.exits(4, &["apply", "plan.json"]);
         assert!(why.contains("the state is empty, but"), "{why}");
-        assert_eq!(case.sandbox.effects().len(), 1);
+        assert_eq!(case.effects().len(), 1);
     }
 
     #[test]
     fn files_that_hold_no_plan_to_apply() {
-        let case = Case::new("{}");
+        let case = plain("{}");
         case.write("manifests/a.yaml", &package("a", 1, "first"));
         case.exits(0, &["plan", "--out", "plan.json"]);
         let good = case.read("plan.json");
@@ -255,12 +161,12 @@ mod saved {
         case.exits(64, &["apply", "plan.json", "--replace", "InvestigationPackage/a"]);
         case.exits(64, &["plan", "--out", "plan.yaml"]);
         case.exits(4, &["apply", "plan.json", "--expect", &format!("sha256:{}", "0".repeat(64))]);
-        assert_eq!(case.sandbox.effects().len(), 0);
+        assert_eq!(case.effects().len(), 0);
     }
 
     #[test]
     fn updates_and_cancels_are_saved_with_what_the_refresh_saw() {
-        let case = Case::new("delays: { pending: 7200 }");
+        let case = plain("delays: { pending: 7200 }");
         case.write("manifests/a.yaml", &alert("one", "InProgress"));
         let package = package("b", 1, "first") + "lifecycle: { onRemove: Cancel }\n";
         case.write("manifests/b.yaml", &package);
@@ -269,7 +175,7 @@ mod saved {
         let id = case.state()["resources"]["Alert/a"]["id"].as_str().unwrap().to_owned();
         // An analyst resolves the alert: the state does not know it when the plan is made.
         let path = format!("/api/alerts/{id}");
-        case.sandbox.call(reqwest::Method::PATCH, &path, r#"{"status":"Resolved"}"#);
+        case.control("PATCH", &path, r#"{"status":"Resolved"}"#);
         std::fs::remove_file(case.path("manifests/b.yaml")).unwrap();
         case.exits(0, &["plan", "--out", "plan.json"]);
         let plan: Value = serde_json::from_str(&case.read("plan.json")).unwrap();
@@ -289,7 +195,7 @@ mod saved {
     #[cfg(unix)]
     #[test]
     fn an_interrupted_plan_sends_the_rest() {
-        let case = Case::new("{}");
+        let case = plain("{}");
         let project = "apiVersion: casefile/v1\nkind: Project\nmetadata: { name: t }\n\
                        spec: { quotas: { collect: { perMinute: 1 } } }\n";
         case.write("casefile.yaml", project);
@@ -304,11 +210,11 @@ mod saved {
         let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
         assert!(kill.success());
         assert_eq!(child.wait().unwrap().code(), Some(130));
-        assert_eq!(case.sandbox.effects().len(), 1);
+        assert_eq!(case.effects().len(), 1);
 
         case.write("casefile.yaml", &project.replace("perMinute: 1", "perMinute: 100"));
         case.exits(0, &["apply", "plan.json"]);
-        assert_eq!(case.sandbox.effects().len(), 2, "each call once");
+        assert_eq!(case.effects().len(), 2, "each call once");
         case.exits(4, &["apply", "plan.json"]);
     }
 }
@@ -354,7 +260,7 @@ mod sealed {
 
     #[test]
     fn missing_outdated_edited_and_orphaned_are_told_apart() {
-        let case = Case::new("{}");
+        let case = plain("{}");
         case.write("manifests/a.yaml", &package("a", 1, "first"));
         assert_eq!(case.problems(&[]), [("seal-missing".into(), "manifests/a.yaml".into(), 3)]);
         let (told, _) = case.exits(0, &["seal"]);
@@ -397,7 +303,7 @@ mod sealed {
     /// A branch is sealed and reviewed; meanwhile another incident is merged and the state moves on.
     #[test]
     fn the_rehearsal() {
-        let case = Case::new("delays: { pending: 0, running: 0 }");
+        let case = plain("delays: { pending: 0, running: 0 }");
         case.git(&["init", "-q", "-b", "main"]);
         case.write(".gitignore", ".casefile/\n");
         case.write("manifests/old.yaml", &package("old", 1, "an older incident"));
@@ -415,7 +321,7 @@ mod sealed {
         case.exits(0, &["seal"]);
         case.commit("incident 2");
         case.exits(0, &["apply", "--sealed", "--wait"]);
-        assert_eq!(case.sandbox.effects().len(), 2);
+        assert_eq!(case.effects().len(), 2);
         case.git(&["merge", "-q", "--no-edit", "inc-1"]);
         assert!(case.codes().is_empty());
 
@@ -439,11 +345,11 @@ mod sealed {
         // One call without a seal refuses the whole run.
         case.write("manifests/inc-3.yaml", &package("inc-3", 5, "not sealed"));
         case.exits(4, &["apply", "--sealed"]);
-        assert_eq!(case.sandbox.effects().len(), 2, "nothing was sent");
+        assert_eq!(case.effects().len(), 2, "nothing was sent");
         std::fs::remove_file(case.path("manifests/inc-3.yaml")).unwrap();
 
         case.exits(0, &["apply", "--sealed"]);
-        assert_eq!(case.sandbox.effects().len(), 3, "exactly the sealed call");
+        assert_eq!(case.effects().len(), 3, "exactly the sealed call");
         let sent = &case.state()["resources"]["InvestigationPackage/inc-1"]["sent"];
         assert_eq!(sent["request"]["body"]["Comment"], "reviewed \u{202e}comment");
         assert!(seal.contains(sent["digest"].as_str().unwrap()), "{seal}");
@@ -451,12 +357,12 @@ mod sealed {
         // What is done needs no seal: an edited comment is shown, and not sent.
         case.write("manifests/inc-1.yaml", &manifest.replace("reviewed", "edited"));
         case.exits(0, &["apply", "--sealed"]);
-        assert_eq!(case.sandbox.effects().len(), 3);
+        assert_eq!(case.effects().len(), 3);
     }
 
     #[test]
     fn a_removal_needs_manifest_and_seal_gone() {
-        let case = Case::new("delays: { pending: 7200 }");
+        let case = plain("delays: { pending: 7200 }");
         let manifest = package("a", 1, "first") + "lifecycle: { onRemove: Cancel }\n";
         case.write("manifests/a.yaml", &manifest);
         case.write("manifests/b.yaml", &package("b", 2, "second"));
@@ -473,7 +379,7 @@ mod sealed {
 
     #[test]
     fn an_update_needs_a_current_triage() {
-        let case = Case::new("{}");
+        let case = plain("{}");
         case.write("manifests/a.yaml", &alert("one", "New"));
         case.exits(0, &["seal"]);
         case.exits(0, &["apply", "--sealed"]);
@@ -489,7 +395,7 @@ mod sealed {
 
     #[test]
     fn a_mark_is_in_no_seal() {
-        let case = Case::new("{}");
+        let case = plain("{}");
         let project = "apiVersion: casefile/v1\nkind: Project\nmetadata: { name: t }\n\
                        spec: { recovery: { marker: true } }\n";
         case.write("casefile.yaml", project);
@@ -500,12 +406,12 @@ mod sealed {
         // A saved plan holds the mark as it will be sent.
         case.exits(0, &["plan", "--out", "plan.json"]);
         case.exits(0, &["apply", "plan.json"]);
-        assert_eq!(case.sandbox.effects().len(), 1);
+        assert_eq!(case.effects().len(), 1);
     }
 
     #[test]
     fn since_a_revision() {
-        let case = Case::new("{}");
+        let case = plain("{}");
         case.git(&["init", "-q", "-b", "main"]);
         for (n, name) in ["same", "edited", "removed"].into_iter().enumerate() {
             case.write(&format!("manifests/{name}.yaml"), &package(name, n, "first"));

@@ -1,15 +1,10 @@
 //! Hunting through the binary and the simulated service: rows, manifests made of rows, alerts on events that a
 //! query finds; how often queries are run, and when not.
-#![allow(clippy::disallowed_methods, reason = "tests write their own files and talk to their own service")]
-
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-const BIN: &str = env!("CARGO_BIN_EXE_casefile");
+use crate::case::Case;
+
 const DEVICE: &str = "1e5bc9d7e413ddd7902c2932e418702b84d0cc07";
 const OTHER: &str = "fb9ab6be3965095a09c057be7c90f0a2b84d0cc0";
 
@@ -29,91 +24,14 @@ fn scenario(more: &str) -> String {
     )
 }
 
-/// A project folder and the service that it talks to; the service ends with the value.
-struct Case {
-    dir: tempfile::TempDir,
-    service: Child,
-    url: String,
-    env: Vec<(&'static str, String)>,
-}
-
-impl Drop for Case {
-    fn drop(&mut self) {
-        let _ = self.service.kill();
-        let _ = self.service.wait();
-    }
+fn hunting(more: &str, spec: &str) -> Case {
+    Case::new(&scenario(more), spec)
 }
 
 impl Case {
-    fn new(more: &str, spec: &str) -> Case {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("manifests")).unwrap();
-        let file = dir.path().join("scenario.txt");
-        std::fs::write(&file, scenario(more)).unwrap();
-        let mut service = Command::new(BIN)
-            .args(["sandbox", "--listen", "127.0.0.1:0", "--scenario"])
-            .arg(&file)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(service.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.trim().strip_prefix("Listening on ").unwrap_or_else(|| panic!("{line:?}")).to_owned();
-        let env = vec![("CASEFILE_GRAPH_TOKEN", "a-graph-token".to_owned())];
-        let case = Case { dir, service, url, env };
-        case.project(spec);
-        case
-    }
-
-    fn project(&self, spec: &str) {
-        let head = "apiVersion: casefile/v1\nkind: Project\nmetadata: { name: t }\n";
-        self.write("casefile.yaml", &format!("{head}spec: {spec}\n"));
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.path(name), text).unwrap();
-    }
-
-    fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.path(name)).unwrap()
-    }
-
-    /// Runs, expects an exit code, gives stdout and stderr.
-    #[track_caller]
-    fn exits(&self, code: i32, args: &[&str]) -> (String, String) {
-        let mut command = Command::new(BIN);
-        command.arg("-C").arg(self.dir.path()).args(args).stdin(Stdio::null());
-        for name in ["CASEFILE_STATE_URL", "AZURE_CLIENT_SECRET", "RUST_LOG", "NO_COLOR"] {
-            command.env_remove(name);
-        }
-        command.env("CASEFILE_ENDPOINT", &self.url).env("CASEFILE_ACCESS_TOKEN", "a-token");
-        for (name, value) in &self.env {
-            command.env(name, value);
-        }
-        let output = command.output().unwrap();
-        let text = |b: Vec<u8>| String::from_utf8(b).unwrap();
-        let (out, err) = (text(output.stdout), text(output.stderr));
-        assert_eq!(output.status.code(), Some(code), "{args:?}\n{out}\n{err}");
-        (out, err)
-    }
-
     /// What the service has answered to queries, at Graph and at Defender.
     fn queries(&self) -> [u64; 2] {
-        let address = self.url.strip_prefix("http://").unwrap();
-        let mut stream = TcpStream::connect(address).unwrap();
-        write!(stream, "GET /sandbox/world HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")
-            .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let body = answer.split_once("\r\n\r\n").unwrap().1;
-        let world: Value =
-            serde_json::from_str(&body[body.find('{').unwrap()..=body.rfind('}').unwrap()]).unwrap();
-        ["graphHunt", "hunt"].map(|e| world["requests"][e]["total"].as_u64().unwrap_or_default())
+        self.asked(["graphHunt", "hunt"])
     }
 }
 
@@ -122,7 +40,7 @@ mod rows {
 
     #[test]
     fn a_table_a_document_and_csv() {
-        let case = Case::new("", "{}");
+        let case = hunting("", "{}");
         let (out, _) = case.exits(0, &["hunt", "one"]);
         assert!(out.contains("20776") && out.contains("a\\u{1b}b") && !out.contains('\u{1b}'), "{out}");
         assert!(out.lines().all(|l| l.chars().count() <= 80), "{out}");
@@ -139,7 +57,7 @@ mod rows {
 
     #[test]
     fn the_older_api() {
-        let case = Case::new("", "{ defender: { hunting: defender } }");
+        let case = hunting("", "{ defender: { hunting: defender } }");
         case.exits(0, &["hunt", "one"]);
         assert_eq!(case.queries(), [0, 1]);
         let (_, err) = case.exits(64, &["hunt", "one", "--timespan", "P7D"]);
@@ -149,7 +67,7 @@ mod rows {
 
     #[test]
     fn what_the_service_refuses() {
-        let case = Case::new("  - { query: odd, error: \"no \\e table\" }\n", "{}");
+        let case = hunting("  - { query: odd, error: \"no \\e table\" }\n", "{}");
         let (_, err) = case.exits(1, &["hunt", "T | where ("]);
         assert!(err.contains("400 BadRequest: A recognition error occurred."), "{err}");
         let (_, err) = case.exits(1, &["hunt", "odd"]);
@@ -160,7 +78,7 @@ mod rows {
 
     #[test]
     fn a_token_of_its_own() {
-        let mut case = Case::new("", "{ auth: { method: token } }");
+        let mut case = hunting("", "{ auth: { method: token } }");
         case.env.clear();
         case.env.push(("CASEFILE_GRAPH_TOKEN", String::new()));
         let (_, err) = case.exits(1, &["hunt", "one"]);
@@ -181,13 +99,13 @@ mod rows {
 
     #[test]
     fn an_address_of_its_own() {
-        let (case, graph) = (Case::new("", "{}"), Case::new("", "{}"));
+        let (case, graph) = (hunting("", "{}"), hunting("", "{}"));
         let mut case = case;
-        case.env.push(("CASEFILE_GRAPH_ENDPOINT", graph.url.clone()));
+        case.env.push(("CASEFILE_GRAPH_ENDPOINT", graph.sandbox.url.clone()));
         case.exits(0, &["hunt", "one"]);
         assert_eq!((case.queries(), graph.queries()), ([0, 0], [1, 0]));
         case.env.pop();
-        case.project(&format!("{{ defender: {{ graphEndpoint: \"{}\" }} }}", graph.url));
+        case.project(&format!("{{ defender: {{ graphEndpoint: \"{}\" }} }}", graph.sandbox.url));
         case.exits(0, &["hunt", "one"]);
         assert_eq!((case.queries(), graph.queries()), ([0, 0], [2, 0]));
         case.env.push(("CASEFILE_GRAPH_ENDPOINT", "http://graph.example".into()));
@@ -201,7 +119,7 @@ mod manifests {
 
     #[test]
     fn one_alert_an_event_and_one_package_a_machine() {
-        let case = Case::new("", "{}");
+        let case = hunting("", "{}");
         let args =
             ["hunt", "two", "--as", "alert", "--with-package", "--name", "inc-1", "--severity", "High"];
         let (out, _) = case.exits(0, &args);
@@ -224,7 +142,7 @@ mod manifests {
 
     #[test]
     fn rows_that_name_no_event() {
-        let case = Case::new("", "{}");
+        let case = hunting("", "{}");
         let (out, err) = case.exits(1, &["hunt", "bare", "--as", "alert"]);
         assert_eq!(out, "");
         assert!(err.contains("no column DeviceId, ReportId; it has Timestamp, FileName"), "{err}");
@@ -243,7 +161,7 @@ mod new {
 
     #[test]
     fn a_package_is_written_once() {
-        let case = Case::new("", "{}");
+        let case = hunting("", "{}");
         let args = ["new", "package", DEVICE, "--comment", "INC-1: \"odd\"\nlines", "--name", "fin-ws-042"];
         let (out, _) = case.exits(0, &args);
         assert_eq!(out, "Wrote manifests/fin-ws-042.yaml\n");
@@ -268,7 +186,7 @@ mod new {
 
     #[test]
     fn what_a_project_refuses_is_not_written() {
-        let case = Case::new("", "{ requireComment: ^INC }");
+        let case = hunting("", "{ requireComment: ^INC }");
         for args in [
             &["new", "package", DEVICE, "--comment", "other"][..],
             &["new", "package", DEVICE, "--comment", "INC-1 \u{7}"],
@@ -301,7 +219,7 @@ spec:
 
     #[test]
     fn an_incident_of_values_and_lists() {
-        let case = Case::new("", "{ manifests: [incidents, runbooks] }");
+        let case = hunting("", "{ manifests: [incidents, runbooks] }");
         std::fs::create_dir(case.path("runbooks")).unwrap();
         std::fs::create_dir(case.path("incidents")).unwrap();
         case.write("runbooks/triage.yaml", RUNBOOK);

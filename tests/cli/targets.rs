@@ -1,123 +1,35 @@
 //! Machines by name, by tag and from a file, through the binary and the simulated service.
-#![allow(clippy::disallowed_methods, reason = "tests write their own files")]
 
-use std::fmt::Write as _;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use serde_json::{Value, json};
+use std::fmt::Write as _;
 
-const BIN: &str = env!("CARGO_BIN_EXE_casefile");
+use crate::case::Case;
 
-/// A project folder and the service that it talks to; the service ends with the value.
-struct Case {
-    dir: tempfile::TempDir,
-    service: Child,
-    url: String,
+/// A service with these machines alone.
+fn fleet_of(machines: &[Value]) -> Case {
+    service(json!({ "machines": { "strict": true, "list": machines } }))
 }
 
-impl Drop for Case {
-    fn drop(&mut self) {
-        let _ = self.service.kill();
-        let _ = self.service.wait();
-    }
+fn service(scenario: Value) -> Case {
+    Case::new(&scenario.to_string(), "{}")
 }
 
 impl Case {
-    fn new(machines: &[Value]) -> Case {
-        Case::of(json!({ "machines": { "strict": true, "list": machines } }))
-    }
-
-    fn of(scenario: Value) -> Case {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("manifests")).unwrap();
-        let file = dir.path().join("scenario.txt");
-        std::fs::write(&file, scenario.to_string()).unwrap();
-        let mut service = Command::new(BIN)
-            .args(["sandbox", "--listen", "127.0.0.1:0", "--scenario"])
-            .arg(&file)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(service.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.trim().strip_prefix("Listening on ").unwrap_or_else(|| panic!("{line:?}")).to_owned();
-        let case = Case { dir, service, url };
-        case.project("{}");
-        case
-    }
-
-    fn project(&self, spec: &str) {
-        let head = "apiVersion: casefile/v1\nkind: Project\nmetadata: { name: t }\n";
-        self.write("casefile.yaml", &format!("{head}spec: {spec}\n"));
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.path(name), text).unwrap();
-    }
-
-    fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.path(name)).unwrap()
-    }
-
-    /// Runs, expects an exit code, gives stdout and stderr.
-    #[track_caller]
-    fn exits(&self, code: i32, args: &[&str]) -> (String, String) {
-        let mut command = Command::new(BIN);
-        command.arg("-C").arg(self.dir.path()).args(args).stdin(Stdio::null());
-        for name in ["CASEFILE_STATE_URL", "AZURE_CLIENT_SECRET", "RUST_LOG", "NO_COLOR"] {
-            command.env_remove(name);
-        }
-        command.env("CASEFILE_ENDPOINT", &self.url).env("CASEFILE_ACCESS_TOKEN", "a-token");
-        let output = command.output().unwrap();
-        let text = |b: Vec<u8>| String::from_utf8(b).unwrap();
-        let (out, err) = (text(output.stdout), text(output.stderr));
-        assert_eq!(output.status.code(), Some(code), "{args:?}\n{out}\n{err}");
-        (out, err)
-    }
-
-    #[track_caller]
-    fn plan(&self, args: &[&str]) -> Value {
-        let (out, _) = self.exits(0, &[&["plan", "--format", "json"], args].concat());
-        serde_json::from_str(&out).unwrap()
-    }
-
     /// The rows of a plan: address without its kind, action, machine of the call.
     #[track_caller]
     fn rows(&self, args: &[&str]) -> Vec<(String, String, String)> {
         rows(&self.plan(args))
     }
 
-    fn control(&self, method: &str, path: &str, body: &str) -> Value {
-        let host = self.url.strip_prefix("http://").unwrap();
-        let mut stream = TcpStream::connect(host).unwrap();
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-            body.len()
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-        serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
-    }
-
     /// How often the service was asked for machines: lists, lists by tag, single reads.
     fn machine_reads(&self) -> [u64; 3] {
-        let requests = &self.control("GET", "/sandbox/world", "")["requests"];
-        ["listMachines", "findByTag", "getMachine"].map(|e| requests[e]["total"].as_u64().unwrap_or(0))
+        self.asked(["listMachines", "findByTag", "getMachine"])
     }
 
     fn collections(&self) -> Vec<String> {
-        let world = self.control("GET", "/sandbox/world", "");
+        let world = self.world();
         let mut made: Vec<String> = world["machineActions"]
             .as_array()
             .unwrap()
@@ -178,7 +90,7 @@ mod by_name {
 
     #[test]
     fn a_short_name_and_a_whole_one_in_any_case() {
-        let case = Case::new(&[
+        let case = fleet_of(&[
             machine(1, "fin-ws-042.contoso.com"),
             machine(2, "fin-ws-0421"),
             machine(3, "hr-ws-1.contoso.com"),
@@ -197,7 +109,7 @@ mod by_name {
 
     #[test]
     fn what_was_asked_keeps_its_machine_until_a_new_revision() {
-        let case = Case::new(&[machine(1, "ws")]);
+        let case = fleet_of(&[machine(1, "ws")]);
         case.write("manifests/a.yaml", &package("a", "machineName: ws"));
         case.exits(0, &["apply", "--auto-approve"]);
         let reads = case.machine_reads();
@@ -224,7 +136,7 @@ mod by_name {
     #[test]
     fn the_active_record_wins() {
         let old = |n, more: Value| with(machine(n, "ws.contoso.com"), more);
-        let case = Case::new(&[
+        let case = fleet_of(&[
             old(1, json!({ "health": "Inactive" })),
             old(2, json!({ "mergedInto": id(3) })),
             old(3, json!({})),
@@ -236,7 +148,7 @@ mod by_name {
 
     #[test]
     fn none_and_several_are_errors_at_their_place() {
-        let case = Case::new(&[
+        let case = fleet_of(&[
             machine(1, "twin.contoso.com"),
             machine(2, "twin.fabrikam.com"),
             with(machine(3, "asleep"), json!({ "health": "Inactive" })),
@@ -272,7 +184,7 @@ mod by_name {
 
     #[test]
     fn without_a_look_only_the_record_counts() {
-        let case = Case::new(&[machine(1, "a"), machine(2, "b")]);
+        let case = fleet_of(&[machine(1, "a"), machine(2, "b")]);
         case.write("manifests/a.yaml", &package("a", "machineName: a"));
         case.exits(0, &["apply", "--auto-approve"]);
         case.write("manifests/b.yaml", &package("b", "machineName: b"));
@@ -283,7 +195,7 @@ mod by_name {
 
     #[test]
     fn a_list_that_cannot_be_read_names_its_reason() {
-        let case = Case::of(json!({
+        let case = service(json!({
             "machines": { "strict": true, "list": [machine(1, "a")] },
             "faults": [{ "on": "listMachines", "then": "error", "status": 403 }],
         }));
@@ -296,7 +208,7 @@ mod by_name {
     fn few_lists_for_many_names() {
         for (names, lists) in [(1_u32, 1), (40, 2), (1_000, 1)] {
             let fleet: Vec<Value> = (0..names).map(|n| machine(n + 1, &format!("ws-{n:04}"))).collect();
-            let case = Case::new(&fleet);
+            let case = fleet_of(&fleet);
             case.project("{ limits: { newCollections: 2000 } }");
             let mut text = String::new();
             for n in 0..names {
@@ -315,7 +227,7 @@ mod by_name {
         let mut fleet: Vec<Value> =
             (0..30).map(|n| machine(n + 10, &format!("ws-{n}.contoso.com"))).collect();
         fleet.push(machine(1, "ws.contoso.com"));
-        let case = Case::of(json!({
+        let case = service(json!({
             "machines": { "strict": true, "list": fleet },
             "lists": { "pageSize": 7 },
         }));
@@ -325,7 +237,7 @@ mod by_name {
 
     #[test]
     fn an_alert_too() {
-        let case = Case::new(&[machine(1, "ws")]);
+        let case = fleet_of(&[machine(1, "ws")]);
         case.write(
             "manifests/a.yaml",
             "apiVersion: casefile/v1\nkind: Alert\nmetadata: { name: a }\nspec:\n  machineName: ws\n  \
@@ -338,7 +250,7 @@ mod by_name {
 
     #[test]
     fn protected_names_need_no_second_read() {
-        let case = Case::new(&[machine(1, "hq-dc-01")]);
+        let case = fleet_of(&[machine(1, "hq-dc-01")]);
         case.project("{ protected: [\"*-dc-*\"] }");
         case.write("manifests/a.yaml", &package("a", "machineName: hq-dc-01"));
         let (_, err) = case.exits(4, &["apply", "--auto-approve"]);
@@ -360,7 +272,7 @@ mod groups {
 
     #[test]
     fn one_resource_for_each_machine_with_the_tag() {
-        let case = Case::new(&[
+        let case = fleet_of(&[
             tagged(1, "fin-ws-1.contoso.com", &["tier1", "finance"]),
             tagged(2, "fin-ws-2.contoso.com", &["tier10"]),
             tagged(3, "fin-ws-3.contoso.com", &["tier1"]),
@@ -394,7 +306,7 @@ mod groups {
     #[test]
     fn a_machine_that_leaves_is_reported_and_kept() {
         let fleet = |second: &[&str]| [tagged(1, "a", &["t"]), tagged(2, "b", second)];
-        let case = Case::new(&fleet(&["t"]));
+        let case = fleet_of(&fleet(&["t"]));
         let manifest =
             package("sweep", "machineTag: t").replace("---\n", "lifecycle: { onRemove: Cancel }\n");
         case.write("manifests/a.yaml", &manifest);
@@ -419,7 +331,7 @@ mod groups {
 
     #[test]
     fn a_tag_that_cannot_be_read_is_an_error() {
-        let case = Case::of(json!({
+        let case = service(json!({
             "machines": { "strict": true, "list": [tagged(1, "a", &["t"])] },
             "faults": [{ "on": "findByTag", "nth": [2, 3, 4, 5, 6, 7, 8], "then": "error", "status": 403 }],
         }));
@@ -435,7 +347,7 @@ mod groups {
 
     #[test]
     fn an_empty_tag_warns() {
-        let case = Case::new(&[tagged(1, "a", &["t"])]);
+        let case = fleet_of(&[tagged(1, "a", &["t"])]);
         case.write("manifests/a.yaml", &package("sweep", "machineTag: tt"));
         let plan = case.plan(&[]);
         assert_eq!((rows(&plan).len(), &plan["warnings"][0]["code"]), (0, &json!("empty-group")));
@@ -444,7 +356,7 @@ mod groups {
     #[test]
     fn limits_count_each_machine_and_pages_are_read_to_the_end() {
         let fleet: Vec<Value> = (1..=60).map(|n| tagged(n, &format!("ws-{n}"), &["t"])).collect();
-        let case = Case::of(json!({
+        let case = service(json!({
             "machines": { "strict": true, "list": fleet }, "lists": { "pageSize": 25 },
         }));
         case.write("manifests/a.yaml", &package("sweep", "machineTag: t"));
@@ -455,7 +367,7 @@ mod groups {
 
     #[test]
     fn addresses_are_typed_by_name() {
-        let case = Case::new(&[
+        let case = fleet_of(&[
             tagged(1, "ws-1.contoso.com", &["t"]),
             tagged(2, "ws-2.contoso.com", &["t"]),
             tagged(3, "ws-2.fabrikam.com", &["t"]),
@@ -484,7 +396,7 @@ mod groups {
 
     #[test]
     fn a_file_of_names_and_ids() {
-        let case = Case::new(&[machine(1, "ws-1.contoso.com"), machine(2, "ws-2"), machine(3, "ws-3")]);
+        let case = fleet_of(&[machine(1, "ws-1.contoso.com"), machine(2, "ws-2"), machine(3, "ws-3")]);
         case.write("hosts.txt", &format!("# finance\n\nWS-1\n{}\nws-1\n", id(2)));
         case.write("manifests/a.yaml", &package("sweep", "machines: { fromFile: hosts.txt }"));
         let plan = case.plan(&[]);
@@ -515,7 +427,7 @@ mod groups {
 
     #[test]
     fn a_changed_file_selects_its_manifest() {
-        let case = Case::new(&[machine(1, "ws-1"), machine(2, "ws-2")]);
+        let case = fleet_of(&[machine(1, "ws-1"), machine(2, "ws-2")]);
         let git = |args: &[&str]| {
             let fixed = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"];
             let done =
@@ -539,7 +451,7 @@ mod groups {
 
     #[test]
     fn a_file_outside_of_the_project_is_refused() {
-        let case = Case::new(&[machine(1, "a")]);
+        let case = fleet_of(&[machine(1, "a")]);
         let other = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(other.path(), "a\n").unwrap();
         for name in ["../hosts.txt", "manifests/../../hosts.txt", other.path().to_str().unwrap()] {
@@ -561,7 +473,7 @@ mod groups {
 
     #[test]
     fn a_saved_plan_keeps_its_machines() {
-        let case = Case::new(&[tagged(1, "a", &["t"]), tagged(2, "b", &["t"])]);
+        let case = fleet_of(&[tagged(1, "a", &["t"]), tagged(2, "b", &["t"])]);
         case.write("manifests/a.yaml", &package("sweep", "machineTag: t"));
         case.exits(0, &["plan", "--out", "plan.json"]);
         case.machines(&[tagged(1, "a", &[]), tagged(3, "c", &["t"])]);
@@ -584,7 +496,7 @@ mod sealed {
 
     #[test]
     fn a_seal_holds_every_machine_and_is_what_is_sent() {
-        let case = Case::new(&fleet([&["t"], &["t"], &[]]));
+        let case = fleet_of(&fleet([&["t"], &["t"], &[]]));
         case.write(
             "manifests/a.yaml",
             &(package("sweep", "machineTag: t") + &package("one", "machineName: WS-3")),
@@ -614,7 +526,7 @@ mod sealed {
 
     #[test]
     fn another_tag_name_or_file_makes_it_outdated() {
-        let case = Case::new(&fleet([&["t", "u"], &["t"], &[]]));
+        let case = fleet_of(&fleet([&["t", "u"], &["t"], &[]]));
         case.write("hosts.txt", "ws-3\n");
         let text = package("sweep", "machineTag: t")
             + &package("one", "machineName: ws-1")
@@ -642,7 +554,7 @@ mod sealed {
 
     #[test]
     fn a_name_that_means_nothing_cannot_be_sealed() {
-        let case = Case::new(&fleet([&[], &[], &[]]));
+        let case = fleet_of(&fleet([&[], &[], &[]]));
         case.write("manifests/a.yaml", &package("one", "machineName: nobody"));
         let (_, err) = case.exits(1, &["seal"]);
         assert!(err.contains("machine-not-found") && err.contains("manifests/a.yaml:5:16"), "{err}");
@@ -655,7 +567,7 @@ mod foresight {
 
     #[test]
     fn who_will_answer_and_what_is_too_old() {
-        let case = Case::new(&[
+        let case = fleet_of(&[
             machine(1, "ws-1"),
             with(machine(2, "ws-2"), json!({ "health": "Inactive" })),
             with(machine(3, "ws-3"), json!({ "silent": 200_000 })),
@@ -701,7 +613,7 @@ mod foresight {
 
     #[test]
     fn how_long_it_will_take_and_what_is_left_of_the_hour() {
-        let case = Case::new(&[machine(1, "ws-1"), machine(2, "ws-2")]);
+        let case = fleet_of(&[machine(1, "ws-1"), machine(2, "ws-2")]);
         case.write("manifests/a.yaml", &package("a", &format!("machineId: {}", id(1))));
         case.exits(0, &["apply", "--auto-approve"]);
         case.control("POST", "/sandbox/analyst", &json!({ "do": "finish", "machine": id(1) }).to_string());
@@ -714,7 +626,7 @@ mod foresight {
 
     #[test]
     fn a_plan_without_machines_to_list_is_a_plan_all_the_same() {
-        let case = Case::of(json!({
+        let case = service(json!({
             "machines": { "strict": true, "list": [machine(1, "a")] },
             "faults": [{ "on": "listMachines", "then": "error", "status": 403 }],
         }));
@@ -726,7 +638,7 @@ mod foresight {
 
     #[test]
     fn an_open_alert_that_will_absorb_the_new_one() {
-        let case = Case::new(&[machine(1, "ws")]);
+        let case = fleet_of(&[machine(1, "ws")]);
         let alert = |name: &str, report: &str| {
             format!(
                 "apiVersion: casefile/v1\nkind: Alert\nmetadata: {{ name: {name} }}\nspec:\n  machineName: ws\n  \

@@ -1,13 +1,8 @@
 //! Guard rails through the binary and the simulated service: what is refused, and what lets a call through.
-#![allow(clippy::disallowed_methods, reason = "tests write their own files")]
-
-use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-const BIN: &str = env!("CARGO_BIN_EXE_casefile");
+use crate::case::Case;
 
 /// Two machines with names, one of a domain; all others are named `desktop-...`.
 const FLEET: &str = "
@@ -17,75 +12,11 @@ machines:
     - { id: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb, name: fin-ws-042 }
 ";
 
-/// A project folder and the service that it talks to; the service ends with the value.
-struct Case {
-    dir: tempfile::TempDir,
-    service: Child,
-    url: String,
-}
-
-impl Drop for Case {
-    fn drop(&mut self) {
-        let _ = self.service.kill();
-        let _ = self.service.wait();
-    }
-}
-
 impl Case {
-    fn new(scenario: &str, spec: &str) -> Case {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("manifests")).unwrap();
-        let file = dir.path().join("scenario.txt");
-        std::fs::write(&file, scenario).unwrap();
-        let mut service = Command::new(BIN)
-            .args(["sandbox", "--listen", "127.0.0.1:0", "--scenario"])
-            .arg(&file)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(service.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.trim().strip_prefix("Listening on ").unwrap_or_else(|| panic!("{line:?}")).to_owned();
-        let case = Case { dir, service, url };
-        case.project(spec);
-        case
-    }
-
-    fn project(&self, spec: &str) {
-        let head = "apiVersion: casefile/v1\nkind: Project\nmetadata: { name: t }\n";
-        self.write("casefile.yaml", &format!("{head}spec: {spec}\n"));
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.path(name), text).unwrap();
-    }
-
-    /// Runs, expects an exit code, gives stdout and stderr.
-    #[track_caller]
-    fn exits(&self, code: i32, args: &[&str]) -> (String, String) {
-        let mut command = Command::new(BIN);
-        command.arg("-C").arg(self.dir.path()).args(args).stdin(Stdio::null());
-        for name in ["CASEFILE_STATE_URL", "AZURE_CLIENT_SECRET", "RUST_LOG", "NO_COLOR"] {
-            command.env_remove(name);
-        }
-        command.env("CASEFILE_ENDPOINT", &self.url).env("CASEFILE_ACCESS_TOKEN", "a-token");
-        let output = command.output().unwrap();
-        let text = |b: Vec<u8>| String::from_utf8(b).unwrap();
-        let (out, err) = (text(output.stdout), text(output.stderr));
-        assert_eq!(output.status.code(), Some(code), "{args:?}\n{out}\n{err}");
-        (out, err)
-    }
-
     /// The codes of the warnings of the plan's rows, by name.
     #[track_caller]
     fn warned(&self, args: &[&str]) -> Vec<(String, String)> {
-        let (out, _) = self.exits(0, &[&["plan", "--format", "json"], args].concat());
-        let plan: Value = serde_json::from_str(&out).unwrap();
+        let plan = self.plan(args);
         let mut warned = Vec::new();
         for row in plan["changes"].as_array().unwrap() {
             let name = row["address"].as_str().unwrap().split_once('/').unwrap().1;

@@ -1,50 +1,21 @@
 //! `dependsOn` from outside: the binary, and the simulated service as a process of its own.
-#![allow(clippy::disallowed_methods, reason = "tests write their own files")]
-
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-const BIN: &str = env!("CARGO_BIN_EXE_casefile");
+use crate::case::Case;
+
 const ONE: &str = "1111111111111111111111111111111111111111";
 const TWO: &str = "2222222222222222222222222222222222222222";
 const OLD: &str = "3333333333333333333333333333333333333333";
 
-struct Bench {
-    dir: tempfile::TempDir,
-    sandbox: Child,
-    url: String,
-}
-
-impl Drop for Bench {
-    fn drop(&mut self) {
-        let _ = self.sandbox.kill();
-        let _ = self.sandbox.wait();
-    }
-}
-
 /// A service whose collections take so many seconds, and refuses one on [`OLD`].
-fn bench(running: u64, more: &str) -> Bench {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::create_dir(dir.path().join("m")).unwrap();
+fn bench(running: u64, more: &str) -> Case {
     let scenario = format!(
         "delays: {{ pending: 0, running: {running} }}\nmachines: {{ list: [{{ id: {OLD}, os: Windows7 }}] }}\n{more}"
     );
-    std::fs::write(dir.path().join("scenario.yaml"), scenario).unwrap();
-    let project = "apiVersion: casefile/v1\nkind: Project\nmetadata: { name: t }\nspec: { manifests: [m] }\n";
-    std::fs::write(dir.path().join("casefile.yaml"), project).unwrap();
-    let mut sandbox = Command::new(BIN)
-        .args(["sandbox", "--listen", "127.0.0.1:0", "--scenario", "scenario.yaml"])
-        .current_dir(dir.path())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(sandbox.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let url = line.trim().strip_prefix("Listening on ").unwrap_or_else(|| panic!("{line:?}")).to_owned();
-    Bench { dir, sandbox, url }
+    let case = Case::new(&scenario, "{ manifests: [m] }");
+    std::fs::create_dir(case.path("m")).unwrap();
+    case
 }
 
 fn package(name: &str, machine: &str, more: &str) -> String {
@@ -59,30 +30,18 @@ fn alert(name: &str, machine: &str, more: &str) -> String {
     )
 }
 
-impl Bench {
-    fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.dir.path().join(name), text).unwrap();
-    }
-
+impl Case {
+    /// What a run says: its result, or else its errors.
     #[track_caller]
-    fn run(&self, code: i32, args: &[&str]) -> String {
-        let mut command = Command::new(BIN);
-        command.arg("-C").arg(self.dir.path()).args(args).stdin(Stdio::null());
-        for name in ["CASEFILE_STATE_URL", "AZURE_CLIENT_SECRET", "RUST_LOG"] {
-            command.env_remove(name);
-        }
-        command.env("CASEFILE_ENDPOINT", &self.url).env("CASEFILE_ACCESS_TOKEN", "a-token");
-        let output = command.output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{args:?}\n{text}{errors}");
-        if code == 1 && text.is_empty() { errors.into_owned() } else { text }
+    fn says(&self, code: i32, args: &[&str]) -> String {
+        let (text, errors) = self.exits(code, args);
+        if code == 1 && text.is_empty() { errors } else { text }
     }
 
     /// The events of an apply, in words: `intent Kind/name`.
     #[track_caller]
     fn apply(&self, code: i32, more: &[&str]) -> Vec<String> {
-        let text = self.run(code, &[&["apply", "--format", "json"], more].concat());
+        let text = self.says(code, &[&["apply", "--format", "json"], more].concat());
         let events = text.lines().map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{l}: {e}")));
         let word = |e: Value| Some(format!("{} {}", e["event"].as_str()?, e["address"].as_str()?));
         events.filter_map(word).collect()
@@ -91,7 +50,7 @@ impl Bench {
     /// Action, reason and code of a row.
     #[track_caller]
     fn row(&self, address: &str, more: &[&str]) -> (String, String, String) {
-        let text = self.run(0, &[&["plan", "--format", "json", "-q"], more].concat());
+        let text = self.says(0, &[&["plan", "--format", "json", "-q"], more].concat());
         let plan: Value = serde_json::from_str(&text).unwrap();
         let row = plan["changes"].as_array().unwrap().iter().find(|r| r["address"] == address);
         let row = row.unwrap_or_else(|| panic!("{address}: {text}"));
@@ -142,14 +101,14 @@ fn a_saved_plan_keeps_the_order_and_sends_the_rest_later() {
     let b = bench(2, "");
     let after = "dependsOn: [{ name: collect, until: Succeeded }]";
     b.write("m/a.yaml", &[package("collect", ONE, ""), package("later", TWO, after)].concat());
-    b.run(0, &["plan", "--out", "p.json"]);
+    b.says(0, &["plan", "--out", "p.json"]);
     b.write("m/a.yaml", "");
     let events = b.apply(0, &["p.json"]);
     place(&events, "held InvestigationPackage/later");
     assert!(!events.iter().any(|e| e == "intent InvestigationPackage/later"), "{events:?}");
     let events = b.apply(0, &["p.json", "--wait", "--timeout", "60s"]);
     place(&events, "accepted InvestigationPackage/later");
-    b.run(4, &["apply", "p.json"]);
+    b.says(4, &["apply", "p.json"]);
 }
 
 #[test]
@@ -182,7 +141,7 @@ fn a_refused_dependency_holds_back_and_independent_calls_go() {
 fn a_lost_answer_is_settled_before_what_depends_on_it() {
     let b = bench(600, "faults: [{ on: collect, nth: [1], then: lost }]\n");
     b.write("m/a.yaml", &[package("collect", ONE, ""), alert("a", TWO, "dependsOn: [collect]")].concat());
-    let project = std::fs::read_to_string(b.dir.path().join("casefile.yaml")).unwrap();
+    let project = b.read("casefile.yaml");
     b.write("casefile.yaml", &project.replace("[m] }", "[m], recovery: { settle: 1s } }"));
     let events = b.apply(0, &["--auto-approve"]);
     let found = place(&events, "adopted InvestigationPackage/collect");
@@ -236,24 +195,24 @@ fn templates_name_templates_and_single_instances() {
         "apiVersion: casefile/v1\nkind: Incident\nmetadata: {{ name: inc-1 }}\nspec: {{ runbook: sweep, with: {{ machines: [\"{ONE}\", \"{TWO}\"] }} }}\n"
     );
     b.write("m/i.yaml", &incident);
-    let rendered = b.run(0, &["render"]);
+    let rendered = b.says(0, &["render"]);
     let each = format!("dependsOn:\n  - InvestigationPackage/inc-1.collect-{ONE}\n");
     assert!(rendered.contains(&each), "{rendered}");
     let all = format!(
         "dependsOn:\n  - name: Alert/inc-1.each-{ONE}\n    until: Succeeded\n  - name: Alert/inc-1.each-{TWO}\n    until: Succeeded\n  - InvestigationPackage/inc-1.collect-{ONE}\n  - InvestigationPackage/inc-1.collect-{TWO}\n"
     );
     assert!(rendered.contains(&all), "{rendered}");
-    b.run(0, &["seal"]);
-    let seal = std::fs::read_to_string(b.dir.path().join("m/i.sealed.yaml")).unwrap();
+    b.says(0, &["seal"]);
+    let seal = b.read("m/i.sealed.yaml");
     assert!(seal.contains("dependsOn:") && seal.contains("until: Succeeded"), "{seal}");
     // What is printed declares the same, order and all.
-    let digest = |b: &Bench| b.run(0, &["plan"]).lines().last().unwrap().to_owned();
+    let digest = |b: &Case| b.says(0, &["plan"]).lines().last().unwrap().to_owned();
     let first = digest(&b);
     b.write("printed.yaml", &rendered);
     let other = bench(600, "");
     other.write("m/printed.yaml", &rendered);
     assert_eq!(digest(&other), first);
-    assert_eq!(other.run(0, &["render"]).matches("dependsOn:").count(), 3);
+    assert_eq!(other.says(0, &["render"]).matches("dependsOn:").count(), 3);
     let events = b.apply(0, &["--sealed"]);
     let last = place(&events, "intent Alert/inc-1.all");
     for machine in [ONE, TWO] {
@@ -296,7 +255,7 @@ fn circles_and_unknown_names_are_told_at_their_place() {
         (package("a", ONE, "dependsOn: [7]"), "wrong-type", "a name, or a mapping"),
     ] {
         b.write("m/a.yaml", &text);
-        let told = b.run(1, &["validate"]);
+        let told = b.says(1, &["validate"]);
         assert!(told.contains(code) && told.contains(words), "{words}\n{told}");
         assert!(told.contains("m/a.yaml:"), "{told}");
     }
@@ -308,7 +267,7 @@ fn circles_and_unknown_names_are_told_at_their_place() {
         ("dependsOn: [\"collect-${{ item | slug }}\"]", "dependsOn: [all]", "dependency-circle", "all -> "),
     ] {
         b.write("m/a.yaml", &runbook.replace(from, to));
-        let told = b.run(1, &["validate"]);
+        let told = b.says(1, &["validate"]);
         assert!(told.contains(code) && told.contains(words), "{words}\n{told}");
     }
     // Only the incident shows what an expression names.
@@ -317,6 +276,6 @@ fn circles_and_unknown_names_are_told_at_their_place() {
         "m/i.yaml",
         &format!("apiVersion: casefile/v1\nkind: Incident\nmetadata: {{ name: inc-1 }}\nspec: {{ runbook: sweep, with: {{ machines: [\"{ONE}\"] }} }}\n"),
     );
-    let told = b.run(1, &["validate"]);
+    let told = b.says(1, &["validate"]);
     assert!(told.contains("unknown-dependency") && told.contains("inc-1"), "{told}");
 }

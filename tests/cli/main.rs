@@ -1,0 +1,14 @@
+//! The binary over projects, with the simulated service as a process of its own.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests write their own files, talk to their service and read the clock"
+)]
+
+mod case;
+mod event_query;
+mod guards;
+mod hunt;
+mod order;
+mod review;
+mod sandbox;
+mod targets;

@@ -1,0 +1,38 @@
+//! The simulated service as a process of its own; it ends with the value. Used by other tests, too.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+
+pub const BIN: &str = env!("CARGO_BIN_EXE_casefile");
+
+pub struct Sandbox {
+    child: Child,
+    pub url: String,
+}
+
+impl Sandbox {
+    /// Returns once it listens.
+    pub fn start(scenario: &str) -> Sandbox {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("scenario.yaml");
+        std::fs::write(&file, scenario).unwrap();
+        let mut child = Command::new(BIN)
+            .args(["sandbox", "--listen", "127.0.0.1:0", "--scenario"])
+            .arg(&file)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.trim().strip_prefix("Listening on ").unwrap_or_else(|| panic!("{line:?}"));
+        Sandbox { url: url.to_owned(), child }
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
