@@ -72,22 +72,7 @@ pub(super) fn declared(doc: &mut Document<'_>, source: impl FnOnce(usize) -> Sou
 /// Reads a case of a runbook.
 pub(super) fn case(doc: &mut Document<'_>) -> Option<CaseFile> {
     let root = doc.root?;
-    let mut findings = std::mem::take(&mut doc.findings);
-    let case = if doc.node(root).kind == NodeKind::Mapping {
-        let verdict = wording::judge(doc, root, Target::Case);
-        findings.extend(verdict.findings);
-        if sound(&findings) {
-            value::read::<CaseFile>(doc, root).map_err(|e| findings.push(refused(doc, root, e))).ok()
-        } else {
-            None
-        }
-    } else {
-        findings.push(not_a_mapping(doc, root));
-        None
-    };
-    doc.findings = findings;
-    sort(doc);
-    case
+    read(doc, root, |doc, findings| findings.extend(wording::judge(doc, root, Target::Case).findings))
 }
 
 /// What is wrong with a resource of which not every value is known: those are poisoned.
@@ -140,24 +125,34 @@ pub(super) fn manifest(doc: &mut Document<'_>, source: impl FnOnce(usize) -> Sou
 /// Reads `casefile.yaml`. Gives the project and the nodes of `spec.manifests`.
 pub(super) fn project(doc: &mut Document<'_>) -> Option<(ProjectFile, Vec<Range<usize>>)> {
     let root = doc.root?;
+    let file = read(doc, root, |doc, findings| {
+        judge(doc, root, Target::Project, None, findings);
+        region_fits(doc, root, findings);
+    });
+    let manifests = path(doc, root, &["spec", "manifests"]).map(|id| doc.children(id)).unwrap_or_default();
+    let places = manifests.iter().map(|&id| doc.node(id).span()).collect();
+    Some((file?, places))
+}
+
+/// A mapping that `check` finds nothing against.
+fn read<T: serde::de::DeserializeOwned>(
+    doc: &mut Document<'_>,
+    root: Id,
+    check: impl FnOnce(&Document<'_>, &mut Vec<Finding>),
+) -> Option<T> {
     let mut findings = std::mem::take(&mut doc.findings);
-    let read = if doc.node(root).kind == NodeKind::Mapping {
-        judge(doc, root, Target::Project, None, &mut findings);
-        region_fits(doc, root, &mut findings);
+    let mut read = None;
+    if doc.node(root).kind == NodeKind::Mapping {
+        check(doc, &mut findings);
         if sound(&findings) {
-            value::read::<ProjectFile>(doc, root).map_err(|e| findings.push(refused(doc, root, e))).ok()
-        } else {
-            None
+            read = value::read(doc, root).map_err(|e| findings.push(refused(doc, root, e))).ok();
         }
     } else {
         findings.push(not_a_mapping(doc, root));
-        None
-    };
+    }
     doc.findings = findings;
     sort(doc);
-    let manifests = path(doc, root, &["spec", "manifests"]).map(|id| doc.children(id)).unwrap_or_default();
-    let places = manifests.iter().map(|&id| doc.node(id).span()).collect();
-    Some((read?, places))
+    read
 }
 
 /// Warnings stop nothing.
