@@ -27,15 +27,16 @@ pub async fn preview(
     let recorded: BTreeMap<Address, Seq> = touched.map(|(a, r)| (a.clone(), r.changed)).collect();
     fold(state, clock(), &records)?;
     let mut plan = make_plan(scope, state, &observed, &settings);
-    if let (true, Some(client)) = (scope.foresight, client)
-        && foresee(client, &plan, &mut observed, &settings).await?
-    {
-        plan = make_plan(scope, state, &observed, &settings);
-    }
-    let unnamed = plan::unnamed(&plan, &settings.guards);
-    if let (false, Some(client)) = (unnamed.is_empty(), client) {
-        observe_machines(client, &unnamed, &mut observed.machines).await?;
-        plan = make_plan(scope, state, &observed, &settings);
+    if let Some(client) = client {
+        let foreseen = scope.foresight && foresee(client, &plan, &mut observed, &settings).await?;
+        // What was listed just now is not asked for again.
+        let unnamed = plan::unnamed(&plan, &settings.guards);
+        if !unnamed.is_empty() {
+            observe_machines(client, &unnamed, &mut observed.machines).await?;
+        }
+        if foreseen || !unnamed.is_empty() {
+            plan = make_plan(scope, state, &observed, &settings);
+        }
     }
     plan::saved::rebase(&mut plan.changes, &recorded, &records);
     Ok(plan)

@@ -260,19 +260,19 @@ impl<'a> Run<'a> {
             observed = self.look(None).await?;
             plan = make_plan(&self.scope, self.state(), &observed, &self.settings());
         }
+        let mut more = false;
         if self.scope.foresight && self.scope.refresh {
             let mut stop = self.stop.clone();
             let settings = self.settings();
-            let seen = tokio::select! {
+            more = tokio::select! {
                 biased;
                 Ok(_) = stop.wait_for(|s| *s) => return Err(RunError::Interrupted),
                 seen = foresee(self.client, &plan, &mut observed, &settings) => seen?,
             };
-            if seen {
-                plan = make_plan(&self.scope, self.state(), &observed, &self.settings());
-            }
         }
-        if self.name(&plan, &mut observed.machines).await? {
+        // What was listed just now is not asked for again.
+        more |= self.name(&plan, &mut observed.machines).await?;
+        if more {
             plan = make_plan(&self.scope, self.state(), &observed, &self.settings());
         }
         Ok(plan)
