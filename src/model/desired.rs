@@ -63,6 +63,13 @@ impl Desired {
             machine_name: None,
         }
     }
+
+    /// Puts another call in place of its own.
+    pub fn set_call(&mut self, call: Call) {
+        self.request = call.request();
+        self.digest = RequestDigest::of(&self.request, self.revision);
+        self.call = call;
+    }
 }
 
 /// A place in a project: the file relative to the project folder, and the 1-based line.

@@ -12,6 +12,7 @@ mod digest;
 mod entity;
 mod guard;
 mod hunting;
+mod reference;
 mod request;
 mod target;
 mod time;
@@ -30,6 +31,7 @@ pub use hunting::{
     Cell, EVENT_COLUMNS, HuntedEvent, HuntingColumn, HuntingQuery, HuntingTable, NoEvent, Timespan,
     TimespanError,
 };
+pub use reference::{NoId, can_be_named, filled, gives, reference, replaced};
 pub use request::{Body, Method, Request};
 pub use target::{
     Entry, EntryMachine, MachineFile, MachineName, MachineNameError, Place, Target, Template, first_label,
