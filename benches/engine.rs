@@ -59,6 +59,7 @@ fn records(desired: &[Desired]) -> Vec<Record> {
             server_at: "2027-01-15T08:00:00Z".parse().unwrap(),
             labels: d.labels.clone(),
             on_remove: d.on_remove,
+            ids: Default::default(),
         })));
         let object = Object {
             id: format!("da{n}"),

@@ -21,9 +21,11 @@ use super::queues::Queues;
 use super::run::Sink;
 use crate::defender::auth::AuthError;
 use crate::defender::{Accepted, Answer, ApiError, Client, Clock, Endpoint, Next, NotSent, Slot};
-use crate::model::{Address, Dependency, Desired, Kind, PlanDigest};
+use crate::model::{Address, Dependency, Desired, Kind, PlanDigest, filled};
 use crate::observe::observe;
-use crate::plan::{Action, Change, Need, Observed, PlannedCall, Settings, is_met, still_absent};
+use crate::plan::{
+    Action, Change, Need, Observed, PlannedCall, PlannedId, Settings, id_of, is_met, still_absent,
+};
 use crate::state::{CallAction, Intent, Outcome, Record, Refusal, Resource, Seq, State, StoreError};
 
 /// How long an intent may be sent after it was written: an older one is not sent any more.
@@ -260,19 +262,23 @@ impl Executor<'_> {
             if *self.stop.borrow() {
                 return Ok(End::NotSent);
             }
-            let Some((attempt, server_at, deadline)) =
-                self.intend(&job, std::mem::take(&mut records), seen).await?
-            else {
-                return Ok(End::Stale);
+            let intended = match self.intend(&job, std::mem::take(&mut records), seen).await? {
+                Ok(intended) => intended,
+                Err(NotIntended::Seen) => return Ok(End::Stale),
+                Err(NotIntended::Id(why)) => {
+                    self.unsent(&job, why);
+                    return Ok(End::NotSent);
+                }
             };
-            let now = (self.clock)();
-            self.emit(Event::Intent { at: now, address: job.address.clone(), action: job.action, attempt });
+            let Intended { job: sent, attempt, deadline, .. } = &intended;
+            let (address, action, attempt) = (sent.address.clone(), sent.action, *attempt);
+            self.emit(Event::Intent { at: (self.clock)(), address, action, attempt });
             let check = || {
                 let in_time = Instant::now() <= deadline.0 && (self.clock)() <= deadline.1;
                 if in_time { Ok(()) } else { Err("its intent was older than 10 s".to_owned()) }
             };
-            let answer = self.client.mutate(job.call.request(), slot, check).await;
-            match self.conclude(&job, attempt, server_at, answer).await? {
+            let answer = self.client.mutate(sent.call.request(), slot, check).await;
+            match self.conclude(&intended, answer).await? {
                 Follow::End(end) => return Ok(end),
                 Follow::Again => {}
                 Follow::Reconnect => {
@@ -323,29 +329,28 @@ impl Executor<'_> {
         }
     }
 
-    /// Records the intent; returns once it is durable, with its number, its moment by the service's
-    /// clock, and the last moment to send it by both our clocks. `None`: what was `seen` shows that an
-    /// earlier call took effect, or does not show that it did not.
+    /// Records the intent; returns once it is durable.
     async fn intend(
         &self,
         job: &Job,
         mut records: Vec<Record>,
         seen: Option<Arc<Observed>>,
-    ) -> Result<Option<(Seq, jiff::Timestamp, (Instant, jiff::Timestamp))>, Arc<StoreError>> {
+    ) -> Result<Result<Intended, NotIntended>, Arc<StoreError>> {
         let now = (self.clock)();
         let deadline = (Instant::now() + SEND_WITHIN, now + SEND_WITHIN);
         let server_at = self.client.server_time(now);
-        records.push(Record::Intent(Box::new(Intent {
+        let mut intent = Box::new(Intent {
             address: job.address.clone(),
             action: job.action.call().unwrap_or(CallAction::Create),
             sent: job.call.sent.clone(),
+            ids: BTreeMap::new(),
             plan: self.plan,
             runner: self.runner.to_owned(),
             send_by: deadline.1,
             server_at: server_at.into(),
             labels: job.call.labels.clone(),
             on_remove: job.call.on_remove,
-        })));
+        });
         let address = job.address.clone();
         // Few calls look again, and every call comes by here.
         let check = seen.and_then(|seen| {
@@ -353,25 +358,39 @@ impl Executor<'_> {
             let settings = Settings { now, ..self.again.settings.clone() };
             Some(move |state: &State| still_absent(&address, &desired, state, &seen, &settings))
         });
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let planned = job.call.ids.clone();
         let written = self
             .desk
-            .record(move |view| match check {
-                Some(absent) if !absent(view.state()) => Vec::new(),
-                _ => records,
+            .record(move |view| {
+                let made = match check {
+                    Some(absent) if !absent(view.state()) => Err(NotIntended::Seen),
+                    _ => fill(&mut intent, &planned, view).map_err(NotIntended::Id),
+                };
+                if let Err(why) = made {
+                    // Nobody waits only if the run has ended.
+                    let _ = tell.send(why);
+                    return Vec::new();
+                }
+                records.push(Record::Intent(intent));
+                records
             })
             .await?;
-        Ok(written.last().map(|(attempt, _)| (*attempt, server_at, deadline)))
+        Ok(match written.into_iter().next_back() {
+            Some((attempt, Record::Intent(intent))) => {
+                let mut job = job.clone();
+                job.call.sent = intent.sent;
+                Ok(Intended { job, attempt, server_at, deadline })
+            }
+            _ => Err(told.await.unwrap_or(NotIntended::Seen)),
+        })
     }
 
     /// Judges and records an answer.
-    async fn conclude(
-        &self,
-        job: &Job,
-        attempt: Seq,
-        server_at: jiff::Timestamp,
-        answer: Answer,
-    ) -> Result<Follow, Arc<StoreError>> {
-        let (job, clock) = (job.clone(), self.clock.clone());
+    async fn conclude(&self, intended: &Intended, answer: Answer) -> Result<Follow, Arc<StoreError>> {
+        let Intended { job, attempt, server_at, .. } = intended;
+        let (job, attempt, server_at) = (job.clone(), *attempt, *server_at);
+        let clock = self.clock.clone();
         let server_now = self.client.server_time((self.clock)());
         let address = job.address.clone();
         let action = job.action;
@@ -450,6 +469,38 @@ impl Executor<'_> {
     fn emit(&self, event: Event) {
         (self.sink)(Progress::Event(event));
     }
+}
+
+/// A call whose intent is on disk.
+struct Intended {
+    /// With the request as it is sent.
+    job: Job,
+    /// The intent's number.
+    attempt: Seq,
+    /// The intent's moment by the service's clock.
+    server_at: jiff::Timestamp,
+    /// The last moment to send it, by both our clocks.
+    deadline: (Instant, jiff::Timestamp),
+}
+
+/// Why a call has no intent.
+enum NotIntended {
+    /// What was seen shows that an earlier call took effect, or does not show that it did not.
+    Seen,
+    /// An id that its text holds is not known, or another one than was planned.
+    Id(String),
+}
+
+/// Puts ids in place of the references of a request.
+fn fill(intent: &mut Intent, planned: &[PlannedId], view: &View<'_>) -> Result<(), String> {
+    let now = |of: &Address| view.resource(of).and_then(id_of).map(str::to_owned);
+    let (request, ids) = filled(&intent.sent.request, now).map_err(|e| e.to_string())?;
+    let shown = |p: &&PlannedId| p.id.as_ref().is_some_and(|id| ids.get(&p.of) != Some(id));
+    if let Some(other) = planned.iter().find(shown) {
+        return Err(format!("{} has another id than the plan showed", other.of));
+    }
+    (intent.sent.request, intent.ids) = (request, ids);
+    Ok(())
 }
 
 /// What follows an answer.

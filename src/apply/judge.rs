@@ -143,6 +143,7 @@ mod tests {
             on_remove: OnRemove::Retain,
             on_in_progress,
             adopt_within: Span::from_secs(3600),
+            ids: Vec::new(),
         }
     }
 

@@ -99,6 +99,8 @@ pub(super) struct Wanted {
     pub name: String,
     pub until: Until,
     pub at: Range<usize>,
+    /// A text of the resource holds the id of this one, so that it has to be one alone.
+    pub for_id: bool,
 }
 
 /// The entries of a document that its schema has accepted.
@@ -116,7 +118,7 @@ fn entry_of(doc: &Document<'_>, entry: Id) -> Option<Wanted> {
         _ => (entry, Until::Accepted),
     };
     let node = doc.node(name);
-    Some(Wanted { name: node.text.to_string(), until, at: node.span() })
+    Some(Wanted { name: node.text.to_string(), until, at: node.span(), for_id: false })
 }
 
 /// A name with the kind in front of it, if there is one. A word in front of the dash that is no kind is part of a

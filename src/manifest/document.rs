@@ -7,6 +7,7 @@ use super::diagnostic::{Finding, Level};
 use super::kinds::{API_VERSION, AlertManifest, CaseFile, Named, PackageManifest};
 use super::project::ProjectFile;
 use super::reader::{Document, Id, NodeKind};
+use super::references;
 use super::rules;
 use super::runbook;
 use super::schema::Target;
@@ -51,6 +52,9 @@ pub(super) fn declared(doc: &mut Document<'_>, source: impl FnOnce(usize) -> Sou
     let declared = match choose_kind(doc, root, &mut findings) {
         Some((target, word)) => {
             judge(doc, root, target, word, &mut findings);
+            if matches!(target, Target::Resource(_)) && sound(&findings) {
+                references::settle(doc, root, &mut findings);
+            }
             match target {
                 _ if !sound(&findings) => None,
                 Target::Resource(kind) => extract(doc, root, kind, source)
@@ -109,6 +113,9 @@ pub(super) fn manifest(doc: &mut Document<'_>, source: impl FnOnce(usize) -> Sou
     let entry = match choose_kind(doc, root, &mut findings) {
         Some((Target::Resource(kind), word)) => {
             judge(doc, root, Target::Resource(kind), word, &mut findings);
+            if sound(&findings) {
+                references::settle(doc, root, &mut findings);
+            }
             if sound(&findings) {
                 extract(doc, root, kind, source).map_err(|e| findings.push(refused(doc, root, e))).ok()
             } else {
@@ -312,7 +319,9 @@ fn extract(
     let reason = doc
         .get(spec, text)
         .map_or(name.clone(), |(key, value)| wording::Field { doc, key: Some(key), value }.span());
-    Ok(Entry { desired, named, name, reason, wanted: depends::wanted(doc, root) })
+    let mut wanted = depends::wanted(doc, root);
+    wanted.extend(references::wanted(doc, spec, &desired));
+    Ok(Entry { desired, named, name, reason, wanted })
 }
 
 /// A type that is stricter than its schema: reported, so that no mistake of ours lets a resource vanish.

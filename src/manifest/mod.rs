@@ -23,6 +23,7 @@ mod load;
 mod plain;
 pub mod project;
 mod reader;
+mod references;
 mod rules;
 mod runbook;
 mod scalar;

@@ -141,6 +141,13 @@ impl<'s> Document<'s> {
         node.end = node.end.max(last).max(offset(end));
     }
 
+    /// Puts another text in place of a scalar's own.
+    pub fn set_text(&mut self, id: Id, text: String) {
+        if let Some(node) = self.nodes.get_mut(id as usize) {
+            node.text = Cow::Owned(text);
+        }
+    }
+
     /// How many nodes it holds; ids are below.
     pub fn len(&self) -> usize {
         self.nodes.len()

@@ -13,6 +13,7 @@ use super::lookup::KnownIds;
 use super::names::{recorded_name, shown};
 use super::observed::Observed;
 use super::order::order;
+use super::references::{show_as_sent, tell_ids};
 use super::rename::find_renames;
 use super::see::Seen;
 use super::settings::Settings;
@@ -58,6 +59,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
     // A move is written under its new address, so it can stand out of order.
     changes.sort_by(|a, b| a.address.cmp(&b.address));
     order(input, &planner.renames, &mut changes);
+    tell_ids(input, &planner.renames, &mut changes);
     name_rows(&mut changes, input);
     planner.warn_of_siblings(&mut changes);
     guard(&mut changes, &input.settings.guards, &input.observed.machines);
@@ -288,7 +290,10 @@ impl<'a> Planner<'a> {
             (Action::None, Some(_)) if row == 9 => {
                 change.records.push(Record::Restored { address: address.clone() });
             }
-            (Action::Differs, _) => change.after = desired.map(view::of_desired),
+            (Action::Differs, _) => {
+                change.after = desired.map(view::of_desired);
+                show_as_sent(self.input, &mut change);
+            }
             _ => {}
         }
         if let (Some(d), Some(r)) = (desired, resource)

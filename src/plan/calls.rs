@@ -28,6 +28,7 @@ impl Planner<'_> {
             on_remove: d.on_remove,
             on_in_progress: d.policy.on_in_progress,
             adopt_within: d.policy.adopt_within,
+            ids: Vec::new(),
         }
     }
 
@@ -67,6 +68,7 @@ impl Planner<'_> {
             on_remove: d.on_remove,
             on_in_progress: OnInProgress::default(),
             adopt_within: d.policy.adopt_within,
+            ids: Vec::new(),
         });
     }
 }
@@ -106,5 +108,6 @@ pub(super) fn removal_call(r: &Resource, comment: &str) -> Option<PlannedCall> {
         on_remove: r.on_remove,
         on_in_progress: OnInProgress::default(),
         adopt_within: Policy::default().adopt_within,
+        ids: Vec::new(),
     })
 }

@@ -7,8 +7,8 @@ use super::guard::{LimitApproval, NameGap};
 use super::order::Obstacle;
 use super::targets::{Candidate, Drift, Group, Left};
 use crate::model::{
-    Address, Approval, Dependency, MachineId, OnInProgress, OnRemove, PlanDigest, Request, Source, Span,
-    Timestamp,
+    Address, Approval, Call, Dependency, MachineId, OnInProgress, OnRemove, PlanDigest, Request, Source,
+    Span, Timestamp, reference,
 };
 use crate::state::{CallAction, Origin, Phase, Record, Refusal, Sent, Seq};
 
@@ -188,12 +188,62 @@ pub struct PlannedCall {
     pub on_in_progress: OnInProgress,
     /// How old another's collection may be to be taken.
     pub adopt_within: Span,
+    /// Whose ids stand in its text. The request names them as references.
+    pub ids: Vec<PlannedId>,
 }
 
 impl PlannedCall {
-    /// Method, path and body.
+    /// Method, path and body. Where the text holds ids of other resources, these are references: what is sent
+    /// holds the ids.
     pub fn request(&self) -> &Request {
         &self.sent.request
+    }
+
+    /// What a creating call does, for a reader: ids that are known, and words for others.
+    pub fn shown(&self, by: &Address) -> Option<Call> {
+        let call = Call::from_request(self.request())?;
+        let id = |name: &str| self.ids.iter().find(|p| p.of.to_string() == name);
+        Some(call.with_references(|name| id(name).map(|p| p.shown(by))))
+    }
+}
+
+/// The id of another resource in the text of a call.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedId {
+    /// The resource.
+    pub of: Address,
+    /// Its id, if that was known when the plan was made; else it is known after the resource's own call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"2e9da30d-27f6-4208-81f2-9cd3d67893ba")]
+    pub id: Option<String>,
+}
+
+impl PlannedId {
+    /// What a reader sees in a text of `by` in place of the reference.
+    pub fn shown(&self, by: &Address) -> String {
+        match &self.id {
+            Some(id) => id.clone(),
+            None => format!("(known after {})", self.called(by)),
+        }
+    }
+
+    /// The reference that stands for it in the request, and what it is, for a reader.
+    pub fn told(&self, by: &Address) -> String {
+        let what = match &self.id {
+            Some(id) => id.clone(),
+            None => format!("known after {}", self.called(by)),
+        };
+        format!("{}: {what}", reference(&self.of.to_string()))
+    }
+
+    /// The name of the resource; without that of the incident that the two have in common.
+    fn called(&self, by: &Address) -> String {
+        let same = self.of.name().bytes().zip(by.name().bytes()).take_while(|(a, b)| a == b).count();
+        match self.of.name().get(..same).and_then(|common| common.rfind('.')) {
+            Some(dot) => self.of.name()[dot + 1..].to_owned(),
+            None => self.of.to_string(),
+        }
     }
 }
 

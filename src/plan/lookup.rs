@@ -9,7 +9,7 @@ use super::mark;
 use super::observed::Observed;
 use super::refresh::answers_need;
 use super::settings::{CLOCK_TOLERANCE, LOOK_BACK, Settings};
-use crate::model::{Address, Alert, Call, CreateAlert, Desired, MachineAction, Timestamp};
+use crate::model::{Address, Alert, Call, CreateAlert, Desired, MachineAction, Timestamp, gives};
 use crate::state::{Attempt, Object, Origin, Resource, State};
 
 /// Which objects the state knows, and who made them.
@@ -113,7 +113,9 @@ impl Candidate<'_> {
     fn equals_but_for_mark(&self, call: &Call) -> bool {
         match (self, call) {
             (Candidate::Action(a), Call::Collect { comment, .. }) => {
-                mark::unmarked(a.requestor_comment.as_deref().unwrap_or_default()).trim() == comment.trim()
+                let found = mark::unmarked(a.requestor_comment.as_deref().unwrap_or_default());
+                // A declared comment may hold an id that was filled in.
+                gives(comment.trim(), found.trim(), &|_| Vec::new())
             }
             _ => self.equals(call),
         }

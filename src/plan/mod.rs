@@ -21,6 +21,7 @@ mod mark;
 pub mod names;
 mod observed;
 mod order;
+mod references;
 mod refresh;
 mod rename;
 pub mod saved;
@@ -35,7 +36,7 @@ mod why;
 pub use asked::cancel;
 pub use build::{Input, plan};
 pub use change::{
-    Action, Change, Estimate, Plan, PlanWarning, PlannedCall, Reason, View, Warning, origin_of,
+    Action, Change, Estimate, Plan, PlanWarning, PlannedCall, PlannedId, Reason, View, Warning, origin_of,
 };
 pub use decide::{Busy, Facts, Lookup, OnUnknown, Removal, Rename, Running, decide};
 pub use estimate::last_call;
@@ -46,6 +47,7 @@ pub use lookup::{KnownIds, look_alikes, still_absent};
 pub use machines::{Machines, Named};
 pub use observed::{Actions, Observed};
 pub use order::{Obstacle, is_met};
+pub use references::id_of;
 pub use refresh::{Need, absorb, need};
 pub use saved::{SavedError, SavedPlan, Stale};
 pub use selector::{Selector, SelectorError};

@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::build::{Input, find};
-use crate::model::{Address, Kind, RequestDigest};
+use super::view;
+use crate::model::{Address, Desired, Kind, MachineId, RequestDigest};
 use crate::state::{Phase, Resource};
 
 /// A new address and the one undeclared resource whose target and text it has, where both are alone.
 pub(super) type Renames<'a> = (BTreeMap<&'a Address, (&'a Address, &'a Resource)>, BTreeSet<&'a Address>);
 
 pub(super) fn find_renames<'a>(input: &'a Input<'a>) -> Renames<'a> {
-    let mut orphans: HashMap<(Kind, RequestDigest), Vec<(&Address, &Resource)>> = HashMap::new();
+    let mut orphans: Orphans<'a> = HashMap::new();
     let undeclared = input
         .state
         .resources
@@ -27,6 +28,7 @@ pub(super) fn find_renames<'a>(input: &'a Input<'a>) -> Renames<'a> {
         return (renames, moved);
     }
     let mut new: HashMap<(Kind, RequestDigest), Vec<&Address>> = HashMap::new();
+    let mut machines = None;
     for d in input.desired {
         let unclaimed = match input.state.resources.get(&d.address) {
             None => true,
@@ -37,7 +39,12 @@ pub(super) fn find_renames<'a>(input: &'a Input<'a>) -> Renames<'a> {
             }
         };
         if unclaimed {
-            new.entry((d.address.kind(), d.digest)).or_default().push(&d.address);
+            let digest = match d.call.references().is_empty() {
+                true => None,
+                false => by_text(d, machines.get_or_insert_with(|| by_machine(&orphans))),
+            };
+            let digest = digest.unwrap_or(d.digest);
+            new.entry((d.address.kind(), digest)).or_default().push(&d.address);
         }
     }
     for (key, addresses) in new {
@@ -49,4 +56,37 @@ pub(super) fn find_renames<'a>(input: &'a Input<'a>) -> Renames<'a> {
         }
     }
     (renames, moved)
+}
+
+/// Orphans by kind and digest.
+type Orphans<'a> = HashMap<(Kind, RequestDigest), Vec<(&'a Address, &'a Resource)>>;
+
+/// Orphans by machine, for resources whose text holds ids: that text names resources by address, and such an address
+/// may have changed too, so the digest does not tell.
+type ByMachine<'a> = HashMap<MachineId, Vec<(Kind, &'a Resource)>>;
+
+fn by_machine<'a>(orphans: &Orphans<'a>) -> ByMachine<'a> {
+    let mut all = ByMachine::new();
+    for ((kind, _), rows) in orphans {
+        for (_, r) in rows {
+            if let Some(call) = r.sent_call() {
+                all.entry(call.machine().clone()).or_default().push((*kind, *r));
+            }
+        }
+    }
+    all
+}
+
+/// The digest of the orphans that have the target of a resource, and its text with ids in it.
+fn by_text(d: &Desired, orphans: &ByMachine<'_>) -> Option<RequestDigest> {
+    let fits = |(kind, r): &&(Kind, &Resource)| {
+        *kind == d.address.kind()
+            && r.sent.revision == d.revision
+            && view::unmarked(r).is_some_and(|sent| {
+                sent.same_target(&d.call) && view::edited(&sent, &d.call, &|_| Vec::new()).is_empty()
+            })
+    };
+    let mut digests = orphans.get(d.call.machine())?.iter().filter(fits).map(|(_, r)| r.digest);
+    let first = digests.next()?;
+    digests.all(|other| other == first).then_some(first)
 }

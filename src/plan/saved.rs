@@ -9,8 +9,9 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::change::{Action, Change, Estimate, Plan, PlannedCall, Reason, View, Warning};
+use super::change::{Action, Change, Estimate, Plan, PlannedCall, PlannedId, Reason, View, Warning};
 use super::guard;
+use super::references::id_of;
 use crate::model::{
     Address, Approval, Call, Dependency, Desired, MachineId, Method, OnInProgress, OnRemove, PlanDigest,
     Policy, Request, RequestDigest, Source, Span,
@@ -89,6 +90,10 @@ pub struct CallExecution {
     pub on_in_progress: OnInProgress,
     /// `spec.adoptWithin`.
     pub adopt_within: Span,
+    /// Whose ids stand in the text, where the request has references.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(example = serde_json::json!([]))]
+    pub ids: Vec<PlannedId>,
 }
 
 fn call_example() -> serde_json::Value {
@@ -123,6 +128,7 @@ impl RowExecution {
                 on_remove: c.on_remove,
                 on_in_progress: c.on_in_progress,
                 adopt_within: c.adopt_within,
+                ids: c.ids.clone(),
             })
         });
         Some(RowExecution {
@@ -371,6 +377,19 @@ impl SavedPlan {
         if !moved.is_empty() {
             return Err(Stale::Moved(moved));
         }
+        // What was shown with an id is not sent with another one.
+        for (c, call) in plan.calls() {
+            for planned in call.ids.iter().filter(|p| p.id.is_some()) {
+                let now = folded.resources.get(&planned.of).and_then(id_of);
+                if now != planned.id.as_deref() {
+                    return Err(Stale::OtherId {
+                        address: c.address.clone(),
+                        planned: planned.clone(),
+                        now: now.map(str::to_owned),
+                    });
+                }
+            }
+        }
         if sent > 0 && plan.calls().next().is_none() {
             return Err(Stale::Finished { digest: self.plan.digest, calls: sent });
         }
@@ -401,6 +420,21 @@ pub enum Stale {
     /// Rows with a call have moved.
     #[error("the state has moved on since the plan was made:{}", lines(.0))]
     Moved(Vec<Moved>),
+    /// The text of a call holds the id of a resource that has another one by now.
+    #[error(
+        "the text of {address} was planned with the id {} of {}, which {}",
+        .planned.id.as_deref().unwrap_or_default(),
+        .planned.of,
+        .now.as_ref().map_or("it does not have any more".to_owned(), |id| format!("is {id} by now"))
+    )]
+    OtherId {
+        /// The row.
+        address: Address,
+        /// As planned.
+        planned: PlannedId,
+        /// Its id in the state.
+        now: Option<String>,
+    },
     /// Every call was sent.
     #[error("the plan {digest} was carried out already: {calls} of {calls} calls were sent")]
     Finished {
@@ -527,6 +561,7 @@ fn change(row: FileRow) -> Result<Change, SavedError> {
                 on_remove: x.on_remove,
                 on_in_progress: x.on_in_progress,
                 adopt_within: x.adopt_within,
+                ids: x.ids,
             })
         }
         _ => return bad("its action and its request do not belong together"),
@@ -625,6 +660,7 @@ mod tests {
                 on_remove: OnRemove::Retain,
                 on_in_progress: OnInProgress::Adopt,
                 adopt_within: Span::from_secs(3600),
+                ids: Vec::new(),
             }),
             before: None,
             after: None,
@@ -679,6 +715,7 @@ mod tests {
             server_at: at(0).into(),
             labels: BTreeMap::new(),
             on_remove: OnRemove::Retain,
+            ids: BTreeMap::new(),
         }))
     }
 

@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use super::build::Planner;
 use super::decide::{Busy, Facts, Lookup, Removal, Rename, Running};
 use super::lookup::{Found, LookUp};
+use super::references::ids_of;
 use super::refresh::answers_need;
 use super::targets::Left;
 use super::view;
@@ -46,7 +47,8 @@ impl<'a> Planner<'a> {
             let sent = view::unmarked(r);
             let same = sent.as_ref().is_some_and(|c| c.same_target(&d.call));
             seen.facts.same_target = same && r.sent.revision == d.revision;
-            seen.edited = sent.map(|c| view::edited(&c, &d.call)).unwrap_or_default();
+            let ids = |of: &Address| ids_of(self.input.state, of);
+            seen.edited = sent.map(|c| view::edited(&c, &d.call, &ids)).unwrap_or_default();
             seen.facts.same_text = seen.edited.is_empty();
         }
         if let (Phase::Requested, Some(open)) = (r.phase, &r.open) {

@@ -1,7 +1,7 @@
 //! A resource's fields for a reader: what was sent, what is declared, what differs.
 
 use super::change::View;
-use crate::model::{Alert, Call, Desired, Triage};
+use crate::model::{Address, Alert, Call, Desired, Triage, gives};
 use crate::state::Resource;
 
 /// The fields of a call, in the order of the API's documentation, with the revision at the end.
@@ -46,10 +46,13 @@ pub fn unmarked(r: &Resource) -> Option<Call> {
     Some(call)
 }
 
-/// The names of the text fields that differ.
-pub fn edited(sent: &Call, declared: &Call) -> Vec<&'static str> {
+/// The names of the text fields that differ. `ids` tells the ids that a resource has had: one of them stands where
+/// a declared text refers to it.
+pub fn edited(sent: &Call, declared: &Call, ids: &dyn Fn(&Address) -> Vec<String>) -> Vec<&'static str> {
     match (sent, declared) {
-        (Call::Collect { comment: a, .. }, Call::Collect { comment: b, .. }) if a != b => vec!["comment"],
+        (Call::Collect { comment: a, .. }, Call::Collect { comment: b, .. }) if !gives(b, a, ids) => {
+            vec!["comment"]
+        }
         (Call::Alert(a), Call::Alert(b)) => {
             let mut fields = Vec::new();
             let mut field = |name, differs: bool| {
@@ -59,8 +62,8 @@ pub fn edited(sent: &Call, declared: &Call) -> Vec<&'static str> {
             };
             field("severity", a.severity != b.severity);
             field("title", a.title != b.title);
-            field("description", a.description != b.description);
-            field("recommendedAction", a.recommended_action != b.recommended_action);
+            field("description", !gives(&b.description, &a.description, ids));
+            field("recommendedAction", !gives(&b.recommended_action, &a.recommended_action, ids));
             field("category", a.category != b.category);
             fields
         }

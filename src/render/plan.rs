@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::layout::{Paint, Paragraph, columns};
 use super::{Style, codes, diff, escape, words};
-use crate::model::{Call, Request};
-use crate::plan::{Action, Change, Plan, PlanWarning};
+use crate::model::{Address, Call};
+use crate::plan::{Action, Change, Plan, PlanWarning, PlannedCall};
 
 /// Rows of one action and reason beyond which they are folded.
 const FOLD_ABOVE: usize = 20;
@@ -145,9 +145,9 @@ fn row(change: &Change, style: Style, now: Timestamp, out: &mut String) {
         };
     if let Some(call) = &change.call {
         if style.verbose > 0 {
-            exactly(call.request(), style, out);
+            exactly(call, &change.address, style, out);
         } else if !differs {
-            briefly(call.request(), style, out);
+            briefly(call, &change.address, style, out);
         }
     }
     if let Some(facts) = &change.facts {
@@ -229,8 +229,10 @@ fn broken_word(word: &str, end: &str, indent: usize, style: Style, out: &mut Str
 const BRIEF: usize = 3;
 
 /// A creating request in a few lines; others are told by reason and diff.
-fn briefly(request: &Request, style: Style, out: &mut String) {
-    let line = match Call::from_request(request) {
+fn briefly(planned: &PlannedCall, by: &Address, style: Style, out: &mut String) {
+    let request = planned.request();
+    let call = planned.shown(by);
+    let line = match &call {
         Some(Call::Collect { machine_id, comment }) => {
             Paragraph::new(6, 8).push(Paint::Faint, format!("on {machine_id}: ")).text(comment)
         }
@@ -240,9 +242,26 @@ fn briefly(request: &Request, style: Style, out: &mut String) {
         None => Paragraph::new(6, 8).push(Paint::Faint, format!("{} {}", request.method, request.path)),
     };
     line.write_lines(BRIEF, style, out);
+    // Whoever approves an id that is still to come sees where it will stand.
+    if let (false, Some(Call::Alert(shown)), Some(Call::Alert(declared))) =
+        (planned.ids.is_empty(), &call, Call::from_request(request))
+    {
+        for (name, text, written) in [
+            ("description", &shown.description, &declared.description),
+            ("recommendedAction", &shown.recommended_action, &declared.recommended_action),
+        ] {
+            if text != written {
+                Paragraph::new(6, 8)
+                    .push(Paint::Faint, format!("{name}: "))
+                    .text(text)
+                    .write_lines(BRIEF, style, out);
+            }
+        }
+    }
 }
 
-fn exactly(request: &Request, style: Style, out: &mut String) {
+fn exactly(planned: &PlannedCall, by: &Address, style: Style, out: &mut String) {
+    let request = planned.request();
     Paragraph::new(6, 8)
         .push(Paint::Strong, request.method.as_str())
         .text(" ")
@@ -250,6 +269,9 @@ fn exactly(request: &Request, style: Style, out: &mut String) {
         .write(style, out);
     for (i, line) in fields_of(request.body.as_str()).into_iter().enumerate() {
         Paragraph::new(if i == 0 { 6 } else { 7 }, 9).push(Paint::Faint, line).write(style, out);
+    }
+    for id in &planned.ids {
+        Paragraph::new(6, 8).push(Paint::Info, "id: ").text(id.told(by)).write(style, out);
     }
 }
 

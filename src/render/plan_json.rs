@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use super::{codes, escape, words};
 use crate::model::{Address, Dependency, PlanDigest, Request, Source, Target, Timestamp};
 use crate::plan::saved::{PlanExecution, RowExecution};
-use crate::plan::{Action, Change, Group, MachineFacts, Outlook, Plan, Share, View};
+use crate::plan::{Action, Change, Group, MachineFacts, Outlook, Plan, PlannedId, Share, View};
 
 /// A plan as `plan --format json` prints it.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -81,8 +81,13 @@ pub struct ChangeDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = serde_json::json!({ "id": "fb9ab6be3965095a09c057be7c90f0a2", "answersNow": true }))]
     pub machine: Option<MachineDocument>,
-    /// The call exactly as it is sent; null for rows without a call.
+    /// The call exactly as it is sent; null for rows without a call. Where its text holds the id of another
+    /// resource, a reference stands for it: `${{ resources['Kind/name'].id }}`.
     pub request: Option<Request>,
+    /// What the references of the request stand for. Left out where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(example = serde_json::json!([{ "of": "InvestigationPackage/inc-2042.collect" }]))]
+    pub ids: Vec<PlannedId>,
     /// What the call depends on: it is sent once these have come so far. Left out where there is nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(example = serde_json::json!([{ "address": "InvestigationPackage/a", "until": "Accepted" }]))]
@@ -360,6 +365,7 @@ impl ChangeDocument {
             template: change.template.as_ref().map(SourceDocument::from),
             machine: change.facts.as_ref().map(|facts| MachineDocument::new(change, facts)),
             request: change.call.as_ref().map(|c| c.request().clone()),
+            ids: change.call.as_ref().map(|c| c.ids.clone()).unwrap_or_default(),
             depends_on: change.depends_on.clone(),
             before: change.before.clone().map(Fields),
             after: change.after.clone().map(Fields),

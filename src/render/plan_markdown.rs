@@ -190,6 +190,9 @@ fn detail(c: &Change) -> Option<String> {
         let request = call.request();
         out.push_str(&format!("  {} {}\n", request.method, escape::one_line(&request.path)));
         out.push_str(&format!("  {}\n", escape::one_line(request.body.as_str())));
+        for id in &call.ids {
+            out.push_str(&format!("  {}\n", escape::one_line(&id.told(&c.address))));
+        }
     }
     if out.is_empty() {
         return None;

@@ -70,6 +70,7 @@ pub fn planned(request: Request) -> PlannedCall {
         on_remove: OnRemove::Retain,
         on_in_progress: OnInProgress::Adopt,
         adopt_within: crate::model::Span::from_secs(3600),
+        ids: Vec::new(),
     }
 }
 

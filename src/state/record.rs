@@ -225,6 +225,10 @@ pub struct Intent {
     /// `lifecycle.onRemove`.
     #[serde(default)]
     pub on_remove: OnRemove,
+    /// The ids that stand in the text, by the resource that has them. The digest is that of the request with
+    /// references in their place: `${{ resources['Kind/name'].id }}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ids: BTreeMap<Address, String>,
 }
 
 /// Why a mutating call is made.

@@ -192,6 +192,7 @@ mod tests {
             server_at: "2027-01-15T08:00:00Z".parse().unwrap(),
             labels: Default::default(),
             on_remove: Default::default(),
+            ids: Default::default(),
         }))
     }
 

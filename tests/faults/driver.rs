@@ -10,7 +10,7 @@ use casefile::defender::auth::{AccessToken, AuthError, Token, TokenSource, Token
 use casefile::defender::{Client, Clock, Cloud, Quotas, Service};
 use casefile::model::{
     Address, Call, Category, CreateAlert, Dependency, Desired, Kind, OnInProgress, OnRemove, Severity,
-    Source, Span, Triage, Until,
+    Source, Span, Triage, Until, reference,
 };
 use casefile::plan::{Action, Change, OnUnknown, Plan, PlanWarning, Recovery, Settings, is_met};
 use casefile::sandbox::{Collection, Scenario};
@@ -67,6 +67,12 @@ impl Res {
         self.after.iter().map(on).collect()
     }
 
+    /// Holds the id of all that it depends on.
+    fn description(&self) -> String {
+        let ids: Vec<String> = self.after.iter().map(|(on, _)| reference(on)).collect();
+        format!("d{}", ids.concat())
+    }
+
     fn desired(&self) -> Desired {
         let machine_id = machine(self.machine).parse().unwrap();
         let call = match self.event {
@@ -75,7 +81,7 @@ impl Res {
                 machine_id,
                 severity: Severity::Low,
                 title: self.text.into(),
-                description: "d".into(),
+                description: self.description(),
                 recommended_action: "r".into(),
                 event_time: format!("2026-02-01T10:00:{n:02}Z").parse().unwrap(),
                 report_id: casefile::model::ReportId(format!("{}", 1000 + u32::from(n)).into()),

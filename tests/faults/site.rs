@@ -495,6 +495,16 @@ impl Site {
                     let (address, on) = (&intent.address, &d.address);
                     inner.wrong.push(format!("I6: {address} was sent before {on} was there"));
                 }
+                if call.target.ends_with("CreateAlertByReference") {
+                    let has = |d: &Dependency| {
+                        let id = state.resources.get(&d.address).and_then(|r| r.id.as_deref());
+                        id.is_some_and(|id| body.contains(id))
+                    };
+                    if body.contains("${{") || !on.iter().all(has) {
+                        let text = format!("I7: {} was sent without the ids in its text", intent.address);
+                        inner.wrong.push(text);
+                    }
+                }
             }
             let asked = if inner.replace.contains(&intent.address) {
                 let named = |l: &&str| {

@@ -152,6 +152,7 @@ impl World {
             server_at: self.now.into(),
             labels: call.labels,
             on_remove: call.on_remove,
+            ids: Default::default(),
         })))
     }
 

@@ -21,6 +21,7 @@ spec:
       severity: { enum: [Low, Medium, High], default: Medium }
       revision: { type: integer, minimum: 1, default: 1 }
       alert: { type: boolean, default: false }
+      collected: { type: boolean, default: false }
       notes: { type: object, additionalProperties: { type: string }, properties: { who: { type: string, default: soc } } }
   resources:
     - kind: InvestigationPackage
@@ -45,6 +46,19 @@ spec:
         reportId: ${{ with.revision ~ "" }}
         category: Malware
       lifecycle: { onRemove: Resolve }
+    - kind: Alert
+      metadata: { name: "collected-${{ item | slug }}" }
+      forEach: ${{ with.machines }}
+      when: ${{ with.alert and with.collected }}
+      spec:
+        machineId: ${{ item | sha256 }}
+        severity: Low
+        title: A package was collected
+        description: "${{ with.ticket }}$${{ resources['collect-' ~ (item | slug)].id }}{{"
+        recommendedAction: "${{ resources.found.id }}${{ resources.found.id }}"
+        eventTime: 2026-03-01T09:12:44.1234567Z
+        reportId: "1"
+        category: Malware
 "#;
 
 /// A project of these files, read.
@@ -87,9 +101,10 @@ fn with() -> impl Strategy<Value = Value> {
             set.into_iter().filter(|m| seen.insert(slug(m))).collect::<Vec<_>>()
         })
         .prop_shuffle();
-    (text(), machines, prop::option::of(1u32..9), any::<bool>(), prop::option::of(text())).prop_map(
-        |(ticket, machines, revision, alert, who)| {
-            let mut with = json!({"ticket": ticket, "machines": machines, "alert": alert});
+    (text(), machines, prop::option::of(1u32..9), any::<(bool, bool)>(), prop::option::of(text())).prop_map(
+        |(ticket, machines, revision, (alert, collected), who)| {
+            let mut with =
+                json!({"ticket": ticket, "machines": machines, "alert": alert, "collected": collected});
             if let Some(revision) = revision {
                 with["revision"] = revision.into();
             }
@@ -119,6 +134,8 @@ proptest! {
         for (a, b) in written.iter().zip(&loaded.resources) {
             prop_assert_eq!((&a.address, a.digest, &a.labels), (&b.address, b.digest, &b.labels));
             prop_assert_eq!((a.on_remove, a.policy), (b.on_remove, b.policy));
+            prop_assert_eq!(&a.depends_on, &b.depends_on);
+            prop_assert_eq!(a.call.references(), b.call.references());
         }
     }
 
@@ -170,7 +187,7 @@ fn types_labels_places_and_defaults() {
     assert_eq!((&*a.source.file, a.source.line), ("i.yaml", 3));
     let template = a.expanded.as_ref().unwrap();
     let source = template.source.as_ref().unwrap();
-    assert_eq!((&*template.incident, &*source.file, source.line), ("inc-1", "r.yaml", 18));
+    assert_eq!((&*template.incident, &*source.file, source.line), ("inc-1", "r.yaml", 19));
     assert!(alert.request.body.as_str().contains(r#""severity":"Medium""#), "{:?}", alert.request);
     assert!(alert.request.body.as_str().contains(r#""reportId":"3""#), "{:?}", alert.request);
     assert!(a.request.body.as_str().contains("INC-1 by nobody: 0"), "{:?}", a.request);

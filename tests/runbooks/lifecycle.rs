@@ -39,13 +39,13 @@ spec:
 ";
 const FIRST: &str = "InvestigationPackage/inc-1.collect-fb9ab6be3965095a09c057be7c90f0a2";
 
-struct Project {
-    dir: tempfile::TempDir,
+pub struct Project {
+    pub dir: tempfile::TempDir,
     sandbox: Sandbox,
 }
 
 impl Project {
-    fn new() -> Project {
+    pub fn new() -> Project {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("m")).unwrap();
         let project = Project { dir, sandbox: Sandbox::start("{}") };
@@ -58,16 +58,16 @@ impl Project {
         project
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub fn write(&self, name: &str, text: &str) {
         std::fs::write(self.dir.path().join(name), text).unwrap();
     }
 
-    fn read(&self, name: &str) -> String {
+    pub fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.dir.path().join(name)).unwrap()
     }
 
     #[track_caller]
-    fn run(&self, code: i32, args: &[&str]) -> String {
+    pub fn run(&self, code: i32, args: &[&str]) -> String {
         let mut command = Command::new(BIN);
         command.arg("-C").arg(self.dir.path()).args(args).stdin(Stdio::null());
         for name in ["CASEFILE_STATE_URL", "AZURE_CLIENT_SECRET", "RUST_LOG"] {
@@ -83,7 +83,7 @@ impl Project {
 
     /// Address and action of each row of the plan, and the names of all warnings.
     #[track_caller]
-    fn plan(&self) -> (Vec<(String, String)>, Vec<String>) {
+    pub fn plan(&self) -> (Vec<(String, String)>, Vec<String>) {
         let text = self.run(0, &["plan", "--format", "json", "-q"]);
         let plan: Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
         let word = |v: &Value| v.as_str().unwrap().to_owned();
@@ -93,7 +93,7 @@ impl Project {
         (rows.iter().map(|r| (word(&r["address"]), word(&r["action"]))).collect(), warnings)
     }
 
-    fn state(&self) -> Value {
+    pub fn state(&self) -> Value {
         serde_json::from_str(&self.read(".casefile/state.json")).unwrap()
     }
 }

@@ -6,5 +6,6 @@ mod examples;
 mod expansion;
 mod hostile;
 mod lifecycle;
+mod references;
 #[path = "../cli/sandbox.rs"]
 mod sandbox;

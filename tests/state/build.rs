@@ -45,6 +45,7 @@ pub fn intent_of(address: &Address, action: CallAction, sent: Sent) -> Record {
         server_at: at(1).into(),
         labels: Default::default(),
         on_remove: OnRemove::default(),
+        ids: Default::default(),
     }))
 }
 

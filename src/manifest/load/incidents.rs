@@ -10,7 +10,9 @@ use super::{FirstPlace, Loaded, Reading, Unruly, against, templates};
 use crate::manifest::depends::{self, Wanted};
 use crate::manifest::diagnostic::{Diagnostic, Finding, Related};
 use crate::manifest::document::Declared;
+use crate::manifest::kinds::Named;
 use crate::manifest::reader::Document;
+use crate::manifest::references;
 use crate::manifest::runbook::{self, Budget, Incident, Origin, Resource, Runbook, expand};
 use crate::manifest::syntax::shown;
 use crate::manifest::wording::nearest;
@@ -171,15 +173,19 @@ impl Reading {
             return;
         }
         let named = self.named.iter().map(|(d, ..)| &d.address);
+        let several = |n: &Named| matches!(n, Named::Tag(_) | Named::File(_));
+        let groups = self.named.iter().filter(|(_, by, _)| several(by)).map(|(d, ..)| d.address.clone());
+        let groups: HashSet<Address> = groups.collect();
         let known: HashSet<Address> =
             self.resources.iter().map(|d| &d.address).chain(named).cloned().collect();
-        let mut resolved: HashMap<Address, Vec<Dependency>> = HashMap::new();
+        let mut resolved: HashMap<Address, (Vec<Dependency>, HashMap<String, Address>)> = HashMap::new();
         let mut ordered: Vec<(Address, Vec<Dependency>, Range<usize>, Origin)> = Vec::new();
         for (address, wanted, origin) in std::mem::take(&mut self.wanted) {
             let mut to = Vec::new();
+            let mut ids = HashMap::new();
             let mut findings = Vec::new();
             let place = wanted.first().map_or(0..0, |w| w.at.clone());
-            for Wanted { name: text, until, at } in wanted {
+            for Wanted { name: text, until, at, for_id } in wanted {
                 let (kind, name) = depends::split(&text);
                 let all = Kind::ALL.into_iter().filter(|k| kind.is_none_or(|kind| kind == *k));
                 let mut found: Vec<Address> = all.map(|kind| Address::new(kind, name)).collect();
@@ -189,7 +195,15 @@ impl Reading {
                     found.retain(|a| *a != address);
                 }
                 match (found.pop(), found.is_empty()) {
-                    (Some(address), true) => to.push(Dependency { address, until }),
+                    (Some(group), true) if for_id && groups.contains(&group) => {
+                        findings.push(references::several(at, &text, &[group]));
+                    }
+                    (Some(address), true) => {
+                        if for_id {
+                            ids.insert(text, address.clone());
+                        }
+                        to.push(Dependency { address, until });
+                    }
                     (Some(_), false) => findings.push(runbook::ambiguous(at, &text)),
                     (None, _) => {
                         let names = known.iter().map(Address::name);
@@ -199,12 +213,13 @@ impl Reading {
             }
             self.diagnostics.extend(origin.diagnose(findings));
             let to = depends::settled(to);
-            resolved.insert(address.clone(), to.clone());
+            resolved.insert(address.clone(), (to.clone(), ids));
             ordered.push((address, to, place, origin));
         }
         for d in self.resources.iter_mut().chain(self.named.iter_mut().map(|(d, ..)| d)) {
-            if let Some(to) = resolved.remove(&d.address) {
+            if let Some((to, ids)) = resolved.remove(&d.address) {
                 d.depends_on = to;
+                references::resolve(d, &ids);
             }
         }
         let Some(circle) = depends::circle(ordered.iter().map(|(from, to, ..)| (from, &**to))) else {

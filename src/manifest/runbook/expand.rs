@@ -389,6 +389,10 @@ impl<'a> Run<'a> {
             EvalError::Nested => {
                 ("expression-in-value", format!("remove `{OPEN}` from the incident's values"))
             }
+            EvalError::Derived => (
+                "expression-failed",
+                "let it stand alone: ${{ resources.NAME.id }}, the text before and behind it".to_owned(),
+            ),
             _ => ("expression-failed", "put the incident's `with` right, or the expression".to_owned()),
         };
         self.problem(Finding::new(code, self.span(id), error.to_string()).help(help))

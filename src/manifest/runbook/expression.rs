@@ -10,8 +10,10 @@ use minijinja::value::{Value, ValueKind};
 use minijinja::{Environment, UndefinedBehavior};
 
 use super::filters;
+use super::ids::IdOf;
 use super::scope::Scope;
 use crate::manifest::reader::NodeKind;
+use crate::model::{reference, replaced};
 
 /// What begins an expression.
 pub(in crate::manifest) const OPEN: &str = "${{";
@@ -58,6 +60,8 @@ pub(super) enum EvalError {
     Other(String),
     #[error("the expression fails: {0}")]
     Failed(String),
+    #[error("an id is not known before its call is made: nothing can be made of it")]
+    Derived,
 }
 
 /// A typed value of a manifest's field.
@@ -130,12 +134,16 @@ impl Expression {
             Some(name) if e.kind() == minijinja::ErrorKind::UndefinedError => {
                 EvalError::Undefined(name.clone())
             }
+            _ if scope.asked_for_id() => EvalError::Derived,
             _ => EvalError::Failed(e.detail().map_or_else(|| e.kind().to_string(), str::to_owned)),
         })?;
         match (first, missed.first()) {
             (Some(name), _) => Err(EvalError::Undefined(name.clone())),
             (None, Some(name)) if value.is_undefined() => Err(EvalError::Undefined(name.clone())),
             (None, None) if value.is_undefined() => Err(EvalError::Nothing),
+            _ if scope.asked_for_id() && value.downcast_object_ref::<IdOf>().is_none() => {
+                Err(EvalError::Derived)
+            }
             _ => Ok(value),
         }
     }
@@ -224,7 +232,7 @@ impl Scalar {
             }
         }
         // Two values side by side could spell what neither of them holds.
-        if text.contains(OPEN) {
+        if replaced(&text, |_| Some(" ".to_owned())).contains(OPEN) {
             return Err(EvalError::Nested);
         }
         Ok(Typed::Scalar(text, NodeKind::Text))
@@ -299,6 +307,9 @@ fn typed(value: &Value, depth: usize) -> Result<Typed, EvalError> {
             Typed::List(items.map(|item| typed(&item, depth + 1)).collect::<Result<_, _>>()?)
         }
         ValueKind::Map => return Err(EvalError::Mapping),
+        ValueKind::Plain if let Some(IdOf(name)) = value.downcast_object_ref() => {
+            Typed::Scalar(reference(name), NodeKind::Text)
+        }
         other => return Err(EvalError::Other(other.to_string())),
     })
 }

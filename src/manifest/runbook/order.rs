@@ -4,14 +4,17 @@
 //! dash or dot at its end: `collect` for `collect-${{ item | slug }}`. That means all that the template makes. The
 //! whole name of what it makes means that one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::expand::Resource;
-use super::expression::OPEN;
+use super::expression::{OPEN, Scalar};
+use super::ids;
 use super::template::{Computed, Template};
 use crate::manifest::depends::{self, Wanted};
 use crate::manifest::diagnostic::Finding;
+use crate::manifest::kinds::Named;
 use crate::manifest::reader::{Document, Id, NodeKind};
+use crate::manifest::references;
 use crate::manifest::syntax::shown;
 use crate::manifest::wording::nearest;
 use crate::model::{Address, Dependency, Kind};
@@ -45,14 +48,32 @@ impl Called {
 }
 
 /// The entries of a template as they are written: their names, and whether these hold no expression.
-fn entries<'d>(doc: &'d Document<'_>, t: &Template, computed: &Computed) -> Vec<(Id, &'d str, bool)> {
+fn entries(doc: &Document<'_>, t: &Template, computed: &Computed) -> Vec<(Id, String, bool)> {
     let list = doc.get(t.root, "dependsOn").map(|(_, list)| doc.children(list)).unwrap_or_default();
     let name = |&entry: &Id| match doc.node(entry).kind {
         NodeKind::Mapping => doc.get(entry, "name").map(|(_, name)| name),
         _ => Some(entry),
     };
     let fixed = |id: Id| computed.get(id as usize).is_none_or(Option::is_none);
-    list.iter().filter_map(name).map(|id| (id, &*doc.node(id).text, fixed(id))).collect()
+    list.iter().filter_map(name).map(|id| (id, doc.node(id).text.to_string(), fixed(id))).collect()
+}
+
+/// The resources whose ids the texts of a template hold, as far as these are spelled out: `resources.NAME.id`.
+/// A name that is computed is the empty one.
+fn ids_of(doc: &Document<'_>, t: &Template, computed: &Computed) -> Vec<(Id, String, bool)> {
+    let Some((_, spec)) = doc.get(t.root, "spec") else { return Vec::new() };
+    let mut all = Vec::new();
+    for id in references::FIELDS.iter().filter_map(|f| doc.get(spec, f)).map(|(_, id)| id) {
+        let names = computed.get(id as usize).and_then(Option::as_ref).map(Scalar::names);
+        for path in names.into_iter().flatten() {
+            let mut parts = path.split('.');
+            if parts.next() == Some(ids::NAME) {
+                let name = parts.next().unwrap_or_default();
+                all.push((id, name.to_owned(), !name.is_empty()));
+            }
+        }
+    }
+    all
 }
 
 /// What the templates are called; nothing if none of them depends on another. Problems that no incident can
@@ -63,7 +84,8 @@ pub(super) fn compile(
     computed: &Computed,
     findings: &mut Vec<Finding>,
 ) -> Vec<Called> {
-    if templates.iter().all(|t| entries(doc, t, computed).is_empty()) {
+    let entries = |t: &Template| [entries(doc, t, computed), ids_of(doc, t, computed)].concat();
+    if templates.iter().all(|t| entries(t).is_empty()) {
         return Vec::new();
     }
     let called: Vec<Called> = templates.iter().map(|t| Called::of(doc, t, computed)).collect();
@@ -73,10 +95,11 @@ pub(super) fn compile(
     let mut places = Vec::new();
     for (i, t) in templates.iter().enumerate() {
         let mut to = Vec::new();
-        for (id, text, fixed) in entries(doc, t, computed) {
+        for (id, text, fixed) in entries(t) {
             if !fixed {
                 continue;
             }
+            let text = text.as_str();
             let (kind, name) = depends::split(text);
             let meant: Vec<usize> = (0..called.len()).filter(|&j| called[j].is(kind, name)).collect();
             // The whole name of what another template makes can only be told when it is made.
@@ -180,11 +203,15 @@ pub(super) fn resolve(
     for r in resources.iter() {
         whole.entry(own(&r.desired.address)).or_default().push(r.desired.address.clone());
     }
+    let several = |n: &Named| matches!(n, Named::Tag(_) | Named::File(_));
+    let groups = resources.iter().filter(|r| r.named.as_ref().is_some_and(|(by, _)| several(by)));
+    let groups: HashSet<Address> = groups.map(|r| r.desired.address.clone()).collect();
     let mut pairs = 0;
     for r in resources.iter_mut() {
         let this = r.desired.address.clone();
         let mut to = Vec::new();
-        for Wanted { name: text, until, at } in std::mem::take(&mut r.wanted) {
+        let mut ids = HashMap::new();
+        for Wanted { name: text, until, at, for_id } in std::mem::take(&mut r.wanted) {
             let (kind, name) = depends::split(&text);
             let mut found = whole.get(name).cloned().unwrap_or_default();
             found.retain(|a| kind.is_none_or(|k| a.kind() == k));
@@ -206,6 +233,15 @@ pub(super) fn resolve(
                 problems.push(ambiguous(at, &text));
                 continue;
             }
+            if for_id {
+                match &found[..] {
+                    [one] if !groups.contains(one) => drop(ids.insert(text, one.clone())),
+                    all => {
+                        problems.push(references::several(at, &text, all));
+                        continue;
+                    }
+                }
+            }
             pairs += found.len();
             if pairs > MAX_PAIRS {
                 let message = format!("more than {MAX_PAIRS} pairs of resources wait for each other");
@@ -217,6 +253,7 @@ pub(super) fn resolve(
             to.extend(found.into_iter().map(|address| Dependency { address, until }));
         }
         r.desired.depends_on = depends::settled(to);
+        references::resolve(&mut r.desired, &ids);
     }
     let edges = resources.iter().map(|r| (&r.desired.address, &*r.desired.depends_on));
     if let Some(circle) = depends::circle(edges.filter(|(_, to)| !to.is_empty())) {

@@ -1,24 +1,34 @@
-//! The names of expressions and their values: `with`, `incident`, `item`, `index`.
+//! The names of expressions and their values: `with`, `incident`, `item`, `index`, `resources`.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use minijinja::value::{Enumerator, Object, ObjectRepr, Value};
 use serde_json::Value as Json;
 
+use super::ids::{self, Resources};
+
 /// How many names without a value are remembered; an expression is too short for many more.
 const MAX_MISSED: usize = 64;
 
-/// The names that an evaluation asked for and that had no value.
+/// The names that an evaluation asked for and that had no value, and whether it asked for an id.
 #[derive(Debug, Default)]
-struct Missed(Mutex<Vec<String>>);
+pub(super) struct Missed {
+    names: Mutex<Vec<String>>,
+    id: AtomicBool,
+}
 
 impl Missed {
     fn names(&self) -> MutexGuard<'_, Vec<String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note(&self, name: String) {
+    pub fn ask_for_id(&self) {
+        self.id.store(true, Ordering::Relaxed);
+    }
+
+    pub fn note(&self, name: String) {
         let mut names = self.names();
         if names.len() < MAX_MISSED {
             names.push(name);
@@ -91,7 +101,7 @@ impl Names {
             names.insert("item".into(), item);
             names.insert("index".into(), Value::from(index));
         }
-        Scope { root: fields("", names, &self.missed), missed: self.missed.clone() }
+        Scope::new(names, self.missed.clone())
     }
 }
 
@@ -102,6 +112,21 @@ pub(super) struct Scope {
 }
 
 impl Scope {
+    fn new(mut names: BTreeMap<Arc<str>, Value>, missed: Arc<Missed>) -> Scope {
+        names.insert(ids::NAME.into(), Value::from_object(Resources(missed.clone())));
+        Scope { root: fields("", names, &missed), missed }
+    }
+
+    /// What a manifest's own texts see.
+    pub fn of_manifest() -> Scope {
+        Scope::new(BTreeMap::new(), Arc::default())
+    }
+
+    /// Whether an id was asked for since [`forget_missed`](Self::forget_missed).
+    pub fn asked_for_id(&self) -> bool {
+        self.missed.id.load(Ordering::Relaxed)
+    }
+
     pub fn root(&self) -> Value {
         self.root.clone()
     }
@@ -113,6 +138,7 @@ impl Scope {
 
     pub fn forget_missed(&self) {
         self.missed.names().clear();
+        self.missed.id.store(false, Ordering::Relaxed);
     }
 }
 

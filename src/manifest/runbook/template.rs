@@ -10,12 +10,14 @@ use serde_json::Value as Json;
 
 use super::expression::{Expression, Scalar, SyntaxError};
 use super::filters::FILTERS;
+use super::ids;
 use super::parameters::{Parameters, errors};
 use crate::manifest::diagnostic::Finding;
 use crate::manifest::document;
 use crate::manifest::instance::Instance;
 use crate::manifest::kinds::API_VERSION;
 use crate::manifest::reader::{Document, Id, NodeKind};
+use crate::manifest::references;
 use crate::manifest::syntax::shown;
 use crate::manifest::wording::{Field, nearest};
 
@@ -112,7 +114,7 @@ impl Compiler<'_> {
         let when = value("when").and_then(|id| Some((id, self.one_expression(id, "when", false, looped)?)));
         for name in ["metadata", "spec", "lifecycle", "dependsOn"] {
             if let Some(id) = value(name) {
-                self.scalars(id, looped);
+                self.scalars(id, looped, if name == "spec" { &references::FIELDS } else { &[] });
             }
         }
         let settled = self.shape(root);
@@ -193,33 +195,47 @@ impl Compiler<'_> {
         }
     }
 
-    /// Compiles every expression below a node.
-    fn scalars(&mut self, id: Id, looped: bool) {
+    /// Compiles every expression below a node. Ids of resources can stand in the texts of these fields of it.
+    fn scalars(&mut self, id: Id, looped: bool, with_ids: &[&str]) {
         let doc = self.doc;
         let node = doc.node(id);
         match node.kind {
             NodeKind::Mapping => {
                 for (key, value) in doc.fields(id) {
                     let key = doc.node(key);
+                    if with_ids.contains(&&*key.text) && doc.node(value).kind == NodeKind::Text {
+                        self.text(value, looped, true);
+                        continue;
+                    }
                     if key.text.contains(super::expression::OPEN) {
                         let finding =
                             Finding::new("expression-in-key", key.span(), "a key cannot hold an expression");
                         self.findings
                             .push(finding.help("write the key out: the structure is the runbook's own"));
                     }
-                    self.scalars(value, looped);
+                    self.scalars(value, looped, &[]);
                 }
             }
-            NodeKind::Sequence => doc.children(id).iter().for_each(|&item| self.scalars(item, looped)),
-            NodeKind::Text => {
-                if let Some(scalar) = self.scalar(id) {
-                    self.names(&scalar.names(), node.span(), true, looped);
-                    if let Some(slot) = self.computed.get_mut(id as usize) {
-                        *slot = Some(scalar);
-                    }
-                }
+            NodeKind::Sequence => {
+                doc.children(id).iter().for_each(|&item| self.scalars(item, looped, &[]));
             }
+            NodeKind::Text => self.text(id, looped, false),
             _ => {}
+        }
+    }
+
+    fn text(&mut self, id: Id, looped: bool, with_ids: bool) {
+        let span = self.doc.node(id).span();
+        let Some(scalar) = self.scalar(id) else { return };
+        let mut names = scalar.names();
+        let ids: Vec<String> =
+            names.extract_if(.., |name| name.split('.').next() == Some(ids::NAME)).collect();
+        if !with_ids && !ids.is_empty() {
+            self.findings.push(references::misplaced(span.clone()));
+        }
+        self.names(&names, span, true, looped);
+        if let Some(slot) = self.computed.get_mut(id as usize) {
+            *slot = Some(scalar);
         }
     }
 
@@ -304,8 +320,9 @@ impl Compiler<'_> {
                     .help("it is what forEach gives"),
                 "item" | "index" => new(format!("`{first}` has a value only in a template with `forEach`"))
                     .help("add forEach, or use a parameter: with.NAME"),
+                ids::NAME => references::misplaced(span.clone()),
                 name => {
-                    let known = ["with", "incident", "item", "index"];
+                    let known = ["with", "incident", "item", "index", ids::NAME];
                     let finding = new(format!("unknown name `{}`", shown(name)));
                     if FILTERS.contains(&name) {
                         finding.help(format!("a filter stands behind a bar: `value | {name}`"))
@@ -314,7 +331,7 @@ impl Compiler<'_> {
                     } else {
                         match nearest(name, known.into_iter()) {
                             Some(meant) => finding.help(format!("did you mean `{meant}`?")),
-                            None => finding.help("the names are with, incident, item and index"),
+                            None => finding.help("the names are with, incident, item, index and resources"),
                         }
                     }
                 }

@@ -1,0 +1,149 @@
+//! `resources.NAME.id` in expressions: a value that nothing can be made of, because it is not known yet.
+//!
+//! An expression gives the id itself or something that has nothing to do with it. So a text holds whole references
+//! only, and what is reviewed says where an id will stand.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use minijinja::value::{Object, ObjectRepr, Value};
+
+use super::expression::{EvalError, Scalar, Typed};
+use super::scope::{Missed, Scope};
+use crate::manifest::diagnostic::Finding;
+use crate::manifest::syntax::shown;
+use crate::model::can_be_named;
+
+/// The name of them all.
+pub(super) const NAME: &str = "resources";
+
+/// `resources`.
+#[derive(Debug)]
+pub(super) struct Resources(pub Arc<Missed>);
+
+/// `resources.NAME`.
+#[derive(Debug)]
+struct One {
+    name: String,
+    missed: Arc<Missed>,
+}
+
+/// `resources.NAME.id`.
+#[derive(Debug)]
+pub(super) struct IdOf(pub String);
+
+impl Object for Resources {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Map
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.get_value_by_str(key.as_str()?)
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        // Whether there is one is told once all of them are known.
+        if !can_be_named(key) {
+            self.0.note(format!("{NAME}.{key}"));
+            return None;
+        }
+        Some(Value::from_object(One { name: key.to_owned(), missed: self.0.clone() }))
+    }
+}
+
+impl Object for One {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Map
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.get_value_by_str(key.as_str()?)
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        if key != "id" {
+            self.missed.note(format!("{NAME}.{}.{key}", self.name));
+            return None;
+        }
+        self.missed.ask_for_id();
+        Some(Value::from_object(IdOf(self.name.clone())))
+    }
+}
+
+impl Object for IdOf {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "(the id of {})", self.0)
+    }
+}
+
+/// A manifest's text, its expressions in the form that calls keep. In a manifest they can give ids, and nothing
+/// else. What is wrong is told at `span`.
+pub(in crate::manifest) fn ids_in(text: &str, span: Range<usize>) -> Result<String, Box<Finding>> {
+    let problem = |code, message: String, help: &str| Box::new(Finding::new(code, span, message).help(help));
+    let help = "write the id of another resource as ${{ resources['Kind/name'].id }}";
+    let scalar = match Scalar::compile(text) {
+        Ok(Some(scalar)) => scalar,
+        Ok(None) => return Ok(text.to_owned()),
+        Err(e) => return Err(problem("bad-expression", e.to_string(), help)),
+    };
+    if let Some(other) = scalar.names().into_iter().find(|name| name.split('.').next() != Some(NAME)) {
+        let help = "beside ids of resources, expressions belong into runbooks";
+        return Err(problem("unknown-name", format!("`{}` has no value in a manifest", shown(&other)), help));
+    }
+    match scalar.eval(&Scope::of_manifest()) {
+        Ok(Typed::Scalar(text, _)) => Ok(text),
+        Ok(Typed::List(_)) => Err(problem("expression-failed", EvalError::ListInText.to_string(), help)),
+        Err(e @ EvalError::Undefined(_)) => Err(problem("unknown-name", e.to_string(), help)),
+        Err(e) => Err(problem("expression-failed", e.to_string(), help)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settled(text: &str) -> Result<String, &'static str> {
+        ids_in(text, 0..0).map_err(|f| f.code)
+    }
+
+    #[test]
+    fn an_id_stands_alone() {
+        let kept = "see ${{ resources['collect'].id }}!";
+        assert_eq!(settled("see ${{resources.collect.id}}!").unwrap(), kept);
+        assert_eq!(settled(kept).unwrap(), kept);
+        assert_eq!(settled("see ${{ resources['col' ~ \"lect\"].id if true else 'x' }}!").unwrap(), kept);
+        assert_eq!(settled("see ${{ 'none' if true else resources.collect.id }}").unwrap(), "see none");
+        for derived in [
+            "${{ resources.collect.id ~ 'x' }}",
+            "${{ resources.collect.id | sha256 }}",
+            "${{ resources.collect.id == 'x' }}",
+            "${{ 'x' if resources.collect.id else 'y' }}",
+            "${{ [resources.collect.id] }}",
+            "${{ [resources.collect.id] | first | upper }}",
+        ] {
+            assert_eq!(settled(derived), Err("expression-failed"), "{derived}");
+        }
+        assert_eq!(settled("${{ resources.collect }}"), Err("expression-failed"));
+        assert_eq!(settled("${{ resources }}"), Err("expression-failed"));
+        assert_eq!(settled("${{ resources.collect.status }}"), Err("unknown-name"));
+        assert_eq!(settled("${{ resources[\"a'b\"].id }}"), Err("unknown-name"));
+        assert_eq!(settled("${{ with.x }} ${{ resources.a.id }}"), Err("unknown-name"));
+        assert_eq!(settled("${{ resources.a.id"), Err("bad-expression"));
+    }
+
+    #[test]
+    fn no_value_can_spell_a_reference() {
+        for text in ["$${{ resources.a.id }}{{", "${${{ resources.a.id }}", "${{ resources.a.id }}${{"] {
+            let settled = settled(text);
+            assert!(
+                settled.as_deref().is_err() || settled.as_deref().unwrap().matches("${{").count() == 1,
+                "{text}"
+            );
+        }
+    }
+}
