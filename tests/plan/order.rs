@@ -1,6 +1,6 @@
 //! What a dependency that stands so far means for the call behind it.
 
-use casefile::model::{Dependency, Until};
+use casefile::model::{Call, Dependency, Until, reference};
 use casefile::plan::{Action, Change, Obstacle, Reason};
 use casefile::state::{Outcome, Refusal};
 
@@ -148,4 +148,53 @@ fn only_calls_that_create_are_held_back() {
     assert_eq!(w.row(A), Some((26, Action::Update)));
     w.forget_manifest(A);
     assert_eq!(w.row(A), Some((31, Action::Forget)));
+}
+
+/// The id of the package that the plan shows in the text of the alert behind it; `None`: no call.
+fn id_in(w: &mut World) -> Option<Option<String>> {
+    let mut a = alert("a", 2, "t", 1);
+    let Call::Alert(mut call) = a.call.clone() else { unreachable!() };
+    call.description = format!("see {}", reference(P));
+    a.set_call(Call::Alert(call));
+    a.depends_on = vec![Dependency { address: P.parse().unwrap(), until: Until::Accepted }];
+    w.desired.retain(|d| d.address != a.address);
+    w.desired.push(a.clone());
+    w.sort();
+    let plan = w.plan();
+    let c = plan.changes.iter().find(|c| c.address == a.address).unwrap();
+    let call = c.call.as_ref()?;
+    assert_eq!(*call.request(), a.request, "the call names the resource, not the id");
+    let [planned] = call.ids.as_slice() else { panic!("{:?}", call.ids) };
+    let shown = planned.id.clone().unwrap_or_else(|| format!("(known after {P})"));
+    let after = c.after.as_ref().unwrap().iter().find(|(name, _)| name == "description");
+    assert_eq!(after.unwrap().1, format!("see {shown}"));
+    Some(planned.id.clone())
+}
+
+#[test]
+fn an_id_is_known_where_the_plan_does_not_ask_for_it_anew() {
+    let known = |id: &str| Some(Some(id.to_owned()));
+    assert_eq!(id_in(&mut one()), Some(None));
+    assert_eq!(id_in(&mut running()), known("action-1"));
+    assert_eq!(id_in(&mut ended("Succeeded")), known("action-1"));
+    assert_eq!(id_in(&mut ended("Cancelled")), None);
+    let mut revised = ended("Succeeded");
+    revised.desired = vec![package("p", 1, "why", 2)];
+    assert_eq!(id_in(&mut revised), Some(None));
+    let mut failed = ended("Failed");
+    assert_eq!(id_in(&mut failed), None, "not due yet");
+    failed.pass(3600);
+    assert_eq!(id_in(&mut failed), Some(None));
+    let mut adopted = one();
+    adopted.foreign(1, "an analyst's");
+    let plan = adopted.plan();
+    let address = P.parse().unwrap();
+    let attempt = adopted.intend(&plan, &address);
+    let error = Refusal { status: 400, code: "ActiveRequestAlreadyExists".into(), ..Refusal::default() };
+    adopted.answer(&address, attempt, Outcome::Busy { error });
+    let theirs = adopted.actions[0].id.clone();
+    assert_eq!(id_in(&mut adopted), known(&theirs));
+    let mut alone = running();
+    alone.selected = Some([A.parse().unwrap()].into());
+    assert_eq!(id_in(&mut alone), known("action-1"), "it is recorded");
 }
