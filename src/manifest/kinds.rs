@@ -172,7 +172,8 @@ pub struct PackageSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = json!({"fromFile": "hosts.txt"}))]
     pub machines: Option<MachinesSpec>,
-    /// Why the package is collected. Sent verbatim, and shown in the portal's action center.
+    /// Why the package is collected. Sent verbatim, and shown in the portal's action center. Can hold the id of
+    /// another resource: `${{ resources['Kind/name'].id }}`.
     #[schemars(length(min = 1), regex(pattern = TEXT), example = &"Collect forensics due to alert 1234")]
     pub comment: String,
     /// Raise it to ask for another package. Changing the comment alone never collects twice.
@@ -255,10 +256,10 @@ pub struct AlertSpec {
     /// The alert's title. An open alert with the same title on the same device absorbs a new one.
     #[schemars(length(min = 1), regex(pattern = TEXT), example = &"Suspicious sign-in tool on fin-ws-042")]
     pub title: String,
-    /// What happened.
+    /// What happened. Can hold the id of another resource: `${{ resources['Kind/name'].id }}`.
     #[schemars(length(min = 1), regex(pattern = TEXT), example = &"A credential dumper was started from a share.")]
     pub description: String,
-    /// What to do about it.
+    /// What to do about it. Can hold the id of another resource: `${{ resources['Kind/name'].id }}`.
     #[schemars(length(min = 1), regex(pattern = TEXT), example = &"Isolate the device and reset the user's password.")]
     pub recommended_action: String,
     /// The event's time in UTC: advanced hunting's `Timestamp`, copied with all its digits. Sent verbatim;
