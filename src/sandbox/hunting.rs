@@ -10,6 +10,7 @@ use super::message::{HttpRequest, HttpResponse, Refusal};
 use super::route::Endpoint;
 use super::wire;
 use super::world::World;
+use crate::model::MachineName;
 
 /// What a query answers with. The first rule that fits counts; a query that no rule fits finds nothing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -65,33 +66,30 @@ const EVENT: [&str; 3] = ["Timestamp", "DeviceId", "ReportId"];
 const DEMO_TABLE: &str = "DeviceProcessEvents";
 const DEMO_FILE: &str = "powershell.exe";
 
+/// The devices that they ran on, by id, and their names.
+const DEMO_DEVICES: [(&str, &str); 2] = [
+    ("1e5bc9d7e413ddd7902c2932e418702b84d0cc07", "fin-ws-042.contoso.com"),
+    ("fb9ab6be3965095a09c057be7c90f0a2b84d0cc0", "hr-ws-007.contoso.com"),
+];
+
+/// The device of the made-up events that a name means: whoever asks for one of them by name gets the one that
+/// hunting shows.
+pub(super) fn demo_device(hunting: &[CannedQuery], name: &str) -> Option<(&'static str, String)> {
+    let name: MachineName = name.parse().ok()?;
+    let found = DEMO_DEVICES.iter().find(|(_, dns)| hunting.is_empty() && name.means(dns));
+    found.map(|(id, dns)| (*id, (*dns).to_owned()))
+}
+
 fn demo() -> Vec<Map<String, Value>> {
+    let [fin, hr] = DEMO_DEVICES;
     let rows = [
-        (
-            "2026-03-01T09:15:42.1830907Z",
-            "1e5bc9d7e413ddd7902c2932e418702b84d0cc07",
-            20776,
-            "fin-ws-042",
-            "-enc SQBFAFgA",
-        ),
-        (
-            "2026-03-01T09:17:03.4471125Z",
-            "1e5bc9d7e413ddd7902c2932e418702b84d0cc07",
-            20791,
-            "fin-ws-042",
-            "-nop -w hidden",
-        ),
-        (
-            "2026-03-01T10:02:55.0000410Z",
-            "fb9ab6be3965095a09c057be7c90f0a2b84d0cc0",
-            641555,
-            "hr-ws-007",
-            "-enc SQBFAFgA",
-        ),
+        ("2026-03-01T09:15:42.1830907Z", fin, 20776, "-enc SQBFAFgA"),
+        ("2026-03-01T09:17:03.4471125Z", fin, 20791, "-nop -w hidden"),
+        ("2026-03-01T10:02:55.0000410Z", hr, 641555, "-enc SQBFAFgA"),
     ];
-    let row = |(at, device, report, name, arguments): (&str, &str, u32, &str, &str)| {
+    let row = |(at, (device, name), report, arguments): (&str, (&str, &str), u32, &str)| {
         let row = json!({
-            "Timestamp": at, "DeviceId": device, "ReportId": report, "DeviceName": format!("{name}.contoso.com"),
+            "Timestamp": at, "DeviceId": device, "ReportId": report, "DeviceName": name,
             "FileName": DEMO_FILE, "ProcessCommandLine": format!("{DEMO_FILE} {arguments}"),
         });
         row.as_object().cloned().unwrap_or_default()

@@ -1,74 +1,13 @@
-//! Devices: which ones there are, and the endpoints that read them.
-
-use std::collections::{BTreeSet, HashMap};
+//! Devices on the wire, and the endpoints that read them.
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::message::{HttpRequest, HttpResponse, Refusal, wire_time};
 use super::odata::{Field, FieldKind, Query, Row, Value};
-use super::scenario::{MachineSpec, Scenario};
+use super::scenario::MachineSpec;
 use super::wire;
 use super::world::World;
-
-/// The devices that were named by a call that took effect, and ways to find all of them.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(super) struct Fleet {
-    /// Ids, in lower case, of devices that the scenario does not list.
-    seen: BTreeSet<String>,
-    /// From an id in lower case to the place in the scenario's list.
-    #[serde(skip)]
-    listed: HashMap<String, usize>,
-    /// From a name to an id; the first of equal names.
-    #[serde(skip)]
-    names: HashMap<String, String>,
-}
-
-impl Fleet {
-    /// Builds the ways to find devices; needed after a load and after a change of scenario.
-    pub fn reindex(&mut self, scenario: &Scenario) {
-        let list = &scenario.machines.list;
-        self.listed = list.iter().enumerate().map(|(i, m)| (m.id.to_ascii_lowercase(), i)).collect();
-        self.names.clear();
-        for spec in list {
-            self.names.entry(spec.dns_name()).or_insert_with(|| spec.id.to_ascii_lowercase());
-        }
-        for id in &self.seen {
-            self.names.entry(MachineSpec::derived(id).dns_name()).or_insert_with(|| id.clone());
-        }
-    }
-
-    /// The device with this id, if there is one.
-    pub fn get(&self, scenario: &Scenario, id: &str) -> Option<MachineSpec> {
-        let id = id.to_ascii_lowercase();
-        if let Some(spec) = self.listed.get(&id).and_then(|i| scenario.machines.list.get(*i)) {
-            return Some(spec.clone());
-        }
-        let well_formed = matches!(id.len(), 32 | 40) && id.bytes().all(|b| b.is_ascii_hexdigit());
-        let exists = self.seen.contains(&id) || (well_formed && !scenario.machines.strict);
-        exists.then(|| MachineSpec::derived(&id))
-    }
-
-    /// Notes that a call took effect on a device, so that lists show it from now on.
-    pub fn touch(&mut self, id: &str) {
-        let id = id.to_ascii_lowercase();
-        if !self.listed.contains_key(&id) && !self.seen.contains(&id) {
-            self.names.entry(MachineSpec::derived(&id).dns_name()).or_insert_with(|| id.clone());
-            self.seen.insert(id);
-        }
-    }
-
-    fn named(&self, name: &str) -> Option<&str> {
-        self.names.get(&name.to_ascii_lowercase()).map(String::as_str)
-    }
-
-    fn all(&self, scenario: &Scenario) -> Vec<MachineSpec> {
-        let listed = scenario.machines.list.iter().cloned();
-        let unlisted = self.seen.iter().filter(|id| !self.listed.contains_key(*id));
-        listed.chain(unlisted.map(|id| MachineSpec::derived(id))).collect()
-    }
-}
 
 static FIELDS: &[Field] = &[
     Field { name: "id", kind: FieldKind::Text },
@@ -234,13 +173,18 @@ impl World {
         Ok(wire::entity(200, request, "Machines/$entity", &body(&spec, now)))
     }
 
-    /// `GET /api/machines`.
+    /// `GET /api/machines`. A name that the filter looks for may be the first that is heard of its device.
     pub(super) fn list_machines(
-        &self,
+        &mut self,
         now: Timestamp,
         request: &HttpRequest,
     ) -> Result<HttpResponse, Refusal> {
         let query = Query::parse(&request.query, FIELDS)?;
+        let names = query.filter.iter().flat_map(|f| f.looked_for("computerDnsName"));
+        if self.fleet.make_up(&self.scenario, names) {
+            // A new device is for the journal, as if it were made by a call that changes something.
+            self.seq += 1;
+        }
         let all = self.fleet.all(&self.scenario);
         if all.is_empty() {
             return Err(Refusal::not_found("No machines were found"));

@@ -16,6 +16,7 @@ mod alerts;
 mod control;
 mod effect;
 mod faults;
+mod fleet;
 mod http;
 mod hunting;
 mod machines;

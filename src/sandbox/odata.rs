@@ -118,6 +118,15 @@ impl Expr {
             }
         }
     }
+
+    /// The texts that rows are asked for by: those that `field` equals or begins with somewhere in the filter.
+    pub fn looked_for(&self, field: &str) -> Vec<&str> {
+        match self {
+            Expr::Compare(f, Op::Eq, Literal::Text(t)) | Expr::StartsWith(f, t) if f.name == field => vec![t],
+            Expr::Compare(..) | Expr::StartsWith(..) => Vec::new(),
+            Expr::And(parts) | Expr::Or(parts) => parts.iter().flat_map(|p| p.looked_for(field)).collect(),
+        }
+    }
 }
 
 /// The options of one query.

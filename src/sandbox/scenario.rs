@@ -5,8 +5,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::fleet::Fleet;
 use super::hunting::CannedQuery;
-use super::machines::Fleet;
 use super::quota::Quotas;
 use super::route::Endpoint;
 
@@ -65,8 +65,8 @@ impl Default for Scenario {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Machines {
-    /// `false`: any id of 32 or 40 hex digits is an active Windows 11 device. `true`: only the listed
-    /// ones exist.
+    /// `false`: any id of 32 or 40 hex digits is an active Windows 11 device, and so is any name that a list
+    /// is filtered by. `true`: only the listed ones exist.
     pub strict: bool,
     /// The devices that are there from the start.
     pub list: Vec<MachineSpec>,

@@ -1,11 +1,11 @@
 //! Keeps a world in files, so that what took effect survives any end of the process.
 //!
 //! `sandbox.json` holds the whole world and is replaced as one. What came after it stands in
-//! `sandbox.json.journal`, one mutating request a line, written before the answer leaves: the world is
-//! a deterministic machine, so its inputs are enough to bring it back. A snapshot is taken when things
+//! `sandbox.json.journal`, one mutating request a line (also a read that made a device up), written before the answer
+//! leaves: the world is a deterministic machine, so its inputs are enough to bring it back. A snapshot is taken when things
 //! are quiet and each time the journal has grown as long as the world, so a call costs one short
 //! write however many objects there are. The journal is locked: one process serves a world at a time.
-//! Reads are in no journal: a killed server forgets those it counted since the last snapshot.
+//! Other reads are in no journal: a killed server forgets those it counted since the last snapshot.
 //! Files are not synced call by call: they survive the end of a process, not of the machine.
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -368,6 +368,27 @@ mod tests {
         let mut keeper = Keeper::open(Some(&path), Some(strict), None, at(60)).unwrap();
         assert_eq!(keeper.handle(at(60), &collect(1)).unwrap().status, 201, "met before");
         assert_eq!(keeper.handle(at(60), &collect(2)).unwrap().status, 404);
+    }
+
+    #[test]
+    fn a_device_that_a_read_made_up_survives_without_a_goodbye() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sandbox.json");
+        let list = HttpRequest::new("GET", "/api/machines?$filter=startswith(computerDnsName,'ws-1')", "");
+        let mut keeper = Keeper::open(Some(&path), None, None, at(0)).unwrap();
+        let first = keeper.handle(at(1), &list).unwrap().body;
+        let journal = || std::fs::metadata(journal_path(&path)).unwrap().len();
+        let written = journal();
+        assert!(written > 0);
+        keeper.handle(at(2), &list).unwrap();
+        assert_eq!(journal(), written, "it is known by now");
+        drop(keeper);
+        let mut keeper = Keeper::open(Some(&path), None, None, at(3)).unwrap();
+        let all = HttpRequest::new("GET", "/api/machines", "");
+        let name = |body: &[u8]| {
+            serde_json::from_slice::<serde_json::Value>(body).unwrap()["value"][0]["id"].clone()
+        };
+        assert_eq!(name(&keeper.handle(at(3), &all).unwrap().body), name(&first));
     }
 
     /// Requests of all kinds on few machines, so that they meet.

@@ -10,7 +10,7 @@ use super::actions::Actions;
 use super::alerts::Alerts;
 use super::effect::{Effect, EffectKind, Origin};
 use super::faults::{self, FaultCounters};
-use super::machines::Fleet;
+use super::fleet::Fleet;
 use super::message::{Delivery, HttpRequest, HttpResponse, Refusal};
 use super::quota::Windows;
 use super::route::{Endpoint, NoRoute, Route, route};

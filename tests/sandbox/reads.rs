@@ -164,6 +164,109 @@ fn machines() {
     assert_eq!(lab.get("/api/machines/findbytag").0, 400);
 }
 
+/// Ids and names of the devices that a filter lets through.
+fn named(lab: &mut Lab, filter: &str) -> Vec<(String, String)> {
+    let (status, list) = lab.get(&format!("/api/machines?$filter={filter}"));
+    if status == 404 {
+        return Vec::new();
+    }
+    let text = |v: &Value| v.as_str().unwrap().to_owned();
+    let rows = list["value"].as_array().unwrap().iter();
+    rows.map(|r| (text(&r["id"]), text(&r["computerDnsName"]))).collect()
+}
+
+#[test]
+fn a_name_that_a_list_is_filtered_by_is_that_of_a_device() {
+    let mut lab = Lab::new("");
+    assert_eq!(lab.get("/api/machines/ops-1").0, 404, "a read by name makes none");
+    let found = named(&mut lab, "startswith(computerDnsName,'ops-1')");
+    let [(id, name)] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!((id.len(), name.as_str()), (40, "ops-1"));
+    assert_eq!(named(&mut lab, &format!("id eq '{id}'")), found);
+    let (_, machine) = lab.get("/api/machines/OPS-1");
+    assert_eq!(machine["id"], **id);
+    assert_eq!(machine["healthStatus"], "Active");
+    assert_eq!(machine["onboardingStatus"], "Onboarded");
+    assert_eq!(machine["osPlatform"], "Windows11");
+    assert_eq!(machine["lastSeen"], "2025-12-31T23:30:00Z");
+    let action = lab.collected(id);
+    let (_, action) = lab.get(&format!("/api/machineactions/{action}"));
+    assert_eq!(action["computerDnsName"], "ops-1");
+
+    // The same device in another world, wherever else it is asked for, and in any order.
+    let mut other = Lab::new("");
+    let both = "computerDnsName eq 'ops-2.contoso.com' or startswith(computerDnsName,'ops-1')";
+    let two = named(&mut other, both);
+    assert_eq!(two.len(), 2);
+    assert!(two.contains(&found[0]), "{two:?}");
+    assert_eq!(named(&mut lab, "computerDnsName eq 'ops-2.contoso.com'").len(), 1);
+    // A short name and a whole one of it are one device, which is called by the longer.
+    assert_eq!(named(&mut lab, "startswith(computerDnsName,'ops-2')").len(), 1);
+    let whole = named(&mut lab, "computerDnsName eq 'ops-1.contoso.com'");
+    assert_eq!(whole, [(id.clone(), "ops-1.contoso.com".to_owned())]);
+    assert_eq!(named(&mut lab, "startswith(computerDnsName,'ops-1')"), whole);
+    let mut again = Lab::new("");
+    let together = "startswith(computerDnsName,'ops-3') or computerDnsName eq 'ops-3.contoso.com'";
+    assert_eq!(named(&mut again, together).len(), 1);
+
+    // Two domains are two devices.
+    let two = named(&mut again, "computerDnsName eq 'ops-3.fabrikam.com'");
+    assert_ne!(two[0].0, named(&mut again, "computerDnsName eq 'ops-3.contoso.com'")[0].0);
+    let third = named(&mut Lab::new(""), "startswith(computerDnsName,'ops-3')");
+    assert_eq!(third[0].0, named(&mut again, "computerDnsName eq 'ops-3.contoso.com'")[0].0);
+
+    // A device that hunting shows.
+    let demo = named(&mut again, "startswith(computerDnsName,'fin-ws-042')");
+    assert_eq!(
+        demo,
+        [("1e5bc9d7e413ddd7902c2932e418702b84d0cc07".to_owned(), "fin-ws-042.contoso.com".to_owned())]
+    );
+}
+
+#[test]
+fn a_written_world_knows_the_names() {
+    let mut lab = Lab::new("");
+    let found = named(&mut lab, "startswith(computerDnsName,'ops-1')");
+    lab.collected(MACHINE);
+    let json = lab.world.to_json().unwrap();
+    let mut copy = Lab { world: casefile::sandbox::World::from_json(&json).unwrap(), now: lab.now };
+    assert_eq!(copy.world.to_json().unwrap(), json);
+    assert_eq!(named(&mut copy, &format!("id eq '{}'", found[0].0)), found);
+    assert_eq!(named(&mut copy, "startswith(computerDnsName,'ops-1')"), found);
+    let fleet = serde_json::from_slice::<Value>(&json).unwrap()["fleet"].clone();
+    assert!(fleet.as_array().unwrap().contains(&serde_json::json!({ "id": found[0].0, "name": "ops-1" })));
+}
+
+#[test]
+fn names_that_no_device_gets() {
+    for (scenario, filter) in [
+        ("machines: { strict: true }", "startswith(computerDnsName,'ops-1')"),
+        ("", "startswith(computerDnsName,'ops-')"),
+        ("", "computerDnsName eq 'a b'"),
+        ("", "computerDnsName ne 'ops-1'"),
+        ("", "startswith(computerDnsName,'desktop-fb9ab6b')"),
+        ("", "computerDnsName eq 'fb9ab6be3965095a09c057be7c90f0a2'"),
+        ("", "healthStatus eq 'ops-1'"),
+    ] {
+        let mut lab = Lab::new(scenario);
+        assert_eq!(named(&mut lab, filter), [], "{scenario} {filter}");
+        assert_eq!(lab.get("/api/machines").0, 404, "{scenario} {filter}");
+    }
+    let listed = "machines: { list: [{ id: a1, name: ops-1.contoso.com }, { id: a2, name: ops-2 }] }";
+    let mut lab = Lab::new(listed);
+    let ids = |found: Vec<(String, String)>| found.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+    assert_eq!(ids(named(&mut lab, "startswith(computerDnsName,'ops-1')")), ["a1"]);
+    assert_eq!(ids(named(&mut lab, "computerDnsName eq 'ops-1.contoso.com'")), ["a1"]);
+    assert_eq!(ids(named(&mut lab, "startswith(computerDnsName,'ops-2')")), ["a2"]);
+    assert_eq!(lab.ids("/api/machines"), ["a1", "a2"]);
+    // Who was made up gives way to a device that is listed under the name later.
+    let made = ids(named(&mut lab, "startswith(computerDnsName,'ops-3')"));
+    let list = serde_json::json!([{ "id": "a3", "name": "ops-3.contoso.com" }]).to_string();
+    assert_eq!(lab.call("PUT", "/sandbox/machines", &list).0, 200);
+    assert_eq!(ids(named(&mut lab, "startswith(computerDnsName,'ops-3')")), ["a3"]);
+    assert_eq!(lab.get(&format!("/api/machines/{}", made[0])).1["computerDnsName"], "ops-3");
+}
+
 #[test]
 fn headers_methods_and_paths() {
     let mut lab = Lab::new("");
@@ -219,6 +322,8 @@ fn a_written_world_goes_on_where_it_stood() {
     }
     assert_eq!(lab.world.to_json().unwrap(), copy.world.to_json().unwrap());
     let mut json: Value = serde_json::from_slice(&lab.world.to_json().unwrap()).unwrap();
+    let met = serde_json::json!(["1e5bc9d7e413ddd7902c2932e418702b84d0cc07", MACHINE]);
+    assert_eq!(json["fleet"], met, "as before devices were met by name");
     json["formatVersion"] = 2.into();
     let error = casefile::sandbox::World::from_json(json.to_string().as_bytes()).unwrap_err();
     assert!(error.to_string().contains("format version 2"), "{error}");
