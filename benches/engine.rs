@@ -52,7 +52,14 @@ fn records(desired: &[Desired]) -> Vec<Record> {
         records.push(Record::Intent(Box::new(Intent {
             address: d.address.clone(),
             action: CallAction::Create,
-            sent: Sent { request, revision: d.revision, digest: digest(d), marker: None, machine_name: None },
+            sent: Sent {
+                request,
+                revision: d.revision,
+                digest: digest(d),
+                marker: None,
+                machine_name: None,
+                query_digest: None,
+            },
             plan: PlanDigest(Sha256Hex::of(b"p")),
             runner: "r".into(),
             send_by: now(),

@@ -137,6 +137,7 @@ mod tests {
                 revision: 1,
                 marker: None,
                 machine_name: None,
+                query_digest: None,
             },
             machine: "ab".repeat(20),
             labels: BTreeMap::new(),

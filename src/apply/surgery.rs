@@ -367,6 +367,7 @@ fn imported(d: &Desired, object: &Object) -> Record {
             digest: d.digest,
             marker: None,
             machine_name: d.machine_name.as_deref().map(str::to_owned),
+            query_digest: d.query,
         },
         labels: d.labels.clone(),
         on_remove: d.on_remove,

@@ -86,8 +86,9 @@ fn unsent(ctx: &Context, project: &Project, unruly: Vec<Unruly>, loaded: &Loaded
         let resources = &recorded.state.resources;
         if let Some(t) = loaded.templates.iter().find(|t| t.address() == address) {
             // Of its machines those that the state knows tell whether the text is history.
-            let same =
-                |r: &Resource| r.sent_call().is_some_and(|call| t.as_sent(&call, None).digest == r.digest);
+            let same = |r: &Resource| {
+                r.sent_call().is_some_and(|call| t.as_sent(&call, None, None).digest == r.digest)
+            };
             let group = |a: &Address| if t.target.is_group() { a.group() } else { Some(a.clone()) };
             let mut of_it = resources.iter().filter(|(a, _)| group(a).as_ref() == Some(address)).peekable();
             return of_it.peek().is_some() && of_it.all(|(_, r)| same(r));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Address, Approval, Call, Dependency, Request, RequestDigest, Span};
+use super::{Address, Approval, Call, Dependency, Request, RequestDigest, Sha256Hex, Span};
 
 /// A declared resource, ready to be planned.
 #[derive(Clone, Debug)]
@@ -39,6 +39,9 @@ pub struct Desired {
     pub depends_on: Vec<Dependency>,
     /// The name under which the machine is asked, where the manifest names no id.
     pub machine_name: Option<Arc<str>>,
+    /// [`super::HuntingQuery::digest`] of the query that found the event; none if there was no query, or if which one
+    /// it was is not known.
+    pub query: Option<Sha256Hex>,
 }
 
 impl Desired {
@@ -61,6 +64,7 @@ impl Desired {
             approve: None,
             depends_on: Vec::new(),
             machine_name: None,
+            query: None,
         }
     }
 }

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::{Call, MachineId, ReportId, Timestamp};
+use super::{Call, MachineId, ReportId, Sha256Hex, Timestamp};
 
 /// A query of advanced hunting, and how far it looks back.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,6 +19,16 @@ pub struct HuntingQuery {
     pub text: Arc<str>,
     /// Microsoft Graph's `Timespan`; it looks back 30 days without.
     pub timespan: Option<Timespan>,
+}
+
+impl HuntingQuery {
+    /// Names the query and its time span: what a record says of the query that found an event. White space at the
+    /// ends asks for nothing else, so that another style of quoting in YAML is no edit.
+    pub fn digest(&self) -> Sha256Hex {
+        let timespan = self.timespan.as_ref().map_or("", Timespan::as_str);
+        // A time span holds no line break, so the joined text is unambiguous.
+        Sha256Hex::of(format!("casefile query v1\n{timespan}\n{}", self.text.trim()).as_bytes())
+    }
 }
 
 /// An ISO 8601 duration such as `P7D` or `PT12H`, kept as written.
@@ -285,6 +295,17 @@ mod tests {
         assert_eq!(t.columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), ["A", "B"]);
         assert_eq!(t.rows[0], [Cell::Text("x".into()), Cell::Json("[1, 2.50]".into())]);
         assert_eq!(t.rows[1], [Cell::Json(r#""\ud800""#.into()), Cell::Empty]);
+    }
+
+    #[test]
+    fn a_digest_is_of_text_and_time_span() {
+        let query = |text: &str, timespan: Option<&str>| {
+            let timespan = timespan.map(|t| t.parse().unwrap());
+            HuntingQuery { text: text.into(), timespan }.digest()
+        };
+        assert_eq!(query("T\n| take 1", None), query("T\n| take 1\n", None));
+        let all = [query("T", None), query("T", Some("P1D")), query("T", Some("P2D")), query("t", None)];
+        assert_eq!(std::collections::BTreeSet::from(all).len(), all.len());
     }
 
     #[test]

@@ -228,20 +228,23 @@ impl Template {
         self.with(self.address_on(machine), self.on_none.call.on(machine), name)
     }
 
-    /// The alert on an event.
-    pub fn on_event(&self, event: &HuntedEvent) -> Desired {
+    /// The alert on an event, and the digest of the query that found it.
+    pub fn on_event(&self, event: &HuntedEvent, query: Option<Sha256Hex>) -> Desired {
         let mut call = self.on_none.call.on(&event.machine_id);
         if let Call::Alert(a) = &mut call {
             a.event_time = event.event_time.clone();
             a.report_id = event.report_id.clone();
         }
-        self.with(self.address().clone(), call, None)
+        let mut on = self.with(self.address().clone(), call, None);
+        on.query = query;
+        on
     }
 
-    /// The resource with the target of a call that was sent for it, its machine asked under this name.
-    pub fn as_sent(&self, call: &Call, name: Option<&str>) -> Desired {
+    /// The resource with the target of a call that was sent for it, its machine asked under this name or its event
+    /// found by this query.
+    pub fn as_sent(&self, call: &Call, name: Option<&str>, query: Option<Sha256Hex>) -> Desired {
         match (&self.target, HuntedEvent::of(call)) {
-            (Target::Event(_), Some(event)) => self.on_event(&event),
+            (Target::Event(_), Some(event)) => self.on_event(&event, query),
             _ => self.on(call.machine(), name),
         }
     }

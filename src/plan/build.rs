@@ -17,6 +17,7 @@ use super::rename::find_renames;
 use super::see::Seen;
 use super::settings::Settings;
 use super::view;
+use super::warn::warn_of_edited_queries;
 use crate::model::{Address, Desired, OnRemove, PlanDigest};
 use crate::state::{Object, Origin, Phase, Record, Resource, State};
 
@@ -62,6 +63,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
     planner.warn_of_siblings(&mut changes);
     guard(&mut changes, &input.settings.guards, &input.observed.machines);
     warn_of_late_resources(input.desired, input.state, &mut changes);
+    warn_of_edited_queries(&input.observed.targets.edited, &mut changes);
     let calls = changes.iter().filter_map(|c| Some((&c.address, c.call.as_ref()?.request())));
     let digest = PlanDigest::of(calls);
     let estimate = estimate(&changes, input.settings);

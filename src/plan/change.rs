@@ -562,6 +562,8 @@ pub enum Warning {
         /// They.
         others: Vec<Candidate>,
     },
+    /// The query that is declared is not the one that found the event. The event stays as sent.
+    QueryChanged,
     /// As a saved plan words it.
     Saved {
         /// The words.

@@ -13,7 +13,7 @@ use super::change::{Action, Change, Estimate, Plan, PlannedCall, Reason, View, W
 use super::guard;
 use crate::model::{
     Address, Approval, Call, Dependency, Desired, MachineId, Method, OnInProgress, OnRemove, PlanDigest,
-    Policy, Request, RequestDigest, Source, Span,
+    Policy, Request, RequestDigest, Sha256Hex, Source, Span,
 };
 use crate::state::{Binding, Phase, Record, Resource, Sent, Seq, State};
 
@@ -77,6 +77,10 @@ pub struct CallExecution {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"fin-ws-042")]
     pub machine_name: Option<String>,
+    /// Of the query that found the event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = crate::model::Sha256Hex::of(b"test"))]
+    pub query_digest: Option<Sha256Hex>,
     /// `metadata.labels`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(example = serde_json::json!({ "incident": "INC-2042" }))]
@@ -119,6 +123,7 @@ impl RowExecution {
                 marker: c.sent.marker.clone(),
                 machine: c.machine.parse().ok()?,
                 machine_name: c.sent.machine_name.clone(),
+                query_digest: c.sent.query_digest,
                 labels: c.labels.clone(),
                 on_remove: c.on_remove,
                 on_in_progress: c.on_in_progress,
@@ -521,6 +526,7 @@ fn change(row: FileRow) -> Result<Change, SavedError> {
                     digest: x.digest,
                     marker: x.marker,
                     machine_name: x.machine_name,
+                    query_digest: x.query_digest,
                 },
                 machine: x.machine.as_str().to_ascii_lowercase(),
                 labels: x.labels,
@@ -577,6 +583,7 @@ fn desired(c: &Change) -> Option<Desired> {
     let mut d = Desired::new(c.address.clone(), source, declared, call.sent.revision);
     d.labels.clone_from(&call.labels);
     d.machine_name = call.sent.machine_name.as_deref().map(Into::into);
+    d.query = call.sent.query_digest;
     d.on_remove = call.on_remove;
     d.depends_on.clone_from(&c.depends_on);
     d.policy =
@@ -619,6 +626,7 @@ mod tests {
                     digest: d.digest,
                     marker: None,
                     machine_name: None,
+                    query_digest: None,
                 },
                 machine: "ab".repeat(20),
                 labels: BTreeMap::new(),
@@ -673,6 +681,7 @@ mod tests {
                 digest: d.digest,
                 marker: None,
                 machine_name: None,
+                query_digest: None,
             },
             runner: "r".into(),
             send_by: at(10),

@@ -8,10 +8,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::model::{
     Address, Entry, EntryMachine, HuntedEvent, HuntingQuery, Kind, Machine, MachineId, MachineName, Place,
-    Target, Template, first_label,
+    Sha256Hex, Target, Template, first_label,
 };
 use crate::state::{Phase, Resource, State};
 
+#[cfg(test)]
+mod pinned;
 mod values;
 
 pub use values::{
@@ -122,12 +124,14 @@ impl<'a> Recorded<'a> {
         behind.take_while(move |(a, _)| a.group().as_ref() == Some(&group))
     }
 
-    /// The event that this revision of the resource was asked about: its query is never run again, whatever has
-    /// become of the query's text. Of what was released only the id counts, so that a name can be used anew.
-    fn event(&self, t: &Template) -> Option<HuntedEvent> {
+    /// The event that this revision of the resource was asked about, and which query found it: the query is never run
+    /// again, whatever has become of its text. Of what was released only the id counts, so that a name can be used
+    /// anew.
+    fn event(&self, t: &Template) -> Option<(HuntedEvent, Option<Sha256Hex>)> {
         let r = self.state.resources.get(t.address()).filter(|r| r.phase != Phase::Released)?;
         let same = r.sent.revision == t.declared().revision;
-        HuntedEvent::of(&r.sent_call()?).filter(|_| same)
+        let event = HuntedEvent::of(&r.sent_call()?).filter(|_| same)?;
+        Some((event, r.sent.query_digest))
     }
 
     /// The machine that was asked under this name and revision. A renamed manifest's is that of the only resource
@@ -209,13 +213,21 @@ impl Resolver<'_> {
                 }
             }
             (Target::Event(query), _) => {
-                let recorded = self.recorded.event(t);
-                match recorded.or_else(|| sealed_event(self.input, t).cloned()) {
-                    Some(event) => self.out.desired.push(t.on_event(&event)),
-                    None => match self.hunted(query) {
-                        Ok(event) => self.out.desired.push(t.on_event(&event)),
-                        Err(why) => self.error(t, &t.place, why),
-                    },
+                if let Some((event, ran)) = self.recorded.event(t) {
+                    if ran.is_some_and(|ran| ran != query.digest()) {
+                        self.out.targets.edited.insert(t.address().clone());
+                    }
+                    self.out.desired.push(t.on_event(&event, ran));
+                    return;
+                }
+                // A seal that counts holds this very query.
+                let event = match sealed_event(self.input, t) {
+                    Some(event) => Ok(event.clone()),
+                    None => self.hunted(query),
+                };
+                match event {
+                    Ok(event) => self.out.desired.push(t.on_event(&event, Some(query.digest()))),
+                    Err(why) => self.error(t, &t.place, why),
                 }
             }
             (Target::Tag(tag), None) => match self.tagged(tag) {
@@ -260,7 +272,8 @@ impl Resolver<'_> {
     fn as_recorded(&mut self, t: &Template, address: &Address, r: &Resource) {
         match r.sent_call() {
             Some(call) if t.address_on(call.machine()) == *address => {
-                self.out.desired.push(t.as_sent(&call, r.sent.machine_name.as_deref()));
+                let d = t.as_sent(&call, r.sent.machine_name.as_deref(), r.sent.query_digest);
+                self.out.desired.push(d);
             }
             _ => drop(self.out.targets.left.insert(address.clone(), Left::NotLooked)),
         }
@@ -430,7 +443,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{Call, Desired, MachineFile, Sha256Hex, Source};
+    use crate::model::{Call, Desired, MachineFile, Source};
 
     fn place(line: u32) -> Place {
         let file = "a.yaml".into();

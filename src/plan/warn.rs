@@ -1,6 +1,6 @@
 //! What a reader should know beside the rows: what runs on a machine, rows that meet there, limits.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::build::{CallKind, Planner, call_kind};
 use super::change::{Change, PlanWarning, Reason, Warning};
@@ -108,6 +108,15 @@ impl Planner<'_> {
             warnings.push(PlanWarning::Narrowed { shown: changes.len(), declared });
         }
         warnings
+    }
+}
+
+/// Says of rows that a query found their event, and that it is another query by now.
+pub(super) fn warn_of_edited_queries(edited: &BTreeSet<Address>, changes: &mut [Change]) {
+    if !edited.is_empty() {
+        for c in changes.iter_mut().filter(|c| edited.contains(&c.address)) {
+            c.warnings.push(Warning::QueryChanged);
+        }
     }
 }
 

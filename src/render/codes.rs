@@ -127,6 +127,7 @@ pub fn warning(warning: &Warning) -> &'static str {
         Warning::CommentRule { .. } => guard::COMMENT,
         Warning::TooOld { .. } => "sensor-too-old",
         Warning::OtherRecords { .. } => "other-records",
+        Warning::QueryChanged => "query-changed",
         Warning::Saved { .. } => "saved",
     }
 }

@@ -14,18 +14,17 @@ const FOLD_ABOVE: usize = 20;
 /// Rows that a folded group still shows.
 const FOLD_TO: usize = 10;
 
-/// The whole plan. Rows are grouped by action, calls first; `none` rows are shown with `-v` only, and
-/// more than 20 rows with the same reason are folded without it.
+/// The whole plan. Rows are grouped by action, calls first; `none` rows without a warning are shown with `-v` only,
+/// and more than 20 rows with the same reason are folded without it.
 pub fn plan(plan: &Plan, style: Style, now: Timestamp) -> String {
     let mut out = String::new();
     let mut groups: BTreeMap<Action, Vec<&Change>> = BTreeMap::new();
     for change in &plan.changes {
-        groups.entry(change.action).or_default().push(change);
+        if change.action != Action::None || style.verbose > 0 || !change.warnings.is_empty() {
+            groups.entry(change.action).or_default().push(change);
+        }
     }
     for action in Action::ALL {
-        if action == Action::None && style.verbose == 0 {
-            continue;
-        }
         if let Some(rows) = groups.get(&action) {
             group(action, rows, style, now, &mut out);
             out.push('\n');

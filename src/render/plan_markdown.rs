@@ -46,8 +46,11 @@ pub fn plan_markdown(plan: &Plan, verbose: u8, now: Timestamp) -> String {
     }
     warnings(plan, now, &mut out);
 
-    let mut rows: Vec<&Change> =
-        plan.changes.iter().filter(|c| c.action != Action::None || verbose > 0).collect();
+    let mut rows: Vec<&Change> = plan
+        .changes
+        .iter()
+        .filter(|c| c.action != Action::None || verbose > 0 || !c.warnings.is_empty())
+        .collect();
     rows.sort_by_key(|c| interest(c));
     let mut shown = Vec::new();
     let mut folded: BTreeMap<Action, usize> = BTreeMap::new();

@@ -59,7 +59,14 @@ pub fn alert(title: &str) -> Call {
 }
 
 pub fn sent(request: Request) -> Sent {
-    Sent { digest: RequestDigest::of(&request, 1), request, revision: 1, marker: None, machine_name: None }
+    Sent {
+        digest: RequestDigest::of(&request, 1),
+        request,
+        revision: 1,
+        marker: None,
+        machine_name: None,
+        query_digest: None,
+    }
 }
 
 pub fn planned(request: Request) -> PlannedCall {
@@ -301,6 +308,7 @@ pub fn every_warning(t: &str) -> Vec<Warning> {
         Warning::CommentRule { pattern: format!("^INC-[0-9]+{t}") },
         Warning::TooOld { system: format!("Windows10 1607{t}") },
         Warning::OtherRecords { name: format!("fin-ws-042{t}"), others: vec![candidate(t)] },
+        Warning::QueryChanged,
     ]
 }
 

@@ -227,6 +227,11 @@ pub fn warning(warning: &Warning, now: Timestamp) -> String {
         Warning::OtherRecords { name, others } => {
             format!("{name} is the name of other records too, passed over: {}", records(others, now))
         }
+        Warning::QueryChanged => {
+            "the query was edited after its event was asked for: the event stays as sent, a new \
+                                  revision runs the query again"
+                .to_owned()
+        }
         Warning::Saved { words } => words.clone(),
         Warning::LateArrival { id } => {
             format!("a call given up earlier took effect late: the service has a second object, {id}")

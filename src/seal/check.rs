@@ -134,7 +134,7 @@ pub fn check(loaded: &Loaded, found: &Seals) -> Vec<Diagnostic> {
         let file = found.files.get(&sealed_name(&t.declared().source.file));
         let sealed = file.and_then(|f| sealed_machines(t, f.read.as_ref().ok()?));
         all.resources.extend(sealed.unwrap_or_default().iter().map(|m| match &m.event {
-            Some(event) => t.on_event(event),
+            Some(event) => t.on_event(event, None),
             None => t.on(&m.id, m.name.as_deref()),
         }));
     }

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::check::Seals;
-use super::format::{Sealed, Text, sealed_name};
+use super::format::{Sealed, SealedTarget, Text, sealed_name};
 use crate::manifest::{Declaration, Diagnostic, IncidentState, Loaded};
-use crate::model::{self, Approval, Body, Call, Desired, Policy, Triage};
+use crate::model::{self, Approval, Body, Call, Desired, Policy, Target, Template, Triage};
 use crate::plan::HeldBack;
 use crate::render::escape;
 
@@ -51,10 +51,10 @@ pub fn freeze(loaded: &mut Loaded, found: &Seals) -> Vec<HeldBack> {
         }
     }
     // What stood for machines by name or tag is sealed as the machines that were meant.
-    let mut meant: BTreeMap<model::Address, Desired> = BTreeMap::new();
+    let mut meant: BTreeMap<model::Address, Template> = BTreeMap::new();
     loaded.templates.retain(|t| match &t.declared().expanded {
         Some(e) if names.contains(&*e.incident) => {
-            meant.insert(t.address().clone(), t.declared().clone());
+            meant.insert(t.address().clone(), t.clone());
             false
         }
         _ => true,
@@ -62,8 +62,16 @@ pub fn freeze(loaded: &mut Loaded, found: &Seals) -> Vec<HeldBack> {
     let mut problems = Vec::new();
     let mut taken_in = Vec::new();
     for i in &frozen {
+        let mut queries = BTreeMap::new();
         for target in found.targets(&i.source.file, &i.name) {
-            meant.retain(|address, _| address.to_string() != target.address);
+            meant.retain(|address, t| {
+                let sealed = address.to_string() == target.address;
+                // A seal shows its query escaped: which one it was is known as long as the runbook has the same.
+                if let (true, Target::Event(query)) = (sealed && SealedTarget::of(t) == *target, &t.target) {
+                    queries.insert(address.clone(), query.digest());
+                }
+                !sealed
+            });
         }
         for sealed in found.incident(&i.source.file, &i.name, &i.inputs).into_iter().flatten() {
             let made = expanded.remove(&sealed.address);
@@ -72,6 +80,7 @@ pub fn freeze(loaded: &mut Loaded, found: &Seals) -> Vec<HeldBack> {
                 Some(d) if Sealed::of(&d) == *sealed => Some(d),
                 made => thaw(sealed, i, made.and_then(|d| d.expanded?.source)),
             };
+            let taken = taken.map(|d| Desired { query: queries.get(&d.address).copied(), ..d });
             let problem =
                 |code, message: String| Diagnostic::of_file(code, sealed_name(&i.source.file), message);
             match taken {
@@ -104,7 +113,7 @@ pub fn freeze(loaded: &mut Loaded, found: &Seals) -> Vec<HeldBack> {
     loaded.resources = rest;
     loaded.diagnostics.extend(problems);
     let mut held: BTreeMap<&str, Vec<model::Address>> = BTreeMap::new();
-    for d in expanded.values().chain(meant.values()) {
+    for d in expanded.values().chain(meant.values().map(Template::declared)) {
         if let Some(t) = &d.expanded {
             held.entry(&t.incident).or_default().push(d.address.clone());
         }

@@ -274,6 +274,11 @@ pub struct Sent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"fin-ws-042")]
     pub machine_name: Option<String>,
+    /// SHA-256 of the query that found the event, and of its time span, where the manifest named none. It tells an
+    /// edited query; the event stays the one of this request. Without it, which query it was is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = crate::model::Sha256Hex::of(b"test"))]
+    pub query_digest: Option<Sha256Hex>,
 }
 
 fn request_example() -> serde_json::Value {

@@ -184,6 +184,7 @@ mod tests {
                 revision: 1,
                 digest: RequestDigest(Sha256Hex::of(b"r")),
                 machine_name: None,
+                query_digest: None,
                 marker: None,
             },
             plan: PlanDigest(Sha256Hex::of(b"p")),

@@ -83,6 +83,110 @@ fn what_was_sent_never_runs_its_query_again() {
 }
 
 #[test]
+fn a_query_that_was_edited_is_told() {
+    let case = hunting("");
+    let edited = |args: &[&str]| {
+        let rows = case.changes(args);
+        let told = rows[0]["warnings"].as_array().unwrap().iter().any(|w| w["code"] == "query-changed");
+        (rows[0]["action"].as_str().unwrap().to_owned(), told)
+    };
+    let sent = |told: bool| ("none".to_owned(), told);
+    case.write("manifests/a.yaml", &alert("a", "{ query: one }", ""));
+    assert_eq!(edited(&[]), ("create".to_owned(), false));
+    let digest = case.plan(&[])["digest"].clone();
+    case.exits(0, &["apply", "--auto-approve"]);
+    assert_eq!(edited(&[]), sent(false));
+    for edit in ["{ query: two }", "{ query: one, timespan: P7D }", "{ query: \"T | where (\" }"] {
+        case.write("manifests/a.yaml", &alert("a", edit, ""));
+        assert_eq!(edited(&[]), sent(true), "{edit}");
+        assert_eq!(edited(&["--no-refresh"]), sent(true), "{edit}");
+        // Applied, it is still not the query whose event was sent.
+        case.exits(0, &["apply", "--auto-approve", "--strict"]);
+        assert_eq!(edited(&[]), sent(true), "{edit}");
+    }
+    // Undone, also with white space around it.
+    case.write("manifests/a.yaml", &alert("a", "{ query: \"one\\n\" }", ""));
+    assert_eq!(edited(&[]), sent(false));
+    assert_eq!(case.calls(), [3, 0, 1]);
+    // People see a row that there is nothing to do about, too.
+    case.write("manifests/a.yaml", &alert("a", "{ query: two }", ""));
+    let (out, _) = case.exits(0, &["plan"]);
+    assert!(
+        out.contains("1 unchanged\n    Alert/a  none: done") && out.contains("was edited after"),
+        "{out}"
+    );
+    let (out, _) = case.exits(0, &["plan", "--format", "markdown"]);
+    assert!(out.contains("was edited after"), "{out}");
+    // A new revision runs it; from then on it is the one that counts. No digest knows of it.
+    case.write("manifests/a.yaml", &alert("a", "{ query: \" one\", timespan: P7D }", "  revision: 2\n"));
+    assert_eq!(edited(&[]), ("replace".to_owned(), false));
+    assert_eq!(case.plan(&[])["digest"], digest, "the same request");
+    case.exits(0, &["apply", "--auto-approve"]);
+    assert_eq!(edited(&[]), sent(false));
+    case.write("manifests/a.yaml", &alert("a", "{ query: one }", "  revision: 2\n"));
+    assert_eq!(edited(&[]), sent(true));
+}
+
+#[test]
+fn which_query_it_was_is_kept_by_every_way_to_the_record() {
+    let case = hunting("");
+    let is_edited = |query: &str, more: &str| {
+        case.write("manifests/a.yaml", &alert("a", query, more));
+        let rows = case.changes(&["--no-refresh"]);
+        rows[0]["warnings"].as_array().unwrap().iter().any(|w| w["code"] == "query-changed")
+    };
+    // By a saved plan, with a triage that is sent later.
+    case.write("manifests/a.yaml", &alert("a", "{ query: one }", ""));
+    case.exits(0, &["plan", "--out", "plan.json"]);
+    case.exits(0, &["apply", "plan.json"]);
+    let triage = "  triage: { status: InProgress }\n";
+    case.write("manifests/a.yaml", &alert("a", "{ query: two }", triage));
+    case.exits(0, &["apply", "--auto-approve"]);
+    assert!(is_edited("{ query: two }", triage) && !is_edited("{ query: one }", triage));
+    // By a seal.
+    case.write("manifests/a.yaml", &alert("a", "{ query: one }", "  revision: 2\n"));
+    case.exits(0, &["seal"]);
+    case.exits(0, &["apply", "--sealed"]);
+    assert!(
+        is_edited("{ query: two }", "  revision: 2\n") && !is_edited("{ query: one }", "  revision: 2\n")
+    );
+    // By an import.
+    let id = case.world()["alerts"][0]["id"].as_str().unwrap().to_owned();
+    case.exits(0, &["state", "rm", "Alert/a"]);
+    case.exits(0, &["import", "Alert/a", &id]);
+    assert!(
+        is_edited("{ query: two }", "  revision: 2\n") && !is_edited("{ query: one }", "  revision: 2\n")
+    );
+    // Under another name.
+    case.write("manifests/a.yaml", &alert("b", "{ query: one }", "  revision: 2\n"));
+    case.exits(0, &["state", "mv", "Alert/a", "Alert/b"]);
+    case.write("manifests/a.yaml", &alert("b", "{ query: two }", "  revision: 2\n"));
+    assert_eq!(case.changes(&["--no-refresh"])[0]["warnings"][0]["code"], "query-changed");
+}
+
+#[test]
+fn a_record_that_knows_no_query_tells_no_edit() {
+    let case = hunting("");
+    case.write("manifests/a.yaml", &alert("a", "{ query: one }", ""));
+    let (out, _) = case.exits(0, &["plan", "--format", "json"]);
+    let body = serde_json::from_str::<Value>(&out).unwrap()["changes"][0]["request"]["body"].clone();
+    // As it was declared before, by reference: no query found its event.
+    let field = |name: &str| body[name].as_str().unwrap().to_owned();
+    let by_reference = format!(
+        "apiVersion: casefile/v1\nkind: Alert\nmetadata: {{ name: a }}\nspec:\n  machineId: {}\n  eventTime: {}\n  \
+         reportId: \"{}\"\n  severity: Low\n  title: a\n  description: d\n  recommendedAction: r\n  category: Exploit\n",
+        field("machineId"),
+        field("eventTime"),
+        field("reportId")
+    );
+    case.write("manifests/a.yaml", &by_reference);
+    case.exits(0, &["apply", "--auto-approve"]);
+    assert!(!case.read(".casefile/journal.jsonl").contains("queryDigest"));
+    case.write("manifests/a.yaml", &alert("a", "{ query: two }", ""));
+    assert_eq!(case.changes(&[])[0]["warnings"], Value::Array(Vec::new()));
+}
+
+#[test]
 fn a_name_that_was_released_is_free() {
     let case = hunting("");
     case.write("manifests/a.yaml", &alert("a", "{ query: one }", ""));
@@ -208,4 +312,8 @@ spec: { runbook: triage, with: { query: one } }
     assert_eq!(case.changes(&["--no-refresh"])[0]["action"], "create");
     case.exits(0, &["apply", "--sealed"]);
     assert_eq!(case.calls(), [2, 0, 1]);
+    assert!(case.read(".casefile/journal.jsonl").contains("queryDigest"));
+    // Sealed, it does not change with its runbook: nothing was edited in it.
+    case.write("manifests/a.yaml", &runbook.replace("title: t", "title: u"));
+    assert_eq!(case.changes(&[])[0]["warnings"], Value::Array(Vec::new()));
 }

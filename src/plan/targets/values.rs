@@ -215,6 +215,8 @@ pub struct Targets {
     pub groups: Vec<Group>,
     /// By resource: records that have the name of its machine too, and did not count.
     pub others: BTreeMap<Address, Vec<Candidate>>,
+    /// Alerts that keep the event of another query than the one that is declared.
+    pub edited: BTreeSet<Address>,
 }
 
 /// The templates as resources.
