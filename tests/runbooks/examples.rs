@@ -1,10 +1,11 @@
-//! The runbooks of `examples/runbooks`: their cases pass, their incidents plan, and applied once they ask for
-//! nothing a second time.
+//! The runbooks of `examples/runbooks`: their cases pass, their incidents plan, the commands of the README work, and
+//! applied once they ask for nothing a second time.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use crate::sandbox::{BIN, Sandbox};
@@ -22,6 +23,10 @@ fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
+        // What commands of the README have left behind.
+        if entry.file_name() == ".casefile" {
+            continue;
+        }
         let target = to.join(entry.file_name());
         if entry.file_type().unwrap().is_dir() {
             copy(&entry.path(), &target);
@@ -59,51 +64,165 @@ fn rows(dir: &Path, url: Option<&str>, action: &str) -> BTreeMap<String, (usize,
     found
 }
 
-#[test]
-fn the_example_runbooks_pass_their_cases_validate_plan_and_converge() {
-    let dir = tempfile::tempdir().unwrap();
-    let dir = dir.path();
-    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/runbooks"), dir);
+/// A copy of the folder, where a stranger has it.
+fn project() -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    copy(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/runbooks"),
+        &root.path().join("examples/runbooks"),
+    );
+    root
+}
 
+/// The tenant of the incidents.
+fn tenant(dir: &Path) -> Sandbox {
+    Sandbox::start(&std::fs::read_to_string(dir.join("scenario.yaml")).unwrap())
+}
+
+#[test]
+fn the_cases_pass_and_what_the_readme_tells_without_a_tenant_holds() {
+    let root = project();
+    let dir = &root.path().join("examples/runbooks");
     let cases = run(dir, None, &["test"]);
     for name in RUNBOOKS {
         let passed = cases.matches(&format!("pass runbooks/{name}/cases/")).count();
         assert!(passed >= 3, "{name}: {cases}");
+        let refused = std::fs::read_dir(dir.join(format!("runbooks/{name}/cases")))
+            .unwrap()
+            .any(|case| std::fs::read_to_string(case.unwrap().path()).unwrap().contains("\n  errors:"));
+        assert!(refused, "{name} has no case of values that are refused");
     }
-    assert!(cases.contains("/wrong-values.yaml"), "{cases}");
     let valid = run(dir, None, &["validate"]);
     assert!(valid.starts_with("Valid: "), "{valid}");
-    // What the README tells of the service inside the tool, and of labels.
-    let plan = run(dir, None, &["plan"]).split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(plan.contains("no machine carries the tag emotet sample"), "{plan}");
     let selected = run(dir, None, &["render", "-l", "incident=INC-2042,step=collect"]);
     assert_eq!(selected.matches("kind: InvestigationPackage").count(), 3, "{selected}");
     let readme = std::fs::read_to_string(dir.join("README.md")).unwrap();
     for name in RUNBOOKS {
         assert!(readme.contains(&format!("(runbooks/{name}.yaml)")), "{name}");
     }
+    // Packages need no tenant: the service inside the tool knows every host, and no query is run.
+    let plan = run(dir, None, &["plan", "-l", "incident=INC-2042,step=collect"]);
+    assert!(plan.contains("Plan: 3 to create."), "{plan}");
+}
 
-    let sandbox = Sandbox::start(&std::fs::read_to_string(dir.join("scenario.yaml")).unwrap());
+/// No device by its id, and each event by a query that names it by the three columns.
+#[test]
+fn hosts_are_named_and_events_are_hunted() {
+    let root = project();
+    let dir = &root.path().join("examples/runbooks");
+    let rendered = run(dir, None, &["render"]);
+    let mut queries = 0;
+    for d in serde_yaml::Deserializer::from_str(&rendered) {
+        let d = Value::deserialize(d).unwrap();
+        let spec = &d["spec"];
+        assert_eq!(spec.get("machineId"), None, "{d}");
+        if d["kind"] == "Alert" {
+            let query = spec["event"]["query"].as_str().unwrap_or_else(|| panic!("{d}"));
+            assert!(query.starts_with("Device"), "{query}");
+            let end = "\n| top 1 by Timestamp asc\n| project Timestamp, DeviceId, ReportId\n";
+            assert!(query.ends_with(end), "{query}");
+            queries += 1;
+        }
+    }
+    assert_eq!(queries, 8);
+}
+
+#[test]
+fn the_incidents_plan_apply_and_converge() {
+    let root = project();
+    let dir = &root.path().join("examples/runbooks");
+    let sandbox = tenant(dir);
     let url = Some(&*sandbox.url);
     let expected = [
         ("inc-2042", (1, 3)),
-        ("inc-2057", (2, 1)),
+        ("inc-2057", (3, 1)),
         ("inc-2063", (1, 1)),
-        ("inc-2071", (2, 3)),
+        ("inc-2071", (2, 6)),
         ("inc-2078", (1, 3)),
         ("inc-2080", (0, 3)),
     ];
     let expected: BTreeMap<String, (usize, usize)> =
         expected.into_iter().map(|(name, counts)| (name.to_owned(), counts)).collect();
     assert_eq!(rows(dir, url, "create"), expected);
+    // The laptop that was replaced under its name.
+    let plan = run(dir, url, &["plan", "incidents/inc-2080-legal-hold.yaml", "--format", "json"]);
+    assert!(
+        plan.contains("\"other-records\"") && plan.contains("c0d1e2f3a4b5968778695a4b3c2d1e0f9a8b7c6d"),
+        "{plan}"
+    );
     // The sample of an outbreak waits for the package of patient zero; with --wait both are of one run.
     let events = run(dir, url, &["apply", "--auto-approve", "--wait", "--format", "json"]);
-    let event = |what: &str| {
-        let at = events.lines().position(|l| l.contains(what));
+    let at = |what: &str, also: &str| {
+        let at = events.lines().position(|l| l.contains(what) && l.contains(also));
         at.unwrap_or_else(|| panic!("{what}: {events}"))
     };
-    let pilot = "\"address\":\"InvestigationPackage/inc-2078.pilot\",\"object\":{";
-    let pilot = events.lines().position(|l| l.contains(pilot) && l.contains("\"status\":\"Succeeded\""));
-    assert!(pilot.is_some_and(|at| at < event("InvestigationPackage/inc-2078.sample[")), "{events}");
+    let pilot =
+        at("\"address\":\"InvestigationPackage/inc-2078.pilot\",\"object\":{", "\"status\":\"Succeeded\"");
+    assert!(pilot < at("InvestigationPackage/inc-2078.sample[", "\"intent\""), "{events}");
+    let opened = at("InvestigationPackage/inc-2057.opened-sales-lt-103", "\"accepted\"");
+    assert!(opened < at("Alert/inc-2057.ran-sales-lt-103", "\"intent\""), "{events}");
     assert_eq!(rows(dir, url, "create"), BTreeMap::new());
+    // Nor after an edit of a runbook: what was sent stays.
+    let runbook = dir.join("runbooks/ransomware-triage.yaml");
+    let text = std::fs::read_to_string(&runbook).unwrap();
+    std::fs::write(
+        &runbook,
+        text.replace("endswith ${{ with.extension | kql }}", "has ${{ with.extension | kql }}"),
+    )
+    .unwrap();
+    let plan = run(dir, url, &["plan", "-l", "incident=INC-2042,step=alert"]);
+    assert!(plan.contains("the query was edited after its event was asked for"), "{plan}");
+    assert_eq!(rows(dir, url, "create"), BTreeMap::new());
+}
+
+/// Each command that the README shows works, in order, and prints what stands below it; `[..]` stands for anything.
+#[cfg(unix)]
+#[test]
+fn the_commands_of_the_readme_work() {
+    let root = project();
+    let dir = &root.path().join("examples/runbooks");
+    let readme = std::fs::read_to_string(dir.join("README.md")).unwrap();
+    let mut sandbox = None;
+    let mut env: Vec<(String, String)> = Vec::new();
+    let mut printed = String::new();
+    let mut ran = 0;
+    let blocks = readme.split("```console\n").skip(1).filter_map(|b| b.split("```").next());
+    for line in blocks.flat_map(str::lines) {
+        match line.strip_prefix("$ ") {
+            None => {
+                let (start, end) = line.split_once("[..]").unwrap_or((line, ""));
+                let shown = printed.lines().any(|l| l.starts_with(start) && l.ends_with(end));
+                assert!(shown, "no line like `{line}` in\n{printed}");
+            }
+            Some(line) if line.ends_with(" &") => {
+                assert_eq!(line, "casefile sandbox --scenario examples/runbooks/scenario.yaml &");
+                sandbox = Some(tenant(dir));
+            }
+            Some(line) if line.starts_with("export ") => {
+                let url = &sandbox.as_ref().expect("the tenant is there").url;
+                let pairs = line.split(' ').skip(1).filter_map(|pair| pair.split_once('='));
+                let value = |v: &str| v.replace("http://127.0.0.1:8400", url);
+                env.extend(pairs.map(|(name, v)| (name.to_owned(), value(v))));
+            }
+            Some(line) => {
+                let folder = Path::new(BIN).parent().unwrap();
+                let mut command = Command::new("sh");
+                command.args(["-c", &format!("PATH=\"{}:$PATH\" {line}", folder.display())]);
+                for name in ["CASEFILE_STATE_URL", "CASEFILE_ENDPOINT", "CASEFILE_ACCESS_TOKEN", "RUST_LOG"] {
+                    command.env_remove(name);
+                }
+                let env = env.iter().map(|(name, value)| (name, value));
+                let output =
+                    command.current_dir(root.path()).envs(env).stdin(Stdio::null()).output().unwrap();
+                printed = String::from_utf8_lossy(&output.stdout).into_owned();
+                let err = String::from_utf8_lossy(&output.stderr);
+                assert!(output.status.success(), "{line}\n{printed}{err}");
+                if line.contains(" hunt ") {
+                    assert_eq!(printed, std::fs::read_to_string(dir.join("hosts/inc-2071.csv")).unwrap());
+                }
+                ran += 1;
+            }
+        }
+    }
+    assert_eq!(ran, 9, "lines of the README");
 }
