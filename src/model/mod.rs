@@ -14,6 +14,7 @@ mod guard;
 mod hunting;
 mod request;
 mod target;
+mod text;
 mod time;
 
 pub use address::{Address, AddressError, Kind};
