@@ -514,7 +514,7 @@ fn change(row: FileRow) -> Result<Change, SavedError> {
             if !known {
                 return bad("its request is none that its action makes");
             }
-            Some(PlannedCall {
+            Some(Box::new(PlannedCall {
                 sent: Sent {
                     request,
                     revision: x.revision,
@@ -527,7 +527,7 @@ fn change(row: FileRow) -> Result<Change, SavedError> {
                 on_remove: x.on_remove,
                 on_in_progress: x.on_in_progress,
                 adopt_within: x.adopt_within,
-            })
+            }))
         }
         _ => return bad("its action and its request do not belong together"),
     };
@@ -612,7 +612,7 @@ mod tests {
             template: None,
             machine: None,
             facts: None,
-            call: Some(PlannedCall {
+            call: Some(Box::new(PlannedCall {
                 sent: Sent {
                     request: d.request.clone(),
                     revision: 1,
@@ -625,7 +625,7 @@ mod tests {
                 on_remove: OnRemove::Retain,
                 on_in_progress: OnInProgress::Adopt,
                 adopt_within: Span::from_secs(3600),
-            }),
+            })),
             before: None,
             after: None,
             depends_on: Vec::new(),
