@@ -79,7 +79,8 @@ impl std::fmt::Display for Phase {
     }
 }
 
-/// One resource of the state: the fold of its records. There are many, so what few of them have is kept apart.
+// There are many, so what few of them have is kept apart.
+/// One resource of the state: the fold of its records.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Resource {
