@@ -63,7 +63,7 @@ fn reply(head: &'static str, body: &'static str) -> impl Fn(&mut TcpStream, &str
 
 fn transport(address: SocketAddr, timeout: Duration) -> HttpTransport {
     let service = Service::new(Cloud::Public, None, Some(&format!("http://{address}"))).unwrap();
-    HttpTransport::new(&service, HttpOptions { timeout, ..HttpOptions::default() }).unwrap()
+    HttpTransport::new(&service, HttpOptions { timeout, ..HttpOptions::default() })
 }
 
 fn call(target: &str) -> HttpCall {
@@ -129,7 +129,7 @@ async fn a_path_that_would_lead_elsewhere_is_not_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("http://{}/mde", listener.local_addr().unwrap());
     let service = Service::new(Cloud::Public, None, Some(&base)).unwrap();
-    let transport = HttpTransport::new(&service, HttpOptions::default()).unwrap();
+    let transport = HttpTransport::new(&service, HttpOptions::default());
     for target in [
         "/api/machineactions/../cancel",
         "/api/machineactions/%2E%2e/cancel",
@@ -148,7 +148,7 @@ async fn a_path_that_would_lead_elsewhere_is_not_sent() {
 async fn the_base_may_have_a_path() {
     let (address, told) = serve(1, reply("200 OK", "{}"));
     let service = Service::new(Cloud::Public, None, Some(&format!("http://{address}/mde/"))).unwrap();
-    let transport = HttpTransport::new(&service, HttpOptions::default()).unwrap();
+    let transport = HttpTransport::new(&service, HttpOptions::default());
     transport.send(call("/api/alerts/da1_-2?$filter=a%20eq%20%27b%27")).await.unwrap();
     assert!(
         told.recv().unwrap().starts_with("POST /mde/api/alerts/da1_-2?$filter=a%20eq%20%27b%27 HTTP/1.1")
@@ -166,7 +166,7 @@ async fn failed_tls_is_before_sending() {
         while stream.read(&mut [0; 512]).is_ok_and(|n| n > 0) {}
     });
     let service = Service::new(Cloud::Public, None, Some(&format!("https://{address}"))).unwrap();
-    let transport = HttpTransport::new(&service, HttpOptions::default()).unwrap();
+    let transport = HttpTransport::new(&service, HttpOptions::default());
     let failed = transport.send(call("/api/x")).await.unwrap_err();
     assert_eq!(failed.stage, Stage::BeforeSend, "{failed}");
 }
@@ -278,7 +278,7 @@ async fn the_token_is_in_no_log_and_no_debug() {
         reply_with(stream, if body.is_empty() { "500 Oops" } else { "200 OK" }, body);
     });
     let service = Service::new(Cloud::Public, None, Some(&format!("http://{address}"))).unwrap();
-    let transport = HttpTransport::new(&service, HttpOptions::default()).unwrap();
+    let transport = HttpTransport::new(&service, HttpOptions::default());
     let environment = Environment::read(|name| (name == "CASEFILE_ACCESS_TOKEN").then(|| TOKEN.to_owned()));
     let credential = Credential::new(AuthMethod::Token, &Identity::default(), environment, &service).unwrap();
     let mut shown = format!("{credential:?} {transport:?} {:?}", call("/api/x"));

@@ -68,7 +68,7 @@ impl Job {
             doubtful: repeats && state.resources.get(&change.address).is_some_and(open),
             address: change.address.clone(),
             action: change.action,
-            call: change.call.clone()?,
+            call: change.call.as_deref()?.clone(),
             records: change.records.clone(),
             then: change.then.clone(),
             depends_on: change.depends_on.clone(),

@@ -7,7 +7,7 @@ use super::targets::{Depth, resolve};
 use crate::defender::{Client, Clock};
 use crate::model::{Address, Kind};
 use crate::observe::{observe, observe_listed, observe_machines, observe_open_alerts};
-use crate::plan::{self, Input, Need, Observed, Plan, Settings};
+use crate::plan::{self, Change, Input, Need, Observed, Plan, Settings};
 use crate::state::{Binding, Record, Seq, State};
 
 /// Makes a plan without writing anything: `casefile plan`. What the refresh saw is part of the rows, so
@@ -26,36 +26,35 @@ pub async fn preview(
     let touched = records.iter().filter_map(|r| Some((r.address()?, state.resources.get(r.address()?)?)));
     let recorded: BTreeMap<Address, Seq> = touched.map(|(a, r)| (a.clone(), r.changed)).collect();
     fold(state, clock(), &records)?;
-    let mut plan = make_plan(scope, state, &observed, &settings);
-    if let Some(client) = client {
-        let foreseen = scope.foresight && foresee(client, &plan, &mut observed, &settings).await?;
+    if let Some(client) = client.filter(|_| scope.foresight || settings.guards.need_names()) {
+        let calls = plan::calls_ahead(&input(scope, state, &observed, &settings));
+        if scope.foresight {
+            foresee(client, &calls, &mut observed, &settings).await?;
+        }
         // What was listed just now is not asked for again.
-        let unnamed = plan::unnamed(&plan, &settings.guards);
+        let unnamed = plan::unnamed(&calls, &settings.guards);
         if !unnamed.is_empty() {
             observe_machines(client, &unnamed, &mut observed.machines).await?;
         }
-        if foreseen || !unnamed.is_empty() {
-            plan = make_plan(scope, state, &observed, &settings);
-        }
     }
+    let mut plan = make_plan(scope, state, &observed, &settings);
     plan::saved::rebase(&mut plan.changes, &recorded, &records);
     Ok(plan)
 }
 
-/// Lists what a reader wants to know about the calls of a plan; false if it has none that create.
+/// Lists what a reader wants to know about the calls of a plan; false if none of its rows has one that creates.
 pub(super) async fn foresee(
     client: &Client,
-    plan: &Plan,
+    changes: &[Change],
     observed: &mut Observed,
     settings: &Settings,
 ) -> Result<bool, RunError> {
-    let machines = plan::foresight::machines(&plan.changes);
+    let machines = plan::foresight::machines(changes);
     if machines.is_empty() {
         return Ok(false);
     }
     observe_listed(client, &machines, &mut observed.machines).await?;
-    let alerts = plan
-        .changes
+    let alerts = changes
         .iter()
         .any(|c| c.address.kind() == Kind::Alert && c.action.call().is_some_and(|call| call.creates()));
     if alerts && observed.recent_alerts.is_none() {
@@ -120,14 +119,23 @@ fn fold(state: &mut State, at: jiff::Timestamp, records: &[Record]) -> Result<()
 }
 
 pub(super) fn make_plan(scope: &Scope, state: &State, observed: &Observed, settings: &Settings) -> Plan {
-    plan::plan(&Input {
+    plan::plan(&input(scope, state, observed, settings))
+}
+
+fn input<'a>(
+    scope: &'a Scope,
+    state: &'a State,
+    observed: &'a Observed,
+    settings: &'a Settings,
+) -> Input<'a> {
+    Input {
         desired: &scope.desired,
         selected: scope.selected.as_ref(),
         replace: &scope.replace,
         state,
         observed,
         settings,
-    })
+    }
 }
 
 /// A state belongs to one cloud or endpoint and one tenant. What is not known on either side is no

@@ -267,7 +267,7 @@ impl<'a> Run<'a> {
             more = tokio::select! {
                 biased;
                 Ok(_) = stop.wait_for(|s| *s) => return Err(RunError::Interrupted),
-                seen = foresee(self.client, &plan, &mut observed, &settings) => seen?,
+                seen = foresee(self.client, &plan.changes, &mut observed, &settings) => seen?,
             };
         }
         // What was listed just now is not asked for again.
@@ -296,7 +296,7 @@ impl<'a> Run<'a> {
 
     /// Looks up the names of machines that a plan's guard rails need; false if it needs none.
     async fn name(&self, plan: &Plan, machines: &mut Machines) -> Result<bool, RunError> {
-        let unnamed = plan::unnamed(plan, &self.scope.settings.guards);
+        let unnamed = plan::unnamed(&plan.changes, &self.scope.settings.guards);
         if unnamed.is_empty() || !self.scope.refresh {
             return Ok(false);
         }

@@ -58,8 +58,7 @@ pub async fn connect(
         _ => None,
     };
     let service = service(ctx, project, server.as_ref())?;
-    let transport =
-        HttpTransport::new(&service, HttpOptions::default()).map_err(|e| failed(e.to_string()))?;
+    let transport = HttpTransport::new(&service, HttpOptions::default());
     let quotas = Quotas::new(clock(), limits(project));
     let tokens = tokens(ctx, project, &service)?.map_err(auth_error)?;
     let client = Client::new(service.clone(), Arc::new(transport), tokens, quotas, clock.clone());
@@ -107,18 +106,16 @@ fn hunter(
     tenant: Option<String>,
 ) -> Result<Hunter, Error> {
     let options = HttpOptions { timeout: HUNTING, ..HttpOptions::default() };
-    let transport = |service: &Service| {
-        HttpTransport::new(service, options).map(Arc::new).map_err(|e| failed(e.to_string()))
-    };
+    let transport = |service: &Service| Arc::new(HttpTransport::new(service, options));
     if project.spec.defender.hunting == file::Hunting::Defender {
-        let client = client.with_transport(transport(client.service())?);
+        let client = client.with_transport(transport(client.service()));
         return Ok(Hunter::new(Ok(client), HuntingApi::Defender, tenant));
     }
     let given = ctx.env.get("CASEFILE_GRAPH_ENDPOINT").or(project.spec.defender.graph_endpoint.as_deref());
     // A service on this machine is a simulated one, and simulates Graph too.
     let own = client.service().is_loopback().then(|| client.service().base_text());
     let service = Service::graph(client.service().cloud(), given.or(own)).map_err(bad_service)?;
-    let transport = transport(&service)?;
+    let transport = transport(&service);
     let quotas = client.quotas().clone();
     let client = tokens(ctx, project, &service)?
         .map(|tokens| Client::new(service, transport, tokens, quotas, clock.clone()));

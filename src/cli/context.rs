@@ -9,6 +9,8 @@ use std::fmt;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
+use tokio::runtime::{Builder, Runtime};
+
 use super::args::{Color, Global};
 use super::exit::Error;
 
@@ -107,8 +109,17 @@ pub fn complain(text: &str) {
 }
 
 /// The runtime for commands that talk to something.
-pub fn runtime() -> Result<tokio::runtime::Runtime, Error> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|source| Error::Io {
+pub fn runtime() -> Result<Runtime, Error> {
+    started(Builder::new_multi_thread())
+}
+
+/// The runtime for commands that only look: a few calls, for which no threads are started.
+pub fn reading_runtime() -> Result<Runtime, Error> {
+    started(Builder::new_current_thread())
+}
+
+fn started(mut builder: Builder) -> Result<Runtime, Error> {
+    builder.enable_all().build().map_err(|source| Error::Io {
         what: "start threads in",
         path: PathBuf::from("this process"),
         source,

@@ -2,7 +2,7 @@
 
 use super::args::{PlanArgs, PlanFormat};
 use super::connect::{connect, offline_binding};
-use super::context::{Context, runtime};
+use super::context::{Context, reading_runtime};
 use super::engine;
 use super::exit::{Code, Error};
 use super::project;
@@ -19,14 +19,15 @@ pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
         return Err(Error::Usage("--out: the name of a plan ends in .json".to_owned()));
     }
     let project = project::load(ctx)?;
-    let mut scope = engine::scope(ctx, &project, &args.planning)?;
+    let (mut scope, read) =
+        project::beside_state(ctx, &project, || engine::scope(ctx, &project, &args.planning))?;
     scope.foresight = true;
-    let mut state = project::state_to_plan(ctx, &project)?.state;
-    scope.settings.spent = project::spent(ctx, &project)?;
+    scope.settings.spent = read.spent;
+    let mut state = read.state;
     let clock = engine::clock(ctx);
     let new_state = state.lineage.is_none();
     let (plan, binding) = if scope.refresh {
-        runtime()?.block_on(async {
+        reading_runtime()?.block_on(async {
             // A world that no run has kept yet is not begun by a plan.
             let world = project::state_folder(ctx, &project)?.join("sandbox.json");
             let keep = world.exists().then_some(world.as_path());
@@ -48,7 +49,10 @@ pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
         saved::write(ctx, file, &plan, execution)?;
     }
     show(ctx, &plan, args.format)?;
-    Ok(code(&plan, args))
+    let code = code(&plan, args);
+    // The process ends here, and its memory with it: value by value that takes longer.
+    std::mem::forget((plan, scope, state));
+    Ok(code)
 }
 
 fn show(ctx: &Context, plan: &Plan, format: PlanFormat) -> Result<(), Error> {

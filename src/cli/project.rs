@@ -10,7 +10,7 @@ use crate::plan::Incidents;
 use crate::render::diagnostic::{Looked, human};
 use crate::render::{Style, diagnostic};
 use crate::seal::{self, Seals};
-use crate::state::{Loaded, Notice, Spent, StoreError, local};
+use crate::state::{Loaded, Notice, Spent, State, StoreError, local};
 
 /// Reads `casefile.yaml`; shows on stderr what is wrong with it.
 pub fn load(ctx: &Context) -> Result<Project, Error> {
@@ -211,30 +211,54 @@ pub fn state_folder(ctx: &Context, project: &Project) -> Result<PathBuf, Error> 
 
 /// Reads the state without a lock, to show it; says what was noticed on the way.
 pub fn state(ctx: &Context, project: &Project) -> Result<Loaded, Error> {
-    read_state(ctx, project, local::read)
+    let folder = state_folder(ctx, project)?;
+    let loaded = local::read(&folder).map_err(store_error)?;
+    notices(&folder, &loaded);
+    Ok(loaded)
 }
 
-/// As [`state`], with the journal's whole chain checked: nothing is planned on a damaged one.
-pub fn state_to_plan(ctx: &Context, project: &Project) -> Result<Loaded, Error> {
-    read_state(ctx, project, local::read_whole)
+/// What is planned on.
+pub struct ToPlan {
+    /// The state, the journal's whole chain checked: nothing is planned on a damaged one.
+    pub state: State,
+    /// What the calls of the last hour cost the service's quotas.
+    pub spent: Vec<Spent>,
 }
 
-/// What the calls of the last hour cost the service's quotas.
-pub fn spent(ctx: &Context, project: &Project) -> Result<Vec<Spent>, Error> {
-    local::spent(&state_folder(ctx, project)?, Spent::since(ctx.now())).map_err(store_error)
-}
-
-fn read_state(
+/// Does something else while the state is read, which needs nothing of it. What is wrong with the other is told
+/// first, as if it had been done first.
+pub fn beside_state<T>(
     ctx: &Context,
     project: &Project,
-    read: impl Fn(&Path) -> Result<Loaded, StoreError>,
-) -> Result<Loaded, Error> {
-    let folder = state_folder(ctx, project)?;
-    let loaded = read(&folder).map_err(store_error)?;
+    other: impl FnOnce() -> Result<T, Error>,
+) -> Result<(T, ToPlan), Error> {
+    let read = || {
+        let folder = state_folder(ctx, project)?;
+        let loaded = local::read_whole(&folder).map_err(store_error)?;
+        Ok((folder, loaded))
+    };
+    let spent = |folder: &Path| local::spent(folder, Spent::since(ctx.now())).map_err(store_error);
+    let read = || read().map(|(folder, loaded)| (spent(&folder), folder, loaded));
+    let (other, read) = std::thread::scope(|scope| {
+        match std::thread::Builder::new().spawn_scoped(scope, read) {
+            Ok(reader) => {
+                let other = other();
+                (other, reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            }
+            // The system gives no thread: one after the other.
+            Err(_) => (other(), read()),
+        }
+    });
+    let other = other?;
+    let (spent, folder, loaded) = read?;
+    notices(&folder, &loaded);
+    Ok((other, ToPlan { state: loaded.state, spent: spent? }))
+}
+
+fn notices(folder: &Path, loaded: &Loaded) {
     for notice in &loaded.notices {
         tracing::info!("{}: {}", folder.display(), self::notice(notice));
     }
-    Ok(loaded)
 }
 
 /// What was put right, in words.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::args::{Format, StatusArgs};
 use super::connect::connect;
-use super::context::{Context, runtime};
+use super::context::{Context, reading_runtime};
 use super::engine;
 use super::exit::{Code, Error};
 use super::project;
@@ -35,7 +35,7 @@ pub fn run(ctx: &Context, args: &StatusArgs) -> Result<Code, Error> {
             lookups: Lookups::default(),
         };
         let clock = ctx.clock();
-        runtime()?.block_on(async {
+        reading_runtime()?.block_on(async {
             let world = project::state_folder(ctx, &project)?.join("sandbox.json");
             let keep = world.exists().then_some(world.as_path());
             let connection = connect(ctx, &project, &clock, keep).await?;

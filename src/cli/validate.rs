@@ -49,7 +49,10 @@ fn check(ctx: &Context, mut project: Project, narrow: &Narrow, sealed: bool) -> 
     }
     if narrow.is_all() {
         let looked = Looked { files: loaded.files, resources: loaded.declared() };
-        return (loaded.diagnostics, looked);
+        let problems = std::mem::take(&mut loaded.diagnostics);
+        // The process ends soon, and its memory with it: value by value that takes longer.
+        std::mem::forget(loaded);
+        return (problems, looked);
     }
     let problems: Vec<Diagnostic> = std::mem::take(&mut loaded.diagnostics)
         .into_iter()

@@ -4,6 +4,7 @@
 //! a limit. A call counts as not sent only if no connection came about.
 
 use std::error::Error as _;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -32,12 +33,17 @@ impl Default for HttpOptions {
 /// The HTTP client cannot be made: no usable TLS set-up on this machine.
 #[derive(Debug, thiserror::Error)]
 #[error("no HTTP client: {0}")]
-pub struct BuildError(String);
+pub(super) struct BuildError(String);
 
-/// Calls a service over HTTP.
+/// Calls a service over HTTP. The client is made for the first call: many a plan needs none, and the machine's
+/// certificates take a while to read.
 #[derive(Clone, Debug)]
 pub struct HttpTransport {
-    client: reqwest::Client,
+    client: OnceLock<reqwest::Client>,
+    options: HttpOptions,
+    /// Whether the service is on this machine, and whether over http.
+    local: bool,
+    plain: bool,
     base: String,
     /// The base's own path.
     prefix: String,
@@ -45,16 +51,29 @@ pub struct HttpTransport {
 
 impl HttpTransport {
     /// A transport to one service. Plain http only if the service is on loopback.
-    pub fn new(service: &Service, options: HttpOptions) -> Result<Self, BuildError> {
-        let mut builder = builder(options).https_only(!service.is_loopback());
-        if service.base().scheme() == "http" {
+    pub fn new(service: &Service, options: HttpOptions) -> Self {
+        HttpTransport {
+            client: OnceLock::new(),
+            options,
+            local: service.is_loopback(),
+            plain: service.base().scheme() == "http",
+            base: service.base_text().to_owned(),
+            prefix: service.base().path().trim_end_matches('/').to_owned(),
+        }
+    }
+
+    fn client(&self) -> Result<&reqwest::Client, BuildError> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let mut builder = builder(self.options).https_only(!self.local);
+        if self.plain {
             builder = plain(builder);
-        } else if service.is_loopback() {
+        } else if self.local {
             builder = builder.no_proxy();
         }
-        let base = service.base_text().to_owned();
-        let prefix = service.base().path().trim_end_matches('/').to_owned();
-        Ok(HttpTransport { client: built(builder)?, base, prefix })
+        let client = built(builder)?;
+        Ok(self.client.get_or_init(|| client))
     }
 }
 
@@ -101,8 +120,8 @@ impl Transport for HttpTransport {
             crate::model::Method::Post => reqwest::Method::POST,
             crate::model::Method::Patch => reqwest::Method::PATCH,
         };
-        let mut request = self
-            .client
+        let client = self.client().map_err(|e| before(&e.to_string()))?;
+        let mut request = client
             .request(method, format!("{}{}", self.base, call.target))
             .header(header::AUTHORIZATION, bearer)
             .header(header::ACCEPT, "application/json");
@@ -114,7 +133,7 @@ impl Transport for HttpTransport {
         if request.url().path() != format!("{}{path}", self.prefix) {
             return Err(before("the request's path does not survive as a URL"));
         }
-        let mut response = self.client.execute(request).await.map_err(failed)?;
+        let mut response = client.execute(request).await.map_err(failed)?;
 
         let headers = response.headers();
         let mut answer = HttpAnswer {

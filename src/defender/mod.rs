@@ -27,7 +27,7 @@ pub use clock::ClockOffset;
 pub use cloud::{Api, Cloud, Region, Service, ServiceError};
 pub use endpoint::{Endpoint, Limits};
 pub use gate::{Quotas, Slot};
-pub use http::{BuildError, HttpOptions, HttpTransport};
+pub use http::{HttpOptions, HttpTransport};
 pub use hunting::{HuntError, Hunter, HuntingApi};
 pub use quota::{Next, Window};
 pub use request::{ActionFilter, PAGE, Read, cancel, patch_alert};

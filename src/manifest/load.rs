@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::hash_map::Entry as Slot;
 use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,11 +24,15 @@ use crate::model::{
 };
 
 mod incidents;
+mod side_by_side;
 
 pub use incidents::{Declaration, IncidentState};
 
 /// How many problems of one file are told; the rest is counted.
 const MAX_FINDINGS: usize = 100;
+
+/// More threads would wait for the disk and for each other.
+const MAX_THREADS: usize = 8;
 
 /// A project's manifests.
 #[derive(Clone, Debug, Default)]
@@ -257,15 +262,15 @@ struct Reading {
 impl Reading {
     /// Reads all files of a project, and says how many there are.
     fn of(project_dir: &Path, project: &Project) -> (Self, usize) {
+        let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Self::of_by(project_dir, project, threads.min(MAX_THREADS))
+    }
+
+    fn of_by(project_dir: &Path, project: &Project, threads: usize) -> (Self, usize) {
         let (files, diagnostics) = discover::find(project_dir, project);
         let rule = project.spec.require_comment.clone();
         let mut reading = Reading { diagnostics, rule, ..Reading::default() };
-        for file in &files {
-            match discover::read(&file.path, &file.name) {
-                Ok(bytes) => reading.file(&file.name, &bytes),
-                Err(problem) => reading.diagnostics.push(*problem),
-            }
-        }
+        reading.files(&files, threads);
         (reading, files.len())
     }
 }
@@ -382,9 +387,9 @@ pub(super) fn documents<'d>(decoded: &'d Decoded<'_>) -> impl Iterator<Item = Do
     let text: &'d str = &decoded.text;
     let mut invalid = decoded.invalid.iter().copied().peekable();
     // Nearly every file takes the fast way.
-    let (plain, other) = match plain::accepts(text) {
-        true => (Some(plain::Documents::new(text)), None),
-        false => (None, Some(Reader::new(text))),
+    let (plain, other) = match plain::documents(text) {
+        Some(plain) => (Some(plain), None),
+        None => (None, Some(Reader::new(text))),
     };
     let mut reader = plain.into_iter().flatten().chain(other.into_iter().flatten()).peekable();
     std::iter::from_fn(move || {

@@ -1,7 +1,7 @@
 //! Manifests: text to validated values, and everything that can be wrong on the way.
 //!
 //! ```text
-//! bytes ─text─▶ str ─reader─▶ arena of nodes ─┬─ instance ─▶ schema ─▶ wording ─▶ findings
+//! bytes ─text─▶ str ─reader─▶ arena of nodes ─┬─ usual, or instance ─▶ schema ─▶ wording ─▶ findings
 //!                                             ├─ rules ─────────────────────────▶ findings
 //!                                             ├─ value ─▶ kinds, project ─▶ Desired, Project
 //!                                             └─ runbook: incidents expanded to arenas, and so on as above
@@ -20,6 +20,7 @@ mod hosts;
 mod instance;
 mod kinds;
 mod load;
+mod pattern;
 mod plain;
 pub mod project;
 mod reader;
@@ -30,6 +31,7 @@ mod scalar;
 mod schema;
 mod syntax;
 mod text;
+mod usual;
 mod value;
 mod wording;
 mod written;

@@ -1,7 +1,7 @@
 //! A fast way for the YAML that manifests nearly always are: block mappings of keys and one-line values, in
 //! ASCII, without anchors, tags, escapes or blocks of text.
 //!
-//! [`accepts`] says whether a whole file is like that. Everything else, and everything that is wrong, is left to
+//! [`documents`] reads a file that is like that to its end. Everything else, and everything that is wrong, is left to
 //! the real reader (`reader`), so this one has no messages. What it reads it must read exactly as the other one
 //! does: same nodes, same places. Tests and a fuzz target compare the two.
 
@@ -18,23 +18,39 @@ struct NotPlain;
 
 type Read<T> = Result<T, NotPlain>;
 
-/// Whether [`Documents`] can read a text to its end.
-pub(super) fn accepts(text: &str) -> bool {
-    if !text.bytes().all(|b| b == b'\n' || (b' '..=b'~').contains(&b)) {
-        return false;
+/// Shorter texts are read once, their documents held until the end is reached; longer ones are looked through
+/// first, for the sake of memory.
+const SHORT: usize = 256 * 1024;
+
+/// The documents of a text; `None` if it is not plain to its end.
+pub(super) fn documents(text: &str) -> Option<impl Iterator<Item = Document<'_>>> {
+    if !is_printable(text) {
+        return None;
     }
     let mut documents = Documents::new(text);
+    let mut held = Vec::new();
+    let short = text.len() <= SHORT;
     loop {
         match documents.read() {
+            Ok(true) if short => held.push(documents.finished()),
             Ok(true) => {}
-            Ok(false) => return true,
-            Err(NotPlain) => return false,
+            Ok(false) => break,
+            Err(NotPlain) => return None,
         }
     }
+    let later = if short { None } else { Some(Documents::new(text)) };
+    Some(held.into_iter().chain(later.into_iter().flatten()))
+}
+
+/// ASCII without control characters other than the newline.
+fn is_printable(text: &str) -> bool {
+    let odd = |byte: u8| byte != b'\n' && !(b' '..=b'~').contains(&byte);
+    // Whole chunks at once: that is done many bytes at a time.
+    text.as_bytes().chunks(64).all(|chunk| !chunk.iter().fold(false, |any, &byte| any | odd(byte)))
 }
 
 /// The documents of a text that is accepted, one by one.
-pub(super) struct Documents<'s> {
+struct Documents<'s> {
     text: &'s str,
     at: usize,
     first: bool,
@@ -45,7 +61,7 @@ pub(super) struct Documents<'s> {
 
 impl<'s> Documents<'s> {
     /// Begins at the start of a text.
-    pub fn new(text: &'s str) -> Self {
+    fn new(text: &'s str) -> Self {
         Documents { text, at: 0, first: true, doc: Document::default(), pending: Vec::new() }
     }
 
@@ -96,6 +112,12 @@ impl<'s> Documents<'s> {
         while self.byte(self.at) == Some(b' ') {
             self.at += 1;
         }
+    }
+
+    /// The document that was read.
+    fn finished(&mut self) -> Document<'s> {
+        let capacity = self.doc.len();
+        std::mem::replace(&mut self.doc, Document::of("", capacity))
     }
 
     /// Reads one document into `self.doc`; `false` if there is none left.
@@ -326,9 +348,8 @@ impl<'s> Iterator for Documents<'s> {
     type Item = Document<'s>;
 
     fn next(&mut self) -> Option<Document<'s>> {
-        let capacity = self.doc.len();
         match self.read() {
-            Ok(true) => Some(std::mem::replace(&mut self.doc, Document::of("", capacity))),
+            Ok(true) => Some(self.finished()),
             Ok(false) | Err(NotPlain) => None,
         }
     }
@@ -337,10 +358,7 @@ impl<'s> Iterator for Documents<'s> {
 /// Reads a text both ways, as `Debug` text; `None` if it is not accepted. For tests and for fuzzing.
 #[cfg(any(test, fuzzing))]
 pub fn both_ways(text: &str) -> Option<(String, String)> {
-    if !accepts(text) {
-        return None;
-    }
-    let fast: Vec<Document<'_>> = Documents::new(text).collect();
+    let fast: Vec<Document<'_>> = documents(text)?.collect();
     let slow: Vec<Document<'_>> = super::reader::Reader::new(text).collect();
     Some((format!("{fast:#?}"), format!("{slow:#?}")))
 }
@@ -389,6 +407,13 @@ mod tests {
     }
 
     #[test]
+    fn long_texts_are_read_the_fast_way_too() {
+        let long = format!("---\na: {}\nb: c\n", "x".repeat(50_000)).repeat(8);
+        assert!(long.len() > SHORT && same(&long));
+        assert!(documents(&format!("{long}a: b\n")).is_none());
+    }
+
+    #[test]
     fn what_is_not_plain_is_left_to_the_real_reader() {
         for text in [
             "a",
@@ -431,7 +456,7 @@ mod tests {
             "a: \"b\"c\n",
             "a: b:\n",
         ] {
-            assert!(!accepts(text), "{text:?}");
+            assert!(documents(text).is_none(), "{text:?}");
         }
     }
 

@@ -20,7 +20,7 @@ const DURATIONS: [&str; 3] = ["retryAfter", "adoptWithin", "settle"];
 
 /// Checks every text of a document of which not enough is said already.
 pub(super) fn check(doc: &Document<'_>, root: Id, settled: &HashSet<Id>, out: &mut Vec<Finding>) {
-    let mut seen = HashSet::new();
+    let mut seen = vec![false; doc.len()];
     walk(Field { doc, key: None, value: root }, false, settled, &mut seen, out);
 }
 
@@ -50,13 +50,7 @@ pub(super) fn check_values(field: Field<'_>, out: &mut Vec<Finding>) {
     }
 }
 
-fn walk(
-    field: Field<'_>,
-    labels: bool,
-    settled: &HashSet<Id>,
-    seen: &mut HashSet<Id>,
-    out: &mut Vec<Finding>,
-) {
+fn walk(field: Field<'_>, labels: bool, settled: &HashSet<Id>, seen: &mut [bool], out: &mut Vec<Finding>) {
     let Field { doc, value, .. } = field;
     if settled.contains(&value) || field.key.is_some_and(|key| settled.contains(&key)) {
         return;
@@ -64,7 +58,7 @@ fn walk(
     match field.node().kind {
         NodeKind::Mapping => {
             // A value that aliases repeat is looked at once.
-            if seen.insert(value) {
+            if !std::mem::replace(&mut seen[value as usize], true) {
                 let inside = field.name() == "labels";
                 if field.name() == "approve" {
                     out.extend(empty_approval(field));
@@ -79,7 +73,7 @@ fn walk(
             }
         }
         NodeKind::Sequence => {
-            if seen.insert(value) {
+            if !std::mem::replace(&mut seen[value as usize], true) {
                 for &value in doc.children(value) {
                     let item = Field { doc, key: None, value };
                     if field.name() == "protected"
@@ -177,8 +171,9 @@ fn ambiguous(field: Field<'_>, out: &mut Vec<Finding>) -> bool {
 /// Control characters other than a newline.
 fn control(field: Field<'_>, out: &mut Vec<Finding>) -> bool {
     let node = field.node();
-    let suspicious = |b: u8| (b < 0x20 && b != b'\n') || b == 0x7f || b == 0xc2;
-    if !node.text.bytes().any(suspicious) {
+    let suspicious = |b: u8| ((b < 0x20) & (b != b'\n')) | (b == 0x7f) | (b == 0xc2);
+    // Without an early end many bytes are looked at together.
+    if !node.text.bytes().fold(false, |any, b| any | suspicious(b)) {
         return false;
     }
     let Some(c) = node.text.chars().find(|c| c.is_control() && *c != '\n') else { return false };

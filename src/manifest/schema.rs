@@ -13,6 +13,7 @@ use super::instance::Arena;
 use super::kinds::{
     API_VERSION, AlertManifest, CaseFile, IncidentManifest, PackageManifest, RunbookManifest,
 };
+use super::pattern;
 use super::project::ProjectFile;
 use crate::model::Kind;
 
@@ -180,6 +181,7 @@ fn built(schema: Value) -> Compiled {
     // A linear-time engine, so that no text can make validation slow.
     let validator = jsonschema::options_for::<Arena>()
         .with_pattern_options(PatternOptions::regex())
+        .with_keyword("pattern", pattern::keyword)
         .build(&schema)
         // The schema comes from our own types and every one of them is compiled by a test.
         .unwrap_or_else(|e| unreachable!("the schemas are valid: {e}"));

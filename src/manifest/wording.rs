@@ -18,6 +18,7 @@ use super::rules;
 use super::scalar::{quoted, written};
 use super::schema::{Compiled, Target, compiled};
 use super::syntax::shown;
+use super::usual;
 
 /// What a schema has against a document.
 #[derive(Debug, Default)]
@@ -80,6 +81,9 @@ struct Shape<'s> {
 
 /// Validates a document's value as `target`.
 pub(super) fn judge(doc: &Document<'_>, root: Id, target: Target) -> Verdict {
+    if usual::is_right(doc, root, target) {
+        return Verdict::default();
+    }
     judge_by(doc, Field { doc, key: None, value: root }, compiled(target), target.word())
 }
 
@@ -392,9 +396,11 @@ fn leaf(field: Field<'_>, error: &ValidationError<'_>, schema: &Value, word: &st
             let finding = Finding::new("empty", field.span(), format!("`{name}` holds nothing"));
             (3, finding.help("fill it, or remove it"))
         }
-        Broken::MinLength { .. } | Broken::MaxLength { .. } | Broken::Pattern { .. } => {
-            (3, rules::bad_text(field, schema, example(schema).as_deref()))
-        }
+        // Patterns of our own schemas are a keyword of ours.
+        Broken::MinLength { .. }
+        | Broken::MaxLength { .. }
+        | Broken::Pattern { .. }
+        | Broken::Custom { .. } => (3, rules::bad_text(field, schema, example(schema).as_deref())),
         other => {
             let what = match other {
                 Broken::MaxItems { limit } => format!("holds more than {limit} items"),

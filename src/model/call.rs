@@ -89,8 +89,7 @@ impl Serialize for MachineId {
 }
 impl<'de> Deserialize<'de> for MachineId {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(d)?;
-        text.parse().map_err(serde::de::Error::custom)
+        super::text::parsed(d)
     }
 }
 impl JsonSchema for MachineId {

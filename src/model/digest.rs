@@ -127,8 +127,7 @@ macro_rules! text_serde {
         }
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(d)?;
-                text.parse().map_err(serde::de::Error::custom)
+                super::text::parsed(d)
             }
         }
         impl JsonSchema for $type {

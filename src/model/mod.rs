@@ -15,6 +15,7 @@ mod hunting;
 mod reference;
 mod request;
 mod target;
+mod text;
 mod time;
 
 pub use address::{Address, AddressError, Kind};

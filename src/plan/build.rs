@@ -43,23 +43,8 @@ type Pair<'a> = (&'a Address, Option<&'a Desired>, Option<&'a Resource>);
 
 /// Makes the plan. A pure function: the same input gives the same plan.
 pub fn plan(input: &Input<'_>) -> Plan {
-    let planner = Planner::new(input);
-    let mut taken = BTreeSet::new();
-    let mut changes = Vec::with_capacity(input.desired.len());
-    for (address, desired, resource) in pairs(input.desired, input.state) {
-        let shown = match (input.selected, desired) {
-            (_, None) if input.settings.incidents.keep(address) => false,
-            (None, _) => true,
-            (Some(s), Some(_)) => s.contains(address),
-            (Some(s), None) => s.contains(address) && planner.left(address).is_some(),
-        };
-        if shown {
-            changes.extend(planner.row(address, desired, resource, &mut taken));
-        }
-    }
-    // A move is written under its new address, so it can stand out of order.
-    changes.sort_by(|a, b| a.address.cmp(&b.address));
-    order(input, &planner.renames, &mut changes);
+    let planner = Planner::new(input, Detail::Full);
+    let mut changes = planner.rows();
     tell_ids(input, &planner.renames, &mut changes);
     name_rows(&mut changes, input);
     planner.warn_of_siblings(&mut changes);
@@ -81,6 +66,26 @@ pub fn plan(input: &Input<'_>) -> Plan {
         groups: input.observed.targets.groups.clone(),
         outlook,
     }
+}
+
+/// The rows of a plan that have a call, as far as it takes to see which machines they are about: what a look at the
+/// service is made for before the plan itself is.
+pub fn calls_ahead(input: &Input<'_>) -> Vec<Change> {
+    let ordered = input.desired.iter().any(|d| !d.depends_on.is_empty());
+    let detail = if ordered { Detail::Calls } else { Detail::CallsAlone };
+    let mut changes = Planner::new(input, detail).rows();
+    changes.retain(|c| c.call.is_some());
+    changes
+}
+
+/// How much of a row is written down.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Detail {
+    Full,
+    /// Calls, and what their order depends on.
+    Calls,
+    /// Calls, of which none depends on anything.
+    CallsAlone,
 }
 
 /// Says how the rows of groups are shown: by the names of their machines.
@@ -121,6 +126,7 @@ fn pairs<'a>(desired: &'a [Desired], state: &'a State) -> impl Iterator<Item = P
 
 pub(super) struct Planner<'a> {
     pub(super) input: &'a Input<'a>,
+    detail: Detail,
     pub(super) ids: KnownIds,
     /// New address -> old address, for renamed manifests.
     pub(super) renames: BTreeMap<&'a Address, (&'a Address, &'a Resource)>,
@@ -131,7 +137,7 @@ pub(super) struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    fn new(input: &'a Input<'a>) -> Self {
+    fn new(input: &'a Input<'a>, detail: Detail) -> Self {
         // Ids matter only where something is matched or taken, holders only where something is removed.
         let matching = input
             .state
@@ -149,7 +155,32 @@ impl<'a> Planner<'a> {
                 *holders.entry(id).or_insert(0) += 1;
             }
         }
-        Planner { input, ids, renames, moved, holders }
+        Planner { input, detail, ids, renames, moved, holders }
+    }
+
+    /// Every row, by address.
+    fn rows(&self) -> Vec<Change> {
+        let input = self.input;
+        let mut taken = BTreeSet::new();
+        let mut changes = Vec::new();
+        if self.detail == Detail::Full {
+            changes.reserve(input.desired.len());
+        }
+        for (address, desired, resource) in pairs(input.desired, input.state) {
+            let shown = match (input.selected, desired) {
+                (_, None) if input.settings.incidents.keep(address) => false,
+                (None, _) => true,
+                (Some(s), Some(_)) => s.contains(address),
+                (Some(s), None) => s.contains(address) && self.left(address).is_some(),
+            };
+            if shown {
+                changes.extend(self.row(address, desired, resource, &mut taken));
+            }
+        }
+        // A move is written under its new address, so it can stand out of order.
+        changes.sort_by(|a, b| a.address.cmp(&b.address));
+        order(input, &self.renames, &mut changes);
+        changes
     }
 
     pub(super) fn settings(&self) -> &Settings {
@@ -172,6 +203,9 @@ impl<'a> Planner<'a> {
             && r.side.is_none()
             && !self.input.replace.contains(address)
         {
+            if self.detail == Detail::CallsAlone {
+                return None;
+            }
             let (row, _) = decide(&Facts::new(true, Some(Phase::Succeeded)));
             let mut change = blank(address, Action::None, row, Reason::Done, Some(d), Some(r));
             note(&mut change, d, r);
@@ -252,9 +286,11 @@ impl<'a> Planner<'a> {
         let mut change = blank(address, action, row, reason, desired, resource);
         if let (Some(d), Some(CallKind::Creating)) = (desired, call_kind(action)) {
             change.call = Some(self.creating_call(address, d));
-            change.after = Some(view::of_desired(d));
             change.approve.clone_from(&d.approve);
-            self.warn(d, resource, &mut change);
+            if self.detail == Detail::Full {
+                change.after = Some(view::of_desired(d));
+                self.warn(d, resource, &mut change);
+            }
         }
         if action == Action::Replace && seen.facts.lookup == Lookup::Ours {
             // What the open call made is recorded before something else takes its place.

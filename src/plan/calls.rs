@@ -8,14 +8,14 @@ use crate::model::{Address, Body, Desired, Kind, Method, OnInProgress, Policy, R
 use crate::state::{Resource, Sent};
 
 impl Planner<'_> {
-    pub(super) fn creating_call(&self, address: &Address, d: &Desired) -> PlannedCall {
+    pub(super) fn creating_call(&self, address: &Address, d: &Desired) -> Box<PlannedCall> {
         let (request, marker) = if self.settings().recovery.marker {
             let lineage = self.input.state.lineage.as_deref().unwrap_or(self.settings().new_lineage.as_str());
             mark::marked(d, lineage, address)
         } else {
             (d.request.clone(), None)
         };
-        PlannedCall {
+        Box::new(PlannedCall {
             sent: Sent {
                 request,
                 revision: d.revision,
@@ -30,7 +30,7 @@ impl Planner<'_> {
             on_in_progress: d.policy.on_in_progress,
             adopt_within: d.policy.adopt_within,
             ids: Vec::new(),
-        }
+        })
     }
 
     pub(super) fn update(
@@ -56,7 +56,7 @@ impl Planner<'_> {
         fields.determination = fields.determination.filter(|_| differs("determination"));
         fields.comment = fields.comment.filter(|_| differs("comment"));
         let Ok(body) = Body::of(&fields) else { return };
-        change.call = Some(PlannedCall {
+        change.call = Some(Box::new(PlannedCall {
             sent: Sent {
                 request: Request { method: Method::Patch, path: alert_path(id), body },
                 revision: r.sent.revision,
@@ -71,7 +71,7 @@ impl Planner<'_> {
             on_in_progress: OnInProgress::default(),
             adopt_within: d.policy.adopt_within,
             ids: Vec::new(),
-        });
+        }));
     }
 }
 
@@ -87,7 +87,7 @@ fn encode(id: &str) -> impl std::fmt::Display + '_ {
 }
 
 /// Cancels a collection, or resolves an alert.
-pub(super) fn removal_call(r: &Resource, comment: &str) -> Option<PlannedCall> {
+pub(super) fn removal_call(r: &Resource, comment: &str) -> Option<Box<PlannedCall>> {
     let id = r.id.as_deref()?;
     let call = r.sent_call()?;
     let (method, path, body) = match call.kind() {
@@ -97,7 +97,7 @@ pub(super) fn removal_call(r: &Resource, comment: &str) -> Option<PlannedCall> {
         }
         Kind::Alert => (Method::Patch, alert_path(id), serde_json::json!({ "status": "Resolved" })),
     };
-    Some(PlannedCall {
+    Some(Box::new(PlannedCall {
         sent: Sent {
             request: Request { method, path, body: Body::of(&body).ok()? },
             revision: r.sent.revision,
@@ -112,5 +112,5 @@ pub(super) fn removal_call(r: &Resource, comment: &str) -> Option<PlannedCall> {
         on_in_progress: OnInProgress::default(),
         adopt_within: Policy::default().adopt_within,
         ids: Vec::new(),
-    })
+    }))
 }

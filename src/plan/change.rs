@@ -122,7 +122,7 @@ impl std::fmt::Display for Action {
     }
 }
 
-/// One row of a plan.
+/// One row of a plan. Most rows of most plans have nothing to do, so what these lack is kept apart.
 #[derive(Clone, Debug)]
 pub struct Change {
     /// The resource.
@@ -143,9 +143,9 @@ pub struct Change {
     /// The machine that the resource is about; none if a person edited the state beyond reading.
     pub machine: Option<MachineId>,
     /// What the service says of that machine, in rows with a call that creates; none if it was not looked up.
-    pub facts: Option<MachineFacts>,
+    pub facts: Option<Box<MachineFacts>>,
     /// The call, if the row has one.
-    pub call: Option<PlannedCall>,
+    pub call: Option<Box<PlannedCall>>,
     /// What the state says, for a reader: flat, by field name.
     pub before: Option<View>,
     /// What it will be, for a reader.
@@ -283,7 +283,7 @@ impl Plan {
 
     /// Rows with a call.
     pub fn calls(&self) -> impl Iterator<Item = (&Change, &PlannedCall)> {
-        self.changes.iter().filter_map(|c| Some((c, c.call.as_ref()?)))
+        self.changes.iter().filter_map(|c| Some((c, c.call.as_deref()?)))
     }
 }
 

@@ -100,7 +100,7 @@ pub(super) fn foresee(changes: &mut [Change], input: &Input<'_>, estimate: &Esti
     for c in changes.iter_mut().filter(|c| call_kind(c.action) == Some(CallKind::Creating)) {
         let Some(call) = &c.call else { continue };
         let Some(machine) = input.observed.machines.get(&call.machine) else { continue };
-        c.facts = Some(MachineFacts::of(machine, input.observed.server_at));
+        c.facts = Some(Box::new(MachineFacts::of(machine, input.observed.server_at)));
         if c.address.kind() == Kind::InvestigationPackage
             && let Some(system) = too_old(machine)
         {
@@ -111,8 +111,10 @@ pub(super) fn foresee(changes: &mut [Change], input: &Input<'_>, estimate: &Esti
     if machines.is_empty() {
         return None;
     }
-    let facts: BTreeMap<&str, &MachineFacts> =
-        changes.iter().filter_map(|c| Some((c.call.as_ref()?.machine.as_str(), c.facts.as_ref()?))).collect();
+    let facts: BTreeMap<&str, &MachineFacts> = changes
+        .iter()
+        .filter_map(|c| Some((c.call.as_ref()?.machine.as_str(), c.facts.as_deref()?)))
+        .collect();
     let typical = typical(input);
     let collects = estimate.calls.contains_key("collect");
     Some(Outlook {

@@ -75,13 +75,13 @@ pub struct LimitApproval {
     pub reason: String,
 }
 
-/// The machines (lower-case ids) of a plan's creating calls whose names a look at the service could tell;
+/// The machines (lower-case ids) of creating calls whose names a look at the service could tell;
 /// empty where no names are protected.
-pub fn unnamed(plan: &Plan, guards: &Guards) -> BTreeSet<String> {
+pub fn unnamed(changes: &[Change], guards: &Guards) -> BTreeSet<String> {
     if !guards.need_names() {
         return BTreeSet::new();
     }
-    let creating = plan.changes.iter().filter_map(creating_machine);
+    let creating = changes.iter().filter_map(creating_machine);
     creating.filter(|machine| guards.by_id(machine).is_none()).map(str::to_owned).collect()
 }
 
@@ -265,7 +265,7 @@ mod tests {
         let rows = [package("a", None)];
         let asked = |protected: &[&str]| {
             let settings = settings(protected);
-            unnamed(&planned(&rows, &settings, &Observed::default()), &settings.guards).len()
+            unnamed(&planned(&rows, &settings, &Observed::default()).changes, &settings.guards).len()
         };
         let id = "AB".repeat(20);
         assert_eq!(asked(&[]), 0);

@@ -34,7 +34,7 @@ mod warn;
 mod why;
 
 pub use asked::cancel;
-pub use build::{Input, plan};
+pub use build::{Input, calls_ahead, plan};
 pub use change::{
     Action, Change, Estimate, Plan, PlanWarning, PlannedCall, PlannedId, Reason, View, Warning, origin_of,
 };

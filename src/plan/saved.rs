@@ -553,7 +553,7 @@ fn change(row: FileRow) -> Result<Change, SavedError> {
             if !known {
                 return bad("its request is none that its action makes");
             }
-            Some(PlannedCall {
+            Some(Box::new(PlannedCall {
                 sent: Sent {
                     request,
                     revision: x.revision,
@@ -568,7 +568,7 @@ fn change(row: FileRow) -> Result<Change, SavedError> {
                 on_in_progress: x.on_in_progress,
                 adopt_within: x.adopt_within,
                 ids: x.ids,
-            })
+            }))
         }
         _ => return bad("its action and its request do not belong together"),
     };
@@ -654,7 +654,7 @@ mod tests {
             template: None,
             machine: None,
             facts: None,
-            call: Some(PlannedCall {
+            call: Some(Box::new(PlannedCall {
                 sent: Sent {
                     request: d.request.clone(),
                     revision: 1,
@@ -669,7 +669,7 @@ mod tests {
                 on_in_progress: OnInProgress::Adopt,
                 adopt_within: Span::from_secs(3600),
                 ids: Vec::new(),
-            }),
+            })),
             before: None,
             after: None,
             depends_on: Vec::new(),

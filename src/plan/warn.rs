@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::build::{CallKind, Planner, call_kind};
+use super::build::{CallKind, Planner, call_kind, find};
 use super::change::{Change, PlanWarning, Reason, Warning};
 use super::guard::over_limits;
 use super::lookup::look_alike;
@@ -59,7 +59,7 @@ impl Planner<'_> {
         let mut first: HashMap<(String, String), Address> = HashMap::new();
         for c in changes.iter_mut() {
             let (Some(call), Some(CallKind::Creating)) = (&c.call, call_kind(c.action)) else { continue };
-            let title = match Call::from_request(call.request()) {
+            let title = match find(self.input.desired, &c.address).map(|d| &d.call) {
                 Some(Call::Alert(a)) => format!("alert {}", a.title),
                 _ => String::new(),
             };

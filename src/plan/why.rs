@@ -24,7 +24,7 @@ impl Planner<'_> {
         let running_id = || seen.running.map(|a| a.id.clone()).unwrap_or_default();
         let requestor = || seen.running.and_then(|a| a.requestor.clone());
         let began = || seen.running.and_then(|a| a.creation_date_time_utc.clone());
-        let error = || resource.and_then(|r| r.error.clone());
+        let error = || resource.and_then(|r| r.error.as_deref().cloned());
         let attempts = resource.map_or(0, |r| r.attempts);
         let same_digest = seen.facts.same_target && seen.facts.same_text;
         let next_attempt = if same_digest { attempts + 1 } else { 1 };

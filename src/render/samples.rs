@@ -69,8 +69,8 @@ pub fn sent(request: Request) -> Sent {
     }
 }
 
-pub fn planned(request: Request) -> PlannedCall {
-    PlannedCall {
+pub fn planned(request: Request) -> Box<PlannedCall> {
+    Box::new(PlannedCall {
         sent: sent(request),
         machine: MACHINE.into(),
         labels: BTreeMap::new(),
@@ -78,7 +78,7 @@ pub fn planned(request: Request) -> PlannedCall {
         on_in_progress: OnInProgress::Adopt,
         adopt_within: crate::model::Span::from_secs(3600),
         ids: Vec::new(),
-    }
+    })
 }
 
 pub fn refusal(status: u16, code: &str, message: &str) -> Refusal {
@@ -255,7 +255,7 @@ pub fn every_reason(t: &str) -> Vec<Change> {
                 row.call = Some(planned(alert(&text("Suspicious PowerShell")).request()));
             }
             (Action::Create, Reason::New) => {
-                row.facts = Some(facts(t));
+                row.facts = Some(Box::new(facts(t)));
                 row.call = Some(planned(collect(&text("Collect forensics due to alert 1234")).request()));
                 row.warnings = vec![warnings[0].clone(), warnings[3].clone(), warnings[4].clone()];
             }
@@ -472,14 +472,19 @@ pub fn full_resource(t: &str) -> Resource {
         failed_at: Some(ago(60)),
         why: Some(format!("connection reset{t}")),
     };
-    r.open = Some(Open { attempt: attempt.clone(), prior: None });
+    r.open = Some(Box::new(Open { attempt: attempt.clone(), prior: None }));
     r.watched = vec![attempt];
-    r.side = Some(Side { attempt: 15, action: CallAction::Cancel, send_by: ago(70), runner: "host".into() });
+    r.side = Some(Box::new(Side {
+        attempt: 15,
+        action: CallAction::Cancel,
+        send_by: ago(70),
+        runner: "host".into(),
+    }));
     r.past = vec![
         PastObject { id: format!("past{t}"), origin: Origin::Made, late: true },
         PastObject { id: "past-2".into(), origin: Origin::Adopted, late: false },
     ];
-    r.error = Some(refusal(403, "Forbidden", &format!("Missing application roles{t}")));
+    r.error = Some(Box::new(refusal(403, "Forbidden", &format!("Missing application roles{t}"))));
     r.cancelled_by = Some(format!("analyst{t}"));
     r.busy_at = service(5_000);
     r.missing_since = Some(ago(500));

@@ -4,16 +4,17 @@
 //! A run that loads trusts its snapshot for everything before the mark. Before it acts, this shows that
 //! nothing there was edited, left out or moved. It says yes or no; `verify` and the reader say where.
 
+use std::io::Write as _;
+
 use sha2::{Digest as _, Sha256};
 
 use super::journal::Mark;
-use crate::model::Sha256Hex;
 
 /// How many hex digits a hash has.
 const HEX: usize = 64;
 
 /// How much is looked at at once: a journal is never in memory as a whole.
-const CHUNK: u64 = 1 << 20;
+const CHUNK: u64 = 128 * 1024;
 
 /// Whether a journal's first bytes are lines that chain from the first record to the mark's. `read` gives bytes
 /// from one place to another, fewer only at the end.
@@ -21,13 +22,17 @@ pub(super) fn reaches<E>(
     mark: Mark,
     mut read: impl FnMut(u64, u64) -> Result<Vec<u8>, E>,
 ) -> Result<bool, E> {
-    let mut prev = Sha256Hex::ZERO.to_string().into_bytes();
+    let mut prev = [b'0'; HEX];
+    let mut opening = Vec::new();
     let (mut seq, mut at) = (0, 0);
     // What was read, from the beginning of a line on.
     let mut rest: Vec<u8> = Vec::new();
     let mut step = |line: &[u8]| {
         seq += 1;
-        match next(line, seq, &prev) {
+        // What a line begins with.
+        opening.clear();
+        let _ = write!(opening, "{{\"seq\":{seq},\"at\":\"");
+        match next(line, &opening, &prev) {
             Some(hash) => {
                 prev = hash;
                 true
@@ -61,11 +66,11 @@ pub(super) fn reaches<E>(
     Ok(whole && seq == mark.seq && prev == mark.head.to_string().as_bytes())
 }
 
-/// The hash of a line, in hex, if it is record `seq`, follows `prev` and gives the hash that it names.
-fn next(line: &[u8], seq: u64, prev: &[u8]) -> Option<Vec<u8>> {
-    let rest = line.strip_prefix(format!("{{\"seq\":{seq},\"at\":\"").as_bytes())?;
+/// The hash of a line, in hex, if it begins as its record does, follows `prev` and gives the hash that it names.
+fn next(line: &[u8], opening: &[u8], prev: &[u8; HEX]) -> Option<[u8; HEX]> {
+    let rest = line.strip_prefix(opening)?;
     let at_end = memchr::memchr(b'"', rest)?;
-    let rest = rest.get(at_end..)?.strip_prefix(b"\",\"prev\":\"")?.strip_prefix(prev)?;
+    let rest = rest.get(at_end..)?.strip_prefix(b"\",\"prev\":\"")?.strip_prefix(prev.as_slice())?;
     let rest = rest.strip_prefix(b"\",")?;
     let covered = line.get(..line.len() - rest.len())?;
     let rest = rest.strip_prefix(b"\"hash\":\"")?;
@@ -77,6 +82,7 @@ fn next(line: &[u8], seq: u64, prev: &[u8]) -> Option<Vec<u8>> {
     let mut digest = Sha256::new();
     digest.update(covered);
     digest.update(rest);
-    let hash = Sha256Hex(digest.finalize().into()).to_string().into_bytes();
-    (hash == named).then_some(hash)
+    let mut hash = [0; HEX];
+    hex::encode_to_slice(digest.finalize(), &mut hash).ok()?;
+    (hash == *named).then_some(hash)
 }

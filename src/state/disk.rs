@@ -37,6 +37,8 @@ pub trait Disk: Send {
     fn len(&mut self, name: FileName) -> io::Result<Option<u64>>;
     /// The bytes of a file from `from` to `to`, or to its end if it is shorter.
     fn read(&mut self, name: FileName, from: u64, to: u64) -> io::Result<Vec<u8>>;
+    /// Hands over the bytes of one file, whatever else gets its name meanwhile, in pieces; until `take` says no.
+    fn pieces(&mut self, name: FileName, take: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()>;
     /// Makes an empty file that only its owner can read; an old one of that name goes.
     fn create(&mut self, name: FileName) -> io::Result<()>;
     /// Writes at the end of a file that is `len` bytes long. Fails, and writes nothing, if it is not, or if

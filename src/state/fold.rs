@@ -262,12 +262,12 @@ impl State {
             if r.side.is_some() {
                 return impossible("changed: an earlier change has no outcome");
             }
-            r.side = Some(Side {
+            r.side = Some(Box::new(Side {
                 attempt: step.seq,
                 action: intent.action,
                 send_by: intent.send_by,
                 runner: intent.runner.clone(),
-            });
+            }));
             r.asked = Some(Asked { plan: intent.plan, intent: step.seq, unsent: None });
             r.changed = step.seq;
             return Ok(());
@@ -283,7 +283,7 @@ impl State {
         {
             r.attempts = p.attempts;
         }
-        r.open = Some(Open {
+        r.open = Some(Box::new(Open {
             attempt: Attempt {
                 attempt: step.seq,
                 sent: intent.sent.clone(),
@@ -295,7 +295,7 @@ impl State {
                 why: None,
             },
             prior: prior.map(Box::new),
-        });
+        }));
         self.resources.insert(intent.address.clone(), r);
         Ok(())
     }

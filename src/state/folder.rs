@@ -16,7 +16,7 @@ use super::fold::State;
 use super::journal::{self, Mark, Reader, Tail};
 use super::record::{Record, Seq};
 use super::rescue::{self, Rescued};
-use super::snapshot::{self, Snapshot, SnapshotError};
+use super::snapshot::{self, Pieces, Snapshot, SnapshotError};
 use super::spent::{self, Spent};
 use super::store::{Damage, Loaded, Notice, Store, StoreError};
 use crate::model::Sha256Hex;
@@ -307,7 +307,7 @@ fn tell_rescue(notices: &mut Vec<Notice>, records: u64, lines: u64) {
 fn load(disk: &mut impl Disk, depth: Depth) -> Result<Reading, StoreError> {
     // The snapshot first: a run that writes meanwhile only makes the journal longer than it says.
     let snapshot = match length(disk, FileName::Snapshot)? {
-        Some(len) => Some(range(disk, FileName::Snapshot, 0, len)?),
+        Some(_) => Some(snapshot(disk)?),
         None => None,
     };
     let Some(journal) = length(disk, FileName::Journal)? else {
@@ -323,7 +323,7 @@ fn load(disk: &mut impl Disk, depth: Depth) -> Result<Reading, StoreError> {
             }),
         };
     };
-    let why = match snapshot.map(|bytes| snapshot::read(&bytes)) {
+    let why = match snapshot {
         None => None,
         Some(Ok(snapshot)) => return forward(disk, snapshot, journal, depth),
         Some(Err(SnapshotError::Newer { version })) => {
@@ -335,6 +335,22 @@ fn load(disk: &mut impl Disk, depth: Depth) -> Result<Reading, StoreError> {
     let mut reading = fold(&bytes, Mark::START, State::default())?;
     reading.notices.push(Notice::SnapshotRebuilt { why });
     Ok(reading)
+}
+
+/// Reads the snapshot: in pieces if it has the usual form, else as a whole.
+fn snapshot(disk: &mut impl Disk) -> Result<Result<Snapshot, SnapshotError>, StoreError> {
+    let name = FileName::Snapshot;
+    let mut pieces = Pieces::default();
+    let mut usual = Ok(());
+    let take = &mut |piece: &[u8]| {
+        usual = pieces.push(piece);
+        usual.is_ok()
+    };
+    disk.pieces(name, take).map_err(|e| io_error(name, "read", e))?;
+    if let Ok(snapshot) = usual.and_then(|()| pieces.finish()) {
+        return Ok(Ok(snapshot));
+    }
+    Ok(snapshot::read(&range(disk, name, 0, u64::MAX)?))
 }
 
 /// Folds the journal's tail into a snapshot.

@@ -18,6 +18,9 @@ use super::spent::Spent;
 use super::store::{Holder, Loaded, Opened, StoreError};
 use super::verify::{self, Verified};
 
+/// How much of a long file is read at once.
+const PIECE: usize = 64 * 1024;
+
 /// The lock's file in the folder.
 pub const LOCK: &str = "lock";
 
@@ -190,6 +193,20 @@ impl Disk for LocalDisk {
         file.seek(SeekFrom::Start(from))?;
         file.take(to.saturating_sub(from)).read_to_end(&mut bytes)?;
         Ok(bytes)
+    }
+
+    fn pieces(&mut self, name: FileName, take: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
+        let mut file = File::open(self.path(name))?;
+        let mut piece = vec![0; PIECE];
+        loop {
+            match file.read(&mut piece) {
+                Ok(0) => return Ok(()),
+                Ok(length) if !take(&piece[..length]) => return Ok(()),
+                Ok(_) => {}
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
     }
 
     fn create(&mut self, name: FileName) -> io::Result<()> {

@@ -256,6 +256,13 @@ impl Disk for MemoryDisk {
         Ok(bytes.get(at(from)..at(to)).unwrap_or_default().to_vec())
     }
 
+    fn pieces(&mut self, name: FileName, take: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
+        let bytes = self.inner().file_mut(name)?.bytes.clone();
+        // Short ones, so that a resource lies across several.
+        bytes.chunks(100).all(take);
+        Ok(())
+    }
+
     fn create(&mut self, name: FileName) -> io::Result<()> {
         let mut inner = self.inner();
         inner.healthy(Operation::Create, Some(name))?;

@@ -79,6 +79,7 @@ impl std::fmt::Display for Phase {
     }
 }
 
+// There are many, so what few of them have is kept apart.
 /// One resource of the state: the fold of its records.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -140,7 +141,7 @@ pub struct Resource {
     /// The last refusal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = refusal_example())]
-    pub error: Option<Refusal>,
+    pub error: Option<Box<Refusal>>,
     /// When the object was first missed, by our clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = OUR_TIME)]
@@ -152,11 +153,11 @@ pub struct Resource {
     /// The creating call without an outcome; `Requested` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = serde_json::json!({ "attempt": attempt_example() }))]
-    pub open: Option<Open>,
+    pub open: Option<Box<Open>>,
     /// An update, cancel or resolve without an outcome.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = side_example())]
-    pub side: Option<Side>,
+    pub side: Option<Box<Side>>,
     /// The last call about this resource, and the plan that asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = asked_example())]

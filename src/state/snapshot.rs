@@ -2,6 +2,8 @@
 //!
 //! Responsible for writing and reading it and for its JSON Schema. Not responsible for deciding whether it
 //! fits its journal (`folder`). Pure: bytes in, values out.
+//!
+//! A snapshot is long: it is read in pieces (`pieces`), each turned into values before the next one comes.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +15,10 @@ use super::journal::Mark;
 use super::record::Binding;
 use super::resource::Resource;
 use crate::model::Address;
+
+mod pieces;
+
+pub(super) use pieces::Pieces;
 
 /// The format that is written, and the latest one that is read.
 pub const FORMAT_VERSION: u64 = 1;
@@ -121,20 +127,25 @@ pub fn read(bytes: &[u8]) -> Result<Snapshot, SnapshotError> {
     if newer(d.format_version) {
         return Err(SnapshotError::Newer { version: d.format_version });
     }
-    if d.format_version == 0 || d.journal.seq == 0 || d.journal.bytes == 0 || d.lineage.is_empty() {
-        return Err(unreadable("it names no format, no lineage or no record".into()));
+    d.settled().ok_or_else(|| unreadable("it names no format, no lineage or no record".into()))
+}
+
+impl Document {
+    /// None if it lacks what every snapshot has.
+    fn settled(self) -> Option<Snapshot> {
+        let named = self.journal.seq != 0 && self.journal.bytes != 0 && !self.lineage.is_empty();
+        (named && self.format_version != 0).then(|| Snapshot {
+            serial: self.serial,
+            mark: self.journal,
+            state: State {
+                lineage: Some(self.lineage),
+                binding: self.binding,
+                seq: self.journal.seq,
+                head: self.journal.head,
+                resources: self.resources,
+            },
+        })
     }
-    Ok(Snapshot {
-        serial: d.serial,
-        mark: d.journal,
-        state: State {
-            lineage: Some(d.lineage),
-            binding: d.binding,
-            seq: d.journal.seq,
-            head: d.journal.head,
-            resources: d.resources,
-        },
-    })
 }
 
 /// The JSON Schema (draft 2020-12) of the snapshot: `casefile schema state`.

@@ -38,12 +38,12 @@ impl Spent {
 const LONGEST_CALL: SignedDuration = SignedDuration::from_mins(5);
 
 /// How much of the file is read at once, from its end.
-const CHUNK: u64 = 256 * 1024;
+const CHUNK: u64 = 64 * 1024;
 
 /// The calls that were answered, or not, since `since`. A file that cannot be read as a journal has none.
 pub(super) fn read(disk: &mut impl Disk, since: Timestamp) -> io::Result<Vec<Spent>> {
     let Some(length) = disk.len(FileName::Journal)? else { return Ok(Vec::new()) };
-    let mut scan = Scan { since, outcomes: HashMap::new(), spent: Vec::new() };
+    let mut scan = Scan::new(since);
     let mut end = length;
     // The beginning of the last chunk, up to its first newline: the end of a line in the chunk before.
     let mut rest: Vec<u8> = Vec::new();
@@ -56,11 +56,13 @@ pub(super) fn read(disk: &mut impl Disk, since: Timestamp) -> io::Result<Vec<Spe
             (rest, end) = (chunk, from);
             continue;
         };
-        for line in chunk[whole..].rsplit(|b| *b == b'\n') {
-            let text = String::from_utf8_lossy(line);
-            if !text.is_empty() && !scan.line(&text) {
+        let mut lines = &chunk[whole..];
+        while !lines.is_empty() {
+            let start = memchr::memrchr(b'\n', lines).map_or(0, |i| i + 1);
+            if !scan.line(&lines[start..]) {
                 return Ok(scan.finish());
             }
+            lines = &lines[..start.saturating_sub(1)];
         }
         chunk.truncate(whole);
         (rest, end) = (chunk, from);
@@ -70,33 +72,53 @@ pub(super) fn read(disk: &mut impl Disk, since: Timestamp) -> io::Result<Vec<Spe
 
 struct Scan {
     since: Timestamp,
+    /// What was written before is too old.
+    oldest: Timestamp,
+    /// Its second, as text.
+    oldest_second: String,
     /// By attempt: the outcomes whose intents were not met yet.
     outcomes: HashMap<Seq, Spent>,
     spent: Vec<Spent>,
 }
 
 impl Scan {
+    fn new(since: Timestamp) -> Scan {
+        let oldest = since.saturating_sub(LONGEST_CALL).unwrap_or(Timestamp::MIN);
+        let oldest_second = oldest.strftime("%Y-%m-%dT%H:%M:%S").to_string();
+        Scan { since, oldest, oldest_second, outcomes: HashMap::new(), spent: Vec::new() }
+    }
+
     /// Takes one line, the younger ones before the older; false once all further ones are too old.
-    fn line(&mut self, line: &str) -> bool {
-        let Some(at) = text(line, "\"at\":\"").and_then(|t| t.parse::<Timestamp>().ok()) else {
-            return true;
-        };
-        if at < self.since - LONGEST_CALL {
-            return false;
+    fn line(&mut self, line: &[u8]) -> bool {
+        let Some(line) = Line::of(line) else { return true };
+        if !self.is_later(line.at) {
+            match line.at.parse::<Timestamp>() {
+                Ok(at) if at < self.oldest => return false,
+                Ok(_) => {}
+                Err(_) => return true,
+            }
         }
-        if let Some(record) = after(line, "\"record\":{\"outcome\":") {
-            self.outcome(record, at);
-        } else if let Some(record) = after(line, "\"record\":{\"intent\":") {
-            self.intent(line, record);
+        if let Some(record) = line.record.strip_prefix(b"{\"outcome\":") {
+            self.outcome(record, line.at);
+        } else if let Some(record) = line.record.strip_prefix(b"{\"intent\":") {
+            self.intent(line.seq, record);
         }
         true
     }
 
-    fn outcome(&mut self, record: &str, at: Timestamp) {
-        let Some((attempt, kind)) = number(record, "\"attempt\":").zip(kind(record)) else { return };
-        let result = after(record, "\"result\":").unwrap_or_default();
-        let unsent = result.starts_with("{\"unsent\"");
-        let waits = result.starts_with("{\"throttled\"").then(|| number(result, "\"retryAfterSeconds\":"));
+    /// Whether a time lies in a later second than the oldest that counts: most do, and texts are compared sooner
+    /// than times are read.
+    fn is_later(&self, at: &str) -> bool {
+        let of_same_form = at.len() >= 20 && at.ends_with('Z') && self.oldest_second.len() == 19;
+        of_same_form && at.as_bytes()[..19] > *self.oldest_second.as_bytes()
+    }
+
+    fn outcome(&mut self, record: &[u8], at: &str) {
+        let Some((attempt, kind)) = number(record, b"\"attempt\":").zip(kind(record)) else { return };
+        let Ok(at) = at.parse::<Timestamp>() else { return };
+        let result = after(record, b"\"result\":").unwrap_or_default();
+        let unsent = result.starts_with(b"{\"unsent\"");
+        let waits = result.starts_with(b"{\"throttled\"").then(|| number(result, b"\"retryAfterSeconds\":"));
         let blocked_until = waits.flatten().map(|s| {
             at.saturating_add(SignedDuration::from_secs(i64::try_from(s).unwrap_or(i64::MAX)))
                 .unwrap_or(Timestamp::MAX)
@@ -109,14 +131,14 @@ impl Scan {
         }
     }
 
-    fn intent(&mut self, line: &str, record: &str) {
-        let Some((seq, kind)) = number(line, "{\"seq\":").zip(kind(record)) else { return };
-        let action = match text(record, "\"action\":\"") {
-            Some("cancel") => CallAction::Cancel,
-            Some("update") => CallAction::Update,
-            Some("resolve") => CallAction::Resolve,
-            Some("retry") => CallAction::Retry,
-            Some("replace") => CallAction::Replace,
+    fn intent(&mut self, seq: Seq, record: &[u8]) {
+        let Some(kind) = kind(record) else { return };
+        let action = match text(record, b"\"action\":\"") {
+            Some(b"cancel") => CallAction::Cancel,
+            Some(b"update") => CallAction::Update,
+            Some(b"resolve") => CallAction::Resolve,
+            Some(b"retry") => CallAction::Retry,
+            Some(b"replace") => CallAction::Replace,
             _ => CallAction::Create,
         };
         let open = Spent { kind, action, at: None, blocked_until: None };
@@ -138,24 +160,52 @@ impl Scan {
     }
 }
 
+/// A line as it is written: its first fields have fixed places.
+struct Line<'a> {
+    seq: Seq,
+    at: &'a str,
+    record: &'a [u8],
+}
+
+impl<'a> Line<'a> {
+    fn of(line: &'a [u8]) -> Option<Self> {
+        let rest = line.strip_prefix(b"{\"seq\":")?;
+        let (seq, rest) = digits(rest)?;
+        let rest = rest.strip_prefix(b",\"at\":\"")?;
+        let (at, rest) = rest.split_at_checked(memchr::memchr(b'"', rest)?)?;
+        let record = rest.strip_prefix(b"\",\"prev\":\"")?.get(HASH..)?.strip_prefix(b"\",\"hash\":\"")?;
+        let record = record.get(HASH..)?.strip_prefix(b"\",\"record\":")?;
+        Some(Line { seq, at: std::str::from_utf8(at).ok()?, record })
+    }
+}
+
+/// How many hex digits a hash has.
+const HASH: usize = 64;
+
+/// A number, and what follows it.
+fn digits(text: &[u8]) -> Option<(u64, &[u8])> {
+    let end = text.iter().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, rest) = text.split_at_checked(end)?;
+    Some((std::str::from_utf8(digits).ok()?.parse().ok()?, rest))
+}
+
 /// What follows a mark. Marks hold bare quotes, which no text inside a string has.
-fn after<'a>(text: &'a str, mark: &str) -> Option<&'a str> {
-    text.find(mark).and_then(|i| text.get(i + mark.len()..))
+fn after<'a>(text: &'a [u8], mark: &[u8]) -> Option<&'a [u8]> {
+    memchr::memmem::find(text, mark).and_then(|i| text.get(i + mark.len()..))
 }
 
-fn text<'a>(line: &'a str, mark: &str) -> Option<&'a str> {
-    after(line, mark)?.split('"').next()
+fn text<'a>(line: &'a [u8], mark: &[u8]) -> Option<&'a [u8]> {
+    let rest = after(line, mark)?;
+    rest.get(..memchr::memchr(b'"', rest).unwrap_or(rest.len()))
 }
 
-fn number(line: &str, mark: &str) -> Option<u64> {
-    let digits = after(line, mark)?;
-    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
-    digits.get(..end)?.parse().ok()
+fn number(line: &[u8], mark: &[u8]) -> Option<u64> {
+    digits(after(line, mark)?).map(|(number, _)| number)
 }
 
-fn kind(record: &str) -> Option<Kind> {
-    let name = text(record, "\"address\":\"")?.split('/').next()?;
-    Kind::ALL.into_iter().find(|k| k.as_str() == name)
+fn kind(record: &[u8]) -> Option<Kind> {
+    let name = text(record, b"\"address\":\"")?.split(|b| *b == b'/').next()?;
+    Kind::ALL.into_iter().find(|k| k.as_str().as_bytes() == name)
 }
 
 #[cfg(test)]

@@ -90,7 +90,7 @@ impl Resource {
 
     /// What is there again if none of the open calls turns out to have left.
     pub(super) fn put_beneath(&mut self, old: Resource) {
-        match &mut self.open {
+        match self.open.as_deref_mut() {
             Some(Open { prior: Some(prior), .. }) => prior.put_beneath(old),
             Some(open) => open.prior = Some(Box::new(old)),
             None => {}
@@ -133,7 +133,9 @@ impl Resource {
                         self.absorb(step, address, object);
                     }
                 }
-                Outcome::Rejected { error } | Outcome::Busy { error } => self.error = Some(error.clone()),
+                Outcome::Rejected { error } | Outcome::Busy { error } => {
+                    self.error = Some(Box::new(error.clone()))
+                }
                 Outcome::Throttled { .. } | Outcome::Unsent { .. } => {
                     if let Some(asked) = self.asked.as_mut().filter(|a| a.intent == attempt) {
                         asked.unsent = Some(step.seq);
@@ -156,14 +158,14 @@ impl Resource {
             Outcome::Adopted { object } => self.take(step, address, Some(attempt), Origin::Adopted, object),
             Outcome::Busy { error } => {
                 self.open = None;
-                self.error = Some(error.clone());
+                self.error = Some(Box::new(error.clone()));
                 self.busy_at = Some(server_at.cloned().unwrap_or_else(|| step.at.into()));
                 self.enter(step, Phase::Pending);
             }
             Outcome::Rejected { error } => {
                 self.open = None;
                 self.attempts += u32::from(error.counts());
-                self.error = Some(error.clone());
+                self.error = Some(Box::new(error.clone()));
                 self.enter(step, Phase::Rejected);
             }
             Outcome::Throttled { .. } | Outcome::Unsent { .. } => {

@@ -1,0 +1,262 @@
+//! `pattern` in our own schemas, without the cost of a regular expression where nearly every manifest would pay it.
+//!
+//! To compile the expressions of all fields takes longer than to read a hundred manifests. So one is compiled when
+//! a text asks for it, and the few that every manifest asks for are told by hand for texts in ASCII. What counts is
+//! the validator's own reading of the expression: a test compares the two.
+
+use std::sync::OnceLock;
+
+use jsonschema::json::Node;
+use jsonschema::paths::Location;
+use jsonschema::{Keyword, PatternOptions, ValidationError, Validator};
+use serde_json::{Map, Value, json};
+
+use super::instance::{Arena, Instance};
+use super::{kinds, project};
+
+/// A pattern and what tells it by hand, for texts in ASCII.
+#[derive(Clone, Copy)]
+pub(super) struct Quick {
+    pub pattern: &'static str,
+    pub fits: fn(&[u8]) -> bool,
+}
+
+pub(super) const TEXT: Quick = Quick { pattern: kinds::TEXT, fits: |text| !text.iter().all(is_blank) };
+pub(super) const NAME: Quick = Quick {
+    pattern: kinds::NAME,
+    fits: |text| is_labels(text, |b| b.is_ascii_lowercase() || b.is_ascii_digit()),
+};
+pub(super) const MACHINE_NAME: Quick = Quick {
+    pattern: r"^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*$",
+    fits: |text| is_labels(text, |b| b.is_ascii_alphanumeric() || b == b'_'),
+};
+pub(super) const LABEL_KEY: Quick = Quick { pattern: kinds::LABEL_KEY, fits: is_label_key };
+pub(super) const MACHINE_ID: Quick = Quick {
+    pattern: "^[0-9A-Fa-f]{32,64}$",
+    fits: |text| (32..=64).contains(&text.len()) && text.iter().all(u8::is_ascii_hexdigit),
+};
+pub(super) const TIME: Quick = Quick {
+    pattern: r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,7})?Z$",
+    fits: is_time,
+};
+pub(super) const UNBROKEN: Quick =
+    Quick { pattern: r"^[^\s]+$", fits: |text| !text.is_empty() && !text.iter().any(is_blank) };
+pub(super) const DURATION: Quick = Quick {
+    pattern: "^[0-9]{1,8}[smh]$",
+    fits: |text| {
+        text.split_last().is_some_and(|(unit, digits)| {
+            matches!(unit, b's' | b'm' | b'h')
+                && (1..=8).contains(&digits.len())
+                && digits.iter().all(u8::is_ascii_digit)
+        })
+    },
+};
+pub(super) const GUID: Quick = Quick {
+    pattern: project::GUID,
+    fits: |text| fits_form(text, b"00000000-0000-0000-0000-000000000000", u8::is_ascii_hexdigit),
+};
+pub(super) const WEB: Quick = Quick {
+    pattern: "^https?://",
+    fits: |text| text.starts_with(b"http://") || text.starts_with(b"https://"),
+};
+pub(super) const STATE_URL: Quick = Quick {
+    pattern: project::STATE_URL,
+    fits: |text| {
+        let schemes: [&[u8]; 5] = [b"file:", b"git:refs/", b"az://", b"s3://", b"gs://"];
+        schemes.iter().any(|s| text.strip_prefix(*s).and_then(<[u8]>::first).is_some_and(|b| !is_blank(b)))
+    },
+};
+
+/// Those that are told by hand.
+const QUICK: [Quick; 11] =
+    [TEXT, NAME, MACHINE_NAME, LABEL_KEY, MACHINE_ID, TIME, UNBROKEN, DURATION, GUID, WEB, STATE_URL];
+
+/// The keyword `pattern`.
+struct Pattern {
+    text: String,
+    quick: Option<fn(&[u8]) -> bool>,
+    full: OnceLock<Validator<Arena>>,
+}
+
+/// Makes the keyword; for `with_keyword`.
+pub(super) fn keyword<'a>(
+    _: &'a Map<String, Value>,
+    value: &'a Value,
+    _: Location,
+) -> Result<Box<dyn for<'i> Keyword<'i, Arena>>, ValidationError<'a>> {
+    let Some(text) = value.as_str() else { return Err(ValidationError::custom("a pattern is a text")) };
+    let quick = QUICK.iter().find(|quick| quick.pattern == text).map(|quick| quick.fits);
+    Ok(Box::new(Pattern { text: text.to_owned(), quick, full: OnceLock::new() }))
+}
+
+impl Pattern {
+    fn full(&self) -> &Validator<Arena> {
+        self.full.get_or_init(|| compiled(&self.text))
+    }
+}
+
+fn compiled(pattern: &str) -> Validator<Arena> {
+    jsonschema::options_for::<Arena>()
+        .with_pattern_options(PatternOptions::regex())
+        .build(&json!({ "pattern": pattern }))
+        // The schemas come from our own types and a test compiles every pattern.
+        .unwrap_or_else(|e| unreachable!("the schemas' patterns are valid: {e}"))
+}
+
+impl<'i> Keyword<'i, Arena> for Pattern {
+    fn validate(&self, instance: Instance<'i>) -> Result<(), ValidationError<'i>> {
+        match self.is_valid(instance) {
+            true => Ok(()),
+            false => Err(ValidationError::custom("does not match its pattern")),
+        }
+    }
+
+    fn is_valid(&self, instance: Instance<'i>) -> bool {
+        let Some(text) = instance.as_string() else { return true };
+        match self.quick {
+            Some(quick) if text.is_ascii() => quick(text.as_bytes()),
+            _ => self.full().is_valid(instance),
+        }
+    }
+}
+
+/// `\s` of ASCII.
+fn is_blank(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t'..=b'\r')
+}
+
+/// Labels of a DNS name; dashes stand only inside.
+fn is_labels(text: &[u8], outer: fn(u8) -> bool) -> bool {
+    text.split(|b| *b == b'.').all(|label| {
+        label.len() <= 63
+            && label.first().is_some_and(|b| outer(*b))
+            && label.last().is_some_and(|b| outer(*b))
+            && label.iter().all(|b| outer(*b) || *b == b'-')
+    })
+}
+
+fn is_label_key(text: &[u8]) -> bool {
+    let outer = u8::is_ascii_alphanumeric;
+    text.first().is_some_and(outer)
+        && text.last().is_some_and(outer)
+        && text.iter().all(|b| outer(b) || matches!(b, b'.' | b'_' | b'/' | b'-'))
+}
+
+fn is_time(text: &[u8]) -> bool {
+    let Some((whole, rest)) = text.split_at_checked(19) else { return false };
+    fits_form(whole, b"0000-00-00T00:00:00", u8::is_ascii_digit)
+        && match rest {
+            [b'Z'] => true,
+            [b'.', digits @ .., b'Z'] => {
+                (1..=7).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit)
+            }
+            _ => false,
+        }
+}
+
+/// Whether a text is like another, digits in the place of each `0`.
+fn fits_form(text: &[u8], form: &[u8], digit: fn(&u8) -> bool) -> bool {
+    let fits = |(b, form): (&u8, &u8)| if *form == b'0' { digit(b) } else { b == form };
+    text.len() == form.len() && text.iter().zip(form).all(fits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::schema::{SchemaKind, schema};
+    use proptest::prelude::*;
+
+    /// All patterns of a schema.
+    fn patterns(schema: &Value, out: &mut std::collections::BTreeSet<String>) {
+        match schema {
+            Value::Object(fields) => {
+                out.extend(fields.get("pattern").and_then(Value::as_str).map(str::to_owned));
+                fields.values().for_each(|v| patterns(v, out));
+            }
+            Value::Array(items) => items.iter().for_each(|v| patterns(v, out)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_pattern_of_the_schemas_can_be_compiled_and_the_quick_ones_are_theirs() {
+        let mut all = std::collections::BTreeSet::new();
+        SchemaKind::ALL.iter().for_each(|kind| patterns(&schema(*kind), &mut all));
+        all.iter().for_each(|pattern| drop(compiled(pattern)));
+        for Quick { pattern, .. } in QUICK {
+            assert!(all.contains(pattern), "{pattern}");
+        }
+    }
+
+    fn agree(text: &str) {
+        static FULL: OnceLock<Vec<Validator<Arena>>> = OnceLock::new();
+        let full = FULL.get_or_init(|| QUICK.iter().map(|quick| compiled(quick.pattern)).collect());
+        for (Quick { pattern, .. }, full) in QUICK.iter().zip(full) {
+            let (fields, value) = (Map::new(), Value::from(*pattern));
+            let quick = keyword(&fields, &value, Location::new()).unwrap();
+            let instance = Instance::Name(text);
+            assert_eq!(quick.is_valid(instance), full.is_valid(instance), "{pattern}: {text:?}");
+            assert_eq!(quick.validate(instance).is_ok(), quick.is_valid(instance));
+        }
+    }
+
+    #[test]
+    fn both_ways_agree_at_the_edges() {
+        for n in [0, 1, 2, 31, 32, 40, 61, 62, 63, 64, 65, 253, 254] {
+            for c in ["a", "0", "-", ".", "F", " ", "a.", "a-", "é"] {
+                agree(&c.repeat(n));
+                agree(&format!("a{}b", c.repeat(n)));
+            }
+        }
+        for byte in 0..=127u8 {
+            let c = char::from(byte);
+            for text in
+                [format!("{c}"), format!("a{c}"), format!("{c}a"), format!("a{c}a"), format!("{c} {c}")]
+            {
+                agree(&text);
+            }
+        }
+        for text in [
+            "2026-03-03T16:45:21Z",
+            "2026-03-03T16:45:21.7115183Z",
+            "2026-03-03T16:45:21.71151830Z",
+            "2026-03-03T16:45:21.Z",
+            "2026-03-03T16:45:21",
+            "2026-03-03t16:45:21Z",
+            "2026-03-03T16:45:21Z\n",
+            "\u{feff}",
+            "\u{a0}\u{2003}",
+            "\u{85}",
+            "\u{180e}",
+            "10m",
+            "123456789m",
+            "0d3c5f0e-6a53-4c1e-9f0e-3f0c2b6c9a11",
+            "0d3c5f0e-6a53-4c1e-9f0e-3f0c2b6c9a1",
+            "http://a",
+            "https:/",
+            "file: ",
+            "file:x",
+            "git:refs/x",
+            "s3://",
+            "az://\u{a0}",
+        ] {
+            agree(text);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+
+        #[test]
+        fn both_ways_agree(text in "[ -~\\n\\té]{0,80}") {
+            agree(&text);
+        }
+
+        #[test]
+        fn both_ways_agree_on_what_is_nearly_right(
+            text in "([a-zA-Z0-9]{1,3}[-._/]?){0,24}|[0-9]{0,9}[smhd]?|(file:|git:refs/|https?://|az://)[ -~]{0,3}|[0-9a-fA-F]{30,66}[g]?|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{7,9}[.0-9]{0,9}Z?"
+        ) {
+            agree(&text);
+        }
+    }
+}

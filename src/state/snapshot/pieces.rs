@@ -1,0 +1,200 @@
+//! A snapshot read in pieces of its text, so that the text is never in memory beside the values.
+//!
+//! Understands the very form that `write` gives a snapshot, where a resource ends with a line of its own. Any other
+//! form, and everything that is wrong, is left to [`read`](super::read), which has the words for it. What is
+//! accepted here is one JSON document, and has the same values: each piece is parsed as an object of its own, and
+//! only where commas and braces between them are those of one object.
+
+use std::fmt;
+
+use serde::de::{Deserializer, MapAccess, Visitor};
+
+use super::{Document, FORMAT_VERSION, Snapshot};
+use crate::model::Address;
+use crate::state::resource::Resource;
+
+/// The line before the first resource, and the ends of the last one, of them all and of the document. A text has no
+/// line breaks in JSON, so these are no part of one.
+const FIRST: &[u8] = b"\n  \"resources\": {\n";
+const NEXT: &[u8] = b"\n    },\n";
+const LAST: &[u8] = b"\n    }\n  }\n}\n";
+
+/// What stands before the first resource is short.
+const HEAD: usize = 64 * 1024;
+
+/// The text is of another form.
+#[derive(Debug)]
+pub struct OtherForm;
+
+/// A snapshot of which a part has been read.
+#[derive(Default)]
+pub struct Pieces {
+    /// Everything but the resources.
+    head: Option<Document>,
+    /// What is not parsed yet; once the head is known, behind an opening brace.
+    rest: Vec<u8>,
+    resources: Vec<(Address, Resource)>,
+}
+
+impl Pieces {
+    /// Takes the next piece.
+    pub fn push(&mut self, piece: &[u8]) -> Result<(), OtherForm> {
+        self.rest.extend_from_slice(piece);
+        if self.head.is_none() {
+            let Some(at) = memchr::memmem::find(&self.rest, FIRST) else {
+                return if self.rest.len() < HEAD { Ok(()) } else { Err(OtherForm) };
+            };
+            let end = at + FIRST.len() - 1;
+            let mut head = self.rest[..end].to_vec();
+            head.extend_from_slice(b"}}");
+            let head: Document = serde_json::from_slice(&head).map_err(|_| OtherForm)?;
+            if head.format_version != FORMAT_VERSION {
+                return Err(OtherForm);
+            }
+            self.head = Some(head);
+            self.rest.drain(..end - 1);
+        }
+        if let Some(at) = memchr::memmem::rfind(&self.rest, NEXT) {
+            // The comma behind the last whole resource becomes the end of an object.
+            let comma = at + NEXT.len() - 2;
+            self.rest[comma] = b'}';
+            parse(&self.rest[..=comma], &mut self.resources)?;
+            self.rest[comma] = b'{';
+            self.rest.drain(..comma);
+        }
+        Ok(())
+    }
+
+    /// What was read, if that was all.
+    pub fn finish(mut self) -> Result<Snapshot, OtherForm> {
+        let head = self.head.ok_or(OtherForm)?;
+        let Some(start) = self.rest.strip_suffix(LAST) else { return Err(OtherForm) };
+        let end = start.len() + b"\n    }\n  }".len();
+        parse(&self.rest[..end], &mut self.resources)?;
+        drop(self.rest);
+        // Built at once of what is sorted, its nodes are full.
+        let resources = self.resources.into_iter().collect();
+        Document { resources, ..head }.settled().ok_or(OtherForm)
+    }
+}
+
+/// Adds the resources of a JSON object.
+fn parse(text: &[u8], to: &mut Vec<(Address, Resource)>) -> Result<(), OtherForm> {
+    struct Add<'v>(&'v mut Vec<(Address, Resource)>);
+
+    impl<'de> Visitor<'de> for Add<'_> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("resources by address")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+            while let Some(entry) = map.next_entry()? {
+                self.0.push(entry);
+            }
+            Ok(())
+        }
+    }
+
+    let mut json = serde_json::Deserializer::from_slice(text);
+    (&mut json).deserialize_map(Add(to)).and_then(|()| json.end()).map_err(|_| OtherForm)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize as _;
+
+    use super::super::{read, write};
+    use super::*;
+    use crate::state::State;
+
+    /// A state of so many resources, as bytes.
+    fn snapshot(resources: usize) -> Vec<u8> {
+        let text = serde_json::json!({
+            "phase": "Succeeded",
+            "digest": "v1:sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            "attempts": 0,
+            "sent": {
+                "request": { "method": "POST", "path": "/x", "body": { "a": "}\n    },\n" } },
+                "revision": 1,
+                "digest": "v1:sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+            },
+            "changed": 1,
+            "since": "2026-03-01T08:00:10Z",
+            "labels": { "k": "{" }
+        });
+        let resource = Resource::deserialize(text).unwrap();
+        let state = State {
+            lineage: Some("l".into()),
+            seq: 2,
+            resources: (0..resources)
+                .map(|i| (format!("Alert/a-{i:03}").parse().unwrap(), resource.clone()))
+                .collect(),
+            ..State::default()
+        };
+        write(&state, 7, 99).unwrap()
+    }
+
+    fn in_pieces(bytes: &[u8], size: usize) -> Option<Snapshot> {
+        let mut pieces = Pieces::default();
+        bytes.chunks(size).try_for_each(|piece| pieces.push(piece)).ok()?;
+        pieces.finish().ok()
+    }
+
+    #[test]
+    fn pieces_of_any_size_give_the_same() {
+        for resources in [1, 2, 40] {
+            let bytes = snapshot(resources);
+            let whole = read(&bytes).unwrap();
+            for size in [1, 7, 100, 1000, 4096, usize::MAX] {
+                assert!(in_pieces(&bytes, size).as_ref() == Some(&whole), "{resources} by {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_forms_are_left_alone() {
+        let bytes = snapshot(3);
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        let last = text.trim_end();
+        for other in [
+            String::new(),
+            String::from_utf8(snapshot(0)).unwrap(),
+            last.to_owned(),
+            format!("{text}\n"),
+            format!("{text}{text}"),
+            text.replace("\"formatVersion\": 1", "\"formatVersion\": 2"),
+            text.replace("\"lineage\": \"l\"", "\"lineage\": \"\""),
+            text.replace("\"serial\"", "\"cereal\""),
+            text.replace("\n    },\n", "\n    }\n"),
+            text.replace("\n    },\n", "\n    },,\n"),
+            text.replace("\n    }\n", "\n    },\n"),
+            text.replace("\n    },\n", "\n    },\n    },\n"),
+            text.replace("  ", " "),
+            text.replace("\n", "\r\n"),
+            text.replace("\"phase\"", "\"face\""),
+            text.replacen("\"binding\": {", "\"binding\": {\n  \"resources\": {\n", 1),
+        ] {
+            assert_ne!(other, text);
+            for size in [100, 4096] {
+                assert!(in_pieces(other.as_bytes(), size).is_none(), "{other}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_cut_or_changed_anywhere_is_read_as_a_whole_or_the_same() {
+        let bytes = snapshot(2);
+        for at in 0..bytes.len() {
+            assert!(in_pieces(&bytes[..at], 1024).is_none(), "{at}");
+            for byte in *b"},\"\n" {
+                let mut bytes = bytes.clone();
+                bytes[at] = byte;
+                if let Some(read_so) = in_pieces(&bytes, 1024) {
+                    assert!(read(&bytes).as_ref() == Ok(&read_so), "{at}");
+                }
+            }
+        }
+    }
+}
