@@ -123,8 +123,10 @@ pub struct Executor<'a> {
     pub clock: &'a Clock,
     /// Who wants to know.
     pub sink: &'a Sink,
-    /// Set when the run shall stop.
+    /// Set when the run shall stop; wakes what waits.
     pub stop: watch::Receiver<bool>,
+    /// Set when a person asks for that: counts at once, before it is passed on.
+    pub asked: watch::Receiver<bool>,
     /// The plan that is carried out.
     pub plan: PlanDigest,
     /// This run.
@@ -177,7 +179,7 @@ impl Executor<'_> {
         let mut ends = Vec::new();
         let mut failure = None;
         loop {
-            let halted = *self.stop.borrow() || failure.is_some() || self.unreachable.load(Ordering::Relaxed);
+            let halted = self.halted() || failure.is_some() || self.unreachable.load(Ordering::Relaxed);
             if !halted {
                 for endpoint in queues.endpoints() {
                     let busy = under_way.entry(endpoint).or_default();
@@ -222,6 +224,10 @@ impl Executor<'_> {
         }
     }
 
+    fn halted(&self) -> bool {
+        *self.stop.borrow() || *self.asked.borrow()
+    }
+
     /// Which of these are there, by what is recorded.
     async fn met(&self, asked: Vec<Dependency>) -> Result<Vec<(Dependency, bool)>, Arc<StoreError>> {
         if asked.is_empty() {
@@ -259,7 +265,7 @@ impl Executor<'_> {
                 },
                 false => None,
             };
-            if *self.stop.borrow() {
+            if self.halted() {
                 return Ok(End::NotSent);
             }
             let intended = match self.intend(&job, std::mem::take(&mut records), seen).await? {

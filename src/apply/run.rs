@@ -220,6 +220,11 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Becomes true when a person asks the run to stop.
+    pub fn stopping(&self) -> watch::Receiver<bool> {
+        self.stop.clone()
+    }
+
     fn stopped(&self) -> bool {
         *self.stop.borrow()
     }
@@ -498,6 +503,7 @@ impl<'a> Run<'a> {
             clock: self.clock,
             sink: &self.sink,
             stop: halted,
+            asked: self.stop.clone(),
             plan: round.digest,
             runner: &self.options.runner,
             settle: self.scope.settings.recovery.settle.get(),

@@ -13,7 +13,7 @@ use super::project;
 use super::saved;
 use super::signals;
 use crate::apply::{Lookups, Options, Report, Run, RunError};
-use crate::model::{Desired, Template};
+use crate::model::Template;
 use crate::plan::{Plan, SavedPlan};
 use crate::seal::{self, Seals};
 
@@ -103,7 +103,7 @@ async fn carry_out(
         Ok(plan) => plan,
         Err(e) => return Err(end_early(run, e)),
     };
-    if let Err(e) = approve(ctx, args, &plan, reviewed, run.desired(), display) {
+    if let Err(e) = approve(ctx, args, &plan, reviewed, run, display).await {
         // What was observed is recorded even when nothing is sent.
         run.commit().map_err(project::store_error)?;
         return Err(e);
@@ -139,12 +139,12 @@ pub(super) fn code(report: &Report) -> Code {
 }
 
 /// Shows the plan and gets a person's word for it, unless the command line holds it already.
-fn approve(
+async fn approve(
     ctx: &Context,
     args: &ApplyArgs,
     plan: &Plan,
     reviewed: Option<&Reviewed>,
-    resources: &[Desired],
+    run: &Run<'_>,
     display: &Display,
 ) -> Result<(), Error> {
     engine::refuse_blind(plan)?;
@@ -154,7 +154,7 @@ fn approve(
     display.plan(ctx, plan, asks)?;
     engine::refuse_held(plan, &args.planning)?;
     if let Some(Reviewed::Sealed { templates, seals }) = reviewed {
-        let open = seal::unsealed(plan, resources, templates, seals);
+        let open = seal::unsealed(plan, run.desired(), templates, seals);
         if !open.is_empty() {
             return Err(Error::NotSealed(engine::listed(open.iter().map(ToString::to_string))));
         }
@@ -172,5 +172,5 @@ fn approve(
     let calls = plan.calls().count();
     let what = if calls == 1 { "this call".to_owned() } else { format!("these {calls} calls") };
     let question = if calls == 0 { "Record these changes?".to_owned() } else { format!("Send {what}?") };
-    engine::ask(&question)
+    engine::ask(&question, run.stopping()).await
 }

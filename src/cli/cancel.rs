@@ -36,7 +36,7 @@ pub fn run(ctx: &Context, args: &CancelArgs) -> Result<Code, Error> {
         let plan = run.plan_cancel(&args.address, &args.comment).await.map_err(engine::surgery_error)?;
         display.plan(ctx, &plan, !args.auto_approve)?;
         if !args.auto_approve {
-            engine::ask("Send this call?")?;
+            engine::ask("Send this call?", run.stopping()).await?;
         }
         match run.cancel(&plan).await {
             Ok(report) => {

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tokio::sync::{oneshot, watch};
+
 use super::args::Planning;
 use super::connect::{self, most};
-use super::context::Context;
+use super::context::{Context, complain};
 use super::exit::Error;
 use super::project::{self, Narrow};
 use super::since;
@@ -200,17 +202,27 @@ pub fn in_state(state: &State, typed: &Address) -> Result<Address, Error> {
     plan::names::meant_in(state, typed).map_err(|e| Error::Usage(e.to_string()))
 }
 
-/// A person's word for it.
-pub fn ask(question: &str) -> Result<(), Error> {
-    let answer: String = dialoguer::Input::new()
-        .with_prompt(format!("{question} Only 'yes' is taken as a yes"))
-        .allow_empty(true)
-        .interact_text()
-        .map_err(|dialoguer::Error::IO(e)| match e.kind() {
-            std::io::ErrorKind::Interrupted => Error::Interrupted,
-            _ => Error::Declined,
-        })?;
-    if answer.trim() == "yes" { Ok(()) } else { Err(Error::Declined) }
+/// A person's word for it. A signal ends the question too.
+///
+/// The terminal keeps its mode, so that Ctrl-C is a signal at every moment, and nothing has to be put right behind an
+/// answer that never comes.
+pub async fn ask(question: &str, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
+    complain(&format!("{question} Only 'yes' is taken as a yes: "));
+    let (tell, told) = oneshot::channel();
+    // Nothing can take a read of a terminal back: the thread ends with the process.
+    std::thread::spawn(move || {
+        let mut answer = String::new();
+        // Nobody waits any more if a signal came first.
+        let _ = tell.send(std::io::stdin().read_line(&mut answer).map(|_| answer));
+    });
+    tokio::select! {
+        biased;
+        Ok(_) = stop.wait_for(|s| *s) => Err(Error::Interrupted),
+        answer = told => match answer {
+            Ok(Ok(answer)) if answer.trim() == "yes" => Ok(()),
+            _ => Err(Error::Declined),
+        },
+    }
 }
 
 /// The errors of surgery, with what to do next.

@@ -27,7 +27,7 @@ pub fn run(ctx: &Context, args: &ImportArgs) -> Result<Code, Error> {
         ctx.out(&surgery::discovered(&discovered, style, ctx.now()))?;
         if !discovered.matches.is_empty() {
             if !args.auto_approve {
-                engine::ask("Record these?")?;
+                engine::ask("Record these?", run.stopping()).await?;
             }
             run.take_over(&discovered).map_err(engine::surgery_error)?;
             ctx.out(&surgery::taken_over(&discovered, style))?;

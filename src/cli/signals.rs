@@ -13,9 +13,9 @@ pub fn stop() -> Result<watch::Receiver<bool>, Error> {
         .map_err(|e| Error::Service { message: format!("cannot listen for signals: {e}"), next: None })?;
     tokio::spawn(async move {
         signals.next().await;
-        complain("stopping: no more calls are started; those under way are finished and recorded\n");
-        // The run may have ended already.
+        // First, so that what is said is true. The run may have ended already.
         let _ = tell.send(true);
+        complain("stopping: no more calls are started; those under way are finished and recorded\n");
         signals.next().await;
         complain("stopped at once; what was sent is in the journal and looked up by the next run\n");
         exit_now(i32::from(Code::Interrupted.as_u8()));
