@@ -134,7 +134,7 @@ impl Document {
     /// None if it lacks what every snapshot has.
     fn settled(self) -> Option<Snapshot> {
         let named = self.journal.seq != 0 && self.journal.bytes != 0 && !self.lineage.is_empty();
-        (named && self.format_version != 0).then(|| Snapshot {
+        (named && self.format_version != 0).then_some(Snapshot {
             serial: self.serial,
             mark: self.journal,
             state: State {
