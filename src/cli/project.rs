@@ -232,27 +232,30 @@ pub fn beside_state<T>(
     project: &Project,
     other: impl FnOnce() -> Result<T, Error>,
 ) -> Result<(T, ToPlan), Error> {
-    let read = || {
-        let folder = state_folder(ctx, project)?;
-        let loaded = local::read_whole(&folder).map_err(store_error)?;
-        Ok((folder, loaded))
-    };
-    let spent = |folder: &Path| local::spent(folder, Spent::since(ctx.now())).map_err(store_error);
-    let read = || read().map(|(folder, loaded)| (spent(&folder), folder, loaded));
-    let (other, read) = std::thread::scope(|scope| {
-        match std::thread::Builder::new().spawn_scoped(scope, read) {
-            Ok(reader) => {
-                let other = other();
-                (other, reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            }
-            // The system gives no thread: one after the other.
-            Err(_) => (other(), read()),
+    let folder = match state_folder(ctx, project) {
+        Ok(folder) => folder,
+        Err(e) => {
+            other()?;
+            return Err(e);
         }
-    });
-    let other = other?;
-    let (spent, folder, loaded) = read?;
+    };
+    let whole = || local::read_whole(&folder).map_err(store_error);
+    let spent = || local::spent(&folder, Spent::since(ctx.now())).map_err(store_error);
+    let (other, (loaded, spent)) = side_by_side(other, || side_by_side(whole, spent));
+    let (other, loaded) = (other?, loaded?);
     notices(&folder, &loaded);
     Ok((other, ToPlan { state: loaded.state, spent: spent? }))
+}
+
+/// Does two things at once, the second one in a thread of its own; one after the other if the system gives none.
+fn side_by_side<A, B: Send>(one: impl FnOnce() -> A, other: impl FnOnce() -> B + Send + Copy) -> (A, B) {
+    std::thread::scope(|scope| match std::thread::Builder::new().spawn_scoped(scope, other) {
+        Ok(second) => {
+            let first = one();
+            (first, second.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        }
+        Err(_) => (one(), other()),
+    })
 }
 
 fn notices(folder: &Path, loaded: &Loaded) {

@@ -39,7 +39,7 @@ pub struct Input<'a> {
 }
 
 /// One row of the union of manifests and state.
-type Pair<'a> = (&'a Address, Option<&'a Desired>, Option<&'a Resource>);
+pub(super) type Pair<'a> = (&'a Address, Option<&'a Desired>, Option<&'a Resource>);
 
 /// Makes the plan. A pure function: the same input gives the same plan.
 pub fn plan(input: &Input<'_>) -> Plan {
@@ -107,7 +107,7 @@ fn name_rows(changes: &mut [Change], input: &Input<'_>) {
 }
 
 /// Walks two sorted lists at once.
-fn pairs<'a>(desired: &'a [Desired], state: &'a State) -> impl Iterator<Item = Pair<'a>> {
+pub(super) fn pairs<'a>(desired: &'a [Desired], state: &'a State) -> impl Iterator<Item = Pair<'a>> {
     let mut d = desired.iter().peekable();
     let mut s = state.resources.iter().peekable();
     std::iter::from_fn(move || {

@@ -61,7 +61,8 @@ pub(super) fn order(
 ) {
     let mut ordered: Vec<usize> = Vec::new();
     for (i, c) in changes.iter_mut().enumerate() {
-        if let Some(d) = find(input.desired, &c.address).filter(|_| creates(c))
+        if creates(c)
+            && let Some(d) = find(input.desired, &c.address)
             && !d.depends_on.is_empty()
         {
             c.depends_on = d.depends_on.iter().flat_map(|d| members(input, d)).collect();

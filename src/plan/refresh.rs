@@ -1,7 +1,8 @@
 //! Before the table: what a refresh has to look at, and what its answers change by themselves.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use super::build::pairs;
 use super::lookup::{KnownIds, LookUp};
 use super::observed::Observed;
 use super::settings::{CLOCK_TOLERANCE, LOOK_BACK, Settings};
@@ -64,19 +65,21 @@ pub fn need(
 ) -> Need {
     let mut need = Need::default();
     let empty = state.resources.is_empty() && !settings.fresh;
-    let declared: BTreeMap<&Address, &Desired> = desired.iter().map(|d| (&d.address, d)).collect();
     let mut called = Vec::new();
-    for d in desired.iter().filter(|d| selected(&d.address)) {
-        match (&d.call, state.resources.get(&d.address)) {
-            (Call::Collect { .. }, None) => {
-                need.actions_from(settings.now - if empty { LOOK_BACK } else { WARN_BACK });
+    for (address, d, r) in pairs(desired, state).filter(|(a, ..)| selected(a)) {
+        let Some(r) = r else {
+            match d.map(|d| &d.call) {
+                Some(Call::Collect { .. }) => {
+                    need.actions_from(settings.now - if empty { LOOK_BACK } else { WARN_BACK });
+                }
+                Some(Call::Alert(_)) if empty => {
+                    need.recent_alerts_since = Some(settings.now - LOOK_BACK);
+                }
+                _ => {}
             }
-            (Call::Alert(_), None) if empty => need.recent_alerts_since = Some(settings.now - LOOK_BACK),
-            _ => {}
-        }
-    }
-    for (address, r) in state.resources.iter().filter(|(a, _)| selected(a)) {
-        if settings.incidents.keep_undeclared(desired, address) {
+            continue;
+        };
+        if d.is_none() && settings.incidents.keep(address) {
             continue;
         }
         if r.phase != Phase::Requested
@@ -85,7 +88,7 @@ pub fn need(
             && r.watched.is_empty()
         {
             // The many that need nothing.
-            let triage = declared.get(address).is_some_and(|d| d.triage.is_some());
+            let triage = d.is_some_and(|d| d.triage.is_some());
             match (address.kind(), r.phase) {
                 (Kind::Alert, Phase::Succeeded) if !triage => continue,
                 (Kind::InvestigationPackage, Phase::Succeeded | Phase::Cancelled) => continue,

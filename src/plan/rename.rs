@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::build::{Input, find};
+use super::build::{Input, pairs};
 use super::view;
 use crate::model::{Address, Desired, Kind, MachineId, RequestDigest};
 use crate::state::{Phase, Resource};
@@ -12,11 +12,9 @@ pub(super) type Renames<'a> = (BTreeMap<&'a Address, (&'a Address, &'a Resource)
 
 pub(super) fn find_renames<'a>(input: &'a Input<'a>) -> Renames<'a> {
     let mut orphans: Orphans<'a> = HashMap::new();
-    let undeclared = input
-        .state
-        .resources
-        .iter()
-        .filter(|(a, r)| r.phase != Phase::Released && find(input.desired, a).is_none())
+    let undeclared = pairs(input.desired, input.state)
+        .filter_map(|(a, declared, r)| declared.is_none().then_some((a, r?)))
+        .filter(|(_, r)| r.phase != Phase::Released)
         // Their manifest is there.
         .filter(|(a, _)| !input.settings.incidents.keep(a) && !input.observed.targets.left.contains_key(*a));
     for (a, r) in undeclared {

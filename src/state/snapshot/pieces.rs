@@ -97,7 +97,9 @@ fn parse(text: &[u8], to: &mut Vec<(Address, Resource)>) -> Result<(), OtherForm
         }
     }
 
-    let mut json = serde_json::Deserializer::from_slice(text);
+    // Whether it is text is asked once, and not for each string.
+    let text = std::str::from_utf8(text).map_err(|_| OtherForm)?;
+    let mut json = serde_json::Deserializer::from_str(text);
     (&mut json).deserialize_map(Add(to)).and_then(|()| json.end()).map_err(|_| OtherForm)
 }
 
