@@ -1,5 +1,7 @@
 //! Signals: the first one asks the run to stop, the second one ends the process at once.
 
+use std::io::IsTerminal as _;
+
 use tokio::sync::watch;
 
 use super::context::complain;
@@ -15,7 +17,11 @@ pub fn stop() -> Result<watch::Receiver<bool>, Error> {
         signals.next().await;
         // First, so that what is said is true. The run may have ended already.
         let _ = tell.send(true);
-        complain("stopping: no more calls are started; those under way are finished and recorded\n");
+        // A terminal shows `^C` where the cursor was.
+        let start = if std::io::stderr().is_terminal() { "\n" } else { "" };
+        complain(&format!(
+            "{start}stopping: no more calls are started; those under way are finished and recorded\n"
+        ));
         signals.next().await;
         complain("stopped at once; what was sent is in the journal and looked up by the next run\n");
         exit_now(i32::from(Code::Interrupted.as_u8()));
