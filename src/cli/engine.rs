@@ -209,8 +209,8 @@ pub fn in_state(state: &State, typed: &Address) -> Result<Address, Error> {
 pub async fn ask(question: &str, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
     complain(&format!("{question} Only 'yes' is taken as a yes: "));
     let (tell, told) = oneshot::channel();
-    // Nothing can take a read of a terminal back: the thread ends with the process.
-    std::thread::spawn(move || {
+    // Nothing can take a read of a terminal back: the thread ends with the process. Without one there is no answer.
+    let _ = std::thread::Builder::new().spawn(move || {
         let mut answer = String::new();
         // Nobody waits any more if a signal came first.
         let _ = tell.send(std::io::stdin().read_line(&mut answer).map(|_| answer));

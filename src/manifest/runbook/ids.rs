@@ -39,10 +39,7 @@ impl Object for Resources {
     }
 
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        self.get_value_by_str(key.as_str()?)
-    }
-
-    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        let key = key.as_str()?;
         // Whether there is one is told once all of them are known.
         if !can_be_named(key) {
             self.0.note(format!("{NAME}.{key}"));
@@ -58,10 +55,7 @@ impl Object for One {
     }
 
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        self.get_value_by_str(key.as_str()?)
-    }
-
-    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        let key = key.as_str()?;
         if key != "id" {
             self.missed.note(format!("{NAME}.{}.{key}", self.name));
             return None;
