@@ -48,7 +48,7 @@ fn records(desired: &[Desired]) -> Vec<Record> {
     let mut records = vec![open];
     for (n, d) in desired.iter().enumerate() {
         let attempt = records.len() as u64 + 1;
-        let request: Request = d.request.clone();
+        let request: Request = d.request().clone();
         records.push(Record::Intent(Box::new(Intent {
             address: d.address.clone(),
             action: CallAction::Create,
@@ -56,15 +56,15 @@ fn records(desired: &[Desired]) -> Vec<Record> {
                 request,
                 revision: d.revision,
                 digest: digest(d),
-                marker: None,
-                machine_name: None,
-                query_digest: None,
+                marker: Default::default(),
+                machine_name: Default::default(),
+                query_digest: Default::default(),
             },
             plan: PlanDigest(Sha256Hex::of(b"p")),
             runner: "r".into(),
             send_by: now(),
             server_at: "2027-01-15T08:00:00Z".parse().unwrap(),
-            labels: d.labels.clone(),
+            labels: Default::default(),
             on_remove: d.on_remove,
             ids: Default::default(),
         })));

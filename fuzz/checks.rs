@@ -27,6 +27,6 @@ pub fn manifest(bytes: &[u8]) {
         assert!(f.line >= 1 && f.column >= 1 && f.end_column >= f.column, "{f:?}");
     }
     for r in &resources {
-        assert_eq!(Call::from_request(&r.request).as_ref(), Some(&r.call));
+        assert_eq!(Call::from_request(&r.request()).as_ref(), Some(&r.call));
     }
 }

@@ -64,8 +64,8 @@ fn error(status: u16, name: &str) -> ApiError {
     ApiError::of(&HttpAnswer::new(status, bytes(name)))
 }
 
-fn time(t: &Option<casefile::model::Timestamp>) -> &str {
-    t.as_ref().map_or("-", |t| t.as_str())
+fn time(t: &Option<casefile::model::Timestamp>) -> String {
+    t.as_ref().map_or("-".into(), ToString::to_string)
 }
 
 fn collect(machine: &str, comment: &str) -> Request {
@@ -140,7 +140,7 @@ fn a_list_of_actions() {
     assert_eq!((page.entries.len(), page.odd, page.next_link), (3, 0, None));
     let types: Vec<&str> = page.entries.iter().map(|a| a.action_type.as_str()).collect();
     assert_eq!(types, ["CollectInvestigationPackage", "RunAntiVirusScan", "StopAndQuarantineFile"]);
-    let updated: Vec<&str> = page.entries.iter().map(|a| time(&a.last_update_date_time_utc)).collect();
+    let updated: Vec<String> = page.entries.iter().map(|a| time(&a.last_update_date_time_utc)).collect();
     assert_eq!(
         updated,
         ["2018-12-04T12:45:25.4049122Z", "2018-12-04T12:18:57.5511934Z", "2018-12-04T12:16:14.2899973Z"]
@@ -258,7 +258,7 @@ fn an_empty_405_is_a_refusal() {
 #[test]
 fn documented_requests_are_ours() {
     let alert: CreateAlert = serde_json::from_slice(&bytes("request-create-alert-docs.json")).unwrap();
-    assert_eq!(alert.event_time.as_str(), "2018-08-03T16:45:21.7115183Z");
+    assert_eq!(alert.event_time.to_string(), "2018-08-03T16:45:21.7115183Z");
     let sent: serde_json::Value = serde_json::from_str(Call::Alert(alert).request().body.as_str()).unwrap();
     let documented: serde_json::Value =
         serde_json::from_slice(&bytes("request-create-alert-docs.json")).unwrap();

@@ -69,9 +69,9 @@ impl Job {
             address: change.address.clone(),
             action: change.action,
             call: change.call.as_deref()?.clone(),
-            records: change.records.clone(),
-            then: change.then.clone(),
-            depends_on: change.depends_on.clone(),
+            records: (*change.records).clone(),
+            then: (*change.then).clone(),
+            depends_on: (*change.depends_on).clone(),
             basis: state.resources.get(&change.address).map_or(0, |r| r.changed),
         })
     }

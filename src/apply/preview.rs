@@ -1,6 +1,9 @@
 //! A look at the service and the plan that comes of it, without writing anything.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
 
 use super::run::{RunError, Scope};
 use super::targets::{Depth, resolve};
@@ -8,26 +11,31 @@ use crate::defender::{Client, Clock};
 use crate::model::{Address, Kind};
 use crate::observe::{observe, observe_listed, observe_machines, observe_open_alerts};
 use crate::plan::{self, Change, Input, Need, Observed, Plan, Settings};
-use crate::state::{Binding, Record, Seq, State};
+use crate::state::{Binding, Record, Seq, Spent, State, StoreError};
 
 /// Makes a plan without writing anything: `casefile plan`. What the refresh saw is part of the rows, so
-/// that the plan can be saved and carried out on the state as it is recorded.
+/// that the plan can be saved and carried out on the state as it is recorded. `spent` tells what the calls since then
+/// cost the quotas; it is asked if the plan has calls.
 pub async fn preview(
     client: Option<&Client>,
     clock: &Clock,
     scope: &mut Scope,
     binding: &Binding,
     state: &mut State,
+    spent: &dyn Fn(Timestamp) -> Result<Vec<Spent>, StoreError>,
 ) -> Result<Plan, RunError> {
     check_binding(&state.binding, binding)?;
     resolve(client, scope, state, Depth::Planned).await?;
     let scope = &*scope;
-    let (mut observed, settings, records) = look_at(client, clock, scope, binding, state).await?;
+    let (mut observed, mut settings, records) = look_at(client, clock, scope, binding, state).await?;
     let touched = records.iter().filter_map(|r| Some((r.address()?, state.resources.get(r.address()?)?)));
     let recorded: BTreeMap<Address, Seq> = touched.map(|(a, r)| (a.clone(), r.changed)).collect();
     fold(state, clock(), &records)?;
-    if let Some(client) = client.filter(|_| scope.foresight || settings.guards.need_names()) {
-        let calls = plan::calls_ahead(&input(scope, state, &observed, &settings));
+    let calls = plan::calls_ahead(&input(scope, state, &observed, &settings));
+    if !calls.is_empty() {
+        settings.spent = spent(Spent::since(settings.now)).map_err(Arc::new)?;
+    }
+    if let Some(client) = client {
         if scope.foresight {
             foresee(client, &calls, &mut observed, &settings).await?;
         }

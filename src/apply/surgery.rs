@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::run::{Report, Run, RunError};
 use super::targets::{Depth, Mistyped};
 use crate::defender::ReadError;
-use crate::model::{Address, Desired, Kind};
+use crate::model::{Address, Desired, Kind, Rare};
 use crate::observe::observe;
 use crate::plan::{self, Action, Input, KnownIds, LOOK_BACK, Need, Plan, names};
 use crate::state::{CallAction, Object, Phase, Record, Sent, State, Store, StoreError};
@@ -362,14 +362,14 @@ fn imported(d: &Desired, object: &Object) -> Record {
         address: d.address.clone(),
         object: object.clone(),
         sent: Sent {
-            request: d.request.clone(),
+            request: d.request(),
             revision: d.revision,
             digest: d.digest,
-            marker: None,
-            machine_name: d.machine_name.as_deref().map(str::to_owned),
-            query_digest: d.query,
+            marker: Rare::default(),
+            machine_name: d.machine_name.as_deref().map(str::to_owned).into(),
+            query_digest: d.query.clone(),
         },
-        labels: d.labels.clone(),
+        labels: (*d.labels).clone(),
         on_remove: d.on_remove,
     }
 }

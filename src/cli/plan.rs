@@ -12,6 +12,7 @@ use crate::plan::saved::PlanExecution;
 use crate::plan::{Action, Plan};
 use crate::render::plan_json::PlanDocument;
 use crate::render::plan_markdown::plan_markdown;
+use crate::state::local;
 
 /// Plans and shows the plan. Writes nothing, takes no lock.
 pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
@@ -19,28 +20,35 @@ pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
         return Err(Error::Usage("--out: the name of a plan ends in .json".to_owned()));
     }
     let project = project::load(ctx)?;
-    let (mut scope, read) =
+    let (mut scope, mut state) =
         project::beside_state(ctx, &project, || engine::scope(ctx, &project, &args.planning))?;
     scope.foresight = true;
-    scope.settings.spent = read.spent;
-    let mut state = read.state;
+    let folder = project::state_folder(ctx, &project)?;
+    let spent = |since| local::spent(&folder, since);
     let clock = engine::clock(ctx);
     let new_state = state.lineage.is_none();
     let (plan, binding) = if scope.refresh {
         reading_runtime()?.block_on(async {
             // A world that no run has kept yet is not begun by a plan.
-            let world = project::state_folder(ctx, &project)?.join("sandbox.json");
+            let world = folder.join("sandbox.json");
             let keep = world.exists().then_some(world.as_path());
             let connection = connect(ctx, &project, &clock, keep).await?;
-            let plan =
-                preview(Some(&connection.client), &clock, &mut scope, &connection.binding, &mut state).await;
+            let plan = preview(
+                Some(&connection.client),
+                &clock,
+                &mut scope,
+                &connection.binding,
+                &mut state,
+                &spent,
+            )
+            .await;
             let binding = connection.binding.clone();
             connection.close().await;
             Ok::<_, Error>((plan.map_err(engine::run_error)?, binding))
         })?
     } else {
         let binding = offline_binding(ctx, &project)?;
-        let plan = preview(None, &clock, &mut scope, &binding, &mut state);
+        let plan = preview(None, &clock, &mut scope, &binding, &mut state, &spent);
         (futures::executor::block_on(plan).map_err(engine::run_error)?, binding)
     };
     engine::refuse_blind(&plan)?;

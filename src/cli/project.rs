@@ -10,7 +10,7 @@ use crate::plan::Incidents;
 use crate::render::diagnostic::{Looked, human};
 use crate::render::{Style, diagnostic};
 use crate::seal::{self, Seals};
-use crate::state::{Loaded, Notice, Spent, State, StoreError, local};
+use crate::state::{Loaded, Notice, State, StoreError, local};
 
 /// Reads `casefile.yaml`; shows on stderr what is wrong with it.
 pub fn load(ctx: &Context) -> Result<Project, Error> {
@@ -217,21 +217,13 @@ pub fn state(ctx: &Context, project: &Project) -> Result<Loaded, Error> {
     Ok(loaded)
 }
 
-/// What is planned on.
-pub struct ToPlan {
-    /// The state, the journal's whole chain checked: nothing is planned on a damaged one.
-    pub state: State,
-    /// What the calls of the last hour cost the service's quotas.
-    pub spent: Vec<Spent>,
-}
-
-/// Does something else while the state is read, which needs nothing of it. What is wrong with the other is told
-/// first, as if it had been done first.
+/// Does something else while the state is read, which needs nothing of it: the journal's whole chain is checked, for
+/// nothing is planned on a damaged one. What is wrong with the other is told first, as if it had been done first.
 pub fn beside_state<T>(
     ctx: &Context,
     project: &Project,
     other: impl FnOnce() -> Result<T, Error>,
-) -> Result<(T, ToPlan), Error> {
+) -> Result<(T, State), Error> {
     let folder = match state_folder(ctx, project) {
         Ok(folder) => folder,
         Err(e) => {
@@ -240,22 +232,19 @@ pub fn beside_state<T>(
         }
     };
     let whole = || local::read_whole(&folder).map_err(store_error);
-    let spent = || local::spent(&folder, Spent::since(ctx.now())).map_err(store_error);
-    let (other, (loaded, spent)) = side_by_side(other, || side_by_side(whole, spent));
+    let (other, loaded) = std::thread::scope(|scope| {
+        match std::thread::Builder::new().spawn_scoped(scope, whole) {
+            Ok(state) => {
+                let other = other();
+                (other, state.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            }
+            // The system gives no thread.
+            Err(_) => (other(), whole()),
+        }
+    });
     let (other, loaded) = (other?, loaded?);
     notices(&folder, &loaded);
-    Ok((other, ToPlan { state: loaded.state, spent: spent? }))
-}
-
-/// Does two things at once, the second one in a thread of its own; one after the other if the system gives none.
-fn side_by_side<A, B: Send>(one: impl FnOnce() -> A, other: impl FnOnce() -> B + Send + Copy) -> (A, B) {
-    std::thread::scope(|scope| match std::thread::Builder::new().spawn_scoped(scope, other) {
-        Ok(second) => {
-            let first = one();
-            (first, second.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-        }
-        Err(_) => (one(), other()),
-    })
+    Ok((other, loaded.state))
 }
 
 fn notices(folder: &Path, loaded: &Loaded) {

@@ -555,8 +555,8 @@ impl PackageManifest {
         let machine_id = spec.machine_id.unwrap_or_else(MachineId::unknown);
         let call = Call::Collect { machine_id, comment: spec.comment };
         let mut desired = Desired::new(address, source, call, spec.revision);
-        desired.labels = self.metadata.labels;
-        desired.approve = spec.approve;
+        desired.labels = self.metadata.labels.into();
+        desired.approve = spec.approve.into();
         desired.policy = Policy {
             max_attempts: spec.max_attempts,
             retry_after: spec.retry_after,
@@ -589,10 +589,10 @@ impl AlertManifest {
             category: spec.category,
         });
         let mut desired = Desired::new(address, source, call, spec.revision);
-        desired.labels = self.metadata.labels;
-        desired.approve = spec.approve;
+        desired.labels = self.metadata.labels.into();
+        desired.approve = spec.approve.into();
         desired.policy.max_attempts = spec.max_attempts;
-        desired.triage = spec.triage.map(Triage::from);
+        desired.triage = spec.triage.map(Triage::from).into();
         desired.on_remove = match self.lifecycle.map(|l| l.on_remove) {
             None | Some(AlertOnRemove::Retain) => OnRemove::Retain,
             Some(AlertOnRemove::Resolve) => OnRemove::Resolve,

@@ -92,6 +92,7 @@ pub fn load_with(
 /// Reads a manifest that is not there yet, as one more file of its project: the problems that it has or makes.
 pub fn load_draft(project_dir: &Path, project: &Project, file: &str, bytes: &[u8]) -> Vec<Diagnostic> {
     let (mut reading, _) = Reading::of(project_dir, project);
+    reading.see();
     reading.file(file, bytes);
     let loaded = reading.settle(Some(project_dir), &|_, _, _| false);
     let unruly = loaded.unruly.into_iter().map(|u| u.diagnostic);
@@ -104,6 +105,20 @@ pub fn runbook_parameters(project_dir: &Path, project: &Project) -> BTreeMap<Str
     let (reading, _) = Reading::of(project_dir, project);
     let sound = reading.runbooks.iter().flatten();
     sound.map(|r| (r.name.to_string(), r.parameters().clone())).collect()
+}
+
+/// Sorts resources. Each is moved once, however far from its place it is: they are large.
+fn by_address(resources: &mut [Desired]) {
+    let mut order: Vec<usize> = (0..resources.len()).collect();
+    order.sort_by(|a, b| resources[*a].address.cmp(&resources[*b].address));
+    for place in 0..order.len() {
+        // What stood there may have been moved away already: it was put where its place was taken from.
+        let mut from = order[place];
+        while from < place {
+            from = order[from];
+        }
+        resources.swap(place, from);
+    }
 }
 
 /// Resources without an id, and where what they have instead stands.
@@ -175,7 +190,7 @@ fn against(rule: &CommentRule, desired: &Desired, at: Range<usize>) -> Option<Fi
 /// Reads the manifests of one file; pure. What names its machines otherwise than by an id is checked, and left
 /// out of the resources.
 pub fn parse_manifests(file: &str, bytes: &[u8]) -> (Vec<Desired>, Vec<Diagnostic>) {
-    let mut reading = Reading::default();
+    let mut reading = Reading { seen: Some(Seen::new()), ..Reading::default() };
     reading.file(file, bytes);
     let loaded = reading.settle(None, &|_, _, _| false);
     (loaded.resources, loaded.diagnostics)
@@ -216,7 +231,7 @@ pub fn run_cases(
         if !discover::may_hold_runbook(&bytes) {
             continue;
         }
-        let mut reading = Reading::default();
+        let mut reading = Reading { seen: Some(Seen::new()), ..Reading::default() };
         reading.file(&file.name, &bytes);
         let runbooks: Vec<Runbook> = reading.runbooks.into_iter().flatten().collect();
         let mut names: Vec<&str> = reading.runbook_names.keys().map(String::as_str).collect();
@@ -244,7 +259,9 @@ pub fn run_cases(
 #[derive(Default)]
 struct Reading {
     resources: Vec<Desired>,
-    seen: Seen,
+    /// Where each address was declared first; none while that is told by `resources` and `named` alone, of which two
+    /// may have the same address then.
+    seen: Option<Seen>,
     diagnostics: Vec<Diagnostic>,
     incidents: Vec<Incident>,
     /// `None`: something is wrong with it, and told.
@@ -269,9 +286,14 @@ impl Reading {
     fn of_by(project_dir: &Path, project: &Project, threads: usize) -> (Self, usize) {
         let (files, diagnostics) = discover::find(project_dir, project);
         let rule = project.spec.require_comment.clone();
-        let mut reading = Reading { diagnostics, rule, ..Reading::default() };
-        reading.files(&files, threads);
-        (reading, files.len())
+        let reading = Reading { diagnostics, rule, ..Reading::default() };
+        (reading.files(&files, threads), files.len())
+    }
+
+    /// Notes where each address was declared first.
+    fn see(&mut self) -> &mut Seen {
+        let declared = self.resources.iter().chain(self.named.iter().map(|(d, ..)| d));
+        self.seen.get_or_insert_with(|| declared.map(|d| (d.address.clone(), FirstPlace::of(d))).collect())
     }
 }
 
@@ -334,6 +356,22 @@ struct FirstPlace {
     file: Arc<str>,
     line: u32,
     column: u32,
+}
+
+impl FirstPlace {
+    fn of(desired: &Desired) -> Self {
+        let Source { file, line } = desired.source.clone();
+        FirstPlace { file, line, column: desired.column }
+    }
+
+    fn related(&self) -> Related {
+        Related {
+            file: self.file.clone(),
+            line: self.line,
+            column: self.column,
+            message: "first declared here".into(),
+        }
+    }
 }
 
 type Seen = HashMap<Address, FirstPlace>;
@@ -476,45 +514,41 @@ impl Reading {
                 }
             }
             findings.extend(doc.findings);
-            let Some(Declared::Resource(Entry { desired, named, name, reason, wanted })) = declared else {
+            let Some(Declared::Resource(Entry { mut desired, named, name, reason, wanted })) = declared
+            else {
                 continue;
             };
             if let Some(finding) = self.rule.as_ref().and_then(|rule| against(rule, &desired, reason)) {
                 let address = desired.address.clone();
                 self.unruly.push(Unruly { address, diagnostic: source.diagnose(finding) });
             }
-            match self.seen.entry(desired.address.clone()) {
-                Slot::Vacant(slot) => {
-                    let column = column_of(&decoded.text, name.start);
-                    slot.insert(FirstPlace { file: file.clone(), line: desired.source.line, column });
-                    if !wanted.is_empty() {
-                        let text = kept.get_or_insert_with(|| (&*decoded.text).into()).clone();
-                        let origin = Origin { file: file.clone(), text };
-                        self.wanted.push((desired.address.clone(), wanted, origin));
-                    }
-                    match named {
-                        None => self.resources.push(desired),
-                        Some((by, at)) => self.named.push((desired, by, source.place(at).of(file.clone()))),
-                    }
-                }
-                Slot::Occupied(first) => {
-                    let first = first.get();
-                    let message = format!("{} is declared twice", desired.address);
-                    if duplicates.len() < MAX_FINDINGS {
-                        let finding = Finding::new("duplicate-address", name, message)
-                            .help("give one of the two another metadata.name, or remove it");
-                        let mut problem = source.diagnose(finding);
-                        problem.related.push(Related {
-                            file: first.file.clone(),
-                            line: first.line,
-                            column: first.column,
-                            message: "first declared here".into(),
-                        });
-                        duplicates.push(problem);
-                    } else {
-                        findings.more += 1;
+            desired.column = column_of(&decoded.text, name.start);
+            if let Some(seen) = &mut self.seen {
+                match seen.entry(desired.address.clone()) {
+                    Slot::Vacant(slot) => drop(slot.insert(FirstPlace::of(&desired))),
+                    Slot::Occupied(first) => {
+                        let message = format!("{} is declared twice", desired.address);
+                        if duplicates.len() < MAX_FINDINGS {
+                            let finding = Finding::new("duplicate-address", name, message)
+                                .help("give one of the two another metadata.name, or remove it");
+                            let mut problem = source.diagnose(finding);
+                            problem.related.push(first.get().related());
+                            duplicates.push(problem);
+                        } else {
+                            findings.more += 1;
+                        }
+                        continue;
                     }
                 }
+            }
+            if !wanted.is_empty() {
+                let text = kept.get_or_insert_with(|| (&*decoded.text).into()).clone();
+                let origin = Origin { file: file.clone(), text };
+                self.wanted.push((desired.address.clone(), wanted, origin));
+            }
+            match named {
+                None => self.resources.push(desired),
+                Some((by, at)) => self.named.push((desired, by, source.place(at).of(file.clone()))),
             }
         }
         if empty {

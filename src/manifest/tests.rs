@@ -66,10 +66,10 @@ fn the_documented_manifests() {
     assert_eq!(alert.address.to_string(), "Alert/fin-ws-042-exploit");
     assert_eq!((&*alert.source.file, alert.source.line), ("first.yaml", 10));
     assert_eq!(
-        alert.request.body.as_str(),
+        alert.request().body.as_str(),
         r#"{"machineId":"1e5bc9d7e413ddd7902c2932e418702b84d0cc07","severity":"Low","title":"example","description":"example alert","recommendedAction":"nothing","eventTime":"2018-08-03T16:45:21.7115183Z","reportId":"20776","category":"Exploit"}"#
     );
-    assert_eq!(package.request.body.as_str(), r#"{"Comment":"Collect forensics due to alert 1234"}"#);
+    assert_eq!(package.request().body.as_str(), r#"{"Comment":"Collect forensics due to alert 1234"}"#);
     assert_eq!((package.revision, package.source.line), (1, 3));
 }
 
@@ -95,7 +95,7 @@ fn windows_line_ends_and_a_byte_order_mark_change_nothing() {
     assert_eq!(told(&none), "");
     assert_eq!(a[0].call, b[0].call);
     assert_eq!(a[0].source, b[0].source);
-    assert_eq!(a[0].request.body.as_str(), r#"{"Comment":"one\ntwo\n"}"#);
+    assert_eq!(a[0].request().body.as_str(), r#"{"Comment":"one\ntwo\n"}"#);
 }
 
 #[test]
@@ -470,7 +470,7 @@ mod properties {
             assert_eq!((read.address.kind(), read.address.name()), (Kind::InvestigationPackage, &*self.name));
             let Call::Collect { machine_id, comment } = &read.call else { panic!("{read:?}") };
             assert_eq!((machine_id.as_str(), comment), (&*self.machine, &self.comment));
-            assert_eq!((&read.labels, read.revision), (&self.labels, self.revision));
+            assert_eq!((&*read.labels, read.revision), (&self.labels, self.revision));
             assert_eq!(read.policy.max_attempts, self.attempts.unwrap_or(3));
             assert_eq!(read.policy.on_in_progress, self.busy.map_or(OnInProgress::Adopt, |b| b.1));
             assert_eq!(read.on_remove, if self.cancel { OnRemove::Cancel } else { OnRemove::Retain });

@@ -99,10 +99,10 @@ impl Written {
             field("onInProgress", json!(p.on_in_progress), p.on_in_progress == usual.on_in_progress);
             field("adoptWithin", p.adopt_within.to_string().into(), p.adopt_within == usual.adopt_within);
         }
-        if let Some(triage) = &d.triage {
+        if let Some(triage) = &*d.triage {
             field("triage", json!(triage), false);
         }
-        if let Some(approve) = &d.approve {
+        if let Some(approve) = &*d.approve {
             field("approve", json!(approve), false);
         }
         Written {

@@ -1,5 +1,6 @@
 //! The two calls that a manifest can declare, with the API's own field names.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Body, Kind, Method, Request, Timestamp};
+use super::{Body, Kind, Method, Request, RequestDigest, Timestamp};
 
 /// A Defender device id: hex digits, 40 in practice, 32 in one documented sample.
 ///
@@ -198,10 +199,10 @@ pub enum Call {
 }
 
 #[derive(Serialize, Deserialize)]
-struct CollectBody {
+struct CollectBody<'a> {
     /// Capital C: names in bodies are case-sensitive.
     #[serde(rename = "Comment")]
-    comment: String,
+    comment: Cow<'a, str>,
 }
 
 const COLLECT_PREFIX: &str = "/api/machines/";
@@ -248,19 +249,30 @@ impl Call {
 
     /// The request, byte for byte.
     pub fn request(&self) -> Request {
-        // Plain structs of strings cannot fail to serialise.
-        let body =
-            |b: serde_json::Result<Body>| b.unwrap_or_else(|e| unreachable!("a plain struct is JSON: {e}"));
+        Request { method: Method::Post, path: self.path().into(), body: Body::written(self.body()) }
+    }
+
+    /// What names the request of a revision.
+    pub fn digest(&self, revision: u32) -> RequestDigest {
+        RequestDigest::of_parts(Method::Post, &self.path(), &self.body(), revision)
+    }
+
+    fn path(&self) -> Cow<'static, str> {
         match self {
-            Call::Collect { machine_id, comment } => Request {
-                method: Method::Post,
-                path: format!("{COLLECT_PREFIX}{machine_id}{COLLECT_SUFFIX}"),
-                body: body(Body::of(&CollectBody { comment: comment.clone() })),
-            },
-            Call::Alert(alert) => {
-                Request { method: Method::Post, path: CREATE_ALERT.into(), body: body(Body::of(alert)) }
+            Call::Collect { machine_id, .. } => {
+                format!("{COLLECT_PREFIX}{machine_id}{COLLECT_SUFFIX}").into()
             }
+            Call::Alert(_) => CREATE_ALERT.into(),
         }
+    }
+
+    fn body(&self) -> String {
+        let text = match self {
+            Call::Collect { comment, .. } => serde_json::to_string(&CollectBody { comment: comment.into() }),
+            Call::Alert(alert) => serde_json::to_string(alert),
+        };
+        // Plain structs of strings cannot fail to serialise.
+        text.unwrap_or_else(|e| unreachable!("a plain struct is JSON: {e}"))
     }
 
     /// Reads a request back; `None` for one that creates nothing.
@@ -269,8 +281,8 @@ impl Call {
             return serde_json::from_str(request.body.as_str()).ok().map(Call::Alert);
         }
         let machine = request.path.strip_prefix(COLLECT_PREFIX)?.strip_suffix(COLLECT_SUFFIX)?;
-        let body: CollectBody = serde_json::from_str(request.body.as_str()).ok()?;
-        Some(Call::Collect { machine_id: machine.parse().ok()?, comment: body.comment })
+        let body: CollectBody<'_> = serde_json::from_str(request.body.as_str()).ok()?;
+        Some(Call::Collect { machine_id: machine.parse().ok()?, comment: body.comment.into_owned() })
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Address, Approval, Call, Dependency, Request, RequestDigest, Sha256Hex, Span};
+use super::{Address, Approval, Call, Dependency, Rare, Request, RequestDigest, Sha256Hex, Span};
 
 /// A declared resource, ready to be planned.
 #[derive(Clone, Debug)]
@@ -14,64 +14,66 @@ pub struct Desired {
     /// `Kind/metadata.name`.
     pub address: Address,
     /// `metadata.labels`.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Rare<BTreeMap<String, String>>,
     /// Where it stands: its own manifest, or the incident that it is expanded for.
     pub source: Source,
+    /// The 1-based column of its name in that line; 1 if it is expanded.
+    pub column: u32,
     /// The runbook's template that it comes from, if it is expanded for an incident.
-    pub expanded: Option<Expansion>,
+    pub expanded: Rare<Option<Expansion>>,
     /// Target and text.
     pub call: Call,
-    /// The creating request, derived from `call` once.
-    pub request: Request,
-    /// Of `request` and `revision`.
+    /// Of [`request`](Self::request) and `revision`.
     pub digest: RequestDigest,
     /// `spec.revision`: a new one asks again.
     pub revision: u32,
     /// How to go on after a failure, a busy machine.
     pub policy: Policy,
     /// `spec.triage` of an alert.
-    pub triage: Option<Triage>,
+    pub triage: Rare<Option<Triage>>,
     /// `lifecycle.onRemove`.
     pub on_remove: OnRemove,
     /// `spec.approve`.
-    pub approve: Option<Approval>,
+    pub approve: Rare<Option<Approval>>,
     /// `dependsOn`: whose calls come first, by address.
-    pub depends_on: Vec<Dependency>,
+    pub depends_on: Rare<Vec<Dependency>>,
     /// The name under which the machine is asked, where the manifest names no id.
-    pub machine_name: Option<Arc<str>>,
+    pub machine_name: Rare<Option<Arc<str>>>,
     /// [`super::HuntingQuery::digest`] of the query that found the event; none if there was no query, or if which one
     /// it was is not known.
-    pub query: Option<Sha256Hex>,
+    pub query: Rare<Option<Sha256Hex>>,
 }
 
 impl Desired {
     /// A resource with the defaults for all that is optional.
     pub fn new(address: Address, source: Source, call: Call, revision: u32) -> Self {
-        let request = call.request();
-        let digest = RequestDigest::of(&request, revision);
         Desired {
             address,
-            labels: BTreeMap::new(),
+            labels: Rare::default(),
             source,
-            expanded: None,
+            column: 1,
+            expanded: Rare::default(),
+            digest: call.digest(revision),
             call,
-            request,
-            digest,
             revision,
             policy: Policy::default(),
-            triage: None,
+            triage: Rare::default(),
             on_remove: OnRemove::default(),
-            approve: None,
-            depends_on: Vec::new(),
-            machine_name: None,
-            query: None,
+            approve: Rare::default(),
+            depends_on: Rare::default(),
+            machine_name: Rare::default(),
+            query: Rare::default(),
         }
+    }
+
+    /// The creating request, byte for byte. Made when it is asked for: most resources of most plans are done.
+    pub fn request(&self) -> Request {
+        self.call.request()
     }
 
     /// Puts another call in place of its own.
     pub fn set_call(&mut self, call: Call) {
-        self.request = call.request();
-        self.digest = RequestDigest::of(&self.request, self.revision);
+        self.digest = call.digest(self.revision);
         self.call = call;
     }
 }

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
-use super::{Address, Request};
+use super::{Address, Method, Request};
 
 /// A SHA-256 value, written as 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,9 +27,7 @@ impl Sha256Hex {
 impl fmt::Display for Sha256Hex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = [0; 64];
-        // 32 bytes always fit 64 digits.
-        let _ = hex::encode_to_slice(self.0, &mut out);
-        f.write_str(std::str::from_utf8(&out).unwrap_or_default())
+        f.write_str(HEXLOWER.encode_mut_str(&self.0, &mut out))
     }
 }
 
@@ -37,7 +36,10 @@ impl FromStr for Sha256Hex {
 
     fn from_str(text: &str) -> Result<Self, DigestError> {
         let mut out = [0; 32];
-        hex::decode_to_slice(text, &mut out).map_err(|_| DigestError)?;
+        if text.len() != 2 * out.len() {
+            return Err(DigestError);
+        }
+        HEXLOWER_PERMISSIVE.decode_mut(text.as_bytes(), &mut out).map_err(|_| DigestError)?;
         Ok(Sha256Hex(out))
     }
 }
@@ -58,13 +60,18 @@ impl RequestDigest {
 
     /// The digest of a request of a revision.
     pub fn of(request: &Request, revision: u32) -> Self {
+        Self::of_parts(request.method, &request.path, request.body.as_str(), revision)
+    }
+
+    /// The digest of a request that is not put together.
+    pub(super) fn of_parts(method: Method, path: &str, body: &str, revision: u32) -> Self {
         let mut h = Sha256::new();
         h.update(b"casefile request v1\n");
-        h.update(request.method.as_str());
+        h.update(method.as_str());
         h.update(b"\n");
-        h.update(&request.path);
+        h.update(path);
         h.update(b"\n");
-        h.update(request.body.as_str());
+        h.update(body);
         h.update(b"\n");
         h.update(revision.to_string());
         RequestDigest(Sha256Hex(h.finalize().into()))

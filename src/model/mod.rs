@@ -12,6 +12,7 @@ mod digest;
 mod entity;
 mod guard;
 mod hunting;
+mod rare;
 mod reference;
 mod request;
 mod target;
@@ -32,9 +33,10 @@ pub use hunting::{
     Cell, EVENT_COLUMNS, HuntedEvent, HuntingColumn, HuntingQuery, HuntingTable, NoEvent, Timespan,
     TimespanError,
 };
+pub use rare::{Empty, Rare};
 pub use reference::{NoId, can_be_named, filled, gives, reference, replaced};
 pub use request::{Body, Method, Request};
 pub use target::{
     Entry, EntryMachine, MachineFile, MachineName, MachineNameError, Place, Target, Template, first_label,
 };
-pub use time::{Span, SpanError, Timestamp, TimestampError};
+pub use time::{Span, SpanError, Timestamp, TimestampError, read_instant};

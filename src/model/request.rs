@@ -67,7 +67,12 @@ impl Body {
     ///
     /// Types whose maps have non-string keys cannot be written; ours are plain structs.
     pub fn of(value: &impl Serialize) -> Result<Self, serde_json::Error> {
-        Ok(Body(serde_json::to_string(value)?.into()))
+        Ok(Body::written(serde_json::to_string(value)?))
+    }
+
+    /// Takes what was just written as JSON.
+    pub(super) fn written(text: String) -> Self {
+        Body(text.into())
     }
 
     /// The bytes that go out.

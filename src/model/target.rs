@@ -236,7 +236,7 @@ impl Template {
             a.report_id = event.report_id.clone();
         }
         let mut on = self.with(self.address().clone(), call, None);
-        on.query = query;
+        on.query = query.into();
         on
     }
 
@@ -258,7 +258,7 @@ impl Template {
         on.on_remove = d.on_remove;
         on.depends_on.clone_from(&d.depends_on);
         on.approve.clone_from(&d.approve);
-        on.machine_name = name.map(Into::into);
+        on.machine_name = name.map(Arc::from).into();
         on.expanded.clone_from(&d.expanded);
         on
     }

@@ -18,8 +18,18 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// .NET trims trailing zeros, so two texts may be one instant.
 #[derive(Clone)]
 pub struct Timestamp {
-    text: Arc<str>,
     at: jiff::Timestamp,
+    form: Form,
+}
+
+/// What a text has besides its instant. There are several timestamps in each resource: a text is kept only where it
+/// cannot be made anew.
+#[derive(Clone)]
+enum Form {
+    /// `2018-08-03T16:45:21.7115183Z` with so many digits behind the point; without a point if there are none.
+    Usual(u8),
+    /// In one word, so that an optional timestamp takes no more room.
+    Other(Arc<String>),
 }
 
 /// Why a text is no UTC timestamp.
@@ -37,11 +47,6 @@ pub enum TimestampError {
 }
 
 impl Timestamp {
-    /// The text as it was written.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
     /// The instant.
     pub fn instant(&self) -> jiff::Timestamp {
         self.at
@@ -51,7 +56,7 @@ impl Timestamp {
     pub fn from_service(text: &str) -> Option<Self> {
         text.parse().ok().or_else(|| {
             let at = text.parse::<jiff::Timestamp>().ok()?;
-            Some(Timestamp { text: text.into(), at })
+            Some(Timestamp { at, form: Form::Other(Arc::new(text.to_owned())) })
         })
     }
 }
@@ -60,66 +65,117 @@ impl FromStr for Timestamp {
     type Err = TimestampError;
 
     fn from_str(text: &str) -> Result<Self, TimestampError> {
-        let b = text.as_bytes();
-        let shape = |i: usize| match i {
-            4 | 7 => b[i] == b'-',
-            10 => b[i] == b'T',
-            13 | 16 => b[i] == b':',
-            _ => b[i].is_ascii_digit(),
-        };
-        if b.len() < 19 || !(0..19).all(shape) {
-            return Err(TimestampError::Form);
+        let (parts, rest) = Parts::of(text.as_bytes()).ok_or(TimestampError::Form)?;
+        let (digits, zone) = behind_point(rest).ok_or(TimestampError::Form)?;
+        let precision =
+            u8::try_from(digits.len()).ok().filter(|n| *n <= 7).ok_or(TimestampError::TooPrecise)?;
+        if zone != b"Z" {
+            let other = zone.first().is_none_or(|c| matches!(c, b'+' | b'-' | b'z'));
+            return Err(if other { TimestampError::NotUtc } else { TimestampError::Form });
         }
-        let mut end = 19;
-        if b.get(end) == Some(&b'.') {
-            let digits = b[end + 1..].iter().take_while(|c| c.is_ascii_digit()).count();
-            if digits == 0 {
-                return Err(TimestampError::Form);
-            }
-            if digits > 7 {
-                return Err(TimestampError::TooPrecise);
-            }
-            end += 1 + digits;
-        }
-        if &b[end..] != b"Z" {
-            let zone = b.get(end).is_none_or(|c| matches!(c, b'+' | b'-' | b'z'));
-            return Err(if zone { TimestampError::NotUtc } else { TimestampError::Form });
-        }
-        // jiff reads a leap second as :59; the service has never sent one, so it is a misprint here.
-        if &b[17..19] == b"60" {
-            return Err(TimestampError::Form);
-        }
-        let at = instant(&b[..end]).ok_or(TimestampError::Form)?;
-        Ok(Timestamp { text: text.into(), at })
+        let at = parts.instant(digits).ok_or(TimestampError::Form)?;
+        Ok(Timestamp { at, form: Form::Usual(precision) })
     }
 }
 
-/// The instant of a text whose form is known. There are several in each resource, and a reader of any form takes ten
-/// times as long.
-fn instant(b: &[u8]) -> Option<jiff::Timestamp> {
-    let number = |range: std::ops::Range<usize>| {
-        b.get(range)?.iter().try_fold(0_i16, |n, c| n.checked_mul(10)?.checked_add(i16::from(c - b'0')))
-    };
-    let small = |range| i8::try_from(number(range)?).ok();
-    // Seven digits at most: what is missing of nine is zeros.
-    let digits = b.get(20..).unwrap_or_default().iter().chain(std::iter::repeat(&b'0')).take(9);
-    let nanos = digits.fold(0, |n, c| n * 10 + i32::from(c - b'0'));
-    let at = jiff::civil::DateTime::new(
-        number(0..4)?,
-        small(5..7)?,
-        small(8..10)?,
-        small(11..13)?,
-        small(14..16)?,
-        small(17..19)?,
-        nanos,
-    );
-    jiff::tz::Offset::UTC.to_timestamp(at.ok()?).ok()
+/// Reads an instant as we write it, nanoseconds and all; any other form as its own type does.
+pub fn read_instant<'de, D: Deserializer<'de>>(d: D) -> Result<jiff::Timestamp, D::Error> {
+    super::text::read_by(d, |text| {
+        let usual = Parts::of(text.as_bytes()).and_then(|(parts, rest)| match behind_point(rest)? {
+            (digits, b"Z") if digits.len() <= 9 => parts.instant(digits),
+            _ => None,
+        });
+        usual.map_or_else(|| text.parse(), Ok)
+    })
+}
+
+/// A date and a time of day whose form is known. A reader of any form takes ten times as long.
+struct Parts {
+    year: i16,
+    month: i8,
+    day: i8,
+    hour: i8,
+    minute: i8,
+    second: i8,
+}
+
+impl Parts {
+    /// What stands before the point, and what follows it.
+    fn of(text: &[u8]) -> Option<(Parts, &[u8])> {
+        let [y, e, a, r, b'-', mo, n, b'-', d, ay, b'T', h, o, b':', mi, nu, b':', s, ec, rest @ ..] = text
+        else {
+            return None;
+        };
+        let pair = |tens: &u8, ones: &u8| Some(digit(*tens)? * 10 + digit(*ones)?);
+        let (century, year) = (i16::from(pair(y, e)?), i16::from(pair(a, r)?));
+        let parts = Parts {
+            year: century * 100 + year,
+            month: pair(mo, n)?,
+            day: pair(d, ay)?,
+            hour: pair(h, o)?,
+            minute: pair(mi, nu)?,
+            // jiff reads a leap second as :59; the service has never sent one, so it is a misprint here.
+            second: pair(s, ec).filter(|s| *s < 60)?,
+        };
+        Some((parts, rest))
+    }
+
+    /// With at most nine digits behind the point; what is missing is zeros.
+    fn instant(&self, digits: &[u8]) -> Option<jiff::Timestamp> {
+        let written = digits.iter().fold(0, |n, c| n * 10 + i32::from(c - b'0'));
+        let nanos = (digits.len()..9).fold(written, |n, _| n * 10);
+        let Parts { year, month, day, hour, minute, second } = *self;
+        let at = jiff::civil::DateTime::new(year, month, day, hour, minute, second, nanos).ok()?;
+        jiff::tz::Offset::UTC.to_timestamp(at).ok()
+    }
+}
+
+fn digit(c: u8) -> Option<i8> {
+    c.is_ascii_digit().then(|| (c - b'0') as i8)
+}
+
+/// Splits the digits behind a point from what follows them; no point is no digits. None if a point has none.
+fn behind_point(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let Some(text) = text.strip_prefix(b".") else { return Some((&[], text)) };
+    let end = text.iter().position(|c| !c.is_ascii_digit()).unwrap_or(text.len());
+    (end > 0).then(|| text.split_at(end))
+}
+
+/// An instant with so many digits behind the point, what is finer cut off.
+fn written(at: jiff::Timestamp, digits: u8, to: &mut [u8; 28]) -> &str {
+    let at = jiff::tz::Offset::UTC.to_datetime(at);
+    // Of four digits, and not negative.
+    let year = at.year().unsigned_abs();
+    *to = *b"0000-00-00T00:00:00.0000000Z";
+    let parts = [
+        (0, (year / 100) as u8),
+        (2, (year % 100) as u8),
+        (5, at.month() as u8),
+        (8, at.day() as u8),
+        (11, at.hour() as u8),
+        (14, at.minute() as u8),
+        (17, at.second() as u8),
+    ];
+    for (place, number) in parts {
+        to[place] += number / 10;
+        to[place + 1] += number % 10;
+    }
+    let mut behind = at.subsec_nanosecond().unsigned_abs() / 100;
+    for place in (20..27).rev() {
+        to[place] += (behind % 10) as u8;
+        behind /= 10;
+    }
+    let end = if digits == 0 { 19 } else { 20 + usize::from(digits.min(7)) };
+    to[end] = b'Z';
+    std::str::from_utf8(&to[..=end]).unwrap_or_default()
 }
 
 impl From<jiff::Timestamp> for Timestamp {
     /// Writes an instant as the service would: seven digits.
     fn from(at: jiff::Timestamp) -> Self {
-        Timestamp { text: format!("{at:.7}").into(), at }
+        let usual = (0..=9999).contains(&jiff::tz::Offset::UTC.to_datetime(at).year());
+        let form = if usual { Form::Usual(7) } else { Form::Other(Arc::new(format!("{at:.7}"))) };
+        Timestamp { at, form }
     }
 }
 
@@ -146,17 +202,23 @@ impl Hash for Timestamp {
 }
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        match &self.form {
+            Form::Usual(digits) => f.write_str(written(self.at, *digits, &mut [0; 28])),
+            Form::Other(text) => f.write_str(text),
+        }
     }
 }
 impl fmt::Debug for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        write!(f, "{self}")
     }
 }
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.serialize_str(&self.text)
+        match &self.form {
+            Form::Usual(digits) => s.serialize_str(written(self.at, *digits, &mut [0; 28])),
+            Form::Other(text) => s.serialize_str(text),
+        }
     }
 }
 impl<'de> Deserialize<'de> for Timestamp {
@@ -344,7 +406,53 @@ mod tests {
         }
     }
 
+    #[test]
+    fn instants_are_written_as_another_writer_does() {
+        for text in [
+            "-000001-12-31T23:59:59.123456789Z",
+            "0000-01-01T00:00:00Z",
+            "1969-12-31T23:59:59.999999999Z",
+            "2026-11-25T19:15:33.588979185Z",
+            "9999-12-30T22:00:00.9999999Z",
+        ] {
+            let at: jiff::Timestamp = text.parse().unwrap();
+            let written = Timestamp::from(at).to_string();
+            assert_eq!(written, format!("{at:.7}"));
+        }
+    }
+
+    #[test]
+    fn our_instants_are_read_in_any_form() {
+        #[derive(Deserialize)]
+        struct Read(#[serde(deserialize_with = "read_instant")] jiff::Timestamp);
+        for text in [
+            "2026-11-25T19:15:33.588979185Z",
+            "2026-11-25T19:15:33Z",
+            "2026-11-25T19:15:33.5+02:00",
+            "2026-11-25 19:15:33Z",
+            "2026-11-25T19:15:60Z",
+            "2026-11-25T19:15Z",
+            "20261125T191533Z",
+            "-000001-12-31T23:59:59Z",
+            "2026-11-25T19:15:33",
+            "2026-11-25T19:15:33.0000000001Z",
+            "",
+        ] {
+            let read = serde_json::from_value::<Read>(text.into()).ok().map(|r| r.0);
+            assert_eq!(read, other_reader(text), "{text}");
+        }
+    }
+
     proptest::proptest! {
+        #[test]
+        fn texts_are_kept(
+            text in "[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,7})?(Z|\\+00:00|-02:00)"
+        ) {
+            if let Some(read) = Timestamp::from_service(&text) {
+                proptest::prop_assert_eq!(read.to_string(), text);
+            }
+        }
+
         #[test]
         fn instants_are_those_of_another_reader(
             text in "[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,7})?Z"

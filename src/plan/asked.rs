@@ -16,30 +16,19 @@ pub fn cancel(state: &State, address: &Address, comment: &str, now: jiff::Timest
     let mut warnings = Vec::new();
     if !r.made() {
         warnings.push(Warning::AdoptsForeign {
-            requestor: r.requestor.clone(),
+            requestor: (*r.requestor).clone(),
             created_at: r.created_at.clone(),
         });
     }
+    let reason = Reason::CancelAsked { comment: comment.to_owned() };
     let change = Change {
-        address: address.clone(),
-        shown: shown_in(state).remove(address),
-        action: Action::Cancel,
-        row: 0,
-        reason: Reason::CancelAsked { comment: comment.to_owned() },
-        source: None,
-        template: None,
+        shown: shown_in(state).remove(address).into(),
         machine: r.sent_call().map(|c| c.machine().clone()),
-        facts: None,
         call: Some(call),
-        before: view::of_resource(r),
-        after: None,
-        depends_on: Vec::new(),
-        waits_for: Vec::new(),
-        warnings,
-        approve: None,
-        records: Vec::new(),
-        then: Vec::new(),
+        before: view::of_resource(r).into(),
+        warnings: warnings.into(),
         basis: r.changed,
+        ..Change::new(address.clone(), Action::Cancel, 0, reason)
     };
     Some(Plan {
         lineage: state.lineage.clone().unwrap_or_default(),

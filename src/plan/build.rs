@@ -102,7 +102,7 @@ fn name_rows(changes: &mut [Change], input: &Input<'_>) {
         .collect();
     let shown = shown(named.iter().map(|(a, name)| (a, name.as_deref())));
     for c in changes {
-        c.shown = shown.get(&c.address).cloned();
+        c.shown = shown.get(&c.address).cloned().into();
     }
 }
 
@@ -177,8 +177,10 @@ impl<'a> Planner<'a> {
                 changes.extend(self.row(address, desired, resource, &mut taken));
             }
         }
-        // A move is written under its new address, so it can stand out of order.
-        changes.sort_by(|a, b| a.address.cmp(&b.address));
+        // A move is written under its new address, so it can stand out of order. To sort what is sorted takes room.
+        if !changes.is_sorted_by(|a, b| a.address <= b.address) {
+            changes.sort_by(|a, b| a.address.cmp(&b.address));
+        }
         order(input, &self.renames, &mut changes);
         changes
     }
@@ -228,7 +230,7 @@ impl<'a> Planner<'a> {
                 let mut change = self.write(address, desired, Some(&after), &second, row2, action2);
                 let mut records = self.adoption(address, &seen, row);
                 records.append(&mut change.records);
-                change.records = records;
+                change.records = records.into();
                 change.basis = r.changed;
                 claim(taken, &seen.found.object);
                 return Some(change);
@@ -288,27 +290,27 @@ impl<'a> Planner<'a> {
             change.call = Some(self.creating_call(address, d));
             change.approve.clone_from(&d.approve);
             if self.detail == Detail::Full {
-                change.after = Some(view::of_desired(d));
+                change.after = Some(view::of_desired(d)).into();
                 self.warn(d, resource, &mut change);
             }
         }
         if action == Action::Replace && seen.facts.lookup == Lookup::Ours {
             // What the open call made is recorded before something else takes its place.
-            change.records = self.adoption(address, seen, 2);
+            change.records = self.adoption(address, seen, 2).into();
         }
         match (action, resource) {
             (Action::Update, Some(r)) => self.update(desired, r, seen, &mut change),
             (Action::Cancel, Some(r)) => {
                 change.call = removal_call(r, "Manifest removed");
-                change.then = vec![Record::Released { address: address.clone() }];
+                change.then = vec![Record::Released { address: address.clone() }].into();
             }
             (Action::Resolve, Some(r)) => {
                 change.call = removal_call(r, "");
-                change.then = vec![Record::Released { address: address.clone() }];
+                change.then = vec![Record::Released { address: address.clone() }].into();
             }
             (Action::Forget, _) => change.records.push(Record::Released { address: address.clone() }),
             (Action::Adopt, _) => {
-                change.records = self.adoption(address, seen, row);
+                change.records = self.adoption(address, seen, row).into();
                 if row == 16 || row == 17 {
                     let a = seen.running;
                     change.warnings.push(Warning::AdoptsForeign {
@@ -320,8 +322,8 @@ impl<'a> Planner<'a> {
             (Action::Move, _) => {
                 if let Some((from, old)) = self.renames.get(address) {
                     change.records.push(Record::Moved { from: (*from).clone(), to: address.clone() });
-                    change.before = Some(vec![("address".into(), from.to_string())]);
-                    change.after = Some(vec![("address".into(), address.to_string())]);
+                    change.before = Some(vec![("address".into(), from.to_string())]).into();
+                    change.after = Some(vec![("address".into(), address.to_string())]).into();
                     change.basis = old.changed;
                 }
             }
@@ -329,7 +331,7 @@ impl<'a> Planner<'a> {
                 change.records.push(Record::Restored { address: address.clone() });
             }
             (Action::Differs, _) => {
-                change.after = desired.map(view::of_desired);
+                change.after = desired.map(view::of_desired).into();
                 show_as_sent(self.input, &mut change);
             }
             _ => {}
@@ -376,28 +378,15 @@ fn blank(
         _ => resource.and_then(view::of_resource),
     };
     Change {
-        address: address.clone(),
-        shown: None,
-        action,
-        row,
-        reason,
         source: desired.map(|d| d.source.clone()),
-        template: desired.and_then(|d| d.expanded.as_ref()?.source.clone()),
+        template: desired.and_then(|d| d.expanded.as_ref()?.source.clone()).into(),
         machine: match desired {
             Some(d) => Some(d.call.machine().clone()),
             None => resource.and_then(Resource::sent_call).map(|c| c.machine().clone()),
         },
-        facts: None,
-        call: None,
-        before,
-        after: None,
-        depends_on: Vec::new(),
-        waits_for: Vec::new(),
-        warnings: Vec::new(),
-        approve: None,
-        records: Vec::new(),
-        then: Vec::new(),
+        before: before.into(),
         basis: resource.map_or(0, |r| r.changed),
+        ..Change::new(address.clone(), action, row, reason)
     }
 }
 
@@ -406,7 +395,7 @@ fn note(change: &mut Change, d: &Desired, r: &Resource) {
     if r.labels != d.labels || r.on_remove != d.on_remove {
         change.records.push(Record::Noted {
             address: d.address.clone(),
-            labels: d.labels.clone(),
+            labels: (*d.labels).clone(),
             on_remove: d.on_remove,
         });
     }

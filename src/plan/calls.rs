@@ -4,7 +4,7 @@ use super::build::Planner;
 use super::change::{Change, PlannedCall};
 use super::mark;
 use super::see::Seen;
-use crate::model::{Address, Body, Desired, Kind, Method, OnInProgress, Policy, Request};
+use crate::model::{Address, Body, Desired, Kind, Method, OnInProgress, Policy, Rare, Request};
 use crate::state::{Resource, Sent};
 
 impl Planner<'_> {
@@ -13,19 +13,19 @@ impl Planner<'_> {
             let lineage = self.input.state.lineage.as_deref().unwrap_or(self.settings().new_lineage.as_str());
             mark::marked(d, lineage, address)
         } else {
-            (d.request.clone(), None)
+            (d.request(), None)
         };
         Box::new(PlannedCall {
             sent: Sent {
                 request,
                 revision: d.revision,
                 digest: d.digest,
-                marker,
-                machine_name: d.machine_name.as_deref().map(str::to_owned),
-                query_digest: d.query,
+                marker: marker.into(),
+                machine_name: d.machine_name.as_deref().map(str::to_owned).into(),
+                query_digest: d.query.clone(),
             },
             machine: d.call.machine().as_str().to_ascii_lowercase(),
-            labels: d.labels.clone(),
+            labels: (*d.labels).clone(),
             on_remove: d.on_remove,
             on_in_progress: d.policy.on_in_progress,
             adopt_within: d.policy.adopt_within,
@@ -41,15 +41,13 @@ impl Planner<'_> {
         change: &mut Change,
     ) {
         let (Some(id), Some(d)) = (&r.id, desired) else { return };
-        change.before = Some(
-            seen.triage
-                .iter()
-                .map(|(n, now, _)| ((*n).to_owned(), now.clone().unwrap_or_default()))
-                .collect(),
-        );
-        change.after = Some(seen.triage.iter().map(|(n, _, to)| ((*n).to_owned(), to.clone())).collect());
+        let now =
+            |(n, now, _): &(&str, Option<String>, _)| ((*n).to_owned(), now.clone().unwrap_or_default());
+        change.before = Some(seen.triage.iter().map(now).collect()).into();
+        let after = seen.triage.iter().map(|(n, _, to)| ((*n).to_owned(), to.clone()));
+        change.after = Some(after.collect()).into();
         let differs = |name| seen.triage.iter().any(|(n, _, _)| *n == name);
-        let mut fields = d.triage.clone().unwrap_or_default();
+        let mut fields = (*d.triage).clone().unwrap_or_default();
         fields.status = fields.status.filter(|_| differs("status"));
         fields.assigned_to = fields.assigned_to.filter(|_| differs("assignedTo"));
         fields.classification = fields.classification.filter(|_| differs("classification"));
@@ -61,12 +59,12 @@ impl Planner<'_> {
                 request: Request { method: Method::Patch, path: alert_path(id), body },
                 revision: r.sent.revision,
                 digest: r.digest,
-                marker: None,
+                marker: Rare::default(),
                 machine_name: r.sent.machine_name.clone(),
-                query_digest: r.sent.query_digest,
+                query_digest: r.sent.query_digest.clone(),
             },
             machine: d.call.machine().as_str().to_ascii_lowercase(),
-            labels: d.labels.clone(),
+            labels: (*d.labels).clone(),
             on_remove: d.on_remove,
             on_in_progress: OnInProgress::default(),
             adopt_within: d.policy.adopt_within,
@@ -102,12 +100,12 @@ pub(super) fn removal_call(r: &Resource, comment: &str) -> Option<Box<PlannedCal
             request: Request { method, path, body: Body::of(&body).ok()? },
             revision: r.sent.revision,
             digest: r.digest,
-            marker: None,
+            marker: Rare::default(),
             machine_name: r.sent.machine_name.clone(),
-            query_digest: r.sent.query_digest,
+            query_digest: r.sent.query_digest.clone(),
         },
         machine: call.machine().as_str().to_ascii_lowercase(),
-        labels: r.labels.clone(),
+        labels: (*r.labels).clone(),
         on_remove: r.on_remove,
         on_in_progress: OnInProgress::default(),
         adopt_within: Policy::default().adopt_within,

@@ -7,8 +7,8 @@ use super::guard::{LimitApproval, NameGap};
 use super::order::Obstacle;
 use super::targets::{Candidate, Drift, Group, Left};
 use crate::model::{
-    Address, Approval, Call, Dependency, MachineId, OnInProgress, OnRemove, PlanDigest, Request, Source,
-    Span, Timestamp, reference,
+    Address, Approval, Call, Dependency, MachineId, OnInProgress, OnRemove, PlanDigest, Rare, Request,
+    Source, Span, Timestamp, reference,
 };
 use crate::state::{CallAction, Origin, Phase, Record, Refusal, Sent, Seq};
 
@@ -128,7 +128,7 @@ pub struct Change {
     /// The resource.
     pub address: Address,
     /// The address as people see it, where that is another: `Kind/group[name]` for `Kind/group[machine id]`.
-    pub shown: Option<String>,
+    pub shown: Rare<Option<String>>,
     /// What happens.
     pub action: Action,
     /// Which row of the decision table of `docs/reconciliation.md` fitted first; 0 for a call that a command
@@ -139,7 +139,7 @@ pub struct Change {
     /// Where it is declared; none for resources whose manifest is gone.
     pub source: Option<Source>,
     /// The template that it comes from, if it is expanded from a runbook.
-    pub template: Option<Source>,
+    pub template: Rare<Option<Source>>,
     /// The machine that the resource is about; none if a person edited the state beyond reading.
     pub machine: Option<MachineId>,
     /// What the service says of that machine, in rows with a call that creates; none if it was not looked up.
@@ -147,29 +147,54 @@ pub struct Change {
     /// The call, if the row has one.
     pub call: Option<Box<PlannedCall>>,
     /// What the state says, for a reader: flat, by field name.
-    pub before: Option<View>,
+    pub before: Rare<Option<View>>,
     /// What it will be, for a reader.
-    pub after: Option<View>,
+    pub after: Rare<Option<View>>,
     /// What the call depends on; none in rows without a call that creates.
-    pub depends_on: Vec<Dependency>,
+    pub depends_on: Rare<Vec<Dependency>>,
     /// What of it is not there yet: the call is sent after these.
-    pub waits_for: Vec<Dependency>,
+    pub waits_for: Rare<Vec<Dependency>>,
     /// What a reader should know.
-    pub warnings: Vec<Warning>,
+    pub warnings: Rare<Vec<Warning>>,
     /// What the manifest approves; none in rows without a call that creates.
-    pub approve: Option<Approval>,
+    pub approve: Rare<Option<Approval>>,
     /// Journal records that carry the row out as far as it needs no call; appended before the call.
-    pub records: Vec<Record>,
+    pub records: Rare<Vec<Record>>,
     /// Journal records to append once the call was accepted.
-    pub then: Vec<Record>,
+    pub then: Rare<Vec<Record>>,
     /// The resource's revision in the state that the row was made from; 0 for none.
     pub basis: Seq,
 }
 
 impl Change {
+    /// A row that nothing more is known of.
+    pub fn new(address: Address, action: Action, row: u8, reason: Reason) -> Self {
+        Change {
+            address,
+            shown: Rare::default(),
+            action,
+            row,
+            reason,
+            source: None,
+            template: Rare::default(),
+            machine: None,
+            facts: None,
+            call: None,
+            before: Rare::default(),
+            after: Rare::default(),
+            depends_on: Rare::default(),
+            waits_for: Rare::default(),
+            warnings: Rare::default(),
+            approve: Rare::default(),
+            records: Rare::default(),
+            then: Rare::default(),
+            basis: 0,
+        }
+    }
+
     /// The address as people see it.
     pub fn shown(&self) -> String {
-        self.shown.clone().unwrap_or_else(|| self.address.to_string())
+        self.shown.as_ref().map_or_else(|| self.address.to_string(), String::clone)
     }
 }
 

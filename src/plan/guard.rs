@@ -124,7 +124,7 @@ fn by_name(guards: &Guards, named: Named<'_>, approved: Option<String>) -> Optio
 fn declared(c: &Change) -> Option<Call> {
     let sent = &c.call.as_ref()?.sent;
     let mut call = Call::from_request(&sent.request)?;
-    if let (Call::Collect { comment, .. }, Some(marker)) = (&mut call, &sent.marker)
+    if let (Call::Collect { comment, .. }, Some(marker)) = (&mut call, &*sent.marker)
         && let Some(text) = comment.strip_suffix(marker.as_str())
     {
         *comment = text.to_owned();
@@ -220,7 +220,7 @@ mod tests {
         let call = Call::Collect { machine_id: "ab".repeat(20).parse().unwrap(), comment: "c".into() };
         let source = Source { file: "a.yaml".into(), line: 1 };
         let mut d = Desired::new(Address::new(Kind::InvestigationPackage, name), source, call, 1);
-        d.approve = approve;
+        d.approve = approve.into();
         d
     }
 
@@ -253,7 +253,8 @@ mod tests {
         assert_eq!((by.by.name(), by.up_to, by.reason.as_str()), ("b", 3, "3"));
         assert!(!over[0].is_over_limit());
         // The rest of a saved plan has the approvals of the whole.
-        let rest: Vec<Change> = plan.changes.iter().filter(|c| c.approve != up_to(3)).cloned().collect();
+        let rest: Vec<Change> =
+            plan.changes.iter().filter(|c| c.approve != up_to(3).into()).cloned().collect();
         let none = Limits { new_collections: 0, new_alerts: 0 };
         assert!(!over_limits(&rest, &none, &plan.changes)[0].is_over_limit());
         assert!(over_limits(&rest, &limits, &[]).is_empty(), "one call is within the limit");
@@ -283,7 +284,7 @@ mod tests {
             let mut observed = Observed::default();
             fill(&mut observed.machines);
             let plan = planned(&rows, &settings, &observed);
-            (plan.changes[0].warnings.clone(), held(&plan, Allowed::default()).is_some())
+            ((*plan.changes[0].warnings).clone(), held(&plan, Allowed::default()).is_some())
         };
         let named = |name: Option<&str>| {
             let machine: Machine = serde_json::from_value(serde_json::json!({ "id": id })).unwrap();

@@ -22,7 +22,7 @@ pub fn unmarked(comment: &str) -> &str {
 /// will be sent, and a repetition of a lost call sends them again.
 pub fn marked(d: &Desired, lineage: &str, address: &Address) -> (Request, Option<String>) {
     let Call::Collect { machine_id, comment } = &d.call else {
-        return (d.request.clone(), None);
+        return (d.request(), None);
     };
     let name = Sha256Hex::of(format!("{lineage}\n{address}\n{}", d.digest).as_bytes()).to_string();
     let marker = format!("{MARK}{}]", &name[..DIGITS]);

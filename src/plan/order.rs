@@ -87,7 +87,7 @@ pub(super) fn order(
             }
             match obstacle {
                 Some((by, why)) => held.push((i, by, why)),
-                None => changes[i].waits_for = waits_for,
+                None => changes[i].waits_for = waits_for.into(),
             }
         }
         if held.is_empty() {
@@ -120,9 +120,9 @@ fn creates(c: &Change) -> bool {
 fn hold(c: &mut Change, by: Address, why: Obstacle) {
     c.action = Action::Wait;
     c.reason = Reason::HeldBy { by, why };
-    (c.call, c.before, c.after, c.approve) = (None, None, None, None);
-    c.waits_for.clear();
-    c.then.clear();
+    c.call = None;
+    (c.before, c.after, c.approve) = Default::default();
+    (c.waits_for, c.then) = Default::default();
     c.warnings.retain(|w| matches!(w, Warning::LateArrival { .. } | Warning::Watched { .. }));
 }
 

@@ -241,7 +241,7 @@ pub(super) fn answers_need(d: &Desired, r: &Resource, attempt: &Attempt) -> bool
 fn differs(r: &Resource, object: &Object) -> bool {
     r.status.as_deref() != Some(object.status.as_str())
         || object.updated_at.is_some() && r.updated_at != object.updated_at
-        || object.cancelled_by.is_some() && r.cancelled_by != object.cancelled_by
+        || object.cancelled_by.is_some() && *r.cancelled_by != object.cancelled_by
         || object.computer_dns_name.is_some() && r.computer_dns_name.is_none()
         || r.missing_since.is_some()
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -125,10 +126,10 @@ impl RowExecution {
             Some(CallExecution {
                 revision: c.sent.revision,
                 digest: c.sent.digest,
-                marker: c.sent.marker.clone(),
+                marker: (*c.sent.marker).clone(),
                 machine: c.machine.parse().ok()?,
-                machine_name: c.sent.machine_name.clone(),
-                query_digest: c.sent.query_digest,
+                machine_name: (*c.sent.machine_name).clone(),
+                query_digest: *c.sent.query_digest,
                 labels: c.labels.clone(),
                 on_remove: c.on_remove,
                 on_in_progress: c.on_in_progress,
@@ -138,9 +139,9 @@ impl RowExecution {
         });
         Some(RowExecution {
             call,
-            approve: change.approve.clone(),
-            records: change.records.clone(),
-            then: change.then.clone(),
+            approve: (*change.approve).clone(),
+            records: (*change.records).clone(),
+            then: (*change.then).clone(),
         })
     }
 }
@@ -528,7 +529,7 @@ pub fn rebase(changes: &mut [Change], recorded: &BTreeMap<Address, Seq>, seen: &
         let Some(basis) = recorded.get(&subject) else { continue };
         c.basis = *basis;
         let own = seen.iter().filter(|r| r.address() == Some(&subject)).cloned();
-        c.records = own.chain(std::mem::take(&mut c.records)).collect();
+        c.records = own.chain(c.records.take()).collect();
     }
 }
 
@@ -558,9 +559,9 @@ fn change(row: FileRow) -> Result<Change, SavedError> {
                     request,
                     revision: x.revision,
                     digest: x.digest,
-                    marker: x.marker,
-                    machine_name: x.machine_name,
-                    query_digest: x.query_digest,
+                    marker: x.marker.into(),
+                    machine_name: x.machine_name.into(),
+                    query_digest: x.query_digest.into(),
                 },
                 machine: x.machine.as_str().to_ascii_lowercase(),
                 labels: x.labels,
@@ -575,25 +576,20 @@ fn change(row: FileRow) -> Result<Change, SavedError> {
     // The guard rails are those of the project when the plan is carried out.
     let kept = row.warnings.into_iter().filter(|w| !guard::CODES.contains(&w.code.as_str()));
     let change = Change {
-        shown: row.shown_as,
+        shown: row.shown_as.into(),
         machine: call.as_ref().and_then(|c| c.machine.parse().ok()),
-        action,
-        row: row.row,
-        reason: Reason::Saved { words: row.reason },
         source: row.source,
-        template: row.template,
-        facts: None,
+        template: row.template.into(),
         call,
-        before: row.before.map(|f| f.0),
-        after: row.after.map(|f| f.0),
-        depends_on: row.depends_on,
-        waits_for: Vec::new(),
+        before: row.before.map(|f| f.0).into(),
+        after: row.after.map(|f| f.0).into(),
+        depends_on: row.depends_on.into(),
         warnings: kept.map(|w| Warning::Saved { words: w.message }).collect(),
-        approve: execution.approve,
-        records: execution.records,
-        then: execution.then,
+        approve: execution.approve.into(),
+        records: execution.records.into(),
+        then: execution.then.into(),
         basis: row.basis,
-        address,
+        ..Change::new(address, action, row.row, Reason::Saved { words: row.reason })
     };
     let creates = change.action.call().is_some_and(|a| a.creates());
     if creates
@@ -611,14 +607,14 @@ fn change(row: FileRow) -> Result<Change, SavedError> {
 fn desired(c: &Change) -> Option<Desired> {
     let call = c.call.as_ref().filter(|_| c.action.call().is_some_and(|a| a.creates()))?;
     let mut declared = Call::from_request(call.request())?;
-    if let (Call::Collect { comment, .. }, Some(marker)) = (&mut declared, &call.sent.marker) {
+    if let (Call::Collect { comment, .. }, Some(marker)) = (&mut declared, &*call.sent.marker) {
         *comment = comment.strip_suffix(marker.as_str())?.to_owned();
     }
     let source = c.source.clone().unwrap_or(Source { file: "".into(), line: 1 });
     let mut d = Desired::new(c.address.clone(), source, declared, call.sent.revision);
-    d.labels.clone_from(&call.labels);
-    d.machine_name = call.sent.machine_name.as_deref().map(Into::into);
-    d.query = call.sent.query_digest;
+    d.labels = call.labels.clone().into();
+    d.machine_name = call.sent.machine_name.as_deref().map(Arc::from).into();
+    d.query = call.sent.query_digest.clone();
     d.on_remove = call.on_remove;
     d.depends_on.clone_from(&c.depends_on);
     d.policy =
@@ -644,24 +640,16 @@ mod tests {
 
     fn saved(basis: Seq, records: Vec<Record>) -> SavedPlan {
         let d = declared();
+        let reason = Reason::Saved { words: String::new() };
         let row = Change {
-            shown: None,
-            address: d.address.clone(),
-            action: Action::Retry,
-            row: 24,
-            reason: Reason::Saved { words: String::new() },
-            source: None,
-            template: None,
-            machine: None,
-            facts: None,
             call: Some(Box::new(PlannedCall {
                 sent: Sent {
-                    request: d.request.clone(),
+                    request: d.request(),
                     revision: 1,
                     digest: d.digest,
-                    marker: None,
-                    machine_name: None,
-                    query_digest: None,
+                    marker: Default::default(),
+                    machine_name: Default::default(),
+                    query_digest: Default::default(),
                 },
                 machine: "ab".repeat(20),
                 labels: BTreeMap::new(),
@@ -670,19 +658,13 @@ mod tests {
                 adopt_within: Span::from_secs(3600),
                 ids: Vec::new(),
             })),
-            before: None,
-            after: None,
-            depends_on: Vec::new(),
-            waits_for: Vec::new(),
-            warnings: Vec::new(),
-            approve: None,
-            records,
-            then: Vec::new(),
+            records: records.into(),
             basis,
+            ..Change::new(d.address.clone(), Action::Retry, 24, reason)
         };
         let plan = Plan {
             lineage: "l".into(),
-            digest: PlanDigest::of([(&d.address, &d.request)]),
+            digest: PlanDigest::of([(&d.address, &d.request())]),
             created_at: at(0),
             changes: vec![row],
             warnings: Vec::new(),
@@ -708,16 +690,16 @@ mod tests {
     fn intent() -> Record {
         let d = declared();
         Record::Intent(Box::new(Intent {
-            plan: PlanDigest::of([(&d.address, &d.request)]),
-            address: d.address,
+            plan: PlanDigest::of([(&d.address, &d.request())]),
+            address: d.address.clone(),
             action: CallAction::Retry,
             sent: Sent {
-                request: d.request,
+                request: d.request(),
                 revision: 1,
                 digest: d.digest,
-                marker: None,
-                machine_name: None,
-                query_digest: None,
+                marker: Default::default(),
+                machine_name: Default::default(),
+                query_digest: Default::default(),
             },
             runner: "r".into(),
             send_by: at(10),

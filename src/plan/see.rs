@@ -86,7 +86,7 @@ impl<'a> Planner<'a> {
             Phase::Succeeded if address.kind() == Kind::Alert => {
                 if let (Some(d), Some(alert)) =
                     (desired, r.id.as_ref().and_then(|id| self.input.observed.alerts.get(id)))
-                    && let Some(triage) = &d.triage
+                    && let Some(triage) = &*d.triage
                     && r.side.is_none()
                 {
                     seen.triage = view::triage_changes(alert, triage);
@@ -146,7 +146,7 @@ impl<'a> Planner<'a> {
             Some(_) => Running::UnknownStatus,
             None => {
                 let late_enough = r.created_at.as_ref().map(|t| t.instant() + settle);
-                let gone = match (r.missing_since, r.missing_last) {
+                let gone = match (*r.missing_since, *r.missing_last) {
                     (Some(first), Some(last)) => {
                         last.duration_since(first) >= settle && late_enough.is_none_or(|t| first >= t)
                     }

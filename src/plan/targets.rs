@@ -103,7 +103,7 @@ impl<'a> Recorded<'a> {
         declared.extend(input.templates.iter().map(Template::address));
         let mut orphans: HashMap<_, Vec<&Resource>> = HashMap::new();
         for (address, r) in &input.state.resources {
-            if let Some(name) = &r.sent.machine_name
+            if let Some(name) = &*r.sent.machine_name
                 && address.parts().is_none()
                 && r.phase != Phase::Released
                 && !declared.contains(address)
@@ -131,7 +131,7 @@ impl<'a> Recorded<'a> {
         let r = self.state.resources.get(t.address()).filter(|r| r.phase != Phase::Released)?;
         let same = r.sent.revision == t.declared().revision;
         let event = HuntedEvent::of(&r.sent_call()?).filter(|_| same)?;
-        Some((event, r.sent.query_digest))
+        Some((event, *r.sent.query_digest))
     }
 
     /// The machine that was asked under this name and revision. A renamed manifest's is that of the only resource
@@ -272,7 +272,7 @@ impl Resolver<'_> {
     fn as_recorded(&mut self, t: &Template, address: &Address, r: &Resource) {
         match r.sent_call() {
             Some(call) if t.address_on(call.machine()) == *address => {
-                let d = t.as_sent(&call, r.sent.machine_name.as_deref(), r.sent.query_digest);
+                let d = t.as_sent(&call, r.sent.machine_name.as_deref(), *r.sent.query_digest);
                 self.out.desired.push(d);
             }
             _ => drop(self.out.targets.left.insert(address.clone(), Left::NotLooked)),

@@ -38,7 +38,7 @@ pub fn of_resource(r: &Resource) -> Option<View> {
 /// The body as sent, as its manifest said it: the marker taken off.
 pub fn unmarked(r: &Resource) -> Option<Call> {
     let mut call = r.sent_call()?;
-    if let (Call::Collect { comment, .. }, Some(marker)) = (&mut call, &r.sent.marker)
+    if let (Call::Collect { comment, .. }, Some(marker)) = (&mut call, &*r.sent.marker)
         && let Some(text) = comment.strip_suffix(marker.as_str())
     {
         *comment = text.to_owned();

@@ -107,7 +107,7 @@ impl Planner<'_> {
                 attempt: next_attempt,
                 max: policy.max_attempts,
             },
-            25 => Reason::Cancelled { by: resource.and_then(|r| r.cancelled_by.clone()) },
+            25 => Reason::Cancelled { by: resource.and_then(|r| (*r.cancelled_by).clone()) },
             26 => Reason::TriageDiffers { fields: seen.triage.iter().map(|(n, _, _)| *n).collect() },
             27 => Reason::TextDiffers { fields: seen.edited.clone() },
             31 => match (action, resource.and_then(|r| r.side.as_ref())) {

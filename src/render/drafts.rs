@@ -33,7 +33,7 @@ pub fn alert(name: &str, alert: &CreateAlert) -> String {
         ("title", quoted(&alert.title)),
         ("description", quoted(&alert.description)),
         ("recommendedAction", quoted(&alert.recommended_action)),
-        ("eventTime", quoted(alert.event_time.as_str())),
+        ("eventTime", quoted(&alert.event_time.to_string())),
         ("reportId", quoted(&alert.report_id.0)),
         ("category", word(&alert.category)),
     ];

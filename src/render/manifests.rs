@@ -168,8 +168,8 @@ mod tests {
         assert!(problems.is_empty(), "{problems:?}\n{text}");
         let [read] = read.as_slice() else { panic!("{text}") };
         assert_eq!(
-            (&read.address, &read.labels, &read.request),
-            (&d.address, &d.labels, &d.request),
+            (&read.address, &read.labels, &read.request()),
+            (&d.address, &d.labels, &d.request()),
             "{text}"
         );
         assert_eq!((read.digest, read.policy, read.on_remove), (d.digest, d.policy, d.on_remove), "{text}");
@@ -234,7 +234,8 @@ mod tests {
             adopt_within: Span::from_secs(7200),
         };
         d.on_remove = OnRemove::Cancel;
-        d.labels = [("a/b".to_owned(), "yes".to_owned()), ("no".to_owned(), "1".to_owned())].into();
+        let labels = [("a/b".to_owned(), "yes".to_owned()), ("no".to_owned(), "1".to_owned())];
+        d.labels = labels.into_iter().collect();
         check(&d);
         let call = Call::Alert(CreateAlert {
             machine_id: "ab".repeat(20).parse().unwrap(),
@@ -247,7 +248,7 @@ mod tests {
             category: Category::Exploit,
         });
         let mut d = Desired::new("Alert/inc-1.a".parse().unwrap(), source(), call, 4);
-        d.triage = Some(Triage { comment: Some("a: b".into()), ..Triage::default() });
+        d.triage = Some(Triage { comment: Some("a: b".into()), ..Triage::default() }).into();
         d.on_remove = OnRemove::Resolve;
         check(&d);
         insta::assert_snapshot!(manifests([&package("one\ntwo"), &d], []));

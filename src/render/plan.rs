@@ -138,7 +138,7 @@ fn row(change: &Change, style: Style, now: Timestamp, out: &mut String) {
         Action::Create | Action::Retry | Action::Replace | Action::Update | Action::Move | Action::Differs
     );
     let differs = shows_diff
-        && match (&change.before, &change.after) {
+        && match (&*change.before, &*change.after) {
             (Some(before), Some(after)) => diff::fields(before, after, 6, style, out),
             _ => false,
         };

@@ -356,7 +356,7 @@ impl ChangeDocument {
             .map(|w| WarningDocument { code: codes::warning(w), message: words::warning(w, now) });
         ChangeDocument {
             address: change.address.clone(),
-            shown_as: change.shown.clone(),
+            shown_as: (*change.shown).clone(),
             action: change.action,
             row: change.row,
             reason: words::why(change, now),
@@ -366,9 +366,9 @@ impl ChangeDocument {
             machine: change.facts.as_ref().map(|facts| MachineDocument::new(change, facts)),
             request: change.call.as_ref().map(|c| c.request().clone()),
             ids: change.call.as_ref().map(|c| c.ids.clone()).unwrap_or_default(),
-            depends_on: change.depends_on.clone(),
-            before: change.before.clone().map(Fields),
-            after: change.after.clone().map(Fields),
+            depends_on: (*change.depends_on).clone(),
+            before: (*change.before).clone().map(Fields),
+            after: (*change.after).clone().map(Fields),
             warnings: warnings.collect(),
             basis: change.basis,
             execution: None,

@@ -328,8 +328,8 @@ mod tests {
         fn no_random_text_breaks_out(text in "([`|<>@\\[\\]()!#*_~\\\\\n &;:/.-]|\\PC|[\u{0}-\u{ff}])*") {
             let mut row = change("Alert/a", Action::Create, Reason::New);
             row.call = Some(planned(alert(&text).request()));
-            row.after = view(&[("title", &text)]);
-            row.warnings = every_warning(&text);
+            row.after = view(&[("title", &text)]).into();
+            row.warnings = every_warning(&text).into();
             check(&plan_markdown(&plan(vec![row]), 0, now()));
         }
     }
@@ -357,7 +357,7 @@ mod tests {
                 change(&format!("InvestigationPackage/fin-ws-{n:04}"), action, reason)
             })
             .collect();
-        rows[2_999].warnings = every_warning("");
+        rows[2_999].warnings = every_warning("").into();
         let out = plan_markdown(&plan(rows), 0, now());
         check(&out);
         assert!(out.contains("| `InvestigationPackage/fin-ws-2999` | wait |"), "the row with warnings");
@@ -369,7 +369,7 @@ mod tests {
     #[test]
     fn one_huge_text_is_cut() {
         let mut row = change("Alert/a", Action::Create, Reason::New);
-        row.after = view(&[("description", &"東`".repeat(60_000))]);
+        row.after = view(&[("description", &"東`".repeat(60_000))]).into();
         let out = plan_markdown(&plan(vec![row]), 0, now());
         check(&out);
         assert!(out.contains("(cut here)"));

@@ -63,9 +63,9 @@ pub fn sent(request: Request) -> Sent {
         digest: RequestDigest::of(&request, 1),
         request,
         revision: 1,
-        marker: None,
-        machine_name: None,
-        query_digest: None,
+        marker: Default::default(),
+        machine_name: Default::default(),
+        query_digest: Default::default(),
     }
 }
 
@@ -115,25 +115,10 @@ pub fn change(name: &str, action: Action, reason: Reason) -> Change {
     };
     let gone = matches!(action, Action::Forget | Action::Cancel | Action::Resolve);
     Change {
-        address,
-        shown: None,
-        action,
-        row: 11,
-        reason,
         source: (!gone).then(|| Source { file: "incidents/inc-2042.yaml".into(), line: 3 }),
-        template: None,
         machine: Some(MACHINE.parse().unwrap()),
-        facts: None,
         call: request.map(planned),
-        before: None,
-        after: None,
-        depends_on: Vec::new(),
-        waits_for: Vec::new(),
-        warnings: Vec::new(),
-        approve: None,
-        records: Vec::new(),
-        then: Vec::new(),
-        basis: 0,
+        ..Change::new(address, action, 11, reason)
     }
 }
 
@@ -241,7 +226,7 @@ pub fn every_reason(t: &str) -> Vec<Change> {
     let warnings = every_warning(t);
     if let Some(left) = rows.iter_mut().find(|r| matches!(r.reason, Reason::LeftGroup { .. })) {
         left.address = address(&format!("InvestigationPackage/sweep[{MACHINE}]"));
-        left.shown = Some("InvestigationPackage/sweep[fin-ws-042]".into());
+        left.shown = Some("InvestigationPackage/sweep[fin-ws-042]".into()).into();
     }
     for row in &mut rows {
         let text = |s: &str| format!("{s}{t}");
@@ -249,37 +234,41 @@ pub fn every_reason(t: &str) -> Vec<Change> {
             (Action::Create, Reason::New) if row.address.kind() == crate::model::Kind::Alert => {
                 row.depends_on = [Until::Accepted, Until::Succeeded]
                     .map(|until| Dependency { address: address("InvestigationPackage/first"), until })
-                    .to_vec();
+                    .to_vec()
+                    .into();
                 row.waits_for.clone_from(&row.depends_on);
-                row.warnings = warnings[1..3].to_vec();
+                row.warnings = warnings[1..3].to_vec().into();
                 row.call = Some(planned(alert(&text("Suspicious PowerShell")).request()));
             }
             (Action::Create, Reason::New) => {
                 row.facts = Some(Box::new(facts(t)));
                 row.call = Some(planned(collect(&text("Collect forensics due to alert 1234")).request()));
-                row.warnings = vec![warnings[0].clone(), warnings[3].clone(), warnings[4].clone()];
+                row.warnings = vec![warnings[0].clone(), warnings[3].clone(), warnings[4].clone()].into();
             }
-            (Action::Create, Reason::LostCall) => row.warnings = warnings[6..9].to_vec(),
-            (Action::Adopt, Reason::AdoptRunning { .. }) => row.warnings = vec![warnings[5].clone()],
+            (Action::Create, Reason::LostCall) => row.warnings = warnings[6..9].to_vec().into(),
+            (Action::Adopt, Reason::AdoptRunning { .. }) => row.warnings = vec![warnings[5].clone()].into(),
             (_, Reason::NewRevision { .. }) => {
-                row.before = view(&[("revision", "1"), ("comment", &text("Collect forensics"))]);
-                row.after = view(&[("revision", "2"), ("comment", &text("Collect forensics"))]);
+                row.before = view(&[("revision", "1"), ("comment", &text("Collect forensics"))]).into();
+                row.after = view(&[("revision", "2"), ("comment", &text("Collect forensics"))]).into();
             }
             (_, Reason::NewTarget) => {
-                row.before = view(&[("machineId", "1e5bc9d7e413ddd7902c2932e418702b84d0cc07")]);
-                row.after = view(&[("machineId", MACHINE)]);
+                row.before = view(&[("machineId", "1e5bc9d7e413ddd7902c2932e418702b84d0cc07")]).into();
+                row.after = view(&[("machineId", MACHINE)]).into();
             }
             (_, Reason::TriageDiffers { .. }) => {
-                row.before = view(&[("status", "New")]);
-                row.after = view(&[("status", "InProgress"), ("assignedTo", &text("soc@contoso.com"))]);
+                row.before = view(&[("status", "New")]).into();
+                row.after =
+                    view(&[("status", "InProgress"), ("assignedTo", &text("soc@contoso.com"))]).into();
             }
             (Action::Differs, Reason::TextDiffers { .. }) => {
-                row.before = view(&[("description", &text("example alert\nsecond line\nthird"))]);
-                row.after = view(&[("description", &text("example alert\nsecond line, edited\nthird"))]);
+                row.before = view(&[("description", &text("example alert\nsecond line\nthird"))]).into();
+                row.after =
+                    view(&[("description", &text("example alert\nsecond line, edited\nthird"))]).into();
             }
             (Action::Differs, _) => {
-                row.before = view(&[("comment", "Collect forensics due to alert 1234")]);
-                row.after = view(&[("comment", &text("Collect forensics due to alerts 1234 and 1235"))]);
+                row.before = view(&[("comment", "Collect forensics due to alert 1234")]).into();
+                row.after =
+                    view(&[("comment", &text("Collect forensics due to alerts 1234 and 1235"))]).into();
             }
             _ => {}
         }
@@ -438,23 +427,23 @@ pub fn resource(phase: Phase, t: &str) -> Resource {
         attempts: 0,
         sent,
         changed: 17,
-        requestor: Some(format!("casefile-prod{t}")),
+        requestor: Some(format!("casefile-prod{t}")).into(),
         computer_dns_name: Some(format!("fin-ws-042{t}.contoso.com")),
         created_at: service(4_000),
         updated_at: service(600),
-        cancelled_by: None,
+        cancelled_by: Default::default(),
         since: ago(600),
-        busy_at: None,
+        busy_at: Default::default(),
         error: None,
-        missing_since: None,
-        missing_last: None,
+        missing_since: Default::default(),
+        missing_last: Default::default(),
         open: None,
         side: None,
         asked: None,
-        watched: Vec::new(),
-        past: Vec::new(),
+        watched: Default::default(),
+        past: Default::default(),
         released_from: None,
-        labels: BTreeMap::new(),
+        labels: Default::default(),
         on_remove: OnRemove::Retain,
     }
 }
@@ -473,7 +462,7 @@ pub fn full_resource(t: &str) -> Resource {
         why: Some(format!("connection reset{t}")),
     };
     r.open = Some(Box::new(Open { attempt: attempt.clone(), prior: None }));
-    r.watched = vec![attempt];
+    r.watched = vec![attempt].into();
     r.side = Some(Box::new(Side {
         attempt: 15,
         action: CallAction::Cancel,
@@ -483,13 +472,14 @@ pub fn full_resource(t: &str) -> Resource {
     r.past = vec![
         PastObject { id: format!("past{t}"), origin: Origin::Made, late: true },
         PastObject { id: "past-2".into(), origin: Origin::Adopted, late: false },
-    ];
+    ]
+    .into();
     r.error = Some(Box::new(refusal(403, "Forbidden", &format!("Missing application roles{t}"))));
-    r.cancelled_by = Some(format!("analyst{t}"));
-    r.busy_at = service(5_000);
-    r.missing_since = Some(ago(500));
+    r.cancelled_by = Some(format!("analyst{t}")).into();
+    r.busy_at = service(5_000).into();
+    r.missing_since = Some(ago(500)).into();
     r.released_from = Some(Phase::Succeeded);
-    r.labels = BTreeMap::from([("incident".into(), format!("INC-2042{t}"))]);
+    r.labels = BTreeMap::from([("incident".into(), format!("INC-2042{t}"))]).into();
     r.on_remove = OnRemove::Cancel;
     r.attempts = 2;
     r
@@ -501,13 +491,14 @@ pub fn state(t: &str) -> State {
         state.resources.insert(address(&format!("InvestigationPackage/fin-ws-{n:03}")), resource(phase, t));
     }
     let mut pending = resource(Phase::Pending, t);
-    (pending.id, pending.status, pending.requestor, pending.created_at) = (None, None, None, None);
+    (pending.id, pending.status, pending.created_at) = (None, None, None);
+    pending.requestor = Default::default();
     state.resources.insert(address("InvestigationPackage/hq-dc-01"), pending);
     let mut raised = resource(Phase::Succeeded, t);
     raised.sent = sent(alert(&format!("Suspicious PowerShell{t}")).request());
     raised.id = Some(ALERT_ID.into());
     raised.status = Some("New".into());
-    raised.requestor = None;
+    raised.requestor = Default::default();
     state.resources.insert(address("Alert/fin-ws-042-exploit"), raised);
     state
 }

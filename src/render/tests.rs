@@ -210,7 +210,7 @@ fn five_thousand_rows_stay_readable() {
     let mut rows: Vec<_> = (0..5_000)
         .map(|n| change(&format!("InvestigationPackage/ws-{n:05}"), Action::Create, Reason::New))
         .collect();
-    rows[4_000].warnings = every_warning("");
+    rows[4_000].warnings = every_warning("").into();
     let plan = plan(rows);
     let out = human::plan(&plan, PLAIN, now());
     assert!(out.lines().count() < 80, "{out}");

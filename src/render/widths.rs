@@ -47,9 +47,9 @@ fn a_plan() {
     rows[2].call = Some(planned(
         alert("Suspicious PowerShell, started by a macro of a document that came by mail").request(),
     ));
-    rows[3].before = view(&[("comment", "Collect forensics due to alert 1234"), ("revision", "1")]);
-    rows[3].after = view(&[("comment", COMMENT), ("revision", "2")]);
-    rows[1].warnings = every_warning("");
+    rows[3].before = view(&[("comment", "Collect forensics due to alert 1234"), ("revision", "1")]).into();
+    rows[3].after = view(&[("comment", COMMENT), ("revision", "2")]).into();
+    rows[1].warnings = every_warning("").into();
     rows[1].warnings.truncate(2);
     let plan = plan(rows);
     golden("long_plan", |style| human::plan(&plan, style, now()));
@@ -60,7 +60,7 @@ fn a_status() {
     let mut state = state("");
     let mut long = full_resource("");
     (long.phase, long.status) = (Phase::InProgress, Some("Pending".into()));
-    long.requestor = Some("a.very.long.user.name@a-very-long-subsidiary.contoso.example".into());
+    long.requestor = Some("a.very.long.user.name@a-very-long-subsidiary.contoso.example".into()).into();
     for name in long_names() {
         state.resources.insert(address(&name), long.clone());
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -60,7 +61,7 @@ fn plain(id: &str, name: Option<&String>) -> MachineSpec {
 
 /// The id of the device that is made up for a name.
 fn id_of(name: &str) -> String {
-    hex::encode(Sha256::digest(format!("device/{name}"))).chars().take(40).collect()
+    HEXLOWER.encode(&Sha256::digest(format!("device/{name}"))).chars().take(40).collect()
 }
 
 /// Whether a name follows from an id: it belongs to that device, met or not.

@@ -2,6 +2,7 @@
 
 use std::io::{Cursor, Write};
 
+use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use zip::write::{SimpleFileOptions, ZipWriter};
@@ -53,7 +54,7 @@ impl World {
     /// What makes a token one of ours. It keeps nobody out; it makes a mangled link fail.
     fn link_mark(&self, id: &str, until: i64) -> String {
         let digest = Sha256::digest(format!("{}/link/{id}/{until}", self.scenario.seed));
-        hex::encode(digest).chars().take(32).collect()
+        HEXLOWER.encode(&digest).chars().take(32).collect()
     }
 
     /// The download itself: whole, or one range of it.
@@ -80,7 +81,7 @@ impl World {
 }
 
 fn partial(zip: Vec<u8>, request: &HttpRequest) -> HttpResponse {
-    let etag = format!("\"{}\"", hex::encode(Sha256::digest(&zip)));
+    let etag = format!("\"{}\"", HEXLOWER.encode(&Sha256::digest(&zip)));
     let whole = zip.len();
     let mut response = HttpResponse::empty(200);
     response.headers = vec![

@@ -349,6 +349,6 @@ fn missing(c: &Change, resources: &[Desired], templates: &[Template], found: &Se
     if call.sent.marker.is_some() {
         return Some("recovery.marker adds a text to its comment that no seal holds".to_owned());
     }
-    let exact = *call.request() == d.request && call.sent.digest == sealed.digest;
+    let exact = *call.request() == d.request() && call.sent.digest == sealed.digest;
     (!exact).then(|| format!("its call is not the one in {name}"))
 }

@@ -358,6 +358,7 @@ impl Sealed {
             determination: t.determination.map(|d| d.as_str()),
             comment: t.comment.as_deref().map(Text::of),
         });
+        let request = d.request();
         let label = |(k, v): (&String, &String)| (escape::one_line(k).into_owned(), Text::of(v));
         Sealed {
             address: d.address.clone(),
@@ -372,11 +373,11 @@ impl Sealed {
                 reason: Text::of(&a.reason),
             }),
             on_remove: d.on_remove,
-            depends_on: d.depends_on.clone(),
+            depends_on: (*d.depends_on).clone(),
             request: Request {
-                method: d.request.method,
-                path: d.request.path.clone(),
-                body: body_pieces(d.request.body.as_str()),
+                method: request.method,
+                body: body_pieces(request.body.as_str()),
+                path: request.path,
             },
             digest: d.digest,
         }
@@ -560,7 +561,7 @@ mod tests {
         let source = Source { file: format!("manifests/{text}.yaml").into(), line: 3 };
         let mut d = Desired::new("Alert/a".parse().unwrap(), source, call, 1);
         d.labels.insert("incident".into(), text.into());
-        d.triage = Some(crate::model::Triage { comment: Some(text.into()), ..Default::default() });
+        d.triage = Some(crate::model::Triage { comment: Some(text.into()), ..Default::default() }).into();
         d
     }
 
@@ -576,7 +577,7 @@ mod tests {
         assert_eq!(read, seal);
         assert!(read.is_intact());
         let body: serde_json::Value = serde_json::from_str(&read.resources[0].request.body.concat()).unwrap();
-        assert_eq!(body, serde_json::from_str::<serde_json::Value>(d.request.body.as_str()).unwrap());
+        assert_eq!(body, serde_json::from_str::<serde_json::Value>(d.request().body.as_str()).unwrap());
         let mut edited = read.clone();
         edited.resources[0].spec.revision += 1;
         assert!(!edited.is_intact());
@@ -629,7 +630,7 @@ mod tests {
                            look at the event, isolate the device and collect a package\nsecond line",
         );
         d.source.file = "manifests/inc.yaml".into();
-        d.labels = [("incident".to_owned(), "INC-2042".to_owned())].into();
+        d.labels = [("incident".to_owned(), "INC-2042".to_owned())].into_iter().collect();
         insta::assert_snapshot!(of(&[d])["manifests/inc.sealed.yaml"].to_text());
     }
 

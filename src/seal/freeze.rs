@@ -1,6 +1,7 @@
 //! Sealed incidents: their resources come from the seal, whatever their runbook has become.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +29,8 @@ pub(super) fn exact(d: &Desired) -> Option<Vec<String>> {
     if !texts.into_iter().any(|text| text.chars().any(escape::is_hidden)) {
         return None;
     }
-    let exact = Exact { labels: d.labels.clone(), triage: d.triage.clone(), approve: d.approve.clone() };
+    let exact =
+        Exact { labels: (*d.labels).clone(), triage: (*d.triage).clone(), approve: (*d.approve).clone() };
     let text = serde_json::to_string(&exact).ok()?;
     Some(super::format::pieces(&text))
 }
@@ -45,14 +47,14 @@ pub fn freeze(loaded: &mut Loaded, found: &Seals) -> Vec<HeldBack> {
     let mut expanded: BTreeMap<model::Address, Desired> = BTreeMap::new();
     let mut rest = Vec::with_capacity(loaded.resources.len());
     for d in loaded.resources.drain(..) {
-        match &d.expanded {
+        match &*d.expanded {
             Some(t) if names.contains(&*t.incident) => drop(expanded.insert(d.address.clone(), d)),
             _ => rest.push(d),
         }
     }
     // What stood for machines by name or tag is sealed as the machines that were meant.
     let mut meant: BTreeMap<model::Address, Template> = BTreeMap::new();
-    loaded.templates.retain(|t| match &t.declared().expanded {
+    loaded.templates.retain(|t| match &*t.declared().expanded {
         Some(e) if names.contains(&*e.incident) => {
             meant.insert(t.address().clone(), t.clone());
             false
@@ -78,9 +80,9 @@ pub fn freeze(loaded: &mut Loaded, found: &Seals) -> Vec<HeldBack> {
             let taken = match made {
                 // The very same: as it was expanded.
                 Some(d) if Sealed::of(&d) == *sealed => Some(d),
-                made => thaw(sealed, i, made.and_then(|d| d.expanded?.source)),
+                made => thaw(sealed, i, made.and_then(|d| d.expanded.into_inner()?.source)),
             };
-            let taken = taken.map(|d| Desired { query: queries.get(&d.address).copied(), ..d });
+            let taken = taken.map(|d| Desired { query: queries.get(&d.address).copied().into(), ..d });
             let problem =
                 |code, message: String| Diagnostic::of_file(code, sealed_name(&i.source.file), message);
             match taken {
@@ -114,7 +116,7 @@ pub fn freeze(loaded: &mut Loaded, found: &Seals) -> Vec<HeldBack> {
     loaded.diagnostics.extend(problems);
     let mut held: BTreeMap<&str, Vec<model::Address>> = BTreeMap::new();
     for d in expanded.values().chain(meant.values().map(Template::declared)) {
-        if let Some(t) = &d.expanded {
+        if let Some(t) = &*d.expanded {
             held.entry(&t.incident).or_default().push(d.address.clone());
         }
     }
@@ -155,7 +157,7 @@ fn thaw(sealed: &Sealed, incident: &Declaration, template: Option<model::Source>
             }),
         },
     };
-    (d.labels, d.triage, d.approve) = (exact.labels, exact.triage, exact.approve);
+    (d.labels, d.triage, d.approve) = (exact.labels.into(), exact.triage.into(), exact.approve.into());
     let usual = Policy::default();
     d.policy = Policy {
         max_attempts: sealed.spec.max_attempts,
@@ -164,9 +166,9 @@ fn thaw(sealed: &Sealed, incident: &Declaration, template: Option<model::Source>
         adopt_within: sealed.spec.adopt_within.unwrap_or(usual.adopt_within),
     };
     d.on_remove = sealed.on_remove;
-    d.depends_on.clone_from(&sealed.depends_on);
-    d.machine_name = sealed.spec.machine_name.as_deref().map(Into::into);
-    d.expanded = Some(model::Expansion { incident: incident.name.clone(), source: template });
+    d.depends_on = sealed.depends_on.clone().into();
+    d.machine_name = sealed.spec.machine_name.as_deref().map(Arc::from).into();
+    d.expanded = Some(model::Expansion { incident: incident.name.clone(), source: template }).into();
     (Sealed::of(&d) == *sealed).then_some(d)
 }
 
@@ -249,7 +251,11 @@ spec:
             assert!(now.diagnostics.is_empty(), "{:?}", now.diagnostics);
             assert_eq!(held.len(), usize::from(to == "name: q,"), "{to}");
             for (a, b) in now.resources.iter().zip(&first.resources) {
-                assert_eq!((&a.address, &a.request, a.digest), (&b.address, &b.request, b.digest), "{to}");
+                assert_eq!(
+                    (&a.address, &a.request(), a.digest),
+                    (&b.address, &b.request(), b.digest),
+                    "{to}"
+                );
                 assert_eq!((&a.labels, &a.triage, a.policy), (&b.labels, &b.triage, b.policy), "{to}");
                 assert_eq!((a.on_remove, a.revision), (b.on_remove, b.revision), "{to}");
                 assert_eq!(a.depends_on, b.depends_on, "{to}");
@@ -268,7 +274,7 @@ spec:
         let found = Seals::new(files.map(|(name, seal)| (name, seal.to_text().into_bytes())));
         let mut now = loaded("name: p,", "name: q,", IncidentState::Frozen);
         let mut by_hand = first.resources[1].clone();
-        by_hand.expanded = None;
+        by_hand.expanded = Default::default();
         now.resources.push(by_hand);
         now.resources.sort_by(|a, b| a.address.cmp(&b.address));
         freeze(&mut now, &found);

@@ -6,6 +6,7 @@
 
 use std::io::Write as _;
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 
 use super::journal::Mark;
@@ -83,6 +84,6 @@ fn next(line: &[u8], opening: &[u8], prev: &[u8; HEX]) -> Option<[u8; HEX]> {
     digest.update(covered);
     digest.update(rest);
     let mut hash = [0; HEX];
-    hex::encode_to_slice(digest.finalize(), &mut hash).ok()?;
+    HEXLOWER.encode_mut(&digest.finalize(), &mut hash);
     (hash == *named).then_some(hash)
 }

@@ -156,7 +156,7 @@ impl State {
                 let r = self.get(step, address)?;
                 if r.id.as_ref() == Some(id) {
                     r.missing_since.get_or_insert(at);
-                    r.missing_last = Some(at);
+                    r.missing_last = Some(at).into();
                     r.changed = seq;
                 }
             }
@@ -213,7 +213,7 @@ impl State {
             Record::Noted { address, labels, on_remove } => {
                 let r = self.get(step, address)?;
                 r.each_layer(&mut |r| {
-                    r.labels.clone_from(labels);
+                    r.labels = labels.clone().into();
                     r.on_remove = *on_remove;
                 });
                 r.changed = seq;
@@ -222,11 +222,11 @@ impl State {
                 // A call of it that is still open becomes watched, like one that was given up: it may yet arrive.
                 let prior = self.resources.remove(address);
                 let mut r = Resource::new(step, sent.clone());
-                r.labels.clone_from(labels);
+                r.labels = labels.clone().into();
                 r.on_remove = *on_remove;
                 r.inherit(prior.as_ref());
                 // What a person takes over counts as adopted, whoever made it.
-                r.past.retain(|p| p.id != object.id);
+                r.forget(&object.id);
                 r.take(step, address, None, Origin::Adopted, object);
                 self.resources.insert(address.clone(), r);
             }
@@ -274,7 +274,7 @@ impl State {
         }
         let prior = self.resources.remove(&intent.address);
         let mut r = Resource::new(step, intent.sent.clone());
-        r.labels.clone_from(&intent.labels);
+        r.labels = intent.labels.clone().into();
         r.on_remove = intent.on_remove;
         r.asked = Some(Asked { plan: intent.plan, intent: step.seq, unsent: None });
         r.inherit(prior.as_ref());

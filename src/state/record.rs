@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::resource::Resource;
 use crate::model::{
-    ActionStatus, Address, Alert, MachineAction, OnRemove, PlanDigest, Request, RequestDigest, Sha256Hex,
-    Timestamp,
+    ActionStatus, Address, Alert, MachineAction, OnRemove, PlanDigest, Rare, Request, RequestDigest,
+    Sha256Hex, Timestamp,
 };
 
 /// The number of a journal record: 1, 2, 3, ...
@@ -272,17 +272,17 @@ pub struct Sent {
     /// The text that `recovery.marker` appended to the comment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"[casefile 3f0c2b6c]")]
-    pub marker: Option<String>,
+    pub marker: Rare<Option<String>>,
     /// The name under which the machine was asked, where the manifest named no id. Under the same name and
     /// revision the machine stays the one of this request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"fin-ws-042")]
-    pub machine_name: Option<String>,
+    pub machine_name: Rare<Option<String>>,
     /// SHA-256 of the query that found the event, and of its time span, where the manifest named none. It tells an
     /// edited query; the event stays the one of this request. Without it, which query it was is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = crate::model::Sha256Hex::of(b"test"))]
-    pub query_digest: Option<Sha256Hex>,
+    pub query_digest: Rare<Option<Sha256Hex>>,
 }
 
 fn request_example() -> serde_json::Value {

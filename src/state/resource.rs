@@ -6,7 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::record::{AttemptId, CallAction, Object, Origin, Refusal, Sent, Seq};
-use crate::model::{ActionStatus, Call, Kind, OnRemove, PlanDigest, RequestDigest, Timestamp};
+use crate::model::{
+    ActionStatus, Call, Kind, OnRemove, PlanDigest, Rare, RequestDigest, Timestamp, read_instant,
+};
 
 /// Where a resource stands. See `docs/reconciliation.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -114,7 +116,7 @@ pub struct Resource {
     /// Who asked for the object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"analyst@contoso.com")]
-    pub requestor: Option<String>,
+    pub requestor: Rare<Option<String>>,
     /// The device's name as the service gave it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"fin-ws-042.contoso.com")]
@@ -130,14 +132,15 @@ pub struct Resource {
     /// Who cancelled it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"analyst@contoso.com")]
-    pub cancelled_by: Option<String>,
+    pub cancelled_by: Rare<Option<String>>,
     /// When the phase was entered, by our clock.
+    #[serde(deserialize_with = "read_instant")]
     #[schemars(example = OUR_TIME)]
     pub since: jiff::Timestamp,
     /// When the busy answer came, by the service's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = SERVICE_TIME)]
-    pub busy_at: Option<Timestamp>,
+    pub busy_at: Rare<Option<Timestamp>>,
     /// The last refusal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = refusal_example())]
@@ -145,11 +148,11 @@ pub struct Resource {
     /// When the object was first missed, by our clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = OUR_TIME)]
-    pub missing_since: Option<jiff::Timestamp>,
+    pub missing_since: Rare<Option<jiff::Timestamp>>,
     /// When it was last missed, by our clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = OUR_TIME)]
-    pub missing_last: Option<jiff::Timestamp>,
+    pub missing_last: Rare<Option<jiff::Timestamp>>,
     /// The creating call without an outcome; `Requested` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = serde_json::json!({ "attempt": attempt_example() }))]
@@ -165,11 +168,11 @@ pub struct Resource {
     /// Attempts given up without an answer; every look-up still searches for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(example = serde_json::json!([attempt_example()]))]
-    pub watched: Vec<Attempt>,
+    pub watched: Rare<Vec<Attempt>>,
     /// Objects that this resource held before, and late arrivals.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(example = past_example())]
-    pub past: Vec<PastObject>,
+    pub past: Rare<Vec<PastObject>>,
     /// `Released` only: the phase it had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = Phase::Succeeded)]
@@ -177,7 +180,7 @@ pub struct Resource {
     /// `metadata.labels` as last recorded.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(example = serde_json::json!({ "incident": "INC-2042" }))]
-    pub labels: BTreeMap<String, String>,
+    pub labels: Rare<BTreeMap<String, String>>,
     /// `lifecycle.onRemove` as last recorded.
     #[serde(default)]
     #[schemars(example = OnRemove::Retain)]

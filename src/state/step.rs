@@ -3,12 +3,10 @@
 //! Responsible for a single resource under `fold`'s rules. A resource with an open creating call keeps what it
 //! was before (its *layers*), because a call that never left leads back there.
 
-use std::collections::BTreeMap;
-
 use super::fold::FoldError;
 use super::record::{AttemptId, Object, Origin, Outcome, Seq};
 use super::resource::{Open, PastObject, Phase, Resource};
-use crate::model::Address;
+use crate::model::{Address, Rare};
 
 /// Where in the journal a rule is applied.
 #[derive(Clone, Copy)]
@@ -35,24 +33,31 @@ impl Resource {
             attempts: 0,
             sent,
             changed: step.seq,
-            requestor: None,
+            requestor: Rare::default(),
             computer_dns_name: None,
             created_at: None,
             updated_at: None,
-            cancelled_by: None,
+            cancelled_by: Rare::default(),
             since: step.at,
-            busy_at: None,
+            busy_at: Rare::default(),
             error: None,
-            missing_since: None,
-            missing_last: None,
+            missing_since: Rare::default(),
+            missing_last: Rare::default(),
             open: None,
             side: None,
             asked: None,
-            watched: Vec::new(),
-            past: Vec::new(),
+            watched: Rare::default(),
+            past: Rare::default(),
             released_from: None,
-            labels: BTreeMap::new(),
+            labels: Rare::default(),
             on_remove: Default::default(),
+        }
+    }
+
+    /// Holds an object no more among those of before.
+    pub(super) fn forget(&mut self, id: &str) {
+        if self.past.iter().any(|p| p.id == id) {
+            self.past.retain(|p| p.id != id);
         }
     }
 
@@ -159,7 +164,7 @@ impl Resource {
             Outcome::Busy { error } => {
                 self.open = None;
                 self.error = Some(Box::new(error.clone()));
-                self.busy_at = Some(server_at.cloned().unwrap_or_else(|| step.at.into()));
+                self.busy_at = Some(server_at.cloned().unwrap_or_else(|| step.at.into())).into();
                 self.enter(step, Phase::Pending);
             }
             Outcome::Rejected { error } => {
@@ -270,24 +275,24 @@ impl Resource {
                 self.past.push(PastObject { id, origin: old, late: false });
             }
             self.status = None;
-            self.requestor = None;
+            self.requestor = Rare::default();
             self.computer_dns_name = None;
             self.created_at = None;
             self.updated_at = None;
-            self.cancelled_by = None;
-            self.missing_since = None;
-            self.missing_last = None;
+            self.cancelled_by = Rare::default();
+            self.missing_since = Rare::default();
+            self.missing_last = Rare::default();
             self.released_from = None;
             self.phase = Phase::Requested;
         }
         // The service merges alerts: a later call of ours can be answered with the object of an earlier one.
         let held = self.id.as_ref() == Some(&object.id) && self.made();
         let made_before = held || self.past.iter().any(|p| p.id == object.id && p.origin == Origin::Made);
-        self.past.retain(|p| p.id != object.id);
+        self.forget(&object.id);
         self.id = Some(object.id.clone());
         self.origin = Some(if made_before { Origin::Made } else { origin });
         self.error = None;
-        self.busy_at = None;
+        self.busy_at = Rare::default();
         if let Some(phase) = self.released_from.take() {
             self.phase = phase;
         }
@@ -298,22 +303,23 @@ impl Resource {
     pub(super) fn absorb(&mut self, step: Step, address: &Address, object: &Object) {
         self.changed = step.seq;
         self.status = Some(object.status.clone());
-        let keep = |old: &mut Option<_>, new: &Option<_>| {
-            if new.is_some() {
-                old.clone_from(new);
-            }
-        };
-        keep(&mut self.requestor, &object.requestor);
-        keep(&mut self.computer_dns_name, &object.computer_dns_name);
-        keep(&mut self.cancelled_by, &object.cancelled_by);
+        if object.requestor.is_some() {
+            self.requestor = object.requestor.clone().into();
+        }
+        if object.computer_dns_name.is_some() {
+            self.computer_dns_name.clone_from(&object.computer_dns_name);
+        }
+        if object.cancelled_by.is_some() {
+            self.cancelled_by = object.cancelled_by.clone().into();
+        }
         if object.created_at.is_some() {
             self.created_at.clone_from(&object.created_at);
         }
         if object.updated_at.is_some() {
             self.updated_at.clone_from(&object.updated_at);
         }
-        self.missing_since = None;
-        self.missing_last = None;
+        self.missing_since = Rare::default();
+        self.missing_last = Rare::default();
         let phase = Phase::of_object(address.kind(), object);
         let held = self.released_from.unwrap_or(self.phase);
         // Each object of ours counts once, and only while the service says that it failed: a read can also

@@ -92,8 +92,9 @@ impl Res {
         let mut d = Desired::new(self.address(), source, call, self.revision);
         d.policy.on_in_progress = self.busy;
         d.on_remove = self.on_remove;
-        d.depends_on = self.depends_on();
-        d.triage = self.triage.map(|who| Triage { assigned_to: Some(who.into()), ..Triage::default() });
+        d.depends_on = self.depends_on().into();
+        d.triage =
+            self.triage.map(|who| Triage { assigned_to: Some(who.into()), ..Triage::default() }).into();
         d
     }
 }

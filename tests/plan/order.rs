@@ -22,7 +22,7 @@ use Comes::{After, Held, Now};
 
 fn behind(w: &mut World, until: Until) -> Comes {
     let mut a = alert("a", 2, "t", 1);
-    a.depends_on = vec![Dependency { address: P.parse().unwrap(), until }];
+    a.depends_on = vec![Dependency { address: P.parse().unwrap(), until }].into();
     w.desired.retain(|d| d.address != a.address);
     w.desired.push(a);
     w.sort();
@@ -94,7 +94,8 @@ fn what_is_there_keeps_nothing_waiting() {
     renamed.desired = vec![package("q", 1, "why", 1)];
     let mut a = alert("a", 2, "t", 1);
     a.depends_on =
-        vec![Dependency { address: "InvestigationPackage/q".parse().unwrap(), until: Until::Accepted }];
+        vec![Dependency { address: "InvestigationPackage/q".parse().unwrap(), until: Until::Accepted }]
+            .into();
     renamed.desired.push(a);
     renamed.sort();
     let plan = renamed.plan();
@@ -142,9 +143,10 @@ fn only_calls_that_create_are_held_back() {
     w.pass(60);
     w.set(1, "Failed");
     let a = w.declared(A);
-    a.depends_on = vec![Dependency { address: P.parse().unwrap(), until: Until::Succeeded }];
+    a.depends_on = vec![Dependency { address: P.parse().unwrap(), until: Until::Succeeded }].into();
     a.triage =
-        Some(casefile::model::Triage { assigned_to: Some("secop@contoso.com".into()), ..Default::default() });
+        Some(casefile::model::Triage { assigned_to: Some("secop@contoso.com".into()), ..Default::default() })
+            .into();
     assert_eq!(w.row(A), Some((26, Action::Update)));
     w.forget_manifest(A);
     assert_eq!(w.row(A), Some((31, Action::Forget)));
@@ -156,14 +158,14 @@ fn id_in(w: &mut World) -> Option<Option<String>> {
     let Call::Alert(mut call) = a.call.clone() else { unreachable!() };
     call.description = format!("see {}", reference(P));
     a.set_call(Call::Alert(call));
-    a.depends_on = vec![Dependency { address: P.parse().unwrap(), until: Until::Accepted }];
+    a.depends_on = vec![Dependency { address: P.parse().unwrap(), until: Until::Accepted }].into();
     w.desired.retain(|d| d.address != a.address);
     w.desired.push(a.clone());
     w.sort();
     let plan = w.plan();
     let c = plan.changes.iter().find(|c| c.address == a.address).unwrap();
     let call = c.call.as_ref()?;
-    assert_eq!(*call.request(), a.request, "the call names the resource, not the id");
+    assert_eq!(*call.request(), a.request(), "the call names the resource, not the id");
     let [planned] = call.ids.as_slice() else { panic!("{:?}", call.ids) };
     let shown = planned.id.clone().unwrap_or_else(|| format!("(known after {P})"));
     let after = c.after.as_ref().unwrap().iter().find(|(name, _)| name == "description");

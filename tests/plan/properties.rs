@@ -23,7 +23,7 @@ prop_compose! {
             package(&format!("r{n}"), machine, text, revision)
         };
         if is_alert && (triage.is_some() || comment.is_some()) {
-            d.triage = Some(Triage { status: triage, comment, ..Triage::default() });
+            d.triage = Some(Triage { status: triage, comment, ..Triage::default() }).into();
         }
         d
     }
@@ -106,7 +106,6 @@ proptest! {
                 casefile::model::Kind::InvestigationPackage => package(&name, machine, "edited", d.revision),
             };
             d.call = edited.call;
-            d.request = edited.request;
             d.digest = edited.digest;
         }
         prop_assert_eq!(creating(&w.plan()), before);

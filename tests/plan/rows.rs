@@ -363,7 +363,8 @@ fn row_26_triage_is_kept_as_declared() {
         status: Some(AlertStatus::InProgress),
         comment: Some("INC-1".into()),
         ..Triage::default()
-    });
+    })
+    .into();
     w.apply();
     let plan = w.plan();
     assert_eq!(calls(&plan), [(A.to_owned(), Action::Update)]);

@@ -139,8 +139,8 @@ impl World {
     pub fn intend(&mut self, plan: &Plan, address: &Address) -> u64 {
         let change = plan.changes.iter().find(|c| c.address == *address).unwrap();
         let call = change.call.clone().unwrap();
-        for r in change.records.clone() {
-            self.record(r);
+        for r in &change.records {
+            self.record(r.clone());
         }
         self.record(Record::Intent(Box::new(Intent {
             address: address.clone(),
@@ -191,8 +191,8 @@ impl World {
         let plan = self.plan();
         for change in &plan.changes {
             let Some(call) = &change.call else {
-                for r in change.records.clone() {
-                    self.record(r);
+                for r in &change.records {
+                    self.record(r.clone());
                 }
                 continue;
             };
@@ -203,8 +203,8 @@ impl World {
                 Outcome::Done { object: self.change(&change.address, call.request()) }
             };
             self.answer(&change.address, attempt, result);
-            for r in change.then.clone() {
-                self.record(r);
+            for r in &change.then {
+                self.record(r.clone());
             }
         }
         plan

@@ -34,10 +34,10 @@ fn a_value_stays_the_text_that_it_is() {
         let loaded = read(&with(ticket));
         assert!(loaded.diagnostics.is_empty(), "{ticket:?}: {:?}", loaded.diagnostics);
         assert_eq!(loaded.resources.len(), 2, "{ticket:?}");
-        let body: Value = serde_json::from_str(loaded.resources[0].request.body.as_str()).unwrap();
+        let body: Value = serde_json::from_str(loaded.resources[0].request().body.as_str()).unwrap();
         assert_eq!(body["title"], ticket);
         assert_eq!(body.as_object().unwrap().len(), 8, "{ticket:?}: {body}");
-        let body: Value = serde_json::from_str(loaded.resources[1].request.body.as_str()).unwrap();
+        let body: Value = serde_json::from_str(loaded.resources[1].request().body.as_str()).unwrap();
         assert_eq!(body, json!({"Comment": format!("{ticket} by nobody: 0")}));
         assert_eq!(loaded.resources[1].revision, 1);
     }
@@ -55,7 +55,7 @@ fn no_value_ends_a_literal_of_a_query() {
         ("h@'x'", r#""h@'x'""#),
     ] {
         let loaded = read(&with(ticket));
-        let body: Value = serde_json::from_str(loaded.resources[0].request.body.as_str()).unwrap();
+        let body: Value = serde_json::from_str(loaded.resources[0].request().body.as_str()).unwrap();
         let description = body["description"].as_str().unwrap();
         assert!(description.ends_with(&format!("as a query: Title == {literal}\n")), "{description}");
     }

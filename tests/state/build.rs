@@ -31,7 +31,14 @@ pub fn sent(comment: &str, revision: u32) -> Sent {
         body,
     };
     let digest = RequestDigest::of(&request, revision);
-    Sent { request, revision, digest, marker: None, machine_name: None, query_digest: None }
+    Sent {
+        request,
+        revision,
+        digest,
+        marker: Default::default(),
+        machine_name: Default::default(),
+        query_digest: Default::default(),
+    }
 }
 
 pub fn intent_of(address: &Address, action: CallAction, sent: Sent) -> Record {

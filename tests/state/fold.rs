@@ -92,8 +92,8 @@ fn what_is_learned_beside_an_open_call_outlives_it() {
     let state = fold(&records);
     let r = of(&state, A);
     assert_eq!((r.phase, r.id.as_deref()), (Phase::Failed, Some("x")));
-    assert_eq!(r.past, [past("late", true)]);
-    assert_eq!(r.watched, []);
+    assert_eq!(*r.past, [past("late", true)]);
+    assert_eq!(*r.watched, []);
     assert_eq!((r.labels.len(), r.on_remove), (1, OnRemove::Cancel));
 
     // Moved onto a released name that once made something, while the call is open.
@@ -109,7 +109,7 @@ fn what_is_learned_beside_an_open_call_outlives_it() {
     let state = fold(&records);
     assert!(!state.resources.contains_key(&addr(A)));
     assert_eq!(of(&state, B).id.as_deref(), Some("x"));
-    assert_eq!(of(&state, B).past, [past("late", true), past("of-b", false)]);
+    assert_eq!(*of(&state, B).past, [past("late", true), past("of-b", false)]);
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn a_given_up_attempt_answers_the_need_or_is_late() {
     let state = with(&[outcome(A, 4, made("second", "Pending")), outcome(A, 2, made("first", "Pending"))]);
     let r = of(&state, A);
     assert_eq!((r.id.as_deref(), r.watched.len()), (Some("second"), 0));
-    assert_eq!(r.past, [past("first", true)]);
+    assert_eq!(*r.past, [past("first", true)]);
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn nothing_of_one_object_is_shown_of_the_next() {
         found(A, Some(2), Origin::Made, "y"),
     ]);
     let r = of(&state, A);
-    assert_eq!((r.id.as_deref(), r.phase, &r.cancelled_by), (Some("y"), Phase::InProgress, &None));
+    assert_eq!((r.id.as_deref(), r.phase, &*r.cancelled_by), (Some("y"), Phase::InProgress, &None));
     assert_eq!((r.since, r.past.as_slice()), (at(6), &[past("x", false)][..]));
 }
 
@@ -234,7 +234,7 @@ fn what_we_made_stays_ours_when_a_later_call_is_merged_into_it() {
         [intent(A, CallAction::Replace), outcome(A, 4, Outcome::Adopted { object: object("x", "New") })];
     let state = fold(&[&start[..], &merged].concat());
     assert!(of(&state, A).made());
-    assert_eq!(of(&state, A).past, []);
+    assert_eq!(*of(&state, A).past, []);
 
     let import = Record::Imported {
         address: addr(A),
@@ -279,9 +279,9 @@ fn missing_is_remembered_until_seen() {
     let start = [open(), intent(A, CallAction::Create), outcome(A, 2, made("x", "Pending"))];
     let miss = || Record::Missing { address: addr(A), id: "x".into() };
     let state = fold(&[&start[..], &[miss(), miss()]].concat());
-    assert_eq!((of(&state, A).missing_since, of(&state, A).missing_last), (Some(at(4)), Some(at(5))));
+    assert_eq!((*of(&state, A).missing_since, *of(&state, A).missing_last), (Some(at(4)), Some(at(5))));
     let state = fold(&[&start[..], &[miss(), observed("x", "Pending")]].concat());
-    assert_eq!(of(&state, A).missing_since, None);
+    assert_eq!(of(&state, A).missing_since, Default::default());
 }
 
 #[test]

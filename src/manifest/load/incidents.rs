@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{FirstPlace, Loaded, Reading, Unruly, against, templates};
+use super::{FirstPlace, Loaded, Reading, Seen, Unruly, against, by_address, templates};
 use crate::manifest::depends::{self, Wanted};
 use crate::manifest::diagnostic::{Diagnostic, Finding, Related};
 use crate::manifest::document::Declared;
@@ -16,7 +16,7 @@ use crate::manifest::references;
 use crate::manifest::runbook::{self, Budget, Incident, Origin, Resource, Runbook, expand};
 use crate::manifest::syntax::shown;
 use crate::manifest::wording::nearest;
-use crate::model::{Address, Dependency, Desired, Kind, Sha256Hex, Source};
+use crate::model::{Address, Dependency, Kind, Sha256Hex, Source};
 
 /// An incident as it is declared, apart from what it expands to.
 #[derive(Clone, Debug)]
@@ -55,6 +55,7 @@ impl Reading {
         frozen: &dyn Fn(&str, &str, &Sha256Hex) -> bool,
     ) -> Loaded {
         let incidents = std::mem::take(&mut self.incidents);
+        let mut seen = if incidents.is_empty() { Seen::new() } else { std::mem::take(self.see()) };
         let (told, mut expanded) = (self.diagnostics.len(), 0);
         let mut declarations = Vec::with_capacity(incidents.len());
         // Of equal problems at one place of a runbook the first is told in full.
@@ -68,7 +69,7 @@ impl Reading {
                 IncidentState::Open
             };
             if state != IncidentState::Closed {
-                self.expand(incident, state, &mut expanded, &mut known);
+                self.expand(incident, state, &mut expanded, &mut known, &mut seen);
             }
             declarations.push(Declaration {
                 name: incident.name.clone(),
@@ -85,7 +86,7 @@ impl Reading {
             None => Vec::new(),
         };
         templates.sort_by(|a, b| a.address().cmp(b.address()));
-        self.resources.sort_by(|a: &Desired, b| a.address.cmp(&b.address));
+        by_address(&mut self.resources);
         if self.diagnostics.len() == told {
             // Within a file they are in order already; `sort_by` is stable.
             self.diagnostics.sort_by(|a, b| a.file.cmp(&b.file));
@@ -96,7 +97,14 @@ impl Reading {
         Loaded { resources, templates, diagnostics, unruly, files: 0, incidents: declarations }
     }
 
-    fn expand(&mut self, incident: &Incident, state: IncidentState, expanded: &mut usize, known: &mut Known) {
+    fn expand(
+        &mut self,
+        incident: &Incident,
+        state: IncidentState,
+        expanded: &mut usize,
+        known: &mut Known,
+        seen: &mut Seen,
+    ) {
         let open = state == IncidentState::Open;
         let name = &*incident.doc.node(incident.runbook).text;
         let runbook = match self.runbook_names.get(name) {
@@ -133,7 +141,7 @@ impl Reading {
                 let unruly = |diagnostic| Unruly { address: address.clone(), diagnostic };
                 self.unruly.extend(told.into_iter().map(unruly));
             }
-            match self.seen.entry(desired.address.clone()) {
+            match seen.entry(desired.address.clone()) {
                 Slot::Vacant(slot) => {
                     slot.insert(FirstPlace {
                         file: incident.source.file.clone(),
@@ -146,17 +154,11 @@ impl Reading {
                     }
                 }
                 Slot::Occupied(first) => {
-                    let first = first.get();
                     let message = format!("{} is declared twice", desired.address);
                     let finding = Finding::new("duplicate-address", place, message)
                         .help("make the names of the templates differ for each item")
                         .elsewhere(incident.related())
-                        .elsewhere(Related {
-                            file: first.file.clone(),
-                            line: first.line,
-                            column: first.column,
-                            message: "first declared here".into(),
-                        });
+                        .elsewhere(first.get().related());
                     if open {
                         for problem in runbook.origin.diagnose([finding]) {
                             tell(&mut self.diagnostics, known, problem);
@@ -218,7 +220,7 @@ impl Reading {
         }
         for d in self.resources.iter_mut().chain(self.named.iter_mut().map(|(d, ..)| d)) {
             if let Some((to, ids)) = resolved.remove(&d.address) {
-                d.depends_on = to;
+                d.depends_on = to.into();
                 references::resolve(d, &ids);
             }
         }

@@ -1,14 +1,15 @@
 //! Files read by several threads, with the result of reading them one after another.
 //!
-//! A thread takes runs of neighbouring files, each read as if it were a project of its own. A run that declares
-//! nothing which an earlier file declares is what it would have become in its turn, and is appended. Any other is
-//! read again in its turn: a problem of two files names both of their places.
+//! A thread takes runs of neighbouring files, each read as if it were a project of its own, and all are put together
+//! in their order. If a name is declared twice, everything is read again in turn: a problem of two files names both of
+//! their places.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use super::Reading;
+use super::{Reading, Seen, by_address};
 use crate::manifest::discover::{self, Found};
+use crate::model::{Address, CommentRule};
 
 /// Fewer files are read sooner than a thread is started.
 const FEW: usize = 8;
@@ -18,19 +19,21 @@ const RUNS: usize = 8;
 
 impl Reading {
     /// Reads files, in their order.
-    pub(super) fn files(&mut self, files: &[Found], threads: usize) {
+    pub(super) fn files(self, files: &[Found], threads: usize) -> Reading {
         let length = files.len().div_ceil(threads.max(1) * RUNS).max(2);
         let runs: Vec<&[Found]> = files.chunks(length).collect();
         let threads = threads.min(runs.len());
-        if threads < 2 || files.len() < FEW {
-            return self.in_turn(files);
+        if threads > 1
+            && files.len() >= FEW
+            && let Some(all) = together(apart(&runs, threads, self.rule.as_ref()))
+        {
+            let Reading { mut diagnostics, rule, .. } = self;
+            diagnostics.extend(all.diagnostics);
+            return Reading { diagnostics, rule, ..all };
         }
-        for (run, read) in runs.iter().zip(self.apart(&runs, threads)) {
-            match read {
-                Some(read) if !self.meets(&read) => self.append(read),
-                _ => self.in_turn(run),
-            }
-        }
+        let mut all = Reading { seen: Some(Seen::new()), ..self };
+        all.in_turn(files);
+        all
     }
 
     fn in_turn(&mut self, files: &[Found]) {
@@ -42,46 +45,11 @@ impl Reading {
         }
     }
 
-    /// Reads each run by itself.
-    fn apart(&self, runs: &[&[Found]], threads: usize) -> Vec<Option<Reading>> {
-        let next = AtomicUsize::new(0);
-        let work = || {
-            let mut read = Vec::new();
-            loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                let Some(run) = runs.get(index) else { return read };
-                let mut reading = Reading { rule: self.rule.clone(), ..Reading::default() };
-                reading.in_turn(run);
-                read.push((index, reading));
-            }
-        };
-        let mut all: Vec<Option<Reading>> = runs.iter().map(|_| None).collect();
-        thread::scope(|scope| {
-            // A thread that the system does not give leaves its share to the others.
-            let start = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
-            let others: Vec<_> = (1..threads).filter_map(start).collect();
-            let mut read = work();
-            for other in others {
-                read.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-            }
-            for (index, reading) in read {
-                all[index] = Some(reading);
-            }
-        });
-        all
-    }
-
-    /// Whether both declare the same.
-    fn meets(&self, later: &Reading) -> bool {
-        later.seen.keys().any(|address| self.seen.contains_key(address))
-            || later.runbook_names.keys().any(|name| self.runbook_names.contains_key(name))
-            || later.incident_names.keys().any(|name| self.incident_names.contains_key(name))
-    }
-
-    fn append(&mut self, later: Reading) {
+    /// Adds what later files hold; none if a runbook's or an incident's name is there already.
+    fn append(&mut self, later: Reading) -> Option<()> {
         let Reading {
             resources,
-            seen,
+            seen: _,
             diagnostics,
             incidents,
             runbooks,
@@ -93,18 +61,67 @@ impl Reading {
             named,
         } = later;
         let before = self.runbooks.len();
-        let names = runbook_names.into_iter().map(|(name, (index, at))| (name, (before + index, at)));
-        self.runbook_names.extend(names);
+        for (name, (index, at)) in runbook_names {
+            self.runbook_names.insert(name, (before + index, at)).is_none().then_some(())?;
+        }
+        for (name, at) in incident_names {
+            self.incident_names.insert(name, at).is_none().then_some(())?;
+        }
         self.runbooks.extend(runbooks);
         self.resources.extend(resources);
-        self.seen.extend(seen);
         self.diagnostics.extend(diagnostics);
         self.incidents.extend(incidents);
-        self.incident_names.extend(incident_names);
         self.unruly.extend(unruly);
         self.wanted.extend(wanted);
         self.named.extend(named);
+        Some(())
     }
+
+    /// Whether no two resources have the same address; `resources` are sorted.
+    fn is_unique(&self) -> bool {
+        let mut named: Vec<&Address> = self.named.iter().map(|(d, ..)| &d.address).collect();
+        named.sort_unstable();
+        let alone = |a: &&Address| self.resources.binary_search_by(|d| d.address.cmp(a)).is_err();
+        self.resources.is_sorted_by(|a, b| a.address < b.address)
+            && named.is_sorted_by(|a, b| a < b)
+            && named.iter().all(alone)
+    }
+}
+
+/// Reads each run by itself.
+fn apart(runs: &[&[Found]], threads: usize, rule: Option<&CommentRule>) -> Vec<Reading> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut read = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(run) = runs.get(index) else { return read };
+            let mut reading = Reading { rule: rule.cloned(), ..Reading::default() };
+            reading.in_turn(run);
+            read.push((index, reading));
+        }
+    };
+    let mut read = thread::scope(|scope| {
+        // A thread that the system does not give leaves its share to the others.
+        let start = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
+        let others: Vec<_> = (1..threads).filter_map(start).collect();
+        let mut read = work();
+        for other in others {
+            read.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        read
+    });
+    read.sort_unstable_by_key(|(index, _)| *index);
+    read.into_iter().map(|(_, reading)| reading).collect()
+}
+
+/// Puts runs together; none if a name is declared twice.
+fn together(runs: Vec<Reading>) -> Option<Reading> {
+    let mut all = Reading::default();
+    all.resources.reserve_exact(runs.iter().map(|run| run.resources.len()).sum());
+    runs.into_iter().try_for_each(|run| all.append(run))?;
+    by_address(&mut all.resources);
+    all.is_unique().then_some(all)
 }
 
 #[cfg(test)]

@@ -358,10 +358,9 @@ impl<'a> Run<'a> {
                 if !self.runbook.called.is_empty() {
                     self.made.note(i, &desired.address);
                 }
-                desired.expanded = Some(crate::model::Expansion {
-                    incident: self.incident.name.clone(),
-                    source: Some(source.clone()),
-                });
+                let incident = self.incident.name.clone();
+                let expansion = crate::model::Expansion { incident, source: Some(source.clone()) };
+                desired.expanded = Some(expansion).into();
                 self.out.resources.push(Resource { desired, named, name, reason, wanted, place: None });
                 true
             }

@@ -252,10 +252,10 @@ pub(super) fn resolve(
             r.place.get_or_insert(at);
             to.extend(found.into_iter().map(|address| Dependency { address, until }));
         }
-        r.desired.depends_on = depends::settled(to);
+        r.desired.depends_on = depends::settled(to).into();
         references::resolve(&mut r.desired, &ids);
     }
-    let edges = resources.iter().map(|r| (&r.desired.address, &*r.desired.depends_on));
+    let edges = resources.iter().map(|r| (&r.desired.address, r.desired.depends_on.as_slice()));
     if let Some(circle) = depends::circle(edges.filter(|(_, to)| !to.is_empty())) {
         let names: Vec<String> = circle.iter().map(|a| a.to_string()).collect();
         let at = circle.first().and_then(|a| resources.iter().find(|r| r.desired.address == **a));

@@ -37,14 +37,14 @@ fn hunted(revision: u32, query: Option<&str>, found: bool) -> Resolved {
     let t = Template::new(declared, Target::Event(asks("new")), place);
     let sent = t.on_event(&event("1"), query.map(|q| asks(q).digest()));
     let intent = Record::Intent(Box::new(Intent {
-        address: sent.address,
+        address: sent.address.clone(),
         action: CallAction::Create,
         sent: Sent {
-            request: sent.request,
+            request: sent.request(),
             revision,
             digest: sent.digest,
-            marker: None,
-            machine_name: None,
+            marker: Default::default(),
+            machine_name: Default::default(),
             query_digest: sent.query,
         },
         plan: PlanDigest(Sha256Hex::ZERO),
@@ -83,9 +83,9 @@ fn an_event_stays_and_an_edited_query_is_known() {
         let r = hunted(1, query, false);
         assert_eq!((report(&r).as_str(), r.targets.edited.len()), ("1", edited), "{query:?}");
         // What is sent again for this event says which query found it, not which one stands there now.
-        assert_eq!(r.desired[0].query, query.and_then(digest));
+        assert_eq!(r.desired[0].query, query.and_then(digest).into());
     }
     let r = hunted(2, Some("old"), true);
     assert_eq!((report(&r).as_str(), r.targets.edited.len()), ("2", 0), "another revision asks anew");
-    assert_eq!(r.desired[0].query, digest("new"));
+    assert_eq!(r.desired[0].query, digest("new").into());
 }

@@ -1,0 +1,153 @@
+//! Fields that most values do not have, kept apart from them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A list, map or option that is nearly always empty: one word while it is.
+///
+/// Tens of thousands of resources, rows and states are in memory at once, each with a dozen of such fields.
+/// Reads as what it holds; a change makes room for it.
+pub struct Rare<T>(Option<Box<T>>);
+
+/// What can be empty.
+pub trait Empty: Sized + 'static {
+    /// The empty one.
+    const EMPTY: &'static Self;
+
+    /// Whether this is it.
+    fn is_empty(&self) -> bool;
+}
+
+impl<T: 'static> Empty for Option<T> {
+    const EMPTY: &'static Self = &None;
+
+    fn is_empty(&self) -> bool {
+        self.is_none()
+    }
+}
+
+impl<T: 'static> Empty for Vec<T> {
+    const EMPTY: &'static Self = &Vec::new();
+
+    fn is_empty(&self) -> bool {
+        Vec::is_empty(self)
+    }
+}
+
+impl<K: 'static, V: 'static> Empty for BTreeMap<K, V> {
+    const EMPTY: &'static Self = &BTreeMap::new();
+
+    fn is_empty(&self) -> bool {
+        BTreeMap::is_empty(self)
+    }
+}
+
+impl<T: Empty + Default> Rare<T> {
+    /// Takes the value out, and leaves an empty one.
+    pub fn take(&mut self) -> T {
+        self.0.take().map_or_else(T::default, |held| *held)
+    }
+
+    /// What it holds.
+    pub fn into_inner(mut self) -> T {
+        self.take()
+    }
+}
+
+impl<T> Default for Rare<T> {
+    fn default() -> Self {
+        Rare(None)
+    }
+}
+
+impl<T: Empty> From<T> for Rare<T> {
+    fn from(value: T) -> Self {
+        Rare((!value.is_empty()).then(|| Box::new(value)))
+    }
+}
+
+impl<T: Empty> Deref for Rare<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.as_deref().unwrap_or(T::EMPTY)
+    }
+}
+
+impl<T: Empty + Default> DerefMut for Rare<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.0.get_or_insert_default()
+    }
+}
+
+impl<A, T: Empty + FromIterator<A>> FromIterator<A> for Rare<T> {
+    fn from_iter<I: IntoIterator<Item = A>>(items: I) -> Self {
+        T::from_iter(items).into()
+    }
+}
+
+impl<'a, T: Empty> IntoIterator for &'a Rare<T>
+where
+    &'a T: IntoIterator,
+{
+    type Item = <&'a T as IntoIterator>::Item;
+    type IntoIter = <&'a T as IntoIterator>::IntoIter;
+
+    fn into_iter(self) -> Self::IntoIter {
+        (&**self).into_iter()
+    }
+}
+
+impl<T: Clone> Clone for Rare<T> {
+    fn clone(&self) -> Self {
+        Rare(self.0.clone())
+    }
+}
+
+impl<T: Empty + PartialEq> PartialEq for Rare<T> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl<T: Empty + Eq> Eq for Rare<T> {}
+
+impl<T: Empty + fmt::Debug> fmt::Debug for Rare<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: Empty + Serialize> Serialize for Rare<T> {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        (**self).serialize(s)
+    }
+}
+
+impl<'de, T: Empty + Deserialize<'de>> Deserialize<'de> for Rare<T> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        T::deserialize(d).map(Rare::from)
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Rare<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn schema_id() -> std::borrow::Cow<'static, str> {
+        T::schema_id()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
