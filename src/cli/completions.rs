@@ -67,7 +67,7 @@ fn addresses(dir: Option<PathBuf>) -> Option<Vec<Address>> {
     let ctx = Context::new(&global(dir)).ok()?;
     let project = project::read(&ctx).ok()?.ok()?;
     let folder = project::state_folder(&ctx, &project).ok()?;
-    Some(local::read(&folder).ok()?.state.resources.into_keys().collect())
+    Some(local::read(&folder).ok()?.state.resources.keys().cloned().collect())
 }
 
 fn global(project: Option<PathBuf>) -> Global {

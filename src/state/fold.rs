@@ -1,9 +1,8 @@
 //! State = fold(journal): one rule per record, no other way to change a state.
 
-use std::collections::BTreeMap;
-
 use super::record::{AttemptId, Binding, Intent, Origin, Record, Seq};
 use super::resource::{Asked, Attempt, Open, PastObject, Phase, Resource, Side};
+use super::resources::Resources;
 use super::step::{Reverted, Step};
 use crate::model::{Address, Sha256Hex};
 
@@ -19,7 +18,7 @@ pub struct State {
     /// The hash of that record.
     pub head: Sha256Hex,
     /// By address.
-    pub resources: BTreeMap<Address, Resource>,
+    pub resources: Resources,
 }
 
 impl Default for State {
@@ -29,7 +28,7 @@ impl Default for State {
             binding: Binding::default(),
             seq: 0,
             head: Sha256Hex::ZERO,
-            resources: BTreeMap::new(),
+            resources: Resources::default(),
         }
     }
 }

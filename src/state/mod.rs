@@ -15,6 +15,7 @@ mod rebuild;
 mod record;
 mod rescue;
 mod resource;
+mod resources;
 pub mod snapshot;
 mod spent;
 mod step;
@@ -31,6 +32,7 @@ pub use record::{
     AttemptId, Binding, CallAction, Intent, Object, Origin, Outcome, Record, Refusal, Sent, Seq,
 };
 pub use resource::{Asked, Attempt, Open, PastObject, Phase, Resource, Side};
+pub use resources::Resources;
 pub use spent::Spent;
 pub use store::{Damage, Holder, Loaded, Notice, Opened, Store, StoreError};
 pub use verify::{Finding, Verified, verify};

@@ -186,8 +186,10 @@ fn recover(
             // Of another history of this state: what only it knows is kept, lest it be asked for again.
             let mut base = readable.clone();
             let known = base.resources.len();
-            for (address, r) in s.state.resources {
-                base.resources.entry(address).or_insert(r);
+            for (address, r) in &s.state.resources {
+                if !base.resources.contains_key(address) {
+                    base.resources.insert(address.clone(), r.clone());
+                }
             }
             let more = base.resources.len() > known;
             (base, more)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::resource::Resource;
+use super::resources::Resources;
 use crate::model::{
     ActionStatus, Address, Alert, MachineAction, OnRemove, PlanDigest, Rare, Request, RequestDigest,
     Sha256Hex, Timestamp,
@@ -148,7 +148,7 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         journal: Option<Sha256Hex>,
         /// Every resource, as far as it could still be told.
-        resources: BTreeMap<Address, Resource>,
+        resources: Resources,
     },
     /// A torn last line was cut off before this record.
     Cut {

@@ -5,16 +5,13 @@
 //!
 //! A snapshot is long: it is read in pieces (`pieces`), each turned into values before the next one comes.
 
-use std::collections::BTreeMap;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::fold::State;
 use super::journal::Mark;
 use super::record::Binding;
-use super::resource::Resource;
-use crate::model::Address;
+use super::resources::Resources;
 
 mod pieces;
 
@@ -77,7 +74,7 @@ struct Document {
     journal: Mark,
     /// Every resource by its address, in the order of the addresses.
     #[schemars(example = serde_json::json!({}))]
-    resources: BTreeMap<Address, Resource>,
+    resources: Resources,
 }
 
 #[derive(Serialize)]
@@ -88,7 +85,7 @@ struct Written<'a> {
     serial: u64,
     binding: &'a Binding,
     journal: Mark,
-    resources: &'a BTreeMap<Address, Resource>,
+    resources: &'a Resources,
 }
 
 /// Writes a state whose journal is `bytes` long. Bodies keep their bytes and stay on one line.

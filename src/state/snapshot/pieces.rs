@@ -33,7 +33,7 @@ pub struct Pieces {
     head: Option<Document>,
     /// What is not parsed yet; once the head is known, behind an opening brace.
     rest: Vec<u8>,
-    resources: Vec<(Address, Resource)>,
+    resources: Vec<(Address, Box<Resource>)>,
 }
 
 impl Pieces {
@@ -72,15 +72,13 @@ impl Pieces {
         let end = start.len() + b"\n    }\n  }".len();
         parse(&self.rest[..end], &mut self.resources)?;
         drop(self.rest);
-        // Built at once of what is sorted, its nodes are full.
-        let resources = self.resources.into_iter().collect();
-        Document { resources, ..head }.settled().ok_or(OtherForm)
+        Document { resources: self.resources.into_iter().collect(), ..head }.settled().ok_or(OtherForm)
     }
 }
 
 /// Adds the resources of a JSON object.
-fn parse(text: &[u8], to: &mut Vec<(Address, Resource)>) -> Result<(), OtherForm> {
-    struct Add<'v>(&'v mut Vec<(Address, Resource)>);
+fn parse(text: &[u8], to: &mut Vec<(Address, Box<Resource>)>) -> Result<(), OtherForm> {
+    struct Add<'v>(&'v mut Vec<(Address, Box<Resource>)>);
 
     impl<'de> Visitor<'de> for Add<'_> {
         type Value = ();
