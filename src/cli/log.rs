@@ -4,8 +4,8 @@
 //! headers, and headers hold tokens.
 
 use tracing::{Level, Metadata};
-use tracing_subscriber::filter::{EnvFilter, filter_fn};
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::filter::{EnvFilter, Targets, filter_fn};
+use tracing_subscriber::layer::{Filter, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
@@ -15,10 +15,12 @@ use super::exit::Error;
 
 /// Starts logging. RUST_LOG wins over `-v` and `-q`.
 pub fn start(global: &Global, ctx: &Context) -> Result<(), Error> {
-    let filter = match ctx.env.get("RUST_LOG") {
-        Some(text) => EnvFilter::try_new(text)
-            .map_err(|e| Error::Environment { name: "RUST_LOG", why: format!("is no filter: {e}") })?,
-        None => EnvFilter::new(directives(global.verbose, global.quiet)),
+    let filter: Box<dyn Filter<_> + Send + Sync> = match ctx.env.get("RUST_LOG") {
+        Some(text) => {
+            let bad = |e| Error::Environment { name: "RUST_LOG", why: format!("is no filter: {e}") };
+            Box::new(EnvFilter::try_new(text).map_err(bad)?)
+        }
+        None => Box::new(usual(global.verbose, global.quiet)),
     };
     let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(ctx.color_err);
     let layer = match global.log_format {
@@ -32,14 +34,15 @@ pub fn start(global: &Global, ctx: &Context) -> Result<(), Error> {
     Ok(())
 }
 
-fn directives(verbose: u8, quiet: bool) -> &'static str {
-    match verbose {
-        _ if quiet => "error",
-        0 => "warn",
-        1 => "warn,casefile=info",
-        2 => "info,casefile=debug",
-        _ => "info,casefile=trace",
-    }
+fn usual(verbose: u8, quiet: bool) -> Targets {
+    let (all, ours) = match verbose {
+        _ if quiet => (Level::ERROR, Level::ERROR),
+        0 => (Level::WARN, Level::WARN),
+        1 => (Level::WARN, Level::INFO),
+        2 => (Level::INFO, Level::DEBUG),
+        _ => (Level::INFO, Level::TRACE),
+    };
+    Targets::new().with_default(all).with_target("casefile", ours)
 }
 
 fn may_show(event: &Metadata<'_>) -> bool {
@@ -84,10 +87,16 @@ mod tests {
     }
 
     #[test]
-    fn every_level_is_a_filter() {
-        for v in 0..5 {
-            assert!(EnvFilter::try_new(directives(v, false)).is_ok());
-        }
-        assert_eq!(directives(0, true), "error");
+    fn more_is_told_with_each_v() {
+        let shows = |verbose, quiet, level| {
+            let filter = usual(verbose, quiet);
+            (filter.would_enable("casefile::plan", &level), filter.would_enable("hyper::client", &level))
+        };
+        assert_eq!(shows(0, false, Level::WARN), (true, true));
+        assert_eq!(shows(0, false, Level::INFO), (false, false));
+        assert_eq!(shows(1, false, Level::INFO), (true, false));
+        assert_eq!(shows(2, false, Level::DEBUG), (true, false));
+        assert_eq!(shows(3, false, Level::TRACE), (true, false));
+        assert_eq!(shows(3, true, Level::WARN), (false, false));
     }
 }

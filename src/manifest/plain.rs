@@ -126,6 +126,7 @@ impl<'s> Documents<'s> {
         self.pending.clear();
         let Some(mut indent) = self.next_line() else { return Ok(false) };
         self.doc.text = self.text;
+        self.doc.printable = true;
         self.doc.start = self.at;
         if self.at_separator(indent) {
             self.at += 3;
@@ -281,6 +282,14 @@ impl<'s> Documents<'s> {
     fn plain(&mut self, flow: bool) -> Read<Id> {
         let start = self.at;
         let mut end = start;
+        let rest = self.text.as_bytes().get(start..).unwrap_or_default();
+        let line = rest.get(..memchr::memchr(b'\n', rest).unwrap_or(rest.len())).unwrap_or_default();
+        // Nothing in it can end it, or be taken for something else.
+        if !flow && memchr::memchr2(b':', b'#', line).is_none() {
+            self.at = start + line.len();
+            end = start + line.trim_ascii_end().len();
+            return self.scalar(self.slice(start, end), true, start..end);
+        }
         loop {
             let (here, next) = (self.byte(self.at), self.byte(self.at + 1));
             match here {

@@ -80,6 +80,8 @@ pub(super) struct Document<'s> {
     pub start: usize,
     /// Whether it is the rest of the document before it, which could not be read to its end.
     pub torn: bool,
+    /// Whether its texts are known to be ASCII without control characters; not known if not.
+    pub printable: bool,
     /// What is wrong with it so far.
     pub findings: Vec<Finding>,
 }
@@ -119,7 +121,7 @@ impl<'s> Document<'s> {
     pub fn clear(&mut self) {
         self.nodes.clear();
         self.children.clear();
-        (self.root, self.text, self.start, self.torn) = (None, "", 0, false);
+        (self.root, self.text, self.start, self.torn, self.printable) = (None, "", 0, false, false);
         self.findings.clear();
     }
 

@@ -170,6 +170,9 @@ fn ambiguous(field: Field<'_>, out: &mut Vec<Finding>) -> bool {
 
 /// Control characters other than a newline.
 fn control(field: Field<'_>, out: &mut Vec<Finding>) -> bool {
+    if field.doc.printable {
+        return false;
+    }
     let node = field.node();
     let suspicious = |b: u8| ((b < 0x20) & (b != b'\n')) | (b == 0x7f) | (b == 0xc2);
     // Without an early end many bytes are looked at together.

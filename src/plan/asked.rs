@@ -35,6 +35,7 @@ pub fn cancel(state: &State, address: &Address, comment: &str, now: jiff::Timest
         digest,
         created_at: now,
         changes: vec![change],
+        unlisted: 0,
         warnings: Vec::new(),
         estimate: Estimate { seconds: 0, calls: [("cancel".to_owned(), 1)].into() },
         groups: Vec::new(),

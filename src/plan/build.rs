@@ -44,7 +44,7 @@ pub(super) type Pair<'a> = (&'a Address, Option<&'a Desired>, Option<&'a Resourc
 /// Makes the plan. A pure function: the same input gives the same plan.
 pub fn plan(input: &Input<'_>) -> Plan {
     let planner = Planner::new(input, Detail::Full);
-    let mut changes = planner.rows();
+    let (mut changes, unlisted) = planner.rows();
     tell_ids(input, &planner.renames, &mut changes);
     name_rows(&mut changes, input);
     planner.warn_of_siblings(&mut changes);
@@ -55,12 +55,13 @@ pub fn plan(input: &Input<'_>) -> Plan {
     let digest = PlanDigest::of(calls);
     let estimate = estimate(&changes, input.settings);
     let outlook = foresee(&mut changes, input, &estimate);
-    let warnings = planner.plan_warnings(&changes);
+    let warnings = planner.plan_warnings(&changes, unlisted);
     Plan {
         lineage: input.state.lineage.clone().unwrap_or_else(|| input.settings.new_lineage.clone()),
         digest,
         created_at: input.settings.now,
         changes,
+        unlisted,
         warnings,
         estimate,
         groups: input.observed.targets.groups.clone(),
@@ -73,7 +74,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
 pub fn calls_ahead(input: &Input<'_>) -> Vec<Change> {
     let ordered = input.desired.iter().any(|d| !d.depends_on.is_empty());
     let detail = if ordered { Detail::Calls } else { Detail::CallsAlone };
-    let mut changes = Planner::new(input, detail).rows();
+    let (mut changes, _) = Planner::new(input, detail).rows();
     changes.retain(|c| c.call.is_some());
     changes
 }
@@ -158,12 +159,12 @@ impl<'a> Planner<'a> {
         Planner { input, detail, ids, renames, moved, holders }
     }
 
-    /// Every row, by address.
-    fn rows(&self) -> Vec<Change> {
+    /// The rows, by address, and how many resources that are up to date have none.
+    fn rows(&self) -> (Vec<Change>, usize) {
         let input = self.input;
         let mut taken = BTreeSet::new();
-        let mut changes = Vec::new();
-        if self.detail == Detail::Full {
+        let (mut changes, mut unlisted) = (Vec::new(), 0);
+        if self.detail == Detail::Full && self.settings().every_row {
             changes.reserve(input.desired.len());
         }
         for (address, desired, resource) in pairs(input.desired, input.state) {
@@ -173,8 +174,13 @@ impl<'a> Planner<'a> {
                 (Some(s), Some(_)) => s.contains(address),
                 (Some(s), None) => s.contains(address) && self.left(address).is_some(),
             };
-            if shown {
-                changes.extend(self.row(address, desired, resource, &mut taken));
+            match (desired, resource) {
+                _ if !shown => {}
+                (Some(d), Some(r)) if self.is_up_to_date(d, r) => match self.is_listed(d, r) {
+                    true => changes.push(up_to_date(d, r)),
+                    false => unlisted += 1,
+                },
+                _ => changes.extend(self.row(address, desired, resource, &mut taken)),
             }
         }
         // A move is written under its new address, so it can stand out of order. To sort what is sorted takes room.
@@ -182,7 +188,33 @@ impl<'a> Planner<'a> {
             changes.sort_by(|a, b| a.address.cmp(&b.address));
         }
         order(input, &self.renames, &mut changes);
-        changes
+        (changes, unlisted)
+    }
+
+    /// The many that are done and unchanged: one comparison.
+    fn is_up_to_date(&self, d: &Desired, r: &Resource) -> bool {
+        r.phase == Phase::Succeeded
+            && r.digest == d.digest
+            && d.triage.is_none()
+            && r.watched.is_empty()
+            && r.side.is_none()
+            && !r.past.iter().any(|p| p.late)
+            && !self.input.replace.contains(&d.address)
+    }
+
+    /// Whether one that is up to date gets a row.
+    fn is_listed(&self, d: &Desired, r: &Resource) -> bool {
+        // How a machine of a group is shown depends on the others of its group.
+        let says_more = || {
+            is_noted(d, r)
+                || d.address.parts().is_some()
+                || self.input.observed.targets.edited.contains(&d.address)
+        };
+        match self.detail {
+            Detail::Full => self.settings().every_row || says_more(),
+            Detail::Calls => true,
+            Detail::CallsAlone => false,
+        }
     }
 
     pub(super) fn settings(&self) -> &Settings {
@@ -196,23 +228,6 @@ impl<'a> Planner<'a> {
         resource: Option<&'a Resource>,
         taken: &mut BTreeSet<String>,
     ) -> Option<Change> {
-        // The many that are done and unchanged: one comparison.
-        if let (Some(d), Some(r)) = (desired, resource)
-            && r.phase == Phase::Succeeded
-            && r.digest == d.digest
-            && d.triage.is_none()
-            && r.watched.is_empty()
-            && r.side.is_none()
-            && !self.input.replace.contains(address)
-        {
-            if self.detail == Detail::CallsAlone {
-                return None;
-            }
-            let (row, _) = decide(&Facts::new(true, Some(Phase::Succeeded)));
-            let mut change = blank(address, Action::None, row, Reason::Done, Some(d), Some(r));
-            note(&mut change, d, r);
-            return Some(change);
-        }
         let seen = self.see(address, desired, resource, taken);
         let (row, action) = decide(&seen.facts);
         let action = action?;
@@ -390,9 +405,22 @@ fn blank(
     }
 }
 
+/// The row of a resource that is up to date.
+fn up_to_date(d: &Desired, r: &Resource) -> Change {
+    let (row, _) = decide(&Facts::new(true, Some(Phase::Succeeded)));
+    let mut change = blank(&d.address, Action::None, row, Reason::Done, Some(d), Some(r));
+    note(&mut change, d, r);
+    change
+}
+
+/// Whether labels or lifecycle are others than those that are recorded.
+fn is_noted(d: &Desired, r: &Resource) -> bool {
+    r.labels != d.labels || r.on_remove != d.on_remove
+}
+
 /// Changed labels and lifecycle are recorded; they lead to no call.
 fn note(change: &mut Change, d: &Desired, r: &Resource) {
-    if r.labels != d.labels || r.on_remove != d.on_remove {
+    if is_noted(d, r) {
         change.records.push(Record::Noted {
             address: d.address.clone(),
             labels: (*d.labels).clone(),

@@ -284,8 +284,10 @@ pub struct Plan {
     pub digest: PlanDigest,
     /// When it was made, by our clock.
     pub created_at: jiff::Timestamp,
-    /// One row per resource, by address. Rows of action `none` are included.
+    /// One row per resource, by address. Rows of action `none` are included, but for those that are `unlisted`.
     pub changes: Vec<Change>,
+    /// How many resources are up to date and have no row: see [`Settings::every_row`](super::Settings::every_row).
+    pub unlisted: usize,
     /// What concerns the plan as a whole.
     pub warnings: Vec<PlanWarning>,
     /// What the quotas will make of it.
@@ -300,10 +302,18 @@ impl Plan {
     /// How many rows of each action there are; actions without rows are left out.
     pub fn summary(&self) -> BTreeMap<Action, usize> {
         let mut counts = BTreeMap::new();
+        if self.unlisted > 0 {
+            counts.insert(Action::None, self.unlisted);
+        }
         for c in &self.changes {
             *counts.entry(c.action).or_default() += 1;
         }
         counts
+    }
+
+    /// How many resources it is about.
+    pub fn resources(&self) -> usize {
+        self.changes.len() + self.unlisted
     }
 
     /// Rows with a call.

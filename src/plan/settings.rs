@@ -42,6 +42,8 @@ pub struct Settings {
     pub fresh: bool,
     /// Closed incidents, and what seals hold back.
     pub incidents: Incidents,
+    /// Whether a resource that is up to date gets a row even if the row says nothing else; without, it is counted.
+    pub every_row: bool,
 }
 
 /// `recovery` of the project file.
@@ -127,6 +129,7 @@ impl Settings {
             spent: Vec::new(),
             fresh: false,
             incidents: Incidents::default(),
+            every_row: true,
         }
     }
 

@@ -79,7 +79,7 @@ impl Planner<'_> {
         }
     }
 
-    pub(super) fn plan_warnings(&self, changes: &[Change]) -> Vec<PlanWarning> {
+    pub(super) fn plan_warnings(&self, changes: &[Change], unlisted: usize) -> Vec<PlanWarning> {
         let settings = self.settings();
         let mut warnings = Vec::new();
         if self.input.state.resources.is_empty() && !settings.fresh {
@@ -105,7 +105,7 @@ impl Planner<'_> {
         warnings.extend(left(changes));
         if self.input.selected.is_some() {
             let declared = self.input.desired.len();
-            warnings.push(PlanWarning::Narrowed { shown: changes.len(), declared });
+            warnings.push(PlanWarning::Narrowed { shown: changes.len() + unlisted, declared });
         }
         warnings
     }

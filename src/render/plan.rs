@@ -294,21 +294,21 @@ fn closing(plan: &Plan, style: Style, out: &mut String) {
     let unchanged = summary.get(&Action::None).copied().unwrap_or(0);
     let line = if calls > 0 {
         format!("Plan: {}.", words::counts(&summary))
-    } else if plan.changes.is_empty() {
+    } else if plan.resources() == 0 {
         let narrowed = plan
             .warnings
             .iter()
             .any(|w| matches!(w, PlanWarning::Narrowed { declared, .. } if *declared > 0));
         let why = if narrowed { "Nothing is selected." } else { "No resources are declared." };
         format!("No calls to make. {why}")
-    } else if unchanged == plan.changes.len() {
+    } else if unchanged == plan.resources() {
         let verb = if unchanged == 1 { "is" } else { "are" };
         format!("No calls to make. {} {verb} up to date.", words::resources(unchanged))
     } else {
         format!("No calls to make: {}.", words::counts(&summary))
     };
     Paragraph::new(0, 6).push(Paint::Strong, line).write(style, out);
-    if unchanged > 0 && style.verbose == 0 && unchanged < plan.changes.len() {
+    if unchanged > 0 && style.verbose == 0 && unchanged < plan.resources() {
         // The count alone would leave a reader to wonder where those rows are.
         Paragraph::new(0, 2)
             .push(Paint::Faint, "Unchanged rows are hidden; -v shows them.")

@@ -133,6 +133,7 @@ pub fn plan(mut changes: Vec<Change>) -> Plan {
         digest,
         created_at: now(),
         changes,
+        unlisted: 0,
         warnings: Vec::new(),
         estimate: Estimate { seconds: calls / 2, calls: BTreeMap::from([("collect".into(), calls)]) },
         groups: Vec::new(),

@@ -1,7 +1,7 @@
 //! Every row of the decision table, reached the way it is reached in life.
 
 use casefile::model::{AlertStatus, OnInProgress, OnRemove, Triage};
-use casefile::plan::{Action, Observed, OnUnknown, Reason};
+use casefile::plan::{Action, Observed, OnUnknown, Reason, Warning};
 use casefile::state::{Origin, Outcome, Phase, Refusal};
 
 use crate::world::{World, alert, calls, package};
@@ -180,6 +180,11 @@ fn a_late_arrival_beside_another_object_is_recorded() {
     assert!(w.plan().calls().next().is_none());
     let past = &resource(&w).past;
     assert!(past.iter().any(|p| p.id == late && p.late), "{past:?}");
+    // It stays in sight, though nothing is to be done.
+    w.settings.every_row = false;
+    let plan = w.plan();
+    assert_eq!(plan.changes[0].action, Action::None);
+    assert_eq!(*plan.changes[0].warnings, [Warning::LateArrival { id: late }]);
 }
 
 #[test]
