@@ -314,7 +314,7 @@ mod tests {
     const M: &str = "fb9ab6be3965095a09c057be7c90f0a2";
 
     fn request(method: Method, path: &str, body: &str) -> Request {
-        Request { method, path: path.into(), body: Body::from_json(body.into()).unwrap() }
+        Request { method, path: path.to_owned().into(), body: Body::from_json(body.into()).unwrap() }
     }
 
     fn collect() -> Request {

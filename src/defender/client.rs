@@ -215,7 +215,7 @@ impl Client {
         loop {
             let call = HttpCall {
                 method: request.method,
-                target: request.path.clone(),
+                target: request.path.to_string(),
                 body: Some(request.body.as_str().to_owned()),
                 bearer: token.clone(),
                 limit: request::OBJECT_LIMIT,

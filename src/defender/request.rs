@@ -257,7 +257,7 @@ pub fn cancel(action_id: &str, comment: &str) -> Result<Request, serde_json::Err
     }
     Ok(Request {
         method: Method::Post,
-        path: format!("/api/machineactions/{}/cancel", segment(action_id)),
+        path: format!("/api/machineactions/{}/cancel", segment(action_id)).into(),
         body: Body::of(&Cancel { comment })?,
     })
 }
@@ -266,7 +266,7 @@ pub fn cancel(action_id: &str, comment: &str) -> Result<Request, serde_json::Err
 pub fn patch_alert(alert_id: &str, patch: &Triage) -> Result<Request, serde_json::Error> {
     Ok(Request {
         method: Method::Patch,
-        path: format!("/api/alerts/{}", segment(alert_id)),
+        path: format!("/api/alerts/{}", segment(alert_id)).into(),
         body: Body::of(patch)?,
     })
 }

@@ -207,7 +207,7 @@ struct CollectBody<'a> {
 
 const COLLECT_PREFIX: &str = "/api/machines/";
 const COLLECT_SUFFIX: &str = "/collectInvestigationPackage";
-const CREATE_ALERT: &str = "/api/alerts/CreateAlertByReference";
+pub(super) const CREATE_ALERT: &str = "/api/alerts/CreateAlertByReference";
 
 impl Call {
     /// Which kind of resource declares it.
@@ -249,7 +249,7 @@ impl Call {
 
     /// The request, byte for byte.
     pub fn request(&self) -> Request {
-        Request { method: Method::Post, path: self.path().into(), body: Body::written(self.body()) }
+        Request { method: Method::Post, path: self.path(), body: Body::written(self.body()) }
     }
 
     /// What names the request of a revision.

@@ -95,7 +95,7 @@ impl PlanDigest {
             h.update(b"\n");
             h.update(request.method.as_str());
             h.update(b"\n");
-            h.update(&request.path);
+            h.update(&*request.path);
             h.update(b"\n");
             h.update(request.body.as_str());
             h.update(b"\n");
@@ -182,7 +182,11 @@ mod tests {
     use crate::model::{Body, Method};
 
     fn request(path: &str) -> Request {
-        Request { method: Method::Post, path: path.into(), body: Body::from_json("{}".into()).unwrap() }
+        Request {
+            method: Method::Post,
+            path: path.to_owned().into(),
+            body: Body::from_json("{}".into()).unwrap(),
+        }
     }
 
     #[test]

@@ -39,4 +39,5 @@ pub use request::{Body, Method, Request};
 pub use target::{
     Entry, EntryMachine, MachineFile, MachineName, MachineNameError, Place, Target, Template, first_label,
 };
+pub(crate) use text::{known_or_owned, one_of};
 pub use time::{Span, SpanError, Timestamp, TimestampError, read_instant};

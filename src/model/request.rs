@@ -1,5 +1,6 @@
 //! A call as a value: what is reviewed, journaled and sent are the same bytes.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -43,11 +44,16 @@ pub struct Request {
     #[schemars(example = Method::Post)]
     pub method: Method,
     /// Absolute path, percent-encoded, without host: `/api/machines/{id}/collectInvestigationPackage`.
+    #[serde(deserialize_with = "path")]
     #[schemars(example = &"/api/machines/fb9ab6be3965095a09c057be7c90f0a2/collectInvestigationPackage")]
-    pub path: String,
+    pub path: Cow<'static, str>,
     /// The JSON body, byte for byte as sent.
     #[schemars(example = serde_json::json!({ "Comment": "Collect forensics due to alert 1234" }))]
     pub body: Body,
+}
+
+fn path<'de, D: Deserializer<'de>>(d: D) -> Result<Cow<'static, str>, D::Error> {
+    super::text::one_of(d, &[super::call::CREATE_ALERT])
 }
 
 /// A compact JSON object whose bytes are kept.

@@ -1,10 +1,28 @@
 //! Texts of a document as values of their types, without a copy in between.
 
+use std::borrow::Cow;
+use std::convert::Infallible;
 use std::fmt::{self, Display};
 use std::marker::PhantomData;
 use std::str::FromStr;
 
 use serde::de::{Deserializer, Error, Visitor};
+
+/// Reads a text of which nearly all are one of a few: these take no room of their own.
+pub(crate) fn one_of<'de, D: Deserializer<'de>>(
+    from: D,
+    known: &'static [&'static str],
+) -> Result<Cow<'static, str>, D::Error> {
+    read_by(from, |text: &str| Ok::<_, Infallible>(known_or_owned(text, known)))
+}
+
+/// A text, borrowed if it is one of those.
+pub(crate) fn known_or_owned(text: &str, known: &'static [&'static str]) -> Cow<'static, str> {
+    match known.iter().find(|k| **k == text) {
+        Some(known) => Cow::Borrowed(known),
+        None => Cow::Owned(text.to_owned()),
+    }
+}
 
 /// Reads a text by its type's own rules.
 pub(super) fn parsed<'de, D: Deserializer<'de>, T: FromStr>(from: D) -> Result<T, D::Error>

@@ -56,7 +56,7 @@ impl Planner<'_> {
         let Ok(body) = Body::of(&fields) else { return };
         change.call = Some(Box::new(PlannedCall {
             sent: Sent {
-                request: Request { method: Method::Patch, path: alert_path(id), body },
+                request: Request { method: Method::Patch, path: alert_path(id).into(), body },
                 revision: r.sent.revision,
                 digest: r.digest,
                 marker: Rare::default(),
@@ -97,7 +97,7 @@ pub(super) fn removal_call(r: &Resource, comment: &str) -> Option<Box<PlannedCal
     };
     Some(Box::new(PlannedCall {
         sent: Sent {
-            request: Request { method, path, body: Body::of(&body).ok()? },
+            request: Request { method, path: path.into(), body: Body::of(&body).ok()? },
             revision: r.sent.revision,
             digest: r.digest,
             marker: Rare::default(),

@@ -94,7 +94,7 @@ impl Planner<'_> {
             20 => Reason::RunningTextDiffers { fields: seen.edited.clone() },
             21 if !seen.facts.same_target => Reason::OldStillRuns { id: id() },
             21 => Reason::Running {
-                status: resource.and_then(|r| r.status.clone()).unwrap_or_default(),
+                status: resource.and_then(|r| r.status.as_deref()).unwrap_or_default().to_owned(),
                 looked: seen.facts.running != Running::NotLooked,
             },
             22 => target(),
@@ -103,7 +103,7 @@ impl Planner<'_> {
                 Reason::NoAttemptsLeft { attempts, max: policy.max_attempts, error: error() }
             }
             24 => Reason::RetryNow {
-                status: resource.and_then(|r| r.status.clone()).unwrap_or_default(),
+                status: resource.and_then(|r| r.status.as_deref()).unwrap_or_default().to_owned(),
                 attempt: next_attempt,
                 max: policy.max_attempts,
             },

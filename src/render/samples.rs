@@ -99,7 +99,7 @@ pub fn change(name: &str, action: Action, reason: Reason) -> Change {
     };
     let patch = |body: &str| Request {
         method: Method::Patch,
-        path: format!("/api/alerts/{ALERT_ID}"),
+        path: format!("/api/alerts/{ALERT_ID}").into(),
         body: Body::from_json(body.into()).unwrap(),
     };
     let request = match action {
@@ -108,7 +108,7 @@ pub fn change(name: &str, action: Action, reason: Reason) -> Change {
         Action::Resolve => Some(patch(r#"{"status":"Resolved"}"#)),
         Action::Cancel => Some(Request {
             method: Method::Post,
-            path: format!("/api/machineactions/{ID}/cancel"),
+            path: format!("/api/machineactions/{ID}/cancel").into(),
             body: Body::from_json(r#"{"Comment":"manifest removed"}"#.into()).unwrap(),
         }),
         _ => None,
@@ -424,7 +424,7 @@ pub fn resource(phase: Phase, t: &str) -> Resource {
         id: Some(format!("{ID}{t}")),
         origin: Some(Origin::Made),
         digest: sent.digest,
-        status: Some(format!("Succeeded{t}")),
+        status: Some(format!("Succeeded{t}").into()),
         attempts: 0,
         sent,
         changed: 17,

@@ -199,7 +199,7 @@ pub fn show(address: &Address, r: &Resource, style: Style, now: Timestamp) -> St
     let optional = [
         text("id", &r.id),
         origin,
-        text("status", &r.status),
+        r.status.as_deref().map(|word| ("status", word.to_owned())),
         text("requestor", &r.requestor),
         text("device", &r.computer_dns_name),
         time("created", &r.created_at),

@@ -377,7 +377,7 @@ impl Sealed {
             request: Request {
                 method: request.method,
                 body: body_pieces(request.body.as_str()),
-                path: request.path,
+                path: request.path.into_owned(),
             },
             digest: d.digest,
         }
@@ -386,7 +386,8 @@ impl Sealed {
     /// The event that a sealed alert is raised on, from its request.
     pub fn event(&self) -> Option<HuntedEvent> {
         let body = Body::from_json(self.request.body.concat()).ok()?;
-        let request = model::Request { method: self.request.method, path: self.request.path.clone(), body };
+        let request =
+            model::Request { method: self.request.method, path: self.request.path.clone().into(), body };
         HuntedEvent::of(&Call::from_request(&request)?)
     }
 }

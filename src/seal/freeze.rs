@@ -130,7 +130,8 @@ pub fn freeze(loaded: &mut Loaded, found: &Seals) -> Vec<HeldBack> {
 /// The resource that a seal holds; `None` if its parts do not fit together.
 fn thaw(sealed: &Sealed, incident: &Declaration, template: Option<model::Source>) -> Option<Desired> {
     let body = Body::from_json(sealed.request.body.concat()).ok()?;
-    let request = model::Request { method: sealed.request.method, path: sealed.request.path.clone(), body };
+    let request =
+        model::Request { method: sealed.request.method, path: sealed.request.path.clone().into(), body };
     let call = Call::from_request(&request)?;
     let mut d = Desired::new(sealed.address.clone(), incident.source.clone(), call, sealed.spec.revision);
     if d.digest != sealed.digest {

@@ -1,13 +1,15 @@
 //! What the state holds of one resource.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::record::{AttemptId, CallAction, Object, Origin, Refusal, Sent, Seq};
 use crate::model::{
-    ActionStatus, Call, Kind, OnRemove, PlanDigest, Rare, RequestDigest, Timestamp, read_instant,
+    ActionStatus, Call, Kind, OnRemove, PlanDigest, Rare, RequestDigest, Timestamp, known_or_owned, one_of,
+    read_instant,
 };
 
 /// Where a resource stands. See `docs/reconciliation.md`.
@@ -81,6 +83,22 @@ impl std::fmt::Display for Phase {
     }
 }
 
+/// The service's words for where objects stand.
+const STATUSES: [&str; 8] =
+    ["New", "InProgress", "Resolved", "Pending", "Succeeded", "Failed", "TimeOut", "Cancelled"];
+
+fn status<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Cow<'static, str>>, D::Error> {
+    struct Word(Cow<'static, str>);
+
+    impl<'de> Deserialize<'de> for Word {
+        fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+            one_of(d, &STATUSES).map(Word)
+        }
+    }
+
+    Ok(Option::deserialize(d)?.map(|Word(word)| word))
+}
+
 // There are many, so what few of them have is kept apart.
 /// One resource of the state: the fold of its records.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -101,9 +119,9 @@ pub struct Resource {
     #[schemars(example = DIGEST)]
     pub digest: RequestDigest,
     /// The service's word for where the object stands.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "status", skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"Succeeded")]
-    pub status: Option<String>,
+    pub status: Option<Cow<'static, str>>,
     /// Failed attempts of this digest that count against `spec.maxAttempts`.
     #[schemars(example = 0)]
     pub attempts: u32,
@@ -188,6 +206,11 @@ pub struct Resource {
 }
 
 impl Resource {
+    /// Takes the service's word for where the object stands.
+    pub(super) fn set_status(&mut self, word: &str) {
+        self.status = Some(known_or_owned(word, &STATUSES));
+    }
+
     /// Target and text as sent; `None` if a person edited the file beyond reading.
     pub fn sent_call(&self) -> Option<Call> {
         Call::from_request(&self.sent.request)

@@ -302,7 +302,7 @@ impl Resource {
     /// What the service shows of the object that the resource holds.
     pub(super) fn absorb(&mut self, step: Step, address: &Address, object: &Object) {
         self.changed = step.seq;
-        self.status = Some(object.status.clone());
+        self.set_status(&object.status);
         if object.requestor.is_some() {
             self.requestor = object.requestor.clone().into();
         }

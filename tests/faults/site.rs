@@ -467,9 +467,7 @@ impl Site {
                 continue;
             };
             let request = &intent.sent.request;
-            if (request.method, request.path.as_str(), request.body.as_str())
-                != (call.method, &call.target, body)
-            {
+            if (request.method, &*request.path, request.body.as_str()) != (call.method, &call.target, body) {
                 continue;
             }
             if closed.contains(&seq) {
