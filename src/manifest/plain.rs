@@ -368,7 +368,12 @@ impl<'s> Iterator for Documents<'s> {
 #[cfg(any(test, fuzzing))]
 pub fn both_ways(text: &str) -> Option<(String, String)> {
     let fast: Vec<Document<'_>> = documents(text)?.collect();
-    let slow: Vec<Document<'_>> = super::reader::Reader::new(text).collect();
+    let mut slow: Vec<Document<'_>> = super::reader::Reader::new(text).collect();
+    for doc in &mut slow {
+        // What the one says, the other shows.
+        let printable = |c: char| c == '\n' || (' '..='~').contains(&c);
+        doc.printable = (0..doc.len()).all(|id| doc.node(id as Id).text.chars().all(printable));
+    }
     Some((format!("{fast:#?}"), format!("{slow:#?}")))
 }
 
