@@ -1,8 +1,8 @@
-//! Both readers of YAML agree on whatever the fast one accepts. Begins with the seeds of `manifest`.
+//! Texts are read with the fast reader of YAML as they are with the real one alone. Begins with the seeds of
+//! `manifest`.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
-    if let Some((fast, real)) = casefile::manifest::both_ways(text) {
-        assert_eq!(fast, real);
-    }
+    let (read, real) = casefile::manifest::both_ways(text);
+    assert_eq!(read, real);
 });

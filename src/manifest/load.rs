@@ -16,7 +16,7 @@ use super::hosts;
 use super::kinds::{MachinesSpec, Named};
 use super::plain;
 use super::project::{PROJECT_FILE, Project};
-use super::reader::{Document, Id, NodeKind, Reader};
+use super::reader::{Document, Id, NodeKind};
 use super::runbook::{CaseOutcome, Incident, Origin, Runbook, run_case};
 use super::text::{Decoded, SourceText, decode};
 use crate::model::{
@@ -424,12 +424,7 @@ fn utf16(file: &Arc<str>) -> Diagnostic {
 pub(super) fn documents<'d>(decoded: &'d Decoded<'_>) -> impl Iterator<Item = Document<'d>> {
     let text: &'d str = &decoded.text;
     let mut invalid = decoded.invalid.iter().copied().peekable();
-    // Nearly every file takes the fast way.
-    let (plain, other) = match plain::documents(text) {
-        Some(plain) => (Some(plain), None),
-        None => (None, Some(Reader::new(text))),
-    };
-    let mut reader = plain.into_iter().flatten().chain(other.into_iter().flatten()).peekable();
+    let mut reader = plain::documents(text).peekable();
     std::iter::from_fn(move || {
         let mut doc = reader.next()?;
         let end = reader.peek().map_or(usize::MAX, |next| next.start);
