@@ -243,7 +243,7 @@ impl JsonSchema for Timestamp {
 
 /// A length of time as users write it: a whole number and one of `s`, `m`, `h`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Span(Duration);
+pub struct Span(u32);
 
 /// A text that is no [`Span`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -252,19 +252,13 @@ pub struct SpanError;
 
 impl Span {
     /// `secs` seconds.
-    pub const fn from_secs(secs: u64) -> Self {
-        Span(Duration::from_secs(secs))
+    pub const fn from_secs(secs: u32) -> Self {
+        Span(secs)
     }
 
     /// As the standard library's type.
     pub const fn get(self) -> Duration {
-        self.0
-    }
-}
-
-impl From<Duration> for Span {
-    fn from(d: Duration) -> Self {
-        Span(d)
+        Duration::from_secs(self.0 as u64)
     }
 }
 
@@ -285,14 +279,13 @@ impl FromStr for Span {
         let n: u64 = digits.parse().map_err(|_| SpanError)?;
         // A year is longer than anything here can mean, and keeps all sums far from overflow.
         let secs = n.checked_mul(unit).filter(|s| *s <= 366 * 86_400).ok_or(SpanError)?;
-        Ok(Span::from_secs(secs))
+        Ok(Span(u32::try_from(secs).map_err(|_| SpanError)?))
     }
 }
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let s = self.0.as_secs();
-        match s {
+        match self.0 {
             0 => f.write_str("0s"),
             s if s % 3600 == 0 => write!(f, "{}h", s / 3600),
             s if s % 60 == 0 => write!(f, "{}m", s / 60),

@@ -146,7 +146,7 @@ pub struct Story {
     pub lag: u64,
     /// Seconds that a collection runs.
     pub runs: u64,
-    pub settle: u64,
+    pub settle: u32,
     pub on_unknown: OnUnknown,
     /// A duplicate is answered with 201 and the running collection.
     pub existing: bool,
@@ -218,7 +218,7 @@ pub fn play(story: &Story, faults: &[Planned]) -> Played {
         let machines = first.iter().map(|r| machine(r.machine)).collect();
         let site = Site::new(
             story.scenario(),
-            Duration::from_secs(story.settle),
+            Duration::from_secs(story.settle.into()),
             machines,
             first.first().map_or_else(String::new, |r| r.text.to_owned()),
         );
