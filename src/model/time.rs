@@ -18,7 +18,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// .NET trims trailing zeros, so two texts may be one instant.
 #[derive(Clone)]
 pub struct Timestamp {
-    at: jiff::Timestamp,
+    /// Units of 100 ns since 1970.
+    at: i64,
     form: Form,
 }
 
@@ -47,16 +48,22 @@ pub enum TimestampError {
 }
 
 impl Timestamp {
+    fn new(at: jiff::Timestamp, form: Form) -> Self {
+        // Instants reach from the year -9999 to 9999: that many units fit.
+        Timestamp { at: at.as_nanosecond().div_euclid(100) as i64, form }
+    }
+
     /// The instant.
     pub fn instant(&self) -> jiff::Timestamp {
-        self.at
+        // It was one.
+        jiff::Timestamp::from_nanosecond(i128::from(self.at) * 100).unwrap_or_default()
     }
 
     /// Reads what the service sends: like [`FromStr`], but an offset other than `Z` is understood too.
     pub fn from_service(text: &str) -> Option<Self> {
         text.parse().ok().or_else(|| {
             let at = text.parse::<jiff::Timestamp>().ok()?;
-            Some(Timestamp { at, form: Form::Other(Arc::new(text.to_owned())) })
+            Some(Timestamp::new(at, Form::Other(Arc::new(text.to_owned()))))
         })
     }
 }
@@ -74,7 +81,7 @@ impl FromStr for Timestamp {
             return Err(if other { TimestampError::NotUtc } else { TimestampError::Form });
         }
         let at = parts.instant(digits).ok_or(TimestampError::Form)?;
-        Ok(Timestamp { at, form: Form::Usual(precision) })
+        Ok(Timestamp::new(at, Form::Usual(precision)))
     }
 }
 
@@ -175,7 +182,7 @@ impl From<jiff::Timestamp> for Timestamp {
     fn from(at: jiff::Timestamp) -> Self {
         let usual = (0..=9999).contains(&jiff::tz::Offset::UTC.to_datetime(at).year());
         let form = if usual { Form::Usual(7) } else { Form::Other(Arc::new(format!("{at:.7}"))) };
-        Timestamp { at, form }
+        Timestamp::new(at, form)
     }
 }
 
@@ -203,7 +210,7 @@ impl Hash for Timestamp {
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.form {
-            Form::Usual(digits) => f.write_str(written(self.at, *digits, &mut [0; 28])),
+            Form::Usual(digits) => f.write_str(written(self.instant(), *digits, &mut [0; 28])),
             Form::Other(text) => f.write_str(text),
         }
     }
@@ -216,7 +223,7 @@ impl fmt::Debug for Timestamp {
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         match &self.form {
-            Form::Usual(digits) => s.serialize_str(written(self.at, *digits, &mut [0; 28])),
+            Form::Usual(digits) => s.serialize_str(written(self.instant(), *digits, &mut [0; 28])),
             Form::Other(text) => s.serialize_str(text),
         }
     }

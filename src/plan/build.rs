@@ -45,12 +45,14 @@ pub(super) type Pair<'a> = (&'a Address, Option<&'a Desired>, Option<&'a Resourc
 pub fn plan(input: &Input<'_>) -> Plan {
     let planner = Planner::new(input, Detail::Full);
     let (mut changes, unlisted) = planner.rows();
-    tell_ids(input, &planner.renames, &mut changes);
-    name_rows(&mut changes, input);
-    planner.warn_of_siblings(&mut changes);
-    guard(&mut changes, &input.settings.guards, &input.observed.machines);
-    warn_of_late_resources(input.desired, input.state, &mut changes);
-    warn_of_edited_queries(&input.observed.targets.edited, &mut changes);
+    if !changes.is_empty() {
+        tell_ids(input, &planner.renames, &mut changes);
+        name_rows(&mut changes, input);
+        planner.warn_of_siblings(&mut changes);
+        guard(&mut changes, &input.settings.guards, &input.observed.machines);
+        warn_of_late_resources(input.desired, input.state, &mut changes);
+        warn_of_edited_queries(&input.observed.targets.edited, &mut changes);
+    }
     let calls = changes.iter().filter_map(|c| Some((&c.address, c.call.as_ref()?.request())));
     let digest = PlanDigest::of(calls);
     let estimate = estimate(&changes, input.settings);
