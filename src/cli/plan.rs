@@ -23,8 +23,7 @@ pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
     let (mut scope, mut state) =
         project::beside_state(ctx, &project, || engine::scope(ctx, &project, &args.planning))?;
     scope.foresight = true;
-    // Rows that say nothing are shown with -v only, and written down for programs.
-    scope.settings.every_row = args.format == PlanFormat::Json || args.out.is_some() || ctx.verbose > 0;
+    scope.settings.brief = args.format == PlanFormat::Human && args.out.is_none() && ctx.verbose == 0;
     let folder = project::state_folder(ctx, &project)?;
     let spent = |since| local::spent(&folder, since);
     let clock = engine::clock(ctx);

@@ -58,6 +58,17 @@ impl<T: Empty + Default> Rare<T> {
     }
 }
 
+impl<A: 'static> Rare<Vec<A>> {
+    /// Adds to a list that seldom gets a second item: it has no room for one.
+    pub fn push(&mut self, item: A) {
+        let list = self.0.get_or_insert_default();
+        if list.is_empty() {
+            list.reserve_exact(1);
+        }
+        list.push(item);
+    }
+}
+
 impl<T> Default for Rare<T> {
     fn default() -> Self {
         Rare(None)

@@ -62,6 +62,13 @@ fn path<'de, D: Deserializer<'de>>(d: D) -> Result<Cow<'static, str>, D::Error> 
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Body(Arc<str>);
 
+impl Default for Body {
+    /// An empty object.
+    fn default() -> Self {
+        Body("{}".into())
+    }
+}
+
 impl Body {
     /// Takes a text that is one JSON value.
     pub fn from_json(text: String) -> Result<Self, serde_json::Error> {

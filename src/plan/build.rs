@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::calls::removal_call;
+use super::calls::{self, removal_call};
 use super::change::{Action, Change, Plan, Reason, Warning};
 use super::decide::{Facts, Lookup, decide};
 use super::estimate::estimate;
@@ -72,7 +72,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
 }
 
 /// The rows of a plan that have a call, as far as it takes to see which machines they are about: what a look at the
-/// service is made for before the plan itself is.
+/// service is made for before the plan itself is. The requests of calls that create are not written down.
 pub fn calls_ahead(input: &Input<'_>) -> Vec<Change> {
     let ordered = input.desired.iter().any(|d| !d.depends_on.is_empty());
     let detail = if ordered { Detail::Calls } else { Detail::CallsAlone };
@@ -166,7 +166,7 @@ impl<'a> Planner<'a> {
         let input = self.input;
         let mut taken = BTreeSet::new();
         let (mut changes, mut unlisted) = (Vec::new(), 0);
-        if self.detail == Detail::Full && self.settings().every_row {
+        if self.detail == Detail::Full && !self.settings().brief {
             changes.reserve(input.desired.len());
         }
         for (address, desired, resource) in pairs(input.desired, input.state) {
@@ -213,7 +213,7 @@ impl<'a> Planner<'a> {
                 || self.input.observed.targets.edited.contains(&d.address)
         };
         match self.detail {
-            Detail::Full => self.settings().every_row || says_more(),
+            Detail::Full => !self.settings().brief || says_more(),
             Detail::Calls => true,
             Detail::CallsAlone => false,
         }
@@ -304,10 +304,16 @@ impl<'a> Planner<'a> {
         let reason = self.reason(address, desired, resource, seen, row, action);
         let mut change = blank(address, action, row, reason, desired, resource);
         if let (Some(d), Some(CallKind::Creating)) = (desired, call_kind(action)) {
-            change.call = Some(self.creating_call(address, d));
+            change.call = Some(match self.detail {
+                Detail::Full => self.creating_call(address, d),
+                Detail::Calls | Detail::CallsAlone => calls::without_request(d),
+            });
             change.approve.clone_from(&d.approve);
             if self.detail == Detail::Full {
-                change.after = Some(view::of_desired(d)).into();
+                // Of what is new there is no difference to show.
+                if action != Action::Create || !self.settings().brief {
+                    change.after = Some(view::of_desired(d)).into();
+                }
                 self.warn(d, resource, &mut change);
             }
         }

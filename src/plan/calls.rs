@@ -15,22 +15,7 @@ impl Planner<'_> {
         } else {
             (d.request(), None)
         };
-        Box::new(PlannedCall {
-            sent: Sent {
-                request,
-                revision: d.revision,
-                digest: d.digest,
-                marker: marker.into(),
-                machine_name: d.machine_name.as_deref().map(str::to_owned).into(),
-                query_digest: d.query.clone(),
-            },
-            machine: d.call.machine().as_str().to_ascii_lowercase(),
-            labels: (*d.labels).clone(),
-            on_remove: d.on_remove,
-            on_in_progress: d.policy.on_in_progress,
-            adopt_within: d.policy.adopt_within,
-            ids: Vec::new(),
-        })
+        creating(d, request, marker)
     }
 
     pub(super) fn update(
@@ -71,6 +56,32 @@ impl Planner<'_> {
             ids: Vec::new(),
         }));
     }
+}
+
+/// The creating call of a resource.
+fn creating(d: &Desired, request: Request, marker: Option<String>) -> Box<PlannedCall> {
+    Box::new(PlannedCall {
+        sent: Sent {
+            request,
+            revision: d.revision,
+            digest: d.digest,
+            marker: marker.into(),
+            machine_name: d.machine_name.as_deref().map(str::to_owned).into(),
+            query_digest: d.query.clone(),
+        },
+        machine: d.call.machine().as_str().to_ascii_lowercase(),
+        labels: (*d.labels).clone(),
+        on_remove: d.on_remove,
+        on_in_progress: d.policy.on_in_progress,
+        adopt_within: d.policy.adopt_within,
+        ids: Vec::new(),
+    })
+}
+
+/// The creating call of a resource, its request left empty: for a look at the machines alone.
+pub(super) fn without_request(d: &Desired) -> Box<PlannedCall> {
+    let request = Request { method: Method::Post, path: "".into(), body: Body::default() };
+    creating(d, request, None)
 }
 
 /// Ids are opaque: percent-encoded in paths.

@@ -286,7 +286,7 @@ pub struct Plan {
     pub created_at: jiff::Timestamp,
     /// One row per resource, by address. Rows of action `none` are included, but for those that are `unlisted`.
     pub changes: Vec<Change>,
-    /// How many resources are up to date and have no row: see [`Settings::every_row`](super::Settings::every_row).
+    /// How many resources are up to date and have no row: see [`Settings::brief`](super::Settings::brief).
     pub unlisted: usize,
     /// What concerns the plan as a whole.
     pub warnings: Vec<PlanWarning>,

@@ -42,8 +42,9 @@ pub struct Settings {
     pub fresh: bool,
     /// Closed incidents, and what seals hold back.
     pub incidents: Incidents,
-    /// Whether a resource that is up to date gets a row even if the row says nothing else; without, it is counted.
-    pub every_row: bool,
+    /// For a reader who sees rows with something to say alone: a resource that is up to date is counted, if its row
+    /// would say no more, and a row that creates has no [`after`](super::Change::after).
+    pub brief: bool,
 }
 
 /// `recovery` of the project file.
@@ -129,7 +130,7 @@ impl Settings {
             spent: Vec::new(),
             fresh: false,
             incidents: Incidents::default(),
-            every_row: true,
+            brief: false,
         }
     }
 
