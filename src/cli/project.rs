@@ -219,10 +219,10 @@ pub fn state(ctx: &Context, project: &Project) -> Result<Loaded, Error> {
 
 /// Does something else while the state is read, which needs nothing of it: the journal's whole chain is checked, for
 /// nothing is planned on a damaged one. What is wrong with the other is told first, as if it had been done first.
-pub fn beside_state<T>(
+pub fn beside_state<T: Send>(
     ctx: &Context,
     project: &Project,
-    other: impl FnOnce() -> Result<T, Error>,
+    other: impl FnOnce() -> Result<T, Error> + Copy + Send,
 ) -> Result<(T, State), Error> {
     let folder = match state_folder(ctx, project) {
         Ok(folder) => folder,
@@ -232,11 +232,12 @@ pub fn beside_state<T>(
         }
     };
     let whole = || local::read_whole(&folder).map_err(store_error);
+    // The state is read here: it is large, and the memory of the first thread grows at the least cost.
     let (other, loaded) = std::thread::scope(|scope| {
-        match std::thread::Builder::new().spawn_scoped(scope, whole) {
-            Ok(state) => {
-                let other = other();
-                (other, state.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        match std::thread::Builder::new().spawn_scoped(scope, other) {
+            Ok(other) => {
+                let loaded = whole();
+                (other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), loaded)
             }
             // The system gives no thread.
             Err(_) => (other(), whole()),

@@ -14,57 +14,88 @@ use super::journal::Mark;
 /// How many hex digits a hash has.
 const HEX: usize = 64;
 
-/// How much is looked at at once: a journal is never in memory as a whole.
-const CHUNK: u64 = 128 * 1024;
-
-/// Whether a journal's first bytes are lines that chain from the first record to the mark's. `read` gives bytes
-/// from one place to another, fewer only at the end.
+/// Whether a journal's first bytes are lines that chain from the first record to the mark's. `pieces` hands the
+/// journal over, from its beginning, until it is told no: it is never in memory as a whole.
 pub(super) fn reaches<E>(
     mark: Mark,
-    mut read: impl FnMut(u64, u64) -> Result<Vec<u8>, E>,
+    pieces: impl FnOnce(&mut dyn FnMut(&[u8]) -> bool) -> Result<(), E>,
 ) -> Result<bool, E> {
-    let mut prev = [b'0'; HEX];
-    let mut opening = Vec::new();
-    let (mut seq, mut at) = (0, 0);
-    // What was read, from the beginning of a line on.
-    let mut rest: Vec<u8> = Vec::new();
-    let mut step = |line: &[u8]| {
-        seq += 1;
-        // What a line begins with.
-        opening.clear();
-        let _ = write!(opening, "{{\"seq\":{seq},\"at\":\"");
-        match next(line, &opening, &prev) {
-            Some(hash) => {
-                prev = hash;
-                true
-            }
-            None => false,
-        }
+    let mut chain = Chain {
+        mark,
+        at: 0,
+        seq: 0,
+        prev: [b'0'; HEX],
+        opening: Vec::new(),
+        rest: Vec::new(),
+        broken: false,
     };
-    while at < mark.bytes {
-        let wanted = (mark.bytes - at).min(CHUNK);
-        let chunk = read(at, at + wanted)?;
-        at += chunk.len() as u64;
-        let last = (chunk.len() as u64) < wanted;
-        rest.extend_from_slice(&chunk);
-        let mut start = 0;
-        while let Some(length) = memchr::memchr(b'\n', rest.get(start..).unwrap_or_default()) {
-            if !step(rest.get(start..start + length).unwrap_or_default()) {
-                return Ok(false);
+    pieces(&mut |piece| chain.push(piece))?;
+    Ok(chain.is_whole())
+}
+
+/// A journal that is looked at.
+struct Chain {
+    mark: Mark,
+    /// How many bytes were looked at.
+    at: u64,
+    /// How many lines.
+    seq: u64,
+    /// The hash of the last one.
+    prev: [u8; HEX],
+    /// What the last line began with.
+    opening: Vec<u8>,
+    /// The beginning of a line whose end is in a later piece.
+    rest: Vec<u8>,
+    broken: bool,
+}
+
+impl Chain {
+    /// Takes the next piece; false if no more is needed.
+    fn push(&mut self, piece: &[u8]) -> bool {
+        let wanted = usize::try_from(self.mark.bytes - self.at).unwrap_or(usize::MAX);
+        let mut lines = piece.get(..wanted).unwrap_or(piece);
+        self.at += lines.len() as u64;
+        while let Some(end) = memchr::memchr(b'\n', lines).filter(|_| !self.broken) {
+            let (line, later) = (&lines[..end], &lines[end + 1..]);
+            if self.rest.is_empty() {
+                self.line(line);
+            } else {
+                let mut whole = std::mem::take(&mut self.rest);
+                whole.extend_from_slice(line);
+                self.line(&whole);
+                whole.clear();
+                self.rest = whole;
             }
-            start += length + 1;
+            lines = later;
         }
-        rest.drain(..start);
-        if last {
-            break;
+        self.rest.extend_from_slice(lines);
+        !self.broken && self.at < self.mark.bytes
+    }
+
+    fn line(&mut self, line: &[u8]) {
+        self.seq += 1;
+        // What a line begins with.
+        self.opening.clear();
+        let _ = write!(self.opening, "{{\"seq\":{},\"at\":\"", self.seq);
+        match next(line, &self.opening, &self.prev) {
+            Some(hash) => self.prev = hash,
+            None => self.broken = true,
         }
     }
-    // Editors take the newline of a file's last line.
-    let whole = match rest.is_empty() {
-        true => at == mark.bytes,
-        false => at + 1 == mark.bytes && step(&rest),
-    };
-    Ok(whole && seq == mark.seq && prev == mark.head.to_string().as_bytes())
+
+    fn is_whole(mut self) -> bool {
+        // Editors take the newline of a file's last line.
+        let whole = match self.rest.is_empty() {
+            true => self.at == self.mark.bytes,
+            false => {
+                let last = std::mem::take(&mut self.rest);
+                self.line(&last);
+                self.at + 1 == self.mark.bytes
+            }
+        };
+        let head = self.mark.head.to_string();
+        !self.broken && whole && self.seq == self.mark.seq && self.prev == head.as_bytes()
+    }
 }
 
 /// The hash of a line, in hex, if it begins as its record does, follows `prev` and gives the hash that it names.
@@ -86,4 +117,58 @@ fn next(line: &[u8], opening: &[u8], prev: &[u8; HEX]) -> Option<[u8; HEX]> {
     let mut hash = [0; HEX];
     HEXLOWER.encode_mut(&digest.finalize(), &mut hash);
     (hash == *named).then_some(hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Sha256Hex;
+    use crate::state::{Binding, Record, journal};
+
+    /// A journal of so many records, and the mark of its end.
+    fn journal(records: u64) -> (Vec<u8>, Mark) {
+        let (mut bytes, mut head) = (Vec::new(), Sha256Hex::ZERO);
+        for seq in 1..=records {
+            let lineage = "l".repeat(seq as usize * 10);
+            let record = Record::Open { lineage, binding: Binding::default(), tool: "t".into() };
+            let (line, hash) = journal::encode(seq, head, jiff::Timestamp::UNIX_EPOCH, &record).unwrap();
+            bytes.extend_from_slice(line.as_bytes());
+            head = hash;
+        }
+        let mark = Mark { seq: records, head, bytes: bytes.len() as u64 };
+        (bytes, mark)
+    }
+
+    fn in_pieces(bytes: &[u8], size: usize, mark: Mark) -> bool {
+        let pieces = |take: &mut dyn FnMut(&[u8]) -> bool| {
+            let _ = bytes.chunks(size).all(take);
+            Ok::<_, ()>(())
+        };
+        reaches(mark, pieces).unwrap()
+    }
+
+    #[test]
+    fn pieces_of_any_size_say_the_same() {
+        let (bytes, mark) = journal(6);
+        let longer = journal(9).0;
+        for size in [1, 7, 100, 300, usize::MAX] {
+            assert!(in_pieces(&bytes, size, mark), "{size}");
+            assert!(in_pieces(&longer, size, mark), "{size}: what follows is not looked at");
+            assert!(in_pieces(&bytes[..bytes.len() - 1], size, mark), "{size}: the last newline is gone");
+            assert!(!in_pieces(&bytes[..bytes.len() - 2], size, mark), "{size}");
+            assert!(!in_pieces(&journal(5).0, size, mark), "{size}");
+            assert!(!in_pieces(&bytes, size, Mark { seq: 5, ..mark }), "{size}");
+            assert!(!in_pieces(&bytes, size, Mark { head: Sha256Hex::ZERO, ..mark }), "{size}");
+        }
+    }
+
+    #[test]
+    fn every_byte_counts() {
+        let (bytes, mark) = journal(3);
+        for at in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[at] ^= 1;
+            assert!(!in_pieces(&changed, 64, mark), "{at}");
+        }
+    }
 }

@@ -8,6 +8,7 @@
 
 use std::io;
 use std::ops::Range;
+use std::thread;
 
 use super::chain;
 use super::disk::{Disk, FileName};
@@ -42,7 +43,8 @@ pub struct FolderStore<D> {
 struct Reading {
     state: State,
     serial: u64,
-    snapshot_seq: Seq,
+    /// Up to where the snapshot goes; none if it must be written anew.
+    mark: Option<Mark>,
     length: Option<u64>,
     tail: Tail,
     notices: Vec<Notice>,
@@ -59,7 +61,37 @@ pub(super) enum Depth {
 
 /// Reads a state and writes nothing.
 pub(super) fn read(disk: &mut impl Disk, depth: Depth) -> Result<Loaded, StoreError> {
-    let mut r = load(disk, depth)?;
+    let reading = load(disk, depth)?;
+    with_rescued(disk, reading)
+}
+
+/// Reads a state at [`Depth::Whole`], the chain checked beside the rest. `another` gives the folder's disk.
+pub(super) fn read_beside<D: Disk>(another: impl Fn() -> D) -> Result<Loaded, StoreError> {
+    let mut disk = another();
+    // Whatever is not as it should be is found again, and told, by a reader of one thing after the other.
+    let Some(mark) = snapshot_mark(&mut disk) else { return read(&mut disk, Depth::Whole) };
+    let mut beside = another();
+    let (reading, chained) = thread::scope(|scope| {
+        let chain = thread::Builder::new().spawn_scoped(scope, move || reaches(&mut beside, mark));
+        let reading = load(&mut disk, Depth::Tail);
+        let join = |chain: thread::ScopedJoinHandle<'_, _>| {
+            chain.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        (reading, chain.is_ok_and(|chain| join(chain).is_ok_and(|reaches| reaches)))
+    });
+    match reading {
+        Ok(reading) if chained && reading.mark == Some(mark) => with_rescued(&mut disk, reading),
+        _ => read(&mut disk, Depth::Whole),
+    }
+}
+
+/// Up to where the snapshot goes, as its beginning says.
+fn snapshot_mark(disk: &mut impl Disk) -> Option<Mark> {
+    Pieces::mark(&disk.read(FileName::Snapshot, 0, 4096).ok()?)
+}
+
+/// Adds outcomes that the journal would not take.
+fn with_rescued(disk: &mut impl Disk, mut r: Reading) -> Result<Loaded, StoreError> {
     if let Tail::Torn { bytes } = r.tail {
         r.notices.push(Notice::TornTailIgnored { bytes });
     }
@@ -115,7 +147,7 @@ impl<D: Disk> FolderStore<D> {
             state: r.state,
             length: r.length,
             serial: r.serial,
-            snapshot_seq: r.snapshot_seq,
+            snapshot_seq: r.mark.map_or(0, |mark| mark.seq),
             cut,
             poison: None,
         };
@@ -316,7 +348,7 @@ fn load(disk: &mut impl Disk, depth: Depth) -> Result<Reading, StoreError> {
             None => Ok(Reading {
                 state: State::default(),
                 serial: 0,
-                snapshot_seq: 0,
+                mark: None,
                 length: None,
                 tail: Tail::Clean,
                 notices: Vec::new(),
@@ -353,6 +385,12 @@ fn snapshot(disk: &mut impl Disk) -> Result<Result<Snapshot, SnapshotError>, Sto
     Ok(snapshot::read(&range(disk, name, 0, u64::MAX)?))
 }
 
+/// Whether the journal chains from its first record to a mark.
+fn reaches(disk: &mut impl Disk, mark: Mark) -> Result<bool, StoreError> {
+    let name = FileName::Journal;
+    chain::reaches(mark, |take| disk.pieces(name, take)).map_err(|e| io_error(name, "read", e))
+}
+
 /// Folds the journal's tail into a snapshot.
 fn forward(
     disk: &mut impl Disk,
@@ -361,9 +399,7 @@ fn forward(
     depth: Depth,
 ) -> Result<Reading, StoreError> {
     let Snapshot { serial, mark, state } = snapshot;
-    let intact = last_record_fits(disk, mark, journal)?
-        && (depth == Depth::Tail
-            || chain::reaches(mark, |from, to| range(disk, FileName::Journal, from, to))?);
+    let intact = last_record_fits(disk, mark, journal)? && (depth == Depth::Tail || reaches(disk, mark)?);
     if !intact {
         let bytes = range(disk, FileName::Journal, 0, journal)?;
         return Err(misfit(&bytes, mark, state.lineage.unwrap_or_default()).into());
@@ -374,7 +410,7 @@ fn forward(
         (reading.tail, reading.length) = (Tail::Unterminated, Some(journal));
     }
     reading.serial = serial;
-    reading.snapshot_seq = mark.seq;
+    reading.mark = Some(mark);
     let records = reading.state.seq - mark.seq;
     if records > 0 {
         reading.notices.push(Notice::SnapshotBehind { records });
@@ -388,7 +424,7 @@ fn fold(bytes: &[u8], mark: Mark, mut state: State) -> Result<Reading, StoreErro
     Ok(Reading {
         state,
         serial: 0,
-        snapshot_seq: 0,
+        mark: None,
         length: Some(reader.mark().bytes),
         tail: reader.tail(),
         notices: Vec::new(),

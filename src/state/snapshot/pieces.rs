@@ -11,6 +11,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 
 use super::{Document, FORMAT_VERSION, Snapshot};
 use crate::model::Address;
+use crate::state::journal::Mark;
 use crate::state::resource::Resource;
 
 /// The line before the first resource, and the ends of the last one, of them all and of the document. A text has no
@@ -36,22 +37,31 @@ pub struct Pieces {
     resources: Vec<(Address, Box<Resource>)>,
 }
 
+/// Behind the brace that opens the resources.
+fn head_end(text: &[u8]) -> Option<usize> {
+    memchr::memmem::find(text, FIRST).map(|at| at + FIRST.len() - 1)
+}
+
+/// What stands before the resources.
+fn head(text: &[u8]) -> Result<Document, OtherForm> {
+    let head: Document = serde_json::from_slice(&[text, b"}}"].concat()).map_err(|_| OtherForm)?;
+    if head.format_version == FORMAT_VERSION { Ok(head) } else { Err(OtherForm) }
+}
+
 impl Pieces {
+    /// The mark of a snapshot of the usual form, from its beginning.
+    pub fn mark(text: &[u8]) -> Option<Mark> {
+        Some(head(text.get(..head_end(text)?)?).ok()?.journal)
+    }
+
     /// Takes the next piece.
     pub fn push(&mut self, piece: &[u8]) -> Result<(), OtherForm> {
         self.rest.extend_from_slice(piece);
         if self.head.is_none() {
-            let Some(at) = memchr::memmem::find(&self.rest, FIRST) else {
+            let Some(end) = head_end(&self.rest) else {
                 return if self.rest.len() < HEAD { Ok(()) } else { Err(OtherForm) };
             };
-            let end = at + FIRST.len() - 1;
-            let mut head = self.rest[..end].to_vec();
-            head.extend_from_slice(b"}}");
-            let head: Document = serde_json::from_slice(&head).map_err(|_| OtherForm)?;
-            if head.format_version != FORMAT_VERSION {
-                return Err(OtherForm);
-            }
-            self.head = Some(head);
+            self.head = Some(head(&self.rest[..end])?);
             self.rest.drain(..end - 1);
         }
         if let Some(at) = memchr::memmem::rfind(&self.rest, NEXT) {
