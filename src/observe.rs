@@ -139,11 +139,9 @@ async fn list_by_ids(
             machines.insert(&id, Some(machine));
         }
     }
-    for id in &ids {
-        if machines.get(id).is_none() {
-            machines.note_unlisted(id);
-        }
-    }
+    let unlisted = |id: &String| machines.get(id).is_none();
+    let unlisted: Vec<String> = ids.into_iter().filter(unlisted).collect();
+    machines.note_unlisted(unlisted);
     Ok(())
 }
 

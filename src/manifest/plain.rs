@@ -13,6 +13,17 @@ use super::scalar::{self, Plain as Meaning};
 /// More fields than this in one mapping are left to the real reader, which has a table for them.
 const MAX_FIELDS: usize = 32;
 
+/// What keys are made of, by byte.
+const IN_KEYS: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+        byte += 1;
+    }
+    table
+};
+
 /// The text is not as plain as this reader needs it.
 struct NotPlain;
 
@@ -220,10 +231,8 @@ impl<'s> Documents<'s> {
         if !self.byte(start).is_some_and(|b| b.is_ascii_alphabetic()) {
             return Err(NotPlain);
         }
-        while self.byte(self.at).is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
-        {
-            self.at += 1;
-        }
+        let rest = self.text.as_bytes().get(start..).unwrap_or_default();
+        self.at += rest.iter().position(|b| !IN_KEYS[usize::from(*b)]).unwrap_or(rest.len());
         if self.byte(self.at) != Some(b':') {
             return Err(NotPlain);
         }

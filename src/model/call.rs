@@ -267,12 +267,17 @@ impl Call {
     }
 
     fn body(&self) -> String {
-        let text = match self {
-            Call::Collect { comment, .. } => serde_json::to_string(&CollectBody { comment: comment.into() }),
-            Call::Alert(alert) => serde_json::to_string(alert),
+        // Most have room in this.
+        let mut text = Vec::with_capacity(512);
+        let written = match self {
+            Call::Collect { comment, .. } => {
+                serde_json::to_writer(&mut text, &CollectBody { comment: comment.into() })
+            }
+            Call::Alert(alert) => serde_json::to_writer(&mut text, alert),
         };
-        // Plain structs of strings cannot fail to serialise.
-        text.unwrap_or_else(|e| unreachable!("a plain struct is JSON: {e}"))
+        // Plain structs of strings cannot fail to serialise, and JSON is UTF-8.
+        written.unwrap_or_else(|e| unreachable!("a plain struct is JSON: {e}"));
+        String::from_utf8(text).unwrap_or_else(|e| unreachable!("JSON is UTF-8: {e}"))
     }
 
     /// Reads a request back; `None` for one that creates nothing.

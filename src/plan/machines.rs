@@ -41,9 +41,9 @@ impl Machines {
         self.by_id.insert(id.to_ascii_lowercase(), machine);
     }
 
-    /// Notes that a list of machines left this one out: it shows recent ones only.
-    pub fn note_unlisted(&mut self, id: &str) {
-        self.unlisted.insert(id.to_ascii_lowercase());
+    /// Notes the lower-case ids of machines that a list left out: it shows recent ones only.
+    pub fn note_unlisted(&mut self, ids: Vec<String>) {
+        self.unlisted.extend(ids);
     }
 
     /// Whether another list would leave it out too.

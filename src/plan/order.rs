@@ -59,6 +59,9 @@ pub(super) fn order(
     renames: &BTreeMap<&Address, (&Address, &Resource)>,
     changes: &mut [Change],
 ) {
+    if input.desired.iter().all(|d| d.depends_on.is_empty()) {
+        return;
+    }
     let mut ordered: Vec<usize> = Vec::new();
     for (i, c) in changes.iter_mut().enumerate() {
         if creates(c)

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::build::{CallKind, Planner, call_kind, find};
+use super::build::{CallKind, Planner, call_kind};
 use super::change::{Change, PlanWarning, Reason, Warning};
 use super::guard::over_limits;
 use super::lookup::look_alike;
@@ -56,12 +56,16 @@ impl Planner<'_> {
 
     /// Two rows of one plan that meet at one machine.
     pub(super) fn warn_of_siblings(&self, changes: &mut [Change]) {
-        let mut first: HashMap<(String, String), Address> = HashMap::new();
+        // Machine, and title of an alert.
+        let mut first: HashMap<(String, Option<&str>), Address> = HashMap::new();
+        // Both are sorted by address.
+        let mut desired = self.input.desired.iter().peekable();
         for c in changes.iter_mut() {
             let (Some(call), Some(CallKind::Creating)) = (&c.call, call_kind(c.action)) else { continue };
-            let title = match find(self.input.desired, &c.address).map(|d| &d.call) {
-                Some(Call::Alert(a)) => format!("alert {}", a.title),
-                _ => String::new(),
+            while desired.next_if(|d| d.address < c.address).is_some() {}
+            let title = match desired.peek().filter(|d| d.address == c.address).map(|d| &d.call) {
+                Some(Call::Alert(a)) => Some(a.title.as_str()),
+                _ => None,
             };
             match first.entry((call.machine.clone(), title)) {
                 std::collections::hash_map::Entry::Vacant(e) => {
