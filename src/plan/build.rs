@@ -74,6 +74,11 @@ pub fn plan(input: &Input<'_>) -> Plan {
 /// The rows of a plan that have a call, as far as it takes to see which machines they are about: what a look at the
 /// service is made for before the plan itself is. The requests of calls that create are not written down.
 pub fn calls_ahead(input: &Input<'_>) -> Vec<Change> {
+    // One walk tells of the many plans that have none.
+    let up_to_date = |pair: Pair<'_>| matches!(pair, (_, Some(d), Some(r)) if is_up_to_date(input, d, r));
+    if pairs(input.desired, input.state).all(up_to_date) {
+        return Vec::new();
+    }
     let ordered = input.desired.iter().any(|d| !d.depends_on.is_empty());
     let detail = if ordered { Detail::Calls } else { Detail::CallsAlone };
     let (mut changes, _) = Planner::new(input, detail).rows();
@@ -178,7 +183,7 @@ impl<'a> Planner<'a> {
             };
             match (desired, resource) {
                 _ if !shown => {}
-                (Some(d), Some(r)) if self.is_up_to_date(d, r) => match self.is_listed(d, r) {
+                (Some(d), Some(r)) if is_up_to_date(input, d, r) => match self.is_listed(d, r) {
                     true => changes.push(up_to_date(d, r)),
                     false => unlisted += 1,
                 },
@@ -191,17 +196,6 @@ impl<'a> Planner<'a> {
         }
         order(input, &self.renames, &mut changes);
         (changes, unlisted)
-    }
-
-    /// The many that are done and unchanged: one comparison.
-    fn is_up_to_date(&self, d: &Desired, r: &Resource) -> bool {
-        r.phase == Phase::Succeeded
-            && r.digest == d.digest
-            && d.triage.is_none()
-            && r.watched.is_empty()
-            && r.side.is_none()
-            && !r.past.iter().any(|p| p.late)
-            && !self.input.replace.contains(&d.address)
     }
 
     /// Whether one that is up to date gets a row.
@@ -411,6 +405,17 @@ fn blank(
         basis: resource.map_or(0, |r| r.changed),
         ..Change::new(address.clone(), action, row, reason)
     }
+}
+
+/// The many that are done and unchanged: one comparison.
+fn is_up_to_date(input: &Input<'_>, d: &Desired, r: &Resource) -> bool {
+    r.phase == Phase::Succeeded
+        && r.digest == d.digest
+        && d.triage.is_none()
+        && r.watched.is_empty()
+        && r.side.is_none()
+        && !r.past.iter().any(|p| p.late)
+        && !input.replace.contains(&d.address)
 }
 
 /// The row of a resource that is up to date.
