@@ -214,7 +214,7 @@ pub(super) enum Replacement {
 pub(super) fn replacement(name: &str, text: &str) -> Replacement {
     match name {
         _ if DURATIONS.contains(&name) => match text.parse::<u32>() {
-            Ok(seconds) => Replacement::Text(Span::from_secs(seconds.into()).to_string()),
+            Ok(seconds) => Replacement::Text(Span::from_secs(seconds).to_string()),
             Err(_) => Replacement::Example,
         },
         "eventTime" | "endpoint" | "graphEndpoint" | "url" | "tenantId" | "clientId" => Replacement::Example,

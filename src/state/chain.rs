@@ -30,7 +30,7 @@ pub(super) fn reaches<E>(
         broken: false,
     };
     pieces(&mut |piece| chain.push(piece))?;
-    Ok(chain.is_whole())
+    Ok(chain.ends())
 }
 
 /// A journal that is looked at.
@@ -83,7 +83,7 @@ impl Chain {
         }
     }
 
-    fn is_whole(mut self) -> bool {
+    fn ends(mut self) -> bool {
         // Editors take the newline of a file's last line.
         let whole = match self.rest.is_empty() {
             true => self.at == self.mark.bytes,

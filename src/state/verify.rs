@@ -113,7 +113,7 @@ fn compare(snapshot: &Snapshot, state: &State, findings: &mut Vec<Finding>) {
     findings.extend(
         addresses
             .into_iter()
-            .filter(|a| ours.resources.get(*a) != theirs.resources.get(*a))
+            .filter(|a| ours.resources.get(a) != theirs.resources.get(a))
             .map(|a| Finding::Differs { address: a.clone() }),
     );
 }
