@@ -162,3 +162,37 @@ impl<T: JsonSchema> JsonSchema for Rare<T> {
         T::json_schema(generator)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_emptied_is_what_never_was_filled() {
+        let mut list: Rare<Vec<u8>> = Rare::default();
+        assert!(list.is_empty() && size_of_val(&list) == size_of::<usize>());
+        list.push(1);
+        list.extend([2]);
+        assert_eq!(*list, [1, 2]);
+        list.clear();
+        assert_eq!(list, Rare::default());
+        assert_eq!(Rare::from(vec![3]).take(), [3]);
+        assert_eq!(Rare::from(None::<u8>), Rare::default());
+    }
+
+    #[test]
+    fn documents_hold_the_value_alone() {
+        #[derive(Deserialize, Serialize)]
+        struct Held {
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            a: Rare<Option<u8>>,
+            #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+            b: Rare<BTreeMap<String, u8>>,
+        }
+        for text in ["{}", r#"{"a":1}"#, r#"{"b":{"k":1}}"#] {
+            let held: Held = serde_json::from_str(text).unwrap();
+            assert_eq!(serde_json::to_string(&held).unwrap(), text);
+        }
+        assert!(serde_json::from_str::<Held>(r#"{"a":null}"#).unwrap().a.is_none());
+    }
+}
