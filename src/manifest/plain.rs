@@ -292,15 +292,17 @@ impl<'s> Documents<'s> {
 
     fn plain(&mut self, flow: bool) -> Read<Id> {
         let start = self.at;
-        let mut end = start;
-        let rest = self.text.as_bytes().get(start..).unwrap_or_default();
-        let line = rest.get(..memchr::memchr(b'\n', rest).unwrap_or(rest.len())).unwrap_or_default();
-        // Nothing in it can end it, or be taken for something else.
-        if !flow && memchr::memchr2(b':', b'#', line).is_none() {
-            self.at = start + line.len();
-            end = start + line.trim_ascii_end().len();
-            return self.scalar(self.slice(start, end), true, start..end);
+        if !flow {
+            let rest = self.text.as_bytes().get(start..).unwrap_or_default();
+            let line = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())];
+            // Nothing in it can end it, or be taken for something else.
+            if memchr::memchr2(b':', b'#', line).is_none() {
+                let end = start + line.trim_ascii_end().len();
+                self.at = start + line.len();
+                return self.scalar(self.slice(start, end), true, start..end);
+            }
         }
+        let mut end = start;
         loop {
             let (here, next) = (self.byte(self.at), self.byte(self.at + 1));
             match here {
