@@ -28,7 +28,7 @@ pub fn cancel(state: &State, address: &Address, comment: &str, now: jiff::Timest
         before: view::of_resource(r).into(),
         warnings: warnings.into(),
         basis: r.changed,
-        ..Change::new(address.clone(), Action::Cancel, 0, reason)
+        ..Change::new(address.clone(), Action::Cancel, None, reason)
     };
     Some(Plan {
         lineage: state.lineage.clone().unwrap_or_default(),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::calls::{self, removal_call};
 use super::change::{Action, Change, Plan, Reason, Warning};
-use super::decide::{Facts, Lookup, decide};
+use super::decide::{Facts, Lookup, Row, decide};
 use super::estimate::estimate;
 use super::foresight::foresee;
 use super::guard::guard;
@@ -260,8 +260,8 @@ impl<'a> Planner<'a> {
         self.renames.values().any(|(from, _)| *from == address)
     }
 
-    /// The resource as it will be once the adoption of row 2 or 3 is recorded.
-    fn after_adoption(&self, address: &Address, r: &Resource, seen: &Seen<'_>, row: u8) -> Option<Resource> {
+    /// The resource as it will be once the adoption of an unknown outcome is recorded.
+    fn after_adoption(&self, address: &Address, r: &Resource, seen: &Seen<'_>, row: Row) -> Option<Resource> {
         let mut state = State::default();
         state.resources.insert(address.clone(), r.clone());
         for record in self.adoption(address, seen, row) {
@@ -270,7 +270,7 @@ impl<'a> Planner<'a> {
         state.resources.remove(address)
     }
 
-    fn adoption(&self, address: &Address, seen: &Seen<'_>, row: u8) -> Vec<Record> {
+    fn adoption(&self, address: &Address, seen: &Seen<'_>, row: Row) -> Vec<Record> {
         let found = |attempt, origin, object: &Object| Record::Found {
             address: address.clone(),
             attempt,
@@ -278,9 +278,13 @@ impl<'a> Planner<'a> {
             object: object.clone(),
         };
         match row {
-            2 => seen.found.object.iter().map(|o| found(seen.open_attempt, Origin::Made, o)).collect(),
-            3 => seen.found.object.iter().map(|o| found(seen.open_attempt, Origin::Adopted, o)).collect(),
-            6 => seen.watched.iter().map(|(a, o)| found(Some(*a), Origin::Made, o)).collect(),
+            Row::OursFound => {
+                seen.found.object.iter().map(|o| found(seen.open_attempt, Origin::Made, o)).collect()
+            }
+            Row::AlertShowsEvent => {
+                seen.found.object.iter().map(|o| found(seen.open_attempt, Origin::Adopted, o)).collect()
+            }
+            Row::WatchedFound => seen.watched.iter().map(|(a, o)| found(Some(*a), Origin::Made, o)).collect(),
             _ => seen.running.iter().map(|a| found(None, Origin::Adopted, &Object::from(*a))).collect(),
         }
     }
@@ -292,7 +296,7 @@ impl<'a> Planner<'a> {
         desired: Option<&'a Desired>,
         resource: Option<&Resource>,
         seen: &Seen<'a>,
-        row: u8,
+        row: Row,
         action: Action,
     ) -> Change {
         let reason = self.reason(address, desired, resource, seen, row, action);
@@ -313,7 +317,7 @@ impl<'a> Planner<'a> {
         }
         if action == Action::Replace && seen.facts.lookup == Lookup::Ours {
             // What the open call made is recorded before something else takes its place.
-            change.records = self.adoption(address, seen, 2).into();
+            change.records = self.adoption(address, seen, Row::OursFound).into();
         }
         match (action, resource) {
             (Action::Update, Some(r)) => self.update(desired, r, seen, &mut change),
@@ -328,7 +332,7 @@ impl<'a> Planner<'a> {
             (Action::Forget, _) => change.records.push(Record::Released { address: address.clone() }),
             (Action::Adopt, _) => {
                 change.records = self.adoption(address, seen, row).into();
-                if row == 16 || row == 17 {
+                if matches!(row, Row::BusyWithOther | Row::OtherSucceeded) {
                     let a = seen.running;
                     change.warnings.push(Warning::AdoptsForeign {
                         requestor: a.and_then(|a| a.requestor.clone()),
@@ -344,7 +348,7 @@ impl<'a> Planner<'a> {
                     change.basis = old.changed;
                 }
             }
-            (Action::None, Some(_)) if row == 9 => {
+            (Action::None, Some(_)) if row == Row::KnownFromBefore => {
                 change.records.push(Record::Restored { address: address.clone() });
             }
             (Action::Differs, _) => {
@@ -384,7 +388,7 @@ pub(super) fn call_kind(action: Action) -> Option<CallKind> {
 fn blank(
     address: &Address,
     action: Action,
-    row: u8,
+    row: Row,
     reason: Reason,
     desired: Option<&Desired>,
     resource: Option<&Resource>,
@@ -403,7 +407,7 @@ fn blank(
         },
         before: before.into(),
         basis: resource.map_or(0, |r| r.changed),
-        ..Change::new(address.clone(), action, row, reason)
+        ..Change::new(address.clone(), action, Some(row), reason)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::decide::Row;
 use super::foresight::{MachineFacts, Outlook};
 use super::guard::{LimitApproval, NameGap};
 use super::order::Obstacle;
@@ -131,9 +132,8 @@ pub struct Change {
     pub shown: Rare<Option<String>>,
     /// What happens.
     pub action: Action,
-    /// Which row of the decision table of `docs/reconciliation.md` fitted first; 0 for a call that a command
-    /// asked for by itself.
-    pub row: u8,
+    /// The row of the decision table that fitted first; none for a call that a command asked for by itself.
+    pub row: Option<Row>,
     /// Why, as typed data; renderers make words of it.
     pub reason: Reason,
     /// Where it is declared; none for resources whose manifest is gone.
@@ -168,7 +168,7 @@ pub struct Change {
 
 impl Change {
     /// A row that nothing more is known of.
-    pub fn new(address: Address, action: Action, row: u8, reason: Reason) -> Self {
+    pub fn new(address: Address, action: Action, row: Option<Row>, reason: Reason) -> Self {
         Change {
             address,
             shown: Rare::default(),

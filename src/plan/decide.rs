@@ -187,78 +187,158 @@ impl Facts {
     }
 }
 
-/// A row of the table: its number in `docs/reconciliation.md`, when it fits, what it does. An action of
-/// `None` means that the resource gets no row in the plan.
-struct Row {
-    number: u8,
+/// A row of the table, in its order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Row {
+    /// Named by `--replace`.
+    AskedByName,
+    /// An unknown outcome, and an object that is ours.
+    OursFound,
+    /// An unknown outcome, and an open alert of somebody else that shows our event.
+    AlertShowsEvent,
+    /// An unknown outcome that only a person can tell.
+    OutcomeUnclear,
+    /// An unknown outcome that may still become known.
+    OutcomeOpen,
+    /// A given-up attempt has turned up.
+    WatchedFound,
+    /// Our lost call is absent, and a person shall decide.
+    AskBeforeResend,
+    /// Our lost call is absent.
+    LostCall,
+    /// Released, and declared again as it was.
+    KnownFromBefore,
+    /// A renamed manifest.
+    Renamed,
+    /// A resource without a record that counts.
+    New,
+    /// Refused for good, or too often.
+    RefusedForGood,
+    /// Refused, and attempts are left.
+    RefusedBefore,
+    /// Busy, and another target is declared by now.
+    PendingElsewhere,
+    /// Busy with an earlier attempt of ours, or not looked at.
+    BusyWithOwn,
+    /// Busy with a collection of somebody else, or of another resource.
+    BusyWithOther,
+    /// The collection that was in the way has succeeded.
+    OtherSucceeded,
+    /// Nothing is in the way any more.
+    FreeAgain,
+    /// The running collection is gone.
+    Gone,
+    /// Still running, and the text was edited.
+    RunningTextDiffers,
+    /// Still running.
+    StillRuns,
+    /// Another target is declared.
+    NewTarget,
+    /// Failed a moment ago.
+    FailedLately,
+    /// Failed.
+    Failed,
+    /// Cancelled by a person or by us.
+    Cancelled,
+    /// The alert shows another triage than the declared one.
+    TriageDiffers,
+    /// Done, and the text was edited.
+    TextDiffers,
+    /// Done, and as declared.
+    Done,
+    /// Not declared any more: a renamed manifest continues it.
+    MovedAway,
+    /// Not declared, and the plan is narrowed.
+    NotPlanned,
+    /// Not declared any more.
+    Removed,
+    /// Not declared, and released already.
+    Forgotten,
+}
+
+impl Row {
+    /// The row's number in `docs/reconciliation.md`, from 1.
+    pub fn number(self) -> u8 {
+        self as u8 + 1
+    }
+
+    /// Returns the row with this number; none for 0, which stands for no row.
+    pub fn from_number(number: u8) -> Option<Row> {
+        TABLE.get(usize::from(number).checked_sub(1)?).map(|rule| rule.row)
+    }
+}
+
+/// A row's condition and what it does. An action of `None` means that the resource gets no row in the plan.
+struct Rule {
+    row: Row,
     fits: fn(&Facts) -> bool,
     action: fn(&Facts) -> Option<Action>,
 }
 
-macro_rules! rows {
-    ($($number:literal: $fits:expr => $action:expr;)*) => {
-        [$(Row { number: $number, fits: $fits, action: $action }),*]
+macro_rules! rules {
+    ($($row:ident: $fits:expr => $action:expr;)*) => {
+        [$(Rule { row: Row::$row, fits: $fits, action: $action }),*]
     };
 }
 
 const ACTIVE_OR_UNSEEN: [Running; 2] = [Running::Active, Running::NotLooked];
 const NOT_GONE: [Running; 3] = [Running::Active, Running::NotLooked, Running::UnknownStatus];
 
-static TABLE: [Row; 32] = rows! {
-    1: |f| f.desired && f.replace && !f.running_is(&ACTIVE_OR_UNSEEN)
+static TABLE: [Rule; 32] = rules! {
+    AskedByName: |f| f.desired && f.replace && !f.running_is(&ACTIVE_OR_UNSEEN)
         && !(f.is(Phase::Requested) && f.lookup == Lookup::InFlight)
         => |_| Some(Action::Replace);
-    2: |f| f.is(Phase::Requested) && f.lookup == Lookup::Ours => |_| Some(Action::Adopt);
-    3: |f| f.is(Phase::Requested) && f.lookup == Lookup::OpenAlert => |_| Some(Action::Adopt);
-    4: |f| f.is(Phase::Requested) && matches!(f.lookup, Lookup::LookAlikes | Lookup::TooOld)
+    OursFound: |f| f.is(Phase::Requested) && f.lookup == Lookup::Ours => |_| Some(Action::Adopt);
+    AlertShowsEvent: |f| f.is(Phase::Requested) && f.lookup == Lookup::OpenAlert => |_| Some(Action::Adopt);
+    OutcomeUnclear: |f| f.is(Phase::Requested) && matches!(f.lookup, Lookup::LookAlikes | Lookup::TooOld)
         => |_| Some(Action::Unresolved);
-    5: |f| f.is(Phase::Requested)
+    OutcomeOpen: |f| f.is(Phase::Requested)
         && matches!(f.lookup, Lookup::NotLooked | Lookup::InFlight | Lookup::Settling)
         => |_| Some(Action::Wait);
-    6: |f| f.desired && f.watched_found
+    WatchedFound: |f| f.desired && f.watched_found
         && f.phase.is_some_and(|p| !matches!(p, Phase::InProgress | Phase::Succeeded))
         => |_| Some(Action::Adopt);
-    7: |f| f.desired && f.is(Phase::Requested) && f.on_unknown == OnUnknown::Ask
+    AskBeforeResend: |f| f.desired && f.is(Phase::Requested) && f.on_unknown == OnUnknown::Ask
         => |_| Some(Action::Unresolved);
-    8: |f| f.desired && f.is(Phase::Requested) => |_| Some(Action::Create);
-    9: |f| f.desired && f.is(Phase::Released) && f.holds_id && f.same_target => |_| Some(Action::None);
-    10: |f| f.desired && f.unclaimed() && f.rename != Rename::No
+    LostCall: |f| f.desired && f.is(Phase::Requested) => |_| Some(Action::Create);
+    KnownFromBefore: |f| f.desired && f.is(Phase::Released) && f.holds_id && f.same_target => |_| Some(Action::None);
+    Renamed: |f| f.desired && f.unclaimed() && f.rename != Rename::No
         => |f| Some(if f.rename == Rename::WhileOpen { Action::Wait } else { Action::Move });
-    11: |f| f.desired && f.unclaimed() => |_| Some(Action::Create);
-    12: |f| f.desired && f.is(Phase::Rejected) && f.same_digest() && f.refused_for_good
+    New: |f| f.desired && f.unclaimed() => |_| Some(Action::Create);
+    RefusedForGood: |f| f.desired && f.is(Phase::Rejected) && f.same_digest() && f.refused_for_good
         => |_| Some(Action::Exhausted);
-    13: |f| f.desired && f.is(Phase::Rejected) => |_| Some(Action::Create);
-    14: |f| f.desired && f.is(Phase::Pending) && !f.same_target => |_| Some(Action::Create);
-    15: |f| f.desired && f.is(Phase::Pending) && matches!(f.busy, Busy::NotLooked | Busy::Own)
+    RefusedBefore: |f| f.desired && f.is(Phase::Rejected) => |_| Some(Action::Create);
+    PendingElsewhere: |f| f.desired && f.is(Phase::Pending) && !f.same_target => |_| Some(Action::Create);
+    BusyWithOwn: |f| f.desired && f.is(Phase::Pending) && matches!(f.busy, Busy::NotLooked | Busy::Own)
         => |_| Some(Action::Wait);
-    16: |f| f.desired && f.is(Phase::Pending) && matches!(f.busy, Busy::Other { .. })
+    BusyWithOther: |f| f.desired && f.is(Phase::Pending) && matches!(f.busy, Busy::Other { .. })
         => |f| Some(match (f.on_in_progress, f.busy) {
             (OnInProgress::Adopt, Busy::Other { recent: true }) => Action::Adopt,
             (OnInProgress::Adopt | OnInProgress::Wait, _) => Action::Wait,
             (OnInProgress::Fail, _) => Action::Unresolved,
         });
-    17: |f| f.desired && f.is(Phase::Pending) && f.on_in_progress == OnInProgress::Adopt
+    OtherSucceeded: |f| f.desired && f.is(Phase::Pending) && f.on_in_progress == OnInProgress::Adopt
         && f.busy == Busy::SucceededSince
         => |_| Some(Action::Adopt);
-    18: |f| f.desired && f.is(Phase::Pending) => |_| Some(Action::Create);
-    19: |f| f.desired && f.same_target && f.running_is(&[Running::Gone]) => |_| Some(Action::Unresolved);
-    20: |f| f.desired && f.same_target && f.running_is(&NOT_GONE) && !f.same_text
+    FreeAgain: |f| f.desired && f.is(Phase::Pending) => |_| Some(Action::Create);
+    Gone: |f| f.desired && f.same_target && f.running_is(&[Running::Gone]) => |_| Some(Action::Unresolved);
+    RunningTextDiffers: |f| f.desired && f.same_target && f.running_is(&NOT_GONE) && !f.same_text
         => |_| Some(Action::Differs);
-    21: |f| f.desired && f.running_is(&NOT_GONE) => |_| Some(Action::Wait);
-    22: |f| f.desired && !f.same_target
+    StillRuns: |f| f.desired && f.running_is(&NOT_GONE) => |_| Some(Action::Wait);
+    NewTarget: |f| f.desired && !f.same_target
         && (matches!(f.phase, Some(Phase::Succeeded | Phase::Failed | Phase::Cancelled))
             || f.running_is(&[Running::Gone]))
         => |_| Some(Action::Replace);
-    23: |f| f.desired && f.is(Phase::Failed) && !f.retry_due => |_| Some(Action::Wait);
-    24: |f| f.desired && f.is(Phase::Failed)
+    FailedLately: |f| f.desired && f.is(Phase::Failed) && !f.retry_due => |_| Some(Action::Wait);
+    Failed: |f| f.desired && f.is(Phase::Failed)
         => |f| Some(if f.attempts_left { Action::Retry } else { Action::Exhausted });
-    25: |f| f.desired && f.is(Phase::Cancelled) => |_| Some(Action::None);
-    26: |f| f.desired && f.is(Phase::Succeeded) && f.triage_differs => |_| Some(Action::Update);
-    27: |f| f.desired && f.is(Phase::Succeeded) && !f.same_text => |_| Some(Action::Differs);
-    28: |f| f.desired => |_| Some(Action::None);
-    29: |f| f.taken_by_move => |_| None;
-    30: |f| !f.whole => |_| None;
-    31: |f| f.phase.is_some() && !f.is(Phase::Released)
+    Cancelled: |f| f.desired && f.is(Phase::Cancelled) => |_| Some(Action::None);
+    TriageDiffers: |f| f.desired && f.is(Phase::Succeeded) && f.triage_differs => |_| Some(Action::Update);
+    TextDiffers: |f| f.desired && f.is(Phase::Succeeded) && !f.same_text => |_| Some(Action::Differs);
+    Done: |f| f.desired => |_| Some(Action::None);
+    MovedAway: |f| f.taken_by_move => |_| None;
+    NotPlanned: |f| !f.whole => |_| None;
+    Removed: |f| f.phase.is_some() && !f.is(Phase::Released)
         => |f| Some(match f.removal {
             Removal::Forget => Action::Forget,
             Removal::Cancel => Action::Cancel,
@@ -266,13 +346,14 @@ static TABLE: [Row; 32] = rows! {
             Removal::Wait => Action::Wait,
             Removal::Keep => Action::None,
         });
-    32: |_| true => |_| None;
+    Forgotten: |_| true => |_| None;
 };
 
-/// The number of the first row that fits, and what it does. Total: row 32 fits everything.
-pub fn decide(facts: &Facts) -> (u8, Option<Action>) {
-    let row = TABLE.iter().find(|row| (row.fits)(facts)).unwrap_or(&TABLE[31]);
-    (row.number, (row.action)(facts))
+/// Returns the first row that fits, and what it does. Total: the last row fits everything.
+pub fn decide(facts: &Facts) -> (Row, Option<Action>) {
+    let last = &TABLE[TABLE.len() - 1];
+    let rule = TABLE.iter().find(|rule| (rule.fits)(facts)).unwrap_or(last);
+    (rule.row, (rule.action)(facts))
 }
 
 #[cfg(test)]
@@ -282,31 +363,31 @@ mod tests {
     use super::*;
 
     /// The table once more, told by phase instead of by row.
-    fn by_phase(f: &Facts) -> (u8, Option<Action>) {
+    fn by_phase(f: &Facts) -> (Row, Option<Action>) {
         use Action::*;
         let to_replace = f.desired && f.replace;
         let Some(phase) = f.phase else {
             return match (f.desired, to_replace, f.rename) {
-                (true, true, _) => (1, Some(Replace)),
-                (true, _, Rename::No) => (11, Some(Create)),
-                (true, _, Rename::WhileOpen) => (10, Some(Wait)),
-                (true, _, Rename::Yes) => (10, Some(Move)),
+                (true, true, _) => (Row::AskedByName, Some(Replace)),
+                (true, _, Rename::No) => (Row::New, Some(Create)),
+                (true, _, Rename::WhileOpen) => (Row::Renamed, Some(Wait)),
+                (true, _, Rename::Yes) => (Row::Renamed, Some(Move)),
                 (false, ..) => no_row(f),
             };
         };
         if phase == Phase::Requested {
             if to_replace && f.lookup != Lookup::InFlight {
-                return (1, Some(Replace));
+                return (Row::AskedByName, Some(Replace));
             }
             return match f.lookup {
-                Lookup::Ours => (2, Some(Adopt)),
-                Lookup::OpenAlert => (3, Some(Adopt)),
-                Lookup::LookAlikes | Lookup::TooOld => (4, Some(Unresolved)),
-                Lookup::NotLooked | Lookup::InFlight | Lookup::Settling => (5, Some(Wait)),
+                Lookup::Ours => (Row::OursFound, Some(Adopt)),
+                Lookup::OpenAlert => (Row::AlertShowsEvent, Some(Adopt)),
+                Lookup::LookAlikes | Lookup::TooOld => (Row::OutcomeUnclear, Some(Unresolved)),
+                Lookup::NotLooked | Lookup::InFlight | Lookup::Settling => (Row::OutcomeOpen, Some(Wait)),
                 Lookup::Absent if !f.desired => removed(f),
-                Lookup::Absent if f.watched_found => (6, Some(Adopt)),
-                Lookup::Absent if f.on_unknown == OnUnknown::Ask => (7, Some(Unresolved)),
-                Lookup::Absent => (8, Some(Create)),
+                Lookup::Absent if f.watched_found => (Row::WatchedFound, Some(Adopt)),
+                Lookup::Absent if f.on_unknown == OnUnknown::Ask => (Row::AskBeforeResend, Some(Unresolved)),
+                Lookup::Absent => (Row::LostCall, Some(Create)),
             };
         }
         if !f.desired {
@@ -315,59 +396,59 @@ mod tests {
         let may_replace =
             phase != Phase::InProgress || !matches!(f.running, Running::Active | Running::NotLooked);
         if to_replace && may_replace {
-            return (1, Some(Replace));
+            return (Row::AskedByName, Some(Replace));
         }
         if f.watched_found && !matches!(phase, Phase::InProgress | Phase::Succeeded) {
-            return (6, Some(Adopt));
+            return (Row::WatchedFound, Some(Adopt));
         }
         match (phase, f.same_target, f.same_text) {
             (Phase::Requested, ..) => unreachable!("told above"),
-            (Phase::Released, true, _) if f.holds_id => (9, Some(None)),
+            (Phase::Released, true, _) if f.holds_id => (Row::KnownFromBefore, Some(None)),
             (Phase::Released, ..) => match f.rename {
-                Rename::No => (11, Some(Create)),
-                Rename::WhileOpen => (10, Some(Wait)),
-                Rename::Yes => (10, Some(Move)),
+                Rename::No => (Row::New, Some(Create)),
+                Rename::WhileOpen => (Row::Renamed, Some(Wait)),
+                Rename::Yes => (Row::Renamed, Some(Move)),
             },
-            (Phase::Rejected, true, true) if f.refused_for_good => (12, Some(Exhausted)),
-            (Phase::Rejected, ..) => (13, Some(Create)),
-            (Phase::Pending, false, _) => (14, Some(Create)),
+            (Phase::Rejected, true, true) if f.refused_for_good => (Row::RefusedForGood, Some(Exhausted)),
+            (Phase::Rejected, ..) => (Row::RefusedBefore, Some(Create)),
+            (Phase::Pending, false, _) => (Row::PendingElsewhere, Some(Create)),
             (Phase::Pending, true, _) => match (f.busy, f.on_in_progress) {
-                (Busy::NotLooked | Busy::Own, _) => (15, Some(Wait)),
-                (Busy::Other { recent: true }, OnInProgress::Adopt) => (16, Some(Adopt)),
-                (Busy::Other { .. }, OnInProgress::Fail) => (16, Some(Unresolved)),
-                (Busy::Other { .. }, _) => (16, Some(Wait)),
-                (Busy::SucceededSince, OnInProgress::Adopt) => (17, Some(Adopt)),
-                (Busy::SucceededSince | Busy::Free, _) => (18, Some(Create)),
+                (Busy::NotLooked | Busy::Own, _) => (Row::BusyWithOwn, Some(Wait)),
+                (Busy::Other { recent: true }, OnInProgress::Adopt) => (Row::BusyWithOther, Some(Adopt)),
+                (Busy::Other { .. }, OnInProgress::Fail) => (Row::BusyWithOther, Some(Unresolved)),
+                (Busy::Other { .. }, _) => (Row::BusyWithOther, Some(Wait)),
+                (Busy::SucceededSince, OnInProgress::Adopt) => (Row::OtherSucceeded, Some(Adopt)),
+                (Busy::SucceededSince | Busy::Free, _) => (Row::FreeAgain, Some(Create)),
             },
-            (Phase::InProgress, true, _) if f.running == Running::Gone => (19, Some(Unresolved)),
-            (Phase::InProgress, true, false) => (20, Some(Differs)),
-            (Phase::InProgress, false, _) if f.running == Running::Gone => (22, Some(Replace)),
-            (Phase::InProgress, ..) => (21, Some(Wait)),
-            (_, false, _) => (22, Some(Replace)),
-            (Phase::Failed, ..) if !f.retry_due => (23, Some(Wait)),
-            (Phase::Failed, ..) if f.attempts_left => (24, Some(Retry)),
-            (Phase::Failed, ..) => (24, Some(Exhausted)),
-            (Phase::Cancelled, ..) => (25, Some(None)),
-            (Phase::Succeeded, ..) if f.triage_differs => (26, Some(Update)),
-            (Phase::Succeeded, _, false) => (27, Some(Differs)),
-            (Phase::Succeeded, ..) => (28, Some(None)),
+            (Phase::InProgress, true, _) if f.running == Running::Gone => (Row::Gone, Some(Unresolved)),
+            (Phase::InProgress, true, false) => (Row::RunningTextDiffers, Some(Differs)),
+            (Phase::InProgress, false, _) if f.running == Running::Gone => (Row::NewTarget, Some(Replace)),
+            (Phase::InProgress, ..) => (Row::StillRuns, Some(Wait)),
+            (_, false, _) => (Row::NewTarget, Some(Replace)),
+            (Phase::Failed, ..) if !f.retry_due => (Row::FailedLately, Some(Wait)),
+            (Phase::Failed, ..) if f.attempts_left => (Row::Failed, Some(Retry)),
+            (Phase::Failed, ..) => (Row::Failed, Some(Exhausted)),
+            (Phase::Cancelled, ..) => (Row::Cancelled, Some(None)),
+            (Phase::Succeeded, ..) if f.triage_differs => (Row::TriageDiffers, Some(Update)),
+            (Phase::Succeeded, _, false) => (Row::TextDiffers, Some(Differs)),
+            (Phase::Succeeded, ..) => (Row::Done, Some(None)),
         }
     }
 
-    fn no_row(f: &Facts) -> (u8, Option<Action>) {
+    fn no_row(f: &Facts) -> (Row, Option<Action>) {
         (
             if f.taken_by_move {
-                29
+                Row::MovedAway
             } else if !f.whole {
-                30
+                Row::NotPlanned
             } else {
-                32
+                Row::Forgotten
             },
             None,
         )
     }
 
-    fn removed(f: &Facts) -> (u8, Option<Action>) {
+    fn removed(f: &Facts) -> (Row, Option<Action>) {
         if f.taken_by_move || !f.whole || f.phase == Some(Phase::Released) {
             return no_row(f);
         }
@@ -378,7 +459,7 @@ mod tests {
             Removal::Wait => Action::Wait,
             Removal::Keep => Action::None,
         };
-        (31, Some(action))
+        (Row::Removed, Some(action))
     }
 
     fn any_of<T: Clone + std::fmt::Debug + 'static>(all: Vec<T>) -> impl Strategy<Value = T> {
@@ -411,6 +492,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn rules_stand_in_the_order_of_their_rows() {
+        for (i, rule) in TABLE.iter().enumerate() {
+            assert_eq!(usize::from(rule.row.number()), i + 1, "{:?}", rule.row);
+            assert_eq!(Row::from_number(rule.row.number()), Some(rule.row));
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { cases: 20_000, ..ProptestConfig::default() })]
 
@@ -419,11 +508,11 @@ mod tests {
             prop_assert_eq!(decide(&f), by_phase(&f));
         }
 
-        /// Row 32 is reached only by what is not declared: the table itself is total.
+        /// The last row is reached only by what is not declared: the table itself is total.
         #[test]
         fn every_declared_resource_gets_a_row(f in facts()) {
             let (row, action) = decide(&f);
-            prop_assert!(!f.desired || (row <= 28 && action.is_some()));
+            prop_assert!(!f.desired || (row <= Row::Done && action.is_some()));
         }
 
         /// A call needs a new resource, a new target or revision, a failure of ours, a call known to be

@@ -38,7 +38,7 @@ pub use build::{Input, calls_ahead, plan};
 pub use change::{
     Action, Change, Estimate, Plan, PlanWarning, PlannedCall, PlannedId, Reason, View, Warning, origin_of,
 };
-pub use decide::{Busy, Facts, Lookup, OnUnknown, Removal, Rename, Running, decide};
+pub use decide::{Busy, Facts, Lookup, OnUnknown, Removal, Rename, Row, Running, decide};
 pub use estimate::last_call;
 pub use foresight::{MachineFacts, Outlook, Share, Typical};
 pub use guard::{Allowed, Guards, Held, LimitApproval, NameGap, held, over_limits, unnamed};

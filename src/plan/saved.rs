@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::change::{Action, Change, Estimate, Plan, PlannedCall, PlannedId, Reason, View, Warning};
+use super::decide::Row;
 use super::guard;
 use super::references::id_of;
 use crate::model::{
@@ -590,7 +591,7 @@ fn change(row: FileRow) -> Result<Change, SavedError> {
         records: execution.records.into(),
         then: execution.then.into(),
         basis: row.basis,
-        ..Change::new(address, action, row.row, Reason::Saved { words: row.reason })
+        ..Change::new(address, action, Row::from_number(row.row), Reason::Saved { words: row.reason })
     };
     let creates = change.action.call().is_some_and(|a| a.creates());
     if creates
@@ -661,7 +662,7 @@ mod tests {
             })),
             records: records.into(),
             basis,
-            ..Change::new(d.address.clone(), Action::Retry, 24, reason)
+            ..Change::new(d.address.clone(), Action::Retry, Some(Row::Failed), reason)
         };
         let plan = Plan {
             lineage: "l".into(),

@@ -2,7 +2,7 @@
 
 use super::build::Planner;
 use super::change::{Action, Reason};
-use super::decide::{Busy, Lookup, Running};
+use super::decide::{Busy, Lookup, Row, Running};
 use super::see::Seen;
 use super::targets::Left;
 use crate::model::{Address, Desired, OnInProgress};
@@ -15,7 +15,7 @@ impl Planner<'_> {
         desired: Option<&Desired>,
         resource: Option<&Resource>,
         seen: &Seen<'_>,
-        row: u8,
+        row: Row,
         action: Action,
     ) -> Reason {
         let policy = desired.map(|d| d.policy).unwrap_or_default();
@@ -35,43 +35,45 @@ impl Planner<'_> {
             _ => Reason::NewTarget,
         };
         match row {
-            1 => Reason::AskedByName,
-            2 => Reason::FoundOurs { id: found_id() },
-            3 => Reason::AlertShowsEvent { id: found_id() },
-            4 if seen.found.lookup == Lookup::TooOld => Reason::IntentTooOld,
-            4 => Reason::LookAlikes { ids: seen.found.ids.clone() },
-            5 => match seen.found.until {
+            Row::AskedByName => Reason::AskedByName,
+            Row::OursFound => Reason::FoundOurs { id: found_id() },
+            Row::AlertShowsEvent => Reason::AlertShowsEvent { id: found_id() },
+            Row::OutcomeUnclear if seen.found.lookup == Lookup::TooOld => Reason::IntentTooOld,
+            Row::OutcomeUnclear => Reason::LookAlikes { ids: seen.found.ids.clone() },
+            Row::OutcomeOpen => match seen.found.until {
                 Some(until) => Reason::Settling { until },
                 None => Reason::OutcomeNotLooked,
             },
-            6 => Reason::FoundWatched {
+            Row::WatchedFound => Reason::FoundWatched {
                 id: seen.watched.as_ref().map(|(_, o)| o.id.clone()).unwrap_or_default(),
             },
-            7 => Reason::AskBeforeResend,
-            8 => Reason::LostCall,
-            9 => Reason::KnownFromBefore {
+            Row::AskBeforeResend => Reason::AskBeforeResend,
+            Row::LostCall => Reason::LostCall,
+            Row::KnownFromBefore => Reason::KnownFromBefore {
                 phase: resource.and_then(|r| r.released_from).unwrap_or(Phase::Succeeded),
             },
-            10 => match self.renames.get(address) {
+            Row::Renamed => match self.renames.get(address) {
                 Some((from, _)) if action == Action::Move => Reason::RenamedFrom { from: (*from).clone() },
                 Some((from, _)) => Reason::RenamedWhileOpen { from: (*from).clone() },
                 None => Reason::New,
             },
-            11 if resource.is_some() => Reason::DeclaredAgain,
-            11 => Reason::New,
-            12 if error().is_some_and(|e| e.is_permanent()) => {
+            Row::New if resource.is_some() => Reason::DeclaredAgain,
+            Row::New => Reason::New,
+            Row::RefusedForGood if error().is_some_and(|e| e.is_permanent()) => {
                 Reason::RefusedForGood { error: error().unwrap_or_default() }
             }
-            12 => Reason::NoAttemptsLeft { attempts, max: policy.max_attempts, error: error() },
-            13 => Reason::RefusedBefore {
+            Row::RefusedForGood => {
+                Reason::NoAttemptsLeft { attempts, max: policy.max_attempts, error: error() }
+            }
+            Row::RefusedBefore => Reason::RefusedBefore {
                 error: error().unwrap_or_default(),
                 attempt: next_attempt,
                 max: policy.max_attempts,
             },
-            14 => target(),
-            15 if seen.facts.busy == Busy::Own => Reason::BusyWithOwn { id: running_id() },
-            15 => Reason::BusyNotLooked,
-            16 => match (policy.on_in_progress, action) {
+            Row::PendingElsewhere => target(),
+            Row::BusyWithOwn if seen.facts.busy == Busy::Own => Reason::BusyWithOwn { id: running_id() },
+            Row::BusyWithOwn => Reason::BusyNotLooked,
+            Row::BusyWithOther => match (policy.on_in_progress, action) {
                 (_, Action::Adopt) => {
                     Reason::AdoptRunning { id: running_id(), requestor: requestor(), created_at: began() }
                 }
@@ -85,32 +87,34 @@ impl Planner<'_> {
                 }
                 (OnInProgress::Fail, _) => Reason::FailOnRunning { id: running_id(), requestor: requestor() },
             },
-            17 => Reason::AdoptFinished { id: running_id(), requestor: requestor() },
-            18 => match seen.other_type {
+            Row::OtherSucceeded => Reason::AdoptFinished { id: running_id(), requestor: requestor() },
+            Row::FreeAgain => match seen.other_type {
                 Some(t) => Reason::BusyWithOtherType { action_type: t.to_owned() },
                 None => Reason::FreeNow,
             },
-            19 => Reason::Gone { id: id() },
-            20 => Reason::RunningTextDiffers { fields: seen.edited.clone() },
-            21 if !seen.facts.same_target => Reason::OldStillRuns { id: id() },
-            21 => Reason::Running {
+            Row::Gone => Reason::Gone { id: id() },
+            Row::RunningTextDiffers => Reason::RunningTextDiffers { fields: seen.edited.clone() },
+            Row::StillRuns if !seen.facts.same_target => Reason::OldStillRuns { id: id() },
+            Row::StillRuns => Reason::Running {
                 status: resource.and_then(|r| r.status.as_deref()).unwrap_or_default().to_owned(),
                 looked: seen.facts.running != Running::NotLooked,
             },
-            22 => target(),
-            23 => Reason::RetryLater { at: seen.retry_at },
-            24 if action == Action::Exhausted => {
+            Row::NewTarget => target(),
+            Row::FailedLately => Reason::RetryLater { at: seen.retry_at },
+            Row::Failed if action == Action::Exhausted => {
                 Reason::NoAttemptsLeft { attempts, max: policy.max_attempts, error: error() }
             }
-            24 => Reason::RetryNow {
+            Row::Failed => Reason::RetryNow {
                 status: resource.and_then(|r| r.status.as_deref()).unwrap_or_default().to_owned(),
                 attempt: next_attempt,
                 max: policy.max_attempts,
             },
-            25 => Reason::Cancelled { by: resource.and_then(|r| (*r.cancelled_by).clone()) },
-            26 => Reason::TriageDiffers { fields: seen.triage.iter().map(|(n, _, _)| *n).collect() },
-            27 => Reason::TextDiffers { fields: seen.edited.clone() },
-            31 => match (action, resource.and_then(|r| r.side.as_ref())) {
+            Row::Cancelled => Reason::Cancelled { by: resource.and_then(|r| (*r.cancelled_by).clone()) },
+            Row::TriageDiffers => {
+                Reason::TriageDiffers { fields: seen.triage.iter().map(|(n, _, _)| *n).collect() }
+            }
+            Row::TextDiffers => Reason::TextDiffers { fields: seen.edited.clone() },
+            Row::Removed => match (action, resource.and_then(|r| r.side.as_ref())) {
                 (Action::Wait, Some(side)) => Reason::SideCallOpen { action: side.action },
                 (Action::Cancel, _) => Reason::CancelOnRemove,
                 (Action::Resolve, _) => Reason::ResolveOnRemove,
@@ -119,8 +123,9 @@ impl Planner<'_> {
                 }
                 _ => Reason::ManifestGone,
             },
-            _ if seen.gone => Reason::DoneAndGone,
-            _ => Reason::Done,
+            Row::Done if seen.gone => Reason::DoneAndGone,
+            // The last three have no row in the plan.
+            Row::Done | Row::MovedAway | Row::NotPlanned | Row::Forgotten => Reason::Done,
         }
     }
 }

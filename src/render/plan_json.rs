@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use super::{codes, escape, words};
 use crate::model::{Address, Dependency, PlanDigest, Request, Source, Target, Timestamp};
 use crate::plan::saved::{PlanExecution, RowExecution};
-use crate::plan::{Action, Change, Group, MachineFacts, Outlook, Plan, PlannedId, Share, View};
+use crate::plan::{Action, Change, Group, MachineFacts, Outlook, Plan, PlannedId, Row, Share, View};
 
 /// A plan as `plan --format json` prints it.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -358,7 +358,7 @@ impl ChangeDocument {
             address: change.address.clone(),
             shown_as: (*change.shown).clone(),
             action: change.action,
-            row: change.row,
+            row: change.row.map_or(0, Row::number),
             reason: words::why(change, now),
             reason_code: codes::reason(&change.reason),
             source: change.source.as_ref().map(SourceDocument::from),

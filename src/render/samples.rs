@@ -11,7 +11,7 @@ use crate::model::{
 };
 use crate::plan::{
     Action, Candidate, Change, Drift, Estimate, Group, Left, LimitApproval, MachineFacts, NameGap, Obstacle,
-    Outlook, Plan, PlanWarning, PlannedCall, Reason, Share, Typical, View, Warning,
+    Outlook, Plan, PlanWarning, PlannedCall, Reason, Row, Share, Typical, View, Warning,
 };
 use crate::state::{
     Attempt, CallAction, Object, Open, Origin, PastObject, Phase, Refusal, Resource, Sent, Side, State,
@@ -118,7 +118,7 @@ pub fn change(name: &str, action: Action, reason: Reason) -> Change {
         source: (!gone).then(|| Source { file: "incidents/inc-2042.yaml".into(), line: 3 }),
         machine: Some(MACHINE.parse().unwrap()),
         call: request.map(planned),
-        ..Change::new(address, action, 11, reason)
+        ..Change::new(address, action, Some(Row::New), reason)
     }
 }
 

@@ -648,7 +648,7 @@ fn known(state: &State) -> BTreeSet<&str> {
 
 /// A plan in a line.
 fn words(plan: &Plan) -> String {
-    let rows = plan.changes.iter().map(|c| format!("{} {} ({})", c.address.name(), c.action, c.row));
+    let rows = plan.changes.iter().map(|c| format!("{} {} ({:?})", c.address.name(), c.action, c.row));
     rows.collect::<Vec<_>>().join(", ")
 }
 

@@ -1,7 +1,7 @@
 //! What a dependency that stands so far means for the call behind it.
 
 use casefile::model::{Call, Dependency, Until, reference};
-use casefile::plan::{Action, Change, Obstacle, Reason};
+use casefile::plan::{Action, Change, Obstacle, Reason, Row};
 use casefile::state::{Outcome, Refusal};
 
 use crate::world::{World, alert, package};
@@ -147,9 +147,9 @@ fn only_calls_that_create_are_held_back() {
     a.triage =
         Some(casefile::model::Triage { assigned_to: Some("secop@contoso.com".into()), ..Default::default() })
             .into();
-    assert_eq!(w.row(A), Some((26, Action::Update)));
+    assert_eq!(w.row(A), Some((Row::TriageDiffers, Action::Update)));
     w.forget_manifest(A);
-    assert_eq!(w.row(A), Some((31, Action::Forget)));
+    assert_eq!(w.row(A), Some((Row::Removed, Action::Forget)));
 }
 
 /// The id of the package that the plan shows in the text of the alert behind it; `None`: no call.

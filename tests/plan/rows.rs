@@ -1,7 +1,7 @@
 //! Every row of the decision table, reached the way it is reached in life.
 
 use casefile::model::{AlertStatus, OnInProgress, OnRemove, Triage};
-use casefile::plan::{Action, Observed, OnUnknown, Reason, Warning};
+use casefile::plan::{Action, Observed, OnUnknown, Reason, Row, Warning};
 use casefile::state::{Origin, Outcome, Phase, Refusal};
 
 use crate::world::{World, alert, calls, package};
@@ -62,28 +62,28 @@ fn resource(w: &World) -> &casefile::state::Resource {
 }
 
 #[test]
-fn row_1_replace_by_name_but_not_over_a_running_one() {
+fn replace_by_name_but_not_over_a_running_one() {
     let mut w = running();
     w.replace.insert(P.parse().unwrap());
-    assert_eq!(w.row(P), Some((21, Action::Wait)));
+    assert_eq!(w.row(P), Some((Row::StillRuns, Action::Wait)));
     w.set(1, "Succeeded");
-    assert_eq!(w.row(P), Some((1, Action::Replace)));
+    assert_eq!(w.row(P), Some((Row::AskedByName, Action::Replace)));
     w.apply();
     let r = resource(&w);
     assert_eq!((r.phase, r.past.len(), r.attempts), (Phase::InProgress, 1, 0));
 }
 
 #[test]
-fn row_2_our_lost_call_is_found() {
+fn our_lost_call_is_found() {
     let mut w = lost(true);
-    assert_eq!(w.row(P), Some((2, Action::Adopt)));
+    assert_eq!(w.row(P), Some((Row::OursFound, Action::Adopt)));
     w.apply();
     assert_eq!(resource(&w).origin, Some(Origin::Made));
     assert_eq!(w.actions.len(), 1);
 }
 
 #[test]
-fn rows_2_and_22_a_found_call_of_an_older_revision_shows_what_follows() {
+fn a_found_call_of_an_older_revision_shows_what_follows() {
     let mut w = lost(true);
     *w.declared(P) = package("p", 1, "why", 2);
     w.pass(60);
@@ -96,7 +96,7 @@ fn rows_2_and_22_a_found_call_of_an_older_revision_shows_what_follows() {
 }
 
 #[test]
-fn row_3_an_open_alert_shows_our_event() {
+fn an_open_alert_shows_our_event() {
     let mut w = World::new(vec![alert("a", 1, "bad", 1)]);
     let plan = w.plan();
     let address = A.parse().unwrap();
@@ -106,37 +106,37 @@ fn row_3_an_open_alert_shows_our_event() {
     w.pass(7200);
     let attempt = w.intend(&plan, &address);
     w.answer(&address, attempt, Outcome::Unknown { why: "time-out".into() });
-    assert_eq!(w.row(A), Some((3, Action::Adopt)));
+    assert_eq!(w.row(A), Some((Row::AlertShowsEvent, Action::Adopt)));
     w.apply();
     assert_eq!(w.state.resources[&address].origin, Some(Origin::Adopted));
 }
 
 #[test]
-fn row_4_what_only_looks_like_ours_stops_everything() {
+fn what_only_looks_like_ours_stops_everything() {
     let mut w = lost(false);
     w.pass(600);
     w.foreign(1, "why");
-    assert_eq!(w.row(P), Some((4, Action::Unresolved)));
+    assert_eq!(w.row(P), Some((Row::OutcomeUnclear, Action::Unresolved)));
     let mut w = lost(true);
     w.foreign(1, "why");
-    assert_eq!(w.row(P), Some((4, Action::Unresolved)), "two candidates");
+    assert_eq!(w.row(P), Some((Row::OutcomeUnclear, Action::Unresolved)), "two candidates");
     let mut w = lost(false);
     w.pass(31 * 86_400);
-    assert_eq!(w.row(P), Some((4, Action::Unresolved)), "older than 30 days");
+    assert_eq!(w.row(P), Some((Row::OutcomeUnclear, Action::Unresolved)), "older than 30 days");
     let mut w = lost(false);
     w.pass(600);
     w.foreign(1, "  WHY ");
-    assert_eq!(w.row(P), Some((4, Action::Unresolved)), "nearly equal");
+    assert_eq!(w.row(P), Some((Row::OutcomeUnclear, Action::Unresolved)), "nearly equal");
 }
 
 #[test]
-fn row_5_nothing_is_concluded_too_early_or_unseen() {
+fn nothing_is_concluded_too_early_or_unseen() {
     let mut w = lost(false);
-    assert_eq!(w.row(P), Some((5, Action::Wait)));
+    assert_eq!(w.row(P), Some((Row::OutcomeOpen, Action::Wait)));
     w.pass(29);
-    assert_eq!(w.row(P), Some((5, Action::Wait)));
+    assert_eq!(w.row(P), Some((Row::OutcomeOpen, Action::Wait)));
     w.pass(1);
-    assert_eq!(w.row(P), Some((8, Action::Create)));
+    assert_eq!(w.row(P), Some((Row::LostCall, Action::Create)));
     let unseen = Observed { at: w.now, server_at: w.now, ..Observed::default() };
     let plan = w.plan_with(&unseen);
     assert_eq!(plan.changes[0].action, Action::Wait);
@@ -146,11 +146,11 @@ fn row_5_nothing_is_concluded_too_early_or_unseen() {
     w.intend(&plan, &P.parse().unwrap());
     w.settings.lock_at = None;
     w.pass(60);
-    assert_eq!(w.row(P), Some((5, Action::Wait)));
+    assert_eq!(w.row(P), Some((Row::OutcomeOpen, Action::Wait)));
 }
 
 #[test]
-fn row_6_a_given_up_attempt_turns_up() {
+fn a_given_up_attempt_turns_up() {
     let mut w = lost(false);
     w.pass(30);
     let plan = w.plan();
@@ -162,7 +162,7 @@ fn row_6_a_given_up_attempt_turns_up() {
     w.answer(&address, attempt, Outcome::Rejected { error });
     w.pass(5);
     w.take(&first);
-    assert_eq!(w.row(P), Some((6, Action::Adopt)));
+    assert_eq!(w.row(P), Some((Row::WatchedFound, Action::Adopt)));
     w.apply();
     assert_eq!(resource(&w).origin, Some(Origin::Made));
     assert!(resource(&w).watched.is_empty());
@@ -188,105 +188,108 @@ fn a_late_arrival_beside_another_object_is_recorded() {
 }
 
 #[test]
-fn rows_7_and_8_absent_after_the_settle_time() {
+fn absent_after_the_settle_time() {
     let mut w = lost(false);
     w.pass(30);
     w.settings.recovery.on_unknown = OnUnknown::Ask;
-    assert_eq!(w.row(P), Some((7, Action::Unresolved)));
+    assert_eq!(w.row(P), Some((Row::AskBeforeResend, Action::Unresolved)));
     w.settings.recovery.on_unknown = OnUnknown::Resend;
-    assert_eq!(w.row(P), Some((8, Action::Create)));
+    assert_eq!(w.row(P), Some((Row::LostCall, Action::Create)));
 }
 
 #[test]
-fn row_9_a_removed_manifest_that_comes_back_asks_nothing() {
+fn a_removed_manifest_that_comes_back_asks_nothing() {
     let mut w = running();
     w.set(1, "Succeeded");
     w.plan();
     let d = w.forget_manifest(P);
-    assert_eq!(w.row(P), Some((31, Action::Forget)));
+    assert_eq!(w.row(P), Some((Row::Removed, Action::Forget)));
     w.apply();
     assert_eq!(w.row(P), None, "row 32");
     w.desired.push(d);
-    assert_eq!(w.row(P), Some((9, Action::None)));
+    assert_eq!(w.row(P), Some((Row::KnownFromBefore, Action::None)));
     w.apply();
     assert_eq!(resource(&w).phase, Phase::Succeeded);
-    assert_eq!(w.row(P), Some((28, Action::None)));
+    assert_eq!(w.row(P), Some((Row::Done, Action::None)));
 }
 
 #[test]
-fn row_10_a_renamed_manifest_is_followed() {
+fn a_renamed_manifest_is_followed() {
     let mut w = running();
     w.forget_manifest(P);
     w.desired.push(package("q", 1, "why", 1));
-    assert_eq!(w.row("InvestigationPackage/q"), Some((10, Action::Move)));
+    assert_eq!(w.row("InvestigationPackage/q"), Some((Row::Renamed, Action::Move)));
     assert_eq!(w.row(P), None, "row 29");
     w.apply();
-    assert_eq!(w.row("InvestigationPackage/q"), Some((21, Action::Wait)));
+    assert_eq!(w.row("InvestigationPackage/q"), Some((Row::StillRuns, Action::Wait)));
     // Two of the same text: no telling which one it is.
     let mut w = running();
     w.forget_manifest(P);
     w.desired.extend([package("q", 1, "why", 1), package("r", 1, "why", 1)]);
-    assert_eq!(w.row("InvestigationPackage/q"), Some((11, Action::Create)));
+    assert_eq!(w.row("InvestigationPackage/q"), Some((Row::New, Action::Create)));
     // While the call is open it stays where it is.
     let mut w = lost(false);
     w.forget_manifest(P);
     w.desired.push(package("q", 1, "why", 1));
-    assert_eq!(w.row("InvestigationPackage/q"), Some((10, Action::Wait)));
+    assert_eq!(w.row("InvestigationPackage/q"), Some((Row::Renamed, Action::Wait)));
 }
 
 #[test]
-fn rows_12_and_13_refusals() {
-    assert_eq!(rejected("OsPlatformNotSupported", 400).row(P), Some((12, Action::Exhausted)));
+fn refusals() {
+    assert_eq!(
+        rejected("OsPlatformNotSupported", 400).row(P),
+        Some((Row::RefusedForGood, Action::Exhausted))
+    );
     let mut w = rejected("ResourceNotFound", 404);
-    assert_eq!(w.row(P), Some((13, Action::Create)));
+    assert_eq!(w.row(P), Some((Row::RefusedBefore, Action::Create)));
     w.declared(P).policy.max_attempts = 1;
-    assert_eq!(w.row(P), Some((12, Action::Exhausted)));
+    assert_eq!(w.row(P), Some((Row::RefusedForGood, Action::Exhausted)));
     // Missing rights use up nothing.
     let mut w = rejected("Forbidden", 403);
     w.declared(P).policy.max_attempts = 1;
-    assert_eq!(w.row(P), Some((13, Action::Create)));
+    assert_eq!(w.row(P), Some((Row::RefusedBefore, Action::Create)));
     // Another text is another request.
     let mut w = rejected("InvalidInput", 400);
     *w.declared(P) = package("p", 1, "another", 1);
-    assert_eq!(w.row(P), Some((13, Action::Create)));
+    assert_eq!(w.row(P), Some((Row::RefusedBefore, Action::Create)));
 }
 
 #[test]
-fn rows_14_to_18_a_busy_machine() {
+fn a_busy_machine() {
     let mut w = busy(true);
     *w.declared(P) = package("p", 1, "why", 2);
-    assert_eq!(w.row(P), Some((14, Action::Create)));
+    assert_eq!(w.row(P), Some((Row::PendingElsewhere, Action::Create)));
 
     let mut w = busy(true);
     let unseen = Observed { at: w.now, server_at: w.now, ..Observed::default() };
-    assert_eq!(w.plan_with(&unseen).changes[0].row, 15);
+    assert_eq!(w.plan_with(&unseen).changes[0].row, Some(Row::BusyWithOwn));
 
-    assert_eq!(w.row(P), Some((16, Action::Adopt)));
+    assert_eq!(w.row(P), Some((Row::BusyWithOther, Action::Adopt)));
     w.policy(P, OnInProgress::Wait);
-    assert_eq!(w.row(P), Some((16, Action::Wait)));
+    assert_eq!(w.row(P), Some((Row::BusyWithOther, Action::Wait)));
     w.policy(P, OnInProgress::Fail);
-    assert_eq!(w.row(P), Some((16, Action::Unresolved)));
+    assert_eq!(w.row(P), Some((Row::BusyWithOther, Action::Unresolved)));
     w.policy(P, OnInProgress::Adopt);
     w.pass(3600);
-    assert_eq!(w.row(P), Some((16, Action::Wait)), "began too long ago");
+    assert_eq!(w.row(P), Some((Row::BusyWithOther, Action::Wait)), "began too long ago");
 
     let mut w = busy(true);
     w.pass(5);
     w.set(1, "Succeeded");
-    assert_eq!(w.row(P), Some((17, Action::Adopt)));
+    assert_eq!(w.row(P), Some((Row::OtherSucceeded, Action::Adopt)));
     w.policy(P, OnInProgress::Wait);
-    assert_eq!(w.row(P), Some((18, Action::Create)));
-    assert_eq!(busy(false).row(P), Some((18, Action::Create)));
+    assert_eq!(w.row(P), Some((Row::FreeAgain, Action::Create)));
+    assert_eq!(busy(false).row(P), Some((Row::FreeAgain, Action::Create)));
 }
 
 #[test]
-fn row_15_our_own_earlier_collection_is_waited_for() {
+fn our_own_earlier_collection_is_waited_for() {
     let mut w = running();
     *w.declared(P) = package("p", 1, "why", 2);
     w.replace.insert(P.parse().unwrap());
     // The status word is not known: `--replace` may go on, and the machine turns out to be busy.
     w.set(1, "Odd");
-    assert_eq!(w.row(P), Some((1, Action::Replace)));
+    assert_eq!(w.row(P), Some((Row::AskedByName, Action::Replace)));
     let plan = w.plan();
     let address = P.parse().unwrap();
     let attempt = w.intend(&plan, &address);
@@ -294,23 +297,23 @@ fn row_15_our_own_earlier_collection_is_waited_for() {
     w.answer(&address, attempt, Outcome::Busy { error });
     w.replace.clear();
     w.set(1, "InProgress");
-    assert_eq!(w.row(P), Some((15, Action::Wait)));
+    assert_eq!(w.row(P), Some((Row::BusyWithOwn, Action::Wait)));
 }
 
 #[test]
-fn rows_19_to_22_running_and_edited() {
+fn running_and_edited() {
     let mut w = running();
-    assert_eq!(w.row(P), Some((21, Action::Wait)));
+    assert_eq!(w.row(P), Some((Row::StillRuns, Action::Wait)));
     *w.declared(P) = package("p", 1, "edited", 1);
-    assert_eq!(w.row(P), Some((20, Action::Differs)));
+    assert_eq!(w.row(P), Some((Row::RunningTextDiffers, Action::Differs)));
     *w.declared(P) = package("p", 2, "why", 1);
-    assert_eq!(w.row(P), Some((21, Action::Wait)), "the old one still runs");
+    assert_eq!(w.row(P), Some((Row::StillRuns, Action::Wait)), "the old one still runs");
     w.set(1, "Succeeded");
-    assert_eq!(w.row(P), Some((22, Action::Replace)));
+    assert_eq!(w.row(P), Some((Row::NewTarget, Action::Replace)));
 }
 
 #[test]
-fn row_19_gone_takes_two_looks_a_settle_time_apart() {
+fn gone_takes_two_looks_a_settle_time_apart() {
     let mut w = running();
     let id = resource(&w).id.clone().unwrap();
     w.actions.clear();
@@ -321,48 +324,48 @@ fn row_19_gone_takes_two_looks_a_settle_time_apart() {
     };
     w.pass(60);
     let seen = missed(&w);
-    assert_eq!(w.plan_with(&seen).changes[0].row, 21);
+    assert_eq!(w.plan_with(&seen).changes[0].row, Some(Row::StillRuns));
     w.pass(10);
     let seen = missed(&w);
-    assert_eq!(w.plan_with(&seen).changes[0].row, 21, "too soon after the first");
+    assert_eq!(w.plan_with(&seen).changes[0].row, Some(Row::StillRuns), "too soon after the first");
     w.pass(20);
     let seen = missed(&w);
-    assert_eq!(w.plan_with(&seen).changes[0].row, 19);
+    assert_eq!(w.plan_with(&seen).changes[0].row, Some(Row::Gone));
     *w.declared(P) = package("p", 1, "why", 2);
-    assert_eq!(w.plan_with(&seen).changes[0].row, 22);
+    assert_eq!(w.plan_with(&seen).changes[0].row, Some(Row::NewTarget));
 }
 
 #[test]
-fn rows_23_and_24_failures_are_repeated_slowly_and_not_for_ever() {
+fn failures_are_repeated_slowly_and_not_for_ever() {
     let mut w = running();
     for attempt in 1..=3 {
         w.set(1, "Failed");
-        assert_eq!(w.row(P), Some((23, Action::Wait)), "attempt {attempt}");
+        assert_eq!(w.row(P), Some((Row::FailedLately, Action::Wait)), "attempt {attempt}");
         w.pass(600);
         if attempt < 3 {
-            assert_eq!(w.row(P), Some((24, Action::Retry)), "attempt {attempt}");
+            assert_eq!(w.row(P), Some((Row::Failed, Action::Retry)), "attempt {attempt}");
             w.apply();
         }
     }
-    assert_eq!(w.row(P), Some((24, Action::Exhausted)));
+    assert_eq!(w.row(P), Some((Row::Failed, Action::Exhausted)));
     // What failed may still succeed.
     w.set(1, "Succeeded");
-    assert_eq!(w.row(P), Some((28, Action::None)));
+    assert_eq!(w.row(P), Some((Row::Done, Action::None)));
 }
 
 #[test]
-fn row_25_cancelled_by_a_person_stays_cancelled() {
+fn cancelled_by_a_person_stays_cancelled() {
     let mut w = running();
     w.set(1, "Cancelled");
-    assert_eq!(w.row(P), Some((25, Action::None)));
+    assert_eq!(w.row(P), Some((Row::Cancelled, Action::None)));
     *w.declared(P) = package("p", 1, "edited", 1);
-    assert_eq!(w.row(P), Some((25, Action::None)));
+    assert_eq!(w.row(P), Some((Row::Cancelled, Action::None)));
     *w.declared(P) = package("p", 1, "edited", 2);
-    assert_eq!(w.row(P), Some((22, Action::Replace)));
+    assert_eq!(w.row(P), Some((Row::NewTarget, Action::Replace)));
 }
 
 #[test]
-fn row_26_triage_is_kept_as_declared() {
+fn triage_is_kept_as_declared() {
     let mut w = World::new(vec![alert("a", 1, "bad", 1)]);
     w.declared(A).triage = Some(Triage {
         status: Some(AlertStatus::InProgress),
@@ -377,7 +380,7 @@ fn row_26_triage_is_kept_as_declared() {
     assert_eq!(call.request().path, "/api/alerts/alert-1");
     assert_eq!(call.request().body.as_str(), r#"{"status":"InProgress","comment":"INC-1"}"#);
     w.apply();
-    assert_eq!(w.row(A), Some((28, Action::None)), "a comment that is there is not appended again");
+    assert_eq!(w.row(A), Some((Row::Done, Action::None)), "a comment that is there is not appended again");
     w.alerts[0].status = Some("New".into());
     let plan = w.plan();
     let (_, call) = plan.calls().next().unwrap();
@@ -385,19 +388,19 @@ fn row_26_triage_is_kept_as_declared() {
 }
 
 #[test]
-fn rows_27_and_28_done_is_done() {
+fn done_is_done() {
     let mut w = running();
     w.set(1, "Succeeded");
-    assert_eq!(w.row(P), Some((28, Action::None)));
+    assert_eq!(w.row(P), Some((Row::Done, Action::None)));
     *w.declared(P) = package("p", 1, "edited", 1);
-    assert_eq!(w.row(P), Some((27, Action::Differs)));
+    assert_eq!(w.row(P), Some((Row::TextDiffers, Action::Differs)));
     *w.declared(P) = package("p", 1, "why", 1);
     w.actions.clear();
-    assert_eq!(w.row(P), Some((28, Action::None)), "retention is not drift");
+    assert_eq!(w.row(P), Some((Row::Done, Action::None)), "retention is not drift");
 }
 
 #[test]
-fn row_31_removal_acts_only_on_what_is_ours_and_nobody_else_holds() {
+fn removal_acts_only_on_what_is_ours_and_nobody_else_holds() {
     let cancel = |w: &mut World| w.declared(P).on_remove = OnRemove::Cancel;
     let mut w = one();
     cancel(&mut w);
@@ -418,7 +421,7 @@ fn row_31_removal_acts_only_on_what_is_ours_and_nobody_else_holds() {
     assert_eq!(resource(&w).origin, Some(Origin::Adopted));
     w.apply();
     w.forget_manifest(P);
-    assert_eq!(w.row(P), Some((31, Action::Forget)));
+    assert_eq!(w.row(P), Some((Row::Removed, Action::Forget)));
 
     // Over: nothing to cancel.
     let mut w = one();
@@ -426,7 +429,7 @@ fn row_31_removal_acts_only_on_what_is_ours_and_nobody_else_holds() {
     w.apply();
     w.set(1, "Succeeded");
     w.forget_manifest(P);
-    assert_eq!(w.row(P), Some((31, Action::Forget)));
+    assert_eq!(w.row(P), Some((Row::Removed, Action::Forget)));
 
     let mut w = World::new(vec![alert("a", 1, "bad", 1)]);
     w.declared(A).on_remove = OnRemove::Resolve;
@@ -438,7 +441,7 @@ fn row_31_removal_acts_only_on_what_is_ours_and_nobody_else_holds() {
 }
 
 #[test]
-fn row_30_a_narrowed_plan_forgets_nothing() {
+fn a_narrowed_plan_forgets_nothing() {
     let mut w = World::new(vec![package("p", 1, "why", 1), package("q", 2, "why", 1)]);
     w.apply();
     w.forget_manifest(P);

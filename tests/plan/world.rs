@@ -7,7 +7,7 @@ use casefile::model::{
     ActionStatus, Address, Alert, Call, Category, CreateAlert, Desired, Kind, MachineAction, OnInProgress,
     Request, Severity, Source, Timestamp,
 };
-use casefile::plan::{self, Action, Actions, Input, Observed, Plan, Settings};
+use casefile::plan::{self, Action, Actions, Input, Observed, Plan, Row, Settings};
 use casefile::state::{Binding, Intent, Object, Outcome, Record, State};
 
 pub fn t0() -> jiff::Timestamp {
@@ -128,11 +128,11 @@ impl World {
         self.plan_with(&seen)
     }
 
-    /// The row of an address: number and action.
-    pub fn row(&mut self, address: &str) -> Option<(u8, Action)> {
+    /// The row of an address, and its action.
+    pub fn row(&mut self, address: &str) -> Option<(Row, Action)> {
         let plan = self.plan();
         let address: Address = address.parse().unwrap();
-        plan.changes.iter().find(|c| c.address == address).map(|c| (c.row, c.action))
+        plan.changes.iter().find(|c| c.address == address).and_then(|c| Some((c.row?, c.action)))
     }
 
     /// Writes an intent; its call is not answered yet.
