@@ -117,7 +117,8 @@ fn a_digest_approves_its_selection_and_no_other() {
     assert!(mine != whole && mine != other);
     for wrong in [&whole, &other] {
         let (_, why) = case.exits(4, &[&["apply", "--expect", wrong.as_str()], &selection[..]].concat());
-        assert!(why.contains(&format!("apply --expect {mine}")), "{why}");
+        assert!(why.contains("prod-1: has a call") && why.contains("prod-2: has a call"), "{why}");
+        assert!(!why.contains(&mine), "a digest to paste unread: {why}");
         assert_eq!(case.state(), json!({}), "nothing was sent");
     }
     // The digest of the selection does not approve more than it.
@@ -126,6 +127,45 @@ fn a_digest_approves_its_selection_and_no_other() {
     case.exits(0, &[&["apply", "--expect", &mine], &selection[..]].concat());
     let state = case.state();
     assert_eq!(state.as_object().unwrap().keys().collect::<Vec<_>>(), ["prod-1", "prod-2"]);
+}
+
+#[test]
+fn the_comment_repeats_the_selection_for_the_shell() {
+    let case = Case::new();
+    let selection = ["-l", "incident=INC-2042,env!=lab"];
+    let (text, _) = case.exits(0, &[&["plan", "--format", "markdown"], &selection[..]].concat());
+    let command = text.split('`').find(|part| part.starts_with("casefile apply --expect")).unwrap();
+    assert!(command.ends_with(" '--selector=incident=INC-2042,env!=lab'"), "{command}");
+    // The line is pasted as it stands.
+    let mut shell = case.command("sh");
+    let line = command.replacen("casefile", BIN, 1);
+    let out = shell.args(["-c", &line]).output().unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    assert_eq!(case.state().as_object().unwrap().keys().collect::<Vec<_>>(), ["prod-1", "prod-2"]);
+}
+
+#[test]
+fn what_was_reviewed_once_is_no_approval_of_its_repetition() {
+    let case = Case::new();
+    let digest = |args: &[&str]| case.plan(args)["digest"].as_str().unwrap().to_owned();
+    let create = digest(&["manifests/other"]);
+    case.exits(0, &["apply", "--expect", &create, "manifests/other"]);
+    let address = "InvestigationPackage/older";
+    // What still runs is not asked for again.
+    case.exits(0, &["cancel", address, "--comment", "done", "--auto-approve"]);
+    let replace = ["--replace", address, "manifests/other"];
+    let again = case.plan(&replace);
+    assert_eq!(again["changes"][0]["objects"], 1, "{again}");
+    assert_ne!(again["digest"], create.as_str());
+    let (_, why) = case.exits(4, &[&["apply", "--expect", &create], &replace[..]].concat());
+    assert!(why.contains(&format!("{address}: it has had an object since")), "{why}");
+    // Another call beside a reviewed one is named.
+    let lab = digest(&["manifests/lab.yaml"]);
+    let (_, why) = case.exits(
+        4,
+        &["apply", "--expect", &lab, "manifests/lab.yaml", "manifests/other", "--replace", address],
+    );
+    assert!(why.contains(&format!("{address}: its call is new")), "{why}");
 }
 
 #[test]

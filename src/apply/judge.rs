@@ -145,6 +145,7 @@ mod tests {
             on_in_progress,
             adopt_within: Span::from_secs(3600),
             ids: Vec::new(),
+            objects: 0,
         }
     }
 

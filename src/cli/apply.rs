@@ -14,7 +14,7 @@ use super::saved;
 use super::signals;
 use crate::apply::{Lookups, Options, Report, Run, RunError};
 use crate::model::Template;
-use crate::plan::{Plan, SavedPlan};
+use crate::plan::{self, Plan, SavedPlan};
 use crate::seal::{self, Seals};
 
 /// What was approved before this run.
@@ -148,6 +148,11 @@ async fn approve(
     display: &Display,
 ) -> Result<(), Error> {
     engine::refuse_blind(plan)?;
+    // A plan that nobody reviewed is not shown in place of the one that was: its digest would be pasted unread.
+    if let Some(expected) = args.expect.filter(|expected| *expected != plan.digest) {
+        let rows = plan::differing(plan, expected, run.desired(), run.state());
+        return Err(Error::OtherDigest { expected, rows: engine::differing(&rows) });
+    }
     let changes = plan.changes.iter().any(|c| c.action.is_change());
     let approved = args.auto_approve || args.expect.is_some() || reviewed.is_some();
     let asks = changes && !approved;
@@ -158,13 +163,6 @@ async fn approve(
         if !open.is_empty() {
             return Err(Error::NotSealed(engine::listed(open.iter().map(ToString::to_string))));
         }
-    }
-    if let Some(expected) = args.expect {
-        return if plan.digest == expected {
-            Ok(())
-        } else {
-            Err(Error::OtherDigest { expected, actual: plan.digest })
-        };
     }
     if !asks {
         return Ok(());

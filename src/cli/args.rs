@@ -214,6 +214,31 @@ pub struct Planning {
     pub allow_protected: bool,
 }
 
+impl Planning {
+    /// The arguments that decide which calls a plan has, as they were typed.
+    pub fn selection(&self) -> Vec<String> {
+        let mut words: Vec<String> = Vec::new();
+        let mut option = |name: &str, value: &str| words.push(format!("{name}={value}"));
+        if let Some(selector) = &self.selector {
+            option("--selector", selector);
+        }
+        if let Some(revision) = &self.since {
+            option("--since", revision);
+        }
+        for address in &self.replace {
+            option("--replace", &address.to_string());
+        }
+        words.extend(self.no_refresh.then(|| "--no-refresh".to_owned()));
+        words.extend(self.fresh.then(|| "--fresh".to_owned()));
+        words.extend(self.paths.iter().map(|path| match path.to_string_lossy() {
+            // A name with a dash in front is no option.
+            name if name.starts_with('-') => format!("./{name}"),
+            name => name.into_owned(),
+        }));
+        words
+    }
+}
+
 /// `plan`
 #[derive(Debug, Args)]
 pub struct PlanArgs {

@@ -183,6 +183,14 @@ pub fn refuse_held(plan: &Plan, typed: &Planning) -> Result<(), Error> {
     }
 }
 
+/// The rows on which a plan is another one than the one that was reviewed.
+pub fn differing(rows: &[(Address, plan::Difference)]) -> Vec<String> {
+    match rows {
+        [] => vec!["it has no call any more".to_owned()],
+        rows => listed(rows.iter().map(|(address, how)| format!("{address}: {how}"))),
+    }
+}
+
 /// How many refused calls are named.
 const LISTED: usize = 20;
 

@@ -138,12 +138,12 @@ pub enum Error {
     #[error("another run holds the lock: {0}")]
     Locked(String),
     /// `--expect` names another plan.
-    #[error("the plan has the digest {actual}, not {expected}")]
+    #[error("this is not the plan with the digest {expected}, nothing was sent:{}", list(.rows))]
     OtherDigest {
         /// Asked for.
         expected: PlanDigest,
-        /// Of the plan as it is now.
-        actual: PlanDigest,
+        /// Rows on which the two differ, in words. No new digest: it would be pasted unread.
+        rows: Vec<String>,
     },
     /// A saved plan that does not fit the state.
     #[error("{0}")]
@@ -239,9 +239,7 @@ impl Error {
             Error::Unapproved { next } => (Code::Failed, Some((*next).to_owned())),
             Error::Declined => (Code::Failed, None),
             Error::Locked(_) => (Code::Conflict, next("casefile apply --lock-timeout 5m")),
-            Error::OtherDigest { actual, .. } => {
-                (Code::Conflict, Some(format!("casefile plan, then casefile apply --expect {actual}")))
-            }
+            Error::OtherDigest { .. } => (Code::Conflict, next("casefile plan, and have it reviewed again")),
             Error::NotSealed(_) => {
                 (Code::Conflict, next("casefile validate --sealed, then casefile seal, and have it reviewed"))
             }
@@ -321,7 +319,7 @@ mod tests {
         let digest = |b| PlanDigest(crate::model::Sha256Hex([b; 32]));
         for e in [
             Error::Locked("casefile on host".into()),
-            Error::OtherDigest { expected: digest(1), actual: digest(2) },
+            Error::OtherDigest { expected: digest(1), rows: vec!["Alert/a: new".into()] },
             Error::OverLimit { limit: "newAlerts", planned: 30, allowed: 25 },
             Error::Protected(vec!["InvestigationPackage/a".into()]),
             Error::CommentRule(vec!["Alert/a".into()]),

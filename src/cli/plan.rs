@@ -57,18 +57,18 @@ pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
         let execution = PlanExecution { binding, new_state, fresh: args.planning.fresh };
         saved::write(ctx, file, &plan, execution)?;
     }
-    show(ctx, &plan, args.format)?;
+    show(ctx, &plan, args)?;
     let code = code(&plan, args);
     // The process ends here, and its memory with it: value by value that takes longer.
     std::mem::forget((plan, scope, state));
     Ok(code)
 }
 
-fn show(ctx: &Context, plan: &Plan, format: PlanFormat) -> Result<(), Error> {
-    let text = match format {
+fn show(ctx: &Context, plan: &Plan, args: &PlanArgs) -> Result<(), Error> {
+    let text = match args.format {
         PlanFormat::Human => crate::render::plan::plan(plan, project::style_out(ctx), ctx.now()),
         PlanFormat::Json => PlanDocument::from(plan).to_text().map_err(|e| Error::Stdout(e.into()))?,
-        PlanFormat::Markdown => plan_markdown(plan, ctx.verbose, ctx.now()),
+        PlanFormat::Markdown => plan_markdown(plan, &args.planning.selection(), ctx.verbose, ctx.now()),
     };
     ctx.out(&text)
 }

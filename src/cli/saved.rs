@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use super::args::ApplyArgs;
 use super::context::Context;
+use super::engine;
 use super::exit::Error;
 use crate::plan::saved::PlanExecution;
-use crate::plan::{Plan, SavedError, SavedPlan};
+use crate::plan::{self, Plan, SavedError, SavedPlan};
 use crate::render::escape;
 use crate::render::plan_json::PlanDocument;
+use crate::state::State;
 
 /// Larger files are refused; 50,000 rows are a third of it.
 const MAX_BYTES: u64 = 256 * 1024 * 1024;
@@ -70,7 +72,8 @@ pub fn read(ctx: &Context, file: &Path) -> Result<SavedPlan, Error> {
 pub fn expected(args: &ApplyArgs, saved: &SavedPlan) -> Result<(), Error> {
     match args.expect {
         Some(expected) if expected != saved.plan.digest => {
-            Err(Error::OtherDigest { expected, actual: saved.plan.digest })
+            let rows = plan::differing(&saved.plan, expected, &[], &State::default());
+            Err(Error::OtherDigest { expected, rows: engine::differing(&rows) })
         }
         _ => Ok(()),
     }

@@ -78,18 +78,20 @@ impl RequestDigest {
     }
 }
 
-/// Names the calls of a plan: address, method, path and body of each row with a call, by address.
+/// Names the calls of a plan: address, method, path and body of each row with a call, by address; and how many
+/// objects its resource has had, where that is not none, so that an approval of a call is none of its repetition.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PlanDigest(pub Sha256Hex);
 
 impl PlanDigest {
     const TAG: &'static str = "sha256:";
 
-    /// The digest of calls that are given in address order.
-    pub fn of<'a>(calls: impl IntoIterator<Item = (&'a Address, &'a Request)>) -> Self {
+    /// Returns the digest of calls that are given in address order, each with the number of objects that its
+    /// resource has had.
+    pub fn of<'a>(calls: impl IntoIterator<Item = (&'a Address, &'a Request, u32)>) -> Self {
         let mut h = Sha256::new();
         h.update(b"casefile plan v1\n");
-        for (address, request) in calls {
+        for (address, request, objects) in calls {
             // No field can hold a newline (JSON escapes it), so the joined text is unambiguous.
             h.update(address.to_string());
             h.update(b"\n");
@@ -99,6 +101,10 @@ impl PlanDigest {
             h.update(b"\n");
             h.update(request.body.as_str());
             h.update(b"\n");
+            if objects > 0 {
+                // An address has a slash, so this is none.
+                h.update(format!("objects {objects}\n"));
+            }
         }
         PlanDigest(Sha256Hex(h.finalize().into()))
     }
@@ -159,7 +165,7 @@ tagged_text!(
 tagged_text!(
     PlanDigest,
     "PlanDigest",
-    "SHA-256 of exactly the calls of a plan: address, method, path and body of each.",
+    "SHA-256 of exactly the calls of a plan: address, method, path and body of each, and how many objects its resource has had.",
     "^sha256:[0-9a-f]{64}$",
     "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 );
@@ -203,7 +209,9 @@ mod tests {
         assert_ne!(one, RequestDigest::of(&request("/b"), 1));
         assert_ne!(one, RequestDigest::of(&request("/a"), 2));
         let (a, b): (Address, Address) = ("Alert/a".parse().unwrap(), "Alert/b".parse().unwrap());
-        assert_ne!(PlanDigest::of([(&a, &request("/a"))]), PlanDigest::of([(&b, &request("/a"))]));
-        assert_ne!(PlanDigest::of([]), PlanDigest::of([(&b, &request("/a"))]));
+        let call = request("/a");
+        assert_ne!(PlanDigest::of([(&a, &call, 0)]), PlanDigest::of([(&b, &call, 0)]));
+        assert_ne!(PlanDigest::of([]), PlanDigest::of([(&b, &call, 0)]));
+        assert_ne!(PlanDigest::of([(&a, &call, 0)]), PlanDigest::of([(&a, &call, 1)]));
     }
 }

@@ -12,7 +12,7 @@ use crate::state::State;
 pub fn cancel(state: &State, address: &Address, comment: &str, now: jiff::Timestamp) -> Option<Plan> {
     let r = state.resources.get(address)?;
     let call = removal_call(r, comment)?;
-    let digest = PlanDigest::of([(address, call.request())]);
+    let digest = PlanDigest::of([(address, call.request(), call.objects)]);
     let mut warnings = Vec::new();
     if !r.made() {
         warnings.push(Warning::AdoptsForeign {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::calls::{self, removal_call};
-use super::change::{Action, Change, Plan, Reason, Warning};
+use super::change::{Action, Change, Plan, Reason, Warning, digest_of};
 use super::decide::{Facts, Lookup, Row, decide};
 use super::estimate::estimate;
 use super::foresight::foresee;
@@ -19,7 +19,7 @@ use super::see::Seen;
 use super::settings::Settings;
 use super::view;
 use super::warn::warn_of_edited_queries;
-use crate::model::{Address, Desired, OnRemove, PlanDigest};
+use crate::model::{Address, Desired, OnRemove};
 use crate::state::{Object, Origin, Phase, Record, Resource, State};
 
 /// Everything a plan is a function of.
@@ -53,8 +53,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
         warn_of_late_resources(input.desired, input.state, &mut changes);
         warn_of_edited_queries(&input.observed.targets.edited, &mut changes);
     }
-    let calls = changes.iter().filter_map(|c| Some((&c.address, c.call.as_ref()?.request())));
-    let digest = PlanDigest::of(calls);
+    let digest = digest_of(changes.iter());
     let estimate = estimate(&changes, input.settings);
     let outlook = foresee(&mut changes, input, &estimate);
     let warnings = planner.plan_warnings(&changes, unlisted);

@@ -9,13 +9,14 @@ use crate::state::{Resource, Sent};
 
 impl Planner<'_> {
     pub(super) fn creating_call(&self, address: &Address, d: &Desired) -> Box<PlannedCall> {
+        let objects = self.input.state.resources.get(address).map_or(0, Resource::objects);
         let (request, marker) = if self.settings().recovery.marker {
             let lineage = self.input.state.lineage.as_deref().unwrap_or(self.settings().new_lineage.as_str());
             mark::marked(d, lineage, address)
         } else {
             (d.request(), None)
         };
-        creating(d, request, marker)
+        creating(d, request, marker, objects)
     }
 
     pub(super) fn update(
@@ -54,12 +55,13 @@ impl Planner<'_> {
             on_in_progress: OnInProgress::default(),
             adopt_within: d.policy.adopt_within,
             ids: Vec::new(),
+            objects: 0,
         }));
     }
 }
 
 /// The creating call of a resource.
-fn creating(d: &Desired, request: Request, marker: Option<String>) -> Box<PlannedCall> {
+fn creating(d: &Desired, request: Request, marker: Option<String>, objects: u32) -> Box<PlannedCall> {
     Box::new(PlannedCall {
         sent: Sent {
             request,
@@ -75,13 +77,14 @@ fn creating(d: &Desired, request: Request, marker: Option<String>) -> Box<Planne
         on_in_progress: d.policy.on_in_progress,
         adopt_within: d.policy.adopt_within,
         ids: Vec::new(),
+        objects,
     })
 }
 
 /// The creating call of a resource, its request left empty: for a look at the machines alone.
 pub(super) fn without_request(d: &Desired) -> Box<PlannedCall> {
     let request = Request { method: Method::Post, path: "".into(), body: Body::default() };
-    creating(d, request, None)
+    creating(d, request, None, 0)
 }
 
 /// Ids are opaque: percent-encoded in paths.
@@ -121,5 +124,6 @@ pub(super) fn removal_call(r: &Resource, comment: &str) -> Option<Box<PlannedCal
         on_in_progress: OnInProgress::default(),
         adopt_within: Policy::default().adopt_within,
         ids: Vec::new(),
+        objects: 0,
     }))
 }

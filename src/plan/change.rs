@@ -215,6 +215,8 @@ pub struct PlannedCall {
     pub adopt_within: Span,
     /// Whose ids stand in its text. The request names them as references.
     pub ids: Vec<PlannedId>,
+    /// How many objects the resource has had; 0 for a call that creates none.
+    pub objects: u32,
 }
 
 impl PlannedCall {
@@ -230,6 +232,13 @@ impl PlannedCall {
         let id = |name: &str| self.ids.iter().find(|p| p.of.to_string() == name);
         Some(call.with_references(|name| id(name).map(|p| p.shown(by))))
     }
+}
+
+/// Returns the digest of the calls among rows that stand in the order of their addresses.
+pub fn digest_of<'a>(rows: impl Iterator<Item = &'a Change>) -> PlanDigest {
+    PlanDigest::of(
+        rows.filter_map(|c| c.call.as_ref().map(|call| (&c.address, call.request(), call.objects))),
+    )
 }
 
 /// The id of another resource in the text of a call.

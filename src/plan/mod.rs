@@ -11,6 +11,7 @@ mod build;
 mod calls;
 mod change;
 mod decide;
+mod differing;
 mod estimate;
 pub mod foresight;
 pub mod guard;
@@ -36,9 +37,11 @@ mod why;
 pub use asked::cancel;
 pub use build::{Input, calls_ahead, plan};
 pub use change::{
-    Action, Change, Estimate, Plan, PlanWarning, PlannedCall, PlannedId, Reason, View, Warning, origin_of,
+    Action, Change, Estimate, Plan, PlanWarning, PlannedCall, PlannedId, Reason, View, Warning, digest_of,
+    origin_of,
 };
 pub use decide::{Busy, Facts, Lookup, OnUnknown, Removal, Rename, Row, Running, decide};
+pub use differing::{Difference, differing};
 pub use estimate::last_call;
 pub use foresight::{MachineFacts, Outlook, Share, Typical};
 pub use guard::{Allowed, Guards, Held, LimitApproval, NameGap, held, over_limits, unnamed};

@@ -231,6 +231,8 @@ struct FileRow {
     #[serde(default)]
     request: Option<Request>,
     #[serde(default)]
+    objects: u32,
+    #[serde(default)]
     depends_on: Vec<Dependency>,
     #[serde(default)]
     before: Option<Fields>,
@@ -296,7 +298,7 @@ impl SavedPlan {
             return Err(SavedError::Newer { version: file.format_version });
         }
         let execution = file.execution.ok_or(SavedError::NotToApply)?;
-        let calls = file.changes.iter().filter_map(|c| Some((&c.address, c.request.as_ref()?)));
+        let calls = file.changes.iter().filter_map(|c| Some((&c.address, c.request.as_ref()?, c.objects)));
         let actual = PlanDigest::of(calls);
         if actual != file.digest {
             return Err(SavedError::OtherCalls { stated: file.digest, actual });
@@ -571,6 +573,7 @@ fn change(row: FileRow) -> Result<Change, SavedError> {
                 on_in_progress: x.on_in_progress,
                 adopt_within: x.adopt_within,
                 ids: x.ids,
+                objects: row.objects,
             }))
         }
         _ => return bad("its action and its request do not belong together"),
@@ -659,6 +662,7 @@ mod tests {
                 on_in_progress: OnInProgress::Adopt,
                 adopt_within: Span::from_secs(3600),
                 ids: Vec::new(),
+                objects: 0,
             })),
             records: records.into(),
             basis,
@@ -666,7 +670,7 @@ mod tests {
         };
         let plan = Plan {
             lineage: "l".into(),
-            digest: PlanDigest::of([(&d.address, &d.request())]),
+            digest: PlanDigest::of([(&d.address, &d.request(), 0)]),
             created_at: at(0),
             changes: vec![row],
             unlisted: 0,
@@ -693,7 +697,7 @@ mod tests {
     fn intent() -> Record {
         let d = declared();
         Record::Intent(Box::new(Intent {
-            plan: PlanDigest::of([(&d.address, &d.request())]),
+            plan: PlanDigest::of([(&d.address, &d.request(), 0)]),
             address: d.address.clone(),
             action: CallAction::Retry,
             sent: Sent {

@@ -84,6 +84,11 @@ pub struct ChangeDocument {
     /// The call exactly as it is sent; null for rows without a call. Where its text holds the id of another
     /// resource, a reference stands for it: `${{ resources['Kind/name'].id }}`.
     pub request: Option<Request>,
+    /// How many objects the resource of a call that creates has had; part of the plan's digest. Left out where
+    /// there was none.
+    #[serde(skip_serializing_if = "is_none")]
+    #[schemars(example = 1)]
+    pub objects: u32,
     /// What the references of the request stand for. Left out where there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(example = serde_json::json!([{ "of": "InvestigationPackage/inc-2042.collect" }]))]
@@ -105,6 +110,11 @@ pub struct ChangeDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = RowExecution::default())]
     pub execution: Option<RowExecution>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_none(objects: &u32) -> bool {
+    *objects == 0
 }
 
 /// A place in a manifest.
@@ -365,6 +375,7 @@ impl ChangeDocument {
             template: change.template.as_ref().map(SourceDocument::from),
             machine: change.facts.as_ref().map(|facts| MachineDocument::new(change, facts)),
             request: change.call.as_ref().map(|c| c.request().clone()),
+            objects: change.call.as_ref().map_or(0, |c| c.objects),
             ids: change.call.as_ref().map(|c| c.ids.clone()).unwrap_or_default(),
             depends_on: (*change.depends_on).clone(),
             before: (*change.before).clone().map(Fields),

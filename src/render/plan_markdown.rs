@@ -3,6 +3,7 @@
 //! Text from manifests and from the service stands in code spans and fenced blocks alone: there it is no
 //! link, mention, reference, HTML or markup on any code host.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -21,21 +22,27 @@ const TABLE: usize = 45_000;
 const WARNINGS: usize = 5;
 /// Bytes of a text in a line or a table cell.
 const CELL: usize = 300;
+/// Bytes of the command that sends the calls.
+const COMMAND: usize = 4_000;
 /// Bytes of one row's details.
 const DETAIL: usize = 8_000;
 
 /// Summary, digest, warnings, a table of the rows, and the details of each row collapsed below it; less
 /// than 65,000 bytes. What does not fit is counted: rows without a call and without a warning go first.
 /// `none` rows are listed with `-v` only.
-pub fn plan_markdown(plan: &Plan, verbose: u8, now: Timestamp) -> String {
+///
+/// `selection` are the arguments that the plan was narrowed with: the command that sends its calls repeats them.
+pub fn plan_markdown(plan: &Plan, selection: &[String], verbose: u8, now: Timestamp) -> String {
     let counts = words::counts(&plan.summary());
     let counts = if counts.is_empty() { "nothing declared".into() } else { counts };
     let mut out = format!("### casefile plan: {counts}\n\n");
     let calls = plan.calls().count();
     if calls > 0 {
+        let selection: String = selection.iter().map(|arg| format!(" {}", shell_word(arg))).collect();
+        let command = format!("casefile apply --expect {}{selection}", plan.digest);
         out.push_str(&format!(
-            "`casefile apply --expect {}` sends exactly {}.\n\n",
-            plan.digest,
+            "{} sends exactly {}.\n\n",
+            code(&command, COMMAND),
             if calls == 1 { "this call".to_owned() } else { format!("these {} calls", words::number(calls)) }
         ));
     }
@@ -222,6 +229,16 @@ fn code(text: &str, most: usize) -> String {
     if cut.is_empty() { String::new() } else { format!("`{cut}`") }
 }
 
+/// An argument as a POSIX shell takes it.
+fn shell_word(arg: &str) -> Cow<'_, str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:@%+".contains(c);
+    if !arg.is_empty() && arg.chars().all(plain) {
+        Cow::Borrowed(arg)
+    } else {
+        Cow::Owned(format!("'{}'", arg.replace('\'', r"'\''")))
+    }
+}
+
 /// A fence must be longer than any run of backticks inside.
 fn longest_run(text: &str) -> usize {
     text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
@@ -317,9 +334,9 @@ mod tests {
     #[test]
     fn no_text_breaks_out() {
         for text in HOSTILE {
-            check(&plan_markdown(&hostile_plan(text), 1, now()));
+            check(&plan_markdown(&hostile_plan(text), &[], 1, now()));
         }
-        check(&plan_markdown(&hostile_plan(&HOSTILE.concat()), 1, now()));
+        check(&plan_markdown(&hostile_plan(&HOSTILE.concat()), &[], 1, now()));
     }
 
     proptest! {
@@ -330,7 +347,7 @@ mod tests {
             row.call = Some(planned(alert(&text).request()));
             row.after = view(&[("title", &text)]).into();
             row.warnings = every_warning(&text).into();
-            check(&plan_markdown(&plan(vec![row]), 0, now()));
+            check(&plan_markdown(&plan(vec![row]), &[], 0, now()));
         }
     }
 
@@ -343,7 +360,7 @@ mod tests {
             matches!(c.action, Action::Create | Action::Update | Action::Adopt | Action::Unresolved)
                 && (c.address.kind() == crate::model::Kind::Alert || !c.warnings.is_empty())
         });
-        insta::assert_snapshot!(plan_markdown(&plan, 0, now()));
+        insta::assert_snapshot!(plan_markdown(&plan, &[], 0, now()));
     }
 
     #[test]
@@ -358,7 +375,7 @@ mod tests {
             })
             .collect();
         rows[2_999].warnings = every_warning("").into();
-        let out = plan_markdown(&plan(rows), 0, now());
+        let out = plan_markdown(&plan(rows), &[], 0, now());
         check(&out);
         assert!(out.contains("| `InvestigationPackage/fin-ws-2999` | wait |"), "the row with warnings");
         assert!(out.contains("Not listed, to keep this short: "), "{out}");
@@ -370,7 +387,7 @@ mod tests {
     fn one_huge_text_is_cut() {
         let mut row = change("Alert/a", Action::Create, Reason::New);
         row.after = view(&[("description", &"東`".repeat(60_000))]).into();
-        let out = plan_markdown(&plan(vec![row]), 0, now());
+        let out = plan_markdown(&plan(vec![row]), &[], 0, now());
         check(&out);
         assert!(out.contains("(cut here)"));
     }

@@ -6,12 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::manifest::{Diagnostic, Level, Related};
 use crate::model::{
-    Address, Body, Call, CreateAlert, Dependency, MachineFile, Method, OnInProgress, OnRemove, PlanDigest,
-    Request, RequestDigest, Source, Span, Target, Until,
+    Address, Body, Call, CreateAlert, Dependency, MachineFile, Method, OnInProgress, OnRemove, Request,
+    RequestDigest, Source, Span, Target, Until,
 };
 use crate::plan::{
     Action, Candidate, Change, Drift, Estimate, Group, Left, LimitApproval, MachineFacts, NameGap, Obstacle,
-    Outlook, Plan, PlanWarning, PlannedCall, Reason, Row, Share, Typical, View, Warning,
+    Outlook, Plan, PlanWarning, PlannedCall, Reason, Row, Share, Typical, View, Warning, digest_of,
 };
 use crate::state::{
     Attempt, CallAction, Object, Open, Origin, PastObject, Phase, Refusal, Resource, Sent, Side, State,
@@ -78,6 +78,7 @@ pub fn planned(request: Request) -> Box<PlannedCall> {
         on_in_progress: OnInProgress::Adopt,
         adopt_within: crate::model::Span::from_secs(3600),
         ids: Vec::new(),
+        objects: 0,
     })
 }
 
@@ -124,9 +125,7 @@ pub fn change(name: &str, action: Action, reason: Reason) -> Change {
 
 pub fn plan(mut changes: Vec<Change>) -> Plan {
     changes.sort_by(|a, b| a.address.cmp(&b.address));
-    let digest = PlanDigest::of(
-        changes.iter().filter_map(|c| Some((&c.address, c.call.as_ref()?.request()))).collect::<Vec<_>>(),
-    );
+    let digest = digest_of(changes.iter());
     let calls = changes.iter().filter(|c| c.call.is_some()).count() as u64;
     Plan {
         lineage: "0b7c2f5e-6a53-4c1e-9a2f-2f1d3c9f1b11".into(),

@@ -211,6 +211,11 @@ impl Resource {
         self.status = Some(known_or_owned(word, &STATUSES));
     }
 
+    /// Returns how many objects it has had at the service, made or adopted.
+    pub fn objects(&self) -> u32 {
+        u32::try_from(usize::from(self.id.is_some()) + self.past.len()).unwrap_or(u32::MAX)
+    }
+
     /// Target and text as sent; `None` if a person edited the file beyond reading.
     pub fn sent_call(&self) -> Option<Call> {
         Call::from_request(&self.sent.request)

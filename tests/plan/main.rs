@@ -1,5 +1,6 @@
 //! The planner as a function of values: a small world of plain structs stands in for the service.
 
+mod differing;
 mod order;
 mod properties;
 mod rows;

@@ -81,7 +81,7 @@ pub fn incident(name: &str, labels: &Value, with: &Value) -> String {
 
 fn digest(resources: &[Desired]) -> PlanDigest {
     let requests: Vec<_> = resources.iter().map(Desired::request).collect();
-    PlanDigest::of(resources.iter().map(|d| &d.address).zip(&requests))
+    PlanDigest::of(resources.iter().zip(&requests).map(|(d, request)| (&d.address, request, 0)))
 }
 
 fn text() -> impl Strategy<Value = String> {
