@@ -16,3 +16,6 @@ pub mod render;
 pub mod sandbox;
 pub mod seal;
 pub mod state;
+
+/// The stack of every thread that is started, in bytes: RUST_MIN_STACK could ask for one that is too small.
+pub(crate) const THREAD_STACK: usize = 2 * 1024 * 1024;

@@ -235,7 +235,7 @@ impl Run<'_> {
         if let Some((by, _)) = made_by {
             return Err(Forbidden::MadeBy { id: id.to_owned(), by: by.clone() }.into());
         }
-        let object = self.read_object(&desired, id).await?;
+        let object = self.unless_stopped(self.read_object(&desired, id)).await?;
         self.append(&[imported(&desired, &object)])?;
         Ok((address.clone(), object))
     }
@@ -247,8 +247,10 @@ impl Run<'_> {
         // As `apply` does, but not for long: a person is waiting.
         if let Some(until) = self.settling(&observed, |a| a == address)
             && until <= (self.clock)() + SETTLE_PATIENCE
-            && self.sleep_until(until).await
         {
+            if !self.sleep_until(until).await {
+                return Err(RunError::Interrupted.into());
+            }
             observed = self.look(Some(&only)).await?;
         }
         let settings = self.settings();
@@ -272,6 +274,19 @@ impl Run<'_> {
                 Err(Forbidden::StillRuns { address: address.clone(), id }.into())
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Reads, unless a person asks the run to stop meanwhile.
+    async fn unless_stopped<T>(
+        &self,
+        read: impl Future<Output = Result<T, SurgeryError>>,
+    ) -> Result<T, SurgeryError> {
+        let mut stop = self.stopping();
+        tokio::select! {
+            biased;
+            Ok(_) = stop.wait_for(|s| *s) => Err(RunError::Interrupted.into()),
+            read = read => read,
         }
     }
 
@@ -314,7 +329,8 @@ impl Run<'_> {
             recent_alerts_since: since(Kind::Alert),
             ..Need::default()
         };
-        let observed = observe(self.client, self.clock, &need).await.map_err(RunError::from)?;
+        let read = async { Ok(observe(self.client, self.clock, &need).await.map_err(RunError::from)?) };
+        let observed = self.unless_stopped(read).await?;
         if let Some(why) = observed.failures.first() {
             return Err(SurgeryError::NotLooked { why: why.clone() });
         }

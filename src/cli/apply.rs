@@ -12,6 +12,7 @@ use super::progress::Display;
 use super::project;
 use super::saved;
 use super::signals;
+use super::stream;
 use crate::apply::{Lookups, Options, Report, Run, RunError};
 use crate::model::Template;
 use crate::plan::{self, Plan, SavedPlan};
@@ -27,6 +28,7 @@ enum Reviewed {
 
 /// Applies. Without a terminal and without an approval nothing is even looked at.
 pub fn run(ctx: &Context, args: &ApplyArgs) -> Result<Code, Error> {
+    ctx.detach()?;
     let file = saved::typed(args)?;
     if !ctx.interactive && !args.auto_approve && args.expect.is_none() && !args.sealed && file.is_none() {
         return Err(Error::NoApproval);
@@ -74,7 +76,7 @@ pub fn run(ctx: &Context, args: &ApplyArgs) -> Result<Code, Error> {
             let display = display.clone();
             Arc::new(move |p| display.show(&p))
         };
-        let stop = signals::stop()?;
+        let stop = signals::stop(signals::RUN);
         let store = Box::new(opened.store);
         let ended = {
             let mut run =
@@ -111,7 +113,10 @@ async fn carry_out(
     match run.carry_out(&plan).await {
         Ok(report) => {
             run.close(&report).map_err(project::store_error)?;
-            Ok(code(&report))
+            match stream::failure() {
+                Some(source) => Err(Error::Unread { source, left: report.left }),
+                None => Ok(code(&report)),
+            }
         }
         Err(e) => {
             let e = end_early(run, e);

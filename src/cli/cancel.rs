@@ -19,6 +19,7 @@ use crate::manifest::{Loaded, Project};
 
 /// Cancels. Without a terminal and without an approval nothing is even looked at.
 pub fn run(ctx: &Context, args: &CancelArgs) -> Result<Code, Error> {
+    ctx.detach()?;
     if !ctx.interactive && !args.auto_approve {
         return Err(Error::Unapproved { next: "casefile cancel --auto-approve" });
     }
@@ -98,7 +99,7 @@ impl Session<'_> {
             let display = display.clone();
             Arc::new(move |p| display.show(&p))
         };
-        let stop = signals::stop()?;
+        let stop = signals::stop(signals::RUN);
         let ended = {
             let store = Box::new(opened.store);
             let mut run = Run::new(&connection.client, &clock, scope, options, store, lock_at, sink, stop)

@@ -26,7 +26,7 @@ pub const QUESTION: &str = "__complete";
 pub fn run(ctx: &Context, args: &CompletionsArgs) -> Result<Code, Error> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut super::command(), "casefile", &mut script);
-    ctx.out(&with_addresses(args.shell, &String::from_utf8_lossy(&script)))?;
+    ctx.document(&with_addresses(args.shell, &String::from_utf8_lossy(&script)))?;
     Ok(Code::Done)
 }
 

@@ -218,10 +218,10 @@ pub fn auth_error(e: AuthError) -> Error {
     if matches!(e, AuthError::OtherTenant { .. }) {
         return Error::OtherTenant(e.to_string());
     }
-    Error::Service {
-        message: e.to_string(),
-        next: Some(
-            "set one of the credentials above, or try the sandbox: defender: { cloud: sandbox }".to_owned(),
-        ),
+    match e {
+        AuthError::NoneWorked { tried } => {
+            Error::NoCredential { tried: tried.iter().map(ToString::to_string).collect() }
+        }
+        e => Error::Service { message: e.to_string(), next: Some(super::exit::SIGN_IN.to_owned()) },
     }
 }

@@ -1,18 +1,23 @@
-//! Everything that touches the process: environment, terminal, current folder, clock, streams.
+//! Everything that touches the process: environment, terminal, current folder, clock.
 //!
 //! Read once when a command starts; the library gets values. Results go to stdout, everything else
-//! (progress, logs, questions, errors) to stderr.
+//! (progress, logs, questions, errors) to stderr; both by way of [`stream`].
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use tokio::runtime::{Builder, Runtime};
 
 use super::args::{Color, Global};
 use super::exit::Error;
+use super::stream;
+pub use super::stream::complain;
+use crate::THREAD_STACK;
+use crate::render::escape;
 
 /// What a command knows of the process that it runs in.
 #[derive(Debug)]
@@ -40,15 +45,17 @@ pub struct Context {
 
 impl Context {
     /// Looks around once.
-    #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
     pub fn new(global: &Global) -> Result<Self, Error> {
-        let env = Environment::read(|name| std::env::var_os(name))?;
+        let env = environment()?;
         let (stdout, stderr) = (io::stdout().is_terminal(), io::stderr().is_terminal());
+        let (color_out, color_err) =
+            (colored(global.color, stdout, &env), colored(global.color, stderr, &env));
+        stream::paint(color_out, color_err);
         Ok(Context {
             dir: global.project.clone().unwrap_or_else(|| PathBuf::from(".")),
             interactive: io::stdin().is_terminal() && stderr && !env.is_set("CI"),
-            color_out: colored(global.color, stdout, &env),
-            color_err: colored(global.color, stderr, &env),
+            color_out,
+            color_err,
             width: terminal_size::terminal_size_of(io::stdout()).map_or(80, |(w, _)| usize::from(w.0)),
             width_err: terminal_size::terminal_size_of(io::stderr())
                 .map_or(usize::MAX, |(w, _)| usize::from(w.0)),
@@ -63,19 +70,25 @@ impl Context {
         if self.dir == Path::new(".") { typed.to_owned() } else { self.dir.join(typed) }
     }
 
-    /// Writes a result to stdout. A reader that has gone away is [`Error::Closed`], a quiet end.
+    /// Writes a result for people to stdout. A reader that has gone away is [`Error::Closed`], a quiet end.
     pub fn out(&self, text: &str) -> Result<(), Error> {
-        let mut out = io::stdout().lock();
-        out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| match e.kind() {
-            ErrorKind::BrokenPipe => Error::Closed,
-            _ => Error::Stdout(e),
-        })
+        stream::show(text).map_err(unwritten)
     }
 
-    /// Tells something by the way, on stderr; `-q` silences it.
-    pub fn note(&self, text: &str) {
+    /// Writes a result for programs to stdout, as it is.
+    pub fn document(&self, text: &str) -> Result<(), Error> {
+        stream::document(text).map_err(unwritten)
+    }
+
+    /// From now on output holds up nothing: for commands that calls may be under way in.
+    pub fn detach(&self) -> Result<(), Error> {
+        stream::detach().map_err(no_threads)
+    }
+
+    /// Tells something by the way, in one line on stderr; `-q` silences it.
+    pub fn note(&self, line: &str) {
         if !self.quiet {
-            complain(text);
+            complain(&format!("{}\n", escape::one_line(line.trim_end())));
         }
     }
 
@@ -103,14 +116,28 @@ impl Context {
     }
 }
 
-/// Writes to stderr, `-q` or not. There is nowhere to report that stderr itself is closed.
-pub fn complain(text: &str) {
-    let _ = io::stderr().lock().write_all(text.as_bytes());
+/// The variables that the tool reads.
+#[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
+pub fn environment() -> Result<Environment, Error> {
+    Environment::read(|name| std::env::var_os(name))
+}
+
+/// Why a result was not written.
+fn unwritten(e: io::Error) -> Error {
+    match e.kind() {
+        ErrorKind::BrokenPipe => Error::Closed,
+        // The stream was given up after a signal.
+        ErrorKind::Interrupted => Error::Interrupted,
+        _ => Error::Stdout(e),
+    }
 }
 
 /// The runtime for commands that talk to something.
 pub fn runtime() -> Result<Runtime, Error> {
-    started(Builder::new_multi_thread())
+    let mut builder = Builder::new_multi_thread();
+    // Unless it is told, tokio asks TOKIO_WORKER_THREADS, and panics where that makes no sense.
+    builder.worker_threads(std::thread::available_parallelism().map_or(1, NonZeroUsize::get));
+    started(builder)
 }
 
 /// The runtime for commands that only look: a few calls, for which no threads are started.
@@ -119,14 +146,15 @@ pub fn reading_runtime() -> Result<Runtime, Error> {
 }
 
 fn started(mut builder: Builder) -> Result<Runtime, Error> {
-    builder.enable_all().build().map_err(|source| Error::Io {
-        what: "start threads in",
-        path: PathBuf::from("this process"),
-        source,
-    })
+    builder.thread_stack_size(THREAD_STACK).enable_all().build().map_err(no_threads)
 }
 
-fn colored(when: Color, terminal: bool, env: &Environment) -> bool {
+fn no_threads(source: io::Error) -> Error {
+    Error::Io { what: "start threads in", path: PathBuf::from("this process"), source }
+}
+
+/// Whether a stream may hold colour.
+pub fn colored(when: Color, terminal: bool, env: &Environment) -> bool {
     match when {
         Color::Always => true,
         Color::Never => false,

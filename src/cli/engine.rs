@@ -1,6 +1,7 @@
 //! What `plan`, `apply` and `status` share: the typed flags as a scope, the engine's errors as exit codes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::IsTerminal as _;
 
 use tokio::sync::{oneshot, watch};
 
@@ -218,7 +219,7 @@ pub async fn ask(question: &str, mut stop: watch::Receiver<bool>) -> Result<(), 
     complain(&format!("{question} Only 'yes' is taken as a yes: "));
     let (tell, told) = oneshot::channel();
     // Nothing can take a read of a terminal back: the thread ends with the process. Without one there is no answer.
-    let _ = std::thread::Builder::new().spawn(move || {
+    let _ = std::thread::Builder::new().stack_size(crate::THREAD_STACK).spawn(move || {
         let mut answer = String::new();
         // Nobody waits any more if a signal came first.
         let _ = tell.send(std::io::stdin().read_line(&mut answer).map(|_| answer));
@@ -228,6 +229,8 @@ pub async fn ask(question: &str, mut stop: watch::Receiver<bool>) -> Result<(), 
         Ok(_) = stop.wait_for(|s| *s) => Err(Error::Interrupted),
         answer = told => match answer {
             Ok(Ok(answer)) if answer.trim() == "yes" => Ok(()),
+            // A terminal that has gone away gave no answer, and its signal may still be on the way.
+            _ if !std::io::stdin().is_terminal() => Err(Error::Interrupted),
             _ => Err(Error::Declined),
         },
     }
@@ -263,7 +266,10 @@ pub fn run_error(e: RunError) -> Error {
             message: e.to_string(),
         },
         RunError::OtherTenant { .. } | RunError::OtherPlace { .. } => Error::OtherTenant(e.to_string()),
-        RunError::Stale(e) => Error::StalePlan(e.to_string()),
+        RunError::Stale(e) => Error::StalePlan {
+            message: e.to_string(),
+            moved: listed(e.moved().iter().map(ToString::to_string)),
+        },
         RunError::Blind { .. } => Error::Service {
             message: e.to_string(),
             next: Some("casefile apply --fresh, if this project really is new".to_owned()),

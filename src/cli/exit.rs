@@ -7,6 +7,11 @@ use std::path::PathBuf;
 
 use crate::model::{Address, PlanDigest};
 use crate::plan::{TargetError, Unresolved};
+use crate::render::escape::one_line;
+
+/// What to do where signing in does not work.
+pub const SIGN_IN: &str =
+    "set one of the credentials above, or try the sandbox: defender: { cloud: sandbox }";
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,8 +100,16 @@ pub enum Error {
     /// stdout could not be written for another reason than a closed pipe.
     #[error("cannot write to stdout: {0}")]
     Stdout(std::io::Error),
+    /// The events of a run could not be written: no more calls were started.
+    #[error("cannot write to stdout: {source}; {} not started, and what was sent is recorded", were(*left))]
+    Unread {
+        /// Why.
+        source: std::io::Error,
+        /// Approved calls that were not made.
+        left: usize,
+    },
     /// `init` would overwrite.
-    #[error("these files exist already, nothing was written:{}", list(.0))]
+    #[error("these files exist already, nothing was written")]
     Exists(Vec<String>),
     /// A new manifest would overwrite a file.
     #[error("{} exists already, nothing was written", path.display())]
@@ -138,7 +151,7 @@ pub enum Error {
     #[error("another run holds the lock: {0}")]
     Locked(String),
     /// `--expect` names another plan.
-    #[error("this is not the plan with the digest {expected}, nothing was sent:{}", list(.rows))]
+    #[error("this is not the plan with the digest {expected}, nothing was sent")]
     OtherDigest {
         /// Asked for.
         expected: PlanDigest,
@@ -146,10 +159,15 @@ pub enum Error {
         rows: Vec<String>,
     },
     /// A saved plan that does not fit the state.
-    #[error("{0}")]
-    StalePlan(String),
+    #[error("{message}")]
+    StalePlan {
+        /// Why.
+        message: String,
+        /// The rows that have moved, if that is why.
+        moved: Vec<String>,
+    },
     /// `--sealed`, and calls that no current seal covers.
-    #[error("these calls were not reviewed as they are, nothing was sent:{}", list(.0))]
+    #[error("these calls were not reviewed as they are, nothing was sent")]
     NotSealed(Vec<String>),
     /// More creating calls than `limits` allows.
     #[error("{planned} {limit} planned, {allowed} allowed by the project's limits")]
@@ -162,10 +180,10 @@ pub enum Error {
         allowed: u32,
     },
     /// Calls to protected machines, without an approval.
-    #[error("these calls go to protected machines, nothing was sent:{}", list(.0))]
+    #[error("these calls go to protected machines, nothing was sent")]
     Protected(Vec<String>),
     /// Calls whose text the project does not allow.
-    #[error("the text of these calls does not match requireComment, nothing was sent:{}", list(.0))]
+    #[error("the text of these calls does not match requireComment, nothing was sent")]
     CommentRule(Vec<String>),
     /// State, token and project do not name one tenant and cloud.
     #[error("{0}")]
@@ -192,6 +210,12 @@ pub enum Error {
         /// What to run.
         next: String,
     },
+    /// No way to sign in works.
+    #[error("no credential works")]
+    NoCredential {
+        /// Why each does not.
+        tried: Vec<String>,
+    },
     /// The service, a token, the network.
     #[error("{message}")]
     Service {
@@ -214,6 +238,7 @@ impl Error {
                 (Code::Failed, next("casefile init my-cases && casefile -C my-cases plan"))
             }
             Error::Io { .. } | Error::BadFile { .. } | Error::Stdout(_) => (Code::Failed, None),
+            Error::Unread { .. } => (Code::Failed, next("casefile apply")),
             Error::BadPlan { next, .. } => (Code::Failed, Some(next.clone())),
             Error::Git { .. } => (Code::Failed, next("git log --oneline")),
             Error::Exists(_) => (Code::Failed, next("casefile init another-folder")),
@@ -243,7 +268,7 @@ impl Error {
             Error::NotSealed(_) => {
                 (Code::Conflict, next("casefile validate --sealed, then casefile seal, and have it reviewed"))
             }
-            Error::StalePlan(_) => {
+            Error::StalePlan { .. } => {
                 (Code::Conflict, next("casefile plan --out plan.json, and have it reviewed"))
             }
             Error::OverLimit { .. } => (
@@ -265,8 +290,38 @@ impl Error {
             ),
             Error::Interrupted => (Code::Interrupted, next("casefile apply")),
             Error::State { next, .. } | Error::Forbidden { next, .. } => (Code::Failed, Some(next.clone())),
+            Error::NoCredential { .. } => (Code::Failed, next(SIGN_IN)),
             Error::Service { next, .. } => (Code::Failed, next.clone()),
         }
+    }
+
+    /// What stands below the message, in a line each.
+    fn rows(&self) -> &[String] {
+        match self {
+            Error::Exists(rows)
+            | Error::NotSealed(rows)
+            | Error::Protected(rows)
+            | Error::CommentRule(rows)
+            | Error::OtherDigest { rows, .. }
+            | Error::StalePlan { moved: rows, .. }
+            | Error::NoCredential { tried: rows } => rows,
+            _ => &[],
+        }
+    }
+
+    /// The whole of it for a person: the message, its rows, and what to run next. Each is one line, whatever
+    /// it quotes.
+    pub fn lines(&self) -> String {
+        let rows = self.rows();
+        let colon = if rows.is_empty() { "" } else { ":" };
+        let mut out = format!("error: {}{colon}\n", one_line(&self.to_string()));
+        for row in rows {
+            out.push_str(&format!("  {}\n", one_line(row)));
+        }
+        if let Some(next) = self.row().1 {
+            out.push_str(&format!("next: {}\n", one_line(&next)));
+        }
+        out
     }
 
     /// The exit code alone.
@@ -288,12 +343,12 @@ fn meant(errors: &[TargetError]) -> &'static str {
     }
 }
 
-fn count(n: usize, one: &str, many: &str) -> String {
-    if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
+fn were(left: usize) -> String {
+    format!("{} {}", count(left, "call", "calls"), if left == 1 { "was" } else { "were" })
 }
 
-fn list(paths: &[String]) -> String {
-    paths.iter().map(|p| format!("\n  {p}")).collect()
+fn count(n: usize, one: &str, many: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
 }
 
 #[cfg(test)]
@@ -324,7 +379,7 @@ mod tests {
             Error::Protected(vec!["InvestigationPackage/a".into()]),
             Error::CommentRule(vec!["Alert/a".into()]),
             Error::NotSealed(vec!["Alert/a (create): its seal is outdated".into()]),
-            Error::StalePlan("the plan was carried out already".into()),
+            Error::StalePlan { message: "the plan was carried out already".into(), moved: Vec::new() },
             Error::OtherTenant("the state belongs to another tenant".into()),
             Error::LookAlikes("Alert/a".into()),
         ] {

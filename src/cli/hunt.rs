@@ -23,13 +23,14 @@ pub fn run(ctx: &Context, args: &HuntArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
     let query = HuntingQuery { text: text(args)?.into(), timespan: args.timespan.clone() };
     let table = ask(ctx, &project, &query)?;
-    let text = match (args.kind, args.format) {
-        (Some(_), _) => manifests(ctx, &project, args, &query, &table)?,
-        (None, RowFormat::Human) => hunting::table(&table, project::style_out(ctx)),
-        (None, RowFormat::Csv) => hunting::csv(&table),
-        (None, RowFormat::Json) => hunting::json(&query.text, &table).map_err(|e| Error::Stdout(e.into()))?,
-    };
-    ctx.out(&text)?;
+    match (args.kind, args.format) {
+        (Some(_), _) => ctx.document(&manifests(ctx, &project, args, &query, &table)?)?,
+        (None, RowFormat::Human) => ctx.out(&hunting::table(&table, project::style_out(ctx)))?,
+        (None, RowFormat::Csv) => ctx.document(&hunting::csv(&table))?,
+        (None, RowFormat::Json) => {
+            ctx.document(&hunting::json(&query.text, &table).map_err(|e| Error::Stdout(e.into()))?)?;
+        }
+    }
     Ok(Code::Done)
 }
 
@@ -91,7 +92,7 @@ fn manifests(
         }
     }
     if events.is_empty() {
-        ctx.note("No rows, so there is nothing to write.\n");
+        ctx.note("No rows, so there is nothing to write.");
         return Ok(String::new());
     }
     let mut machines: Vec<&MachineId> = Vec::new();
@@ -130,7 +131,7 @@ fn manifests(
     new::check(ctx, project, "hunt.yaml", &text)?;
     if machines.len() < events.len() {
         ctx.note(
-            "Some of these alerts share machine and title: the service merges them while the first is open.\n",
+            "Some of these alerts share machine and title: the service merges them while the first is open.",
         );
     }
     Ok(text)

@@ -10,6 +10,7 @@ use crate::render::surgery;
 
 /// One object by its id, or what matches the manifests of a lost state.
 pub fn run(ctx: &Context, args: &ImportArgs) -> Result<Code, Error> {
+    ctx.detach()?;
     if args.discover && !ctx.interactive && !args.auto_approve {
         return Err(Error::Unapproved { next: "casefile import --discover --auto-approve" });
     }

@@ -8,6 +8,7 @@ use super::args::{InitArgs, SchemaKind};
 use super::context::Context;
 use super::exit::{Code, Error};
 use super::schema;
+use crate::render::escape::one_line;
 
 /// Writes all files of a new project, or none if one of them exists.
 pub fn run(ctx: &Context, args: &InitArgs) -> Result<Code, Error> {
@@ -24,11 +25,14 @@ pub fn run(ctx: &Context, args: &InitArgs) -> Result<Code, Error> {
     for (name, text) in &files {
         write_new(&dir.join(name), text)?;
     }
-    let mut told = format!("Wrote a project to {}:\n", dir.display());
+    let mut told = format!("Wrote a project to {}:\n", one_line(&dir.to_string_lossy()));
     for (name, _) in &files {
         told.push_str(&format!("  {name}\n"));
     }
-    let there = if args.dir == Path::new(".") { String::new() } else { format!(" -C {}", dir.display()) };
+    let there = match args.dir == Path::new(".") {
+        true => String::new(),
+        false => format!(" -C {}", one_line(&dir.to_string_lossy())),
+    };
     told.push_str(&format!(
         "\nNext, without an account:\n  casefile{there} plan\n  casefile{there} apply --wait\n"
     ));

@@ -43,7 +43,7 @@ pub async fn patiently<T>(
             Err(e @ StoreError::Locked { .. }) if tokio::time::Instant::now() < deadline => {
                 if !told {
                     told = true;
-                    ctx.note(&format!("waiting for another run: {}\n", project::store_error(e)));
+                    ctx.note(&format!("waiting for another run: {}", project::store_error(e)));
                 }
                 tokio::time::sleep(PAUSE).await;
             }

@@ -12,6 +12,7 @@ use tracing_subscriber::{Layer, fmt};
 use super::args::{Global, LogFormat};
 use super::context::Context;
 use super::exit::Error;
+use super::stream::LogLine;
 
 /// Starts logging. RUST_LOG wins over `-v` and `-q`.
 pub fn start(global: &Global, ctx: &Context) -> Result<(), Error> {
@@ -22,7 +23,8 @@ pub fn start(global: &Global, ctx: &Context) -> Result<(), Error> {
         }
         None => Box::new(usual(global.verbose, global.quiet)),
     };
-    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(ctx.color_err);
+    let json = global.log_format == LogFormat::Json;
+    let lines = fmt::layer().with_writer(move || LogLine::new(json)).with_ansi(ctx.color_err);
     let layer = match global.log_format {
         LogFormat::Text => lines.with_target(false).boxed(),
         LogFormat::Json => lines.json().boxed(),

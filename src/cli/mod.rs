@@ -19,6 +19,7 @@ mod init;
 mod lock;
 mod log;
 mod new;
+mod panics;
 mod plan;
 mod progress;
 pub mod project;
@@ -31,7 +32,9 @@ mod signals;
 mod since;
 mod state;
 mod status;
+mod stream;
 mod test;
+mod usage;
 mod validate;
 mod verify;
 
@@ -51,19 +54,15 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     {
         return completions::answer(words).as_u8();
     }
+    panics::tell();
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
-        Err(e) => {
-            // Nobody is left to tell if this fails.
-            let _ = e.print();
-            // clap's own code for wrong usage is 2, which is taken.
-            return if e.use_stderr() { Code::Usage } else { Code::Done }.as_u8();
-        }
+        Err(e) => return usage::show(&e).as_u8(),
     };
-    match run(cli) {
-        Ok(code) => code.as_u8(),
-        Err(e) => report(&e).as_u8(),
-    }
+    signals::listen();
+    let code = run(cli).unwrap_or_else(|e| report(&e));
+    stream::finish_lines();
+    code.as_u8()
 }
 
 /// The command as clap sees it: for completions, and to compare the documentation with.
@@ -75,6 +74,12 @@ fn run(cli: Cli) -> Result<Code, Error> {
     let ctx = Context::new(&cli.global)?;
     log::start(&cli.global, &ctx)?;
     let ended = dispatch(&ctx, cli.command);
+    signals::over();
+    // Only the readers are waited for from here on.
+    let ended = match stream::finish() {
+        Err(e) if ended.is_ok() => Err(Error::Stdout(e)),
+        _ => ended,
+    };
     if let Err(Error::Unresolved(errors)) = &ended {
         complain(&crate::render::targets::human(errors, project::style_err(&ctx), ctx.now()));
     }
@@ -109,13 +114,8 @@ fn dispatch(ctx: &Context, command: Command) -> Result<Code, Error> {
 }
 
 fn report(error: &Error) -> Code {
-    let (code, next) = error.row();
     if !matches!(error, Error::Closed) {
-        let mut text = format!("error: {error}\n");
-        if let Some(next) = next {
-            text.push_str(&format!("next: {next}\n"));
-        }
-        complain(&text);
+        complain(&error.lines());
     }
-    code
+    error.code()
 }

@@ -14,6 +14,7 @@ use crate::manifest::{Project, load_draft, runbook_parameters};
 use crate::model::MachineId;
 use crate::render::diagnostic::{Looked, human};
 use crate::render::drafts::{self, Machine};
+use crate::render::escape::one_line;
 
 /// Writes a package's manifest.
 pub fn package(ctx: &Context, args: &NewPackageArgs) -> Result<Code, Error> {
@@ -80,11 +81,11 @@ fn place(ctx: &Context, project: &Project, name: &str, at: &Placing, text: &str)
     let label = if shown { "(new)".to_owned() } else { file.to_string_lossy().replace('\\', "/") };
     check(ctx, project, &label, text)?;
     if shown {
-        ctx.out(text)?;
+        ctx.document(text)?;
         return Ok(Code::Done);
     }
     write_new(&path, &file, text)?;
-    ctx.out(&format!("Wrote {}\n", file.display()))?;
+    ctx.out(&format!("Wrote {}\n", one_line(&file.to_string_lossy())))?;
     Ok(Code::Done)
 }
 

@@ -65,12 +65,15 @@ pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
 }
 
 fn show(ctx: &Context, plan: &Plan, args: &PlanArgs) -> Result<(), Error> {
-    let text = match args.format {
-        PlanFormat::Human => crate::render::plan::plan(plan, project::style_out(ctx), ctx.now()),
-        PlanFormat::Json => PlanDocument::from(plan).to_text().map_err(|e| Error::Stdout(e.into()))?,
-        PlanFormat::Markdown => plan_markdown(plan, &args.planning.selection(), ctx.verbose, ctx.now()),
-    };
-    ctx.out(&text)
+    match args.format {
+        PlanFormat::Human => ctx.out(&crate::render::plan::plan(plan, project::style_out(ctx), ctx.now())),
+        PlanFormat::Json => {
+            ctx.document(&PlanDocument::from(plan).to_text().map_err(|e| Error::Stdout(e.into()))?)
+        }
+        PlanFormat::Markdown => {
+            ctx.out(&plan_markdown(plan, &args.planning.selection(), ctx.verbose, ctx.now()))
+        }
+    }
 }
 
 fn code(plan: &Plan, args: &PlanArgs) -> Code {

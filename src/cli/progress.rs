@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-
 use super::args::Format;
 use super::context::{Context, complain};
 use super::exit::Error;
 use super::project;
+use super::stream;
 use crate::apply::{Event, Progress};
 use crate::model::Address;
 use crate::plan::{Change, Plan};
@@ -23,7 +22,8 @@ pub struct Display {
     result: Style,
     quiet: bool,
     clock: crate::defender::Clock,
-    bar: Option<ProgressBar>,
+    /// Whether a person watches, and is shown a line of what is under way below the events.
+    bar: bool,
     calls: Mutex<Calls>,
     /// How people see the addresses of groups.
     shown: Mutex<BTreeMap<Address, Address>>,
@@ -34,25 +34,30 @@ struct Calls {
     planned: u64,
     under_way: u64,
     done: u64,
+    /// What the bar says besides the numbers.
+    message: String,
+}
+
+/// Columns of the bar that its time and numbers take.
+const NUMBERS: usize = 24;
+
+impl Calls {
+    fn draw(&self) {
+        let (done, all) = (self.done, self.planned.max(self.done));
+        stream::status(Some(format!("{done}/{all} {}", self.message)));
+    }
 }
 
 impl Display {
     /// A bar only where a person watches.
     pub fn new(ctx: &Context, format: Format) -> Self {
-        let bar = (ctx.interactive && format == Format::Human && !ctx.quiet).then(|| {
-            let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
-            // The template is ours and well-formed; the default is no worse than none.
-            let style = ProgressStyle::with_template("{spinner} [{elapsed_precise}] {pos}/{len} {msg}");
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            bar
-        });
         Display {
             format,
             style: project::style_err(ctx),
             result: project::style_out(ctx),
             quiet: ctx.quiet,
             clock: ctx.clock(),
-            bar,
+            bar: ctx.interactive && format == Format::Human && !ctx.quiet,
             calls: Mutex::default(),
             shown: Mutex::default(),
         }
@@ -69,7 +74,7 @@ impl Display {
             }
             return Ok(());
         }
-        self.hide();
+        self.finish();
         match ctx.out(&render::plan::plan(plan, project::style_out(ctx), ctx.now())) {
             // The approval came with the command line: that nobody reads along does not take it back.
             Err(Error::Closed) if !asks => Ok(()),
@@ -83,7 +88,11 @@ impl Display {
         match (progress, self.format) {
             (Progress::Event(event), Format::Json) => {
                 if let Ok(line) = render::event::json_line(event) {
-                    self.stdout(&(line + "\n"));
+                    match event {
+                        // No call starts before a reader could know of its plan. A failure stops the run.
+                        Event::Planned { .. } => drop(stream::document(&(line + "\n"))),
+                        _ => stream::event(&(line + "\n")),
+                    }
                 }
             }
             (Progress::Event(event), Format::Human) if self.names().is_empty() => self.event(event),
@@ -101,30 +110,37 @@ impl Display {
         match event {
             // The plan was shown already; an intent is what the bar is for.
             Event::Planned { .. } => {}
-            Event::Intent { .. } if self.bar.is_some() || self.style.verbose == 0 => {}
-            Event::Summary { .. } => self.stdout(&render::event::human(event, self.result)),
+            Event::Intent { .. } if self.bar || self.style.verbose == 0 => {}
+            Event::Summary { .. } => {
+                self.finish();
+                // A reader that went away changes nothing any more; another failure is told at the end.
+                let _ = stream::show(&render::event::human(event, self.result));
+            }
             _ if self.quiet => {}
-            _ => self.stderr(&render::event::human(event, self.style)),
+            _ => complain(&render::event::human(event, self.style)),
         }
     }
 
     fn state(&self, progress: &Progress) {
-        if let Some(bar) = self.bar.as_ref().filter(|b| b.is_hidden()) {
-            bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(8));
-            bar.enable_steady_tick(std::time::Duration::from_millis(125));
-        }
-        let text = render::event::progress(progress, self.style, (self.clock)());
-        match (&self.bar, progress) {
-            (Some(bar), Progress::Started { calls }) => {
-                self.lock().planned = *calls as u64;
-                bar.set_length(*calls as u64);
+        // The numbers and the time stand before it.
+        let style = Style { width: self.style.width.saturating_sub(NUMBERS), ..self.style };
+        let text = render::event::progress(progress, style, (self.clock)());
+        match progress {
+            Progress::Started { calls } if self.bar => {
+                let mut now = self.lock();
+                now.planned = *calls as u64;
+                now.draw();
             }
-            (Some(bar), _) => bar.set_message(text),
+            _ if self.bar => {
+                let mut now = self.lock();
+                now.message = text;
+                now.draw();
+            }
             // Without a bar only what makes a run pause is worth a line.
-            (None, Progress::Settling { .. } | Progress::WaitingForQuota { .. }) if !self.quiet => {
+            Progress::Settling { .. } | Progress::WaitingForQuota { .. } if !self.quiet => {
                 tracing::info!("{text}");
             }
-            (None, _) => tracing::debug!("{text}"),
+            _ => tracing::debug!("{text}"),
         }
     }
 
@@ -141,45 +157,16 @@ impl Display {
             }
             _ => return,
         }
-        if let Some(bar) = &self.bar {
-            bar.set_length(calls.planned.max(calls.done));
-            bar.set_position(calls.done);
-            bar.set_message(format!("{} under way", calls.under_way));
+        if self.bar {
+            calls.message = format!("{} under way", calls.under_way);
+            calls.draw();
         }
     }
 
-    /// Takes the bar away while a plan is read and a question asked.
-    fn hide(&self) {
-        if let Some(bar) = &self.bar {
-            bar.disable_steady_tick();
-            bar.suspend(|| {});
-            bar.set_draw_target(ProgressDrawTarget::hidden());
-        }
-    }
-
-    /// Takes the bar away.
+    /// Takes the bar away: the run is over, or a plan is read and a question asked.
     pub fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
-
-    fn stderr(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| complain(text)),
-            None => complain(text),
-        }
-    }
-
-    fn stdout(&self, text: &str) {
-        use std::io::Write as _;
-        let write = || {
-            // A reader that went away must not stop a run that is recording what it did.
-            let _ = std::io::stdout().lock().write_all(text.as_bytes());
-        };
-        match &self.bar {
-            Some(bar) => bar.suspend(write),
-            None => write(),
+        if self.bar {
+            stream::status(None);
         }
     }
 

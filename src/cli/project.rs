@@ -234,7 +234,7 @@ pub fn beside_state<T: Send>(
     let whole = || local::read_whole(&folder).map_err(store_error);
     // The state is read here: it is large, and the memory of the first thread grows at the least cost.
     let (other, loaded) = std::thread::scope(|scope| {
-        match std::thread::Builder::new().spawn_scoped(scope, other) {
+        match std::thread::Builder::new().stack_size(crate::THREAD_STACK).spawn_scoped(scope, other) {
             Ok(other) => {
                 let loaded = whole();
                 (other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), loaded)

@@ -21,8 +21,8 @@ pub fn run(ctx: &Context, args: &RenderArgs) -> Result<Code, Error> {
     let templates = loaded.templates.iter().filter(|t| chosen(t.declared()));
     let text = manifests(resources, templates);
     if text.is_empty() {
-        ctx.note("Nothing is declared or selected.\n");
+        ctx.note("Nothing is declared or selected.");
     }
-    ctx.out(&text)?;
+    ctx.document(&text)?;
     Ok(Code::Done)
 }

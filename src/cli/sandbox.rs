@@ -5,7 +5,7 @@ use std::path::Path;
 use super::args::SandboxArgs;
 use super::context::{Context, runtime};
 use super::exit::{Code, Error};
-use super::signals::Signals;
+use super::signals;
 use crate::sandbox::{Clock, Scenario, ServeOptions, serve};
 
 /// Serves; prints the address once it listens.
@@ -28,11 +28,13 @@ pub fn run(ctx: &Context, args: &SandboxArgs) -> Result<Code, Error> {
 
 async fn serve_until_stopped(ctx: &Context, options: ServeOptions) -> Result<Code, Error> {
     let failed = |e: std::io::Error| Error::Service { message: format!("the sandbox: {e}"), next: None };
-    let mut signals = Signals::new().map_err(failed)?;
+    ctx.detach()?;
+    let mut stop = signals::stop("stopping: the world is written");
     let server = serve(options).await.map_err(failed)?;
     ctx.out(&format!("Listening on http://{}\n", server.addr()))?;
-    ctx.note("Name it as defender.endpoint in casefile.yaml, or as CASEFILE_ENDPOINT. Ctrl-C ends it.\n");
-    signals.next().await;
+    ctx.note("Name it as defender.endpoint in casefile.yaml, or as CASEFILE_ENDPOINT. Ctrl-C ends it.");
+    // The sender lives as long as the process.
+    let _ = stop.wait_for(|s| *s).await;
     server.shutdown().await.map_err(failed)?;
     Ok(Code::Done)
 }

@@ -46,7 +46,7 @@ pub fn write(ctx: &Context, file: &Path, plan: &Plan, execution: PlanExecution) 
     let mut new = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
     new.write_all(text.as_bytes()).and_then(|()| new.as_file().sync_all()).map_err(failed)?;
     new.persist(&path).map_err(|e| failed(e.error))?;
-    ctx.note(&format!("Saved to {}. To carry it out: casefile apply {}\n", path.display(), file.display()));
+    ctx.note(&format!("Saved to {}. To carry it out: casefile apply {}", path.display(), file.display()));
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use crate::state::snapshot::state_schema;
 /// Prints one schema, or the list of them.
 pub fn run(ctx: &Context, args: &SchemaArgs) -> Result<Code, Error> {
     match args.kind {
-        Some(kind) => ctx.out(&text(kind))?,
+        Some(kind) => ctx.document(&text(kind))?,
         None => ctx.out(&list())?,
     }
     Ok(Code::Done)

@@ -1,37 +1,97 @@
-//! Signals: the first one asks the run to stop, the second one ends the process at once.
+//! Signals: SIGINT, SIGTERM and SIGHUP end every command with exit code 130.
+//!
+//! A thread of its own listens, so that nothing that hangs or blocks can keep a signal away: not the network,
+//! not a lock, not a terminal that takes no more output. Before a run begins a signal ends the process at
+//! once: nothing can have been sent. In a run the first one asks it to stop, and the second one ends the
+//! process at once: the journal has it all.
 
 use std::io::IsTerminal as _;
+use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-use super::context::complain;
-use super::exit::{Code, Error};
+use super::exit::Code;
+use super::stream;
+use crate::THREAD_STACK;
 
-/// Becomes true at the first SIGINT, SIGTERM or SIGHUP. At the second one the process ends: the journal
-/// has it all.
-pub fn stop() -> Result<watch::Receiver<bool>, Error> {
-    let (tell, told) = watch::channel(false);
-    let mut signals = Signals::new()
-        .map_err(|e| Error::Service { message: format!("cannot listen for signals: {e}"), next: None })?;
-    tokio::spawn(async move {
-        signals.next().await;
-        // First, so that what is said is true. The run may have ended already.
-        let _ = tell.send(true);
-        // A terminal shows `^C` where the cursor was.
-        let start = if std::io::stderr().is_terminal() { "\n" } else { "" };
-        complain(&format!(
-            "{start}stopping: no more calls are started; those under way are finished and recorded\n"
-        ));
-        signals.next().await;
-        complain("stopped at once; what was sent is in the journal and looked up by the next run\n");
-        exit_now(i32::from(Code::Interrupted.as_u8()));
+/// What a run that sends calls does at the first signal.
+pub const RUN: &str = "stopping: no more calls are started; those under way are finished and recorded";
+
+/// What the next signal does.
+enum Next {
+    /// Ends the process: nothing was sent.
+    End,
+    /// Asks the run to stop, and says so.
+    Stop { tell: watch::Sender<bool>, words: &'static str },
+    /// Ends the process in the middle of a run.
+    EndRun,
+    /// Ends a process whose work is done.
+    EndQuietly,
+}
+
+static NEXT: Mutex<Next> = Mutex::new(Next::End);
+
+fn set(next: Next) -> Next {
+    std::mem::replace(&mut NEXT.lock().unwrap_or_else(PoisonError::into_inner), next)
+}
+
+/// Listens from now on. Where no thread can be had, a signal kills the process as it does any other.
+pub fn listen() {
+    let (ready, listening) = std::sync::mpsc::channel();
+    let thread = std::thread::Builder::new().stack_size(THREAD_STACK).spawn(move || {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+        runtime.block_on(async {
+            let Ok(mut signals) = Signals::new() else { return };
+            let _ = ready.send(());
+            loop {
+                signals.next().await;
+                came();
+            }
+        });
     });
-    Ok(told)
+    if thread.is_ok() {
+        // An error means that the thread gave up.
+        let _ = listening.recv();
+    }
+}
+
+fn came() {
+    match set(Next::EndRun) {
+        Next::Stop { tell, words } => {
+            // First, so that what is said is true. The run may have ended already.
+            let _ = tell.send(true);
+            stream::interrupt();
+            // A terminal shows `^C` where the cursor was.
+            let start = if std::io::stderr().is_terminal() { "\n" } else { "" };
+            stream::complain(&format!("{start}{words}\n"));
+            return;
+        }
+        Next::End => stream::last_words("error: interrupted, nothing was sent\n"),
+        Next::EndRun => stream::last_words(
+            "stopped at once; what was sent is in the journal and looked up by the next run\n",
+        ),
+        Next::EndQuietly => {}
+    }
+    exit_now(i32::from(Code::Interrupted.as_u8()));
+}
+
+/// Begins a run: gives what becomes true when it shall stop, at the first signal or when its results cannot
+/// be written. `words` say what the run does then.
+pub fn stop(words: &'static str) -> watch::Receiver<bool> {
+    let (tell, told) = watch::channel(false);
+    stream::halt_by(tell.clone());
+    set(Next::Stop { tell, words });
+    told
+}
+
+/// Ends a run: nothing is left that a signal could interrupt but the wait for a reader.
+pub fn over() {
+    set(Next::EndQuietly);
 }
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "the second signal asks for just that; the kernel drops the lock"
+    reason = "a signal asks for just that; the kernel drops the lock, and the journal has it all"
 )]
 fn exit_now(code: i32) -> ! {
     std::process::exit(code)
@@ -39,11 +99,11 @@ fn exit_now(code: i32) -> ! {
 
 /// What asks a process to end.
 #[cfg(unix)]
-pub struct Signals([tokio::signal::unix::Signal; 3]);
+struct Signals([tokio::signal::unix::Signal; 3]);
 
 #[cfg(unix)]
 impl Signals {
-    pub fn new() -> std::io::Result<Self> {
+    fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Signals([
             signal(SignalKind::interrupt())?,
@@ -52,7 +112,7 @@ impl Signals {
         ]))
     }
 
-    pub async fn next(&mut self) {
+    async fn next(&mut self) {
         let [interrupt, terminate, hangup] = &mut self.0;
         tokio::select! {
             _ = interrupt.recv() => {}
@@ -64,15 +124,15 @@ impl Signals {
 
 /// What asks a process to end.
 #[cfg(not(unix))]
-pub struct Signals;
+struct Signals;
 
 #[cfg(not(unix))]
 impl Signals {
-    pub fn new() -> std::io::Result<Self> {
+    fn new() -> std::io::Result<Self> {
         Ok(Signals)
     }
 
-    pub async fn next(&mut self) {
+    async fn next(&mut self) {
         // Without a console there is nothing to wait for.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;

@@ -12,7 +12,6 @@ use super::project;
 use crate::apply::{Lookups, Scope, refresh};
 use crate::manifest::{self, IncidentState, Project};
 use crate::plan::{Incidents, Settings};
-use crate::render::escape;
 use crate::render::state::{StateDocument, table};
 use crate::state::State;
 
@@ -44,7 +43,7 @@ pub fn run(ctx: &Context, args: &StatusArgs) -> Result<Code, Error> {
             connection.close().await;
             let (observed, _) = seen.map_err(engine::run_error)?;
             for why in &observed.failures {
-                ctx.note(&format!("warning: {}\n", escape::one_line(why)));
+                ctx.note(&format!("warning: {why}"));
             }
             Ok::<_, Error>(())
         })?;
@@ -70,10 +69,9 @@ fn show(ctx: &Context, args: &StatusArgs, state: &State) -> Result<Code, Error> 
     }
     let document =
         StateDocument::new(state, |address, _| args.addresses.is_empty() || chosen.contains(address));
-    let text = match args.format {
-        Format::Human => table(&document, project::style_out(ctx), ctx.now()),
-        Format::Json => document.to_text().map_err(|e| Error::Stdout(e.into()))?,
-    };
-    ctx.out(&text)?;
+    match args.format {
+        Format::Human => ctx.out(&table(&document, project::style_out(ctx), ctx.now()))?,
+        Format::Json => ctx.document(&document.to_text().map_err(|e| Error::Stdout(e.into()))?)?,
+    }
     Ok(Code::Done)
 }

@@ -20,7 +20,11 @@ pub fn run(ctx: &Context, args: &ValidateArgs) -> Result<Code, Error> {
         Ok(project) => check(ctx, project, &Narrow::new(ctx, &args.paths)?, args.sealed),
         Err(problems) => (problems, Looked { files: 1, resources: 0 }),
     };
-    ctx.out(&text(ctx, args.format, &problems, looked)?)?;
+    let text = text(ctx, args.format, &problems, looked)?;
+    match args.format {
+        FindingsFormat::Human => ctx.out(&text)?,
+        FindingsFormat::Json | FindingsFormat::Github | FindingsFormat::Sarif => ctx.document(&text)?,
+    }
     Ok(if project::errors(&problems) > 0 { Code::Failed } else { Code::Done })
 }
 

@@ -12,10 +12,12 @@ pub fn run(ctx: &Context, args: &VerifyArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
     let folder = project::state_folder(ctx, &project)?;
     let verified = local::verify(&folder).map_err(project::store_error)?;
-    let text = match args.format {
-        Format::Human => surgery::verified(&verified, project::style_out(ctx)),
-        Format::Json => VerifyDocument::from(&verified).to_text().map_err(|e| Error::Stdout(e.into()))?,
-    };
-    ctx.out(&text)?;
+    match args.format {
+        Format::Human => ctx.out(&surgery::verified(&verified, project::style_out(ctx)))?,
+        Format::Json => {
+            let text = VerifyDocument::from(&verified).to_text().map_err(|e| Error::Stdout(e.into()))?;
+            ctx.document(&text)?;
+        }
+    }
     Ok(if verified.findings.is_empty() { Code::Done } else { Code::Failed })
 }

@@ -428,7 +428,7 @@ pub enum Stale {
     #[error("the plan was made while there was no state; one has been begun since")]
     StateAppeared,
     /// Rows with a call have moved.
-    #[error("the state has moved on since the plan was made:{}", lines(.0))]
+    #[error("the state has moved on since the plan was made")]
     Moved(Vec<Moved>),
     /// The text of a call holds the id of a resource that has another one by now.
     #[error(
@@ -481,11 +481,14 @@ impl fmt::Display for Moved {
     }
 }
 
-fn lines(moved: &[Moved]) -> String {
-    const LISTED: usize = 20;
-    let more = moved.len().saturating_sub(LISTED);
-    let more = if more > 0 { format!("\n  and {more} more") } else { String::new() };
-    moved.iter().take(LISTED).map(|m| format!("\n  {m}")).chain([more]).collect()
+impl Stale {
+    /// The rows that have moved, if that is the reason.
+    pub fn moved(&self) -> &[Moved] {
+        match self {
+            Stale::Moved(moved) => moved,
+            _ => &[],
+        }
+    }
 }
 
 /// Where a row's resource stands, compared with the plan.

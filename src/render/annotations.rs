@@ -47,8 +47,7 @@ pub fn github(diagnostics: &[Diagnostic], prefix: &str) -> String {
 
 /// Text behind `::`, by the rules of `@actions/core`.
 fn data(text: &str) -> String {
-    let lines: Vec<String> =
-        text.split('\n').map(|line| escape::one_line(line).replace('%', "%25")).collect();
+    let lines: Vec<String> = text.split('\n').map(|line| escape::inside(line).replace('%', "%25")).collect();
     lines.join("%0A")
 }
 

@@ -20,7 +20,7 @@ const ATTENTION: usize = 10;
 /// # Errors
 /// None that an event can cause: the keys of all maps are text.
 pub fn json_line(event: &Event) -> Result<String, serde_json::Error> {
-    Ok(escape::json(&serde_json::to_string(event)?).into_owned())
+    Ok(escape::json_in_a_log(&serde_json::to_string(event)?).into_owned())
 }
 
 /// One event as a log line that ends with a line break; the summary as its closing block.

@@ -54,8 +54,8 @@ pub fn json(query: &str, table: &HuntingTable) -> Result<String, serde_json::Err
     plan_json::pretty(&Document { format_version: 1, query, schema: &table.columns, rows })
 }
 
-/// Rows as CSV with a line of names. Hidden characters other than line breaks and tabs are escaped, so that
-/// no value can move a terminal's cursor.
+/// Rows as CSV with a line of names. Hidden characters other than line breaks and tabs are escaped, and so are
+/// commands of pipelines' runners: no value can move a terminal's cursor or speak to who reads a log.
 pub fn csv(table: &HuntingTable) -> String {
     let mut out = String::new();
     let mut line = |cells: &mut dyn Iterator<Item = &str>| {
@@ -76,7 +76,7 @@ pub fn csv(table: &HuntingTable) -> String {
     for cells in &table.rows {
         line(&mut cells.iter().map(Cell::as_str));
     }
-    out
+    escape::commands(&out).into_owned()
 }
 
 fn shown_lines(text: &str) -> String {
@@ -242,6 +242,8 @@ mod tests {
         let mut t = sample(&["A", "B"], &[&["x, \"y\"\nz\u{1b}", "2"]]);
         t.rows.push(vec![Cell::Json("9007199254740993.10".into()), Cell::Empty]);
         assert_eq!(csv(&t), "A,B\n\"x, \"\"y\"\"\nz\\u{1b}\",2\n9007199254740993.10,\n");
+        let commands = sample(&["A"], &[&["::error::x"], &["a\n ::error::y ##[z]"]]);
+        assert_eq!(csv(&commands), "A\n\\u{3a}:error::x\n\"a\n \\u{3a}:error::y \\u{23}#[z]\"\n");
         let text = json("q", &t).unwrap();
         assert!(text.contains("9007199254740993.10") && !text.contains('\u{1b}'), "{text}");
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();

@@ -29,7 +29,7 @@ fn document(d: &Desired, w: &Written) -> String {
     let template = d.expanded.as_ref().and_then(|t| t.source.as_ref());
     let places: Vec<String> = std::iter::once(&d.source)
         .chain(template)
-        .map(|s| format!("{}:{}", escape::one_line(&s.file), s.line))
+        .map(|s| format!("{}:{}", escape::inside(&s.file), s.line))
         .collect();
     // Writing into a `String` cannot fail.
     let _ = writeln!(out, "# {}", places.join(", "));
@@ -116,7 +116,10 @@ pub(super) fn is_plain(text: &str) -> bool {
 /// How a block of this text ends, if it can be one.
 fn block(text: &str) -> Option<&'static str> {
     let first = text.lines().next()?;
-    let shown = |line: &str| !line.chars().any(escape::is_hidden) && !line.ends_with(' ');
+    // Nothing can be escaped in a block, and each of its lines begins a line of output.
+    let shown = |line: &str| {
+        escape::commands(line) == line && !line.chars().any(escape::is_hidden) && !line.ends_with(' ')
+    };
     let fits = text.contains('\n')
         && !first.is_empty()
         && !text.ends_with("\n\n")
@@ -125,16 +128,16 @@ fn block(text: &str) -> Option<&'static str> {
     fits.then_some(if text.ends_with('\n') { "" } else { "-" })
 }
 
-/// In double quotes, on one line; hidden characters are spelled out.
+/// In double quotes, on one line; hidden characters and commands of runners are spelled out.
 pub(super) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
-    for c in text.chars() {
+    for (i, c) in text.char_indices() {
         match c {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
             '\n' => out.push_str("\\n"),
-            c if escape::is_hidden(c) => {
+            c if escape::is_hidden(c) || escape::is_bracketed_command(&text[i..]) => {
                 let _ = write!(out, "\\U{:08X}", u32::from(c));
             }
             c => out.push(c),
@@ -164,6 +167,7 @@ mod tests {
     fn check(d: &Desired) {
         let text = manifests([d], []);
         assert!(!text.chars().any(|c| escape::is_hidden(c) && c != '\n'), "{text:?}");
+        assert_eq!(escape::commands(&text), text);
         let (read, problems) = parse_manifests("x.yaml", text.as_bytes());
         assert!(problems.is_empty(), "{problems:?}\n{text}");
         let [read] = read.as_slice() else { panic!("{text}") };
@@ -214,6 +218,12 @@ mod tests {
             "x\u{85}",
             "key: |\n  y",
             "a\n---\nb",
+            "a\n::error::b\n",
+            "a\n  ::error::b",
+            "::error::b\nc",
+            "::error::b",
+            "a\n##[error]b\n",
+            "a ##vso[task.complete]b",
             "---",
             "...",
         ] {

@@ -429,5 +429,5 @@ impl PlanDocument {
 pub(super) fn pretty(value: &impl Serialize) -> Result<String, serde_json::Error> {
     let mut text = serde_json::to_string_pretty(value)?;
     text.push('\n');
-    Ok(escape::json(&text).into_owned())
+    Ok(escape::json_in_a_log(&text).into_owned())
 }

@@ -20,6 +20,7 @@ use super::rescue::{self, Rescued};
 use super::snapshot::{self, Pieces, Snapshot, SnapshotError};
 use super::spent::{self, Spent};
 use super::store::{Damage, Loaded, Notice, Store, StoreError};
+use crate::THREAD_STACK;
 use crate::model::Sha256Hex;
 
 /// A state in a folder, open for writing. The disk carries the lock.
@@ -72,7 +73,9 @@ pub(super) fn read_beside<D: Disk>(another: impl Fn() -> D) -> Result<Loaded, St
     let Some(mark) = snapshot_mark(&mut disk) else { return read(&mut disk, Depth::Whole) };
     let mut beside = another();
     let (reading, chained) = thread::scope(|scope| {
-        let chain = thread::Builder::new().spawn_scoped(scope, move || reaches(&mut beside, mark));
+        let chain = thread::Builder::new()
+            .stack_size(THREAD_STACK)
+            .spawn_scoped(scope, move || reaches(&mut beside, mark));
         let reading = load(&mut disk, Depth::Tail);
         let join = |chain: thread::ScopedJoinHandle<'_, _>| {
             chain.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))

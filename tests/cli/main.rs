@@ -7,6 +7,7 @@
 mod case;
 mod event_query;
 mod guards;
+mod hostile;
 mod hunt;
 mod order;
 mod review;

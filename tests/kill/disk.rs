@@ -53,11 +53,11 @@ fn a_write_beyond_the_limit_fails() {
 }
 
 /// A mount that ends with the value.
-struct Mount(PathBuf);
+pub struct Mount(PathBuf);
 
 impl Mount {
     /// None, and a printed reason, where this user may not mount.
-    fn new(args: &[&str], at: &Path) -> Option<Mount> {
+    pub fn new(args: &[&str], at: &Path) -> Option<Mount> {
         let done = Command::new("mount").args(args).arg(at).output();
         match done {
             Ok(o) if o.status.success() => Some(Mount(at.to_owned())),

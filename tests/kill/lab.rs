@@ -26,6 +26,15 @@ impl Lab {
     }
 
     pub fn with_settle(settle: &str) -> Lab {
+        Lab::of(Service::new(), settle)
+    }
+
+    /// Collections of this one run for minutes.
+    pub fn running() -> Lab {
+        Lab::of(Service::with("{ quotas: { enabled: false } }"), "1s")
+    }
+
+    fn of(service: Service, settle: &str) -> Lab {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("manifests")).unwrap();
         let mut text = String::new();
@@ -44,7 +53,7 @@ impl Lab {
             .unwrap();
         }
         std::fs::write(dir.path().join("manifests/all.yaml"), text).unwrap();
-        let lab = Lab { dir, service: Service::new() };
+        let lab = Lab { dir, service };
         lab.settle(settle);
         lab
     }

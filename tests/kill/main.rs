@@ -16,6 +16,7 @@
 mod disk;
 mod lab;
 mod lock;
+mod output;
 mod process;
 mod service;
 mod signals;

@@ -66,6 +66,48 @@ pub enum Through<'a> {
     NoTerminal,
     /// Under strace, with these arguments.
     Strace(&'a [String]),
+    /// With these variables.
+    Env(&'a [(&'a str, &'a str)]),
+    /// With a pipe for stderr that is full, and that nobody reads.
+    UnreadStderr(&'a Unread),
+    /// With something else for stdout.
+    Stdout(&'a dyn Fn() -> Stdio),
+}
+
+/// A pipe that another process keeps full.
+pub struct Unread {
+    filler: Child,
+    end: std::io::PipeWriter,
+    /// Nobody reads, but the pipe stays open.
+    reader: std::io::PipeReader,
+}
+
+impl Unread {
+    pub fn new() -> Unread {
+        let (reader, end) = std::io::pipe().unwrap();
+        let filler = Command::new("yes").stdout(end.try_clone().unwrap()).spawn().unwrap();
+        let stat = format!("/proc/{}/stat", filler.id());
+        // Once it sleeps, the pipe is full.
+        while !std::fs::read_to_string(&stat).unwrap().contains(") S ") {
+            std::thread::yield_now();
+        }
+        Unread { filler, end, reader }
+    }
+
+    /// Reads after all: waits for a line that contains a text, and goes on reading.
+    pub fn read_until(&mut self, part: &str) {
+        self.filler.kill().unwrap();
+        let mut lines = BufReader::new(self.reader.try_clone().unwrap()).lines();
+        assert!(lines.by_ref().any(|line| line.unwrap().contains(part)), "{part}");
+        std::thread::spawn(move || lines.for_each(drop));
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        let _ = self.filler.kill();
+        let _ = self.filler.wait();
+    }
 }
 
 impl Through<'_> {
@@ -76,7 +118,14 @@ impl Through<'_> {
             c
         };
         match self {
-            Through::Nothing | Through::NoTerminal => Command::new(BIN),
+            Through::Nothing | Through::NoTerminal | Through::UnreadStderr(_) | Through::Stdout(_) => {
+                Command::new(BIN)
+            }
+            Through::Env(variables) => {
+                let mut c = Command::new(BIN);
+                c.envs(variables.iter().copied());
+                c
+            }
             Through::FileSize(bytes) => limited(r#"exec prlimit "$@""#, *bytes),
             Through::FileSizeError(bytes) => limited(r#"trap "" XFSZ; exec prlimit "$@""#, *bytes),
             Through::Strace(args) => {
@@ -96,15 +145,25 @@ pub fn start(through: &Through<'_>, dir: &Path, url: &str, args: &[&str]) -> Pro
         command.env_remove(name);
     }
     command.env("CASEFILE_ENDPOINT", url).env("CASEFILE_ACCESS_TOKEN", "a-token").env("USER", "ann");
+    command.env("CASEFILE_GRAPH_TOKEN", "a-token");
     let (mut stdout, out) = std::io::pipe().unwrap();
     let (stderr, err) = std::io::pipe().unwrap();
     let mut stderr = BufReader::new(stderr);
-    if matches!(through, Through::NoTerminal) {
-        let (nobody, out) = std::io::pipe().unwrap();
-        drop(nobody);
-        command.stdout(out.try_clone().unwrap()).stderr(out);
-    } else {
-        command.stdout(out).stderr(err);
+    match through {
+        Through::NoTerminal => {
+            let (nobody, out) = std::io::pipe().unwrap();
+            drop(nobody);
+            command.stdout(out.try_clone().unwrap()).stderr(out);
+        }
+        Through::UnreadStderr(unread) => {
+            command.stdout(out).stderr(unread.end.try_clone().unwrap());
+        }
+        Through::Stdout(other) => {
+            command.stdout(other()).stderr(err);
+        }
+        _ => {
+            command.stdout(out).stderr(err);
+        }
     }
     let child = command.stdin(Stdio::null()).spawn().unwrap();
     // Its ends of the pipes are held by the child alone now.
@@ -143,6 +202,19 @@ impl Process {
 
     pub fn pid(&self) -> u32 {
         self.pid
+    }
+
+    /// Waits until it catches SIGTERM.
+    pub fn wait_until_it_listens(&self) {
+        let status = format!("/proc/{}/status", self.pid);
+        let caught = || {
+            let text = std::fs::read_to_string(&status).unwrap();
+            let mask = text.lines().find_map(|l| l.strip_prefix("SigCgt:")).unwrap().trim().to_owned();
+            u64::from_str_radix(&mask, 16).unwrap() & 1 << 14 != 0
+        };
+        while !caught() {
+            std::thread::yield_now();
+        }
     }
 
     /// Sends a signal by its name, such as `INT`.

@@ -33,6 +33,10 @@ struct Shared {
     posts: watch::Sender<usize>,
     /// Whether their answers leave.
     answering: watch::Sender<bool>,
+    /// All calls, as they came in.
+    requests: watch::Sender<usize>,
+    /// Whether calls of any kind hang, before anything is done.
+    frozen: watch::Sender<bool>,
 }
 
 /// The port is served as long as this lives.
@@ -43,7 +47,11 @@ pub struct Serving {
 
 impl Service {
     pub fn new() -> Service {
-        let world = World::new(Scenario::from_yaml(SCENARIO).unwrap());
+        Service::with(SCENARIO)
+    }
+
+    pub fn with(scenario: &str) -> Service {
+        let world = World::new(Scenario::from_yaml(scenario).unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let shared = Shared {
@@ -51,6 +59,8 @@ impl Service {
             kill: Mutex::new(None),
             posts: watch::Sender::new(0),
             answering: watch::Sender::new(true),
+            requests: watch::Sender::new(0),
+            frozen: watch::Sender::new(false),
         };
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -78,6 +88,7 @@ impl Service {
     /// takes effect later than that is another test's subject.
     pub fn drain(&self, serving: Serving) {
         self.hold(false);
+        self.freeze(false);
         // Connections are accepted in their order, so this one comes after those of the dead.
         let mut last = std::net::TcpStream::connect(self.listener.local_addr().unwrap()).unwrap();
         last.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
@@ -101,13 +112,30 @@ impl Service {
         self.shared.answering.send_replace(!hold);
     }
 
-    /// Waits until so many calls have come in.
+    /// Lets every call hang, or those that hang go on.
+    pub fn freeze(&self, freeze: bool) {
+        self.shared.frozen.send_replace(freeze);
+    }
+
+    /// Waits until so many calls that change something have come in.
     pub fn wait_for_posts(&self, n: usize) {
-        let mut posts = self.shared.posts.subscribe();
-        let seen =
-            async { tokio::time::timeout(super::process::PATIENCE, posts.wait_for(|p| *p >= n)).await };
-        let posts = self.runtime.block_on(seen).map(|r| *r.unwrap());
-        assert!(posts.is_ok(), "{n} calls did not come in time, but {}", *self.shared.posts.borrow());
+        self.wait_for(&self.shared.posts, n);
+    }
+
+    /// Waits for one more call of any kind than there were at some time.
+    pub fn wait_for_a_request(&self, before: usize) {
+        self.wait_for(&self.shared.requests, before + 1);
+    }
+
+    fn wait_for(&self, calls: &watch::Sender<usize>, n: usize) {
+        let mut seen = calls.subscribe();
+        let seen = async { tokio::time::timeout(super::process::PATIENCE, seen.wait_for(|p| *p >= n)).await };
+        let came = self.runtime.block_on(seen).map(|r| *r.unwrap());
+        assert!(came.is_ok(), "{n} calls did not come in time, but {}", *calls.borrow());
+    }
+
+    pub fn requests(&self) -> usize {
+        *self.shared.requests.borrow()
     }
 
     pub fn posts(&self) -> usize {
@@ -140,6 +168,8 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         body: body.into(),
         ..HttpRequest::default()
     };
+    shared.requests.send_modify(|n| *n += 1);
+    let _ = shared.frozen.subscribe().wait_for(|frozen| !frozen).await;
     let mutating = request.is_mutating();
     let response = shared.carry_out(&request);
     if mutating {

@@ -2,7 +2,7 @@
 //! wait.
 
 use super::lab::{Lab, RESOURCES, each};
-use super::process::{Process, Through};
+use super::process::{self, Process, Through};
 use super::service::Serving;
 
 const SIGNALS: [&str; 3] = ["INT", "TERM", "HUP"];
@@ -111,4 +111,94 @@ fn a_closed_terminal_stops_no_recording() {
     assert_eq!(lab.service.effects().len(), recorded(&lab), "{ended:?}");
     lab.verified();
     lab.recover();
+}
+
+/// A project whose state holds collections that run, and whose manifests name a machine by its name.
+fn waiting_lab() -> Lab {
+    let lab = Lab::new();
+    assert_eq!(lab.apply(&Through::Nothing, &[]).code(), Some(0));
+    let text = "apiVersion: casefile/v1\nkind: InvestigationPackage\nmetadata: { name: by-name }\n\
+                spec: { machineName: fin-ws-1, comment: INC-2042 }\n";
+    std::fs::write(lab.path().join("manifests/name.yaml"), text).unwrap();
+    lab
+}
+
+#[test]
+fn every_command_that_waits_for_the_service_ends_at_a_signal() {
+    let lab = waiting_lab();
+    let id = "5382f7ea-7557-4ab7-9782-d50480024a4e";
+    let commands: &[&[&str]] = &[
+        &["plan"],
+        &["apply", "--auto-approve"],
+        &["apply", "--auto-approve", "--format", "json"],
+        &["hunt", "DeviceEvents"],
+        &["seal"],
+        &["import", "--discover", "--auto-approve"],
+        &["import", "InvestigationPackage/by-name", id],
+    ];
+    for (i, args) in commands.iter().enumerate() {
+        for name in [SIGNALS[i % 3], SIGNALS[(i + 1) % 3]] {
+            lab.service.freeze(true);
+            let before = lab.service.requests();
+            let serving = lab.service.serve();
+            let process = process::start(&Through::Nothing, &lab.path(), &lab.service.url(), args);
+            lab.service.wait_for_a_request(before);
+            process.signal(name);
+            let ended = process.wait();
+            assert_eq!(ended.code(), Some(130), "{args:?} SIG{name}: {ended:?}");
+            lab.service.drain(serving);
+        }
+    }
+    lab.verified();
+}
+
+#[test]
+fn a_look_at_what_runs_ends_at_a_signal() {
+    let lab = Lab::running();
+    assert_eq!(lab.apply(&Through::Nothing, &[]).code(), Some(0));
+    let cancel = ["cancel", "InvestigationPackage/p00", "--comment", "INC-2042", "--auto-approve"];
+    for (args, name) in [(&["status"][..], "INT"), (&["status"], "TERM"), (&cancel, "INT"), (&cancel, "HUP")]
+    {
+        lab.service.freeze(true);
+        let before = lab.service.requests();
+        let serving = lab.service.serve();
+        let process = process::start(&Through::Nothing, &lab.path(), &lab.service.url(), args);
+        lab.service.wait_for_a_request(before);
+        process.signal(name);
+        let ended = process.wait();
+        assert_eq!(ended.code(), Some(130), "{args:?} SIG{name}: {ended:?}");
+        lab.service.drain(serving);
+    }
+    lab.verified();
+}
+
+#[test]
+fn waiting_for_the_lock_ends_at_a_signal() {
+    let lab = Lab::new();
+    let (serving, first) = in_flight(&lab);
+    for name in SIGNALS {
+        let second = lab.start(&Through::Nothing, &["--lock-timeout", "10m"]);
+        second.wait_for_line("waiting for another run");
+        second.signal(name);
+        let ended = second.wait();
+        assert_eq!(ended.code(), Some(130), "SIG{name}: {ended:?}");
+        assert!(ended.stderr.contains("interrupted, nothing was sent"), "{ended:?}");
+    }
+    lab.service.hold(false);
+    assert_eq!(first.wait().code(), Some(0));
+    lab.service.drain(serving);
+    lab.all_is_well();
+}
+
+#[test]
+fn the_simulated_service_ends_at_a_signal() {
+    for name in SIGNALS {
+        let dir = tempfile::tempdir().unwrap();
+        let args = ["sandbox", "--listen", "127.0.0.1:0"];
+        let process = process::start(&Through::Nothing, dir.path(), "http://127.0.0.1:1", &args);
+        process.wait_for_line("Ctrl-C ends it");
+        process.signal(name);
+        let ended = process.wait();
+        assert_eq!(ended.code(), Some(0), "SIG{name}: {ended:?}");
+    }
 }

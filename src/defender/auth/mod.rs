@@ -105,7 +105,7 @@ pub enum AuthError {
         wanted: String,
     },
     /// `auto`: none worked.
-    #[error("no credential works:{}", tried.iter().map(|e| format!("\n  {e}")).collect::<String>())]
+    #[error("no credential works: {}", tried.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     NoneWorked {
         /// One error per method, in the order of trying.
         tried: Vec<AuthError>,

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use super::{Reading, Seen, by_address};
+use crate::THREAD_STACK;
 use crate::manifest::discover::{self, Found};
 use crate::model::{Address, CommentRule};
 
@@ -103,7 +104,7 @@ fn apart(runs: &[&[Found]], threads: usize, rule: Option<&CommentRule>) -> Vec<R
     };
     let mut read = thread::scope(|scope| {
         // A thread that the system does not give leaves its share to the others.
-        let start = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
+        let start = |_| thread::Builder::new().stack_size(THREAD_STACK).spawn_scoped(scope, work).ok();
         let others: Vec<_> = (1..threads).filter_map(start).collect();
         let mut read = work();
         for other in others {
