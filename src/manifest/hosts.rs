@@ -1,6 +1,6 @@
 //! Files that list machines: one name or id a line, or a column of a CSV file. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -12,6 +12,10 @@ use crate::model::{Entry, EntryMachine, MachineNameError};
 
 /// How many problems of one file are told.
 const MAX_FINDINGS: usize = 100;
+/// How many devices a file may list.
+const MAX_ENTRIES: usize = 100_000;
+/// How many columns a file may have.
+const MAX_COLUMNS: usize = 1_000;
 
 /// Reads what a file lists, in its order; the first of equal lines counts.
 ///
@@ -25,35 +29,59 @@ pub(super) fn entries(
     let not_text =
         |what: &str| vec![Diagnostic::of_file("not-utf-8", file.clone(), what).with_help("save it as UTF-8")];
     let decoded = decode(bytes).map_err(|_| not_text("the file is UTF-16"))?;
-    if !decoded.invalid.is_empty() {
-        return Err(not_text("the file is no UTF-8 text"));
-    }
     let source = SourceText::new(file.clone(), &decoded.text);
-    let cells = match column {
-        Some(column) => cells(&decoded.text, column).map_err(|f| vec![source.diagnose(*f)])?,
-        None => lines(&decoded.text),
-    };
-    let mut problems = Vec::new();
-    let mut entries = Vec::new();
-    let mut first: BTreeMap<String, u32> = BTreeMap::new();
-    for (text, span) in cells {
+    if let Some(&(at, byte)) = decoded.invalid.first() {
+        let mut problem = not_text(&format!("the byte 0x{byte:02X} is no UTF-8 text"));
+        (problem[0].line, problem[0].column) = source.line_column(at);
+        problem[0].end_column = problem[0].column;
+        return Err(problem);
+    }
+    let mut list = List { source, column, entries: Vec::new(), seen: BTreeSet::new(), problems: Vec::new() };
+    match column {
+        Some(column) => cells(&decoded.text, column, &mut list),
+        None => lines(&decoded.text, &mut list),
+    }
+    if list.problems.is_empty() { Ok(list.entries) } else { Err(list.problems) }
+}
+
+/// What was read of a file so far.
+struct List<'a> {
+    source: SourceText<'a>,
+    column: Option<&'a str>,
+    entries: Vec<Entry>,
+    /// Their texts in lower case.
+    seen: BTreeSet<String>,
+    problems: Vec<Diagnostic>,
+}
+
+impl List<'_> {
+    fn problem(&mut self, finding: Finding) {
+        self.problems.push(self.source.diagnose(finding));
+    }
+
+    /// Takes a device; `false` if there is no use in going on.
+    fn add(&mut self, text: &str, span: Range<usize>) -> bool {
         let machine = match text.parse().map(EntryMachine::Id) {
             Ok(id) => id,
             Err(_) => match text.parse().map(EntryMachine::Name) {
                 Ok(name) => name,
-                Err(e) if problems.len() < MAX_FINDINGS => {
-                    problems.push(source.diagnose(no_machine(&text, span, column, e)));
-                    continue;
+                Err(e) => {
+                    self.problem(no_machine(text, span, self.column, e));
+                    return self.problems.len() < MAX_FINDINGS;
                 }
-                Err(_) => continue,
             },
         };
-        let place = source.place(span).of(file.clone());
-        if first.insert(text.to_ascii_lowercase(), place.line).is_none() {
-            entries.push(Entry { machine, place });
+        let place = self.source.place(span.clone()).of(self.source.file.clone());
+        if self.seen.insert(text.to_ascii_lowercase()) {
+            if self.entries.len() == MAX_ENTRIES {
+                let message = format!("the file lists more than {MAX_ENTRIES} devices");
+                self.problem(Finding::new("file-too-large", span, message).help("split it"));
+                return false;
+            }
+            self.entries.push(Entry { machine, place });
         }
+        true
     }
-    if problems.is_empty() { Ok(entries) } else { Err(problems) }
 }
 
 fn no_machine(text: &str, span: Range<usize>, column: Option<&str>, error: MachineNameError) -> Finding {
@@ -65,78 +93,140 @@ fn no_machine(text: &str, span: Range<usize>, column: Option<&str>, error: Machi
     })
 }
 
-/// Each line that says something, without the blanks around it.
-fn lines(text: &str) -> Vec<(String, Range<usize>)> {
+/// Takes each line that says something, without the blanks around it.
+fn lines(text: &str, list: &mut List<'_>) {
     let mut at = 0;
-    let mut found = Vec::new();
     for line in text.split_inclusive('\n') {
         let trimmed = line.trim();
         if !trimmed.is_empty() && !trimmed.starts_with('#') {
             let start = at + (line.len() - line.trim_start().len());
-            found.push((trimmed.to_owned(), start..start + trimmed.len()));
+            if !list.add(trimmed, start..start + trimmed.len()) {
+                return;
+            }
         }
         at += line.len();
     }
-    found
 }
 
 /// A field of a CSV file: its text, and where it stands.
 type Cell = (String, Range<usize>);
 
-/// The cells of a column below the header; empty ones are passed over.
-fn cells(text: &str, column: &str) -> Result<Vec<Cell>, Box<Finding>> {
-    let mut records = records(text)?.into_iter();
-    let header = records.next().unwrap_or_default();
-    let mut found = header.iter().enumerate().filter(|(_, (name, _))| name == column);
-    let (Some((index, _)), None) = (found.next(), found.next()) else {
-        let line = header
-            .first()
-            .map_or(0..0, |(_, first)| first.start..header.last().map_or(first.end, |(_, last)| last.end));
-        if header.iter().any(|(name, _)| name == column) {
-            let message = format!("two columns are called `{}`", shown(column));
-            let finding = Finding::new("no-such-column", line, message);
-            return Err(Box::new(finding.help("rename one of the two")));
-        }
-        let message = format!("there is no column `{}`", shown(column));
-        let finding = Finding::new("no-such-column", line, message);
-        return Err(Box::new(match nearest(column, header.iter().map(|(name, _)| name.as_str())) {
-            Some(meant) => finding.help(format!("did you mean `{}`?", shown(meant))),
-            None => {
-                let names: Vec<String> = header.iter().take(10).map(|(name, _)| shown(name)).collect();
-                finding.help(format!("columns of this file: {}", names.join(", ")))
-            }
-        }));
-    };
-    Ok(records.filter_map(|r| r.into_iter().nth(index)).filter(|(text, _)| !text.is_empty()).collect())
-}
-
-/// RFC 4180: fields between commas, quoted ones may hold commas, line breaks and doubled quotes. Blanks around
-/// a field are no part of it. Empty lines are passed over.
-fn records(text: &str) -> Result<Vec<Vec<Cell>>, Box<Finding>> {
-    let mut records = Vec::new();
-    let mut record: Vec<Cell> = Vec::new();
+/// Takes the cells of a column below the header. Every record has as many cells as the header and names a device: a
+/// record that is cut off, or whose commas are not quoted, would name another device or none.
+fn cells(text: &str, column: &str, list: &mut List<'_>) {
     let mut at = 0;
-    while at < text.len() {
-        let (cell, end) = field(text, at)?;
-        record.push(cell);
-        let rest = text.get(end..).unwrap_or_default();
-        if rest.starts_with(',') {
-            at = end + 1;
-            if at == text.len() {
-                record.push((String::new(), at..at));
-            }
+    let header = match next_record(text, &mut at) {
+        Ok(header) => header.unwrap_or_default(),
+        Err(finding) => return list.problem(*finding),
+    };
+    let index = match index_of(column, &header) {
+        Ok(index) => index,
+        Err(finding) => return list.problem(*finding),
+    };
+    loop {
+        let record = match next_record(text, &mut at) {
+            Ok(Some(record)) => record,
+            Ok(None) => return,
+            // Where the next record begins is not known.
+            Err(finding) => return list.problem(*finding),
+        };
+        // Spreadsheets write such rows below their tables.
+        if record.cells.iter().all(|(text, _)| text.is_empty()) {
             continue;
         }
-        at = end + rest.find('\n').map_or(rest.len(), |i| i + 1);
-        let whole = std::mem::take(&mut record);
-        if whole.len() > 1 || whole.iter().any(|(text, _)| !text.is_empty()) {
-            records.push(whole);
+        let wrong = match record.cells.into_iter().nth(index) {
+            _ if record.count != header.count => {
+                let has =
+                    if record.count == 1 { "1 cell".to_owned() } else { format!("{} cells", record.count) };
+                let message =
+                    format!("this row has {has}, and the first line names {} columns", header.count);
+                let finding = Finding::new("wrong-cells", record.span, message);
+                finding.help("complete the row; a cell that holds a comma stands in quotes")
+            }
+            Some((text, span)) if !text.is_empty() => match list.add(&text, span) {
+                true => continue,
+                false => return,
+            },
+            _ => {
+                let message = format!("this row names no device: its `{}` is empty", shown(column));
+                let finding = Finding::new("no-machine", record.span, message);
+                finding.help("fill the cell, or remove the row")
+            }
+        };
+        list.problem(wrong);
+        if list.problems.len() >= MAX_FINDINGS {
+            return;
         }
     }
-    if !record.is_empty() {
-        records.push(record);
+}
+
+/// Which column of a file is meant.
+fn index_of(column: &str, header: &Record) -> Result<usize, Box<Finding>> {
+    let problem = |message: String| Finding::new("no-such-column", header.span.clone(), message);
+    if header.count > MAX_COLUMNS {
+        let message = format!("the file has more than {MAX_COLUMNS} columns");
+        let finding = Finding::new("file-too-large", header.span.clone(), message);
+        return Err(Box::new(finding.help("keep the columns that are needed")));
     }
-    Ok(records)
+    let names = || header.cells.iter().map(|(name, _)| name.as_str());
+    let mut found = names().enumerate().filter(|(_, name)| *name == column);
+    match (found.next(), found.next()) {
+        (Some((index, _)), None) => Ok(index),
+        (Some(_), Some(_)) => {
+            let finding = problem(format!("two columns are called `{}`", shown(column)));
+            Err(Box::new(finding.help("rename one of the two")))
+        }
+        (None, _) => {
+            let finding = problem(format!("there is no column `{}`", shown(column)));
+            Err(Box::new(match nearest(column, names()) {
+                Some(meant) => finding.help(format!("did you mean `{}`?", shown(meant))),
+                None => {
+                    let names: Vec<String> = names().take(10).map(shown).collect();
+                    finding.help(format!("columns of this file: {}", names.join(", ")))
+                }
+            }))
+        }
+    }
+}
+
+/// A line of a CSV file, or several if a quoted field holds line breaks.
+#[derive(Default)]
+struct Record {
+    /// Its first fields; what is behind the [`MAX_COLUMNS`]th is counted alone.
+    cells: Vec<Cell>,
+    count: usize,
+    span: Range<usize>,
+}
+
+/// The record that begins at `at`, which is moved behind it; `None` at the end of the text. RFC 4180: fields between
+/// commas, quoted ones may hold commas, line breaks and doubled quotes. Blanks around a field are no part of it. Empty
+/// lines are passed over.
+fn next_record(text: &str, at: &mut usize) -> Result<Option<Record>, Box<Finding>> {
+    while *at < text.len() {
+        let mut record = Record::default();
+        loop {
+            let (cell, end) = field(text, *at)?;
+            if record.count == 0 {
+                record.span = cell.1.clone();
+            }
+            record.count += 1;
+            record.span.end = cell.1.end;
+            if record.cells.len() <= MAX_COLUMNS {
+                record.cells.push(cell);
+            }
+            let rest = text.get(end..).unwrap_or_default();
+            if rest.starts_with(',') {
+                *at = end + 1;
+                continue;
+            }
+            *at = end + rest.find('\n').map_or(rest.len(), |i| i + 1);
+            break;
+        }
+        if record.count > 1 || record.cells.iter().any(|(text, _)| !text.is_empty()) {
+            return Ok(Some(record));
+        }
+    }
+    Ok(None)
 }
 
 /// The field that begins at `at`, and where it ends: at a comma, a line break or the end of the text.
@@ -216,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_column_of_a_table() {
-        let text = "user, host ,note\r\nann,fin-ws-1,\"a, b\"\n\nbob, \"fin-ws-2\" ,\"c\n\"\"d\"\"\"\neve,,\ncy,fin-ws-3";
+        let text = "user, host ,note\r\nann,fin-ws-1,\"a, b\"\n\nbob, \"fin-ws-2\" ,\"c\n\"\"d\"\"\"\n,,\ncy,fin-ws-3,";
         assert_eq!(
             read(text, Some("host")),
             [("fin-ws-1".into(), 2, 5), ("fin-ws-2".into(), 4, 6), ("fin-ws-3".into(), 7, 4)]
@@ -224,8 +314,43 @@ mod tests {
         assert_eq!(refused("user,hosts\n", Some("host")), [("no-such-column", 1, 1)]);
         assert_eq!(refused("host,host\n", Some("host")), [("no-such-column", 1, 1)]);
         assert_eq!(refused("", Some("host")), [("no-such-column", 1, 1)]);
-        assert_eq!(refused("host\n\"a\n", Some("host")), [("unclosed-quote", 2, 1)]);
+        assert_eq!(
+            refused("host\nb c\n\"a\n", Some("host")),
+            [("bad-machine-name", 2, 1), ("unclosed-quote", 3, 1)]
+        );
         assert_eq!(refused("host\n\"a\"b\n", Some("host")), [("text-after-quote", 2, 4)]);
+    }
+
+    #[test]
+    fn no_row_is_left_out() {
+        for (rows, code, column) in [
+            ("fin-ws-1\n", "wrong-cells", 1),
+            ("ann\n", "wrong-cells", 1),
+            ("ann,fin-ws-1\n", "wrong-cells", 1),
+            ("ann,fin-ws-1,a,b\n", "wrong-cells", 1),
+            ("ann, ,note\n", "no-machine", 1),
+            ("ann,\"\",note\n", "no-machine", 1),
+            (" # ann,x y,note\n", "bad-machine-name", 8),
+        ] {
+            let text = format!("user,host,note\nbob,fin-ws-2,\n{rows}cy,fin-ws-3,\n");
+            assert_eq!(refused(&text, Some("host")), [(code, 3, column)], "{rows:?}");
+        }
+        // One column needs no comma, and a blank line names nobody.
+        assert_eq!(read("host\n\na\n  \nb", Some("host")).len(), 2);
+        assert_eq!(refused("host\na,\n", Some("host")), [("wrong-cells", 2, 1)]);
+        assert_eq!(refused("a,host\n1,", Some("host")), [("no-machine", 2, 1)]);
+        let bytes = entries(&"h".into(), b"a\nb\xffc\n", None).unwrap_err();
+        assert_eq!((bytes[0].code, bytes[0].line, bytes[0].column), ("not-utf-8", 2, 2));
+    }
+
+    #[test]
+    fn many_devices_columns_and_cells_are_refused() {
+        let most: String = (0..=MAX_ENTRIES).map(|n| format!("ws-{n}\n")).collect();
+        assert_eq!(refused(&most, None), [("file-too-large", 100_001, 1)]);
+        assert_eq!(refused(&",".repeat(1 << 20), Some("host")), [("file-too-large", 1, 1)]);
+        let wide = format!("host\n{}\nx\n", "a,".repeat(1 << 20));
+        assert_eq!(refused(&wide, Some("host")), [("wrong-cells", 2, 1)]);
+        assert_eq!(refused(&"a b\n".repeat(1_000), None).len(), MAX_FINDINGS);
     }
 
     proptest! {
