@@ -35,8 +35,14 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 /// The same for query values, where these three need no encoding.
 const QUERY: &AsciiSet = &ENCODED.remove(b':').remove(b',').remove(b'/');
 
+/// A segment of a path. One that is empty or consists of dots would lead to another path, also if it were encoded once:
+/// it is encoded twice, and is an id that nothing has.
 fn segment(text: &str) -> String {
-    utf8_percent_encode(text, ENCODED).to_string()
+    match text {
+        "" => "%2520".to_owned(),
+        "." | ".." => text.replace('.', "%252E"),
+        _ => utf8_percent_encode(text, ENCODED).to_string(),
+    }
 }
 
 fn query(text: &str) -> String {
@@ -363,6 +369,13 @@ mod tests {
         );
         assert_eq!(Read::alert("../machines?x=1#y").target, "/api/alerts/..%2Fmachines%3Fx%3D1%23y");
         assert_eq!(Read::machine("pc é").target, "/api/machines/pc%20%C3%A9");
+        for odd in ["", ".", "..", "...", "a/../b", "%2e%2e", ".%2E", "\\..\\x", "a?b", "a#b", "\n"] {
+            let base = url::Url::parse("https://api.security.microsoft.com").unwrap();
+            let url = base.join(&Read::alert(odd).target).unwrap();
+            let segments: Vec<&str> = url.path_segments().unwrap().collect();
+            assert!(matches!(&segments[..], ["api", "alerts", id] if !id.is_empty()), "{odd:?}: {url}");
+            assert_eq!((url.query(), url.fragment()), (None, None), "{odd:?}");
+        }
     }
 
     #[test]
