@@ -1,7 +1,7 @@
 //! `new package`, `new incident`: a manifest from the command line, checked before it is written.
 
 use std::fs;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -10,11 +10,14 @@ use super::args::{NewIncidentArgs, NewPackageArgs, Placing};
 use super::context::{Context, complain};
 use super::exit::{Code, Error};
 use super::project::{self, errors, style_err};
-use crate::manifest::{Project, load_draft, runbook_parameters};
+use crate::manifest::{Project, load_draft, look_through, runbook_parameters};
 use crate::model::MachineId;
 use crate::render::diagnostic::{Looked, human};
 use crate::render::drafts::{self, Machine};
 use crate::render::escape::one_line;
+
+/// How large the list of `--set KEY=@FILE` may be, in bytes: an incident holds 20,000 values.
+const MAX_LIST: u64 = 4 << 20;
 
 /// Writes a package's manifest.
 pub fn package(ctx: &Context, args: &NewPackageArgs) -> Result<Code, Error> {
@@ -130,11 +133,18 @@ fn label(host: &str) -> String {
 /// The lines of a list: without blank ones and those that begin with `#`.
 fn lines(ctx: &Context, file: &str) -> Result<Vec<String>, Error> {
     let path = PathBuf::from(file);
-    let text = fs::read_to_string(ctx.path(&path)).map_err(|source| Error::Io {
-        what: "read",
-        path: path.clone(),
-        source,
-    })?;
+    let failed = |source| Error::Io { what: "read", path: path.clone(), source };
+    let bad = |why: String| Error::BadFile { path: path.clone(), why };
+    // To open a pipe that nobody writes into would wait for ever.
+    if !fs::metadata(ctx.path(&path)).map_err(failed)?.is_file() {
+        return Err(bad("it is no ordinary file".to_owned()));
+    }
+    let mut text = String::new();
+    let opened = fs::File::open(ctx.path(&path)).map_err(failed)?;
+    opened.take(MAX_LIST + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > MAX_LIST {
+        return Err(bad(format!("it is larger than {} MiB", MAX_LIST >> 20)));
+    }
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let kept = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
     Ok(kept.map(str::to_owned).collect())
@@ -166,7 +176,8 @@ fn typed(value: &str, wanted: &Value, schema: &Value) -> Value {
         return Value::String(quoted.unwrap_or_else(|| value.to_owned()));
     }
     let json = serde_json::from_str::<Value>(value).ok();
-    let read = json.or_else(|| serde_yaml::from_str::<Value>(value).ok());
+    let yaml = || look_through(value).ok().and_then(|()| serde_yaml::from_str::<Value>(value).ok());
+    let read = json.or_else(yaml);
     match read {
         Some(list @ Value::Array(_)) => list,
         _ if types == ["array"] => Value::Array(vec![typed(value, items(wanted, schema), schema)]),

@@ -60,6 +60,7 @@ pub use project::{
     HuntingQuota, Limits, OnUnknown, PROJECT_FILE, Project, ProjectFile, ProjectKind, ProjectMetadata,
     ProjectSpec, Quotas, Rate, Recovery, Region, State, endpoint,
 };
+pub use reader::{Unreadable, look_through};
 pub use runbook::CaseOutcome;
 pub use scalar::is_ambiguous;
 pub use schema::{SchemaKind, SchemaKindError, schema};

@@ -7,14 +7,17 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use granit_parser::{Event, Parser, ScalarStyle, StrInput, options};
+use granit_parser::{Event, Options, Parser, ScalarStyle, StrInput, options};
 
 use super::diagnostic::Finding;
 use super::scalar::{self, Plain};
 use super::syntax;
+use super::text::SourceText;
 
 /// How many values a document may hold, those that aliases repeat included.
 pub(super) const MAX_NODES: u64 = 20_000;
+/// So many bytes of text that an alias repeats count as a value.
+const TEXT_OF_VALUE: u64 = 256;
 /// How deep values may be nested.
 pub(super) const MAX_DEPTH: usize = 64;
 
@@ -205,6 +208,8 @@ struct Open {
     base: usize,
     anchor: usize,
     weight: u64,
+    /// Bytes of text.
+    text: u64,
 }
 
 /// A value that aliases may repeat.
@@ -212,12 +217,56 @@ struct Anchor {
     /// `None` while the value is still open.
     id: Option<Id>,
     weight: u64,
+    /// Bytes of text.
+    text: u64,
     /// Where a scalar's anchor stands, until an alias uses it.
     unused: Option<usize>,
 }
 
 /// By the parser's number.
 type Anchors = HashMap<usize, Anchor>;
+
+fn options() -> Options {
+    options! {
+        emit_comments: false,
+        strict_indentation: false,
+        disallow_directives: true,
+        emit_unresolved_aliases: true,
+        flow_nesting_limit: MAX_DEPTH,
+        block_nesting_limit: MAX_DEPTH,
+    }
+}
+
+/// A text that is no YAML, or nested deeper than documents may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// 1-based.
+    pub line: u32,
+    /// 1-based.
+    pub column: u32,
+    /// What is wrong.
+    pub why: String,
+}
+
+/// Looks through a text that another reader is to read: one for which depth has no bound, and which takes a time that
+/// grows with its square.
+///
+/// # Errors
+/// What is wrong first.
+pub fn look_through(text: &str) -> Result<(), Unreadable> {
+    let mut last = 0;
+    for event in Parser::new_from_str_with_options(text, options()) {
+        match event {
+            Ok((_, span)) => last = span.byte_range().map_or(last, |range| range.end.max(last)),
+            Err(error) => {
+                let finding = syntax::explain(text, &error, last, 0);
+                let (line, column) = SourceText::new("".into(), text).line_column(finding.start);
+                return Err(Unreadable { line, column, why: finding.message });
+            }
+        }
+    }
+    Ok(())
+}
 
 /// Reads a text document by document.
 pub(super) struct Reader<'s> {
@@ -236,17 +285,9 @@ pub(super) struct Reader<'s> {
 impl<'s> Reader<'s> {
     /// Begins at the start of `text`, which must be shorter than 4 GiB.
     pub fn new(text: &'s str) -> Self {
-        let options = options! {
-            emit_comments: false,
-            strict_indentation: false,
-            disallow_directives: true,
-            emit_unresolved_aliases: true,
-            flow_nesting_limit: MAX_DEPTH,
-            block_nesting_limit: MAX_DEPTH,
-        };
         Reader {
             text,
-            parser: Parser::new_from_str_with_options(text, options),
+            parser: Parser::new_from_str_with_options(text, options()),
             open: Vec::new(),
             pending: Vec::new(),
             anchors: HashMap::new(),
@@ -258,11 +299,12 @@ impl<'s> Reader<'s> {
     }
 
     /// Puts a finished node where it belongs. `false` once the document is over its budget.
-    fn place(&mut self, doc: &mut Document<'s>, id: Id, weight: u64) -> bool {
+    fn place(&mut self, doc: &mut Document<'s>, id: Id, weight: u64, text: u64) -> bool {
         self.total += weight;
         match self.open.last_mut() {
             Some(open) => {
                 open.weight += weight;
+                open.text += text;
                 self.pending.push(id);
             }
             None => doc.root = Some(id),
@@ -295,11 +337,12 @@ impl<'s> Reader<'s> {
         self.pending.truncate(open.base);
         let weight = open.weight + 1;
         if open.anchor != 0 {
-            self.anchors.insert(open.anchor, Anchor { id: Some(open.id), weight, unused: None });
+            let anchor = Anchor { id: Some(open.id), weight, text: open.text, unused: None };
+            self.anchors.insert(open.anchor, anchor);
         }
         // The children were counted when they were placed.
         self.total -= open.weight;
-        self.place(doc, open.id, weight)
+        self.place(doc, open.id, weight, open.text)
     }
 
     /// Reports equal keys and keys that are no text, and takes their fields out.
@@ -435,11 +478,12 @@ impl<'s> Reader<'s> {
                     } else {
                         self.scalar(&mut doc, text, style, start, end)
                     };
+                    let text = doc.node(id).text.len() as u64;
                     if anchor != 0 {
                         let before = self.text.get(..start).and_then(|text| text.rfind('&'));
-                        self.anchors.insert(anchor, Anchor { id: Some(id), weight: 1, unused: before });
+                        self.anchors.insert(anchor, Anchor { id: Some(id), weight: 1, text, unused: before });
                     }
-                    self.place(&mut doc, id, 1)
+                    self.place(&mut doc, id, 1, text)
                 }
                 Event::SequenceStart(_, anchor, tag) => {
                     self.begin(&mut doc, NodeKind::Sequence, &span, range, anchor, tag.is_some());
@@ -451,22 +495,23 @@ impl<'s> Reader<'s> {
                 }
                 Event::SequenceEnd | Event::MappingEnd => self.close(&mut doc, end),
                 Event::Alias(anchor) => match self.anchors.get_mut(&anchor) {
-                    Some(&mut Anchor { id: Some(id), weight, ref mut unused }) => {
+                    Some(&mut Anchor { id: Some(id), weight, text, ref mut unused }) => {
                         *unused = None;
-                        self.place(&mut doc, id, weight)
+                        // A long text counts for several values: whoever looks at them looks at all of it again.
+                        self.place(&mut doc, id, weight + text / TEXT_OF_VALUE, text)
                     }
                     _ => {
                         let message = "this alias stands inside the very value that it repeats";
                         doc.findings
                             .push(Finding::new("alias-cycle", range, message).help("write the value out"));
                         let id = self.poison(&mut doc, start, end);
-                        self.place(&mut doc, id, 1)
+                        self.place(&mut doc, id, 1, 0)
                     }
                 },
                 Event::UnresolvedAlias(name) => {
                     doc.findings.push(syntax::unknown_alias(self.text, range, &name));
                     let id = self.poison(&mut doc, start, end);
-                    self.place(&mut doc, id, 1)
+                    self.place(&mut doc, id, 1, 0)
                 }
                 _ => true,
             };
@@ -508,9 +553,9 @@ impl<'s> Reader<'s> {
         // A block's start event is empty or marks its first indicator; only flow brackets are text.
         let id = doc.add(Node::new(Cow::Borrowed(""), kind, true, range));
         if anchor != 0 {
-            self.anchors.insert(anchor, Anchor { id: None, weight: 0, unused: None });
+            self.anchors.insert(anchor, Anchor { id: None, weight: 0, text: 0, unused: None });
         }
-        self.open.push(Open { id, base: self.pending.len(), anchor, weight: 0 });
+        self.open.push(Open { id, base: self.pending.len(), anchor, weight: 0, text: 0 });
     }
 
     fn recover(&mut self) {
@@ -604,6 +649,10 @@ mod tests {
         }
         bomb.push_str("---\nfine: 1\n");
         assert_eq!(codes(&bomb), [vec!["document-too-large"], vec![]]);
+        let texts = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 20), "*a, ".repeat(1_000));
+        assert_eq!(codes(&texts), [["document-too-large"]]);
+        let lists = format!("a: &a [{}]\nb: &b [*a, *a]\nc: [{}]\n", "x".repeat(1 << 20), "*b, ".repeat(500));
+        assert_eq!(codes(&lists), [["document-too-large"]]);
         assert_eq!(codes("a: &x [*x]\n"), [["alias-cycle"]]);
         assert_eq!(codes("a: *nowhere\n"), [["unknown-alias"]]);
     }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::check::Seals;
-use crate::manifest::{ApiVersion, Declaration, IncidentState, Loaded};
+use crate::manifest::{self, ApiVersion, Declaration, IncidentState, Loaded};
 use crate::model::{
     self, Address, Body, Call, Dependency, Desired, HuntedEvent, Method, OnInProgress, OnRemove,
     RequestDigest, Sha256Hex, Span, Target, Template,
@@ -442,6 +442,10 @@ impl Seal {
 
     /// Reads a seal; whether it is intact is another question.
     pub fn read(text: &str) -> Result<Seal, SealError> {
+        manifest::look_through(text).map_err(|e| {
+            let manifest::Unreadable { line, column, why } = e;
+            SealError { line, column, why, newer: None }
+        })?;
         serde_yaml::from_str(text).map_err(|e| {
             let place = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).max(1);
             let (line, column) = e.location().map_or((1, 1), |l| (place(l.line()), place(l.column())));
@@ -646,6 +650,21 @@ mod tests {
         let validator = jsonschema::draft202012::new(&committed).unwrap();
         let errors: Vec<String> = validator.iter_errors(&document).map(|e| e.to_string()).collect();
         assert_eq!(errors, Vec::<String>::new());
+    }
+
+    #[test]
+    fn deep_texts_end_where_they_are_too_deep() {
+        for deep in [
+            "[".repeat(100_000),
+            "{".repeat(1 << 20),
+            "{ a: ".repeat(100_000),
+            "- ".repeat(100_000),
+            "? ".repeat(100_000),
+            format!("kind: Seal\nmanifest: {}{}", "[".repeat(50_000), "]".repeat(50_000)),
+        ] {
+            let error = Seal::read(&deep).unwrap_err();
+            assert!(error.line <= 2 && error.column < 1_000 && error.newer.is_none(), "{error:?}");
+        }
     }
 
     #[test]
