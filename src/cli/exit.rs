@@ -120,6 +120,12 @@ pub enum Error {
     /// A new manifest has errors; they were shown.
     #[error("the new manifest has {}, nothing was written", count(*.0, "error", "errors"))]
     InvalidDraft(usize),
+    /// A runbook that was named has no cases.
+    #[error("{runbook} has no cases, so nothing was tried")]
+    NoCases {
+        /// Its file.
+        runbook: String,
+    },
     /// The rows of a query name no events.
     #[error("{message}")]
     NoEvents {
@@ -246,6 +252,15 @@ impl Error {
                 (Code::Failed, next("name another file: --out FILE, or --out - for stdout"))
             }
             Error::InvalidDraft(_) => (Code::Failed, None),
+            Error::NoCases { runbook } => {
+                let stem = runbook.rsplit_once('.').map_or(&**runbook, |(stem, _)| stem);
+                let folder = match stem.rsplit_once('/') {
+                    Some((folder, "runbook")) => format!("{folder}/cases"),
+                    _ if stem == "runbook" => "cases".to_owned(),
+                    _ => format!("{stem}/cases"),
+                };
+                (Code::Failed, next(&format!("write one into {folder}/; casefile schema case describes it")))
+            }
             Error::NoEvents { .. } => {
                 (Code::Failed, next("end the query with | project Timestamp, DeviceId, ReportId"))
             }

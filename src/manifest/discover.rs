@@ -1,15 +1,21 @@
 //! The one place of this module that touches the file system: finds manifest files and reads bytes.
 
 use std::collections::HashSet;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::diagnostic::{Diagnostic, Place};
+use super::load::declares_runbook;
 use super::project::{PROJECT_FILE, Project};
+use super::syntax::shown;
 
 /// Larger files are refused; 50,000 resources are a third of it.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
+
+/// How deep folders may lie in each other. Each is resolved from the root, so that deeper ones cost more and more.
+const MAX_FOLDERS: usize = 64;
 
 /// A manifest file.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,7 +90,10 @@ pub fn find_seals(project_dir: &Path, project: &Project) -> Result<Vec<(String, 
         }
     }
     walk.found.sort();
-    let (mut seals, mut problems) = (Vec::new(), Vec::new());
+    // What is wrong with the folders, and with what is no seal, is told where the manifests are read.
+    let mut seals = Vec::new();
+    let mut problems: Vec<Diagnostic> =
+        walk.problems.into_iter().filter(|p| is_seal(&p.file.to_ascii_lowercase())).collect();
     for file in walk.found {
         match read(&file.path, &file.name) {
             Ok(bytes) => seals.push((file.name, bytes)),
@@ -152,12 +161,12 @@ fn holds_cases(folder: &Path) -> bool {
             PathBuf::from(name)
         })
     });
-    files.any(|file| file.is_file() && fs::read(file).is_ok_and(|bytes| may_hold_runbook(&bytes)))
+    files.any(|file| file.is_file() && read(&file, "").is_ok_and(|bytes| declares_runbook(&bytes)))
 }
 
-/// The cases of a runbook's file: `NAME/cases/*.yaml` beside `NAME.yaml`, `cases/*.yaml` beside
-/// `runbook.yaml`; by name.
-pub(super) fn cases(runbook: &Found) -> Vec<Found> {
+/// The cases of a runbook's file, by name, and what is wrong with their folder: `NAME/cases/*.yaml` beside
+/// `NAME.yaml`, `cases/*.yaml` beside `runbook.yaml`.
+pub(super) fn cases(runbook: &Found) -> (Vec<Found>, Vec<Diagnostic>) {
     let stem = runbook.name.rsplit_once('.').map_or(&*runbook.name, |(stem, _)| stem);
     let (name, path) = match stem.rsplit_once('/').map_or(stem, |(_, file)| file) {
         "runbook" => (
@@ -166,14 +175,17 @@ pub(super) fn cases(runbook: &Found) -> Vec<Found> {
         ),
         _ => (format!("{stem}/cases"), runbook.path.with_extension("").join("cases")),
     };
-    let Ok(entries) = fs::read_dir(&path) else { return Vec::new() };
-    let entries = entries.flatten().map(|e| (e.file_name().to_string_lossy().into_owned(), e.path()));
-    let mut found: Vec<Found> = entries
-        .map(|(file, path)| Found { name: format!("{name}/{file}"), path })
-        .filter(|f| is_manifest(&f.name) && f.path.is_file())
-        .collect();
-    found.sort();
-    found
+    let mut walk = Walk::new(is_manifest);
+    match fs::symlink_metadata(&path) {
+        Ok(meta) if meta.is_symlink() => walk.link(path, name, &mut Vec::new()),
+        Ok(meta) if meta.is_dir() => walk.folder(&path, &name, &mut Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            walk.unreadable_folder(&name, &error)
+        }
+        _ => {}
+    }
+    walk.found.sort();
+    (walk.found, walk.problems)
 }
 
 fn is_seal(name: &str) -> bool {
@@ -192,6 +204,8 @@ struct Walk {
     problems: Vec<Diagnostic>,
     /// How many manifests and problems were met, those found before included.
     met: usize,
+    /// How many of the folders that are being searched have a name that is no UTF-8.
+    unnameable: usize,
 }
 
 impl Walk {
@@ -203,12 +217,49 @@ impl Walk {
             folders: HashSet::new(),
             problems: Vec::new(),
             met: 0,
+            unnameable: 0,
         }
     }
 
     fn problem(&mut self, problem: Diagnostic) {
         self.met += 1;
         self.problems.push(problem);
+    }
+
+    fn unreadable_folder(&mut self, name: &str, error: &io::Error) {
+        let message = format!("the folder cannot be read: {}", reason(error));
+        self.problem(Diagnostic::of_file("unreadable-file", name, message));
+    }
+
+    /// Reports a file that is not read because of what it is called or what it is; `true` if it is to be read.
+    ///
+    /// Two files whose names are no UTF-8 could be shown by one name: one of them would pass for the other.
+    fn is_meant(&mut self, name: &str, is_utf8: bool, is_file: bool) -> bool {
+        let wanted = (self.wanted)(name);
+        let problem = |code, message: &str, help: &str| {
+            Diagnostic::of_file(code, name.to_owned(), message).with_help(help)
+        };
+        if !wanted && !(self.wanted)(&name.to_ascii_lowercase()) {
+            return false;
+        }
+        if !is_file {
+            self.problem(problem(
+                "unreadable-file",
+                "this is no ordinary file",
+                "remove it, or give it another name",
+            ));
+        } else if !is_utf8 || self.unnameable > 0 {
+            let message = "the name of this file, or of a folder that it lies in, is no UTF-8 text";
+            self.problem(problem("bad-file-name", message, "rename it"));
+        } else if !wanted {
+            let (stem, end) = name.rsplit_once('.').unwrap_or((name, ""));
+            let stem = stem.rsplit('/').next().unwrap_or(stem);
+            let help = format!("rename it to {}.{}", shown(stem), end.to_ascii_lowercase());
+            self.problem(problem("bad-file-name", "the ending of a manifest's name is lower-case", &help));
+        } else {
+            return true;
+        }
+        false
     }
 
     fn file(&mut self, path: PathBuf, name: String) {
@@ -222,14 +273,15 @@ impl Walk {
     /// `above` are the real paths of the folders that this one lies in.
     fn folder(&mut self, path: &Path, name: &str, above: &mut Vec<PathBuf>) {
         let shown = if name.is_empty() { "." } else { name };
+        if above.len() >= MAX_FOLDERS {
+            let message = format!("this folder lies deeper than {MAX_FOLDERS} folders");
+            self.problem(Diagnostic::of_file("too-deep", shown, message).with_help("move it up"));
+            return;
+        }
         let listed = path.canonicalize().and_then(|real| Ok((real, fs::read_dir(path)?)));
         let (real, entries) = match listed {
             Ok(listed) => listed,
-            Err(error) => {
-                let message = format!("the folder cannot be read: {}", reason(&error));
-                self.problem(Diagnostic::of_file("unreadable-file", shown, message));
-                return;
-            }
+            Err(error) => return self.unreadable_folder(shown, &error),
         };
         if above.contains(&real) {
             let message = "this link leads back to a folder that it lies in";
@@ -239,39 +291,43 @@ impl Walk {
         if !self.folders.insert(real.clone()) {
             return;
         }
-        let mut children: Vec<(String, fs::DirEntry)> = Vec::new();
+        let mut children: Vec<(OsString, fs::DirEntry)> = Vec::new();
         for entry in entries {
             match entry {
-                Ok(entry) => children.push((entry.file_name().to_string_lossy().into_owned(), entry)),
-                Err(error) => {
-                    let message = format!("the folder cannot be read: {}", reason(&error));
-                    self.problem(Diagnostic::of_file("unreadable-file", shown, message));
-                }
+                Ok(entry) => children.push((entry.file_name(), entry)),
+                Err(error) => self.unreadable_folder(shown, &error),
             }
         }
         children.sort_by(|a, b| a.0.cmp(&b.0));
         above.push(real.clone());
         for (child, entry) in children {
-            if child.starts_with('.') {
+            let (text, is_utf8) = (child.to_string_lossy(), child.to_str().is_some());
+            if text.starts_with('.') {
                 continue;
             }
             let path = entry.path();
-            let name = if name.is_empty() { child.clone() } else { format!("{name}/{child}") };
-            if child == "cases" && path.is_dir() && holds_cases(entry.path().parent().unwrap_or(&path)) {
+            let name = if name.is_empty() { text.clone().into_owned() } else { format!("{name}/{text}") };
+            if text == "cases" && path.is_dir() && holds_cases(entry.path().parent().unwrap_or(&path)) {
                 continue;
             }
+            self.unnameable += usize::from(!is_utf8);
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() => self.folder(&path, &name, above),
                 Ok(kind) if kind.is_symlink() => self.link(path, name, above),
                 // The folder's real path and the name are the file's; no call for each file.
-                Ok(kind) if kind.is_file() && (self.wanted)(&name) => {
+                Ok(kind) if self.is_meant(&name, is_utf8, kind.is_file()) => {
                     self.met += 1;
                     if self.seen.insert(real.join(&child)) {
                         self.found.push(Found { name, path });
                     }
                 }
-                _ => {}
+                Ok(_) => {}
+                Err(error) => {
+                    let message = format!("it cannot be told what this is: {}", reason(&error));
+                    self.problem(Diagnostic::of_file("unreadable-file", name, message));
+                }
             }
+            self.unnameable -= usize::from(!is_utf8);
         }
         above.pop();
     }
@@ -279,17 +335,19 @@ impl Walk {
     fn link(&mut self, path: PathBuf, name: String, above: &mut Vec<PathBuf>) {
         match fs::metadata(&path) {
             Ok(meta) if meta.is_dir() => self.folder(&path, &name, above),
-            Ok(meta) if meta.is_file() => {
-                if (self.wanted)(&name) {
+            Ok(meta) => {
+                if self.is_meant(&name, true, meta.is_file()) {
                     self.file(path, name);
                 }
             }
-            Ok(_) => {}
+            // Nobody can tell whether a folder of manifests was meant.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if (self.wanted)(&name) {
-                    let problem = Diagnostic::of_file("path-not-found", name, "this link leads to nothing");
-                    self.problem(problem.with_help("remove the link, or restore what it names"));
-                }
+                let problem = Diagnostic::of_file("path-not-found", name, "this link leads to nothing");
+                self.problem(problem.with_help("remove the link, or restore what it names"));
+            }
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                let message = "this link leads to where nothing can be read: no permission";
+                self.problem(Diagnostic::of_file("unreadable-file", name, message));
             }
             Err(_) => {
                 let problem = Diagnostic::of_file("symlink-loop", name, "this link leads in circles");
@@ -445,5 +503,124 @@ mod tests {
             codes,
             [("path-not-found", "m/gone.yaml"), ("symlink-loop", "m/self.yaml"), ("symlink-loop", "m/up/m")]
         );
+    }
+
+    #[test]
+    fn an_ending_in_upper_case_is_no_reason_to_read_nothing() {
+        let dir =
+            tree(&["m/A.YAML", "m/b.Yml", "m/c.yaml", "m/notes.TXT", "m/d.SEALED.YAML", "m/x.yaml/e.yaml"]);
+        let (found, problems) = find(dir.path(), &project(&["m"]));
+        assert_eq!(names(&found), ["m/c.yaml", "m/x.yaml/e.yaml"]);
+        let told: Vec<_> = problems.iter().map(|p| (p.code, &*p.file, p.help.as_deref().unwrap())).collect();
+        assert_eq!(
+            told,
+            [
+                ("bad-file-name", "m/A.YAML", "rename it to A.yaml"),
+                ("bad-file-name", "m/b.Yml", "rename it to b.yml")
+            ]
+        );
+        let sealed = find_seals(dir.path(), &project(&["m"])).unwrap_err();
+        assert_eq!((sealed[0].code, &*sealed[0].file), ("bad-file-name", "m/d.SEALED.YAML"));
+    }
+
+    #[test]
+    fn a_folder_of_cases_is_one_only_beside_a_runbook() {
+        let dir = tree(&["m/inc/cases/a.yaml", "m/triage/cases/b.yaml", "m/torn/cases/c.yaml"]);
+        fs::write(dir.path().join("m/inc.yaml"), "# made by a Runbook\nkind: Incident\n").unwrap();
+        fs::write(dir.path().join("m/triage.yaml"), "kind: Runbook\n").unwrap();
+        fs::write(dir.path().join("m/torn.yaml"), "kind: Runbook\nspec: [\n").unwrap();
+        let (found, problems) = find(dir.path(), &project(&["m"]));
+        assert_eq!(names(&found), ["m/inc.yaml", "m/inc/cases/a.yaml", "m/torn.yaml", "m/triage.yaml"]);
+        assert_eq!(problems, []);
+    }
+
+    #[test]
+    fn deep_folders_end_at_a_bound() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut path = dir.path().join("m");
+        for _ in 0..1_500 {
+            path.push("d");
+        }
+        fs::create_dir_all(&path).unwrap();
+        fs::write(path.join("a.yaml"), "").unwrap();
+        let (found, problems) = find(dir.path(), &project(&["m"]));
+        assert_eq!(names(&found), Vec::<&str>::new());
+        let told: Vec<_> = problems.iter().map(|p| (p.code, p.file.matches('/').count())).collect();
+        assert_eq!(told, [("too-deep", MAX_FOLDERS)]);
+    }
+
+    #[cfg(unix)]
+    mod unix {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt as _;
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+        use super::*;
+
+        fn told(problems: &[Diagnostic]) -> Vec<(&'static str, &str)> {
+            problems.iter().map(|p| (p.code, &*p.file)).collect()
+        }
+
+        #[test]
+        fn names_that_are_no_text_are_told_apart() {
+            let dir = tree(&["m/a.yaml"]);
+            let m = dir.path().join("m");
+            for name in [&b"x\xff.yaml"[..], b"x\xfe.yaml", b"y\xff.txt"] {
+                fs::write(m.join(OsStr::from_bytes(name)), "").unwrap();
+            }
+            for name in [&b"d\xff"[..], b"d\xfe", b"e\xfe"] {
+                fs::create_dir(m.join(OsStr::from_bytes(name))).unwrap();
+            }
+            fs::write(m.join(OsStr::from_bytes(b"d\xff")).join("b.yaml"), "").unwrap();
+            fs::create_dir(m.join(OsStr::from_bytes(b"d\xfe")).join("in")).unwrap();
+            fs::write(m.join(OsStr::from_bytes(b"d\xfe")).join("in/c.yaml"), "").unwrap();
+            let (found, problems) = find(dir.path(), &project(&["m"]));
+            assert_eq!(names(&found), ["m/a.yaml"]);
+            assert_eq!(
+                told(&problems),
+                [
+                    ("bad-file-name", "m/d\u{fffd}/in/c.yaml"),
+                    ("bad-file-name", "m/d\u{fffd}/b.yaml"),
+                    ("bad-file-name", "m/x\u{fffd}.yaml"),
+                    ("bad-file-name", "m/x\u{fffd}.yaml"),
+                ]
+            );
+        }
+
+        #[test]
+        fn what_cannot_be_read_is_told() {
+            let dir = tree(&["m/r.yaml", "m/r/cases/a.yaml", "m/r/cases/deep/b.yaml", "m/r/cases/c.YAML"]);
+            let m = dir.path().join("m");
+            fs::write(m.join("r.yaml"), "kind: Runbook\n").unwrap();
+            symlink("/dev/null", m.join("null.yaml")).unwrap();
+            let _socket = std::os::unix::net::UnixListener::bind(m.join("s.yaml")).unwrap();
+            symlink("../submodule", m.join("shared")).unwrap();
+            symlink("gone", m.join("r/cases/d.yaml")).unwrap();
+            let (found, problems) = find(dir.path(), &project(&["m"]));
+            assert_eq!(names(&found), ["m/r.yaml"]);
+            assert_eq!(
+                told(&problems),
+                [
+                    ("unreadable-file", "m/null.yaml"),
+                    ("unreadable-file", "m/s.yaml"),
+                    ("path-not-found", "m/shared")
+                ]
+            );
+            let (found, problems) = cases(&found[0]);
+            assert_eq!(names(&found), ["m/r/cases/a.yaml", "m/r/cases/deep/b.yaml"]);
+            assert_eq!(
+                told(&problems),
+                [("bad-file-name", "m/r/cases/c.YAML"), ("path-not-found", "m/r/cases/d.yaml")]
+            );
+            // Root reads everything.
+            let closed = m.join("closed");
+            fs::create_dir(&closed).unwrap();
+            fs::set_permissions(&closed, fs::Permissions::from_mode(0o0)).unwrap();
+            if fs::read_dir(&closed).is_err() {
+                let (_, problems) = find(dir.path(), &project(&["m"]));
+                assert!(told(&problems).contains(&("unreadable-file", "m/closed")), "{problems:?}");
+            }
+            fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+        }
     }
 }

@@ -17,15 +17,18 @@ use super::kinds::{MachinesSpec, Named};
 use super::plain;
 use super::project::{PROJECT_FILE, Project};
 use super::reader::{Document, Id, NodeKind};
-use super::runbook::{CaseOutcome, Incident, Origin, Runbook, run_case};
+use super::runbook::{Incident, Origin, Runbook};
 use super::text::{Decoded, SourceText, decode};
 use crate::model::{
     Address, CommentRule, Desired, Kind, MachineFile, Place, Sha256Hex, Source, Target, Template,
 };
 
+mod cases;
 mod incidents;
 mod side_by_side;
 
+pub(super) use cases::declares_runbook;
+pub use cases::{CaseRun, run_cases};
 pub use incidents::{Declaration, IncidentState};
 
 /// How many problems of one file are told; the rest is counted.
@@ -196,65 +199,6 @@ pub fn parse_manifests(file: &str, bytes: &[u8]) -> (Vec<Desired>, Vec<Diagnosti
     (loaded.resources, loaded.diagnostics)
 }
 
-/// What came of the cases of one runbook's file.
-#[derive(Clone, Debug)]
-pub struct CaseRun {
-    /// The runbook's file, relative to the project folder, with `/`.
-    pub file: String,
-    /// The names of its runbooks.
-    pub runbooks: Vec<String>,
-    /// Its cases, by file.
-    pub cases: Vec<(String, CaseOutcome)>,
-}
-
-/// Runs the cases of all runbooks of a project that `wanted` names, by file and names.
-///
-/// # Errors
-/// What is wrong with the files and folders themselves. What is wrong with a runbook is the outcome of each
-/// of its cases.
-pub fn run_cases(
-    project_dir: &Path,
-    project: &Project,
-    wanted: &dyn Fn(&str, &[&str]) -> bool,
-) -> Result<Vec<CaseRun>, Vec<Diagnostic>> {
-    let (files, mut problems) = discover::find(project_dir, project);
-    problems.retain(|d| d.severity == Level::Error);
-    let mut runs = Vec::new();
-    for file in files {
-        let bytes = match discover::read(&file.path, &file.name) {
-            Ok(bytes) => bytes,
-            Err(problem) => {
-                problems.push(*problem);
-                continue;
-            }
-        };
-        if !discover::may_hold_runbook(&bytes) {
-            continue;
-        }
-        let mut reading = Reading { seen: Some(Seen::new()), ..Reading::default() };
-        reading.file(&file.name, &bytes);
-        let runbooks: Vec<Runbook> = reading.runbooks.into_iter().flatten().collect();
-        let mut names: Vec<&str> = reading.runbook_names.keys().map(String::as_str).collect();
-        names.sort_unstable();
-        if names.is_empty() || !wanted(&file.name, &names) {
-            continue;
-        }
-        reading.diagnostics.retain(|d| d.severity == Level::Error);
-        let mut cases = Vec::new();
-        for case in discover::cases(&file) {
-            let outcome = match discover::read(&case.path, &case.name) {
-                Err(problem) => CaseOutcome::Broken(vec![*problem]),
-                Ok(_) if !reading.diagnostics.is_empty() => CaseOutcome::Broken(reading.diagnostics.clone()),
-                Ok(bytes) => run_case(&case.name, &bytes, &runbooks),
-            };
-            cases.push((case.name, outcome));
-        }
-        let runbooks = names.into_iter().map(str::to_owned).collect();
-        runs.push(CaseRun { file: file.name, runbooks, cases });
-    }
-    if problems.is_empty() { Ok(runs) } else { Err(problems) }
-}
-
 /// What was read so far.
 #[derive(Default)]
 struct Reading {
@@ -274,6 +218,8 @@ struct Reading {
     /// `dependsOn` of what stands in manifests of its own.
     wanted: Vec<(Address, Vec<Wanted>, Origin)>,
     named: Vec<NamedResource>,
+    /// How many incidents name a runbook that is not there.
+    unknown_runbooks: usize,
 }
 
 impl Reading {

@@ -184,6 +184,8 @@ fn a_file_that_cannot_be_read() {
     );
 }
 
+mod bombs;
+
 mod project {
     use super::*;
 

@@ -11,8 +11,8 @@ fn run(case: &str) -> CaseOutcome {
     std::fs::write(dir.path().join("r/triage/cases/a.yaml"), case).unwrap();
     let mut project = Project::new("test");
     project.spec.manifests = vec!["r".into()];
-    let runs = run_cases(dir.path(), &project, &|file, names| file == "r/triage.yaml" && names == ["triage"])
-        .unwrap();
+    let wanted = |file: &str, names: &[&str]| file == "r/triage.yaml" && names == ["triage"];
+    let runs = run_cases(dir.path(), &project, &wanted, &|_| false).unwrap();
     let [run] = runs.as_slice() else { panic!("{runs:?}") };
     let [(name, outcome)] = run.cases.as_slice() else { panic!("{run:?}") };
     assert_eq!(name, "r/triage/cases/a.yaml");
@@ -90,4 +90,52 @@ fn cases_that_cannot_be_read() {
         let CaseOutcome::Broken(problems) = run(case) else { panic!("{case}: {:?}", run(case)) };
         assert!(problems.iter().any(|p| p.message == message), "{case}: {problems:?}");
     }
+}
+
+fn runs(files: &[(&str, &str)]) -> Vec<casefile::manifest::CaseRun> {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let mut project = Project::new("test");
+    project.spec.manifests = vec!["r".into()];
+    run_cases(dir.path(), &project, &|_, _| true, &|_| false).unwrap()
+}
+
+#[test]
+fn a_runbook_that_cannot_be_read_is_no_success() {
+    let unread = |text: &str, names: &[&str], code: &str| {
+        for cases in [&[][..], &[("r/triage/cases/a.yaml", INCIDENT)]] {
+            let files: Vec<_> = [("r/triage.yaml", text)].into_iter().chain(cases.iter().copied()).collect();
+            let runs = runs(&files);
+            let [run] = runs.as_slice() else { panic!("{text}: {runs:?}") };
+            assert_eq!(run.runbooks, names, "{text}");
+            assert!(run.problems.iter().any(|p| p.code == code && p.line > 0), "{text}: {run:?}");
+            assert_eq!((run.cases.len(), run.skipped.len()), (0, cases.len()));
+        }
+    };
+    unread(&RUNBOOK.replace("spec:\n", "spec: [\n"), &[], "unclosed-bracket");
+    unread(&RUNBOOK.replacen("resources:", "resource:", 1), &["triage"], "unknown-field");
+    unread(&RUNBOOK.replace("| slug", "| slugg"), &["triage"], "unknown-filter");
+    unread(&RUNBOOK.replace("name: triage", "name: Triage!"), &["Triage!"], "bad-name");
+    unread("kind: Runbook", &[], "missing-field");
+    // Cases stand beside it, so it should be one, whatever it has become.
+    let runs = runs(&[("r/triage.yaml", "\t- x: {"), ("r/triage/cases/a.yaml", INCIDENT)]);
+    assert_eq!(runs.len(), 1, "{runs:?}");
+    assert_eq!(runs[0].skipped.len(), 1);
+}
+
+#[test]
+fn a_runbook_without_cases_is_told_and_others_are_not() {
+    let runs = runs(&[
+        ("r/triage.yaml", RUNBOOK),
+        (
+            "r/notes.yaml",
+            "# no Runbook\napiVersion: casefile/v1\nkind: Incident\nmetadata: { name: i }\nspec: { runbook: triage }\n",
+        ),
+    ]);
+    let [run] = runs.as_slice() else { panic!("{runs:?}") };
+    assert_eq!((&*run.file, run.problems.len(), run.cases.len()), ("r/triage.yaml", 0, 0));
 }

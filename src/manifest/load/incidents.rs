@@ -56,7 +56,7 @@ impl Reading {
     ) -> Loaded {
         let incidents = std::mem::take(&mut self.incidents);
         let mut seen = if incidents.is_empty() { Seen::new() } else { std::mem::take(self.see()) };
-        let (told, mut expanded) = (self.diagnostics.len(), 0);
+        let (told, mut expanded, mut budget) = (self.diagnostics.len(), 0, Budget::default());
         let mut declarations = Vec::with_capacity(incidents.len());
         // Of equal problems at one place of a runbook the first is told in full.
         let mut known = Known::new();
@@ -69,7 +69,7 @@ impl Reading {
                 IncidentState::Open
             };
             if state != IncidentState::Closed {
-                self.expand(incident, state, &mut expanded, &mut known, &mut seen);
+                self.expand(incident, state, (&mut expanded, &mut budget), &mut known, &mut seen);
             }
             declarations.push(Declaration {
                 name: incident.name.clone(),
@@ -101,7 +101,7 @@ impl Reading {
         &mut self,
         incident: &Incident,
         state: IncidentState,
-        expanded: &mut usize,
+        (expanded, budget): (&mut usize, &mut Budget),
         known: &mut Known,
         seen: &mut Seen,
     ) {
@@ -116,8 +116,8 @@ impl Reading {
                 Some(runbook) => runbook,
             },
         };
-        let budget = Budget::default();
-        let made = expand(incident, runbook, budget);
+        let made = expand(incident, runbook, *budget);
+        budget.less(&made.spent);
         if open {
             for problem in made.problems {
                 tell(&mut self.diagnostics, known, problem);
@@ -182,6 +182,7 @@ impl Reading {
             self.resources.iter().map(|d| &d.address).chain(named).cloned().collect();
         let mut resolved: HashMap<Address, (Vec<Dependency>, HashMap<String, Address>)> = HashMap::new();
         let mut ordered: Vec<(Address, Vec<Dependency>, Range<usize>, Origin)> = Vec::new();
+        let mut unknown = 0;
         for (address, wanted, origin) in std::mem::take(&mut self.wanted) {
             let mut to = Vec::new();
             let mut ids = HashMap::new();
@@ -208,8 +209,12 @@ impl Reading {
                     }
                     (Some(_), false) => findings.push(runbook::ambiguous(at, &text)),
                     (None, _) => {
-                        let names = known.iter().map(Address::name);
-                        findings.push(runbook::unknown(at, &text, names));
+                        unknown += 1;
+                        if unknown <= MAX_UNKNOWN {
+                            let looked_for = if unknown <= MAX_SUGGESTED { usize::MAX } else { 0 };
+                            let names = known.iter().map(Address::name).take(looked_for);
+                            findings.push(runbook::unknown(at, &text, names));
+                        }
                     }
                 }
             }
@@ -235,6 +240,10 @@ impl Reading {
     }
 
     fn unknown_runbook(&mut self, incident: &Incident, name: &str) {
+        self.unknown_runbooks += 1;
+        if self.unknown_runbooks > MAX_UNKNOWN {
+            return;
+        }
         let span = incident.doc.node(incident.runbook).span();
         let message = format!("there is no runbook `{}`", shown(name));
         let finding = Finding::new("unknown-runbook", span, message);
@@ -290,7 +299,7 @@ impl Reading {
         match kind {
             "Runbook" => {
                 self.runbook_names.insert(text, (self.runbooks.len(), here));
-                self.runbooks.push(Runbook::compile(doc, root, origin, &mut findings));
+                self.runbooks.push(Runbook::compile(doc, root, origin, place.0, &mut findings));
             }
             _ => {
                 self.incident_names.insert(text, here);
@@ -323,6 +332,11 @@ fn tell(diagnostics: &mut Vec<Diagnostic>, known: &mut Known, problem: Diagnosti
         }
     }
 }
+
+/// How many unknown names of a project are told.
+const MAX_UNKNOWN: usize = 100;
+/// For how many of them the nearest one is looked for, among all that there are.
+const MAX_SUGGESTED: usize = 10;
 
 /// How many places of incidents one problem of a runbook names.
 const MAX_RELATED: usize = 5;

@@ -60,6 +60,7 @@ impl Reading {
             unruly,
             wanted,
             named,
+            unknown_runbooks: _,
         } = later;
         let before = self.runbooks.len();
         for (name, (index, at)) in runbook_names {

@@ -21,22 +21,59 @@ use crate::manifest::reader::{Document, Id, NodeKind};
 use crate::manifest::wording::Field;
 use crate::model::{Desired, Source};
 
-/// How much the incidents of a project may expand to.
+/// How much the incidents of a project may expand to. Everything is counted, so that the same project is refused
+/// everywhere or nowhere.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::manifest) struct Budget {
     /// Resources of one incident.
     pub incident: usize,
     /// Resources of all incidents.
     pub project: usize,
-    /// Bytes of text that expressions give for one incident.
+    /// Bytes of what one incident expands to, with [`NODE`] bytes for each of its values.
     pub text: usize,
+    /// The same of all incidents.
+    pub all_text: usize,
+    /// Work of the expressions of one incident: bytes that are looked at or copied.
+    pub work: u64,
+    /// The same of all incidents.
+    pub all_work: u64,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Budget { incident: 5_000, project: 100_000, text: 16 << 20 }
+        Budget {
+            incident: 5_000,
+            project: 100_000,
+            text: 64 << 20,
+            all_text: 512 << 20,
+            work: 4 << 30,
+            all_work: 16 << 30,
+        }
     }
 }
+
+impl Budget {
+    /// What is left behind an incident.
+    pub fn less(&mut self, spent: &Spent) {
+        self.all_text = self.all_text.saturating_sub(spent.text);
+        self.all_work = self.all_work.saturating_sub(spent.work);
+        self.text = self.text.min(self.all_text);
+        self.work = self.work.min(self.all_work);
+    }
+}
+
+/// What an incident took of a budget.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::manifest) struct Spent {
+    pub text: usize,
+    pub work: u64,
+}
+
+/// What it counts for to check a value by a rule.
+const RULE: u64 = 64;
+
+/// What a value counts for besides its text.
+const NODE: usize = 32;
 
 /// How many problems of one incident are told.
 const MAX_PROBLEMS: usize = 20;
@@ -63,11 +100,12 @@ impl Runbook {
     }
 
     /// Compiles a document that its schema has accepted. `None` if something is wrong with it; that is in
-    /// `findings` then.
+    /// `findings` then. `line` is that of its name.
     pub fn compile(
         doc: &Document<'_>,
         root: Id,
         origin: Origin,
+        line: u32,
         findings: &mut Vec<Finding>,
     ) -> Option<Runbook> {
         let known = errors(findings);
@@ -84,9 +122,16 @@ impl Runbook {
         if errors(findings) > known {
             return None;
         }
+        // Counted from the name on: a file of many runbooks is not gone through for each of their templates.
+        let named = doc.node(name_id).start as usize;
+        let breaks = |from: usize, to: usize| {
+            let between = origin.text.as_bytes().get(from..to).unwrap_or_default();
+            u32::try_from(memchr::memchr_iter(b'\n', between).count()).unwrap_or(u32::MAX)
+        };
         let source = |t: &Template| {
             let at = doc.node(t.name).start as usize;
-            Source { file: origin.file.clone(), line: origin.related(at, String::new()).line }
+            let line = (line + breaks(named, at)).saturating_sub(breaks(at, named));
+            Source { file: origin.file.clone(), line }
         };
         let templates = templates.into_iter().map(|t| (source(&t), t)).map(|(s, t)| (t, s)).collect();
         Some(Runbook {
@@ -110,7 +155,10 @@ impl Runbook {
     ) -> Result<Id, (Id, EvalError)> {
         let node = self.doc.node(id);
         match self.computed.get(id as usize).and_then(Option::as_ref) {
-            None => Ok(out.add_scalar(Cow::Borrowed(&*node.text), node.kind, node.span())),
+            None => {
+                *spent += node.text.len() + NODE;
+                Ok(out.add_scalar(Cow::Borrowed(&*node.text), node.kind, node.span()))
+            }
             Some(scalar) => {
                 let value = scalar.eval(scope).map_err(|e| (id, e))?;
                 Ok(add(value, node.span(), out, spent))
@@ -129,6 +177,7 @@ impl Runbook {
         if !matches!(node.kind, NodeKind::Mapping | NodeKind::Sequence) {
             return self.scalar(id, scope, out, spent);
         }
+        *spent += NODE * (node.child_count() + 1);
         let mut children = Vec::with_capacity(node.child_count());
         for (i, &child) in self.doc.children(id).iter().enumerate() {
             let is_key = node.kind == NodeKind::Mapping && i % 2 == 0;
@@ -192,6 +241,7 @@ impl Runbook {
         let mut fields = Vec::new();
         for (name, value) in &incident.labels {
             if t.labels.is_none_or(|own| self.doc.get(own, name).is_none()) {
+                *spent += name.len() + value.len() + 2 * NODE;
                 fields.push(out.add_scalar(Cow::Borrowed(name), NodeKind::Text, span.clone()));
                 fields.push(out.add_scalar(Cow::Borrowed(value), NodeKind::Text, span.clone()));
             }
@@ -207,7 +257,7 @@ impl Runbook {
 fn add(value: Typed, span: std::ops::Range<usize>, out: &mut Document<'_>, spent: &mut usize) -> Id {
     match value {
         Typed::Scalar(text, kind) => {
-            *spent += text.len();
+            *spent += text.len() + NODE;
             out.add_scalar(text.into(), kind, span)
         }
         Typed::List(items) => {
@@ -224,6 +274,7 @@ pub(in crate::manifest) struct Expanded {
     pub resources: Vec<Resource>,
     /// What is wrong, at the incident or at the runbook.
     pub problems: Vec<Diagnostic>,
+    pub spent: Spent,
 }
 
 /// A resource of an incident, with places in the runbook's file.
@@ -247,6 +298,15 @@ pub(in crate::manifest) fn expand(incident: &Incident, runbook: &Runbook, budget
     let mut expanded = Expanded::default();
     let given = incident.given();
     let mut findings = Vec::new();
+    let with = Instance::At(&incident.doc, given.value).value();
+    let checking = runbook.parameters.work(&with).saturating_mul(RULE);
+    let Some(work) = budget.work.checked_sub(checking) else {
+        let message = "it is too much work to check these values by the schema of the runbook's parameters";
+        let finding = Finding::new("expansion-too-large", given.span(), message);
+        let finding = finding.help("split the incident into several, or let the schema say less");
+        expanded.problems = incident.origin.diagnose([finding]);
+        return expanded;
+    };
     let declared = |at: usize, message: String| runbook.origin.related(at, message);
     runbook.parameters.check(&incident.doc, given, &declared, &mut findings);
     if !findings.is_empty() {
@@ -258,8 +318,8 @@ pub(in crate::manifest) fn expand(incident: &Incident, runbook: &Runbook, budget
         expanded.problems = incident.origin.diagnose(findings);
         return expanded;
     }
-    let with: Json = runbook.parameters.filled(&Instance::At(&incident.doc, given.value).value());
-    let names = Names::new(&incident.name, &incident.labels, &with);
+    let with: Json = runbook.parameters.filled(&with);
+    let names = Names::new(&incident.name, &incident.labels, &with, work);
     let made = Made::default();
     let mut run =
         Run { incident, runbook, names, budget, spent: 0, findings: Vec::new(), made, out: &mut expanded };
@@ -274,6 +334,8 @@ pub(in crate::manifest) fn expand(incident: &Incident, runbook: &Runbook, budget
         run.order();
     }
     let findings = std::mem::take(&mut run.findings);
+    let spent = Spent { text: run.spent, work: budget.work - run.names.work_left() };
+    expanded.spent = spent;
     expanded.problems.extend(runbook.origin.diagnose(findings));
     expanded
 }
@@ -381,6 +443,11 @@ impl<'a> Run<'a> {
     }
 
     fn failed(&mut self, id: Id, error: &EvalError) -> bool {
+        if *error == EvalError::Work {
+            let finding = Finding::new("expansion-too-large", self.span(id), error.to_string());
+            self.problem(finding.help("shorten the expression, or give it smaller values"));
+            return false;
+        }
         let (code, help) = match error {
             EvalError::Undefined(name) => {
                 ("unknown-name", format!("give it a value, or ask first: `{name} is defined`"))
@@ -400,10 +467,17 @@ impl<'a> Run<'a> {
     fn too_large(&mut self, id: Id) -> bool {
         let Budget { incident, text, .. } = self.budget;
         let message = format!(
-            "Incident/{} expands to more than {incident} resources or {} MiB of text",
+            "Incident/{} expands to more than {incident} resources or {} MiB",
             self.incident.name,
             text >> 20
         );
+        let message = match self.budget.text < Budget::default().text {
+            true => format!(
+                "the incidents of this project expand to more than {} MiB",
+                Budget::default().all_text >> 20
+            ),
+            false => message,
+        };
         let finding = Finding::new("expansion-too-large", self.span(id), message);
         self.problem(finding.help("split the incident into several"));
         false

@@ -3,20 +3,25 @@
 //! Nothing here is text templating: an expression stands for one value, and a value never becomes part of
 //! the YAML. A scalar that is one expression keeps the type of its value; one with text around it is text.
 
-use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::OnceLock;
 
+use minijinja::machinery::parse_expr;
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Environment, UndefinedBehavior};
 
+use super::analysis::{Analysis, analyse};
 use super::filters;
 use super::ids::IdOf;
 use super::scope::Scope;
+use super::work::Step;
 use crate::manifest::reader::NodeKind;
 use crate::model::{reference, replaced};
 
 /// What begins an expression.
 pub(in crate::manifest) const OPEN: &str = "${{";
+/// What ends one.
+const CLOSE: &str = "}}";
 /// The longest expression, in bytes.
 const MAX_EXPRESSION: usize = 1_024;
 /// The longest text that an expression or a scalar may give, in bytes.
@@ -37,6 +42,14 @@ pub(super) enum SyntaxError {
     Repetition,
     #[error("no expression: {0}")]
     Grammar(String),
+}
+
+/// A scalar's text that cannot be compiled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Broken {
+    pub why: SyntaxError,
+    /// Where in the text.
+    pub at: Range<usize>,
 }
 
 /// Why an expression gave no value.
@@ -60,6 +73,8 @@ pub(super) enum EvalError {
     Other(String),
     #[error("the expression fails: {0}")]
     Failed(String),
+    #[error("the expressions of this incident take too much work, or give too large a value")]
+    Work,
     #[error("an id is not known before its call is made: nothing can be made of it")]
     Derived,
 }
@@ -79,6 +94,10 @@ pub(super) struct Expression {
     compiled: minijinja::Expression<'static, 'static>,
     /// Its text without spaces, if it asks whether something has a value; empty else.
     asks: String,
+    pub analysis: Analysis,
+    /// How long its text is, in bytes.
+    pub length: usize,
+    steps: Step,
 }
 
 fn environment() -> &'static Environment<'static> {
@@ -103,17 +122,14 @@ impl Expression {
         if repeats(text) {
             return Err(SyntaxError::Repetition);
         }
-        let compiled = environment()
-            .compile_expression_owned(text.to_owned())
-            .map_err(|e| SyntaxError::Grammar(e.detail().unwrap_or("it cannot be read").to_owned()))?;
+        let grammar =
+            |e: minijinja::Error| SyntaxError::Grammar(e.detail().unwrap_or("it cannot be read").to_owned());
+        let tree = parse_expr(text).map_err(grammar)?;
+        let (analysis, steps) = (analyse(&tree), Step::of(&tree));
+        let compiled = environment().compile_expression_owned(text.to_owned()).map_err(grammar)?;
         let bare: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         let asks = if bare.contains("defined") || bare.contains("|default") { bare } else { String::new() };
-        Ok(Expression { compiled, asks })
-    }
-
-    /// The names that it uses, with one level of fields: `with.ticket`, `item`.
-    pub fn names(&self) -> BTreeSet<String> {
-        self.compiled.undeclared_variables(true).into_iter().collect()
+        Ok(Expression { compiled, asks, analysis, steps, length: text.len() })
     }
 
     /// Whether it asks if the field has a value before it needs one.
@@ -126,6 +142,7 @@ impl Expression {
 
     /// The value; never an undefined one.
     pub fn eval(&self, scope: &Scope) -> Result<Value, EvalError> {
+        scope.take(&self.steps).ok_or(EvalError::Work)?;
         scope.forget_missed();
         let value = self.compiled.eval(scope.root());
         let missed = scope.missed();
@@ -153,7 +170,8 @@ impl Expression {
 #[derive(Debug)]
 pub(super) enum Part {
     Text(String),
-    Expression(Expression),
+    /// An expression, and where in the scalar's text its own begins.
+    Expression(Expression, usize),
 }
 
 /// A scalar that holds at least one expression.
@@ -164,35 +182,41 @@ pub(super) struct Scalar {
 
 impl Scalar {
     /// Compiles a text; `None` if it holds no expression.
-    pub fn compile(text: &str) -> Result<Option<Scalar>, SyntaxError> {
-        if !text.contains(OPEN) {
+    pub fn compile(text: &str) -> Result<Option<Scalar>, Broken> {
+        let mut parts = Vec::new();
+        let mut end = 0;
+        while let Some(open) = text.get(end..).and_then(|rest| rest.find(OPEN)).map(|at| end + at) {
+            if open > end {
+                parts.push(Part::Text(text[end..open].to_owned()));
+            }
+            let inside = open + OPEN.len();
+            let unclosed = || Broken { why: SyntaxError::Unclosed, at: open..text.len() };
+            let close = inside + closing(&text[inside..]).ok_or_else(unclosed)?;
+            let bare = text[inside..close].trim();
+            let start = inside + (text[inside..close].len() - text[inside..close].trim_start().len());
+            end = close + CLOSE.len();
+            let expression = Expression::compile(bare).map_err(|why| Broken {
+                at: if bare.is_empty() { open..end } else { start..start + bare.len() },
+                why,
+            })?;
+            parts.push(Part::Expression(expression, start));
+        }
+        if parts.is_empty() {
             return Ok(None);
         }
-        let mut parts = Vec::new();
-        let mut rest = text;
-        while let Some(at) = rest.find(OPEN) {
-            let (before, inside) = (&rest[..at], &rest[at + OPEN.len()..]);
-            if !before.is_empty() {
-                parts.push(Part::Text(before.to_owned()));
-            }
-            let end = closing(inside).ok_or(SyntaxError::Unclosed)?;
-            parts.push(Part::Expression(Expression::compile(inside[..end].trim())?));
-            rest = &inside[end + 2..];
-        }
-        if !rest.is_empty() {
-            parts.push(Part::Text(rest.to_owned()));
+        if end < text.len() {
+            parts.push(Part::Text(text[end..].to_owned()));
         }
         Ok(Some(Scalar { parts }))
     }
 
-    /// The names of all its expressions.
-    pub fn names(&self) -> BTreeSet<String> {
-        self.expressions().flat_map(Expression::names).collect()
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
     }
 
-    fn expressions(&self) -> impl Iterator<Item = &Expression> {
+    pub fn expressions(&self) -> impl Iterator<Item = &Expression> {
         self.parts.iter().filter_map(|part| match part {
-            Part::Expression(e) => Some(e),
+            Part::Expression(e, _) => Some(e),
             Part::Text(_) => None,
         })
     }
@@ -200,7 +224,7 @@ impl Scalar {
     /// The one expression that it is, if there is no text around it.
     pub fn only(&self) -> Option<&Expression> {
         match self.parts.as_slice() {
-            [Part::Expression(e)] => Some(e),
+            [Part::Expression(e, _)] => Some(e),
             _ => None,
         }
     }
@@ -208,7 +232,7 @@ impl Scalar {
     /// The same, for good.
     pub fn into_only(self) -> Option<Expression> {
         match <[Part; 1]>::try_from(self.parts) {
-            Ok([Part::Expression(e)]) => Some(e),
+            Ok([Part::Expression(e, _)]) => Some(e),
             _ => None,
         }
     }
@@ -222,7 +246,7 @@ impl Scalar {
         for part in &self.parts {
             match part {
                 Part::Text(piece) => text.push_str(piece),
-                Part::Expression(e) => match typed(&e.eval(scope)?, 0)? {
+                Part::Expression(e, _) => match typed(&e.eval(scope)?, 0)? {
                     Typed::Scalar(piece, _) => text.push_str(&piece),
                     Typed::List(_) => return Err(EvalError::ListInText),
                 },
@@ -315,7 +339,7 @@ fn typed(value: &Value, depth: usize) -> Result<Typed, EvalError> {
 }
 
 /// A number as a manifest spells it: no exponent, and no point in a whole one.
-fn number(value: &Value) -> Result<String, EvalError> {
+pub(super) fn number(value: &Value) -> Result<String, EvalError> {
     if let Some(n) = value.as_i64() {
         return Ok(n.to_string());
     }
@@ -338,7 +362,7 @@ mod tests {
             "ticket": "INC-1", "machines": ["FIN-WS-042", "b"], "n": 3, "half": 1.5, "yes": true,
             "evil": "a${{ item }}", "map": {"a": 1}, "quote": "a\"b'c\\d\ne", "empty": "", "at": "2018-08-03T16:45:21.7115183Z", "big": "x".repeat(2_000)
         });
-        let names = Names::new("inc-1", &labels, &with);
+        let names = Names::new("inc-1", &labels, &with, 1 << 32);
         names.scope(Some((Value::from("FIN-WS-042"), 4)))
     }
 
@@ -402,15 +426,18 @@ mod tests {
     #[test]
     fn nothing_grows_without_bound() {
         for repeated in ["${{ 'x' * 10000000000 }}", "${{ [1]*10000000000 }}", "${{ 10 ** 10000 }}"] {
-            assert_eq!(Scalar::compile(repeated).unwrap_err(), SyntaxError::Repetition, "{repeated}");
+            assert_eq!(Scalar::compile(repeated).unwrap_err().why, SyntaxError::Repetition, "{repeated}");
         }
         assert_eq!(eval("${{ 'a \\' * b' ~ \"*\" }}"), Ok(text("a ' * b*")));
         let fourfold = |name: &str| format!("({name} ~ {name} ~ {name} ~ {name})");
         let big = format!("${{{{ {} }}}}", fourfold(&fourfold(&fourfold("with.big"))));
         assert_eq!(eval(&big), Err(EvalError::TooLong));
+        assert!(matches!(eval("${{ (with.big ~ with.big) | upper | lower | kql }}"), Ok(Typed::Scalar(..))));
+        let sixty = vec!["with.big ~ with.big ~ with.big"; 30].join(" ~ ");
+        assert!(matches!(eval(&format!("${{{{ ({sixty}) | upper }}}}")), Err(EvalError::Failed(_))));
         assert_eq!(eval("${{ [[[[[[[[[[1]]]]]]]]]] }}"), Err(EvalError::TooDeep));
         let long = format!("${{{{ {} }}}}", "1 + ".repeat(400));
-        assert_eq!(Scalar::compile(&long).unwrap_err(), SyntaxError::TooLong);
+        assert_eq!(Scalar::compile(&long).unwrap_err().why, SyntaxError::TooLong);
         let deep = format!("${{{{ {}1{} }}}}", "(".repeat(500), ")".repeat(500));
         assert!(Scalar::compile(&deep).is_err());
     }
@@ -419,10 +446,10 @@ mod tests {
     fn what_is_no_expression() {
         assert!(Scalar::compile("plain {{ x }} $ { {").unwrap().is_none());
         for (bad, error) in [("${{ a", SyntaxError::Unclosed), ("${{ }}", SyntaxError::Empty)] {
-            assert_eq!(Scalar::compile(bad).unwrap_err(), error);
+            assert_eq!(Scalar::compile(bad).unwrap_err().why, error);
         }
         for bad in ["${{ a b }}", "${{ + }}", "${{ a }} ${{ b c }}", "${{ item | nosuch( }}"] {
-            assert!(matches!(Scalar::compile(bad), Err(SyntaxError::Grammar(_))), "{bad}");
+            assert!(matches!(Scalar::compile(bad).unwrap_err().why, SyntaxError::Grammar(_)), "{bad}");
         }
         assert!(matches!(eval("${{ item | nosuch }}"), Err(EvalError::Failed(_))));
         assert!(matches!(eval("${{ range(3) }}"), Err(EvalError::Undefined(_) | EvalError::Failed(_))));
@@ -430,9 +457,42 @@ mod tests {
 
     #[test]
     fn names_are_known_before_anything_is_given() {
-        let scalar = Scalar::compile("${{ with.a.b ~ item }} ${{ nope if index }}").unwrap().unwrap();
-        let names: Vec<String> = scalar.names().into_iter().collect();
-        assert_eq!(names, ["index", "item", "nope", "with.a.b"]);
+        let scalar = Scalar::compile("${{ with.a.b ~ item }} ${{ with['c'] if index[0] }}").unwrap().unwrap();
+        let names = scalar.expressions().flat_map(|e| &e.analysis.names);
+        let names: Vec<(String, usize)> = names.map(|n| (n.path.join("."), n.at.start)).collect();
+        assert_eq!(
+            names,
+            [("with.a.b".into(), 0), ("item".into(), 11), ("with.c".into(), 0), ("index".into(), 13)]
+        );
+    }
+
+    #[test]
+    fn what_no_incident_can_mend_is_known_too() {
+        for (text, code, at, help) in [
+            ("item | slgu", "unknown-filter", " | slgu", "did you mean `slug`?"),
+            ("1 if false else 'a' | uper", "unknown-filter", " | uper", "did you mean `upper`?"),
+            ("item | round", "unknown-filter", " | round", "the filters are"),
+            ("item is definde", "unknown-test", " is definde", "did you mean `is defined`?"),
+            ("item is odd", "unknown-test", " is odd", "compare with =="),
+            ("item | slug('x')", "bad-expression", " | slug('x')", "item | slug"),
+            ("item | default", "bad-expression", " | default", "default('none')"),
+            ("item | join(d=', ')", "bad-expression", " | join(d=', ')", "join(', ')"),
+            ("length(item)", "unknown-function", "length(item)", "value | length"),
+            ("range(3)", "unknown-function", "range(3)", "parameter"),
+            ("item.upper()", "unknown-function", "item.upper()", "value | upper"),
+            ("resources.collect.status", "unknown-name", "resources.collect.status", "resources.NAME.id"),
+            ("resources['a' ~ item].ip", "unknown-name", "resources['a' ~ item].ip", "resources.NAME.id"),
+            ("resources.collect", "unknown-name", "resources.collect", "resources.NAME.id"),
+            ("[{'a': item | slgu}][0]", "unknown-filter", " | slgu", "did you mean `slug`?"),
+        ] {
+            let analysis = Expression::compile(text).unwrap().analysis;
+            let [fault] = analysis.faults.as_slice() else { panic!("{text}: {analysis:?}") };
+            assert_eq!((fault.code, &text[fault.at.clone()]), (code, at), "{text}");
+            assert!(fault.help.contains(help), "{text}: {}", fault.help);
+        }
+        for fine in ["resources['a' ~ item].id", "item | date", "item | date('%H')", "not item is defined"] {
+            assert_eq!(Expression::compile(fine).unwrap().analysis.faults, [], "{fine}");
+        }
     }
 
     #[test]
@@ -451,7 +511,11 @@ mod tests {
         assert_eq!(eval("${{ with.machines | kql }}"), Ok(text(r#"("FIN-WS-042", "b")"#)));
         assert_eq!(eval("${{ with.n | kql }}"), Ok(text("3")));
         assert_eq!(eval("${{ with.yes | kql }}"), Ok(text("true")));
-        assert!(matches!(eval("${{ with.map | kql }}"), Err(EvalError::Failed(_))));
+        for none in ["with.map", "1/0", "-1/0", "0/0", "[1/0]", "[[1]]"] {
+            let literal = eval(&format!("${{{{ ({none}) | kql }}}}"));
+            assert!(matches!(literal, Err(EvalError::Failed(_))), "{none}: {literal:?}");
+        }
+        assert_eq!(eval("${{ (with.n - 5) | kql }} ${{ with.half | kql }}"), Ok(text("-2 1.5")));
         assert_eq!(eval("${{ with.machines | join(', ') | lower }}"), Ok(text("fin-ws-042, b")));
         assert_eq!(eval("${{ with.machines | length }}"), Ok(Typed::Scalar("2".into(), NodeKind::Number)));
     }

@@ -1,28 +1,56 @@
 //! The filters and tests of expressions: a short list, pure, and bounded like everything else.
 
 use std::fmt::Write as _;
+use std::ops::RangeInclusive;
 
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Environment, Error, ErrorKind};
 
-use super::expression::MAX_TEXT;
+use super::expression::{MAX_TEXT, number};
 use crate::model::Sha256Hex;
 
 /// The longest slug: a part of a name between two dots holds 63 characters, and a template says some of them.
 const SLUG: usize = 40;
 
-/// The filters, for `docs/cli.md` and for "did you mean".
-pub(super) const FILTERS: [&str; 12] =
-    ["date", "default", "first", "join", "kql", "last", "length", "lower", "sha256", "slug", "trim", "upper"];
+/// A filter, as far as its use can be checked before there is a value.
+pub(super) struct Known {
+    pub name: &'static str,
+    /// How many values it takes in parentheses.
+    pub values: RangeInclusive<usize>,
+    pub example: &'static str,
+}
+
+const fn known(name: &'static str, values: RangeInclusive<usize>, example: &'static str) -> Known {
+    Known { name, values, example }
+}
+
+/// The filters.
+pub(super) const FILTERS: [Known; 12] = [
+    known("date", 0..=1, "with.at | date('%H:%M')"),
+    known("default", 1..=1, "with.note | default('none')"),
+    known("first", 0..=0, "with.machines | first"),
+    known("join", 0..=1, "with.machines | join(', ')"),
+    known("kql", 0..=0, "with.user | kql"),
+    known("last", 0..=0, "with.machines | last"),
+    known("length", 0..=0, "with.machines | length"),
+    known("lower", 0..=0, "with.host | lower"),
+    known("sha256", 0..=0, "with.text | sha256"),
+    known("slug", 0..=0, "item | slug"),
+    known("trim", 0..=0, "with.text | trim"),
+    known("upper", 0..=0, "with.host | upper"),
+];
+
+/// What can stand behind `is`.
+pub(super) const TESTS: [&str; 2] = ["defined", "undefined"];
 
 pub(super) fn install(env: &mut Environment<'static>) {
-    env.add_filter("slug", |text: &str| slug(text));
-    env.add_filter("sha256", |text: &str| Sha256Hex::of(text.as_bytes()).to_string());
+    env.add_filter("slug", |text: &str| slug(bounded(text)?));
+    env.add_filter("sha256", |text: &str| Ok(Sha256Hex::of(bounded(text)?.as_bytes()).to_string()));
     env.add_filter("date", date);
     env.add_filter("kql", |value: Value| kql(&value));
-    env.add_filter("lower", |text: &str| text.to_lowercase());
-    env.add_filter("upper", |text: &str| text.to_uppercase());
-    env.add_filter("trim", |text: &str| text.trim().to_owned());
+    env.add_filter("lower", |text: &str| Ok(bounded(text)?.to_lowercase()));
+    env.add_filter("upper", |text: &str| Ok(bounded(text)?.to_uppercase()));
+    env.add_filter("trim", |text: &str| Ok(bounded(text)?.trim().to_owned()));
     env.add_filter("length", length);
     env.add_filter("join", join);
     env.add_filter("first", |value: Value| value.get_item_by_index(0));
@@ -37,6 +65,11 @@ pub(super) fn install(env: &mut Environment<'static>) {
 
 fn refused(why: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidOperation, why.into())
+}
+
+/// A text that is no longer than texts may be: what it becomes is bounded then too.
+fn bounded(text: &str) -> Result<&str, Error> {
+    if text.len() > MAX_TEXT { Err(refused("the text becomes too long")) } else { Ok(text) }
 }
 
 /// A part of a name: lower-case letters, digits and dashes. What is too long ends in a digest, so that two
@@ -67,7 +100,7 @@ pub(super) fn slug(text: &str) -> Result<String, Error> {
 /// A time in UTC, as a day or in a format of `strftime`.
 fn date(text: &str, format: Option<&str>) -> Result<String, Error> {
     let at: jiff::Timestamp =
-        text.parse().map_err(|_| refused("it is no time such as 2018-08-03T16:45:21Z"))?;
+        bounded(text)?.parse().map_err(|_| refused("it is no time such as 2018-08-03T16:45:21Z"))?;
     jiff::fmt::strtime::format(format.unwrap_or("%Y-%m-%d"), &at.to_zoned(jiff::tz::TimeZone::UTC))
         .map_err(|_| refused("the format of the date cannot be read"))
 }
@@ -76,14 +109,18 @@ fn date(text: &str, format: Option<&str>) -> Result<String, Error> {
 /// booleans as they are, a list as `(a, b)`.
 fn kql(value: &Value) -> Result<String, Error> {
     match value.kind() {
-        ValueKind::String => Ok(quoted(value.as_str().unwrap_or_default())),
-        ValueKind::Number => Ok(value.to_string()),
+        ValueKind::String => Ok(quoted(bounded(value.as_str().unwrap_or_default())?)),
+        ValueKind::Number => number(value).map_err(|e| refused(e.to_string())),
         ValueKind::Bool => Ok(value.is_true().to_string()),
         ValueKind::Seq | ValueKind::Iterable => {
-            let mut items = Vec::new();
+            let (mut items, mut length) = (Vec::new(), 0);
             for item in value.try_iter()? {
                 if matches!(item.kind(), ValueKind::Seq | ValueKind::Iterable) {
                     return Err(refused("a list inside a list has no place in a query"));
+                }
+                length += item.as_str().map_or(0, str::len);
+                if length > MAX_TEXT {
+                    return Err(refused("the text becomes too long"));
                 }
                 items.push(kql(&item)?);
             }

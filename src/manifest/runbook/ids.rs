@@ -17,6 +17,8 @@ use crate::model::can_be_named;
 
 /// The name of them all.
 pub(super) const NAME: &str = "resources";
+/// The only thing of theirs that can be had.
+pub(super) const ID: &str = "id";
 
 /// `resources`.
 #[derive(Debug)]
@@ -56,7 +58,7 @@ impl Object for One {
 
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         let key = key.as_str()?;
-        if key != "id" {
+        if key != ID {
             self.missed.note(format!("{NAME}.{}.{key}", self.name));
             return None;
         }
@@ -83,11 +85,16 @@ pub(in crate::manifest) fn ids_in(text: &str, span: Range<usize>) -> Result<Stri
     let scalar = match Scalar::compile(text) {
         Ok(Some(scalar)) => scalar,
         Ok(None) => return Ok(text.to_owned()),
-        Err(e) => return Err(problem("bad-expression", e.to_string(), help)),
+        Err(e) => return Err(problem("bad-expression", e.why.to_string(), help)),
     };
-    if let Some(other) = scalar.names().into_iter().find(|name| name.split('.').next() != Some(NAME)) {
+    let names = scalar.expressions().flat_map(|e| &e.analysis.names);
+    if let Some(other) = names.into_iter().find(|name| name.first() != NAME) {
         let help = "beside ids of resources, expressions belong into runbooks";
-        return Err(problem("unknown-name", format!("`{}` has no value in a manifest", shown(&other)), help));
+        let message = format!("`{}` has no value in a manifest", shown(&other.path.join(".")));
+        return Err(problem("unknown-name", message, help));
+    }
+    if let Some(fault) = scalar.expressions().flat_map(|e| &e.analysis.faults).next() {
+        return Err(problem(fault.code, fault.message.clone(), &fault.help));
     }
     match scalar.eval(&Scope::of_manifest()) {
         Ok(Typed::Scalar(text, _)) => Ok(text),
@@ -122,8 +129,9 @@ mod tests {
         ] {
             assert_eq!(settled(derived), Err("expression-failed"), "{derived}");
         }
-        assert_eq!(settled("${{ resources.collect }}"), Err("expression-failed"));
-        assert_eq!(settled("${{ resources }}"), Err("expression-failed"));
+        assert_eq!(settled("${{ resources.collect }}"), Err("unknown-name"));
+        assert_eq!(settled("${{ resources }}"), Err("unknown-name"));
+        assert_eq!(settled("${{ resources.collect.id | slgu }}"), Err("unknown-filter"));
         assert_eq!(settled("${{ resources.collect.status }}"), Err("unknown-name"));
         assert_eq!(settled("${{ resources[\"a'b\"].id }}"), Err("unknown-name"));
         assert_eq!(settled("${{ with.x }} ${{ resources.a.id }}"), Err("unknown-name"));

@@ -10,6 +10,7 @@
 //! the same resources that a manifest would declare: no YAML text is made on the way, so no value can change
 //! the structure. Not responsible for files, nor for what a seal holds back.
 
+mod analysis;
 mod case;
 mod expand;
 mod expression;
@@ -18,8 +19,11 @@ mod ids;
 mod incident;
 mod order;
 mod parameters;
+mod query;
 mod scope;
 mod template;
+mod weight;
+mod work;
 
 pub use case::CaseOutcome;
 pub(super) use case::run_case;

@@ -22,6 +22,9 @@ use crate::model::{Address, Dependency, Kind};
 /// How many pairs of resources one incident may put in order.
 const MAX_PAIRS: usize = 100_000;
 
+/// How many problems are told: to look for what was meant takes longer than to find that something is wrong.
+const MAX_FINDINGS: usize = 100;
+
 /// What a template is called.
 #[derive(Debug)]
 pub(super) struct Called {
@@ -64,12 +67,13 @@ fn ids_of(doc: &Document<'_>, t: &Template, computed: &Computed) -> Vec<(Id, Str
     let Some((_, spec)) = doc.get(t.root, "spec") else { return Vec::new() };
     let mut all = Vec::new();
     for id in references::FIELDS.iter().filter_map(|f| doc.get(spec, f)).map(|(_, id)| id) {
-        let names = computed.get(id as usize).and_then(Option::as_ref).map(Scalar::names);
-        for path in names.into_iter().flatten() {
-            let mut parts = path.split('.');
-            if parts.next() == Some(ids::NAME) {
-                let name = parts.next().unwrap_or_default();
-                all.push((id, name.to_owned(), !name.is_empty()));
+        let expressions = computed.get(id as usize).and_then(Option::as_ref).map(Scalar::expressions);
+        let names = expressions.into_iter().flatten().flat_map(|e| &e.analysis.names);
+        for name in names.filter(|name| name.first() == ids::NAME) {
+            let meant = name.field(1);
+            let entry = (id, meant.to_owned(), !meant.is_empty());
+            if !all.contains(&entry) {
+                all.push(entry);
             }
         }
     }
@@ -104,7 +108,9 @@ pub(super) fn compile(
             let meant: Vec<usize> = (0..called.len()).filter(|&j| called[j].is(kind, name)).collect();
             // The whole name of what another template makes can only be told when it is made.
             if meant.is_empty() && (all_fixed || !may_be_made(&called, templates, computed, kind, name)) {
-                findings.push(unknown(doc.node(id).span(), text, called.iter().map(|c| &*c.name)));
+                if findings.len() < MAX_FINDINGS {
+                    findings.push(unknown(doc.node(id).span(), text, called.iter().map(|c| &*c.name)));
+                }
             }
             let until = crate::model::Until::Accepted;
             let meant = meant.into_iter().filter(|&j| j != i || called[i].is(kind, text));
@@ -222,6 +228,9 @@ pub(super) fn resolve(
             if found.is_empty() {
                 let meant: Vec<usize> = (0..called.len()).filter(|&i| called[i].is(kind, name)).collect();
                 if meant.is_empty() {
+                    if problems.len() >= MAX_FINDINGS {
+                        return problems;
+                    }
                     let known = called.iter().map(|c| &*c.name).chain(whole.keys().map(String::as_str));
                     problems.push(unknown(at, &text, known));
                     continue;

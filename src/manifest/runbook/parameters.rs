@@ -6,9 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jsonschema::PatternOptions;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
-use super::expression::OPEN;
+use super::expression::{MAX_TEXT, OPEN};
+use super::weight::{self, DEFS, Weight};
 use crate::manifest::diagnostic::{Finding, Level, Related};
 use crate::manifest::instance::{Arena, Instance};
 use crate::manifest::reader::{Document, Id, NodeKind};
@@ -17,8 +18,6 @@ use crate::manifest::schema::Compiled;
 use crate::manifest::syntax::shown;
 use crate::manifest::wording::{self, Field};
 
-/// What begins the only references that a schema may hold.
-const DEFS: &str = "#/$defs/";
 /// Keywords that lead out of the schema, or rename places in it.
 const REFUSED: [&str; 7] =
     ["$id", "$anchor", "$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor", "$vocabulary"];
@@ -32,6 +31,8 @@ pub(super) struct Parameters {
     places: BTreeMap<String, usize>,
     /// `None`: other names than the declared ones may be given.
     names: Option<BTreeSet<String>>,
+    /// How much work one value is at most.
+    weight: u64,
 }
 
 impl std::fmt::Debug for Parameters {
@@ -56,13 +57,14 @@ impl Parameters {
         if errors(findings) > known {
             return None;
         }
+        let weight = Weight::of(&schema).rules;
         let closed = schema.get("additionalProperties").is_none_or(|a| *a == Json::Bool(false));
         let object = schema.as_object_mut()?;
         object.entry("additionalProperties").or_insert(Json::Bool(false));
         object.entry("properties").or_insert_with(|| json!({}));
         let validator = jsonschema::options_for::<Arena>()
             .with_draft(jsonschema::Draft::Draft202012)
-            .with_pattern_options(PatternOptions::regex())
+            .with_pattern_options(PatternOptions::regex().size_limit(weight::LARGEST_PATTERN))
             .build(&schema);
         let validator = match (validator, field) {
             (Ok(validator), _) => validator,
@@ -80,7 +82,7 @@ impl Parameters {
             .map(|(key, _)| (doc.node(key).text.to_string(), doc.node(key).start as usize))
             .collect();
         let names = closed.then(|| places.keys().cloned().collect());
-        Some(Parameters { compiled: Compiled { schema, validator }, places, names })
+        Some(Parameters { compiled: Compiled { schema, validator }, places, names, weight })
     }
 
     /// The schema, with what compiling adds to it.
@@ -91,6 +93,11 @@ impl Parameters {
     /// The names that `with` can have; `None` if any.
     pub fn names(&self) -> Option<&BTreeSet<String>> {
         self.names.as_ref()
+    }
+
+    /// How much work it is at most to check what an incident gives: each of its values by each rule.
+    pub fn work(&self, with: &Json) -> u64 {
+        self.weight.saturating_mul(weight::of_value(with))
     }
 
     /// Checks what an incident gives; `declared` makes a place of the runbook of an offset in its file.
@@ -175,10 +182,42 @@ fn check_schema(field: Field<'_>, schema: &Json, findings: &mut Vec<Finding>) {
     if errors(findings) > known {
         return;
     }
-    circles(field, schema, findings);
-    if errors(findings) == known {
-        defaults(field, schema, schema.get("$defs").unwrap_or(&json!({})), findings);
+    if too_large(field, schema, findings) {
+        return;
     }
+    defaults(field, schema, schema.get("$defs").unwrap_or(&json!({})), &mut { MAX_DEFAULTS }, findings);
+}
+
+/// Defaults of one schema: each is checked by itself.
+const MAX_DEFAULTS: usize = 200;
+
+/// Whether no value could be checked to its end, or not with a reasonable amount of work.
+fn too_large(field: Field<'_>, schema: &Json, findings: &mut Vec<Finding>) -> bool {
+    let known = errors(findings);
+    let weight = Weight::of(schema);
+    for name in &weight.circles {
+        if let Some((_, defs)) = field.doc.get(field.value, "$defs")
+            && let Some((key, value)) = field.doc.get(defs, name)
+        {
+            let at = Field { doc: field.doc, key: Some(key), value };
+            findings.push(bad(at, format!("`{name}` refers to itself")).help("write the schema out"));
+        }
+    }
+    for missing in &weight.missing {
+        findings.push(bad(field, format!("`$defs` holds no `{}`", shown(missing))));
+    }
+    if let Some(pattern) = &weight.large_pattern {
+        let message = format!("the pattern `{}` grows too large: repeat less in it", shown(pattern));
+        findings.push(bad(field, message));
+    } else if errors(findings) == known && weight.rules > weight::MOST_RULES {
+        let message = format!(
+            "the schema comes to more than {} rules; references count as what they refer to, and patterns for \
+             more than one",
+            weight::MOST_RULES
+        );
+        findings.push(bad(field, message).help("let it say less, or split the runbook"));
+    }
+    errors(findings) > known
 }
 
 /// Walks the schema for references and for keywords that are not supported.
@@ -213,56 +252,8 @@ fn references(field: Field<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Reports definitions that lead back to themselves: no value of theirs could be checked to its end.
-fn circles(field: Field<'_>, schema: &Json, findings: &mut Vec<Finding>) {
-    let empty = Map::new();
-    let defs = schema.get("$defs").and_then(Json::as_object).unwrap_or(&empty);
-    let edges: BTreeMap<&str, BTreeSet<String>> =
-        defs.iter().map(|(name, def)| (name.as_str(), targets(def))).collect();
-    for name in edges.keys() {
-        let (mut reached, mut open) = (BTreeSet::new(), vec![*name]);
-        while let Some(next) = open.pop() {
-            for target in edges.get(next).into_iter().flatten() {
-                if reached.insert(target.as_str()) {
-                    open.push(target);
-                }
-            }
-        }
-        if reached.contains(name)
-            && let Some((_, defs)) = field.doc.get(field.value, "$defs")
-            && let Some((key, value)) = field.doc.get(defs, name)
-        {
-            let at = Field { doc: field.doc, key: Some(key), value };
-            findings.push(bad(at, format!("`{name}` refers to itself")).help("write the schema out"));
-        }
-    }
-    let known = |target: &String| edges.contains_key(target.as_str());
-    for missing in targets(schema).iter().filter(|t| !known(t)) {
-        findings.push(bad(field, format!("`$defs` holds no `{}`", shown(missing))));
-    }
-}
-
-/// The definitions that a schema refers to, at any depth.
-fn targets(schema: &Json) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    match schema {
-        Json::Object(map) => {
-            for (key, value) in map {
-                match (key.as_str(), value) {
-                    ("$ref", Json::String(to)) => found.extend(to.strip_prefix(DEFS).map(str::to_owned)),
-                    ("default" | "const" | "enum" | "examples", _) => {}
-                    _ => found.append(&mut targets(value)),
-                }
-            }
-        }
-        Json::Array(items) => items.iter().for_each(|item| found.append(&mut targets(item))),
-        _ => {}
-    }
-    found
-}
-
 /// Every default that can be taken is a value of its own schema.
-fn defaults(field: Field<'_>, schema: &Json, defs: &Json, findings: &mut Vec<Finding>) {
+fn defaults(field: Field<'_>, schema: &Json, defs: &Json, left: &mut usize, findings: &mut Vec<Finding>) {
     let doc = field.doc;
     let Some((_, properties)) = doc.get(field.value, "properties") else { return };
     for (key, value) in doc.fields(properties) {
@@ -271,15 +262,22 @@ fn defaults(field: Field<'_>, schema: &Json, defs: &Json, findings: &mut Vec<Fin
         };
         let inner = Field { doc, key: Some(key), value };
         if let (Some(default), Some((key, value))) = (property.get("default"), doc.get(value, "default")) {
+            if *left == 0 {
+                let at = Field { doc, key: Some(key), value };
+                let message = format!("the schema has more than {MAX_DEFAULTS} defaults");
+                return findings.push(bad(at, message).help("let incidents give some of these values"));
+            }
+            *left -= 1;
             let whole = json!({"$defs": defs, "allOf": [property]});
-            let options = jsonschema::options().with_pattern_options(PatternOptions::regex());
+            let patterns = PatternOptions::regex().size_limit(weight::LARGEST_PATTERN);
+            let options = jsonschema::options().with_pattern_options(patterns);
             let fits = options.build(&whole).is_ok_and(|v| v.is_valid(&fill(default, property)));
             if !fits {
                 let at = Field { doc, key: Some(key), value };
                 findings.push(bad(at, "the default does not fit its own schema"));
             }
         }
-        defaults(inner, property, defs, findings);
+        defaults(inner, property, defs, left, findings);
     }
 }
 
@@ -292,6 +290,10 @@ pub(super) fn plain(field: Field<'_>, findings: &mut Vec<Finding>) {
             findings.push(
                 Finding::new("expression-in-value", field.span(), message).help("write the value itself"),
             );
+        }
+        NodeKind::Text if node.text.len() > MAX_TEXT => {
+            let message = format!("a text of a runbook or an incident has {} KiB at most", MAX_TEXT >> 10);
+            findings.push(Finding::new("text-too-long", field.span(), message).help("shorten it"));
         }
         NodeKind::Mapping => {
             for (key, value) in doc.fields(field.value) {

@@ -1,6 +1,7 @@
 //! The names of expressions and their values: `with`, `incident`, `item`, `index`, `resources`.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,6 +9,13 @@ use minijinja::value::{Enumerator, Object, ObjectRepr, Value};
 use serde_json::Value as Json;
 
 use super::ids::{self, Resources};
+use super::work::{Meter, Size, Sizes, Step};
+
+/// The work that the expressions of one text of a manifest may do.
+const MANIFEST_WORK: u64 = 1 << 24;
+
+/// How deep the values of a list may be nested that `forEach` goes through.
+const MAX_DEPTH: usize = 64;
 
 /// How many names without a value are remembered; an expression is too short for many more.
 const MAX_MISSED: usize = 64;
@@ -75,16 +83,30 @@ pub(super) struct Names {
     with: Value,
     incident: Value,
     missed: Arc<Missed>,
+    sizes: Rc<Sizes>,
+    meter: Rc<Meter>,
 }
 
 impl Names {
-    /// `with` holds the defaults of what the incident leaves out already.
-    pub fn new(name: &str, labels: &BTreeMap<String, String>, with: &Json) -> Names {
+    /// `with` holds the defaults of what the incident leaves out already; `work` is what all expressions together may do.
+    pub fn new(name: &str, labels: &BTreeMap<String, String>, with: &Json, work: u64) -> Names {
+        let sizes = Sizes::new(with, Size::of_json(&serde_json::json!([name, labels])));
         let missed = Arc::new(Missed::default());
         let labels = labels.iter().map(|(k, v)| (k.as_str().into(), Value::from(v.as_str()))).collect();
         let labels = fields("incident.labels", labels, &missed);
         let incident = [("name".into(), Value::from(name)), ("labels".into(), labels)].into();
-        Names { with: value(with, "with", &missed), incident: fields("incident", incident, &missed), missed }
+        Names {
+            with: value(with, "with", &missed),
+            incident: fields("incident", incident, &missed),
+            missed,
+            sizes: Rc::new(sizes),
+            meter: Rc::new(Meter::new(work)),
+        }
+    }
+
+    /// The work that is left.
+    pub fn work_left(&self) -> u64 {
+        self.meter.left()
     }
 
     /// The items of a list; `None` if it is none.
@@ -97,11 +119,14 @@ impl Names {
         let mut names: BTreeMap<Arc<str>, Value> = BTreeMap::new();
         names.insert("with".into(), self.with.clone());
         names.insert("incident".into(), self.incident.clone());
+        let mut size = Size::default();
         if let Some((item, index)) = item {
+            // What is nested too deep to be measured is no value of a field, and too large for all else.
+            size = Size::of_value(&item, MAX_DEPTH).unwrap_or(Size::MAX);
             names.insert("item".into(), item);
             names.insert("index".into(), Value::from(index));
         }
-        Scope::new(names, self.missed.clone())
+        Scope::new(names, size, self.missed.clone(), self.sizes.clone(), self.meter.clone())
     }
 }
 
@@ -109,17 +134,33 @@ impl Names {
 pub(super) struct Scope {
     root: Value,
     missed: Arc<Missed>,
+    item: Size,
+    sizes: Rc<Sizes>,
+    meter: Rc<Meter>,
 }
 
 impl Scope {
-    fn new(mut names: BTreeMap<Arc<str>, Value>, missed: Arc<Missed>) -> Scope {
+    fn new(
+        mut names: BTreeMap<Arc<str>, Value>,
+        item: Size,
+        missed: Arc<Missed>,
+        sizes: Rc<Sizes>,
+        meter: Rc<Meter>,
+    ) -> Scope {
         names.insert(ids::NAME.into(), Value::from_object(Resources(missed.clone())));
-        Scope { root: fields("", names, &missed), missed }
+        Scope { root: fields("", names, &missed), missed, item, sizes, meter }
     }
 
     /// What a manifest's own texts see.
     pub fn of_manifest() -> Scope {
-        Scope::new(BTreeMap::new(), Arc::default())
+        let meter = Rc::new(Meter::new(MANIFEST_WORK));
+        Scope::new(BTreeMap::new(), Size::default(), Arc::default(), Rc::default(), meter)
+    }
+
+    /// Takes the work of an evaluation; `None` if that is too much.
+    #[must_use]
+    pub fn take(&self, steps: &Step) -> Option<()> {
+        self.meter.take(steps, &self.sizes, self.item)
     }
 
     /// Whether an id was asked for since [`forget_missed`](Self::forget_missed).

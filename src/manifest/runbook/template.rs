@@ -3,15 +3,16 @@
 //! A template is a manifest without `apiVersion`. What it says outright is checked as in a manifest; where an
 //! expression stands, only its syntax and its names can be: the value is checked when an incident gives it.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use serde_json::Value as Json;
 
-use super::expression::{Expression, Scalar, SyntaxError};
+use super::analysis::{Analysis, Name};
+use super::expression::{Expression, Part, Scalar, SyntaxError};
 use super::filters::FILTERS;
 use super::ids;
 use super::parameters::{Parameters, errors};
+use super::query;
 use crate::manifest::diagnostic::Finding;
 use crate::manifest::document;
 use crate::manifest::instance::Instance;
@@ -21,6 +22,8 @@ use crate::manifest::references;
 use crate::manifest::syntax::shown;
 use crate::manifest::wording::{Field, nearest};
 
+/// How many problems of one runbook's expressions are told.
+const MAX_FINDINGS: usize = 100;
 /// Templates of one runbook.
 const MAX_TEMPLATES: usize = 500;
 /// The fields of a template.
@@ -48,6 +51,38 @@ pub(super) enum Each {
     Expression(Id, Expression),
     /// The list itself.
     List(Json),
+}
+
+/// What has a value in an expression besides `with` and `incident`.
+#[derive(Clone, Copy)]
+struct Known {
+    /// Whether its template has `forEach`.
+    looped: bool,
+    /// Whether `item` and `index` are known already.
+    item: bool,
+    /// Whether an id of a resource can stand there.
+    ids: bool,
+}
+
+/// Where a part of a scalar's text stands in the file: that part, or the whole scalar if it is not written there as it
+/// is read (with escapes, or over several lines).
+fn place(doc: &Document<'_>, id: Id, part: Range<usize>) -> Range<usize> {
+    let node = doc.node(id);
+    let (whole, text) = (node.span(), &*node.text);
+    let (Some(written), Some(meant)) = (doc.text.get(whole.clone()), text.get(part.clone())) else {
+        return whole;
+    };
+    // Without escapes and line breaks a text differs from what is written by a quote at either end.
+    let at = match written.find(text) {
+        Some(at) => at + part.start,
+        None if meant.trim().is_empty() => return whole,
+        None => match written.find(meant) {
+            Some(at) => at,
+            None => return whole,
+        },
+    };
+    let blanks = meant.len() - meant.trim_start().len();
+    whole.start + at + blanks..whole.start + at + meant.len()
 }
 
 /// Checks and compiles the templates in the list `list`.
@@ -117,6 +152,8 @@ impl Compiler<'_> {
                 self.scalars(id, looped, if name == "spec" { &references::FIELDS } else { &[] });
             }
         }
+        let query = value("spec").and_then(|spec| doc.get(doc.get(spec, "event")?.1, "query"));
+        query.into_iter().for_each(|(_, id)| self.query(id));
         let settled = self.shape(root);
         let kind_id = value("kind")?;
         let name = doc.get(value("metadata")?, "name").map(|(_, id)| id)?;
@@ -225,27 +262,55 @@ impl Compiler<'_> {
     }
 
     fn text(&mut self, id: Id, looped: bool, with_ids: bool) {
-        let span = self.doc.node(id).span();
         let Some(scalar) = self.scalar(id) else { return };
-        let mut names = scalar.names();
-        let ids: Vec<String> =
-            names.extract_if(.., |name| name.split('.').next() == Some(ids::NAME)).collect();
-        if !with_ids && !ids.is_empty() {
-            self.findings.push(references::misplaced(span.clone()));
-        }
-        self.names(&names, span, true, looped);
+        let known = Known { looped, item: true, ids: with_ids };
+        self.expressions(id, &scalar, known);
         if let Some(slot) = self.computed.get_mut(id as usize) {
             *slot = Some(scalar);
         }
     }
 
+    /// Reports what is wrong with the expressions of a scalar, whatever an incident gives.
+    fn expressions(&mut self, id: Id, scalar: &Scalar, known: Known) {
+        // To look for what was meant takes longer than to find that something is wrong.
+        if errors(self.findings) >= MAX_FINDINGS {
+            return;
+        }
+        for part in scalar.parts() {
+            let Part::Expression(Expression { analysis: Analysis { names, faults, .. }, .. }, at) = part
+            else {
+                continue;
+            };
+            let place = |inside: &Range<usize>| place(self.doc, id, at + inside.start..at + inside.end);
+            let faults =
+                faults.iter().map(|f| Finding::new(f.code, place(&f.at), &*f.message).help(&*f.help));
+            let names = names.iter().filter_map(|name| self.unknown(name, place(&name.at), known));
+            let mut all: Vec<Finding> = faults.chain(names).collect();
+            all.sort_by_key(|f| f.start);
+            for finding in all {
+                if !self.findings.iter().any(|f| f.start == finding.start && f.message == finding.message) {
+                    self.findings.push(finding);
+                }
+            }
+        }
+    }
+
+    /// Reports values that could change a query.
+    fn query(&mut self, id: Id) {
+        let Some(scalar) = self.computed.get(id as usize).and_then(Option::as_ref) else { return };
+        for found in query::unsafe_values(&self.doc.node(id).text, scalar) {
+            let at = place(self.doc, id, found.at);
+            self.findings.push(Finding::new("value-in-query", at, found.message).help(found.help));
+        }
+    }
+
     fn scalar(&mut self, id: Id) -> Option<Scalar> {
-        let node = self.doc.node(id);
-        match Scalar::compile(&node.text) {
+        match Scalar::compile(&self.doc.node(id).text) {
             Ok(scalar) => scalar,
-            Err(e) => {
-                let finding = Finding::new("bad-expression", node.span(), e.to_string());
-                self.findings.push(match e {
+            Err(broken) => {
+                let at = place(self.doc, id, broken.at);
+                let finding = Finding::new("bad-expression", at, broken.why.to_string());
+                self.findings.push(match broken.why {
                     SyntaxError::Unclosed => finding.help("close it with `}}`"),
                     SyntaxError::Empty => finding.help("write, for example, ${{ with.ticket }}"),
                     SyntaxError::Repetition => finding.help("give the number or the list as a parameter"),
@@ -261,14 +326,15 @@ impl Compiler<'_> {
     /// A field that is one expression and nothing else.
     fn one_expression(&mut self, id: Id, name: &str, item: bool, looped: bool) -> Option<Expression> {
         let node = self.doc.node(id);
+        let before = self.findings.len();
         let scalar = if node.kind == NodeKind::Text { self.scalar(id) } else { None };
         if let Some(scalar) = scalar {
-            self.names(&scalar.names(), node.span(), !item, looped);
+            self.expressions(id, &scalar, Known { looped, item: !item, ids: false });
             if let Some(only) = scalar.into_only() {
                 return Some(only);
             }
         }
-        if node.kind != NodeKind::Text || !self.findings.iter().any(|f| f.start == node.start as usize) {
+        if self.findings.len() == before {
             let message = format!("`{name}` is one expression");
             let example = if name == "when" { "${{ with.collect }}" } else { "${{ with.machines }}" };
             let finding = Finding::new("wrong-type", node.span(), message);
@@ -287,67 +353,64 @@ impl Compiler<'_> {
         self.one_expression(id, "forEach", true, false).map(|e| Each::Expression(id, e))
     }
 
-    /// Reports names that no incident can give a value.
-    fn names(&mut self, names: &BTreeSet<String>, span: Range<usize>, item: bool, looped: bool) {
-        let mut told = BTreeSet::new();
-        for path in names {
-            let (first, rest) = path.split_once('.').unwrap_or((path, ""));
-            let second = rest.split('.').next().unwrap_or_default();
-            let new = |message: String| Finding::new("unknown-name", span.clone(), message);
-            let finding = match first {
-                "with" if !second.is_empty() => {
-                    let Some(known) = self.parameters.and_then(Parameters::names) else { continue };
-                    if known.contains(second) {
-                        continue;
-                    }
-                    let finding = new(format!("the runbook has no parameter `{}`", shown(second)));
-                    match nearest(second, known.iter().map(String::as_str)) {
-                        Some(meant) => finding.help(format!("did you mean `with.{meant}`?")),
-                        None if known.is_empty() => finding.help("declare it in spec.parameters"),
-                        None => {
-                            let known: Vec<&str> = known.iter().map(String::as_str).collect();
-                            finding.help(format!("declared parameters: {}", known.join(", ")))
-                        }
+    /// What to say of a name that no incident can give a value.
+    fn unknown(&self, name: &Name, at: Range<usize>, known: Known) -> Option<Finding> {
+        let new = |message: String| Finding::new("unknown-name", at.clone(), message);
+        let parameters = || self.parameters.and_then(Parameters::names);
+        let (first, second) = (name.first(), name.field(1));
+        Some(match first {
+            "with" if !second.is_empty() => {
+                let declared = parameters().filter(|declared| !declared.contains(second))?;
+                let finding = new(format!("the runbook has no parameter `{}`", shown(second)));
+                match nearest(second, declared.iter().map(String::as_str)) {
+                    Some(meant) => finding.help(format!("did you mean `with.{meant}`?")),
+                    None if declared.is_empty() => finding.help("declare it in spec.parameters"),
+                    None => {
+                        let declared: Vec<&str> = declared.iter().map(String::as_str).collect();
+                        finding.help(format!("declared parameters: {}", declared.join(", ")))
                     }
                 }
-                "incident" if !second.is_empty() && second != "name" && second != "labels" => {
-                    new(format!("an incident has no `{}`", shown(second)))
-                        .help("it has `incident.name` and `incident.labels`")
-                }
-                "with" | "incident" => continue,
-                "item" | "index" if looped && item => continue,
-                "item" | "index" if looped => new(format!("`{first}` has no value in `forEach` itself"))
-                    .help("it is what forEach gives"),
-                "item" | "index" => new(format!("`{first}` has a value only in a template with `forEach`"))
-                    .help("add forEach, or use a parameter: with.NAME"),
-                ids::NAME => references::misplaced(span.clone()),
-                name => {
-                    let known = ["with", "incident", "item", "index", ids::NAME];
-                    let finding = new(format!("unknown name `{}`", shown(name)));
-                    if FILTERS.contains(&name) {
-                        finding.help(format!("a filter stands behind a bar: `value | {name}`"))
-                    } else if self.parameters.and_then(Parameters::names).is_some_and(|n| n.contains(name)) {
-                        finding.help(format!("did you mean `with.{name}`?"))
-                    } else {
-                        match nearest(name, known.into_iter()) {
-                            Some(meant) => finding.help(format!("did you mean `{meant}`?")),
-                            None => finding.help("the names are with, incident, item, index and resources"),
-                        }
-                    }
-                }
-            };
-            if told.insert(finding.message.clone()) {
-                self.findings.push(finding);
             }
-        }
+            "incident" if !["", "name", "labels"].contains(&second) => {
+                let finding = new(format!("an incident has no `{}`", shown(second)));
+                match nearest(second, ["name", "labels"].into_iter()) {
+                    Some(meant) => finding.help(format!("did you mean `incident.{meant}`?")),
+                    None => finding.help("it has `incident.name` and `incident.labels`"),
+                }
+            }
+            "with" | "incident" => return None,
+            "item" | "index" if known.looped && known.item => return None,
+            "item" | "index" if known.looped => {
+                new(format!("`{first}` has no value in `forEach` itself")).help("it is what forEach gives")
+            }
+            "item" | "index" => new(format!("`{first}` has a value only in a template with `forEach`"))
+                .help("add forEach, or use a parameter: with.NAME"),
+            ids::NAME if known.ids => return None,
+            ids::NAME => references::misplaced(at),
+            name => {
+                let finding = new(format!("unknown name `{}`", shown(name)));
+                if FILTERS.iter().any(|filter| filter.name == name) {
+                    finding.help(format!("a filter stands behind a bar: `value | {name}`"))
+                } else if parameters().is_some_and(|declared| declared.contains(name)) {
+                    finding.help(format!("did you mean `with.{name}`?"))
+                } else {
+                    let names = ["with", "incident", "item", "index", ids::NAME];
+                    match nearest(name, names.into_iter()) {
+                        Some(meant) => finding.help(format!("did you mean `{meant}`?")),
+                        None => finding.help("the names are with, incident, item, index and resources"),
+                    }
+                }
+            }
+        })
     }
 
     /// One item more or less must not rename the others.
     fn name_of_item(&mut self, name: Id) {
         let span = self.doc.node(name).span();
-        let names = self.computed.get(name as usize).and_then(Option::as_ref).map(Scalar::names);
-        let names = names.unwrap_or_default();
-        let uses = |what: &str| names.iter().any(|n| n.split('.').next() == Some(what));
+        let expressions = self.computed.get(name as usize).and_then(Option::as_ref).map(Scalar::expressions);
+        let names: Vec<&str> =
+            expressions.into_iter().flatten().flat_map(|e| &e.analysis.names).map(Name::first).collect();
+        let uses = |what: &str| names.contains(&what);
         let help = "write, for example, name: collect-${{ item | slug }}";
         if uses("index") {
             let message = "a name cannot hold `index`: one item more would give the others other names";

@@ -1,0 +1,124 @@
+//! The cases of a project's runbooks: found, selected and run.
+
+use std::path::Path;
+
+use super::{Reading, Seen, documents};
+use crate::manifest::diagnostic::{Diagnostic, Level};
+use crate::manifest::discover;
+use crate::manifest::project::Project;
+use crate::manifest::runbook::{CaseOutcome, Runbook, run_case};
+use crate::manifest::schema::Target;
+use crate::manifest::text::decode;
+
+/// What came of the cases of one runbook's file.
+#[derive(Clone, Debug)]
+pub struct CaseRun {
+    /// The runbook's file, relative to the project folder, with `/`.
+    pub file: String,
+    /// The names of its runbooks, as far as they can be read.
+    pub runbooks: Vec<String>,
+    /// The errors of the file, of what it declares and of the folder of its cases. With one no case is run.
+    pub problems: Vec<Diagnostic>,
+    /// Its cases, by file.
+    pub cases: Vec<(String, CaseOutcome)>,
+    /// The files of the cases that were not run because of the problems.
+    pub skipped: Vec<String>,
+}
+
+/// Runs cases of the runbooks of a project: all cases of the files that `runbook` selects, by file and names of the
+/// runbooks in it, and of the others those whose own file `case` selects.
+///
+/// A file that cannot be read as YAML has no names.
+///
+/// # Errors
+/// What is wrong with the files and folders themselves. What is wrong with a runbook stands in its [`CaseRun`].
+pub fn run_cases(
+    project_dir: &Path,
+    project: &Project,
+    runbook: &dyn Fn(&str, &[&str]) -> bool,
+    case: &dyn Fn(&str) -> bool,
+) -> Result<Vec<CaseRun>, Vec<Diagnostic>> {
+    let (files, mut problems) = discover::find(project_dir, project);
+    problems.retain(|d| d.severity == Level::Error);
+    let mut runs = Vec::new();
+    for file in files {
+        let bytes = match discover::read(&file.path, &file.name) {
+            Ok(bytes) => bytes,
+            Err(problem) => {
+                problems.push(*problem);
+                continue;
+            }
+        };
+        let (mut found, mut wrong) = discover::cases(&file);
+        if found.is_empty() && wrong.is_empty() && !discover::may_hold_runbook(&bytes) {
+            continue;
+        }
+        let mut reading = Reading { seen: Some(Seen::new()), ..Reading::default() };
+        reading.file(&file.name, &bytes);
+        wrong.extend(reading.diagnostics.into_iter().filter(|d| d.severity == Level::Error));
+        let mut names: Vec<String> = reading.runbook_names.into_keys().collect();
+        names.extend(names_in(&bytes));
+        names.sort_unstable();
+        names.dedup();
+        // A sound file that holds none only mentions them.
+        if names.is_empty() && wrong.is_empty() {
+            continue;
+        }
+        let all = runbook(&file.name, &names.iter().map(String::as_str).collect::<Vec<_>>());
+        if !all {
+            found.retain(|found| case(&found.name));
+            if found.is_empty() {
+                continue;
+            }
+        }
+        let mut run = CaseRun {
+            file: file.name,
+            runbooks: names,
+            problems: wrong,
+            cases: Vec::new(),
+            skipped: Vec::new(),
+        };
+        if run.problems.is_empty() {
+            let runbooks: Vec<Runbook> = reading.runbooks.into_iter().flatten().collect();
+            let outcome = |bytes: Result<Vec<u8>, Box<Diagnostic>>, name: &str| match bytes {
+                Err(problem) => CaseOutcome::Broken(vec![*problem]),
+                Ok(bytes) => run_case(name, &bytes, &runbooks),
+            };
+            let outcomes = found.into_iter().map(|found| {
+                let outcome = outcome(discover::read(&found.path, &found.name), &found.name);
+                (found.name, outcome)
+            });
+            run.cases = outcomes.collect();
+        } else {
+            run.skipped = found.into_iter().map(|found| found.name).collect();
+        }
+        runs.push(run);
+    }
+    if problems.is_empty() { Ok(runs) } else { Err(problems) }
+}
+
+/// The names of the runbooks that a file declares, whether or not anything is wrong with them.
+fn names_in(bytes: &[u8]) -> Vec<String> {
+    let Ok(decoded) = decode(bytes) else { return Vec::new() };
+    let names = documents(&decoded).filter_map(|doc| {
+        let root = doc.root?;
+        let (_, kind) = doc.get(root, "kind")?;
+        let (_, metadata) = doc.get(root, "metadata")?;
+        let (_, name) = doc.get(metadata, "name")?;
+        (doc.node(kind).text == Target::Runbook.word()).then(|| doc.node(name).text.to_string())
+    });
+    names.collect()
+}
+
+/// Whether a file declares a runbook, or could: one that cannot be read may.
+pub(in crate::manifest) fn declares_runbook(bytes: &[u8]) -> bool {
+    if !discover::may_hold_runbook(bytes) {
+        return false;
+    }
+    let Ok(decoded) = decode(bytes) else { return true };
+    let mut documents = documents(&decoded);
+    documents.any(|doc| {
+        let kind = |root| doc.get(root, "kind").map(|(_, kind)| &*doc.node(kind).text);
+        doc.root.map_or(!doc.findings.is_empty(), |root| kind(root) == Some(Target::Runbook.word()))
+    })
+}
