@@ -15,7 +15,7 @@ use super::signals;
 use super::stream;
 use crate::apply::{Lookups, Options, Report, Run, RunError};
 use crate::model::Template;
-use crate::plan::{self, Plan, SavedPlan};
+use crate::plan::{self, Deviating, Plan, SavedPlan};
 use crate::seal::{self, Seals};
 
 /// What was approved before this run.
@@ -23,7 +23,7 @@ enum Reviewed {
     /// A plan, as a file.
     Saved(Box<SavedPlan>),
     /// The project's seals.
-    Sealed { templates: Vec<Template>, seals: Seals },
+    Sealed { templates: Vec<Template>, seals: Seals, deviating: Vec<Deviating> },
 }
 
 /// Applies. Without a terminal and without an approval nothing is even looked at.
@@ -50,7 +50,11 @@ pub fn run(ctx: &Context, args: &ApplyArgs) -> Result<Code, Error> {
                     let templates = scope.lookups.take();
                     let machines = seal::machines(&templates, &seals);
                     scope.lookups = Lookups::sealed(templates.clone(), machines);
-                    Some(Reviewed::Sealed { templates, seals })
+                    Some(Reviewed::Sealed {
+                        templates,
+                        seals,
+                        deviating: scope.settings.incidents.deviating.clone(),
+                    })
                 }
                 false => None,
             };
@@ -163,8 +167,8 @@ async fn approve(
     let asks = changes && !approved;
     display.plan(ctx, plan, asks)?;
     engine::refuse_held(plan, &args.planning)?;
-    if let Some(Reviewed::Sealed { templates, seals }) = reviewed {
-        let open = seal::unsealed(plan, run.desired(), templates, seals);
+    if let Some(Reviewed::Sealed { templates, seals, deviating }) = reviewed {
+        let open = seal::unsealed(plan, run.desired(), templates, seals, deviating);
         if !open.is_empty() {
             return Err(Error::NotSealed(engine::listed(open.iter().map(ToString::to_string))));
         }

@@ -133,6 +133,9 @@ pub struct ValidateArgs {
     /// Check the seals too: each there, current and as it was written
     #[arg(long)]
     pub sealed: bool,
+    /// Take seals of incidents as reviewed that are as in this git revision, whatever their runbooks make now
+    #[arg(long, value_name = "REF", requires = "sealed")]
+    pub since: Option<String>,
     /// What the findings are written for
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub format: FindingsFormat,

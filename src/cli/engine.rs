@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal as _;
+use std::sync::Arc;
 
 use tokio::sync::{oneshot, watch};
 
@@ -35,7 +36,7 @@ pub fn scope(ctx: &Context, project: &Project, typed: &Planning) -> Result<Scope
     let selector = typed.selector.as_deref().map(str::parse::<Selector>).transpose();
     let selector = selector.map_err(|e| Error::Usage(e.to_string()))?;
     // The whole project is read, so that moves and duplicates are seen.
-    let (loaded, incidents) = project::declared(ctx, project)?;
+    let (loaded, mut incidents) = project::declared(ctx, project)?;
     let Loaded { resources: desired, templates, .. } = loaded;
     // The event of a query that was reviewed is not looked for again, sealed plan or not.
     let lookups = if templates.iter().any(|t| matches!(t.target, Target::Event(_))) {
@@ -45,7 +46,12 @@ pub fn scope(ctx: &Context, project: &Project, typed: &Planning) -> Result<Scope
         Lookups::new(templates.clone())
     };
     let changed = typed.since.as_deref().map(|r| since::changed(ctx, r)).transpose()?;
-    let selected = select(&desired, &templates, &narrow, selector.as_ref(), changed.as_ref());
+    // The runbook of these has changed, and it may be gone.
+    let moved_on: Vec<Arc<str>> = incidents.deviating.iter().map(|d| d.incident.clone()).collect();
+    if let Some(changed) = &changed {
+        incidents.deviating.retain(|d| changed.contains(&seal::sealed_name(&d.file)));
+    }
+    let selected = select(&desired, &templates, &narrow, selector.as_ref(), changed.as_ref(), &moved_on);
     for address in &typed.replace {
         let manifest = address.group().unwrap_or_else(|| address.clone());
         let declared = desired.iter().any(|d| d.address == *address);
@@ -93,6 +99,7 @@ fn select(
     narrow: &Narrow,
     selector: Option<&Selector>,
     changed: Option<&BTreeSet<String>>,
+    moved_on: &[Arc<str>],
 ) -> Option<BTreeSet<Address>> {
     if narrow.is_all() && selector.is_none() && changed.is_none() {
         return None;
@@ -102,7 +109,9 @@ fn select(
             && selector.is_none_or(|s| s.matches(&d.labels))
             && changed.is_none_or(|c| {
                 let template = d.expanded.as_ref().and_then(|t| t.source.as_ref());
-                c.contains(&*d.source.file) || template.is_some_and(|t| c.contains(&*t.file))
+                c.contains(&*d.source.file)
+                    || template.is_some_and(|t| c.contains(&*t.file))
+                    || d.expanded.as_ref().is_some_and(|e| moved_on.contains(&e.incident))
             })
     };
     // A changed list of machines changes what its manifest stands for.

@@ -77,10 +77,10 @@ impl<'a> SealsAtNeed<'a> {
             let seals = self.read.get_or_init(read).as_ref();
             !anew(file) && seals.is_ok_and(|s| s.incident(file, name, inputs).is_some())
         });
-        let held = self.seals().map(|s| seal::freeze(&mut loaded, s)).unwrap_or_default();
+        let frozen = self.seals().map(|s| seal::freeze(&mut loaded, s)).unwrap_or_default();
         let closed = loaded.incidents.iter().filter(|i| i.state == IncidentState::Closed);
         let closed = closed.map(|i| i.name.clone()).collect();
-        (loaded, Incidents { closed, held })
+        (loaded, Incidents { closed, held: frozen.held, deviating: frozen.deviating })
     }
 
     /// The seals, if an incident has asked and they could be read.

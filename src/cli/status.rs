@@ -26,7 +26,7 @@ pub fn run(ctx: &Context, args: &StatusArgs) -> Result<Code, Error> {
             replace: BTreeSet::new(),
             // Nothing is planned, so an empty state is no reason to look far back.
             settings: Settings {
-                incidents: Incidents { closed: closed(ctx, &project), held: Vec::new() },
+                incidents: Incidents { closed: closed(ctx, &project), ..Incidents::default() },
                 ..engine::settings(ctx, &project, true)
             },
             refresh: true,

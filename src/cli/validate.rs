@@ -7,17 +7,21 @@ use super::args::{FindingsFormat, ValidateArgs};
 use super::context::Context;
 use super::exit::{Code, Error};
 use super::project::{self, Narrow, SealsAtNeed};
+use super::since;
 use crate::manifest::{self, Diagnostic, Loaded, Project, Unruly};
 use crate::model::{Address, Desired, Template};
 use crate::render::annotations;
 use crate::render::diagnostic::{self, Looked};
-use crate::seal::{self, Seals, manifest_name};
+use crate::seal::{self, Seals, manifest_name, sealed_name};
 use crate::state::Resource;
 
 /// Shows the findings; exits 1 if one is an error.
 pub fn run(ctx: &Context, args: &ValidateArgs) -> Result<Code, Error> {
     let (problems, looked) = match project::read(ctx)? {
-        Ok(project) => check(ctx, project, &Narrow::new(ctx, &args.paths)?, args.sealed),
+        Ok(project) => {
+            let changed = args.since.as_deref().map(|revision| since::changed(ctx, revision)).transpose()?;
+            check(ctx, project, &Narrow::new(ctx, &args.paths)?, args.sealed, changed.as_ref())
+        }
         Err(problems) => (problems, Looked { files: 1, resources: 0 }),
     };
     let text = text(ctx, args.format, &problems, looked)?;
@@ -28,11 +32,18 @@ pub fn run(ctx: &Context, args: &ValidateArgs) -> Result<Code, Error> {
     Ok(if project::errors(&problems) > 0 { Code::Failed } else { Code::Done })
 }
 
-fn check(ctx: &Context, mut project: Project, narrow: &Narrow, sealed: bool) -> (Vec<Diagnostic>, Looked) {
+/// `changed` are the files that have changed since the revision that seals are compared with.
+fn check(
+    ctx: &Context,
+    mut project: Project,
+    narrow: &Narrow,
+    sealed: bool,
+    changed: Option<&BTreeSet<String>>,
+) -> (Vec<Diagnostic>, Looked) {
     // A file that `spec.manifests` does not hold would otherwise pass unread.
     project.spec.manifests.extend(narrow.names().filter(|n| !n.is_empty()).map(str::to_owned));
     let mut found = SealsAtNeed::new(ctx, &project);
-    let (mut loaded, _) = found.load(&|_| false);
+    let (mut loaded, incidents) = found.load(&|_| false);
     let unruly = std::mem::take(&mut loaded.unruly);
     let unsent = unsent(ctx, &project, unruly, &loaded);
     if !unsent.is_empty() {
@@ -45,6 +56,9 @@ fn check(ctx: &Context, mut project: Project, narrow: &Narrow, sealed: bool) -> 
             Ok(files) => seal::check(&loaded, &Seals::new(files)),
             Err(problems) => problems,
         });
+        let mut deviating = incidents.deviating;
+        deviating.retain(|d| changed.is_none_or(|changed| changed.contains(&sealed_name(&d.file))));
+        loaded.diagnostics.extend(seal::deviations(&deviating));
     } else if !sealed {
         loaded.diagnostics.extend(found.problems());
         if let Some(seals) = found.seals() {

@@ -172,7 +172,7 @@ fn machine_file(dir: &Path, spec: &MachinesSpec, place: &Place) -> Result<Machin
         ));
     }
     let column = spec.column.as_deref().map(Into::into);
-    Ok(MachineFile { file, column, digest: Sha256Hex::of(&bytes), entries })
+    Ok(MachineFile { file, column, digest: Sha256Hex::of_text(&bytes), entries })
 }
 
 /// What `requireComment` has against a resource.

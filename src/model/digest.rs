@@ -1,5 +1,6 @@
 //! Digests: what was reviewed, named in 64 hex digits.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -22,6 +23,27 @@ impl Sha256Hex {
     pub fn of(bytes: &[u8]) -> Self {
         Sha256Hex(Sha256::digest(bytes).into())
     }
+
+    /// Returns the hash of a text file without its byte order mark, each line end as a line feed: what git or an
+    /// editor makes of these on Windows is no edit.
+    pub fn of_text(bytes: &[u8]) -> Self {
+        Self::of(&plain_text(bytes))
+    }
+}
+
+/// Takes the byte order mark off a text, and the carriage returns off its line ends.
+pub fn plain_text(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    if !text.contains(&b'\r') {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = Vec::with_capacity(text.len());
+    for (at, byte) in text.iter().enumerate() {
+        if *byte != b'\r' || text.get(at + 1) != Some(&b'\n') {
+            plain.push(*byte);
+        }
+    }
+    Cow::Owned(plain)
 }
 
 impl fmt::Display for Sha256Hex {
@@ -201,6 +223,15 @@ mod tests {
         assert_eq!(d.to_string().parse::<RequestDigest>(), Ok(d));
         assert!(d.to_string().parse::<PlanDigest>().is_err());
         assert!("sha256:00".parse::<PlanDigest>().is_err());
+    }
+
+    #[test]
+    fn line_ends_and_byte_order_marks_are_no_part_of_a_text() {
+        let plain = Sha256Hex::of_text(b"a\n\nb\rc");
+        assert_eq!(plain, Sha256Hex::of(b"a\n\nb\rc"));
+        assert_eq!(plain, Sha256Hex::of_text(b"\xef\xbb\xbfa\r\n\r\nb\rc"));
+        assert_ne!(plain, Sha256Hex::of_text(b"a\nb\rc"));
+        assert_ne!(Sha256Hex::of_text(b"a"), Sha256Hex::of_text(b"a\n"));
     }
 
     #[test]

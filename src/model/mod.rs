@@ -26,7 +26,7 @@ pub use desired::{
     AlertStatus, Classification, Desired, Determination, Expansion, OnInProgress, OnRemove, Policy, Source,
     Triage,
 };
-pub use digest::{PlanDigest, RequestDigest, Sha256Hex};
+pub use digest::{PlanDigest, RequestDigest, Sha256Hex, plain_text};
 pub use entity::{ActionStatus, Alert, AlertComment, Machine, MachineAction};
 pub use guard::{Approval, CommentRule, CommentRuleError, MachinePattern, MachinePatternError, NameGlob};
 pub use hunting::{

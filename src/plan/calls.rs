@@ -87,6 +87,18 @@ pub(super) fn without_request(d: &Desired) -> Box<PlannedCall> {
     creating(d, request, None, 0)
 }
 
+/// The path of a call that changes an object which is there.
+pub(super) fn path_of_change(kind: Kind, id: &str) -> String {
+    match kind {
+        Kind::InvestigationPackage => cancel_path(id),
+        Kind::Alert => alert_path(id),
+    }
+}
+
+fn cancel_path(id: &str) -> String {
+    format!("/api/machineactions/{}/cancel", encode(id))
+}
+
 /// Ids are opaque: percent-encoded in paths.
 fn alert_path(id: &str) -> String {
     format!("/api/alerts/{}", encode(id))
@@ -105,7 +117,7 @@ pub(super) fn removal_call(r: &Resource, comment: &str) -> Option<Box<PlannedCal
     let (method, path, body) = match call.kind() {
         Kind::InvestigationPackage => {
             let body = serde_json::json!({ "Comment": comment });
-            (Method::Post, format!("/api/machineactions/{}/cancel", encode(id)), body)
+            (Method::Post, cancel_path(id), body)
         }
         Kind::Alert => (Method::Patch, alert_path(id), serde_json::json!({ "status": "Resolved" })),
     };

@@ -14,6 +14,20 @@ pub struct Incidents {
     pub closed: BTreeSet<Arc<str>>,
     /// What runbooks would make and seals do not hold.
     pub held: Vec<HeldBack>,
+    /// Incidents whose seals hold something else than their runbooks make today.
+    pub deviating: Vec<Deviating>,
+}
+
+/// A sealed incident whose seal holds something else than its runbook makes of it: the runbook was edited since, or the
+/// seal was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deviating {
+    /// `metadata.name` of the incident.
+    pub incident: Arc<str>,
+    /// The incident's manifest.
+    pub file: Arc<str>,
+    /// The resources that are not the same, by address.
+    pub addresses: Vec<Address>,
 }
 
 /// Resources that a sealed incident's runbook has gained since.
@@ -92,7 +106,7 @@ mod tests {
     #[test]
     fn a_closed_incident_keeps_what_stands_under_its_name() {
         let closed = ["inc-1".into(), "a.b".into()].into();
-        let incidents = Incidents { closed, held: Vec::new() };
+        let incidents = Incidents { closed, ..Incidents::default() };
         for (address, kept) in [
             ("Alert/inc-1.x", true),
             ("InvestigationPackage/inc-1.x.y", true),

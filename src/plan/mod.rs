@@ -45,7 +45,7 @@ pub use differing::{Difference, differing};
 pub use estimate::last_call;
 pub use foresight::{MachineFacts, Outlook, Share, Typical};
 pub use guard::{Allowed, Guards, Held, LimitApproval, NameGap, held, over_limits, unnamed};
-pub use incidents::{HeldBack, Incidents};
+pub use incidents::{Deviating, HeldBack, Incidents};
 pub use lookup::{KnownIds, look_alikes, still_absent};
 pub use machines::{Machines, Named};
 pub use observed::{Actions, Observed};

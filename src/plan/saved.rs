@@ -10,9 +10,11 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::calls::path_of_change;
 use super::change::{Action, Change, Estimate, Plan, PlannedCall, PlannedId, Reason, View, Warning};
 use super::decide::Row;
 use super::guard;
+use super::names::shown_in;
 use super::references::id_of;
 use crate::model::{
     Address, Approval, Call, Dependency, Desired, MachineId, Method, OnInProgress, OnRemove, PlanDigest,
@@ -175,6 +177,9 @@ pub enum SavedError {
         /// Of the calls in it.
         actual: PlanDigest,
     },
+    /// It does not say which service it was made for.
+    #[error("the file is damaged: it does not say which service it was made for")]
+    NoService,
     /// A row contradicts itself.
     #[error("the file is damaged: {address}: {why}")]
     BadRow {
@@ -218,8 +223,6 @@ struct FileEstimate {
 #[serde(rename_all = "camelCase")]
 struct FileRow {
     address: Address,
-    #[serde(default)]
-    shown_as: Option<String>,
     action: Action,
     row: u8,
     #[serde(default)]
@@ -298,6 +301,9 @@ impl SavedPlan {
             return Err(SavedError::Newer { version: file.format_version });
         }
         let execution = file.execution.ok_or(SavedError::NotToApply)?;
+        if execution.binding.cloud.is_none() && execution.binding.endpoint.is_none() {
+            return Err(SavedError::NoService);
+        }
         let calls = file.changes.iter().filter_map(|c| Some((&c.address, c.request.as_ref()?, c.objects)));
         let actual = PlanDigest::of(calls);
         if actual != file.digest {
@@ -387,6 +393,18 @@ impl SavedPlan {
         if !moved.is_empty() {
             return Err(Stale::Moved(moved));
         }
+        let mut shown = shown_in(state);
+        for c in &mut plan.changes {
+            // Names come from the state: those in a file are the file's word.
+            c.shown = shown.remove(&c.address).into();
+            let Some(call) = c.call.as_ref().filter(|_| c.action.call().is_some_and(|a| !a.creates())) else {
+                continue;
+            };
+            let id = folded.resources.get(&c.address).and_then(|r| r.id.as_deref());
+            if id.map(|id| path_of_change(c.address.kind(), id)).as_deref() != Some(&*call.request().path) {
+                return Err(Stale::OtherObject { address: c.address.clone() });
+            }
+        }
         // What was shown with an id is not sent with another one.
         for (c, call) in plan.calls() {
             for planned in call.ids.iter().filter(|p| p.id.is_some()) {
@@ -430,6 +448,12 @@ pub enum Stale {
     /// Rows with a call have moved.
     #[error("the state has moved on since the plan was made")]
     Moved(Vec<Moved>),
+    /// A call changes an object that is not the resource's.
+    #[error("the call of {address} is about another object than the state holds of it")]
+    OtherObject {
+        /// The row.
+        address: Address,
+    },
     /// The text of a call holds the id of a resource that has another one by now.
     #[error(
         "the text of {address} was planned with the id {} of {}, which {}",
@@ -581,10 +605,12 @@ fn change(row: FileRow) -> Result<Change, SavedError> {
         }
         _ => return bad("its action and its request do not belong together"),
     };
+    if !execution.records.iter().chain(&execution.then).all(|r| is_of_row(r, &execution.records, &address)) {
+        return bad("it records something of another resource, or what no plan records");
+    }
     // The guard rails are those of the project when the plan is carried out.
     let kept = row.warnings.into_iter().filter(|w| !guard::CODES.contains(&w.code.as_str()));
     let change = Change {
-        shown: row.shown_as.into(),
         machine: call.as_ref().and_then(|c| c.machine.parse().ok()),
         source: row.source,
         template: row.template.into(),
@@ -609,6 +635,33 @@ fn change(row: FileRow) -> Result<Change, SavedError> {
         });
     }
     Ok(change)
+}
+
+/// Whether a row of that address can record this: what a look showed of its resource, and what needs no call. A
+/// renamed one begins with what is recorded under its old address.
+fn is_of_row(record: &Record, records: &[Record], address: &Address) -> bool {
+    let renamed = |from: &Address| {
+        records.iter().any(|r| matches!(r, Record::Moved { from: f, to } if f == from && to == address))
+    };
+    match record {
+        Record::Moved { to, .. } => to == address,
+        Record::Found { address: of, .. }
+        | Record::Late { address: of, .. }
+        | Record::Observed { address: of, .. }
+        | Record::Missing { address: of, .. }
+        | Record::Released { address: of }
+        | Record::Restored { address: of }
+        | Record::Noted { address: of, .. } => of == address || renamed(of),
+        Record::Open { .. }
+        | Record::Bound { .. }
+        | Record::Intent(_)
+        | Record::Outcome { .. }
+        | Record::Imported { .. }
+        | Record::Removed { .. }
+        | Record::Lost { .. }
+        | Record::Recovered { .. }
+        | Record::Cut { .. } => false,
+    }
 }
 
 /// What a creating row declares.

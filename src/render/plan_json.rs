@@ -271,7 +271,7 @@ pub struct GroupDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"host")]
     pub column: Option<String>,
-    /// Of the file's bytes.
+    /// Of the file's text, without its byte order mark and with line feeds for line ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
     pub file_digest: Option<String>,

@@ -7,8 +7,8 @@ use super::format::{
     Seal, SealError, Sealed, SealedIncident, SealedTarget, manifest_name, sealed_name, seals,
 };
 use crate::manifest::{Diagnostic, IncidentState, Loaded, Related};
-use crate::model::{Address, Desired, Kind, MachineId, Sha256Hex, Target, Template};
-use crate::plan::{Action, Change, Plan, SealedMachine};
+use crate::model::{Address, Desired, Kind, MachineId, Sha256Hex, Target, Template, plain_text};
+use crate::plan::{Action, Change, Deviating, Plan, SealedMachine};
 
 /// The seal files of a project.
 #[derive(Clone, Debug, Default)]
@@ -25,10 +25,10 @@ struct File {
 }
 
 impl Seals {
-    /// Takes files by name, relative to the project folder. Line ends of Windows are no edit.
+    /// Takes files by name, relative to the project folder. Line ends and the byte order mark of Windows are no edit.
     pub fn new(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Seals {
         let file = |(name, bytes): (String, Vec<u8>)| {
-            let text = String::from_utf8_lossy(&bytes).replace("\r\n", "\n");
+            let text = String::from_utf8_lossy(&plain_text(&bytes)).into_owned();
             let read = Seal::read(&text);
             let intact = read.as_ref().is_ok_and(|s| s.is_intact() && s.to_text() == text);
             (name, File { text, read, intact })
@@ -174,6 +174,32 @@ pub fn check(loaded: &Loaded, found: &Seals) -> Vec<Diagnostic> {
     problems
 }
 
+/// The seals of incidents that hold something else than the incidents' runbooks make today. A runbook that was edited
+/// since leaves them as they were reviewed; a seal that was edited, with its checksum, looks the same.
+pub fn deviations(deviating: &[Deviating]) -> Vec<Diagnostic> {
+    let problem = |d: &Deviating| {
+        let message = format!("Incident/{}: {}", d.incident, unproven(d));
+        let help = format!(
+            "if the runbook was edited since, name a revision that has the reviewed seal by `--since REF`; or run \
+             `casefile seal {}` and review the difference",
+            d.file
+        );
+        Diagnostic::of_file("seal-unproven", sealed_name(&d.file), message).with_help(help)
+    };
+    deviating.iter().map(problem).collect()
+}
+
+/// How an incident deviates, in words.
+fn unproven(d: &Deviating) -> String {
+    const NAMED: usize = 3;
+    let mut names: Vec<String> = d.addresses.iter().take(NAMED).map(ToString::to_string).collect();
+    let more = d.addresses.len().saturating_sub(NAMED);
+    if more > 0 {
+        names.push(format!("{more} more"));
+    }
+    format!("{} is not as the runbook makes it now: {}", sealed_name(&d.file), names.join(", "))
+}
+
 fn compare(name: &str, expected: &Seal, file: &File, line: u32) -> Option<Diagnostic> {
     let text = expected.to_text();
     if file.text == text {
@@ -299,18 +325,28 @@ impl fmt::Display for Unsealed {
 }
 
 /// The rows of a plan with a call that no current seal covers; `resources` by address, those of `templates`
-/// among them. Empty if `apply --sealed` may go on.
-pub fn unsealed(plan: &Plan, resources: &[Desired], templates: &[Template], found: &Seals) -> Vec<Unsealed> {
+/// among them. Empty if `apply --sealed` may go on. Calls of `deviating` incidents count as not reviewed.
+pub fn unsealed(
+    plan: &Plan,
+    resources: &[Desired],
+    templates: &[Template],
+    found: &Seals,
+    deviating: &[Deviating],
+) -> Vec<Unsealed> {
     let row = |c: &Change| {
-        let why = missing(c, resources, templates, found)?;
+        let declared = resources.binary_search_by(|d| d.address.cmp(&c.address)).ok().map(|i| &resources[i]);
+        let incident = declared.and_then(|d| d.expanded.as_ref()).map(|e| &e.incident);
+        let why = match deviating.iter().find(|d| Some(&d.incident) == incident) {
+            Some(d) => unproven(d),
+            None => missing(c, declared, templates, found)?,
+        };
         Some(Unsealed { address: c.address.clone(), action: c.action, why })
     };
     plan.changes.iter().filter(|c| c.call.is_some()).filter_map(row).collect()
 }
 
-fn missing(c: &Change, resources: &[Desired], templates: &[Template], found: &Seals) -> Option<String> {
+fn missing(c: &Change, declared: Option<&Desired>, templates: &[Template], found: &Seals) -> Option<String> {
     let call = c.call.as_ref()?;
-    let declared = resources.binary_search_by(|d| d.address.cmp(&c.address)).ok().map(|i| &resources[i]);
     let Some(d) = declared else {
         // The manifest is gone. Its seal must be too, or removing it was not the whole of the review.
         for (name, file) in &found.files {

@@ -109,7 +109,7 @@ pub struct SealedTarget {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"P7D")]
     pub event_timespan: Option<String>,
-    /// Of the file's bytes.
+    /// Of the file's text, without its byte order mark and with line feeds for line ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
     pub file_digest: Option<String>,

@@ -9,7 +9,7 @@ use super::check::Seals;
 use super::format::{Sealed, SealedTarget, Text, sealed_name};
 use crate::manifest::{Declaration, Diagnostic, IncidentState, Loaded};
 use crate::model::{self, Approval, Body, Call, Desired, Policy, Target, Template, Triage};
-use crate::plan::HeldBack;
+use crate::plan::{Deviating, HeldBack};
 use crate::render::escape;
 
 /// Labels, triage and approval, where a reader's spelling does not give them back.
@@ -35,13 +35,22 @@ pub(super) fn exact(d: &Desired) -> Option<Vec<String>> {
     Some(super::format::pieces(&text))
 }
 
-/// Replaces what frozen incidents expand to by what their seals hold. Gives what the seals do not hold: it is
-/// no part of these incidents. What cannot be taken from a seal is told in `loaded`.
-pub fn freeze(loaded: &mut Loaded, found: &Seals) -> Vec<HeldBack> {
+/// The outcome of [`freeze`].
+#[derive(Debug, Default)]
+pub struct Frozen {
+    /// What runbooks make and seals do not hold: it is no part of these incidents.
+    pub held: Vec<HeldBack>,
+    /// Where seals hold something else than runbooks make, one entry an incident.
+    pub deviating: Vec<Deviating>,
+}
+
+/// Replaces what frozen incidents expand to by what their seals hold. What cannot be taken from a seal is told in
+/// `loaded`.
+pub fn freeze(loaded: &mut Loaded, found: &Seals) -> Frozen {
     let frozen: Vec<Declaration> =
         loaded.incidents.iter().filter(|i| i.state == IncidentState::Frozen).cloned().collect();
     if frozen.is_empty() {
-        return Vec::new();
+        return Frozen::default();
     }
     let names: BTreeSet<&str> = frozen.iter().map(|i| &*i.name).collect();
     let mut expanded: BTreeMap<model::Address, Desired> = BTreeMap::new();
@@ -63,7 +72,10 @@ pub fn freeze(loaded: &mut Loaded, found: &Seals) -> Vec<HeldBack> {
     });
     let mut problems = Vec::new();
     let mut taken_in = Vec::new();
+    let mut others: BTreeMap<&str, Vec<model::Address>> = BTreeMap::new();
     for i in &frozen {
+        let templates: Vec<Template> =
+            meant.values().filter(|t| of_incident(t.declared(), i)).cloned().collect();
         let mut queries = BTreeMap::new();
         for target in found.targets(&i.source.file, &i.name) {
             meant.retain(|address, t| {
@@ -77,6 +89,10 @@ pub fn freeze(loaded: &mut Loaded, found: &Seals) -> Vec<HeldBack> {
         }
         for sealed in found.incident(&i.source.file, &i.name, &i.inputs).into_iter().flatten() {
             let made = expanded.remove(&sealed.address);
+            let today = made.as_ref().map(Sealed::of).or_else(|| on_sealed_machine(&templates, sealed));
+            if today.as_ref() != Some(sealed) {
+                others.entry(&i.name).or_default().push(sealed.address.clone());
+            }
             let taken = match made {
                 // The very same: as it was expanded.
                 Some(d) if Sealed::of(&d) == *sealed => Some(d),
@@ -86,6 +102,11 @@ pub fn freeze(loaded: &mut Loaded, found: &Seals) -> Vec<HeldBack> {
             let problem =
                 |code, message: String| Diagnostic::of_file(code, sealed_name(&i.source.file), message);
             match taken {
+                Some(d) if !d.address.name().starts_with(&format!("{}.", i.name)) => {
+                    let message = format!("{} is no address of Incident/{}", d.address, i.name);
+                    let help = format!("run `casefile seal {}` and review the difference", i.source.file);
+                    problems.push(problem("seal-edited", message).with_help(help));
+                }
                 Some(d) if rest.binary_search_by(|r| r.address.cmp(&d.address)).is_err() => taken_in.push(d),
                 Some(d) => {
                     let message =
@@ -120,11 +141,37 @@ pub fn freeze(loaded: &mut Loaded, found: &Seals) -> Vec<HeldBack> {
             held.entry(&t.incident).or_default().push(d.address.clone());
         }
     }
-    let of = |i: &Declaration| {
-        let addresses = held.get(&*i.name)?.clone();
-        Some(HeldBack { incident: i.name.clone(), file: i.source.file.clone(), addresses })
-    };
-    frozen.iter().filter_map(of).collect()
+    let mut outcome = Frozen::default();
+    for i in &frozen {
+        let (incident, file) = (i.name.clone(), i.source.file.clone());
+        let gained = held.remove(&*i.name).unwrap_or_default();
+        let mut addresses = others.remove(&*i.name).unwrap_or_default();
+        addresses.extend(gained.iter().cloned());
+        addresses.sort();
+        if !gained.is_empty() {
+            let (incident, file) = (incident.clone(), file.clone());
+            outcome.held.push(HeldBack { incident, file, addresses: gained });
+        }
+        if !addresses.is_empty() {
+            outcome.deviating.push(Deviating { incident, file, addresses });
+        }
+    }
+    outcome
+}
+
+fn of_incident(d: &Desired, i: &Declaration) -> bool {
+    d.expanded.as_ref().is_some_and(|e| e.incident == i.name)
+}
+
+/// What today's templates say of the machine that a seal holds. Which machine a name or a tag means is not looked up
+/// here.
+fn on_sealed_machine(templates: &[Template], sealed: &Sealed) -> Option<Sealed> {
+    let id: model::MachineId = sealed.spec.machine_id.parse().ok()?;
+    let t = templates.iter().find(|t| t.address_on(&id) == sealed.address)?;
+    Some(Sealed::of(&match &t.target {
+        Target::Event(_) => t.on_event(&sealed.event()?, None),
+        _ => t.on(&id, sealed.spec.machine_name.as_deref()),
+    }))
 }
 
 /// The resource that a seal holds; `None` if its parts do not fit together.
@@ -248,7 +295,8 @@ spec:
             ("name: p,", "name: q,"),
         ] {
             let mut now = loaded(from, to, IncidentState::Frozen);
-            let held = freeze(&mut now, &found);
+            let Frozen { held, deviating } = freeze(&mut now, &found);
+            assert_eq!(deviating.len(), usize::from(!from.is_empty()), "{to}");
             assert!(now.diagnostics.is_empty(), "{:?}", now.diagnostics);
             assert_eq!(held.len(), usize::from(to == "name: q,"), "{to}");
             for (a, b) in now.resources.iter().zip(&first.resources) {

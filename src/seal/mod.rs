@@ -9,9 +9,9 @@ mod check;
 mod format;
 mod freeze;
 
-pub use check::{Seals, Unsealed, check, machines, unsealed};
+pub use check::{Seals, Unsealed, check, deviations, machines, unsealed};
 pub use format::{
     Approve, Request, Seal, SealError, SealKind, Sealed, SealedIncident, SealedTarget, Spec, Text, Triage,
     manifest_name, seal_schema, sealed_name, seals,
 };
-pub use freeze::freeze;
+pub use freeze::{Frozen, freeze};

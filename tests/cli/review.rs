@@ -158,10 +158,27 @@ mod saved {
             let (_, why) = case.exits(1, &["apply", "bad.json"]);
             assert!(why.contains(says), "{says}: {why}");
         }
+        // What an edit has changed outside of the calls is not believed either.
+        let mut plan: Value = serde_json::from_str(&good).unwrap();
+        plan["execution"]["binding"] = json!({});
+        case.write("bad.json", &plan.to_string());
+        let (_, why) = case.exits(1, &["apply", "bad.json"]);
+        assert!(why.contains("does not say which service"), "{why}");
+        let mut plan: Value = serde_json::from_str(&good).unwrap();
+        let released = json!([{ "released": { "address": "InvestigationPackage/other" } }]);
+        plan["changes"][0]["execution"]["records"] = released;
+        case.write("bad.json", &plan.to_string());
+        let (_, why) = case.exits(1, &["apply", "bad.json"]);
+        assert!(why.contains("records something of another resource"), "{why}");
+        let mut plan: Value = serde_json::from_str(&good).unwrap();
+        plan["changes"][0]["shownAs"] = json!("InvestigationPackage/sweep[harmless]");
+        case.write("shown.json", &plan.to_string());
         case.exits(64, &["apply", "plan.json", "--replace", "InvestigationPackage/a"]);
         case.exits(64, &["plan", "--out", "plan.yaml"]);
         case.exits(4, &["apply", "plan.json", "--expect", &format!("sha256:{}", "0".repeat(64))]);
         assert_eq!(case.effects().len(), 0);
+        let (out, err) = case.exits(0, &["apply", "shown.json"]);
+        assert!(!out.contains("harmless") && !err.contains("harmless"), "{out}{err}");
     }
 
     #[test]

@@ -395,6 +395,27 @@ mod groups {
     }
 
     #[test]
+    fn line_ends_of_windows_outdate_no_seal_of_a_file() {
+        let case = fleet_of(&[machine(1, "ws-1"), machine(2, "ws-2")]);
+        let (hosts, csv) = ("# finance\nws-1\n\nws-2\n", "user,host\nann,ws-1\n");
+        case.write("hosts.txt", hosts);
+        case.write("hosts.csv", csv);
+        case.write("manifests/a.yaml", &package("sweep", "machines: { fromFile: hosts.txt }"));
+        case.write("manifests/b.yaml", &package("one", "machines: { fromFile: hosts.csv, column: host }"));
+        case.exits(0, &["seal"]);
+        let windows = |text: &str| format!("\u{feff}{}", text.replace('\n', "\r\n"));
+        for name in ["hosts.txt", "hosts.csv", "manifests/a.yaml", "manifests/a.sealed.yaml", "casefile.yaml"]
+        {
+            case.write(name, &windows(&case.read(name)));
+        }
+        case.exits(0, &["validate", "--sealed"]);
+        case.exits(0, &["apply", "--sealed"]);
+        case.write("hosts.txt", &windows("ws-1\nws-2\n"));
+        let (told, _) = case.exits(1, &["validate", "--sealed"]);
+        assert!(told.contains("hosts.txt, which lists the machines of"), "{told}");
+    }
+
+    #[test]
     fn a_file_of_names_and_ids() {
         let case = fleet_of(&[machine(1, "ws-1.contoso.com"), machine(2, "ws-2"), machine(3, "ws-3")]);
         case.write("hosts.txt", &format!("# finance\n\nWS-1\n{}\nws-1\n", id(2)));

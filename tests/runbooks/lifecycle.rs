@@ -66,6 +66,18 @@ impl Project {
         std::fs::read_to_string(self.dir.path().join(name)).unwrap()
     }
 
+    /// What is there now is what was reviewed.
+    fn commit(&self) {
+        self.write(".gitignore", ".casefile/\n");
+        for args in
+            [&["init", "-q"][..], &["add", "-A"], &["commit", "-q", "--allow-empty", "-m", "reviewed"]]
+        {
+            let who = ["-c", "user.name=t", "-c", "user.email=t@example.org"];
+            let git = Command::new("git").arg("-C").arg(self.dir.path()).args(who).args(args).status();
+            assert!(git.unwrap().success(), "{args:?}");
+        }
+    }
+
     #[track_caller]
     pub fn run(&self, code: i32, args: &[&str]) -> String {
         let mut command = Command::new(BIN);
@@ -143,6 +155,7 @@ fn a_sealed_incident_no_longer_changes_when_its_runbook_does() {
     let p = Project::new();
     p.run(0, &["seal"]);
     let seal = p.read("m/inc.sealed.yaml");
+    p.commit();
     let first = p.plan().0;
     assert_eq!(first, [row(FIRST, "create")]);
     for edited in [
@@ -157,14 +170,19 @@ fn a_sealed_incident_no_longer_changes_when_its_runbook_does() {
         assert_eq!(rows, first, "{edited}");
         let held = edited.contains("late") || edited.contains("take-");
         assert_eq!(warnings.iter().any(|w| w == "held-back"), held, "{edited}");
-        p.run(0, &["validate", "--sealed"]);
+        // The seal alone cannot tell whether it or the runbook was edited.
+        let text = p.run(1, &["validate", "--sealed"]);
+        assert!(text.contains("seal-unproven") && text.contains("--since REF"), "{edited}: {text}");
+        let text = p.run(4, &["apply", "--sealed"]);
+        assert!(text.contains("not as the runbook makes it now"), "{edited}: {text}");
+        p.run(0, &["validate", "--sealed", "--since", "HEAD"]);
         p.run(0, &["seal"]);
         assert_eq!(p.read("m/inc.sealed.yaml"), seal, "{edited}");
     }
     // Not even a runbook that is gone matters.
     std::fs::remove_file(p.dir.path().join("m/runbook.yaml")).unwrap();
-    p.run(0, &["validate", "--sealed"]);
-    p.run(0, &["apply", "--sealed", "-q"]);
+    p.run(0, &["validate", "--sealed", "--since", "HEAD"]);
+    p.run(0, &["apply", "--sealed", "--since", "HEAD", "-q"]);
     assert!(
         p.state()["resources"][FIRST]["sent"].to_string().contains("first words") || {
             p.read(".casefile/journal.jsonl").contains("first words for none")
@@ -182,6 +200,57 @@ fn a_sealed_incident_no_longer_changes_when_its_runbook_does() {
     p.run(0, &["validate", "--sealed"]);
     let (rows, _) = p.plan();
     assert_eq!(rows.iter().map(|r| &*r.1).filter(|a| *a == "create").count(), 1, "{rows:?}");
+}
+
+/// A pull request edits a seal and computes its checksum anew.
+#[test]
+fn a_forged_seal_of_an_incident_is_refused() {
+    let p = Project::new();
+    p.run(0, &["seal"]);
+    p.commit();
+    let seal = p.read("m/inc.sealed.yaml");
+    let other = "1e5bc9d7e413ddd7902c2932e418702b84d0cc07";
+    let machine = "fb9ab6be3965095a09c057be7c90f0a2";
+    let forgeries = [
+        (
+            4,
+            seal.replace(&format!("machineId: {machine}"), &format!("machineId: {other}"))
+                .replace(&format!("/machines/{machine}/"), &format!("/machines/{other}/")),
+        ),
+        (4, seal.replace("first words", "no runbook says this")),
+        // An address that is not the incident's is an error of every plan.
+        (1, seal.replace("inc-1.collect-", "inc-9.collect-")),
+        // A call that the runbook makes is left out.
+        (0, seal.split("resources:").next().unwrap().to_owned() + "resources: []\n"),
+    ];
+    for (code, edited) in forgeries {
+        assert_ne!(edited, seal);
+        p.write("m/inc.sealed.yaml", &with_checksum(&edited));
+        for since in [&[][..], &["--since", "HEAD"]] {
+            let text = p.run(1, &[&["validate", "--sealed"], since].concat());
+            assert!(text.contains("seal-unproven") || text.contains("seal-edited"), "{edited}\n{text}");
+        }
+        p.run(code, &["apply", "--sealed"]);
+        let journal = std::fs::read_to_string(p.dir.path().join(".casefile/journal.jsonl"));
+        assert!(!journal.unwrap_or_default().contains("\"intent\""), "{edited}");
+    }
+}
+
+/// The text of a seal with the request digests and the checksum that fit it, as its forger computes them.
+fn with_checksum(text: &str) -> String {
+    use casefile::model::{Body, Request, RequestDigest, Sha256Hex};
+    let mut seal: casefile::seal::Seal = serde_yaml::from_str(text).unwrap();
+    for r in &mut seal.resources {
+        let request = Request {
+            method: r.request.method,
+            path: r.request.path.clone().into(),
+            body: Body::from_json(r.request.body.concat()).unwrap(),
+        };
+        r.digest = RequestDigest::of(&request, r.spec.revision);
+    }
+    seal.checksum = None;
+    seal.checksum = Some(format!("sha256:{}", Sha256Hex::of(seal.to_text().as_bytes())));
+    seal.to_text()
 }
 
 #[test]
