@@ -14,8 +14,9 @@ use super::saved;
 use super::signals;
 use super::stream;
 use crate::apply::{Lookups, Options, Report, Run, RunError};
+use crate::manifest::Defender;
 use crate::model::Template;
-use crate::plan::{self, Deviating, Plan, SavedPlan};
+use crate::plan::{self, Destination, Deviating, Plan, SavedPlan};
 use crate::seal::{self, Seals};
 
 /// What was approved before this run.
@@ -23,7 +24,7 @@ enum Reviewed {
     /// A plan, as a file.
     Saved(Box<SavedPlan>),
     /// The project's seals.
-    Sealed { templates: Vec<Template>, seals: Seals, deviating: Vec<Deviating> },
+    Sealed { service: Option<Defender>, templates: Vec<Template>, seals: Seals, deviating: Vec<Deviating> },
 }
 
 /// Applies. Without a terminal and without an approval nothing is even looked at.
@@ -51,6 +52,7 @@ pub fn run(ctx: &Context, args: &ApplyArgs) -> Result<Code, Error> {
                     let machines = seal::machines(&templates, &seals);
                     scope.lookups = Lookups::sealed(templates.clone(), machines);
                     Some(Reviewed::Sealed {
+                        service: project.service(),
                         templates,
                         seals,
                         deviating: scope.settings.incidents.deviating.clone(),
@@ -86,7 +88,7 @@ pub fn run(ctx: &Context, args: &ApplyArgs) -> Result<Code, Error> {
             let mut run =
                 Run::new(&connection.client, &clock, scope, options, store, lock_at, sink, stop.clone())
                     .map_err(engine::run_error)?;
-            carry_out(ctx, args, &mut run, reviewed.as_ref(), &display).await
+            carry_out(ctx, args, &mut run, reviewed.as_ref(), &connection.destination, &display).await
         };
         display.finish();
         connection.close().await;
@@ -99,6 +101,7 @@ async fn carry_out(
     args: &ApplyArgs,
     run: &mut Run<'_>,
     reviewed: Option<&Reviewed>,
+    destination: &Destination,
     display: &Display,
 ) -> Result<Code, Error> {
     let prepared = match reviewed {
@@ -106,7 +109,7 @@ async fn carry_out(
         _ => run.prepare().await,
     };
     let plan = match prepared {
-        Ok(plan) => plan,
+        Ok(plan) => Plan { destination: Some(destination.clone()), ..plan },
         Err(e) => return Err(end_early(run, e)),
     };
     if let Err(e) = approve(ctx, args, &plan, reviewed, run, display).await {
@@ -167,8 +170,8 @@ async fn approve(
     let asks = changes && !approved;
     display.plan(ctx, plan, asks)?;
     engine::refuse_held(plan, &args.planning)?;
-    if let Some(Reviewed::Sealed { templates, seals, deviating }) = reviewed {
-        let open = seal::unsealed(plan, run.desired(), templates, seals, deviating);
+    if let Some(Reviewed::Sealed { service, templates, seals, deviating }) = reviewed {
+        let open = seal::unsealed(plan, service.as_ref(), run.desired(), templates, seals, deviating);
         if !open.is_empty() {
             return Err(Error::NotSealed(engine::listed(open.iter().map(ToString::to_string))));
         }

@@ -48,6 +48,9 @@ pub struct Global {
         help_heading = "Global options"
     )]
     pub log_format: LogFormat,
+    /// Send tokens to this host too, which no known cloud has; repeatable
+    #[arg(long, value_name = "HOST", global = true, help_heading = "Global options")]
+    pub allow_host: Vec<String>,
 }
 
 /// When output is coloured.
@@ -116,6 +119,18 @@ pub enum Command {
     Completions(CompletionsArgs),
 }
 
+impl Command {
+    /// Whether values of a query's rows may be shown in errors.
+    pub fn shows_rows(&self) -> bool {
+        match self {
+            Command::Plan(args) => args.planning.show_rows,
+            Command::Apply(args) => args.planning.show_rows,
+            Command::Seal(args) => args.show_rows,
+            _ => false,
+        }
+    }
+}
+
 /// `init`
 #[derive(Debug, Args)]
 pub struct InitArgs {
@@ -147,6 +162,9 @@ pub struct SealArgs {
     /// Seal what these files or folders declare only
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+    /// Show the rows of a query that names no event; without it, errors name columns and count rows
+    #[arg(long)]
+    pub show_rows: bool,
 }
 
 /// `render`
@@ -215,6 +233,9 @@ pub struct Planning {
     /// Allow calls to the project's `protected` machines
     #[arg(long)]
     pub allow_protected: bool,
+    /// Show the rows of a query that names no event; without it, errors name columns and count rows
+    #[arg(long)]
+    pub show_rows: bool,
 }
 
 impl Planning {

@@ -16,6 +16,7 @@ use super::signals;
 use crate::apply::{Lookups, Options, Run, Scope};
 use crate::defender::Clock;
 use crate::manifest::{Loaded, Project};
+use crate::plan::{Destination, Plan};
 
 /// Cancels. Without a terminal and without an approval nothing is even looked at.
 pub fn run(ctx: &Context, args: &CancelArgs) -> Result<Code, Error> {
@@ -33,8 +34,9 @@ pub fn run(ctx: &Context, args: &CancelArgs) -> Result<Code, Error> {
     }
     let scope = scope(ctx, &project)?;
     let mut session = Session { ctx, project, locking: args.locking, command: "casefile cancel" };
-    runtime()?.block_on(session.with(scope, async |run, display| {
+    runtime()?.block_on(session.with(scope, async |run, display, destination| {
         let plan = run.plan_cancel(&args.address, &args.comment).await.map_err(engine::surgery_error)?;
+        let plan = Plan { destination: Some(destination.clone()), ..plan };
         display.plan(ctx, &plan, !args.auto_approve)?;
         if !args.auto_approve {
             engine::ask("Send this call?", run.stopping()).await?;
@@ -77,7 +79,7 @@ impl Session<'_> {
     pub(super) async fn with(
         &mut self,
         scope: Scope,
-        work: impl AsyncFnOnce(&mut Run<'_>, &Display) -> Result<Code, Error>,
+        work: impl AsyncFnOnce(&mut Run<'_>, &Display, &Destination) -> Result<Code, Error>,
     ) -> Result<Code, Error> {
         let ctx = self.ctx;
         let clock: Clock = engine::clock(ctx);
@@ -104,7 +106,7 @@ impl Session<'_> {
             let store = Box::new(opened.store);
             let mut run = Run::new(&connection.client, &clock, scope, options, store, lock_at, sink, stop)
                 .map_err(engine::run_error)?;
-            let ended = work(&mut run, &display).await;
+            let ended = work(&mut run, &display, &connection.destination).await;
             // What was observed is recorded even when nothing else is.
             match (run.commit().map_err(project::store_error), ended) {
                 (Err(e), Ok(_)) => Err(e),

@@ -71,7 +71,14 @@ fn addresses(dir: Option<PathBuf>) -> Option<Vec<Address>> {
 }
 
 fn global(project: Option<PathBuf>) -> Global {
-    Global { project, verbose: 0, quiet: true, color: Color::Never, log_format: LogFormat::Text }
+    Global {
+        project,
+        verbose: 0,
+        quiet: true,
+        color: Color::Never,
+        log_format: LogFormat::Text,
+        allow_host: Vec::new(),
+    }
 }
 
 /// Where an address of the state is expected.

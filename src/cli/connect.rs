@@ -9,10 +9,11 @@ use super::context::Context;
 use super::exit::Error;
 use crate::defender::auth::{AuthError, AuthMethod, Credential, Environment, Identity, Tokens};
 use crate::defender::{
-    Client, Clock, Cloud, Endpoint, HttpOptions, HttpTransport, Hunter, HuntingApi, Limits, Quotas, Region,
-    Service, ServiceError,
+    Api, Client, Clock, Cloud, Endpoint, HttpOptions, HttpTransport, Hunter, HuntingApi, Limits, Quotas,
+    Region, Service, ServiceError,
 };
 use crate::manifest::{Project, project as file};
+use crate::plan::Destination;
 use crate::sandbox::{self, ServeOptions, Server};
 use crate::state::Binding;
 
@@ -25,6 +26,8 @@ pub struct Connection {
     pub client: Client,
     /// Whose state this run may use.
     pub binding: Binding,
+    /// Where its calls go.
+    pub destination: Destination,
     server: Option<Server>,
 }
 
@@ -39,10 +42,58 @@ impl Connection {
     }
 }
 
-/// Whose state a run without a token may read.
-pub fn offline_binding(ctx: &Context, project: &Project) -> Result<Binding, Error> {
-    let service = service(ctx, project, None)?;
-    Ok(binding(ctx, project, &service, None))
+/// Whose state a run without a token may read, and where its calls would go.
+pub fn offline(ctx: &Context, project: &Project) -> Result<(Binding, Destination), Error> {
+    let services = Services::of(ctx, project, None)?;
+    let destination = services.destination(ctx, project, None);
+    Ok((binding(ctx, project, &services.defender, None), destination))
+}
+
+/// The services that a project's runs call. There are none of them at hosts that may not have their tokens.
+struct Services {
+    defender: Service,
+    /// Microsoft Graph, where it runs the queries.
+    graph: Option<Service>,
+}
+
+impl Services {
+    fn of(ctx: &Context, project: &Project, server: Option<&Server>) -> Result<Self, Error> {
+        let d = &project.spec.defender;
+        let cloud: Cloud = word(&d.cloud)?.parse().map_err(bad_service)?;
+        let region = d.region.map(|r| word(&r)?.parse::<Region>().map_err(bad_service)).transpose()?;
+        let own = server.map(|s| format!("http://{}", s.addr()));
+        let allowed = &ctx.allowed_hosts;
+        let (setting, given) = endpoint(ctx, project).unzip();
+        let defender = Service::of(Api::Defender, cloud, region, own.as_deref().or(given), allowed)
+            .map_err(|e| refused(e, setting))?;
+        if d.hunting == file::Hunting::Defender {
+            return Ok(Services { defender, graph: None });
+        }
+        let (setting, given) = graph_endpoint(ctx, project).unzip();
+        // A service on this machine is a simulated one, and simulates Graph too.
+        let simulated = defender.is_loopback() || cloud == Cloud::Sandbox;
+        let own = simulated.then(|| defender.base_text());
+        let graph =
+            Service::of(Api::Graph, cloud, None, given.or(own), allowed).map_err(|e| refused(e, setting))?;
+        Ok(Services { defender, graph: Some(graph) })
+    }
+
+    /// Where calls go, for people. `tenant` is the token's.
+    fn destination(&self, ctx: &Context, project: &Project, tenant: Option<String>) -> Destination {
+        let spec = &project.spec;
+        let inside = spec.defender.cloud == file::Cloud::Sandbox && endpoint(ctx, project).is_none();
+        let host = self.defender.host();
+        let other = self.graph.as_ref().filter(|g| !g.is_usual_host() && g.host() != host);
+        let named = spec.defender.tenant_id.as_ref().or(spec.auth.tenant_id.as_ref());
+        let public = spec.defender.cloud == file::Cloud::Public && self.defender.is_usual_host();
+        Destination {
+            cloud: self.defender.cloud().to_string(),
+            graph_host: other.map(Service::host),
+            is_default: public && other.is_none() && named.is_none(),
+            host: (!inside).then_some(host),
+            tenant: tenant.or_else(|| named.cloned()),
+        }
+    }
 }
 
 /// Connects. `keep` is the file of the simulated world; without it, the world ends with the run.
@@ -52,15 +103,17 @@ pub async fn connect(
     clock: &Clock,
     keep: Option<&Path>,
 ) -> Result<Connection, Error> {
-    let endpoint = endpoint(ctx, project);
-    let server = match (project.spec.defender.cloud, endpoint) {
-        (file::Cloud::Sandbox, None) => Some(serve(keep).await?),
-        _ => None,
-    };
-    let service = service(ctx, project, server.as_ref())?;
-    let transport = HttpTransport::new(&service, HttpOptions::default());
+    // Before anybody is asked for a token, and before a simulated world is begun.
+    let mut services = Services::of(ctx, project, None)?;
+    let mut server = None;
+    if project.spec.defender.cloud == file::Cloud::Sandbox && endpoint(ctx, project).is_none() {
+        server = Some(serve(keep).await?);
+        services = Services::of(ctx, project, server.as_ref())?;
+    }
+    let Services { defender: service, graph } = &services;
+    let transport = HttpTransport::new(service, HttpOptions::default());
     let quotas = Quotas::new(clock(), limits(project));
-    let tokens = tokens(ctx, project, &service)?.map_err(auth_error)?;
+    let tokens = tokens(ctx, project, service)?.map_err(auth_error)?;
     let client = Client::new(service.clone(), Arc::new(transport), tokens, quotas, clock.clone());
     let claims = client.token().await.map_err(auth_error)?.claims();
     let tenant = claims.and_then(|c| c.tenant);
@@ -77,9 +130,10 @@ pub async fn connect(
         ));
     }
     let wanted = project.spec.defender.tenant_id.clone().or_else(|| tenant.clone());
-    let hunter = hunter(ctx, project, &client, clock, wanted)?;
+    let hunter = hunter(ctx, project, &client, graph.clone(), clock, wanted)?;
     let client = client.with_hunter(hunter);
-    Ok(Connection { binding: binding(ctx, project, &service, tenant), client, server })
+    let destination = services.destination(ctx, project, tenant.clone());
+    Ok(Connection { binding: binding(ctx, project, service, tenant), destination, client, server })
 }
 
 /// Where tokens for a service come from. The inner error is that of a credential that lacks something.
@@ -102,19 +156,16 @@ fn hunter(
     ctx: &Context,
     project: &Project,
     client: &Client,
+    graph: Option<Service>,
     clock: &Clock,
     tenant: Option<String>,
 ) -> Result<Hunter, Error> {
     let options = HttpOptions { timeout: HUNTING, ..HttpOptions::default() };
     let transport = |service: &Service| Arc::new(HttpTransport::new(service, options));
-    if project.spec.defender.hunting == file::Hunting::Defender {
+    let Some(service) = graph else {
         let client = client.with_transport(transport(client.service()));
         return Ok(Hunter::new(Ok(client), HuntingApi::Defender, tenant));
-    }
-    let given = ctx.env.get("CASEFILE_GRAPH_ENDPOINT").or(project.spec.defender.graph_endpoint.as_deref());
-    // A service on this machine is a simulated one, and simulates Graph too.
-    let own = client.service().is_loopback().then(|| client.service().base_text());
-    let service = Service::graph(client.service().cloud(), given.or(own)).map_err(bad_service)?;
+    };
     let transport = transport(&service);
     let quotas = client.quotas().clone();
     let client = tokens(ctx, project, &service)?
@@ -126,17 +177,27 @@ fn bad_service(e: ServiceError) -> Error {
     Error::Usage(e.to_string())
 }
 
-/// `CASEFILE_ENDPOINT`, or `defender.endpoint`.
-fn endpoint<'a>(ctx: &'a Context, project: &'a Project) -> Option<&'a str> {
-    ctx.env.get("CASEFILE_ENDPOINT").or(project.spec.defender.endpoint.as_deref())
+/// A service that cannot be, by the setting that named its host.
+fn refused(e: ServiceError, setting: Option<&str>) -> Error {
+    let ServiceError::Stranger { host, .. } = &e else { return bad_service(e) };
+    let next = format!(
+        "correct the address; if this host is yours, allow it outside the project: --allow-host {host}, or \
+         CASEFILE_ALLOW_HOST={host}"
+    );
+    let message = format!("{}: {e}; nothing was sent", setting.unwrap_or("defender.cloud"));
+    Error::Service { message, next: Some(next) }
 }
 
-fn service(ctx: &Context, project: &Project, server: Option<&Server>) -> Result<Service, Error> {
-    let d = &project.spec.defender;
-    let cloud: Cloud = word(&d.cloud)?.parse().map_err(bad_service)?;
-    let region = d.region.map(|r| word(&r)?.parse::<Region>().map_err(bad_service)).transpose()?;
-    let own = server.map(|s| format!("http://{}", s.addr()));
-    Service::new(cloud, region, own.as_deref().or(endpoint(ctx, project))).map_err(bad_service)
+/// `CASEFILE_ENDPOINT`, or `defender.endpoint`: the setting's name and its value.
+fn endpoint<'a>(ctx: &'a Context, project: &'a Project) -> Option<(&'static str, &'a str)> {
+    let file = project.spec.defender.endpoint.as_deref().map(|url| ("defender.endpoint", url));
+    ctx.env.get("CASEFILE_ENDPOINT").map(|url| ("CASEFILE_ENDPOINT", url)).or(file)
+}
+
+/// `CASEFILE_GRAPH_ENDPOINT`, or `defender.graphEndpoint`.
+fn graph_endpoint<'a>(ctx: &'a Context, project: &'a Project) -> Option<(&'static str, &'a str)> {
+    let file = project.spec.defender.graph_endpoint.as_deref().map(|url| ("defender.graphEndpoint", url));
+    ctx.env.get("CASEFILE_GRAPH_ENDPOINT").map(|url| ("CASEFILE_GRAPH_ENDPOINT", url)).or(file)
 }
 
 /// The sandbox inside the process has another port each time, so its state is bound to the cloud's name.

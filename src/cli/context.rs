@@ -17,6 +17,7 @@ use super::exit::Error;
 use super::stream;
 pub use super::stream::complain;
 use crate::THREAD_STACK;
+use crate::defender::AllowedHosts;
 use crate::render::escape;
 
 /// What a command knows of the process that it runs in.
@@ -41,6 +42,11 @@ pub struct Context {
     pub verbose: u8,
     /// `-q`
     pub quiet: bool,
+    /// Hosts that tokens may be sent to beside the known ones: `--allow-host` and `CASEFILE_ALLOW_HOST`. No file of
+    /// a project is a source.
+    pub allowed_hosts: AllowedHosts,
+    /// The environment of programs that a command runs.
+    pub child_environment: Vec<(&'static str, OsString)>,
 }
 
 impl Context {
@@ -61,6 +67,8 @@ impl Context {
                 .map_or(usize::MAX, |(w, _)| usize::from(w.0)),
             verbose: global.verbose,
             quiet: global.quiet,
+            allowed_hosts: allowed_hosts(&env, &global.allow_host)?,
+            child_environment: child_environment(),
             env,
         })
     }
@@ -153,6 +161,45 @@ fn no_threads(source: io::Error) -> Error {
     Error::Io { what: "start threads in", path: PathBuf::from("this process"), source }
 }
 
+/// What programs that a command runs get of the process' environment: where they find themselves and their user's
+/// settings. Secrets are not among it, nor any variable that would change what they do.
+const CHILD_ENVIRONMENT: [&str; 15] = [
+    "PATH",
+    "HOME",
+    "XDG_CONFIG_HOME",
+    "TMPDIR",
+    "USERPROFILE",
+    "HOMEDRIVE",
+    "HOMEPATH",
+    "APPDATA",
+    "LOCALAPPDATA",
+    "PROGRAMDATA",
+    "SYSTEMROOT",
+    "SYSTEMDRIVE",
+    "PATHEXT",
+    "TEMP",
+    "TMP",
+];
+
+#[expect(clippy::disallowed_methods, reason = "the one file where the environment is read")]
+fn child_environment() -> Vec<(&'static str, OsString)> {
+    CHILD_ENVIRONMENT.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))).collect()
+}
+
+fn allowed_hosts(env: &Environment, typed: &[String]) -> Result<AllowedHosts, Error> {
+    const NAME: &str = "CASEFILE_ALLOW_HOST";
+    let mut hosts = AllowedHosts::default();
+    if let Some(list) = env.get(NAME) {
+        hosts
+            .add(list)
+            .map_err(|e| Error::Environment { name: NAME, why: format!("is no list of hosts: {e}") })?;
+    }
+    for list in typed {
+        hosts.add(list).map_err(|e| Error::Usage(format!("--allow-host: {e}")))?;
+    }
+    Ok(hosts)
+}
+
 /// Whether a stream may hold colour.
 pub fn colored(when: Color, terminal: bool, env: &Environment) -> bool {
     match when {
@@ -170,9 +217,10 @@ pub struct Environment(BTreeMap<&'static str, String>);
 
 impl Environment {
     /// Every name that is read, here or by a credential that is handed the value.
-    pub const NAMES: [&'static str; 20] = [
+    pub const NAMES: [&'static str; 21] = [
         "CASEFILE_ENDPOINT",
         "CASEFILE_ACCESS_TOKEN",
+        "CASEFILE_ALLOW_HOST",
         "CASEFILE_GRAPH_ENDPOINT",
         "CASEFILE_GRAPH_TOKEN",
         "CASEFILE_STATE_URL",

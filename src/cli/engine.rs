@@ -11,11 +11,11 @@ use super::connect::{self, most};
 use super::context::{Context, complain};
 use super::exit::Error;
 use super::project::{self, Narrow};
-use super::since;
+use super::since::Changes;
 use crate::apply::surgery::{Forbidden, SurgeryError};
 use crate::apply::{Lookups, RunError, Scope};
 use crate::defender::{Clock, ReadError};
-use crate::manifest::{Loaded, Project, project as file};
+use crate::manifest::{self, Loaded, Project, project as file};
 use crate::model::{Address, Desired, Target, Template};
 use crate::plan::{
     self, Allowed, Guards, Held, Limits, OnUnknown, Plan, PlanWarning, Quota, Quotas, Recovery, SavedPlan,
@@ -45,13 +45,15 @@ pub fn scope(ctx: &Context, project: &Project, typed: &Planning) -> Result<Scope
     } else {
         Lookups::new(templates.clone())
     };
-    let changed = typed.since.as_deref().map(|r| since::changed(ctx, r)).transpose()?;
+    let changes = typed.since.as_deref().map(|r| Changes::since(ctx, r)).transpose()?;
     // The runbook of these has changed, and it may be gone.
     let moved_on: Vec<Arc<str>> = incidents.deviating.iter().map(|d| d.incident.clone()).collect();
-    if let Some(changed) = &changed {
-        incidents.deviating.retain(|d| changed.contains(&seal::sealed_name(&d.file)));
+    if let Some(changes) = &changes {
+        incidents.deviating.retain(|d| changes.touch(&seal::sealed_name(&d.file)));
     }
-    let selected = select(&desired, &templates, &narrow, selector.as_ref(), changed.as_ref(), &moved_on);
+    // The project file says which manifests there are and how their calls are made.
+    let changes = changes.filter(|c| !c.touch(file::PROJECT_FILE));
+    let selected = select(&desired, &templates, &narrow, selector.as_ref(), changes.as_ref(), &moved_on);
     for address in &typed.replace {
         let manifest = address.group().unwrap_or_else(|| address.clone());
         let declared = desired.iter().any(|d| d.address == *address);
@@ -98,30 +100,32 @@ fn select(
     templates: &[Template],
     narrow: &Narrow,
     selector: Option<&Selector>,
-    changed: Option<&BTreeSet<String>>,
+    changes: Option<&Changes<'_>>,
     moved_on: &[Arc<str>],
 ) -> Option<BTreeSet<Address>> {
-    if narrow.is_all() && selector.is_none() && changed.is_none() {
+    if narrow.is_all() && selector.is_none() && changes.is_none() {
         return None;
     }
-    let fits = |d: &&Desired| {
-        narrow.covers(&d.source.file)
-            && selector.is_none_or(|s| s.matches(&d.labels))
-            && changed.is_none_or(|c| {
-                let template = d.expanded.as_ref().and_then(|t| t.source.as_ref());
-                c.contains(&*d.source.file)
-                    || template.is_some_and(|t| c.contains(&*t.file))
-                    || d.expanded.as_ref().is_some_and(|e| moved_on.contains(&e.incident))
-            })
+    let named = |d: &Desired| narrow.covers(&d.source.file) && selector.is_none_or(|s| s.matches(&d.labels));
+    // All that a resource is made from: its manifest, the template in a runbook, the seal beside the manifest.
+    let changed = |d: &Desired| {
+        changes.is_none_or(|c| {
+            let template = d.expanded.as_ref().and_then(|t| t.source.as_ref());
+            c.touch(&d.source.file)
+                || template.is_some_and(|t| c.touch(&t.file))
+                || c.touch(&seal::sealed_name(&d.source.file))
+                || d.expanded.as_ref().is_some_and(|e| moved_on.contains(&e.incident))
+        })
     };
+    let fits = |d: &&Desired| named(d) && changed(d);
     // A changed list of machines changes what its manifest stands for.
     let fits_template = |t: &&Template| {
         let listed = match &t.target {
-            Target::File(file) => changed.is_some_and(|c| c.contains(&*file.file)),
+            Target::File(file) => changes.is_some_and(|c| c.touch(&file.file)),
             Target::Name(_) | Target::Tag(_) | Target::Event(_) => false,
         };
         let d = t.declared();
-        fits(&d) || listed && narrow.covers(&d.source.file) && selector.is_none_or(|s| s.matches(&d.labels))
+        named(d) && (listed || changed(d))
     };
     let of_templates = templates.iter().filter(fits_template).map(Template::declared);
     Some(desired.iter().filter(fits).chain(of_templates).map(|d| d.address.clone()).collect())
@@ -155,6 +159,7 @@ pub fn settings(ctx: &Context, project: &Project, fresh: bool) -> Settings {
             ..defaults
         },
         fresh,
+        beside: manifest::beside(project),
         ..Settings::at(ctx.now())
     }
 }

@@ -17,7 +17,7 @@ pub fn run(ctx: &Context, args: &ImportArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
     let scope = scope(ctx, &project)?;
     let mut session = Session { ctx, project, locking: args.locking, command: "casefile import" };
-    runtime()?.block_on(session.with(scope, async |run, _| {
+    runtime()?.block_on(session.with(scope, async |run, _, _| {
         let style = project::style_out(ctx);
         if let (Some(address), Some(id)) = (&args.address, &args.id) {
             let (address, object) = run.import(address, id).await.map_err(engine::surgery_error)?;

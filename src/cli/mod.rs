@@ -13,6 +13,7 @@ mod cancel;
 mod completions;
 mod connect;
 mod engine;
+mod git;
 mod hunt;
 mod import;
 mod init;
@@ -46,6 +47,8 @@ use args::{Cli, Command, NewCommand, StateCommand};
 use context::{Context, complain};
 use exit::{Code, Error};
 
+use crate::render::targets::{self, Rows};
+
 /// Parses, runs, reports. Returns the exit code of the process.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     let args: Vec<OsString> = args.into_iter().collect();
@@ -73,6 +76,7 @@ pub fn command() -> clap::Command {
 fn run(cli: Cli) -> Result<Code, Error> {
     let ctx = Context::new(&cli.global)?;
     log::start(&cli.global, &ctx)?;
+    let rows = if cli.command.shows_rows() { Rows::Shown } else { Rows::Counted };
     let ended = dispatch(&ctx, cli.command);
     signals::over();
     // Only the readers are waited for from here on.
@@ -81,7 +85,7 @@ fn run(cli: Cli) -> Result<Code, Error> {
         _ => ended,
     };
     if let Err(Error::Unresolved(errors)) = &ended {
-        complain(&crate::render::targets::human(errors, project::style_err(&ctx), ctx.now()));
+        complain(&targets::human(errors, rows, project::style_err(&ctx), ctx.now()));
     }
     ended
 }

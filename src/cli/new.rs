@@ -10,7 +10,7 @@ use super::args::{NewIncidentArgs, NewPackageArgs, Placing};
 use super::context::{Context, complain};
 use super::exit::{Code, Error};
 use super::project::{self, errors, style_err};
-use crate::manifest::{Project, load_draft, look_through, runbook_parameters};
+use crate::manifest::{self, Project, load_draft, look_through, runbook_parameters};
 use crate::model::MachineId;
 use crate::render::diagnostic::{Looked, human};
 use crate::render::drafts::{self, Machine};
@@ -92,14 +92,18 @@ fn place(ctx: &Context, project: &Project, name: &str, at: &Placing, text: &str)
     Ok(Code::Done)
 }
 
-/// The first folder of `spec.manifests`, relative to the project folder.
+/// The first folder of `spec.manifests` in the project folder, relative to it.
 fn folder(ctx: &Context, project: &Project) -> Result<PathBuf, Error> {
     let file = |entry: &str| {
         Path::new(entry).extension().is_some_and(|e| e == "yaml" || e == "yml")
             && !ctx.dir.join(entry).is_dir()
     };
-    let folder = project.spec.manifests.iter().find(|entry| !file(entry)).map(PathBuf::from);
-    folder.ok_or_else(|| Error::Usage("spec.manifests names no folder: add --out FILE".to_owned()))
+    let beside = manifest::beside(project);
+    let mut folders = project.spec.manifests.iter().filter(|entry| !file(entry) && !beside.contains(entry));
+    let folder = folders.next().map(PathBuf::from);
+    folder.ok_or_else(|| {
+        Error::Usage("spec.manifests names no folder of the project: add --out FILE".to_owned())
+    })
 }
 
 /// Fails if the file has appeared since it was looked for.

@@ -1,7 +1,7 @@
 //! `plan`: what would be called, and why.
 
 use super::args::{PlanArgs, PlanFormat};
-use super::connect::{connect, offline_binding};
+use super::connect::{connect, offline};
 use super::context::{Context, reading_runtime};
 use super::engine;
 use super::exit::{Code, Error};
@@ -28,7 +28,7 @@ pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
     let spent = |since| local::spent(&folder, since);
     let clock = engine::clock(ctx);
     let new_state = state.lineage.is_none();
-    let (plan, binding) = if scope.refresh {
+    let (mut plan, binding, destination) = if scope.refresh {
         reading_runtime()?.block_on(async {
             // A world that no run has kept yet is not begun by a plan.
             let world = folder.join("sandbox.json");
@@ -43,15 +43,16 @@ pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
                 &spent,
             )
             .await;
-            let binding = connection.binding.clone();
+            let (binding, destination) = (connection.binding.clone(), connection.destination.clone());
             connection.close().await;
-            Ok::<_, Error>((plan.map_err(engine::run_error)?, binding))
+            Ok::<_, Error>((plan.map_err(engine::run_error)?, binding, destination))
         })?
     } else {
-        let binding = offline_binding(ctx, &project)?;
+        let (binding, destination) = offline(ctx, &project)?;
         let plan = preview(None, &clock, &mut scope, &binding, &mut state, &spent);
-        (futures::executor::block_on(plan).map_err(engine::run_error)?, binding)
+        (futures::executor::block_on(plan).map_err(engine::run_error)?, binding, destination)
     };
+    plan.destination = Some(destination);
     engine::refuse_blind(&plan)?;
     if let Some(file) = &args.out {
         let execution = PlanExecution { binding, new_state, fresh: args.planning.fresh };

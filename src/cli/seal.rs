@@ -17,7 +17,8 @@ use crate::render::escape;
 use crate::render::words::plural;
 use crate::seal::{Seals, manifest_name, sealed_name, seals};
 
-/// Writes the seals that are missing or not as they should be, and removes those of manifests that are gone.
+/// Writes the seals that are missing or not as they should be, and removes those of manifests that are gone. Outside
+/// of the project folder nothing is written and nothing removed: what lies there is another project's.
 pub fn run(ctx: &Context, args: &SealArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
     let narrow = Narrow::new(ctx, &args.paths)?;
@@ -46,6 +47,14 @@ pub fn run(ctx: &Context, args: &SealArgs) -> Result<Code, Error> {
         if !meant(name) {
             continue;
         }
+        if !is_ours(ctx, name) {
+            let manifest = manifest_name(name);
+            told.push_str(&format!(
+                "left {}: it is outside of the project folder; seal it in its own project\n",
+                escape::one_line(&manifest)
+            ));
+            continue;
+        }
         let text = seal.to_text();
         let change = match found.text(name) {
             Some(old) if old == text => {
@@ -59,7 +68,8 @@ pub fn run(ctx: &Context, args: &SealArgs) -> Result<Code, Error> {
         told.push_str(&format!("{change} {}\n", escape::one_line(name)));
     }
     // What is no seal is left where it is: `validate --sealed` tells.
-    for (name, _) in found.orphans(&needed).into_iter().filter(|(n, seal)| *seal && narrow.covers(n)) {
+    let orphans = found.orphans(&needed).into_iter();
+    for (name, _) in orphans.filter(|(n, seal)| *seal && narrow.covers(n) && is_ours(ctx, n)) {
         let path = ctx.path(Path::new(name));
         std::fs::remove_file(&path).map_err(|source| Error::Io { what: "remove", path, source })?;
         told.push_str(&format!("removed {}\n", escape::one_line(name)));
@@ -123,6 +133,16 @@ fn resolved(
     };
     let found = targets::resolve(&input, &inventory);
     if found.errors.is_empty() { Ok(found.desired) } else { Err(Error::Unresolved(found.errors)) }
+}
+
+/// Whether a file's folder really lies in the project folder, whatever links lead there.
+fn is_ours(ctx: &Context, name: &str) -> bool {
+    let path = ctx.path(Path::new(name));
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match (ctx.dir.canonicalize(), folder.canonicalize()) {
+        (Ok(project), Ok(folder)) => folder.starts_with(project),
+        _ => false,
+    }
 }
 
 /// Replaces a file whole, with the permissions of a file that anybody made.

@@ -1,13 +1,13 @@
 //! Where the service is: clouds, regions, hosts, sign-in authorities and token scopes.
 //!
-//! Several generations of host names are alive, so an override takes any host; what is checked is only
-//! that a token never travels in the clear.
+//! A [`Service`] exists only for a host that may have its tokens, and no token travels in the clear.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::str::FromStr;
 
-use url::{Host, Url};
+use url::Url;
+
+use super::hosts::{self, AllowedHosts, is_loopback};
 
 /// A cloud of the service.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -40,39 +40,28 @@ impl Cloud {
         }
     }
 
-    /// The API's base.
-    const fn base(self) -> &'static str {
-        match self {
-            Cloud::Public => "https://api.security.microsoft.com",
-            Cloud::Gcc => "https://api-gcc.securitycenter.microsoft.us",
-            Cloud::GccHigh | Cloud::Dod => "https://api-gov.securitycenter.microsoft.us",
-            Cloud::Sandbox => "http://127.0.0.1:8400",
+    /// The base of an API in this cloud. The sandbox simulates both at one address.
+    fn base(self, api: Api, region: Option<Region>) -> String {
+        match hosts::usual(api, self, region) {
+            Some(host) => format!("https://{host}"),
+            None => "http://127.0.0.1:8400".to_owned(),
         }
     }
 
     /// Where tokens are asked for.
-    const fn authority(self) -> &'static str {
-        match self {
-            Cloud::Public | Cloud::Gcc | Cloud::Sandbox => "https://login.microsoftonline.com",
-            Cloud::GccHigh | Cloud::Dod => "https://login.microsoftonline.us",
-        }
+    fn authority(self) -> String {
+        format!("https://{}", hosts::sign_in(self))
     }
 
-    /// Microsoft Graph's base, which is its audience too.
-    const fn graph(self) -> &'static str {
-        match self {
-            Cloud::Public | Cloud::Gcc | Cloud::Sandbox => "https://graph.microsoft.com",
-            Cloud::GccHigh => "https://graph.microsoft.us",
-            Cloud::Dod => "https://dod-graph.microsoft.us",
-        }
-    }
-
-    /// The resource that tokens are asked for. The commercial one keeps its older name whatever host is
-    /// called; in the government clouds it is the API host.
-    const fn resource(self) -> &'static str {
-        match self {
-            Cloud::Public | Cloud::Sandbox => "https://api.securitycenter.microsoft.com",
-            Cloud::Gcc | Cloud::GccHigh | Cloud::Dod => self.base(),
+    /// The resource that tokens for an API are asked for. For Defender the commercial one keeps its older name
+    /// whatever host is called; in the government clouds, and for Graph, it is the API's host.
+    fn resource(self, api: Api) -> String {
+        match (api, self) {
+            (Api::Defender, Cloud::Public | Cloud::Sandbox) => {
+                "https://api.securitycenter.microsoft.com".to_owned()
+            }
+            (Api::Graph, Cloud::Sandbox) => Cloud::Public.base(api, None),
+            _ => self.base(api, None),
         }
     }
 }
@@ -198,9 +187,20 @@ pub enum ServiceError {
     /// Plain http would show the token to the network.
     #[error("the endpoint must be https: plain http is for loopback addresses only")]
     NotHttps,
+    /// A host that no token is sent to.
+    #[error("no token is sent to `{host}`: {}", match cloud {
+        Cloud::Sandbox => "cloud `sandbox` is a service on this computer",
+        _ => "it is no host of this API in any cloud",
+    })]
+    Stranger {
+        /// The host, and its port if it is not the usual one; ASCII.
+        host: String,
+        /// The cloud that the project names.
+        cloud: Cloud,
+    },
 }
 
-/// One service: where calls go, where tokens come from, what they are asked for.
+/// One service: where calls go, where tokens come from, what they are asked for. Its host may have its tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
     cloud: Cloud,
@@ -208,31 +208,64 @@ pub struct Service {
     base: Url,
     authority: Url,
     scope: String,
+    allowed: AllowedHosts,
 }
 
 impl Service {
-    /// Puts a service together; `endpoint` overrides the host that cloud and region name.
+    /// Puts Defender's service together; `endpoint` overrides the host that cloud and region name.
     pub fn new(cloud: Cloud, region: Option<Region>, endpoint: Option<&str>) -> Result<Self, ServiceError> {
-        if let (Some(region), true) = (region, cloud != Cloud::Public) {
-            return Err(ServiceError::RegionElsewhere { region, cloud });
-        }
-        let named = match region {
-            Some(region) => format!("https://{region}.api.security.microsoft.com"),
-            None => cloud.base().to_owned(),
-        };
-        Self::over(cloud, Api::Defender, endpoint.unwrap_or(&named), cloud.resource())
+        Self::of(Api::Defender, cloud, region, endpoint, &AllowedHosts::default())
     }
 
     /// Microsoft Graph of a cloud; `endpoint` overrides its host, not the audience of its tokens.
     pub fn graph(cloud: Cloud, endpoint: Option<&str>) -> Result<Self, ServiceError> {
-        Self::over(cloud, Api::Graph, endpoint.unwrap_or(cloud.graph()), cloud.graph())
+        Self::of(Api::Graph, cloud, None, endpoint, &AllowedHosts::default())
     }
 
-    fn over(cloud: Cloud, api: Api, base: &str, resource: &str) -> Result<Self, ServiceError> {
-        let base = base_url(base)?;
+    /// The service of an API, at a host of a known cloud, at this machine or at one of the allowed hosts.
+    ///
+    /// # Errors
+    /// Among others [`ServiceError::Stranger`], before anybody was asked for a token.
+    pub fn of(
+        api: Api,
+        cloud: Cloud,
+        region: Option<Region>,
+        endpoint: Option<&str>,
+        allowed: &AllowedHosts,
+    ) -> Result<Self, ServiceError> {
+        if let (Some(region), true) = (region, cloud != Cloud::Public) {
+            return Err(ServiceError::RegionElsewhere { region, cloud });
+        }
+        let base = base_url(endpoint.unwrap_or(&cloud.base(api, region)))?;
         let authority =
-            Url::parse(cloud.authority()).map_err(|e| ServiceError::NotAUrl { why: e.to_string() })?;
-        Ok(Service { cloud, api, base, authority, scope: format!("{resource}/.default") })
+            Url::parse(&cloud.authority()).map_err(|e| ServiceError::NotAUrl { why: e.to_string() })?;
+        let scope = format!("{}/.default", cloud.resource(api));
+        let service = Service { cloud, api, base, authority, scope, allowed: allowed.clone() };
+        if service.may_receive_token(&service.base) {
+            Ok(service)
+        } else {
+            Err(ServiceError::Stranger { host: hosts::place(&service.base), cloud })
+        }
+    }
+
+    /// Whether a token of this service may be sent to a URL: the last question before one leaves.
+    pub(super) fn may_receive_token(&self, url: &Url) -> bool {
+        hosts::may_receive_token(self.api, self.cloud, url, &self.allowed)
+    }
+
+    /// The hosts that a person has allowed.
+    pub(super) fn allowed(&self) -> &AllowedHosts {
+        &self.allowed
+    }
+
+    /// The host that is called, and its port if that is not the scheme's own.
+    pub fn host(&self) -> String {
+        hosts::place(&self.base)
+    }
+
+    /// Whether that is the host that the cloud has for everybody.
+    pub fn is_usual_host(&self) -> bool {
+        hosts::usual(self.api, self.cloud, None).is_some_and(|usual| usual == self.host())
     }
 
     /// Which API it is.
@@ -310,15 +343,6 @@ fn base_url(text: &str) -> Result<Url, ServiceError> {
     Ok(url)
 }
 
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-        Some(Host::Ipv4(ip)) => IpAddr::V4(ip).is_loopback(),
-        Some(Host::Ipv6(ip)) => IpAddr::V6(ip).is_loopback(),
-        None => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -387,8 +411,9 @@ mod tests {
             assert_eq!(s.scope(), format!("{base}/.default"));
             assert_eq!(s.api(), Api::Graph);
         }
-        let moved = Service::graph(Cloud::Public, Some("https://gateway.example")).unwrap();
+        let moved = Service::graph(Cloud::Public, Some("https://localhost:8443")).unwrap();
         assert_eq!(moved.scope(), "https://graph.microsoft.com/.default");
+        assert_eq!(Service::graph(Cloud::Sandbox, None).unwrap().base_text(), "http://127.0.0.1:8400");
         let plain = Service::graph(Cloud::Public, Some("http://gateway.example"));
         assert_eq!(plain, Err(ServiceError::NotHttps));
     }
@@ -417,23 +442,50 @@ mod tests {
         }
     }
 
+    /// Of a host that a person has allowed.
+    fn allowed(endpoint: &str) -> Result<Service, ServiceError> {
+        let mut hosts = AllowedHosts::default();
+        hosts.add("gateway.example,h.example").unwrap();
+        Service::of(Api::Defender, Cloud::Public, None, Some(endpoint), &hosts)
+    }
+
     #[test]
-    fn any_https_host_and_loopback_http() {
+    fn known_hosts_loopback_and_what_is_allowed() {
         for fine in [
             "https://api-us.securitycenter.windows.com",
-            "https://gateway.example/mde",
             "http://127.0.0.1:1",
             "http://[::1]:8400",
             "http://localhost:8400/",
         ] {
             assert!(service("public", None, Some(fine)).is_ok(), "{fine}");
         }
-        assert_eq!(service("public", None, Some("https://h/mde/")).unwrap().base_text(), "https://h/mde");
+        let stranger = ServiceError::Stranger { host: "gateway.example".into(), cloud: Cloud::Public };
+        assert_eq!(service("public", None, Some("https://gateway.example/mde")), Err(stranger));
+        assert_eq!(
+            allowed("https://gateway.example/mde/").unwrap().base_text(),
+            "https://gateway.example/mde"
+        );
+        let real = service("sandbox", None, Some("https://api.security.microsoft.com"));
+        assert!(matches!(real, Err(ServiceError::Stranger { cloud: Cloud::Sandbox, .. })), "{real:?}");
+    }
+
+    #[test]
+    fn a_host_is_told_where_it_is_not_the_usual_one() {
+        let unusual = |cloud, region, endpoint| {
+            let s = service(cloud, region, endpoint).unwrap();
+            (!s.is_usual_host()).then(|| s.host())
+        };
+        assert_eq!(unusual("public", None, None), None);
+        assert_eq!(unusual("dod", None, None), None);
+        assert_eq!(unusual("public", None, Some("https://API.security.microsoft.com:443/")), None);
+        assert_eq!(unusual("public", Some("eu"), None).as_deref(), Some("eu.api.security.microsoft.com"));
+        let other = unusual("public", None, Some("https://api-gov.securitycenter.microsoft.us"));
+        assert_eq!(other.as_deref(), Some("api-gov.securitycenter.microsoft.us"));
     }
 
     #[test]
     fn links_are_followed_only_at_home() {
-        let s = service("public", None, Some("https://h.example/mde")).unwrap();
+        let s = allowed("https://h.example/mde").unwrap();
         let target = |l: &str| s.target_of(l);
         assert_eq!(
             target("https://h.example/mde/api/alerts?$skip=1").as_deref(),

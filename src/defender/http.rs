@@ -1,9 +1,11 @@
 //! The transport over the network.
 //!
 //! Redirects are not followed (the token would travel along), nothing is repeated, bodies are read up to
-//! a limit. A call counts as not sent only if no connection came about.
+//! a limit. A call counts as not sent only if no connection came about. This is the one place where a token is put on
+//! a request, and it asks whether the request's host may have it.
 
 use std::error::Error as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -41,10 +43,10 @@ pub(super) struct BuildError(String);
 pub struct HttpTransport {
     client: OnceLock<reqwest::Client>,
     options: HttpOptions,
+    service: Service,
     /// Whether the service is on this machine, and whether over http.
     local: bool,
     plain: bool,
-    base: String,
     /// The base's own path.
     prefix: String,
 }
@@ -55,9 +57,9 @@ impl HttpTransport {
         HttpTransport {
             client: OnceLock::new(),
             options,
+            service: service.clone(),
             local: service.is_loopback(),
             plain: service.base().scheme() == "http",
-            base: service.base_text().to_owned(),
             prefix: service.base().path().trim_end_matches('/').to_owned(),
         }
     }
@@ -67,6 +69,11 @@ impl HttpTransport {
             return Ok(client);
         }
         let mut builder = builder(self.options).https_only(!self.local);
+        if self.local {
+            // Whatever a resolver says of that name, it means this machine.
+            let here = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
+            builder = builder.resolve_to_addrs("localhost", &here.map(|ip| SocketAddr::new(ip, 0)));
+        }
         if self.plain {
             builder = plain(builder);
         } else if self.local {
@@ -111,7 +118,7 @@ impl Transport for HttpTransport {
             .map_err(|_| before("the token holds characters that no header can carry"))?;
         bearer.set_sensitive(true);
         let path = call.path().to_owned();
-        // Anything else could change the host that the token goes to.
+        // Anything else could change the host.
         if !path.starts_with('/') {
             return Err(before("the request's path does not begin with a slash"));
         }
@@ -122,17 +129,20 @@ impl Transport for HttpTransport {
         };
         let client = self.client().map_err(|e| before(&e.to_string()))?;
         let mut request = client
-            .request(method, format!("{}{}", self.base, call.target))
-            .header(header::AUTHORIZATION, bearer)
+            .request(method, format!("{}{}", self.service.base_text(), call.target))
             .header(header::ACCEPT, "application/json");
         if let Some(body) = call.body {
             request = request.header(header::CONTENT_TYPE, "application/json").body(body);
         }
-        let request = request.build().map_err(|_| before("the request has no valid URL"))?;
+        let mut request = request.build().map_err(|_| before("the request has no valid URL"))?;
         // URL parsers resolve `..` even where it is encoded: what was reviewed goes out, or nothing.
         if request.url().path() != format!("{}{path}", self.prefix) {
             return Err(before("the request's path does not survive as a URL"));
         }
+        if !self.service.may_receive_token(request.url()) {
+            return Err(before("the request leads to a host that gets no token"));
+        }
+        request.headers_mut().insert(header::AUTHORIZATION, bearer);
         let mut response = client.execute(request).await.map_err(failed)?;
 
         let headers = response.headers();

@@ -11,6 +11,10 @@ use super::load::declares_runbook;
 use super::project::{PROJECT_FILE, Project};
 use super::syntax::shown;
 
+mod bounds;
+
+pub(super) use bounds::{Bounds, Refusal};
+
 /// Larger files are refused; 50,000 resources are a third of it.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -28,7 +32,7 @@ pub(super) struct Found {
 /// Finds the files that `spec.manifests` names, each once, sorted by name. What cannot be walked is
 /// reported.
 pub(super) fn find(project_dir: &Path, project: &Project) -> (Vec<Found>, Vec<Diagnostic>) {
-    let mut walk = Walk::new(is_manifest);
+    let mut walk = Walk::new(is_manifest, Bounds::of(project_dir));
     for (index, entry) in project.spec.manifests.iter().enumerate() {
         let name = normal(entry);
         let path = if name.is_empty() { project_dir.to_path_buf() } else { project_dir.join(&name) };
@@ -41,6 +45,12 @@ pub(super) fn find(project_dir: &Path, project: &Project) -> (Vec<Found>, Vec<Di
             let problem =
                 Diagnostic::of_file("bad-path", PROJECT_FILE, format!("`{entry}` is an absolute path"));
             walk.problems.push(at_entry(problem.with_help("write it relative to the project folder")));
+            continue;
+        }
+        if let Err(refusal @ (Refusal::Outside | Refusal::Hidden)) = walk.bounds.admit_name(&name) {
+            let problem =
+                Diagnostic::of_file("bad-path", PROJECT_FILE, format!("`{entry}` {}", refusal.words()));
+            walk.problems.push(at_entry(problem.with_help("keep manifests in a folder of this repository")));
             continue;
         }
         match fs::metadata(&path) {
@@ -76,16 +86,21 @@ pub(super) fn find(project_dir: &Path, project: &Project) -> (Vec<Found>, Vec<Di
 /// # Errors
 /// The seals that cannot be read.
 pub fn find_seals(project_dir: &Path, project: &Project) -> Result<Vec<(String, Vec<u8>)>, Vec<Diagnostic>> {
-    let mut walk = Walk::new(is_seal);
+    let mut walk = Walk::new(is_seal, Bounds::of(project_dir));
     for name in project.spec.manifests.iter().map(|entry| normal(entry)) {
         let path = if name.is_empty() { project_dir.to_path_buf() } else { project_dir.join(&name) };
+        if walk.bounds.admit_name(&name).is_err() && !is_manifest(&name) {
+            continue;
+        }
         if path.is_dir() {
             walk.folder(&path, &name, &mut Vec::new());
         } else if let Some((stem, end)) = name.rsplit_once('.') {
             let name = format!("{stem}.sealed.{end}");
             let path = project_dir.join(&name);
-            if path.is_file() {
-                walk.file(path, name);
+            match walk.bounds.admit_name(&name) {
+                Err(refusal @ (Refusal::Outside | Refusal::Hidden)) => walk.refuse(name, &refusal),
+                _ if path.is_file() => walk.file(path, name),
+                _ => {}
             }
         }
     }
@@ -166,7 +181,7 @@ fn holds_cases(folder: &Path) -> bool {
 
 /// The cases of a runbook's file, by name, and what is wrong with their folder: `NAME/cases/*.yaml` beside
 /// `NAME.yaml`, `cases/*.yaml` beside `runbook.yaml`.
-pub(super) fn cases(runbook: &Found) -> (Vec<Found>, Vec<Diagnostic>) {
+pub(super) fn cases(runbook: &Found, bounds: &Bounds) -> (Vec<Found>, Vec<Diagnostic>) {
     let stem = runbook.name.rsplit_once('.').map_or(&*runbook.name, |(stem, _)| stem);
     let (name, path) = match stem.rsplit_once('/').map_or(stem, |(_, file)| file) {
         "runbook" => (
@@ -175,7 +190,7 @@ pub(super) fn cases(runbook: &Found) -> (Vec<Found>, Vec<Diagnostic>) {
         ),
         _ => (format!("{stem}/cases"), runbook.path.with_extension("").join("cases")),
     };
-    let mut walk = Walk::new(is_manifest);
+    let mut walk = Walk::new(is_manifest, bounds.clone());
     match fs::symlink_metadata(&path) {
         Ok(meta) if meta.is_symlink() => walk.link(path, name, &mut Vec::new()),
         Ok(meta) if meta.is_dir() => walk.folder(&path, &name, &mut Vec::new()),
@@ -202,6 +217,7 @@ struct Walk {
     /// Real paths of the folders searched so far.
     folders: HashSet<PathBuf>,
     problems: Vec<Diagnostic>,
+    bounds: Bounds,
     /// How many manifests and problems were met, those found before included.
     met: usize,
     /// How many of the folders that are being searched have a name that is no UTF-8.
@@ -209,13 +225,14 @@ struct Walk {
 }
 
 impl Walk {
-    fn new(wanted: fn(&str) -> bool) -> Walk {
+    fn new(wanted: fn(&str) -> bool, bounds: Bounds) -> Walk {
         Walk {
             wanted,
             found: Vec::new(),
             seen: HashSet::new(),
             folders: HashSet::new(),
             problems: Vec::new(),
+            bounds,
             met: 0,
             unnameable: 0,
         }
@@ -262,9 +279,18 @@ impl Walk {
         false
     }
 
+    fn refuse(&mut self, name: String, refusal: &Refusal) {
+        let problem = Diagnostic::of_file("bad-path", name, format!("this link {}", refusal.words()));
+        self.problem(problem.with_help("put a copy of what it names in its place"));
+    }
+
     fn file(&mut self, path: PathBuf, name: String) {
+        let real = match self.bounds.admit(&path) {
+            Ok(real) => real,
+            Err(Refusal::Failed(_)) => path.clone(),
+            Err(refusal) => return self.refuse(name, &refusal),
+        };
         self.met += 1;
-        let real = path.canonicalize().unwrap_or_else(|_| path.clone());
         if self.seen.insert(real) {
             self.found.push(Found { name, path });
         }
@@ -278,9 +304,13 @@ impl Walk {
             self.problem(Diagnostic::of_file("too-deep", shown, message).with_help("move it up"));
             return;
         }
-        let listed = path.canonicalize().and_then(|real| Ok((real, fs::read_dir(path)?)));
-        let (real, entries) = match listed {
-            Ok(listed) => listed,
+        let real = match self.bounds.admit(path) {
+            Ok(real) => real,
+            Err(Refusal::Failed(error)) => return self.unreadable_folder(shown, &error),
+            Err(refusal) => return self.refuse(shown.to_owned(), &refusal),
+        };
+        let entries = match fs::read_dir(path) {
+            Ok(entries) => entries,
             Err(error) => return self.unreadable_folder(shown, &error),
         };
         if above.contains(&real) {
@@ -378,27 +408,20 @@ pub(super) fn read(path: &Path, name: &str) -> Result<Vec<u8>, Box<Diagnostic>> 
     Ok(bytes)
 }
 
-/// Reads a file that a manifest names, relative to the project folder with `/`; never one outside of it.
-pub(super) fn read_named(project_dir: &Path, name: &str) -> Result<Vec<u8>, Box<Diagnostic>> {
-    let path = project_dir.join(name);
-    let inside = match (project_dir.canonicalize(), path.canonicalize()) {
-        (Ok(root), Ok(real)) => real.starts_with(&root).then_some(real),
-        // Reading it tells what is wrong.
-        _ => Some(path),
-    };
-    let Some(real) = inside else {
-        let message = format!("`{name}` is a link that leads out of the project folder");
-        return Err(Box::new(Diagnostic::of_file("bad-path", name, message)));
-    };
-    match fs::metadata(&real) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(Box::new(Diagnostic::of_file("path-not-found", name, format!("`{name}` does not exist"))))
+/// Reads a file that a project's files name, relative to the project folder with `/`: one of the repository, none
+/// that is hidden.
+pub(super) fn read_named(bounds: &Bounds, name: &str) -> Result<Vec<u8>, Box<Diagnostic>> {
+    let refused = |code, why: String| Box::new(Diagnostic::of_file(code, name, why));
+    match bounds.admit_name(name) {
+        Ok(real) if real.is_file() => read(&real, name),
+        Ok(_) => Err(refused("unreadable-file", format!("`{name}` is no ordinary file"))),
+        Err(Refusal::Failed(error)) if error.kind() == io::ErrorKind::NotFound => {
+            Err(refused("path-not-found", format!("`{name}` does not exist")))
         }
-        Ok(meta) if !meta.is_file() => {
-            let message = format!("`{name}` is no ordinary file");
-            Err(Box::new(Diagnostic::of_file("unreadable-file", name, message)))
+        Err(Refusal::Failed(error)) => {
+            Err(refused("unreadable-file", format!("the file cannot be read: {}", reason(&error))))
         }
-        _ => read(&real, name),
+        Err(refusal) => Err(refused("bad-path", format!("`{name}` {}", refusal.words()))),
     }
 }
 
@@ -411,15 +434,17 @@ pub(super) fn inner_name(entry: &str) -> Option<String> {
 
 /// Reads the project file; `None` if there is none.
 pub(super) fn read_project(project_dir: &Path) -> Result<Option<Vec<u8>>, Box<Diagnostic>> {
-    let path = project_dir.join(PROJECT_FILE);
-    match fs::metadata(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Ok(meta) if !meta.is_file() => {
-            let message = "the project file is no ordinary file";
-            Err(Box::new(Diagnostic::of_file("unreadable-file", PROJECT_FILE, message)))
-        }
-        _ => read(&path, PROJECT_FILE).map(Some),
+    match read_named(&Bounds::of(project_dir), PROJECT_FILE) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(problem) if problem.code == "path-not-found" => Ok(None),
+        Err(problem) => Err(problem),
     }
+}
+
+/// The entries of `spec.manifests` that lead out of the project folder.
+pub fn beside(project: &Project) -> Vec<String> {
+    let outside = |entry: &String| normal(entry).split('/').any(|part| part == "..");
+    project.spec.manifests.iter().filter(|entry| outside(entry)).cloned().collect()
 }
 
 /// The system's reason without its number.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::diagnostic::{Diagnostic, Finding};
+use super::diagnostic::{Diagnostic, Finding, Place};
 use super::syntax::shown;
 use super::text::{SourceText, decode};
 use super::wording::nearest;
@@ -56,7 +56,12 @@ struct List<'a> {
 
 impl List<'_> {
     fn problem(&mut self, finding: Finding) {
-        self.problems.push(self.source.diagnose(finding));
+        self.problem_of(finding, "");
+    }
+
+    /// A problem of a text that is a cell or a line.
+    fn problem_of(&mut self, finding: Finding, text: &str) {
+        self.problems.push(unseen(self.source.diagnose(finding), text));
     }
 
     /// Takes a device; `false` if there is no use in going on.
@@ -66,12 +71,15 @@ impl List<'_> {
             Err(_) => match text.parse().map(EntryMachine::Name) {
                 Ok(name) => name,
                 Err(e) => {
-                    self.problem(no_machine(text, span, self.column, e));
+                    self.problem_of(no_machine(text, span, self.column, e), text);
                     return self.problems.len() < MAX_FINDINGS;
                 }
             },
         };
-        let place = self.source.place(span.clone()).of(self.source.file.clone());
+        let place = self.source.place(span.clone());
+        // Its own text alone: the rest of a row is no matter of the device's.
+        let (source_offset, source_line) = (place.column.saturating_sub(1), text.to_owned());
+        let place = Place { source_offset, source_line, ..place }.of(self.source.file.clone());
         if self.seen.insert(text.to_ascii_lowercase()) {
             if self.entries.len() == MAX_ENTRIES {
                 let message = format!("the file lists more than {MAX_ENTRIES} devices");
@@ -85,12 +93,35 @@ impl List<'_> {
 }
 
 fn no_machine(text: &str, span: Range<usize>, column: Option<&str>, error: MachineNameError) -> Finding {
-    let message = format!("`{}` is no device: {error}", shown(text));
+    let message = format!("`{}` is no device: {error}", beginning(text));
     let finding = Finding::new("bad-machine-name", span, message);
     finding.help(match column {
         None if text.contains(',') => "if this is a CSV file, name the column to read beside `fromFile`",
         _ => "write a device's name, such as fin-ws-042, or its id of 40 hex digits",
     })
+}
+
+/// How many characters of a line are quoted.
+const QUOTED: usize = 20;
+
+/// The beginning of a text that may be anything: a manifest can name a file that is no list of devices, and a log can
+/// be public. Up to 20 characters, of those that names of devices consist of.
+fn beginning(text: &str) -> String {
+    let harmless = |c: &char| c.is_ascii_alphanumeric() || "-_. ".contains(*c);
+    let start: String = text.chars().take_while(harmless).take(QUOTED).collect();
+    if start.len() < text.len() { format!("{start}...") } else { start }
+}
+
+/// A problem that shows the beginning of what it is about in place of its whole line.
+fn unseen(problem: Diagnostic, text: &str) -> Diagnostic {
+    let shown = beginning(text);
+    let width = u32::try_from(shown.chars().count()).unwrap_or_default();
+    Diagnostic {
+        source_offset: if shown.is_empty() { 0 } else { problem.column.saturating_sub(1) },
+        end_column: problem.column + width,
+        source_line: shown,
+        ..problem
+    }
 }
 
 /// Takes each line that says something, without the blanks around it.
@@ -179,9 +210,9 @@ fn index_of(column: &str, header: &Record) -> Result<usize, Box<Finding>> {
         (None, _) => {
             let finding = problem(format!("there is no column `{}`", shown(column)));
             Err(Box::new(match nearest(column, names()) {
-                Some(meant) => finding.help(format!("did you mean `{}`?", shown(meant))),
+                Some(meant) => finding.help(format!("did you mean `{}`?", beginning(meant))),
                 None => {
-                    let names: Vec<String> = names().take(10).map(shown).collect();
+                    let names: Vec<String> = names().take(10).map(beginning).collect();
                     finding.help(format!("columns of this file: {}", names.join(", ")))
                 }
             }))

@@ -10,12 +10,12 @@ use std::sync::Arc;
 
 use super::depends::Wanted;
 use super::diagnostic::{Diagnostic, Finding, Level, Related};
-use super::discover;
+use super::discover::{self, Bounds};
 use super::document::{self, Declared, Entry};
 use super::hosts;
 use super::kinds::{MachinesSpec, Named};
 use super::plain;
-use super::project::{PROJECT_FILE, Project};
+use super::project::{Defender, PROJECT_FILE, Project};
 use super::reader::{Document, Id, NodeKind};
 use super::runbook::{Incident, Origin, Runbook};
 use super::text::{Decoded, SourceText, decode};
@@ -53,6 +53,8 @@ pub struct Loaded {
     pub files: usize,
     /// By name.
     pub incidents: Vec<Declaration>,
+    /// Where the project's calls go, if it does not leave that at the defaults.
+    pub service: Option<Defender>,
 }
 
 /// A resource whose text does not match `requireComment`.
@@ -89,7 +91,7 @@ pub fn load_with(
     frozen: &dyn Fn(&str, &str, &Sha256Hex) -> bool,
 ) -> Loaded {
     let (reading, files) = Reading::of(project_dir, project);
-    Loaded { files, ..reading.settle(Some(project_dir), frozen) }
+    Loaded { files, service: project.service(), ..reading.settle(Some(project_dir), frozen) }
 }
 
 /// Reads a manifest that is not there yet, as one more file of its project: the problems that it has or makes.
@@ -158,8 +160,11 @@ fn machine_file(dir: &Path, spec: &MachinesSpec, place: &Place) -> Result<Machin
         let message = format!("`{}` is not inside the project folder", spec.from_file);
         return Err(here("bad-path", message, "write it relative to the project folder, without `..`"));
     };
-    let bytes = discover::read_named(dir, &name).map_err(|problem| {
-        let help = "create it, or correct `fromFile`: it is relative to the project folder";
+    let bytes = discover::read_named(&Bounds::of(dir), &name).map_err(|problem| {
+        let help = match problem.code {
+            "bad-path" => "name a file of this repository",
+            _ => "create it, or correct `fromFile`: it is relative to the project folder",
+        };
         here(problem.code, problem.message, help)
     })?;
     let file: Arc<str> = name.into();

@@ -44,7 +44,7 @@ pub use plain::both_ways;
 
 pub use depends::DependsOn;
 pub use diagnostic::{Diagnostic, Level, Related};
-pub use discover::find_seals;
+pub use discover::{beside, find_seals};
 pub use kinds::{
     API_VERSION, AlertKind, AlertManifest, AlertOnRemove, AlertSpec, ApiVersion, CaseFile, CaseIncident,
     EventSpec, Expectation, ExpectedResource, IncidentKind, IncidentManifest, IncidentSpec, Lifecycle,

@@ -28,6 +28,13 @@ impl Project {
     pub fn new(name: impl Into<String>) -> Self {
         Project { name: name.into(), spec: ProjectSpec::default(), places: Vec::new() }
     }
+
+    /// Where the project's calls go; none if it leaves cloud, host and tenant at their defaults.
+    pub fn service(&self) -> Option<Defender> {
+        let mut service = self.spec.defender.clone();
+        service.tenant_id = service.tenant_id.or_else(|| self.spec.auth.tenant_id.clone());
+        (service != Defender::default()).then_some(service)
+    }
 }
 
 /// The `kind` of a [`ProjectFile`].

@@ -185,15 +185,15 @@ pub enum NoEvent {
     /// The table lacks columns.
     #[error("the result has no column {}", .0.join(", "))]
     Missing(Vec<&'static str>),
-    /// A value cannot be what its column says.
-    #[error("{column} of row {row} is {}", if .value.is_empty() { "empty" } else { .value })]
+    /// A value cannot be what its column says. It is not told: a query can find what nobody should read here.
+    #[error("{column} of row {row} is {}", if *.empty { "empty" } else { "of no use" })]
     Value {
         /// Which column.
         column: &'static str,
         /// 1-based.
         row: usize,
-        /// The value, bounded in length.
-        value: String,
+        /// Whether there is no value at all.
+        empty: bool,
     },
 }
 
@@ -236,16 +236,25 @@ impl HuntingTable {
     }
 }
 
+/// Whether a text is a number or a GUID.
+fn is_report_id(text: &str) -> bool {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let hex = |part: &str| part.bytes().all(|b| b.is_ascii_hexdigit());
+    let parts: Vec<&str> = text.split('-').collect();
+    let guid = parts.iter().map(|p| p.len()).eq([8, 4, 4, 4, 12]) && parts.iter().all(|p| hex(p));
+    text.len() <= 40 && (digits(text) || guid)
+}
+
 fn event<'a>(row: usize, cell: impl Fn(&'static str) -> Option<&'a Cell>) -> Result<HuntedEvent, NoEvent> {
     let text = |name| cell(name).map_or("", Cell::as_str);
-    let bad =
-        |column| NoEvent::Value { column, row, value: text(column).chars().take(100).collect::<String>() };
+    let bad = |column| NoEvent::Value { column, row, empty: text(column).is_empty() };
     let [timestamp, device, report] = EVENT_COLUMNS;
     let number = text(report);
     let sound = match cell(report) {
         Some(Cell::Json(json)) => json.bytes().all(|b| b.is_ascii_digit()),
-        // Some tables type the number as a text.
-        _ => !number.is_empty() && number.len() <= 200 && number.chars().all(|c| c.is_ascii_graphic()),
+        // Some tables type the number as a text, or have GUIDs. Anything else is no event's, and might be what a
+        // query wants to bring into a plan: a user's name, an address.
+        _ => is_report_id(number),
     };
     if !sound {
         return Err(bad(report));
@@ -287,6 +296,26 @@ mod tests {
         let error = t.events().unwrap_err();
         assert_eq!(error.to_string(), "ReportId of row 1 is empty");
         assert_eq!(table(&EVENT_COLUMNS, "[]").events(), Ok(vec![]));
+    }
+
+    #[test]
+    fn an_id_that_is_no_number_brings_nothing_along() {
+        let device = "1e5bc9d7e413ddd7902c2932e418702b84d0cc07";
+        let event = |id: &str| {
+            let id = serde_json::to_string(id).unwrap();
+            let row = format!(
+                r#"[{{"ReportId": {id}, "DeviceId": "{device}", "Timestamp": "2018-08-03T16:45:21Z"}}]"#
+            );
+            table(&EVENT_COLUMNS, &row).events().is_ok()
+        };
+        for fine in ["641555", "0", "0f8fad5b-d9cb-469f-a165-70867728950e"] {
+            assert!(event(fine), "{fine}");
+        }
+        for other in
+            ["", "ann@contoso.com", "10.0.0.1", "ann", "CONTOSO\\ann", "1,2", "6415 55", &"1".repeat(41)]
+        {
+            assert!(!event(other), "{other}");
+        }
     }
 
     #[test]

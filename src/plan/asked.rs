@@ -40,5 +40,6 @@ pub fn cancel(state: &State, address: &Address, comment: &str, now: jiff::Timest
         estimate: Estimate { seconds: 0, calls: [("cancel".to_owned(), 1)].into() },
         groups: Vec::new(),
         outlook: None,
+        destination: None,
     })
 }

@@ -67,6 +67,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
         estimate,
         groups: input.observed.targets.groups.clone(),
         outlook,
+        destination: None,
     }
 }
 

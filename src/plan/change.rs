@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::decide::Row;
+use super::destination::Destination;
 use super::foresight::{MachineFacts, Outlook};
 use super::guard::{LimitApproval, NameGap};
 use super::order::Obstacle;
@@ -305,6 +306,8 @@ pub struct Plan {
     pub groups: Vec<Group>,
     /// The calls that create, seen as a whole; none if there are none.
     pub outlook: Option<Outlook>,
+    /// Where it leads, if that was told to whoever is going to show it.
+    pub destination: Option<Destination>,
 }
 
 impl Plan {
@@ -699,6 +702,11 @@ pub enum PlanWarning {
     LookAlikes {
         /// Resource and object id, by address.
         found: Vec<(Address, String)>,
+    },
+    /// Manifests are read outside of the project folder.
+    Beside {
+        /// The entries of `spec.manifests`.
+        folders: Vec<String>,
     },
     /// A sealed incident's runbook has gained resources since: they are no part of it.
     HeldBack {

@@ -11,6 +11,7 @@ mod build;
 mod calls;
 mod change;
 mod decide;
+mod destination;
 mod differing;
 mod estimate;
 pub mod foresight;
@@ -41,6 +42,7 @@ pub use change::{
     origin_of,
 };
 pub use decide::{Busy, Facts, Lookup, OnUnknown, Removal, Rename, Row, Running, decide};
+pub use destination::Destination;
 pub use differing::{Difference, differing};
 pub use estimate::last_call;
 pub use foresight::{MachineFacts, Outlook, Share, Typical};

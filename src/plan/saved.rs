@@ -328,6 +328,7 @@ impl SavedPlan {
             estimate: Estimate { seconds: file.estimate.seconds, calls: file.estimate.calls },
             groups: Vec::new(),
             outlook: None,
+            destination: None,
         };
         Ok(SavedPlan { plan, execution })
     }
@@ -734,6 +735,7 @@ mod tests {
             estimate: Estimate::default(),
             groups: Vec::new(),
             outlook: None,
+            destination: None,
         };
         let execution = PlanExecution { binding: Binding::default(), new_state: false, fresh: false };
         SavedPlan { plan, execution }

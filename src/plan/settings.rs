@@ -42,6 +42,8 @@ pub struct Settings {
     pub fresh: bool,
     /// Closed incidents, and what seals hold back.
     pub incidents: Incidents,
+    /// The entries of `spec.manifests` that lead out of the project folder.
+    pub beside: Vec<String>,
     /// For a reader who sees rows with something to say alone: a resource that is up to date is counted, if its row
     /// would say no more, and a row that creates has no [`after`](super::Change::after).
     pub brief: bool,
@@ -130,6 +132,7 @@ impl Settings {
             spent: Vec::new(),
             fresh: false,
             incidents: Incidents::default(),
+            beside: Vec::new(),
             brief: false,
         }
     }

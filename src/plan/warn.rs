@@ -101,6 +101,9 @@ impl Planner<'_> {
         }
         warnings.extend(over_limits(changes, &settings.limits, changes));
         warnings.extend(settings.incidents.warnings());
+        if !settings.beside.is_empty() {
+            warnings.push(PlanWarning::Beside { folders: settings.beside.clone() });
+        }
         let failures = self.input.observed.failures.iter();
         warnings.extend(failures.map(|why| PlanWarning::NotLooked { why: why.clone() }));
         for group in &self.input.observed.targets.groups {

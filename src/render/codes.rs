@@ -139,6 +139,7 @@ pub fn plan_warning(warning: &PlanWarning) -> &'static str {
         PlanWarning::OverLimit { .. } => "over-limit-approved",
         PlanWarning::NotLooked { .. } => "not-looked",
         PlanWarning::LookAlikes { .. } => "look-alikes",
+        PlanWarning::Beside { .. } => "manifests-beside",
         PlanWarning::HeldBack { .. } => "held-back",
         PlanWarning::Left { .. } => "left-group",
         PlanWarning::EmptyGroup { .. } => "empty-group",

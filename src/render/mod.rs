@@ -9,6 +9,7 @@ pub mod age;
 pub mod annotations;
 pub mod cases;
 pub mod codes;
+mod destination;
 pub mod diagnostic;
 mod diff;
 pub mod drafts;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::destination::destination;
 use super::layout::{Paint, Paragraph, columns};
 use super::{Style, codes, diff, escape, words};
 use crate::model::{Address, Call};
@@ -308,6 +309,9 @@ fn closing(plan: &Plan, style: Style, out: &mut String) {
         format!("No calls to make: {}.", words::counts(&summary))
     };
     Paragraph::new(0, 6).push(Paint::Strong, line).write(style, out);
+    if let Some(line) = plan.destination.as_ref().and_then(destination) {
+        Paragraph::new(0, 2).push(Paint::Info, "Service: ").text(line).write(style, out);
+    }
     if unchanged > 0 && style.verbose == 0 && unchanged < plan.resources() {
         // The count alone would leave a reader to wonder where those rows are.
         Paragraph::new(0, 2)

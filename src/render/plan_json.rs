@@ -11,7 +11,9 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use super::{codes, escape, words};
 use crate::model::{Address, Dependency, PlanDigest, Request, Source, Target, Timestamp};
 use crate::plan::saved::{PlanExecution, RowExecution};
-use crate::plan::{Action, Change, Group, MachineFacts, Outlook, Plan, PlannedId, Row, Share, View};
+use crate::plan::{
+    Action, Change, Destination, Group, MachineFacts, Outlook, Plan, PlannedId, Row, Share, View,
+};
 
 /// A plan as `plan --format json` prints it.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -44,6 +46,10 @@ pub struct PlanDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = serde_json::json!({ "machines": 40, "listed": 40, "answeringNow": 36, "shares": [] }))]
     pub outlook: Option<OutlookDocument>,
+    /// The service that the calls go to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = serde_json::json!({ "cloud": "public", "host": "api.security.microsoft.com" }))]
+    pub service: Option<ServiceDocument>,
     /// Only in a file that `apply` takes: what concerns the plan as a whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = PlanExecution { binding: Default::default(), new_state: true, fresh: false })]
@@ -308,6 +314,38 @@ impl From<&Group> for GroupDocument {
     }
 }
 
+/// The service that a plan was made for.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceDocument {
+    /// `defender.cloud` of the project.
+    #[schemars(example = &"public")]
+    pub cloud: String,
+    /// The host, and its port if that is not the usual one; left out for the service that is simulated in the process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"api.security.microsoft.com")]
+    pub host: Option<String>,
+    /// The host of Microsoft Graph, where it is not the cloud's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"graph.microsoft.com")]
+    pub graph_host: Option<String>,
+    /// The tenant: the token's, as far as that is known, or the one that the project names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"00000000-0000-0000-0000-000000000000")]
+    pub tenant: Option<String>,
+}
+
+impl From<&Destination> for ServiceDocument {
+    fn from(to: &Destination) -> Self {
+        ServiceDocument {
+            cloud: to.cloud.clone(),
+            host: to.host.clone(),
+            graph_host: to.graph_host.clone(),
+            tenant: to.tenant.clone(),
+        }
+    }
+}
+
 /// The least time that the quotas need.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct EstimateDocument {
@@ -353,6 +391,7 @@ impl From<&Plan> for PlanDocument {
             groups: plan.groups.iter().map(GroupDocument::from).collect(),
             estimate: EstimateDocument { seconds: plan.estimate.seconds, calls: plan.estimate.calls.clone() },
             outlook: plan.outlook.as_ref().map(OutlookDocument::from),
+            service: plan.destination.as_ref().map(ServiceDocument::from),
             execution: None,
         }
     }

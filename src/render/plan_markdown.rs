@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::destination::destination;
 use super::{codes, escape, words};
 use crate::plan::{Action, Change, Plan, PlanWarning};
 
@@ -45,6 +46,9 @@ pub fn plan_markdown(plan: &Plan, selection: &[String], verbose: u8, now: Timest
             code(&command, COMMAND),
             if calls == 1 { "this call".to_owned() } else { format!("these {} calls", words::number(calls)) }
         ));
+    }
+    if let Some(line) = plan.destination.as_ref().and_then(destination) {
+        out.push_str(&format!("Service: {}\n\n", code(&line, CELL)));
     }
     if plan.estimate.seconds > 60
         && let Some(line) = words::estimate(&plan.estimate)
@@ -326,6 +330,7 @@ mod tests {
         let mut plan = plan(every_reason(text));
         plan.warnings = every_plan_warning(text);
         plan.estimate.seconds = 240;
+        plan.destination = Some(elsewhere(text));
         for c in &mut plan.changes {
             c.warnings.extend(every_warning(text));
         }
@@ -356,6 +361,7 @@ mod tests {
     fn what_a_reviewer_reads() {
         let mut plan = plan(every_reason(""));
         plan.estimate.seconds = 240;
+        plan.destination = Some(elsewhere(""));
         plan.warnings = every_plan_warning("")[3..].to_vec();
         plan.changes.retain(|c| {
             matches!(c.action, Action::Create | Action::Update | Action::Adopt | Action::Unresolved)

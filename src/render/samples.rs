@@ -10,8 +10,9 @@ use crate::model::{
     RequestDigest, Source, Span, Target, Until,
 };
 use crate::plan::{
-    Action, Candidate, Change, Drift, Estimate, Group, Left, LimitApproval, MachineFacts, NameGap, Obstacle,
-    Outlook, Plan, PlanWarning, PlannedCall, Reason, Row, Share, Typical, View, Warning, digest_of,
+    Action, Candidate, Change, Destination, Drift, Estimate, Group, Left, LimitApproval, MachineFacts,
+    NameGap, Obstacle, Outlook, Plan, PlanWarning, PlannedCall, Reason, Row, Share, Typical, View, Warning,
+    digest_of,
 };
 use crate::state::{
     Attempt, CallAction, Object, Open, Origin, PastObject, Phase, Refusal, Resource, Sent, Side, State,
@@ -137,6 +138,18 @@ pub fn plan(mut changes: Vec<Change>) -> Plan {
         estimate: Estimate { seconds: calls / 2, calls: BTreeMap::from([("collect".into(), calls)]) },
         groups: Vec::new(),
         outlook: None,
+        destination: None,
+    }
+}
+
+/// A service that no project has by default.
+pub fn elsewhere(t: &str) -> Destination {
+    Destination {
+        cloud: "dod".into(),
+        host: Some(format!("gateway.example{t}")),
+        graph_host: Some(format!("graph.example{t}")),
+        tenant: Some(format!("00000000-0000-0000-0000-00000000000a{t}")),
+        is_default: false,
     }
 }
 
@@ -372,6 +385,7 @@ pub fn every_plan_warning(t: &str) -> Vec<PlanWarning> {
             addresses: vec![address("Alert/inc-2042.late")],
         },
         PlanWarning::Narrowed { shown: 48, declared: 5000 },
+        PlanWarning::Beside { folders: vec![format!("../shared{t}"), "../other".into()] },
         PlanWarning::Left {
             address: address("InvestigationPackage/sweep"),
             left: Left::Tag(format!("tier1{t}")),

@@ -268,6 +268,9 @@ pub fn plan_warning(warning: &PlanWarning) -> String {
                 shown.join(", ")
             )
         }
+        PlanWarning::Beside { folders } => {
+            format!("manifests are read outside of the project folder too: {}", folders.join(", "))
+        }
         PlanWarning::HeldBack { incident, addresses, .. } => {
             let shown: Vec<String> = addresses.iter().take(5).map(Address::to_string).collect();
             let more = addresses.len().saturating_sub(shown.len());
@@ -461,6 +464,7 @@ pub fn plan_next(warning: &PlanWarning) -> Vec<Next> {
         PlanWarning::SealDrift { .. } => vec![Next::new("seal today's machines", "casefile seal")],
         PlanWarning::OverLimit { .. }
         | PlanWarning::Narrowed { .. }
+        | PlanWarning::Beside { .. }
         | PlanWarning::Left { .. }
         | PlanWarning::EmptyGroup { .. }
         | PlanWarning::Skipped { .. } => Vec::new(),

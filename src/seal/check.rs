@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::format::{
-    Seal, SealError, Sealed, SealedIncident, SealedTarget, manifest_name, sealed_name, seals,
+    Seal, SealError, Sealed, SealedIncident, SealedTarget, manifest_name, sealed_name, seals, shown,
 };
-use crate::manifest::{Diagnostic, IncidentState, Loaded, Related};
+use crate::manifest::{Defender, Diagnostic, IncidentState, Loaded, Related};
 use crate::model::{Address, Desired, Kind, MachineId, Sha256Hex, Target, Template, plain_text};
 use crate::plan::{Action, Change, Deviating, Plan, SealedMachine};
 
@@ -153,12 +153,16 @@ pub fn check(loaded: &Loaded, found: &Seals) -> Vec<Diagnostic> {
                 let message = format!("no seal: `{name}` does not exist");
                 let mut problem = Diagnostic::of_file("seal-missing", manifest.as_str(), message);
                 problem.line = line;
-                problems.push(problem.with_help(format!("run `casefile seal {manifest}` and review it")));
+                problems.push(problem.with_help(match manifest.starts_with("../") {
+                    // `seal` writes nothing outside of the project folder.
+                    true => "seal it in the project that it belongs to, or move it into this one".to_owned(),
+                    false => format!("run `casefile seal {manifest}` and review it"),
+                }));
             }
             Some(file) => problems.extend(compare(name, seal, file, line)),
         }
     }
-    for (name, is_seal) in found.orphans(&needed) {
+    for (name, is_seal) in found.orphans(&needed).into_iter().filter(|(name, _)| !name.starts_with("../")) {
         if let Some(version) = found.newer(name) {
             problems.push(of_newer(name, version));
             continue;
@@ -263,6 +267,9 @@ fn changed(expected: &Seal, found: &Seal) -> String {
     };
     let (new, old) = (of(expected), of(found));
     let mut parts = Vec::new();
+    if expected.service != found.service {
+        parts.push("the project calls another service".to_owned());
+    }
     let mut otherwise = Vec::new();
     for target in &expected.targets {
         match found.targets.iter().find(|t| t.address == target.address) {
@@ -328,24 +335,32 @@ impl fmt::Display for Unsealed {
 /// among them. Empty if `apply --sealed` may go on. Calls of `deviating` incidents count as not reviewed.
 pub fn unsealed(
     plan: &Plan,
+    service: Option<&Defender>,
     resources: &[Desired],
     templates: &[Template],
     found: &Seals,
     deviating: &[Deviating],
 ) -> Vec<Unsealed> {
+    let service = service.map(shown);
     let row = |c: &Change| {
         let declared = resources.binary_search_by(|d| d.address.cmp(&c.address)).ok().map(|i| &resources[i]);
         let incident = declared.and_then(|d| d.expanded.as_ref()).map(|e| &e.incident);
         let why = match deviating.iter().find(|d| Some(&d.incident) == incident) {
             Some(d) => unproven(d),
-            None => missing(c, declared, templates, found)?,
+            None => missing(c, service.as_ref(), declared, templates, found)?,
         };
         Some(Unsealed { address: c.address.clone(), action: c.action, why })
     };
     plan.changes.iter().filter(|c| c.call.is_some()).filter_map(row).collect()
 }
 
-fn missing(c: &Change, declared: Option<&Desired>, templates: &[Template], found: &Seals) -> Option<String> {
+fn missing(
+    c: &Change,
+    service: Option<&Defender>,
+    declared: Option<&Desired>,
+    templates: &[Template],
+    found: &Seals,
+) -> Option<String> {
     let call = c.call.as_ref()?;
     let Some(d) = declared else {
         // The manifest is gone. Its seal must be too, or removing it was not the whole of the review.
@@ -367,6 +382,9 @@ fn missing(c: &Change, declared: Option<&Desired>, templates: &[Template], found
         }
         _ => return Some(format!("{name} was edited by hand")),
     };
+    if seal.service.as_ref() != service {
+        return Some(format!("{name} is for another service"));
+    }
     let manifest = c.address.group().unwrap_or_else(|| c.address.clone());
     let template =
         templates.iter().find(|t| *t.address() == manifest && t.target.is_group() == (manifest != c.address));

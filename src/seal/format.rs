@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::check::Seals;
-use crate::manifest::{self, ApiVersion, Declaration, IncidentState, Loaded};
+use crate::manifest::{self, ApiVersion, Declaration, Defender, IncidentState, Loaded};
 use crate::model::{
     self, Address, Body, Call, Dependency, Desired, HuntedEvent, Method, OnInProgress, OnRemove,
     RequestDigest, Sha256Hex, Span, Target, Template,
@@ -34,6 +34,11 @@ pub struct Seal {
     /// The manifest file, relative to the project folder; hidden characters escaped.
     #[schemars(example = &"manifests/inc-2042.yaml")]
     pub manifest: String,
+    /// `defender` of the project file, and the tenant that it names; left out where all of it is the default. These
+    /// calls were reviewed for this service and no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = serde_json::json!({ "cloud": "gcc-high" }))]
+    pub service: Option<Defender>,
     /// Its incidents, by name: as long as an incident says the same, the resources below count for it, and
     /// not what its runbook has become.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -423,6 +428,7 @@ fn newer(text: &str) -> Option<String> {
 impl Seal {
     fn new(
         manifest: &str,
+        service: Option<&Defender>,
         incidents: Vec<SealedIncident>,
         targets: Vec<SealedTarget>,
         resources: Vec<Sealed>,
@@ -431,6 +437,7 @@ impl Seal {
             api_version: ApiVersion::V1,
             kind: SealKind::Seal,
             manifest: escape::one_line(manifest).into_owned(),
+            service: service.map(shown),
             incidents,
             targets,
             resources,
@@ -472,6 +479,16 @@ impl Seal {
     /// One resource of it.
     pub fn get(&self, address: &Address) -> Option<&Sealed> {
         self.resources.iter().find(|s| s.address == *address)
+    }
+}
+
+/// A service as a seal says it, hidden characters escaped.
+pub(super) fn shown(service: &Defender) -> Defender {
+    let text = |url: &Option<String>| url.as_deref().map(|url| escape::one_line(url).into_owned());
+    Defender {
+        endpoint: text(&service.endpoint),
+        graph_endpoint: text(&service.graph_endpoint),
+        ..service.clone()
     }
 }
 
@@ -528,7 +545,7 @@ pub fn seals(loaded: &Loaded, found: &Seals) -> BTreeMap<String, Seal> {
         of.incidents.sort();
         of.targets.sort_by(|a, b| a.address.cmp(&b.address));
         of.resources.sort_by(|a, b| a.address.cmp(&b.address));
-        (sealed_name(file), Seal::new(file, of.incidents, of.targets, of.resources))
+        (sealed_name(file), Seal::new(file, loaded.service.as_ref(), of.incidents, of.targets, of.resources))
     };
     by_file.into_iter().map(seal).collect()
 }

@@ -226,10 +226,14 @@ fn a_sealed_event_stays() {
 fn what_is_no_event_is_an_error_at_the_query() {
     let case = hunting("");
     for (query, code, words) in [
-        ("two", "event-ambiguous", "found 2 rows, not one: {Timestamp: 2026-03-01T09:15:42Z"),
+        ("two", "event-ambiguous", "found 2 rows (Timestamp, DeviceId, ReportId), not one"),
         ("nothing", "event-not-found", "found no rows (Timestamp, DeviceId, ReportId)"),
         ("bare", "event-columns", "no column DeviceId, ReportId; the query found 1 row"),
-        ("odd", "event-value", "Timestamp of row 1 is yesterday"),
+        (
+            "odd",
+            "event-value",
+            "Timestamp of row 1 is of no use; the query found 1 row (Timestamp, DeviceId, ReportId)",
+        ),
         ("\"T | where (\"", "query-not-run", "400 BadRequest: A recognition error occurred."),
     ] {
         case.write("manifests/a.yaml", &alert("a", &format!("{{ query: {query} }}"), ""));
@@ -239,10 +243,31 @@ fn what_is_no_event_is_an_error_at_the_query() {
             let flat: String = err.split_whitespace().collect::<Vec<_>>().join(" ");
             assert!(flat.contains(words), "{query}\n{err}");
             assert!(!err.contains('\u{1b}') && err.contains("nothing was sent"), "{err}");
+            // Whose rows they are is not known: a log or a comment may be public.
+            for value in ["yesterday", "09:15:42", "1e5bc9d7e413ddd7902c2932e418702b84d0cc07"] {
+                assert!(!flat.contains(value), "{query}\n{err}");
+            }
         }
     }
     assert_eq!(case.calls()[2], 0);
     assert!(!case.path("manifests/a.sealed.yaml").exists());
+}
+
+#[test]
+fn values_are_shown_to_who_asks_for_them() {
+    let case = hunting("");
+    for (query, value) in [("two", "{Timestamp: 2026-03-01T09:15:42Z"), ("odd", "{Timestamp: yesterday")] {
+        case.write("manifests/a.yaml", &alert("a", &format!("{{ query: {query} }}"), ""));
+        for command in [
+            &["plan", "--show-rows"][..],
+            &["apply", "--auto-approve", "--show-rows"],
+            &["seal", "--show-rows"],
+        ] {
+            let (_, err) = case.exits(1, command);
+            let flat: String = err.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(flat.contains(value), "{query}\n{err}");
+        }
+    }
 }
 
 #[test]

@@ -198,7 +198,8 @@ impl Credential {
         environment: Environment,
         service: &Service,
     ) -> Result<Self, AuthError> {
-        let (remote, local) = (Arc::new(IdentityHttp::remote()), Arc::new(IdentityHttp::local()));
+        let remote = Arc::new(IdentityHttp::remote(service.allowed().clone()));
+        let local = Arc::new(IdentityHttp::local());
         Self::over(remote, local, method, identity, environment, service)
     }
 
@@ -428,6 +429,7 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::defender::AllowedHosts;
     use azure_core::Bytes;
     use azure_core::http::headers::Headers;
     use azure_core::http::request::{Body, Request};
@@ -580,7 +582,10 @@ mod tests {
         let http = Fake::new(&[]);
         let c = credential(&http, Cloud::Sandbox, AuthMethod::Auto, &[]).unwrap();
         assert_eq!(c.fetch().await.unwrap().access.expose(), "sandbox");
-        let elsewhere = Service::new(Cloud::Sandbox, None, Some("https://h.example")).unwrap();
+        let mut hosts = AllowedHosts::default();
+        hosts.add("h.example").unwrap();
+        let elsewhere =
+            Service::of(Api::Defender, Cloud::Sandbox, None, Some("https://h.example"), &hosts).unwrap();
         let c = Credential::over(
             http.clone(),
             http,

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::Secret;
+use crate::defender::hosts::{AllowedHosts, is_next_door, may_receive_secret, place};
 use crate::defender::http::{HttpOptions, builder, built, plain};
 
 /// A token reply is a few kilobytes.
@@ -22,10 +23,15 @@ const LIMIT: usize = 1 << 20;
 
 /// The identity library's way to the network: same TLS, no redirects, bounded bodies. Most runs have a token
 /// already, so the client, which reads the machine's certificates, is made when it is first used.
+///
+/// Secrets leave through here, so it asks whether a request's host may have them: the settings of a project, and
+/// variables of the environment that a library reads by itself, lead nowhere else.
 #[derive(Clone, Debug)]
 pub(super) struct IdentityHttp {
     /// Whether it leads to the metadata service of the machine we run on.
     local: bool,
+    /// The hosts that a person has allowed.
+    allowed: AllowedHosts,
     client: OnceLock<reqwest::Client>,
 }
 
@@ -33,14 +39,29 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 impl IdentityHttp {
     /// To a sign-in service.
-    pub(super) fn remote() -> Self {
-        IdentityHttp { local: false, client: OnceLock::new() }
+    pub(super) fn remote(allowed: AllowedHosts) -> Self {
+        IdentityHttp { local: false, allowed, client: OnceLock::new() }
     }
 
     /// To the metadata service of the machine we run on: plain http, next door or not there at all, and
     /// never behind a proxy.
     pub(super) fn local() -> Self {
-        IdentityHttp { local: true, client: OnceLock::new() }
+        IdentityHttp { local: true, allowed: AllowedHosts::default(), client: OnceLock::new() }
+    }
+
+    fn check(&self, url: &Url) -> azure_core::Result<()> {
+        let fine = if self.local { is_next_door(url) } else { may_receive_secret(url, &self.allowed) };
+        if fine {
+            return Ok(());
+        }
+        let host = place(url);
+        let why = match self.local {
+            true => format!("`{host}` is no metadata service of this machine; it was asked for nothing"),
+            false => format!(
+                "no secret is sent to `{host}`, which is no sign-in host; if it is yours, set CASEFILE_ALLOW_HOST={host}"
+            ),
+        };
+        Err(Error::with_message(ErrorKind::Credential, why))
     }
 
     fn client(&self) -> azure_core::Result<reqwest::Client> {
@@ -82,6 +103,7 @@ impl HttpClient for IdentityHttp {
             Method::Post => reqwest::Method::POST,
             _ => return Err(Error::with_message(ErrorKind::Other, "signing in needs GET and POST only")),
         };
+        self.check(request.url())?;
         let mut out = self.client()?.request(method, request.url().clone());
         for (name, value) in request.headers().iter() {
             let mut value = HeaderValue::try_from(value.as_str())
@@ -147,5 +169,28 @@ impl ClientAssertion for GithubAssertion {
         serde_json::from_slice::<Reply>(reply.body())
             .map(|r| r.value)
             .map_err(|_| wrong("GitHub's answer holds no OIDC token"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Refused before a connection is tried: no such host could be reached from here.
+    #[tokio::test]
+    async fn no_secret_leaves_for_a_stranger() {
+        let remote = Arc::new(IdentityHttp::remote(AllowedHosts::default()));
+        let url = "https://pipelines.actions.githubusercontent.com.evil.example/x".to_owned();
+        let assertion = GithubAssertion::new(remote.clone(), url, Some(Secret::new("REQUEST-TOKEN")));
+        let error = assertion.secret(None).await.unwrap_err().to_string();
+        assert!(
+            error.contains("no secret is sent to `pipelines.actions.githubusercontent.com.evil.example`")
+        );
+        assert!(!error.contains("REQUEST-TOKEN"), "{error}");
+
+        let local = IdentityHttp::local();
+        let request = Request::new("http://evil.example/msi/token".parse().unwrap(), Method::Get);
+        let error = local.execute_request(&request).await.unwrap_err().to_string();
+        assert!(error.contains("`evil.example` is no metadata service of this machine"), "{error}");
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Reading, Seen, documents};
 use crate::manifest::diagnostic::{Diagnostic, Level};
-use crate::manifest::discover;
+use crate::manifest::discover::{self, Bounds};
 use crate::manifest::project::Project;
 use crate::manifest::runbook::{CaseOutcome, Runbook, run_case};
 use crate::manifest::schema::Target;
@@ -38,6 +38,7 @@ pub fn run_cases(
     runbook: &dyn Fn(&str, &[&str]) -> bool,
     case: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<CaseRun>, Vec<Diagnostic>> {
+    let bounds = Bounds::of(project_dir);
     let (files, mut problems) = discover::find(project_dir, project);
     problems.retain(|d| d.severity == Level::Error);
     let mut runs = Vec::new();
@@ -49,7 +50,7 @@ pub fn run_cases(
                 continue;
             }
         };
-        let (mut found, mut wrong) = discover::cases(&file);
+        let (mut found, mut wrong) = discover::cases(&file, &bounds);
         if found.is_empty() && wrong.is_empty() && !discover::may_hold_runbook(&bytes) {
             continue;
         }

@@ -94,7 +94,7 @@ impl Reading {
             self.diagnostics.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
         }
         let Reading { resources, diagnostics, unruly, .. } = self;
-        Loaded { resources, templates, diagnostics, unruly, files: 0, incidents: declarations }
+        Loaded { resources, templates, diagnostics, unruly, files: 0, incidents: declarations, service: None }
     }
 
     fn expand(

@@ -1,0 +1,172 @@
+//! git, the one program that the tool itself starts, called so that nothing in a repository runs.
+//!
+//! A project is text of others: a pull request can bring files that git would take for a repository of its own, and a
+//! folder from an archive can bring settings. So git starts at the root whose work tree holds the project and searches
+//! nowhere else, with a fixed environment and without all that its settings could start: hooks, file system monitors,
+//! filters, pagers, external differences, fetches of missing objects.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::context::Context;
+use super::exit::Error;
+use crate::render::escape;
+
+/// What counts before every setting of a repository.
+const SETTINGS: [&str; 4] =
+    ["safe.bareRepository=explicit", "core.fsmonitor=false", "core.hooksPath=/dev/null", "core.pager=cat"];
+
+/// What is given to git beside where it finds itself and its user's settings.
+const ENVIRONMENT: [(&str, &str); 8] = [
+    // Messages are shown as they are; file names keep their encoding.
+    ("LC_MESSAGES", "C"),
+    ("GIT_TERMINAL_PROMPT", "0"),
+    // A look writes nothing, not even a fresher index.
+    ("GIT_OPTIONAL_LOCKS", "0"),
+    ("GIT_NO_REPLACE_OBJECTS", "1"),
+    // An object that is missing stays missing.
+    ("GIT_NO_LAZY_FETCH", "1"),
+    ("GIT_ALLOW_PROTOCOL", "none"),
+    ("GIT_LITERAL_PATHSPECS", "1"),
+    ("GIT_PAGER", "cat"),
+];
+
+/// A repository, by the root of its work tree.
+#[derive(Clone, Debug)]
+pub struct Repository {
+    root: PathBuf,
+    environment: Vec<(OsString, OsString)>,
+}
+
+/// The root of the work tree that holds a folder; the folder is a real path. A bare repository has none.
+pub fn root_of(folder: &Path) -> Option<&Path> {
+    folder.ancestors().find(|a| a.join(".git").symlink_metadata().is_ok())
+}
+
+impl Repository {
+    /// The repository with that root.
+    pub fn at(ctx: &Context, root: &Path) -> Result<Self, Error> {
+        let mut environment: Vec<(OsString, OsString)> =
+            ENVIRONMENT.map(|(k, v)| (k.into(), v.into())).into();
+        environment.extend(ctx.child_environment.iter().map(|(k, v)| ((*k).into(), usable(k, v))));
+        if let Some(above) = root.parent() {
+            environment.push(("GIT_CEILING_DIRECTORIES".into(), above.into()));
+        }
+        let mut found = Repository { root: root.to_owned(), environment };
+        found.disarm()?;
+        Ok(found)
+    }
+
+    /// Takes their commands from the filters that the repository itself sets. A file that only a filter makes equal
+    /// to the recorded one then counts as changed.
+    fn disarm(&mut self) -> Result<(), Error> {
+        let words = ["config", "--show-scope", "--name-only", "-z", "--get-regexp", r"^filter\."];
+        let output = self.output(&words)?;
+        // Exit code 1: there is none.
+        if !matches!(output.status.code(), Some(0 | 1)) {
+            return Err(refused(&output.stderr));
+        }
+        let words = strings(&output.stdout);
+        let theirs =
+            words.as_chunks::<2>().0.iter().filter(|[scope, _]| scope == "local" || scope == "worktree");
+        let names: Vec<&String> = theirs.map(|[_, name]| name).collect();
+        let mut settings = Vec::new();
+        for (n, name) in names.iter().enumerate() {
+            let value = if name.ends_with(".required") { "false" } else { "" };
+            settings.push((format!("GIT_CONFIG_KEY_{n}").into(), OsString::from(name)));
+            settings.push((format!("GIT_CONFIG_VALUE_{n}").into(), value.into()));
+        }
+        settings.push(("GIT_CONFIG_COUNT".into(), names.len().to_string().into()));
+        self.environment.extend(settings);
+        Ok(())
+    }
+
+    /// The root of the work tree.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The id of the commit that a revision names; of `REV...`, that of the commit where the branch left REV.
+    pub fn commit(&self, revision: &str) -> Result<String, Error> {
+        let answer = match revision.strip_suffix("...") {
+            Some(of) => {
+                let found = self.output(&["merge-base", "--end-of-options", of, "HEAD"])?;
+                if !found.status.success() && found.stderr.is_empty() {
+                    let why = format!("`{of}` and HEAD have no commit in common; a shallow clone lacks it");
+                    return Err(Error::Git { why: escape::one_line(&why).into_owned() });
+                }
+                self.checked(found)?
+            }
+            None => {
+                self.run(&["rev-parse", "--verify", "--end-of-options", &format!("{revision}^{{commit}}")])?
+            }
+        };
+        Ok(String::from_utf8_lossy(&answer).trim().to_owned())
+    }
+
+    /// What differs from a commit, and new files that git does not ignore: relative to the root, with `/`.
+    pub fn changes(&self, commit: &str) -> Result<Vec<String>, Error> {
+        let diff = [
+            "diff",
+            "--name-only",
+            "-z",
+            "--no-renames",
+            "--no-ext-diff",
+            "--no-textconv",
+            // What is inside a submodule is asked there.
+            "--ignore-submodules=dirty",
+            "--end-of-options",
+            commit,
+            "--",
+        ];
+        let mut names = strings(&self.run(&diff)?);
+        names.extend(strings(&self.run(&["ls-files", "--others", "--exclude-standard", "-z"])?));
+        Ok(names)
+    }
+
+    /// The commit that is recorded for a submodule; none if there is no submodule at that path.
+    pub fn submodule(&self, commit: &str, path: &str) -> Result<Option<String>, Error> {
+        let entry =
+            strings(&self.run(&["ls-tree", "-z", "--full-tree", "--end-of-options", commit, "--", path])?);
+        let id = |entry: &String| Some(entry.strip_prefix("160000 commit ")?.split_once('\t')?.0.to_owned());
+        Ok(entry.first().and_then(id))
+    }
+
+    fn run(&self, words: &[&str]) -> Result<Vec<u8>, Error> {
+        self.checked(self.output(words)?)
+    }
+
+    fn checked(&self, output: std::process::Output) -> Result<Vec<u8>, Error> {
+        if output.status.success() { Ok(output.stdout) } else { Err(refused(&output.stderr)) }
+    }
+
+    fn output(&self, words: &[&str]) -> Result<std::process::Output, Error> {
+        let mut git = Command::new("git");
+        git.arg("--no-pager");
+        for setting in SETTINGS {
+            git.args(["-c", setting]);
+        }
+        git.args(words).current_dir(&self.root).stdin(Stdio::null());
+        git.env_clear().envs(self.environment.iter().map(|(k, v)| (k, v)));
+        git.output().map_err(|e| Error::Git { why: escape::one_line(&e.to_string()).into_owned() })
+    }
+}
+
+/// A value for a program's environment. Programs are not looked for in folders that depend on where we are.
+fn usable(name: &str, value: &OsStr) -> OsString {
+    if name != "PATH" {
+        return value.to_owned();
+    }
+    let absolute = std::env::split_paths(value).filter(|folder| folder.is_absolute());
+    std::env::join_paths(absolute).unwrap_or_default()
+}
+
+fn refused(stderr: &[u8]) -> Error {
+    Error::Git { why: escape::one_line(String::from_utf8_lossy(stderr).trim()).into_owned() }
+}
+
+fn strings(output: &[u8]) -> Vec<String> {
+    let parts = output.split(|b| *b == 0).filter(|part| !part.is_empty());
+    parts.map(|part| String::from_utf8_lossy(part).into_owned()).collect()
+}
