@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::case::Case;
 use crate::sandbox::{BIN, Sandbox};
 
 /// A project, and a sign-in tool that leaves a mark when it is asked for a token.
@@ -119,4 +120,70 @@ fn the_way_to_allow_a_host_is_told_and_no_project_file_is_it() {
     let (code, err) = lab.run("{}", &offline, &[("CASEFILE_ENDPOINT", "https://defender.example")]);
     assert_eq!(code, Some(1), "{err}");
     assert!(err.contains("CASEFILE_ENDPOINT: "), "{err}");
+}
+
+#[test]
+fn a_plan_and_a_seal_say_whose_service_it_is() {
+    let case = Case::new("{}", "{}");
+    case.write("manifests/a.yaml", MANIFEST);
+    let host = case.sandbox.url.strip_prefix("http://").unwrap();
+    let line = format!("cloud public, host {host}");
+    let (out, _) = case.exits(0, &["plan"]);
+    assert!(out.contains(&format!("Service: {line}\n")), "{out}");
+    let (out, _) = case.exits(0, &["plan", "--format", "markdown"]);
+    assert!(out.contains(&format!("Service: `{line}`\n")), "{out}");
+    assert_eq!(case.plan(&[])["service"], serde_json::json!({ "cloud": "public", "host": host }));
+
+    // What was reviewed for one service is not sent to another.
+    case.exits(0, &["seal"]);
+    assert!(!case.read("manifests/a.sealed.yaml").contains("service:"), "the default one is not named");
+    case.project("{ defender: { cloud: public, region: eu } }");
+    let (out, _) = case.exits(1, &["validate", "--sealed"]);
+    assert!(out.contains("seal-outdated") && out.contains("calls another service"), "{out}");
+    let (_, err) = case.exits(4, &["apply", "--sealed"]);
+    assert!(err.contains("a.sealed.yaml is for another service"), "{err}");
+    assert!(case.effects().is_empty());
+    case.exits(0, &["seal"]);
+    let seal = case.read("manifests/a.sealed.yaml");
+    assert!(seal.contains("service:\n  cloud: public\n  region: eu\n"), "{seal}");
+    case.exits(0, &["apply", "--sealed"]);
+    assert_eq!(case.effects().len(), 1);
+}
+
+#[test]
+fn cloud_and_tenant_are_told_where_they_are_not_the_default() {
+    let lab = Lab::new();
+    let plan = |defender: &str| {
+        let head = "apiVersion: casefile/v1\nkind: Project\nmetadata: { name: t }\n";
+        std::fs::write(
+            lab.path("project/casefile.yaml"),
+            format!("{head}spec: {{ defender: {defender} }}\n"),
+        )
+        .unwrap();
+        let mut command = Command::new(BIN);
+        command
+            .arg("-C")
+            .arg(lab.path("project"))
+            .args(["plan", "--no-refresh", "--format", "markdown"])
+            .env_clear();
+        let output = command.output().unwrap();
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        text.lines().find_map(|l| l.strip_prefix("Service: `")?.strip_suffix('`').map(str::to_owned))
+    };
+    let tenant = "00000000-0000-0000-0000-00000000000a";
+    assert_eq!(plan("{}"), None);
+    assert_eq!(plan("{ cloud: public, endpoint: \"https://api.security.microsoft.com\" }"), None);
+    assert_eq!(plan("{ cloud: sandbox }").as_deref(), Some("cloud sandbox, simulated on this computer"));
+    assert_eq!(
+        plan("{ cloud: dod }").as_deref(),
+        Some("cloud dod, host api-gov.securitycenter.microsoft.us")
+    );
+    assert_eq!(plan("{ region: eu }").as_deref(), Some("cloud public, host eu.api.security.microsoft.com"));
+    let of_tenant = format!("cloud public, host api.security.microsoft.com, tenant {tenant}");
+    assert_eq!(plan(&format!("{{ tenantId: {tenant} }}")), Some(of_tenant));
+    let graph = plan("{ graphEndpoint: \"https://graph.microsoft.us\" }");
+    assert_eq!(
+        graph.as_deref(),
+        Some("cloud public, host api.security.microsoft.com, Microsoft Graph at graph.microsoft.us")
+    );
 }
