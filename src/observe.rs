@@ -14,7 +14,7 @@ use crate::plan::{Actions, Machines, Need, Observed};
 /// Looks at the service. Only a missing token is an error: without one nothing can be looked at, and a
 /// plan that waits for everything would hide why.
 pub async fn observe(client: &Client, clock: &Clock, need: &Need) -> Result<Observed, AuthError> {
-    let at = clock();
+    let at = clock.now();
     let mut seen = Observed { at, server_at: client.server_time(at), ..Observed::default() };
     if need.is_nothing() {
         return Ok(seen);

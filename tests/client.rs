@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use casefile::defender::auth::{AccessToken, AuthError, Token, TokenSource, Tokens};
 use casefile::defender::{
-    Answer, Client, Cloud, Endpoint, HttpAnswer, HttpCall, Limits, NotSent, Patience, Quotas, ReadError,
-    Service, Stage, Transport, TransportError,
+    Answer, Client, Clock, Cloud, Endpoint, HttpAnswer, HttpCall, Limits, NotSent, Patience, Quotas,
+    ReadError, Service, Stage, Transport, TransportError,
 };
 use casefile::model::{Call, Method, Request};
 use jiff::Timestamp;
@@ -69,8 +69,8 @@ fn client(
     let fake = Arc::new(Fake { script: Mutex::new(Box::new(script)), seen: Mutex::default(), start });
     let service = Service::new(Cloud::Public, None, None).unwrap();
     let tokens = Tokens::new(Arc::new(Renewing(Mutex::new(0))));
-    let quotas = Quotas::new(now(), limits.iter().copied());
-    let clock = Arc::new(move || now() + start.elapsed());
+    let clock = Clock::new(move || now() + start.elapsed());
+    let quotas = Quotas::new(clock.clone(), limits.iter().copied());
     (Client::new(service, fake.clone(), tokens, quotas, clock), fake)
 }
 
@@ -350,8 +350,10 @@ async fn a_dropped_call_still_counts() {
     }
     let service = Service::new(Cloud::Public, None, None).unwrap();
     let tokens = Tokens::new(Arc::new(Renewing(Mutex::new(0))));
-    let quotas = Quotas::new(now(), [(Endpoint::Collect, Limits::new(1, 10))]);
-    let client = Client::new(service, Arc::new(Never), tokens, quotas, Arc::new(now));
+    let start = Instant::now();
+    let clock = Clock::new(move || now() + start.elapsed());
+    let quotas = Quotas::new(clock.clone(), [(Endpoint::Collect, Limits::new(1, 10))]);
+    let client = Client::new(service, Arc::new(Never), tokens, quotas, clock);
     let gone = tokio::time::timeout(Duration::from_secs(5), mutate(&client)).await;
     assert!(gone.is_err());
     let start = Instant::now();

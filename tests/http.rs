@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use casefile::defender::auth::{AccessToken, AuthMethod, Credential, Environment, Identity, Tokens};
 use casefile::defender::{
-    Answer, Client, Cloud, Endpoint, HttpCall, HttpOptions, HttpTransport, Quotas, Service, Stage, Transport,
-    TransportError,
+    Answer, Client, Clock, Cloud, Endpoint, HttpCall, HttpOptions, HttpTransport, Quotas, Service, Stage,
+    Transport, TransportError,
 };
 use casefile::model::{Call, Method};
 
@@ -284,8 +284,9 @@ async fn the_token_is_in_no_log_and_no_debug() {
     let mut shown = format!("{credential:?} {transport:?} {:?}", call("/api/x"));
     let tokens = Tokens::new(Arc::new(credential));
     let start: jiff::Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-    let quotas = Quotas::new(start, []);
-    let client = Client::new(service, Arc::new(transport), tokens, quotas, Arc::new(move || start));
+    let clock = Clock::new(move || start);
+    let quotas = Quotas::new(clock.clone(), []);
+    let client = Client::new(service, Arc::new(transport), tokens, quotas, clock);
 
     let link = client.package_link("a-1").await.unwrap();
     let machine_id = "fb9ab6be3965095a09c057be7c90f0a2".parse().unwrap();

@@ -89,15 +89,20 @@ impl Site {
     /// One `apply` by a process of its own.
     async fn apply(self: &Arc<Self>, manifests: &str) -> (Plan, Report, Duration) {
         let site = self.clone();
-        let clock: Clock = Arc::new(move || site.now());
-        let holder =
-            Holder { user: "u".into(), host: "h".into(), pid: 1, since: clock(), command: "apply".into() };
+        let clock = Clock::new(move || site.now());
+        let holder = Holder {
+            user: "u".into(),
+            host: "h".into(),
+            pid: 1,
+            since: clock.now(),
+            command: "apply".into(),
+        };
         let store = Box::new(self.disk.open(&holder).unwrap().store);
         let client = Client::new(
             Service::new(Cloud::Public, None, None).unwrap(),
             Arc::new(Way(self.clone())),
             Tokens::new(Arc::new(AnyToken)),
-            Quotas::new(clock(), []),
+            Quotas::new(clock.clone(), []),
             clock.clone(),
         );
         let (mut desired, diagnostics) = parse_manifests("a.yaml", manifests.as_bytes());
@@ -107,7 +112,7 @@ impl Site {
             desired,
             selected: None,
             replace: Default::default(),
-            settings: Settings { new_lineage: "a lineage".into(), ..Settings::at(clock()) },
+            settings: Settings { new_lineage: "a lineage".into(), ..Settings::at(clock.now()) },
             refresh: true,
             lookups: Default::default(),
             foresight: false,
@@ -122,7 +127,7 @@ impl Site {
         };
         let (_keep, stop) = watch::channel(false);
         let mut run =
-            Run::new(&client, &clock, scope, options, store, clock(), Arc::new(|_| ()), stop).unwrap();
+            Run::new(&client, &clock, scope, options, store, clock.now(), Arc::new(|_| ()), stop).unwrap();
         let plan = run.prepare().await.unwrap();
         let began = Instant::now();
         let report = run.carry_out(&plan).await.unwrap();
@@ -214,12 +219,12 @@ async fn forty_five_queries_a_minute_at_either_api() {
     for api in [HuntingApi::Graph, HuntingApi::Defender] {
         let site = Site::new();
         let inner = site.clone();
-        let clock: Clock = Arc::new(move || inner.now());
+        let clock = Clock::new(move || inner.now());
         let client = Client::new(
             Service::graph(Cloud::Public, None).unwrap(),
             Arc::new(Way(site.clone())),
             Tokens::new(Arc::new(AnyToken)),
-            Quotas::new(clock(), []),
+            Quotas::new(clock.clone(), []),
             clock.clone(),
         );
         let hunter = Hunter::new(Ok(client), api, None);

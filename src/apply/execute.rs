@@ -12,7 +12,6 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use tokio::sync::{Semaphore, watch};
-use tokio::time::Instant;
 
 use super::event::{Event, Progress};
 use super::judge::{self, Entity};
@@ -119,7 +118,7 @@ pub struct Executor<'a> {
     pub client: &'a Client,
     /// The journal.
     pub desk: Desk,
-    /// Our wall clock.
+    /// Our clock.
     pub clock: &'a Clock,
     /// Who wants to know.
     pub sink: &'a Sink,
@@ -150,18 +149,17 @@ pub struct Again<'a> {
     /// The run's settings.
     pub settings: Settings,
     /// The last such look. One serves all jobs that come up while it is fresh.
-    pub last: tokio::sync::Mutex<Option<(Instant, Arc<Observed>)>>,
+    pub last: tokio::sync::Mutex<Option<Arc<Observed>>>,
 }
 
 impl Again<'_> {
     async fn look(&self, client: &Client, clock: &Clock) -> Result<Arc<Observed>, AuthError> {
         let mut last = self.last.lock().await;
-        if let Some((_, observed)) = last.as_ref().filter(|(at, _)| at.elapsed() < SEND_WITHIN) {
+        if let Some(observed) = last.as_ref().filter(|o| clock.now() < o.at + SEND_WITHIN) {
             return Ok(observed.clone());
         }
-        let at = Instant::now();
         let observed = Arc::new(observe(client, clock, &self.need).await?);
-        *last = Some((at, observed.clone()));
+        *last = Some(observed.clone());
         Ok(observed)
     }
 }
@@ -265,10 +263,20 @@ impl Executor<'_> {
                 },
                 false => None,
             };
+            let server_at = match self.server_time().await {
+                Some(server_at) => server_at,
+                None => {
+                    if !self.halted() {
+                        self.unreachable.store(true, Ordering::Relaxed);
+                        self.unsent(&job, "no answer of the service has told its time".to_owned());
+                    }
+                    return Ok(End::NotSent);
+                }
+            };
             if self.halted() {
                 return Ok(End::NotSent);
             }
-            let intended = match self.intend(&job, std::mem::take(&mut records), seen).await? {
+            let intended = match self.intend(&job, std::mem::take(&mut records), seen, server_at).await? {
                 Ok(intended) => intended,
                 Err(NotIntended::Seen) => return Ok(End::Stale),
                 Err(NotIntended::Id(why)) => {
@@ -278,9 +286,9 @@ impl Executor<'_> {
             };
             let Intended { job: sent, attempt, deadline, .. } = &intended;
             let (address, action, attempt) = (sent.address.clone(), sent.action, *attempt);
-            self.emit(Event::Intent { at: (self.clock)(), address, action, attempt });
+            self.emit(Event::Intent { at: self.clock.now(), address, action, attempt });
             let check = || {
-                let in_time = Instant::now() <= deadline.0 && (self.clock)() <= deadline.1;
+                let in_time = self.clock.now() <= deadline.0 && self.clock.wall() <= deadline.1;
                 if in_time { Ok(()) } else { Err("its intent was older than 10 s".to_owned()) }
             };
             let answer = self.client.mutate(sent.call.request(), slot, check).await;
@@ -326,6 +334,17 @@ impl Executor<'_> {
         }
     }
 
+    /// The service's time, for an intent: the least that it can be. `None` if it is not known, or when the run
+    /// stops.
+    async fn server_time(&self) -> Option<jiff::Timestamp> {
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|s| *s) => None,
+            () = self.client.learn_server_time() => self.client.earliest_server_time(),
+        }
+    }
+
     /// Waits; false when the run stops.
     async fn pause(&self, time: Duration) -> bool {
         let mut stop = self.stop.clone();
@@ -341,10 +360,10 @@ impl Executor<'_> {
         job: &Job,
         mut records: Vec<Record>,
         seen: Option<Arc<Observed>>,
+        server_at: jiff::Timestamp,
     ) -> Result<Result<Intended, NotIntended>, Arc<StoreError>> {
-        let now = (self.clock)();
-        let deadline = (Instant::now() + SEND_WITHIN, now + SEND_WITHIN);
-        let server_at = self.client.server_time(now);
+        let now = self.clock.now();
+        let deadline = (now + SEND_WITHIN, self.clock.wall() + SEND_WITHIN);
         let mut intent = Box::new(Intent {
             address: job.address.clone(),
             action: job.action.call().unwrap_or(CallAction::Create),
@@ -352,7 +371,7 @@ impl Executor<'_> {
             ids: BTreeMap::new(),
             plan: self.plan,
             runner: self.runner.to_owned(),
-            send_by: deadline.1,
+            send_by: deadline.0,
             server_at: server_at.into(),
             labels: job.call.labels.clone(),
             on_remove: job.call.on_remove,
@@ -397,7 +416,7 @@ impl Executor<'_> {
         let Intended { job, attempt, server_at, .. } = intended;
         let (job, attempt, server_at) = (job.clone(), *attempt, *server_at);
         let clock = self.clock.clone();
-        let server_now = self.client.server_time((self.clock)());
+        let server_now = self.client.server_time(self.clock.now());
         let address = job.address.clone();
         let action = job.action;
         let connection = matches!(answer, Answer::NotExecuted(NotSent::Connection(_)));
@@ -426,7 +445,7 @@ impl Executor<'_> {
         let Some((_, Record::Outcome { result, .. })) = written.into_iter().next() else {
             return Ok(Follow::End(End::NotSent));
         };
-        let at = clock();
+        let at = clock.now();
         let end = |end| Ok(Follow::End(end));
         match result {
             Outcome::Made { object } | Outcome::Done { object } => {
@@ -469,7 +488,7 @@ impl Executor<'_> {
     }
 
     fn unsent(&self, job: &Job, why: String) {
-        self.emit(Event::Unsent { at: (self.clock)(), address: job.address.clone(), why });
+        self.emit(Event::Unsent { at: self.clock.now(), address: job.address.clone(), why });
     }
 
     fn emit(&self, event: Event) {
@@ -483,10 +502,10 @@ struct Intended {
     job: Job,
     /// The intent's number.
     attempt: Seq,
-    /// The intent's moment by the service's clock.
+    /// The intent's moment by the service's clock, or a little earlier.
     server_at: jiff::Timestamp,
-    /// The last moment to send it, by both our clocks.
-    deadline: (Instant, jiff::Timestamp),
+    /// The last moment to send it, by our clock and by the wall clock.
+    deadline: (jiff::Timestamp, jiff::Timestamp),
 }
 
 /// Why a call has no intent.

@@ -78,7 +78,7 @@ impl Run<'_> {
     pub(super) fn patient(&self, round: &Round<'_>) -> usize {
         let phase = |a: &Address| self.state().resources.get(a).map(|r| r.phase);
         let there = |d: &Dependency| is_met(self.state().resources.get(&d.address), d.until);
-        let at = (self.clock)();
+        let at = self.clock.now();
         let mut patient: HashSet<&Address> = HashSet::new();
         for job in round.held.iter().filter(|j| !round.ends.contains_key(&j.address)) {
             patient.insert(&job.address);

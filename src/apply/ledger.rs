@@ -100,7 +100,7 @@ impl Ledger {
             self.rescue(records);
             return Err(e);
         }
-        match self.store.append((self.clock)(), records) {
+        match self.store.append(self.clock.now(), records) {
             Ok(range) => {
                 for r in records {
                     learn(&mut self.ids, r);
@@ -124,7 +124,7 @@ impl Ledger {
         if outcomes.is_empty() {
             return;
         }
-        if let Err(e) = self.store.rescue((self.clock)(), &outcomes) {
+        if let Err(e) = self.store.rescue(self.clock.now(), &outcomes) {
             for outcome in &outcomes {
                 let line = serde_json::to_string(outcome).unwrap_or_default();
                 tracing::error!("neither the journal nor a file beside it takes this outcome ({e}): {line}");

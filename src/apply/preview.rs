@@ -30,10 +30,11 @@ pub async fn preview(
     let (mut observed, mut settings, records) = look_at(client, clock, scope, binding, state).await?;
     let touched = records.iter().filter_map(|r| Some((r.address()?, state.resources.get(r.address()?)?)));
     let recorded: BTreeMap<Address, Seq> = touched.map(|(a, r)| (a.clone(), r.changed)).collect();
-    fold(state, clock(), &records)?;
+    fold(state, clock.now(), &records)?;
     let calls = plan::calls_ahead(&input(scope, state, &observed, &settings));
     if !calls.is_empty() {
-        settings.spent = spent(Spent::since(settings.now)).map_err(Arc::new)?;
+        let calls = spent(Spent::since(settings.now)).map_err(Arc::new)?;
+        settings.spent = calls.into_iter().map(|s| s.by(settings.now)).collect();
     }
     if let Some(client) = client {
         if scope.foresight {
@@ -81,7 +82,7 @@ pub async fn refresh(
     state: &mut State,
 ) -> Result<(Observed, Settings), RunError> {
     let (observed, settings, records) = look_at(client, clock, scope, binding, state).await?;
-    fold(state, clock(), &records)?;
+    fold(state, clock.now(), &records)?;
     Ok((observed, settings))
 }
 
@@ -93,13 +94,14 @@ async fn look_at(
     state: &State,
 ) -> Result<(Observed, Settings, Vec<Record>), RunError> {
     check_binding(&state.binding, binding)?;
-    let settings = Settings { now: clock(), ..scope.settings.clone() };
+    let mut settings = Settings { now: clock.now(), ..scope.settings.clone() };
     let need = needed(scope, state, &settings);
     let mut observed = match client {
         Some(client) => observe(client, clock, &need).await?,
-        None => not_looked(clock()),
+        None => not_looked(clock.now()),
     };
     know(&mut observed, scope);
+    settings.service_ahead = client.and_then(Client::server_offset).map(|o| o.least());
     let records = plan::absorb(&scope.desired, state, &observed, &settings);
     Ok((observed, settings, records))
 }

@@ -15,7 +15,7 @@ use super::preview::{check_binding, foresee, know, make_plan, not_looked, words}
 use super::tally::Tally;
 use super::targets::{Depth, Lookups, Mistyped, resolve, unresolved};
 use crate::defender::auth::AuthError;
-use crate::defender::{Client, Clock, Endpoint, Quotas};
+use crate::defender::{Client, Clock, Endpoint, LONGEST_NAP, Quotas};
 use crate::model::{Address, Desired, Kind, Request};
 use crate::observe::{observe, observe_machines};
 use crate::plan::targets::TargetError;
@@ -169,7 +169,7 @@ pub struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// Takes a store that is open for writing, its lock taken at `lock_at`.
+    /// Takes a store that is open for writing, its lock taken at `lock_at` by `clock`.
     #[expect(clippy::too_many_arguments, reason = "the parts of a run, each of its own kind")]
     pub fn new(
         client: &'a Client,
@@ -182,7 +182,8 @@ impl<'a> Run<'a> {
         stop: watch::Receiver<bool>,
     ) -> Result<Self, RunError> {
         check_binding(&store.state().binding, &options.binding)?;
-        scope.settings.spent = store.spent(Spent::since(lock_at)).map_err(Arc::new)?;
+        let spent = store.spent(Spent::since(lock_at)).map_err(Arc::new)?;
+        scope.settings.spent = spent.into_iter().map(|s| s.by(lock_at)).collect();
         seed(client.quotas(), &scope.settings.spent);
         let tally = Arc::new(Tally::default());
         let counted = {
@@ -213,9 +214,10 @@ impl<'a> Run<'a> {
 
     pub(super) fn settings(&self) -> Settings {
         Settings {
-            now: (self.clock)(),
+            now: self.clock.now(),
             lock_at: Some(self.lock_at),
             runner: Some(self.options.runner.clone()),
+            service_ahead: self.client.server_offset().map(|o| o.least()),
             ..self.scope.settings.clone()
         }
     }
@@ -235,11 +237,16 @@ impl<'a> Run<'a> {
 
     /// Sleeps; false when the run shall stop.
     pub(super) async fn sleep_until(&mut self, at: jiff::Timestamp) -> bool {
-        let wait = Duration::try_from(at.duration_since((self.clock)())).unwrap_or_default();
-        tokio::select! {
-            biased;
-            _ = self.stop.wait_for(|s| *s) => false,
-            () = tokio::time::sleep(wait) => true,
+        loop {
+            let left = Duration::try_from(at.duration_since(self.clock.now())).unwrap_or_default();
+            tokio::select! {
+                biased;
+                _ = self.stop.wait_for(|s| *s) => return false,
+                () = tokio::time::sleep(left.min(LONGEST_NAP)) => {}
+            }
+            if self.clock.now() >= at {
+                return true;
+            }
         }
     }
 
@@ -373,7 +380,7 @@ impl<'a> Run<'a> {
         }
         self.begin()?;
         self.ledger.append(records)?;
-        let at = (self.clock)();
+        let at = self.clock.now();
         for record in records {
             match record {
                 Record::Observed { address, object } => {
@@ -436,7 +443,7 @@ impl<'a> Run<'a> {
         let calls: HashMap<Address, Request> =
             approved.calls().map(|(c, call)| (c.address.clone(), call.request().clone())).collect();
         self.emit(Event::Planned {
-            at: (self.clock)(),
+            at: self.clock.now(),
             digest: approved.digest,
             summary: approved.summary(),
         });
@@ -476,19 +483,6 @@ impl<'a> Run<'a> {
             return Ok(false);
         }
         self.begin()?;
-        // An intent's moment is told by the service's clock: one harmless read if it is not known yet.
-        if self.client.server_offset().is_none() {
-            let mut stop = self.stop.clone();
-            tokio::select! {
-                biased;
-                Ok(_) = stop.wait_for(|s| *s) => return Ok(false),
-                read = self.client.list_actions((self.clock)()) => {
-                    if read.is_err() {
-                        tracing::debug!("the service's clock could not be read");
-                    }
-                }
-            }
-        }
         let again = Again {
             desired: &self.scope.desired,
             need: self.need_of_doubtful(&jobs),
@@ -654,7 +648,7 @@ impl<'a> Run<'a> {
         round: &mut Round<'_>,
         limit: Duration,
     ) -> Result<bool, RunError> {
-        let deadline = (self.clock)() + limit;
+        let deadline = self.clock.now() + limit;
         let mut pause = FIRST_POLL;
         loop {
             let behind = round.held.iter().flat_map(|j| &j.depends_on).map(|d| &d.address);
@@ -669,7 +663,7 @@ impl<'a> Run<'a> {
             if running.is_empty() || self.stopped() {
                 return Ok(true);
             }
-            let now = (self.clock)();
+            let now = self.clock.now();
             if now >= deadline {
                 return Ok(false);
             }
@@ -735,7 +729,7 @@ impl<'a> Run<'a> {
     pub fn break_off(&self, approved: &Plan, exit_code: u8) {
         let begun = self.tally.begun();
         self.emit(Event::Summary {
-            at: (self.clock)(),
+            at: self.clock.now(),
             counts: self.tally.counts(),
             attention: Vec::new(),
             left: approved.calls().filter(|(c, _)| !begun.contains(&c.address)).count(),
@@ -747,7 +741,7 @@ impl<'a> Run<'a> {
     pub fn close(&mut self, report: &Report) -> Result<(), StoreError> {
         let committed = self.ledger.commit();
         self.emit(Event::Summary {
-            at: (self.clock)(),
+            at: self.clock.now(),
             counts: report.counts.clone(),
             attention: report.attention.clone(),
             left: report.left,

@@ -181,7 +181,7 @@ impl Run<'_> {
             return Err(Forbidden::ChangeOpen { address: address.clone(), action: side.action }.into());
         }
         let active = r.released_from.unwrap_or(r.phase) == Phase::InProgress;
-        let plan = plan::cancel(self.state(), address, comment, (self.clock)()).filter(|_| active);
+        let plan = plan::cancel(self.state(), address, comment, self.clock.now()).filter(|_| active);
         plan.ok_or_else(|| Forbidden::NotActive { address: address.clone(), phase: r.phase }.into())
     }
 
@@ -195,7 +195,7 @@ impl Run<'_> {
                     break;
                 }
                 let settle = self.scope.settings.recovery.settle.get();
-                if !self.sleep_until((self.clock)() + settle).await {
+                if !self.sleep_until(self.clock.now() + settle).await {
                     report.interrupted = true;
                     return Ok(report);
                 }
@@ -246,7 +246,7 @@ impl Run<'_> {
         let mut observed = self.look(Some(&only)).await?;
         // As `apply` does, but not for long: a person is waiting.
         if let Some(until) = self.settling(&observed, |a| a == address)
-            && until <= (self.clock)() + SETTLE_PATIENCE
+            && until <= self.clock.now() + SETTLE_PATIENCE
         {
             if !self.sleep_until(until).await {
                 return Err(RunError::Interrupted.into());
@@ -322,7 +322,7 @@ impl Run<'_> {
             self.scope.desired.iter().filter(|d| !self.state().resources.contains_key(&d.address)).collect();
         let since = |kind| {
             let any = missing.iter().any(|d| d.address.kind() == kind);
-            any.then(|| (self.clock)() - LOOK_BACK)
+            any.then(|| self.clock.now() - LOOK_BACK)
         };
         let need = Need {
             actions_since: since(Kind::InvestigationPackage),

@@ -67,7 +67,7 @@ pub fn run(ctx: &Context, args: &ApplyArgs) -> Result<Code, Error> {
         let clock = engine::clock(ctx);
         let folder = project::state_folder(ctx, &project)?;
         let opened = lock::take(ctx, &project, args.locking, "casefile apply", &clock).await?;
-        let lock_at = clock();
+        let lock_at = clock.now();
         let connection = connect(ctx, &project, &clock, Some(&folder.join("sandbox.json"))).await?;
         let options = Options {
             parallelism: usize::from(args.parallelism),

@@ -85,7 +85,7 @@ impl Session<'_> {
         let clock: Clock = engine::clock(ctx);
         let folder = project::state_folder(ctx, &self.project)?;
         let opened = lock::take(ctx, &self.project, self.locking, self.command, &clock).await?;
-        let lock_at = clock();
+        let lock_at = clock.now();
         let connection: Connection =
             connect(ctx, &self.project, &clock, Some(&folder.join("sandbox.json"))).await?;
         let options = Options {

@@ -112,7 +112,7 @@ pub async fn connect(
     }
     let Services { defender: service, graph } = &services;
     let transport = HttpTransport::new(service, HttpOptions::default());
-    let quotas = Quotas::new(clock(), limits(project));
+    let quotas = Quotas::new(clock.clone(), limits(project));
     let tokens = tokens(ctx, project, service)?.map_err(auth_error)?;
     let client = Client::new(service.clone(), Arc::new(transport), tokens, quotas, clock.clone());
     let claims = client.token().await.map_err(auth_error)?.claims();

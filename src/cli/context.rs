@@ -13,11 +13,12 @@ use std::path::{Path, PathBuf};
 use tokio::runtime::{Builder, Runtime};
 
 use super::args::{Color, Global};
+use super::clock;
 use super::exit::Error;
 use super::stream;
 pub use super::stream::complain;
 use crate::THREAD_STACK;
-use crate::defender::AllowedHosts;
+use crate::defender::{AllowedHosts, Clock};
 use crate::render::escape;
 
 /// What a command knows of the process that it runs in.
@@ -47,6 +48,7 @@ pub struct Context {
     pub allowed_hosts: AllowedHosts,
     /// The environment of programs that a command runs.
     pub child_environment: Vec<(&'static str, OsString)>,
+    clock: Clock,
 }
 
 impl Context {
@@ -69,6 +71,7 @@ impl Context {
             quiet: global.quiet,
             allowed_hosts: allowed_hosts(&env, &global.allow_host)?,
             child_environment: child_environment(),
+            clock: clock::begin(),
             env,
         })
     }
@@ -100,10 +103,9 @@ impl Context {
         }
     }
 
-    /// The wall clock, for the library.
-    #[expect(clippy::disallowed_methods, reason = "the one place; everybody else is handed the value")]
-    pub fn clock(&self) -> crate::defender::Clock {
-        std::sync::Arc::new(jiff::Timestamp::now)
+    /// Our clock, for the library.
+    pub fn clock(&self) -> Clock {
+        self.clock.clone()
     }
 
     /// What the lock's file says of this process.
@@ -117,10 +119,9 @@ impl Context {
         }
     }
 
-    /// The wall clock: the one place where a command reads it.
-    #[expect(clippy::disallowed_methods, reason = "the one place; everybody else is handed the value")]
+    /// Now, by our clock.
     pub fn now(&self) -> jiff::Timestamp {
-        jiff::Timestamp::now()
+        self.clock.now()
     }
 }
 

@@ -25,7 +25,7 @@ use crate::render::{escape, words};
 use crate::seal::{self, Seals};
 use crate::state::{State, StoreError};
 
-/// Our wall clock, for the library.
+/// Our clock, for the library.
 pub fn clock(ctx: &Context) -> Clock {
     ctx.clock()
 }

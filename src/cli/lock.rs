@@ -23,7 +23,7 @@ pub async fn take(
     clock: &Clock,
 ) -> Result<Opened<LocalStore>, Error> {
     let folder = project::state_folder(ctx, project)?;
-    let opened = patiently(ctx, locking, || local::open(&folder, &ctx.holder(command, clock()))).await?;
+    let opened = patiently(ctx, locking, || local::open(&folder, &ctx.holder(command, clock.now()))).await?;
     for notice in &opened.notices {
         tracing::warn!("{}: {}", folder.display(), project::notice(notice));
     }

@@ -10,6 +10,7 @@ pub mod exit;
 
 mod apply;
 mod cancel;
+mod clock;
 mod completions;
 mod connect;
 mod engine;

@@ -124,7 +124,7 @@ impl Display {
     fn state(&self, progress: &Progress) {
         // The numbers and the time stand before it.
         let style = Style { width: self.style.width.saturating_sub(NUMBERS), ..self.style };
-        let text = render::event::progress(progress, style, (self.clock)());
+        let text = render::event::progress(progress, style, self.clock.now());
         match progress {
             Progress::Started { calls } if self.bar => {
                 let mut now = self.lock();

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
-use jiff::Timestamp;
-use tokio::time::Instant;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Mutex as Turn;
 use tracing::{Instrument, debug, debug_span};
 
 use super::answer::{self, Answer, ApiError, NotSent, ReadAnswer};
@@ -18,12 +18,10 @@ use super::gate::{Quotas, Slot};
 use super::hunting::{HuntError, Hunter, HuntingApi, table};
 use super::quota::Next;
 use super::request::{self, ActionFilter, Read};
+use super::time::Clock;
 use super::transport::{HttpAnswer, HttpCall, Stage, Transport, TransportError};
 use super::wire::{self, Entity, PackageLink, Page};
 use crate::model::{Alert, HuntingQuery, HuntingTable, Machine, MachineAction, MachineName, Method, Request};
-
-/// Tells the time by our wall clock.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Why a read gave no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -96,6 +94,8 @@ struct Inner {
     quotas: Quotas,
     clock: Clock,
     server: ServerClock,
+    /// Held by whoever asks for the service's time; how far the wall clock was set when that was in vain.
+    asking: Turn<Option<SignedDuration>>,
 }
 
 /// A failed attempt at a read.
@@ -115,7 +115,7 @@ impl From<AuthError> for Fail {
 const MOST_PAGES: usize = 1_000;
 
 impl Client {
-    /// A client of one service. `clock` is our wall clock.
+    /// A client of one service.
     pub fn new(
         service: Service,
         transport: Arc<dyn Transport>,
@@ -123,8 +123,15 @@ impl Client {
         quotas: Quotas,
         clock: Clock,
     ) -> Self {
-        let server = ServerClock::default();
-        let inner = Inner { service, transport, tokens: Arc::new(tokens), quotas, clock, server };
+        let inner = Inner {
+            service,
+            transport,
+            tokens: Arc::new(tokens),
+            quotas,
+            clock,
+            server: ServerClock::default(),
+            asking: Turn::default(),
+        };
         Client { inner: Arc::new(inner), patience: Patience::default(), hunter: None }
     }
 
@@ -159,6 +166,7 @@ impl Client {
             quotas: quotas.clone(),
             clock: clock.clone(),
             server: ServerClock::default(),
+            asking: Turn::default(),
         };
         Client { inner: Arc::new(inner), patience: self.patience, hunter: None }
     }
@@ -184,9 +192,33 @@ impl Client {
         ours.saturating_add(offset).unwrap_or(ours)
     }
 
+    /// The least that the service's time can be now; `None` before the first `Date` header.
+    pub fn earliest_server_time(&self) -> Option<Timestamp> {
+        let Inner { clock, server, .. } = &*self.inner;
+        server.earliest(clock.now(), clock.stepped())
+    }
+
+    /// Makes sure of the service's time, for an intent. Where no answer has told it closely, or our wall clock was
+    /// set since, one harmless read comes first. It is not repeated if it is in vain.
+    pub async fn learn_server_time(&self) {
+        let Inner { clock, server, asking, .. } = &*self.inner;
+        if server.is_sure(clock.stepped()) {
+            return;
+        }
+        let mut in_vain = asking.lock().await;
+        let stepped = clock.stepped();
+        if server.is_sure(stepped) || *in_vain == Some(stepped) {
+            return;
+        }
+        if let Err(e) = self.list_actions(clock.now()).await {
+            debug!("a read for the service's time: {e}");
+        }
+        *in_vain = (!server.is_sure(clock.stepped())).then_some(stepped);
+    }
+
     /// The token in use, fetched if there is none: for its claims.
     pub async fn token(&self) -> Result<AccessToken, AuthError> {
-        self.inner.tokens.get((self.inner.clock)()).await
+        self.inner.tokens.get(self.inner.clock.now()).await
     }
 
     /// Sends a mutating call, once, in a slot taken for its endpoint.
@@ -207,7 +239,7 @@ impl Client {
             _ => return Answer::NotExecuted(NotSent::Withheld("the slot is for another endpoint".into())),
         };
         let inner = &*self.inner;
-        let mut token = match inner.tokens.get((inner.clock)()).await {
+        let mut token = match inner.tokens.get(inner.clock.now()).await {
             Ok(token) => token,
             Err(e) => return Answer::NotExecuted(NotSent::Token(e)),
         };
@@ -235,7 +267,7 @@ impl Client {
                     inner.quotas.throttled(endpoint, *retry_after, *period, *maximum);
                 }
                 Answer::Unauthorized(_) if !renewed => {
-                    match inner.tokens.renew(&token, (inner.clock)()).await {
+                    match inner.tokens.renew(&token, inner.clock.now()).await {
                         Ok(Some(other)) => {
                             token = other;
                             renewed = true;
@@ -507,7 +539,7 @@ impl Inner {
             }
         }
         let mut slot = self.quotas.take(read.endpoint).await;
-        let mut token = self.tokens.get((self.clock)()).await?;
+        let mut token = self.tokens.get(self.clock.now()).await?;
         let mut renewed = false;
         loop {
             let call = HttpCall {
@@ -535,7 +567,7 @@ impl Inner {
                 ReadAnswer::NotFound(error) => Err(Fail::NotFound(error)),
                 ReadAnswer::Unauthorized(error) => {
                     let other =
-                        if renewed { None } else { self.tokens.renew(&token, (self.clock)()).await? };
+                        if renewed { None } else { self.tokens.renew(&token, self.clock.now()).await? };
                     match other {
                         Some(other) => {
                             token = other;
@@ -562,17 +594,16 @@ impl Inner {
     async fn send(&self, call: HttpCall) -> Result<HttpAnswer, TransportError> {
         let span = debug_span!("call", method = %call.method, path = call.path());
         async {
-            let (sent, started) = ((self.clock)(), Instant::now());
+            let (sent, stepped) = (self.clock.now(), self.clock.stepped());
             let result = self.transport.send(call).await;
-            let took = started.elapsed();
-            let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+            let answered = self.clock.now();
+            let ms = answered.duration_since(sent).as_millis();
             match &result {
                 Ok(answer) => {
                     let correlation = answer.correlation.as_deref().unwrap_or_default();
                     debug!(status = answer.status, ms, correlation, bytes = answer.body.len(), "answered");
                     if let Some(date) = &answer.date {
-                        let answered = sent.saturating_add(took).unwrap_or(Timestamp::MAX);
-                        self.server.learn(date, sent, answered);
+                        self.server.learn(date, sent, answered, stepped);
                     }
                 }
                 Err(error) => debug!(stage = ?error.stage, why = error.why, ms, "no answer"),

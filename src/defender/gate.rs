@@ -6,19 +6,21 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{Mutex as Turn, Notify};
-use tokio::time::Instant;
 
 use super::answer::Period;
 use super::endpoint::{Endpoint, Limits};
 use super::quota::{Next, Window};
+use super::time::Clock;
 
 /// The quotas of a run; clones share them.
 #[derive(Clone, Debug)]
 pub struct Quotas {
-    /// Time goes on monotonically from here, whatever happens to the wall clock.
-    origin: (Timestamp, Instant),
+    clock: Clock,
     lanes: Arc<BTreeMap<Endpoint, Lane>>,
 }
+
+/// Timers stand still while the computer sleeps, so a long wait looks at the clock now and then.
+pub const LONGEST_NAP: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 struct Lane {
@@ -36,17 +38,14 @@ impl Lane {
 }
 
 impl Quotas {
-    /// The documented limits, but for those that `limits` names. `now` is our wall clock.
-    pub fn new(now: Timestamp, limits: impl IntoIterator<Item = (Endpoint, Limits)>) -> Self {
+    /// The documented limits, but for those that `limits` names.
+    pub fn new(clock: Clock, limits: impl IntoIterator<Item = (Endpoint, Limits)>) -> Self {
         let mut all: BTreeMap<Endpoint, Limits> =
             Endpoint::ALL.into_iter().map(|e| (e, e.documented_limits())).collect();
         all.extend(limits);
         let lane =
             |l| Lane { window: Mutex::new(Window::new(l)), turn: Turn::new(()), changed: Notify::new() };
-        Quotas {
-            origin: (now, Instant::now()),
-            lanes: Arc::new(all.into_iter().map(|(e, l)| (e, lane(l))).collect()),
-        }
+        Quotas { clock, lanes: Arc::new(all.into_iter().map(|(e, l)| (e, lane(l))).collect()) }
     }
 
     /// Counts a call of an earlier run that was answered at `at`, by our clock; without an answer the service
@@ -59,7 +58,7 @@ impl Quotas {
         }
     }
 
-    /// When the next call to an endpoint may leave, by the clock given to [`Quotas::new`].
+    /// When the next call to an endpoint may leave, by our clock.
     pub fn next(&self, endpoint: Endpoint) -> Next {
         self.lane(endpoint).window().earliest(self.now())
     }
@@ -87,6 +86,7 @@ impl Quotas {
                 Next::AfterAnAnswer => lane.changed.notified().await,
                 Next::At(at) => {
                     let wait = Duration::try_from(at.duration_since(self.now())).unwrap_or_default();
+                    let wait = wait.min(LONGEST_NAP);
                     // A block may be put on, or a slot given back, meanwhile.
                     tokio::select! {
                         () = tokio::time::sleep(wait) => {}
@@ -116,8 +116,7 @@ impl Quotas {
     }
 
     pub(super) fn now(&self) -> Timestamp {
-        let (wall, since) = self.origin;
-        wall.saturating_add(since.elapsed()).unwrap_or(Timestamp::MAX)
+        self.clock.now()
     }
 
     fn lane(&self, endpoint: Endpoint) -> &Lane {

@@ -79,7 +79,7 @@ impl<'a> Planner<'a> {
             Phase::Failed => {
                 let looked = self.input.observed.actions.is_some();
                 let wait = desired.map_or_else(Default::default, |d| d.policy.retry_after.get());
-                let due = r.since + wait;
+                let due = settings.later(r.since, r.updated_at.as_ref()) + wait;
                 seen.retry_at = looked.then_some(due);
                 seen.facts.retry_due = looked && settings.now >= due;
             }
@@ -145,10 +145,15 @@ impl<'a> Planner<'a> {
             Some(a) if a.status.is_active() => Running::Active,
             Some(_) => Running::UnknownStatus,
             None => {
-                let late_enough = r.created_at.as_ref().map(|t| t.instant() + settle);
+                let created = r.created_at.as_ref().map(Timestamp::instant);
+                let late_enough = created.map(|t| t + settle);
+                // Our wall clock may have been set between the two; the service's was not.
+                let old_enough = created.is_none_or(|t| self.input.observed.server_at >= t + settle + settle);
                 let gone = match (*r.missing_since, *r.missing_last) {
                     (Some(first), Some(last)) => {
-                        last.duration_since(first) >= settle && late_enough.is_none_or(|t| first >= t)
+                        last.duration_since(first) >= settle
+                            && late_enough.is_none_or(|t| first >= t)
+                            && old_enough
                     }
                     _ => false,
                 };

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 use super::decide::OnUnknown;
 use super::guard::Guards;
 use super::incidents::Incidents;
-use crate::model::Span;
+use crate::model::{Span, Timestamp};
 use crate::state::{Attempt, Side, Spent};
 
 /// Two minutes: how far apart the clocks of the service and of this machine may be when an object is
@@ -30,6 +32,8 @@ pub struct Settings {
     pub lock_at: Option<jiff::Timestamp>,
     /// Who took it: attempts of this runner are told by the same clock.
     pub runner: Option<String>,
+    /// How far the service's clock is ahead of ours, at the least; `None` if no answer has told yet.
+    pub service_ahead: Option<SignedDuration>,
     /// `limits`.
     pub limits: Limits,
     /// `requireComment` and `protected`.
@@ -126,6 +130,7 @@ impl Settings {
             request_timeout: Duration::from_secs(60),
             lock_at: None,
             runner: None,
+            service_ahead: None,
             limits: Limits::default(),
             guards: Guards::default(),
             quotas: Quotas::default(),
@@ -141,31 +146,49 @@ impl Settings {
     /// be in flight at another runner until then.
     ///
     /// A call that ended without an answer left before it ended. With the lock in hand the sender of an
-    /// earlier run's call is dead since then. Without it (`plan`), another runner may still send until
-    /// `sendBy`, and listen for a request time-out and a clock error more.
+    /// earlier run's call is dead since then; it may have left earlier than that only if our clock and the
+    /// service's both say so, for our wall clock may have been set between the runs. Without the lock
+    /// (`plan`), another runner may still send until `sendBy`, and listen for a request time-out and a clock
+    /// error more.
     pub fn last_leave(&self, attempt: &Attempt) -> Result<jiff::Timestamp, jiff::Timestamp> {
-        match (self.lock_at, attempt.failed_at) {
-            (Some(lock_at), failed_at) => {
-                Ok(self.last_leave_of(&attempt.runner, failed_at.unwrap_or(attempt.send_by), lock_at))
-            }
-            (None, Some(failed_at)) => Ok(failed_at),
-            (None, None) => {
-                let last = attempt.send_by + self.request_timeout + CLOCK_TOLERANCE;
-                if last > self.now { Err(last) } else { Ok(last) }
-            }
+        let last = attempt.failed_at.unwrap_or(attempt.send_by);
+        if let Some(lock_at) = self.lock_at {
+            return Ok(if self.is_ours(&attempt.runner) {
+                last
+            } else {
+                let told = self.told(attempt, last).map(|t| t.max(last) + CLOCK_TOLERANCE);
+                told.map_or(lock_at, |t| t.min(lock_at))
+            });
+        }
+        let last = self.told(attempt, last).unwrap_or(last);
+        if attempt.failed_at.is_some() {
+            return Ok(last);
+        }
+        let last = last + self.request_timeout + CLOCK_TOLERANCE;
+        if last > self.now { Err(last) } else { Ok(last) }
+    }
+
+    /// A moment that another process wrote down, by our clock. Its clock may have been wrong, or ours may have been
+    /// set since; but both runs know how far the service's was ahead. `None` where this one does not.
+    fn told(&self, attempt: &Attempt, at: jiff::Timestamp) -> Option<jiff::Timestamp> {
+        let by_service = attempt.server_at.instant().checked_add(at.duration_since(attempt.at)).ok()?;
+        by_service.checked_sub(self.service_ahead?).ok()
+    }
+
+    /// Something that an earlier run saw at `ours` and the service dates `theirs`, by our clock: the later of the two.
+    /// What lies ahead of us was written by a clock that has been set since.
+    pub fn later(&self, ours: jiff::Timestamp, theirs: Option<&Timestamp>) -> jiff::Timestamp {
+        let theirs =
+            self.service_ahead.zip(theirs).and_then(|(ahead, t)| t.instant().checked_sub(ahead).ok());
+        match theirs {
+            Some(theirs) if ours > self.now => theirs,
+            Some(theirs) => ours.max(theirs),
+            None => ours,
         }
     }
 
-    /// With the lock in hand: the last moment, by our clock, at which a call can have left that its runner
-    /// says left at `last` at the latest. What another process wrote down is by another clock, or by one that
-    /// was set since; only the lock's moment is by ours.
-    pub fn last_leave_of(
-        &self,
-        runner: &str,
-        last: jiff::Timestamp,
-        lock_at: jiff::Timestamp,
-    ) -> jiff::Timestamp {
-        if self.runner.as_deref() == Some(runner) { last } else { lock_at.min(last + CLOCK_TOLERANCE) }
+    fn is_ours(&self, runner: &str) -> bool {
+        self.runner.as_deref() == Some(runner)
     }
 
     /// The moment, by our clock, from which a list proves that the call had no effect.
@@ -179,9 +202,88 @@ impl Settings {
     /// The same for an update, cancel or resolve: from then on a read tells what became of it.
     pub fn side_settled_at(&self, side: &Side) -> jiff::Timestamp {
         let last = match self.lock_at {
-            Some(lock_at) => self.last_leave_of(&side.runner, side.send_by, lock_at),
+            Some(_) if self.is_ours(&side.runner) => side.send_by,
+            // The sender is dead since then.
+            Some(lock_at) => lock_at,
             None => side.send_by + self.request_timeout + CLOCK_TOLERANCE,
         };
         last + self.recovery.settle.get()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Body, Method, Request, RequestDigest, Sha256Hex};
+    use crate::state::Sent;
+
+    fn at(second: i64) -> jiff::Timestamp {
+        jiff::Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    /// A call that failed in second 5 by the service's clock, written down by a clock that was `wrong` seconds
+    /// ahead.
+    fn attempt(wrong: i64) -> Attempt {
+        let body = Body::from_json("{}".into()).unwrap();
+        let request = Request { method: Method::Post, path: "/x".into(), body };
+        Attempt {
+            attempt: 1,
+            sent: Sent {
+                request,
+                revision: 1,
+                digest: RequestDigest(Sha256Hex::of(b"r")),
+                marker: Default::default(),
+                machine_name: Default::default(),
+                query_digest: Default::default(),
+            },
+            runner: "another".into(),
+            at: at(wrong),
+            server_at: at(0).into(),
+            send_by: at(10 + wrong),
+            failed_at: Some(at(5 + wrong)),
+            why: None,
+        }
+    }
+
+    #[test]
+    fn what_another_run_wrote_is_believed_as_far_as_both_clocks_say_so() {
+        let set = [0, 150, 600, -600, 3600, 3 * 86_400, -3 * 86_400];
+        for (wrote, reads) in set.iter().flat_map(|w| set.map(|r| (*w, r))) {
+            for locked in [5, 6, 30, 200, 7200] {
+                let settings = Settings {
+                    lock_at: Some(at(locked + reads)),
+                    runner: Some("this".into()),
+                    service_ahead: Some(SignedDuration::from_secs(-reads)),
+                    ..Settings::at(at(locked + reads))
+                };
+                let left = settings.last_leave(&attempt(wrote)).unwrap();
+                // By the service's clock: never before the call had failed, never after its sender was dead.
+                let left = left - SignedDuration::from_secs(reads);
+                assert!(at(5) <= left && left <= at(locked), "{wrote} {reads} {locked}: {left}");
+                if wrote == reads {
+                    assert_eq!(left, at(locked.min(125)), "long ago is long ago");
+                }
+                let unknown = Settings { service_ahead: None, ..settings };
+                assert_eq!(unknown.last_leave(&attempt(wrote)), Ok(at(locked + reads)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_pause_is_over_when_it_is_by_both_clocks() {
+        let seen = |reads: i64| {
+            let settings = Settings {
+                service_ahead: Some(SignedDuration::from_secs(-reads)),
+                ..Settings::at(at(60 + reads))
+            };
+            settings.later(at(10), Some(&at(3).into())) - SignedDuration::from_secs(reads)
+        };
+        assert_eq!(seen(0), at(10));
+        assert_eq!(
+            seen(3600),
+            at(3),
+            "our clock was set forward since: the service's says how long ago it was"
+        );
+        assert_eq!(seen(-3600), at(3), "our clock was set back since: what it said then lies ahead");
     }
 }

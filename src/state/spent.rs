@@ -32,6 +32,17 @@ impl Spent {
     pub fn since(now: Timestamp) -> Timestamp {
         now.saturating_sub(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MIN)
     }
+
+    /// As it counts for a run that began at `began`: an earlier run's call was answered before that, whatever its
+    /// clock said, and a block lasts as long as it was meant to.
+    #[must_use]
+    pub fn by(self, began: Timestamp) -> Spent {
+        let Some(ahead) = self.at.map(|at| at.duration_since(began)).filter(|a| a.is_positive()) else {
+            return self;
+        };
+        let back = |t: Timestamp| t.saturating_sub(ahead).unwrap_or(Timestamp::MIN);
+        Spent { at: self.at.map(back), blocked_until: self.blocked_until.map(back), ..self }
+    }
 }
 
 /// Between a call's intent and its outcome: the intent's `sendBy` and a request's time-out, generously.
@@ -293,6 +304,19 @@ mod tests {
         let late = read(&mut disk, at(15)).unwrap();
         assert_eq!(late.len(), 2, "an old one costs nothing any more");
         assert!(read(&mut MemoryDisk::new(), at(0)).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_blocks_nothing_for_long() {
+        let call = |at, blocked_until| Spent {
+            kind: Kind::Alert,
+            action: CallAction::Create,
+            at: Some(at),
+            blocked_until: Some(blocked_until),
+        };
+        let day = 86_400;
+        assert_eq!(call(at(day), at(day + 60)).by(at(5)), call(at(5), at(65)));
+        assert_eq!(call(at(0), at(60)).by(at(5)), call(at(0), at(60)));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use casefile::apply::{Lookups, Options, Report, Run, Scope};
 use casefile::defender::auth::{AccessToken, AuthError, Token, TokenSource, Tokens};
-use casefile::defender::{Client, Clock, Cloud, Quotas, Service};
+use casefile::defender::{Client, Cloud, Quotas, Service};
 use casefile::model::{
     Address, Call, Category, CreateAlert, Dependency, Desired, Kind, OnInProgress, OnRemove, Severity,
     Source, Span, Triage, Until, reference,
@@ -365,15 +365,12 @@ impl Actor<'_> {
 
     async fn apply(&self, n: usize, step: &Step) -> End {
         let site = &self.site;
-        let clock: Clock = {
-            let site = site.clone();
-            Arc::new(move || site.time.wall())
-        };
+        let clock = site.clock();
         let holder = Holder {
             user: "u".into(),
             host: "h".into(),
             pid: n as u32,
-            since: clock(),
+            since: clock.now(),
             command: "apply".into(),
         };
         let disk = site.disk();
@@ -381,12 +378,12 @@ impl Actor<'_> {
             Ok(opened) => Box::new(opened.store),
             Err(e) => return End::Failed(e.to_string()),
         };
-        let lock_at = clock();
+        let lock_at = clock.now();
         let client = Client::new(
             Service::new(Cloud::Public, None, None).unwrap(),
             Arc::new(Network(site.clone())),
             Tokens::new(Arc::new(AnyToken)),
-            Quotas::new(clock(), []),
+            Quotas::new(clock.clone(), []),
             clock.clone(),
         );
         let mut desired: Vec<Desired> = step.desired.iter().map(Res::desired).collect();
@@ -404,7 +401,7 @@ impl Actor<'_> {
                     on_unknown: self.story.on_unknown,
                     marker: self.story.marker,
                 },
-                ..Settings::at(clock())
+                ..Settings::at(clock.now())
             },
             refresh: true,
             foresight: false,

@@ -37,8 +37,13 @@ pub enum Fault {
     Broken,
     /// The disk writes so many bytes and fails.
     Partial(usize),
-    /// The machine sleeps for so many seconds: wall clocks go on, the monotonic one does not.
+    /// The machine sleeps for so many seconds: its clocks go on, timers do not.
     Stall(u64),
+    /// A virtual machine is held up for so many seconds: nothing in it goes on, and its wall clock is set when it
+    /// wakes up.
+    Frozen(u64),
+    /// The wall clock is set, by so many seconds.
+    Step(i64),
     /// A person interrupts the run.
     Stop,
     /// No connection.
@@ -92,6 +97,10 @@ pub enum Deed {
     Raise,
 }
 
+/// How far a clock is set. Ten minutes either way, an hour and days are what is seen after a boot and when a laptop
+/// wakes up.
+pub const STEPS: [i64; 6] = [150, 600, -600, 3600, 3 * 86_400, -3 * 86_400];
+
 const DISK: &[Fault] = &[
     Fault::Crash,
     Fault::PowerLoss(Unsynced::Lost, Unsynced::Lost),
@@ -105,6 +114,13 @@ const DISK: &[Fault] = &[
     Fault::Stall(20),
     Fault::Stall(40),
     Fault::Stop,
+    Fault::Frozen(600),
+    Fault::Step(STEPS[0]),
+    Fault::Step(STEPS[1]),
+    Fault::Step(STEPS[2]),
+    Fault::Step(STEPS[3]),
+    Fault::Step(STEPS[4]),
+    Fault::Step(STEPS[5]),
 ];
 
 const CREATE: &[Fault] = &[
@@ -151,6 +167,12 @@ const CREATE: &[Fault] = &[
     Fault::Analyst(Deed::Start),
     Fault::Analyst(Deed::StartAlike),
     Fault::Rival,
+    Fault::Step(STEPS[0]),
+    Fault::Step(STEPS[1]),
+    Fault::Step(STEPS[2]),
+    Fault::Step(STEPS[3]),
+    Fault::Step(STEPS[4]),
+    Fault::Step(STEPS[5]),
 ];
 
 const CHANGE: &[Fault] = &[
@@ -168,11 +190,18 @@ const CHANGE: &[Fault] = &[
     Fault::Throttled(90),
     Fault::Doubled(true),
     Fault::Analyst(Deed::Finish),
+    Fault::Step(STEPS[0]),
+    Fault::Step(STEPS[1]),
+    Fault::Step(STEPS[2]),
+    Fault::Step(STEPS[3]),
+    Fault::Step(STEPS[4]),
+    Fault::Step(STEPS[5]),
 ];
 
 const READ: &[Fault] = &[
     Fault::Crash,
     Fault::Stop,
+    Fault::Outage(35),
     Fault::Outage(90),
     Fault::Dropped,
     Fault::Garbled,
@@ -188,6 +217,13 @@ const READ: &[Fault] = &[
     Fault::Analyst(Deed::StartAlike),
     Fault::Analyst(Deed::Cancel),
     Fault::Analyst(Deed::Resolve),
+    Fault::Frozen(600),
+    Fault::Step(STEPS[0]),
+    Fault::Step(STEPS[1]),
+    Fault::Step(STEPS[2]),
+    Fault::Step(STEPS[3]),
+    Fault::Step(STEPS[4]),
+    Fault::Step(STEPS[5]),
 ];
 
 const ANSWER: &[Fault] = &[
@@ -199,6 +235,13 @@ const ANSWER: &[Fault] = &[
     Fault::Analyst(Deed::TimeOut),
     Fault::Analyst(Deed::Cancel),
     Fault::Analyst(Deed::Resolve),
+    Fault::Frozen(600),
+    Fault::Step(STEPS[0]),
+    Fault::Step(STEPS[1]),
+    Fault::Step(STEPS[2]),
+    Fault::Step(STEPS[3]),
+    Fault::Step(STEPS[4]),
+    Fault::Step(STEPS[5]),
 ];
 
 impl Point {

@@ -1,7 +1,7 @@
 //! Every fault at every point of every story, and random handfuls of them.
 
-use crate::driver::{Played, Story, play};
-use crate::fault::{Fault, Random};
+use crate::driver::{Played, Step, Story, play};
+use crate::fault::{Call, Fault, Point, Random, STEPS};
 use crate::site::Planned;
 use crate::stories;
 
@@ -111,6 +111,61 @@ fn every_single_fault() {
     fail_with(&complaints, work.len());
 }
 
+/// The wall clock is set at each point, and each call that comes later gets no answer, or none in time.
+#[test]
+fn every_step_of_the_clock_and_a_lost_answer() {
+    const LOSING: [Fault; 4] = [Fault::Lost, Fault::Garbled, Fault::Slow(80), Fault::Crash];
+    // Collections end soon: an active one would absorb a second call.
+    let stories: Vec<Story> =
+        stories::all().into_iter().map(|s| Story { runs: s.runs.min(8), ..s }).collect();
+    let mut work = Vec::new();
+    let mut counter = 0;
+    for (n, story) in stories.iter().enumerate() {
+        let points = dry(story).points;
+        for (run, points) in points.iter().enumerate().take(story.steps.len()) {
+            for point in 0..points.len() {
+                let calls = points.iter().enumerate().skip(point + 1);
+                for (at, _) in calls.filter(|(_, p)| matches!(p, Point::Send(Call::Create | Call::Change))) {
+                    for step in STEPS {
+                        for fault in LOSING {
+                            counter += 1;
+                            if whole() || counter % 23 == 0 {
+                                let set = Planned { run, point, fault: Fault::Step(step) };
+                                work.push((n, 0, vec![set, Planned { run, point: at, fault }]));
+                            }
+                        }
+                    }
+                }
+            }
+            // Set between two runs, and wrong from the first read on.
+            let calls = points.iter().enumerate();
+            for (at, _) in calls.filter(|(_, p)| matches!(p, Point::Send(Call::Create | Call::Change))) {
+                for step in STEPS {
+                    for fault in LOSING {
+                        work.push((n, step, vec![Planned { run, point: at, fault }]));
+                    }
+                }
+            }
+        }
+    }
+    let began = std::time::Instant::now();
+    let complaints = spread(&work, |(n, set, faults)| {
+        let mut story = stories[*n].clone();
+        let run = faults[0].run;
+        if *set != 0 {
+            // The clock is wrong in the run that gets no answer; what follows sees the right time.
+            story.steps[run].skew += 1000 * set;
+            let after =
+                Step { after: 2, skew: 0, deeds: vec![], replace: vec![], ..story.steps[run].clone() };
+            story.steps.insert(run + 1, after);
+        }
+        let played = play(&story, faults);
+        complaint(&story, faults, &played).map(|c| format!("{c}\nset between runs: {set}"))
+    });
+    eprintln!("{} schedules with a step of the clock in {:?}", work.len(), began.elapsed());
+    fail_with(&complaints, work.len());
+}
+
 /// A random schedule: a story, up to three faults, an odd clock, another lag.
 fn random(seed: u64, stories: &[Story], points: &[Vec<Vec<crate::fault::Point>>]) -> (Story, Vec<Planned>) {
     let mut r = Random(seed);
@@ -129,6 +184,7 @@ fn random(seed: u64, stories: &[Story], points: &[Vec<Vec<crate::fault::Point>>]
     }
     for step in &mut story.steps {
         match r.below(6) {
+            0 if r.below(2) == 0 => step.skew = 1000 * *r.pick(&STEPS),
             0 => step.skew = r.below(100_000) as i64 - 50_000,
             1 => step.after = [1, 8, 25, 45, 130, 800][r.below(6)],
             2 => step.approval = [0, 15, 70][r.below(3)],

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use casefile::defender::{HttpAnswer, HttpCall, Stage, Transport, TransportError};
+use casefile::defender::{Clock, HttpAnswer, HttpCall, Reading, Stage, Transport, TransportError};
 use casefile::model::{Address, Dependency, Method};
 use casefile::plan::is_met;
 use casefile::sandbox::{Effect, EffectKind, HttpRequest, HttpResponse, Origin, Scenario, World};
@@ -31,8 +31,10 @@ const HALF_WAY: Duration = Duration::from_millis(40);
 pub struct Time {
     base: Timestamp,
     start: Instant,
-    /// What the monotonic clock missed, in milliseconds.
+    /// What timers missed, in milliseconds.
     stalled: AtomicI64,
+    /// What the steady clock missed of it.
+    frozen: AtomicI64,
     /// How far our wall clock is ahead of the service's, in milliseconds.
     pub skew: AtomicI64,
 }
@@ -40,7 +42,13 @@ pub struct Time {
 impl Time {
     pub fn new() -> Self {
         let base = "2026-03-01T08:00:00Z".parse().unwrap();
-        Time { base, start: Instant::now(), stalled: AtomicI64::new(0), skew: AtomicI64::new(0) }
+        Time {
+            base,
+            start: Instant::now(),
+            stalled: AtomicI64::new(0),
+            frozen: AtomicI64::new(0),
+            skew: AtomicI64::new(0),
+        }
     }
 
     /// By the service's clock.
@@ -54,8 +62,34 @@ impl Time {
         self.now() + SignedDuration::from_millis(self.skew.load(Ordering::Relaxed))
     }
 
+    /// The runner's clocks.
+    pub fn read(&self) -> Reading {
+        let missed = SignedDuration::from_millis(self.frozen.load(Ordering::Relaxed));
+        let steady = self.now().duration_since(self.base) - missed;
+        Reading { wall: self.wall(), steady: steady.unsigned_abs() }
+    }
+
+    fn step(&self, seconds: i64) {
+        self.skew.fetch_add(seconds * 1000, Ordering::Relaxed);
+    }
+
     fn stall(&self, seconds: u64) {
         self.stalled.fetch_add(seconds as i64 * 1000, Ordering::Relaxed);
+    }
+
+    fn freeze(&self, seconds: u64) {
+        self.frozen.fetch_add(seconds as i64 * 1000, Ordering::Relaxed);
+        self.stall(seconds);
+    }
+
+    /// Whatever a fault does to the time.
+    fn disturb(&self, fault: Fault) {
+        match fault {
+            Fault::Stall(s) => self.stall(s),
+            Fault::Frozen(s) => self.freeze(s),
+            Fault::Step(s) => self.step(s),
+            _ => {}
+        }
     }
 }
 
@@ -121,6 +155,8 @@ pub struct Inner {
     pub replace: Vec<Address>,
     /// What depends on what.
     pub depends: BTreeMap<Address, Vec<Dependency>>,
+    /// The process's clock.
+    clock: Option<Clock>,
     run: usize,
     pub point: usize,
     pub planned: Vec<Planned>,
@@ -180,6 +216,7 @@ impl Site {
             refused_token: false,
             replace: Vec::new(),
             depends: BTreeMap::new(),
+            clock: None,
             run: 0,
             point: 0,
             planned: Vec::new(),
@@ -250,7 +287,16 @@ impl Site {
         })));
     }
 
+    /// The clock of a process that begins now.
+    pub fn clock(self: &Arc<Self>) -> Clock {
+        let site = self.clone();
+        let clock = Clock::new(move || site.time.read());
+        self.inner().clock = Some(clock.clone());
+        clock
+    }
+
     pub fn end(&self) {
+        self.inner().clock = None;
         self.disk().watch(None);
     }
 
@@ -303,8 +349,8 @@ impl Site {
                 Some(Trouble::Refused)
             }
             Fault::Partial(n) => Some(Trouble::Partial(n)),
-            Fault::Stall(s) => {
-                self.time.stall(s);
+            Fault::Stall(_) | Fault::Frozen(_) | Fault::Step(_) => {
+                self.time.disturb(fault);
                 None
             }
             Fault::Stop => {
@@ -475,7 +521,7 @@ impl Site {
                     .wrong
                     .push(format!("{} was sent under intent {seq}, which has an outcome", call.target));
             }
-            if self.time.wall() > intent.send_by {
+            if inner.clock.as_ref().is_some_and(|c| c.now() > intent.send_by) {
                 inner.wrong.push(format!("intent {seq} was sent after its sendBy"));
             }
             let times = inner.sent.entry(seq).or_default();
@@ -578,7 +624,7 @@ impl Site {
                 self.die(fault);
                 std::future::pending().await
             }
-            Some(Fault::Stall(s)) => self.time.stall(s),
+            Some(fault @ (Fault::Stall(_) | Fault::Frozen(_) | Fault::Step(_))) => self.time.disturb(fault),
             Some(Fault::Stop) => drop(self.stop.send_replace(true)),
             Some(Fault::Analyst(deed)) => self.deed(deed, 0),
             _ => {}
@@ -640,7 +686,10 @@ impl Transport for Network {
             Some(Fault::Outage(s)) => site.inner().outage = Some(now + Duration::from_secs(s)),
             Some(Fault::Throttled(s)) => site.inner().throttled = Some(now + Duration::from_secs(s)),
             Some(Fault::Stop) => drop(site.stop.send_replace(true)),
-            Some(Fault::Stall(s)) if kind == Call::Read => site.time.stall(s),
+            Some(fault @ (Fault::Stall(_) | Fault::Frozen(_))) if kind == Call::Read => {
+                site.time.disturb(fault)
+            }
+            Some(Fault::Step(s)) => site.time.step(s),
             Some(Fault::Analyst(deed)) => site.deed(deed, 0),
             Some(Fault::Rival) => {
                 let holder = Holder {

@@ -60,6 +60,7 @@ impl World {
         let mut settings = Settings::at(t0());
         settings.fresh = true;
         settings.lock_at = Some(t0());
+        settings.service_ahead = Some(jiff::SignedDuration::ZERO);
         let mut w = World {
             now: t0(),
             desired,
