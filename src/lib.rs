@@ -8,6 +8,7 @@
 pub mod apply;
 pub mod cli;
 pub mod defender;
+pub mod files;
 pub mod manifest;
 pub mod model;
 pub mod observe;

@@ -8,12 +8,13 @@ use super::args::{InitArgs, SchemaKind};
 use super::context::Context;
 use super::exit::{Code, Error};
 use super::schema;
+use crate::files::{self, FileError};
 use crate::render::escape::one_line;
 
 /// Writes all files of a new project, or none if one of them exists.
 pub fn run(ctx: &Context, args: &InitArgs) -> Result<Code, Error> {
     let dir = ctx.path(&args.dir);
-    let files = files(&project_name(&dir));
+    let files = project_files(&project_name(&dir));
     let taken: Vec<String> = files
         .iter()
         .filter(|(name, _)| dir.join(name).symlink_metadata().is_ok())
@@ -21,6 +22,11 @@ pub fn run(ctx: &Context, args: &InitArgs) -> Result<Code, Error> {
         .collect();
     if !taken.is_empty() {
         return Err(Error::Exists(taken));
+    }
+    for (name, _) in &files {
+        let path = dir.join(name);
+        let outside = |e: FileError| Error::Io { what: "write", path: path.clone(), source: e.into() };
+        files::stays_inside(&dir, &path).map_err(outside)?;
     }
     for (name, text) in &files {
         write_new(&dir.join(name), text)?;
@@ -40,7 +46,7 @@ pub fn run(ctx: &Context, args: &InitArgs) -> Result<Code, Error> {
     Ok(Code::Done)
 }
 
-fn files(name: &str) -> Vec<(&'static str, String)> {
+fn project_files(name: &str) -> Vec<(&'static str, String)> {
     vec![
         ("casefile.yaml", include_str!("template/casefile.yaml").replace("{{name}}", name)),
         ("manifests/example.yaml", include_str!("template/example.yaml").to_owned()),

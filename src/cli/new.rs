@@ -87,7 +87,7 @@ fn place(ctx: &Context, project: &Project, name: &str, at: &Placing, text: &str)
         ctx.document(text)?;
         return Ok(Code::Done);
     }
-    write_new(&path, &file, text)?;
+    write_new(ctx, &path, &file, text)?;
     ctx.out(&format!("Wrote {}\n", one_line(&file.to_string_lossy())))?;
     Ok(Code::Done)
 }
@@ -107,11 +107,12 @@ fn folder(ctx: &Context, project: &Project) -> Result<PathBuf, Error> {
 }
 
 /// Fails if the file has appeared since it was looked for.
-fn write_new(path: &Path, shown: &Path, text: &str) -> Result<(), Error> {
+fn write_new(ctx: &Context, path: &Path, shown: &Path, text: &str) -> Result<(), Error> {
     let failed = |source: std::io::Error| match source.kind() {
         ErrorKind::AlreadyExists => Error::FileExists { path: shown.to_owned() },
         _ => Error::Io { what: "write", path: shown.to_owned(), source },
     };
+    project::stays_inside(ctx, shown).map_err(|e| failed(e.into()))?;
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(failed)?;
     }

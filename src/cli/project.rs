@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::context::{Context, complain};
 use super::exit::Error;
+use crate::files::{self, FileError};
 use crate::manifest::{self, Diagnostic, IncidentState, Level, Project};
 use crate::plan::Incidents;
 use crate::render::diagnostic::{Looked, human};
@@ -197,6 +198,15 @@ fn inside(dir: &Path, typed: &Path) -> Option<String> {
     Some(parts.join("/"))
 }
 
+/// Checks that what is written to a typed path of the project lands in the project, whatever links a repository holds.
+/// A path that leads elsewhere by its own words is what the person meant.
+pub fn stays_inside(ctx: &Context, typed: &Path) -> Result<(), FileError> {
+    match inside(&ctx.dir, typed) {
+        Some(name) => files::stays_inside(&ctx.dir, &ctx.path(Path::new(&name))),
+        None => Ok(()),
+    }
+}
+
 /// The folder of the state: CASEFILE_STATE_URL, or `state.url` of the project.
 pub fn state_folder(ctx: &Context, project: &Project) -> Result<PathBuf, Error> {
     let url = ctx.env.get("CASEFILE_STATE_URL").unwrap_or(&project.spec.state.url);
@@ -206,7 +216,13 @@ pub fn state_folder(ctx: &Context, project: &Project) -> Result<PathBuf, Error> 
     })?;
     // `file:///srv/state` names a host, an empty one, before the path.
     let path = path.strip_prefix("//").filter(|p| p.starts_with('/')).unwrap_or(path);
-    Ok(ctx.path(Path::new(path)))
+    let path = Path::new(path);
+    // The state is kept where the project file says, not where a link in the repository leads.
+    stays_inside(ctx, path).map_err(|why| Error::State {
+        message: format!("the state cannot be kept in {}: {why}", path.display()),
+        next: "remove the link, or name the folder that it leads to in state.url".into(),
+    })?;
+    Ok(ctx.path(path))
 }
 
 /// Reads the state without a lock, to show it; says what was noticed on the way.

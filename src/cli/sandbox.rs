@@ -6,7 +6,11 @@ use super::args::SandboxArgs;
 use super::context::{Context, runtime};
 use super::exit::{Code, Error};
 use super::signals;
+use crate::files::{self, Links};
 use crate::sandbox::{Clock, Scenario, ServeOptions, serve};
+
+/// A larger scenario is refused.
+const MAX_SCENARIO: u64 = 64 << 20;
 
 /// Serves; prints the address once it listens.
 pub fn run(ctx: &Context, args: &SandboxArgs) -> Result<Code, Error> {
@@ -40,10 +44,10 @@ async fn serve_until_stopped(ctx: &Context, options: ServeOptions) -> Result<Cod
 }
 
 fn scenario(path: &Path) -> Result<Scenario, Error> {
-    let text = std::fs::read_to_string(path).map_err(|source| Error::Io {
+    let text = files::read_text(path, Links::Followed, MAX_SCENARIO).map_err(|e| Error::Io {
         what: "read",
         path: path.to_owned(),
-        source,
+        source: e.into(),
     })?;
     Scenario::from_yaml(&text).map_err(|e| Error::BadFile { path: path.to_owned(), why: e.to_string() })
 }

@@ -7,6 +7,8 @@ use super::args::ApplyArgs;
 use super::context::Context;
 use super::engine;
 use super::exit::Error;
+use super::project;
+use crate::files::{self, Links};
 use crate::plan::saved::PlanExecution;
 use crate::plan::{self, Plan, SavedError, SavedPlan};
 use crate::render::escape;
@@ -41,6 +43,7 @@ pub fn write(ctx: &Context, file: &Path, plan: &Plan, execution: PlanExecution) 
     let text = PlanDocument::to_apply(plan, execution).to_file().map_err(|e| Error::Stdout(e.into()))?;
     let path = ctx.path(file);
     let failed = |source| Error::Io { what: "write", path: path.clone(), source };
+    project::stays_inside(ctx, file).map_err(|e| failed(e.into()))?;
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Files that this makes are 0600.
     let mut new = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
@@ -52,12 +55,8 @@ pub fn write(ctx: &Context, file: &Path, plan: &Plan, execution: PlanExecution) 
 
 /// Reads a plan.
 pub fn read(ctx: &Context, file: &Path) -> Result<SavedPlan, Error> {
-    use std::io::Read as _;
-    let path = ctx.path(file);
-    let failed = |source| Error::Io { what: "read", path: file.to_owned(), source };
-    let mut bytes = Vec::new();
-    let opened = std::fs::File::open(&path).map_err(failed)?;
-    opened.take(MAX_BYTES).read_to_end(&mut bytes).map_err(failed)?;
+    let bytes = files::read(&ctx.path(file), Links::Followed, MAX_BYTES)
+        .map_err(|e| Error::Io { what: "read", path: file.to_owned(), source: e.into() })?;
     SavedPlan::read(&bytes).map_err(|e| Error::BadPlan {
         path: file.to_owned(),
         next: match e {

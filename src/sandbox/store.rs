@@ -8,7 +8,7 @@
 //! Other reads are in no journal: a killed server forgets those it counted since the last snapshot.
 //! Files are not synced call by call: they survive the end of a process, not of the machine.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -18,6 +18,10 @@ use serde::{Deserialize, Serialize};
 use super::message::{HttpRequest, HttpResponse};
 use super::scenario::Scenario;
 use super::world::World;
+use crate::files::{self, FileError, Links};
+
+/// A larger world, or journal of one, is refused.
+const MAX_BYTES: u64 = 1 << 30;
 
 /// Snapshots are not worth their while for fewer records than this.
 const MIN_RECORDS: usize = 1000;
@@ -68,7 +72,7 @@ impl Keeper {
             None => (World::new(scenario.unwrap_or_default()), None),
             Some(path) => {
                 let mut journal = lock(path)?;
-                let world = match std::fs::read(path) {
+                let world = match files::read(path, Links::Refused, MAX_BYTES) {
                     Ok(json) => {
                         let mut world = World::from_json(&json).map_err(|e| named(path, e))?;
                         replay(&mut world, &mut journal).map_err(|e| named(&journal_path(path), e))?;
@@ -77,7 +81,7 @@ impl Keeper {
                         }
                         world
                     }
-                    Err(e) if e.kind() == io::ErrorKind::NotFound => World::new(scenario.unwrap_or_default()),
+                    Err(e) if e.is_not_found() => World::new(scenario.unwrap_or_default()),
                     Err(e) => return Err(named(path, e)),
                 };
                 let files = Files {
@@ -212,8 +216,7 @@ fn journal_path(snapshot: &Path) -> PathBuf {
 fn lock(snapshot: &Path) -> io::Result<File> {
     std::fs::create_dir_all(folder(snapshot))?;
     let path = journal_path(snapshot);
-    let journal = OpenOptions::new().create(true).read(true).append(true).open(&path);
-    let journal = journal.map_err(|e| named(&path, e))?;
+    let journal = files::open_or_create(&path).map_err(|e| named(&path, e))?;
     match journal.try_lock() {
         Ok(()) => Ok(journal),
         Err(TryLockError::WouldBlock) => Err(io::Error::new(
@@ -228,6 +231,9 @@ fn lock(snapshot: &Path) -> io::Result<File> {
 fn replay(world: &mut World, journal: &mut File) -> io::Result<()> {
     let mut text = Vec::new();
     journal.seek(SeekFrom::Start(0))?;
+    if journal.metadata()?.len() > MAX_BYTES {
+        return Err(FileError::TooLarge { limit: MAX_BYTES }.into());
+    }
     journal.read_to_end(&mut text)?;
     for line in text.split_inclusive(|b| *b == b'\n') {
         let Some(line) = line.strip_suffix(b"\n") else { break };
@@ -246,7 +252,7 @@ fn open_effects(path: &Path) -> io::Result<(File, usize)> {
         seq: usize,
     }
     std::fs::create_dir_all(folder(path))?;
-    let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
+    let mut file = files::open_or_create(path)?;
     let mut text = Vec::new();
     file.read_to_end(&mut text)?;
     let whole = text.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
@@ -263,6 +269,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use std::fs::OpenOptions;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(1_700_000_000 + seconds).unwrap()

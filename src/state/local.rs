@@ -7,7 +7,7 @@
 //! content only says who holds it, and stays behind when nobody does.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -17,9 +17,16 @@ use super::rebuild::{self, Acceptance, Rebuild};
 use super::spent::Spent;
 use super::store::{Holder, Loaded, Opened, StoreError};
 use super::verify::{self, Verified};
+use crate::files::{self, FileError, Links};
 
 /// How much of a long file is read at once.
 const PIECE: usize = 64 * 1024;
+
+/// Larger files are refused: a journal of three million records is as long.
+const MAX_BYTES: u64 = 2 << 30;
+
+/// How much of the lock's file is read to say who holds it.
+const MAX_HOLDER: u64 = 4096;
 
 /// The lock's file in the folder.
 pub const LOCK: &str = "lock";
@@ -30,17 +37,20 @@ pub type LocalStore = FolderStore<LocalDisk>;
 /// Reads the state of a folder. Takes no lock and writes nothing; a folder that does not exist is a state
 /// that was never begun.
 pub fn read(folder: &Path) -> Result<Loaded, StoreError> {
+    exists(folder)?;
     folder::read(&mut LocalDisk::new(folder), Depth::Tail).map_err(|e| within(folder, e))
 }
 
 /// As [`read`], and checks the journal's chain from its first record: nothing is planned on a journal that
 /// was edited. 50,000 records (27 MB) take about 40 ms.
 pub fn read_whole(folder: &Path) -> Result<Loaded, StoreError> {
+    exists(folder)?;
     folder::read_beside(|| LocalDisk::new(folder)).map_err(|e| within(folder, e))
 }
 
 /// What the calls since then cost the service's quotas, without the lock.
 pub fn spent(folder: &Path, since: jiff::Timestamp) -> Result<Vec<Spent>, StoreError> {
+    exists(folder)?;
     folder::spent(&mut LocalDisk::new(folder), since).map_err(|e| within(folder, e))
 }
 
@@ -66,6 +76,7 @@ pub fn open(folder: &Path, holder: &Holder) -> Result<Opened<LocalStore>, StoreE
 
 /// Walks the whole journal and compares the snapshot with it. Takes no lock and writes nothing.
 pub fn verify(folder: &Path) -> Result<Verified, StoreError> {
+    exists(folder)?;
     let mut disk = LocalDisk::new(folder);
     // The snapshot first: a run that writes meanwhile only makes the journal longer than it says.
     let snapshot = whole(&mut disk, FileName::Snapshot)?;
@@ -82,9 +93,10 @@ pub fn rebuild(
     holder: &Holder,
     acceptance: Option<&Acceptance>,
 ) -> Result<Option<Rebuild>, StoreError> {
-    if !folder.is_dir() {
+    if !exists(folder)? {
         return Ok(None);
     }
+    create_folder(folder)?;
     let mut disk = LocalDisk::new(folder);
     disk.lock = Some(lock(folder, holder)?);
     let snapshot = whole(&mut disk, FileName::Snapshot)?;
@@ -133,11 +145,8 @@ fn whole(disk: &mut LocalDisk, name: FileName) -> Result<Option<Vec<u8>>, StoreE
 
 /// Writes a copy that replaces nothing.
 fn keep(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    private(&mut options);
     let write = || {
-        let mut file = options.open(path)?;
+        let mut file = files::create_new(path)?;
         file.write_all(bytes)?;
         file.sync_all()
     };
@@ -162,6 +171,15 @@ impl LocalDisk {
         self.folder.join(name.as_str())
     }
 
+    /// Opens a file of the state to read it: a regular one, of a size that a state can have.
+    fn readable(&self, name: FileName) -> io::Result<File> {
+        let file = files::open(&self.path(name), Links::Refused)?;
+        if file.metadata()?.len() > MAX_BYTES {
+            return Err(FileError::TooLarge { limit: MAX_BYTES }.into());
+        }
+        Ok(file)
+    }
+
     fn writable(&mut self, name: FileName) -> io::Result<&mut File> {
         // Without the lock nothing is written.
         if self.lock.is_none() {
@@ -171,7 +189,7 @@ impl LocalDisk {
         match self.open.entry(name) {
             std::collections::btree_map::Entry::Occupied(e) => Ok(e.into_mut()),
             std::collections::btree_map::Entry::Vacant(e) => {
-                Ok(e.insert(OpenOptions::new().read(true).append(true).open(path)?))
+                Ok(e.insert(files::open_to_append(&path)?))
             }
         }
     }
@@ -179,15 +197,12 @@ impl LocalDisk {
 
 impl Disk for LocalDisk {
     fn len(&mut self, name: FileName) -> io::Result<Option<u64>> {
-        match std::fs::metadata(self.path(name)) {
-            Ok(m) => Ok(Some(m.len())),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(e),
-        }
+        Ok(files::length(&self.path(name))?)
     }
 
     fn read(&mut self, name: FileName, from: u64, to: u64) -> io::Result<Vec<u8>> {
-        let mut file = File::open(self.path(name))?;
+        let mut file = self.readable(name)?;
+        let to = to.min(MAX_BYTES);
         let end = file.metadata()?.len().min(to);
         let mut bytes = Vec::with_capacity(usize::try_from(end.saturating_sub(from)).unwrap_or(0));
         file.seek(SeekFrom::Start(from))?;
@@ -196,7 +211,7 @@ impl Disk for LocalDisk {
     }
 
     fn pieces(&mut self, name: FileName, take: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
-        let mut file = File::open(self.path(name))?;
+        let mut file = self.readable(name)?;
         let mut piece = vec![0; PIECE];
         loop {
             match file.read(&mut piece) {
@@ -211,10 +226,7 @@ impl Disk for LocalDisk {
 
     fn create(&mut self, name: FileName) -> io::Result<()> {
         self.remove(name)?;
-        let mut options = OpenOptions::new();
-        options.read(true).append(true).create_new(true);
-        private(&mut options);
-        let file = options.open(self.path(name))?;
+        let file = files::create_new(&self.path(name))?;
         self.open.insert(name, file);
         Ok(())
     }
@@ -224,7 +236,7 @@ impl Disk for LocalDisk {
         let file = self.writable(name)?;
         // A `git checkout` beside a running apply puts another file in this place; what would be appended
         // to the old one is lost.
-        let (ours, named) = (file.metadata()?, std::fs::metadata(path)?);
+        let (ours, named) = (file.metadata()?, std::fs::symlink_metadata(path)?);
         if ours.len() != len || !same_file(&ours, &named) {
             return Err(io::Error::other("something else changed or replaced the file meanwhile"));
         }
@@ -265,33 +277,30 @@ impl Disk for LocalDisk {
     }
 }
 
+/// Says whether there is a folder; what is no folder, or a link to one, holds no state.
+fn exists(folder: &Path) -> Result<bool, StoreError> {
+    files::is_folder(folder).map_err(|e| failed(folder, "open", e.into()))
+}
+
 fn create_folder(folder: &Path) -> Result<(), StoreError> {
-    let mut builder = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    match builder.create(folder) {
-        Ok(()) => {
-            let parent = folder.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            sync_folder(parent).map_err(|e| failed(parent, "sync", e))
-        }
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
-        Err(e) => Err(failed(folder, "create the folder", e)),
+    let made = files::own_folder(folder).map_err(|e| failed(folder, "use the folder", e.into()))?;
+    if made {
+        let parent = folder.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        sync_folder(parent).map_err(|e| failed(parent, "sync", e))?;
     }
+    Ok(())
 }
 
 fn lock(folder: &Path, holder: &Holder) -> Result<File, StoreError> {
     let path = folder.join(LOCK);
     loop {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        private(&mut options);
-        let mut file = options.open(&path).map_err(|e| failed(&path, "open", e))?;
+        let mut file = files::open_or_create(&path).map_err(|e| failed(&path, "open", e.into()))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
                 // The holder writes right after locking; what cannot be read is only less helpful.
-                let _ = file.read_to_string(&mut text);
+                let _ = file.take(MAX_HOLDER).read_to_string(&mut text);
                 return Err(StoreError::Locked { holder: serde_json::from_str(&text).ok() });
             }
             Err(TryLockError::Error(e)) if no_locks(&e) => {
@@ -302,7 +311,7 @@ fn lock(folder: &Path, holder: &Holder) -> Result<File, StoreError> {
         let ours = file.metadata().map_err(|e| failed(&path, "read", e))?;
         exclusive(&path, &ours)?;
         // Somebody may have removed the file between open and lock; then a third could lock a new one.
-        if !std::fs::metadata(&path).is_ok_and(|named| same_file(&ours, &named)) {
+        if !std::fs::symlink_metadata(&path).is_ok_and(|named| same_file(&ours, &named)) {
             continue;
         }
         let mut text = serde_json::to_vec(holder).map_err(|e| failed(&path, "write", e.into()))?;
@@ -314,11 +323,11 @@ fn lock(folder: &Path, holder: &Holder) -> Result<File, StoreError> {
 
 /// Some network and user-space file systems grant every lock, so that it keeps nobody out.
 fn exclusive(path: &Path, ours: &std::fs::Metadata) -> Result<(), StoreError> {
-    let second = match OpenOptions::new().read(true).write(true).open(path) {
+    let second = match files::open_to_append(path) {
         Ok(second) => second,
         // Removed meanwhile: for the caller to notice.
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(e) => return Err(failed(path, "open", e)),
+        Err(e) if e.is_not_found() => return Ok(()),
+        Err(e) => return Err(failed(path, "open", e.into())),
     };
     if !second.metadata().is_ok_and(|m| same_file(&m, ours)) {
         return Ok(());
@@ -342,14 +351,6 @@ fn no_locks(e: &io::Error) -> bool {
     const ENOLCK: Option<i32> = if cfg!(unix) { Some(77) } else { None };
     e.kind() == io::ErrorKind::Unsupported || (ENOLCK.is_some() && e.raw_os_error() == ENOLCK)
 }
-
-#[cfg(unix)]
-fn private(options: &mut OpenOptions) {
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-}
-
-#[cfg(not(unix))]
-fn private(_: &mut OpenOptions) {}
 
 #[cfg(unix)]
 fn same_file(a: &std::fs::Metadata, b: &std::fs::Metadata) -> bool {

@@ -10,6 +10,7 @@ use super::journal::{EncodeError, JournalError};
 use super::record::{Record, Seq};
 use super::snapshot::SnapshotError;
 use super::spent::Spent;
+use crate::files::FileError;
 
 /// A state that is open for writing: whoever has one is the only one who does.
 ///
@@ -213,11 +214,20 @@ impl StoreError {
             StoreError::Damaged(d) => d.hint(),
             StoreError::Newer { .. } => "use a newer casefile",
             StoreError::Poisoned { .. } => "put the cause right and run `casefile apply` again",
+            StoreError::Io { source, .. } if is_planted(source) => {
+                "keep the state in a folder of your own with regular files in it: replace what stands there, \
+                 or name another folder in spec.state.url"
+            }
             StoreError::Io { .. } | StoreError::Refused(_) | StoreError::NotBegun | StoreError::Encode(_) => {
                 return None;
             }
         })
     }
+}
+
+/// Whether a file was refused for what it is, and not by the system.
+fn is_planted(source: &std::io::Error) -> bool {
+    source.get_ref().is_some_and(|e| e.is::<FileError>())
 }
 
 impl Damage {
