@@ -206,7 +206,9 @@ fn opened(path: &Path, options: &mut OpenOptions, follow: bool) -> Result<File, 
         Ok(file) => regular(&file.metadata()?).map(|()| file),
         // Why a link or a socket cannot be opened is told in other words by each system.
         Err(e) => match std::fs::symlink_metadata(path) {
-            Ok(meta) if !follow || !meta.is_symlink() => Err(regular(&meta).err().unwrap_or(FileError::Io(e))),
+            Ok(meta) if !follow || !meta.is_symlink() => {
+                Err(regular(&meta).err().unwrap_or(FileError::Io(e)))
+            }
             _ => Err(e.into()),
         },
     }

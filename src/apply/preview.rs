@@ -148,7 +148,7 @@ fn input<'a>(
     }
 }
 
-/// A state belongs to one cloud or endpoint and one tenant. What is not known on either side is no
+/// A state belongs to one cloud or endpoint, one tenant and one project. What is not known on either side is no
 /// conflict.
 pub(super) fn check_binding(state: &Binding, run: &Binding) -> Result<(), RunError> {
     let begun = state.cloud.is_some() || state.endpoint.is_some();
@@ -157,6 +157,11 @@ pub(super) fn check_binding(state: &Binding, run: &Binding) -> Result<(), RunErr
         matches!((&state.tenant, &run.tenant), (Some(a), Some(b)) if !a.eq_ignore_ascii_case(b));
     if other_place || other_tenant {
         return Err(RunError::OtherTenant { state: words(state), run: words(run) });
+    }
+    if let (Some(state), Some(project)) = (&state.project, &run.project)
+        && state != project
+    {
+        return Err(RunError::OtherProject { state: state.clone(), project: project.clone() });
     }
     Ok(())
 }

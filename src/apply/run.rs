@@ -62,6 +62,14 @@ pub enum RunError {
         /// Whose the run is.
         run: String,
     },
+    /// The state belongs to a project of another name.
+    #[error("the state belongs to the project {state}, this run is of {project}")]
+    OtherProject {
+        /// The name that the state remembers.
+        state: String,
+        /// The name of the run's project.
+        project: String,
+    },
     /// An empty state, and the list that would show whether it was lost cannot be read.
     #[error(
         "the state is empty, and the service's lists that would show earlier actions cannot be read: {why}"
@@ -324,8 +332,13 @@ impl<'a> Run<'a> {
     /// where there is no state, whether that was lost.
     pub async fn take_up(&mut self, saved: &SavedPlan) -> Result<Plan, RunError> {
         let (made_for, run) = (&saved.execution.binding, &self.options.binding);
-        if check_binding(made_for, run).is_err() {
-            return Err(RunError::OtherPlace { plan: words(made_for), run: words(run) });
+        match check_binding(made_for, run) {
+            Ok(()) => {}
+            Err(RunError::OtherProject { state, project }) => {
+                let [plan, run] = [state, project].map(|name| format!("the project {name}"));
+                return Err(RunError::OtherPlace { plan, run });
+            }
+            Err(_) => return Err(RunError::OtherPlace { plan: words(made_for), run: words(run) }),
         }
         let mut remaining = saved.remaining(self.state())?;
         if self.state().resources.is_empty() && !self.scope.settings.fresh {
@@ -408,10 +421,17 @@ impl<'a> Run<'a> {
                 binding: binding.clone(),
                 tool: self.options.tool.clone(),
             }
-        } else if state.binding.tenant.is_none() && binding.tenant.is_some() {
-            Record::Bound { binding: binding.clone() }
         } else {
-            return Ok(());
+            // What is not known of the state yet is known by now: its tenant, its project.
+            let complete = Binding {
+                tenant: state.binding.tenant.clone().or_else(|| binding.tenant.clone()),
+                project: state.binding.project.clone().or_else(|| binding.project.clone()),
+                ..state.binding.clone()
+            };
+            if complete == state.binding {
+                return Ok(());
+            }
+            Record::Bound { binding: complete }
         };
         self.ledger.append(&[first])?;
         Ok(())

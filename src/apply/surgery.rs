@@ -13,8 +13,9 @@ use super::targets::{Depth, Mistyped};
 use crate::defender::ReadError;
 use crate::model::{Address, Desired, Kind, Rare};
 use crate::observe::observe;
-use crate::plan::{self, Action, Input, KnownIds, LOOK_BACK, Need, Plan, names};
-use crate::state::{CallAction, Object, Phase, Record, Sent, State, Store, StoreError};
+use crate::plan::names::{self, Misplaced};
+use crate::plan::{self, Action, Input, KnownIds, LOOK_BACK, Need, Plan};
+use crate::state::{Binding, CallAction, Object, Phase, Record, Sent, State, Store, StoreError};
 
 /// So long an `import` waits until its resource's open call can be called lost.
 const SETTLE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
@@ -124,6 +125,9 @@ pub enum Forbidden {
         /// The object that it holds.
         id: String,
     },
+    /// The new address is none that the resource can have.
+    #[error(transparent)]
+    Misplaced(#[from] Misplaced),
     /// The new name is in use.
     #[error("the state holds a {0} already")]
     Taken(Address),
@@ -390,32 +394,55 @@ fn imported(d: &Desired, object: &Object) -> Record {
     }
 }
 
-/// Takes a resource out of the state: `casefile state rm`. What it held stays at the service.
-pub fn remove(store: &mut dyn Store, at: Timestamp, typed: &Address) -> Result<(), SurgeryError> {
+/// Takes a resource out of the state and returns its address: `casefile state rm`. What it held stays at the service.
+pub fn remove(store: &mut dyn Store, at: Timestamp, typed: &Address) -> Result<Address, SurgeryError> {
     let address = &recorded(store, typed)?;
     let resource = known(store.state(), address)?;
     if resource.phase == Phase::Requested {
         return Err(Forbidden::CallOpen { address: address.clone() }.into());
     }
-    record(store, at, Record::Removed { address: address.clone() })
+    record(store, at, Record::Removed { address: address.clone() })?;
+    Ok(address.clone())
 }
 
-/// Gives a resource another address: `casefile state mv`. Open and watched calls go along.
+/// Gives a resource another address and returns both: `casefile state mv`. Open and watched calls go along.
 pub fn rename(
     store: &mut dyn Store,
     at: Timestamp,
     from: &Address,
     to: &Address,
-) -> Result<(), SurgeryError> {
+) -> Result<(Address, Address), SurgeryError> {
     let from = &recorded(store, from)?;
-    known(store.state(), from)?;
+    let resource = known(store.state(), from)?;
     if from.kind() != to.kind() {
         return Err(Forbidden::OtherKind { from: from.clone(), to: to.clone() }.into());
     }
+    // A resource that is there already is found under its name too.
+    let there = recorded(store, to)?;
+    let to = &match store.state().resources.contains_key(&there) {
+        true => there,
+        false => names::renamed(from, resource, to).map_err(Forbidden::from)?,
+    };
     if from == to || store.state().resources.get(to).is_some_and(|r| r.phase != Phase::Released) {
         return Err(Forbidden::Taken(to.clone()).into());
     }
-    record(store, at, Record::Moved { from: from.clone(), to: to.clone() })
+    record(store, at, Record::Moved { from: from.clone(), to: to.clone() })?;
+    Ok((from.clone(), to.clone()))
+}
+
+/// Records that the project of a state has another name now, and returns the one that it had: `casefile state
+/// rename-project`. Nothing is recorded if it has the name already.
+pub fn rename_project(
+    store: &mut dyn Store,
+    at: Timestamp,
+    name: &str,
+) -> Result<Option<String>, SurgeryError> {
+    let binding = store.state().binding.clone();
+    let old = binding.project.clone();
+    if old.as_deref() != Some(name) {
+        record(store, at, Record::Bound { binding: Binding { project: Some(name.to_owned()), ..binding } })?;
+    }
+    Ok(old)
 }
 
 /// The resource that a typed address means.

@@ -169,7 +169,9 @@ async fn approve(
     let approved = args.auto_approve || args.expect.is_some() || reviewed.is_some();
     let asks = changes && !approved;
     display.plan(ctx, plan, asks)?;
-    engine::refuse_held(plan, &args.planning)?;
+    // A digest, a seal or a saved plan names each call, and so does the question with its number.
+    let reviewed_as_it_is = args.expect.is_some() || reviewed.is_some() || asks;
+    engine::refuse_held(plan, &args.planning, reviewed_as_it_is)?;
     if let Some(Reviewed::Sealed { service, templates, seals, deviating }) = reviewed {
         let open = seal::unsealed(plan, service.as_ref(), run.desired(), templates, seals, deviating);
         if !open.is_empty() {
@@ -182,5 +184,12 @@ async fn approve(
     let calls = plan.calls().count();
     let what = if calls == 1 { "this call".to_owned() } else { format!("these {calls} calls") };
     let question = if calls == 0 { "Record these changes?".to_owned() } else { format!("Send {what}?") };
+    let question = match plan.removals() {
+        Some((calls, resources)) => format!(
+            "No manifest declares {calls} of {resources} resources any more: what they asked for is cancelled or \
+             resolved. {question}"
+        ),
+        None => question,
+    };
     engine::ask(&question, run.stopping()).await
 }

@@ -236,6 +236,9 @@ pub struct Planning {
     /// Show the rows of a query that names no event; without it, errors name columns and count rows
     #[arg(long)]
     pub show_rows: bool,
+    /// Allow to cancel and resolve more than half of all resources
+    #[arg(long)]
+    pub allow_removals: bool,
 }
 
 impl Planning {
@@ -362,6 +365,8 @@ pub enum StateCommand {
     Rm(StateRmArgs),
     /// Give a resource another address, for a manifest that was renamed
     Mv(StateMvArgs),
+    /// Say that the project of this state has another name now
+    RenameProject(StateRenameProjectArgs),
     /// Write state.json anew from the journal
     Rebuild(StateRebuildArgs),
 }
@@ -568,6 +573,17 @@ pub struct StateMvArgs {
     /// The address that it gets
     #[arg(value_name = "TO")]
     pub to: Address,
+    /// The lock.
+    #[command(flatten)]
+    pub locking: Locking,
+}
+
+/// `state rename-project`
+#[derive(Debug, Args)]
+pub struct StateRenameProjectArgs {
+    /// The new name, as casefile.yaml has it
+    #[arg(value_name = "NAME")]
+    pub name: String,
     /// The lock.
     #[command(flatten)]
     pub locking: Locking,

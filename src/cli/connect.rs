@@ -202,14 +202,17 @@ fn graph_endpoint<'a>(ctx: &'a Context, project: &'a Project) -> Option<(&'stati
 
 /// The sandbox inside the process has another port each time, so its state is bound to the cloud's name.
 fn binding(ctx: &Context, project: &Project, service: &Service, tenant: Option<String>) -> Binding {
+    let name = Some(project.name.clone());
     if endpoint(ctx, project).is_some() {
-        return Binding { cloud: None, endpoint: Some(service.base_text().to_owned()), tenant };
+        let endpoint = Some(service.base_text().to_owned());
+        return Binding { cloud: None, endpoint, tenant, project: name };
     }
     let sandbox = project.spec.defender.cloud == file::Cloud::Sandbox;
     Binding {
         cloud: Some(service.cloud().to_string()),
         endpoint: None,
         tenant: if sandbox { Some(SANDBOX_TENANT.to_owned()) } else { tenant },
+        project: name,
     }
 }
 

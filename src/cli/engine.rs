@@ -179,9 +179,15 @@ pub fn refuse_blind(plan: &Plan) -> Result<(), Error> {
 }
 
 /// A plan that a guard rail of the project holds back: too many calls, a protected machine, a text that
-/// does not match.
-pub fn refuse_held(plan: &Plan, typed: &Planning) -> Result<(), Error> {
-    let allowed = Allowed { over_limits: typed.allow_over_limits, protected: typed.allow_protected };
+/// does not match; or removals that nobody has approved of.
+///
+/// `reviewed`: somebody has approved of this very plan, or is about to be asked with the number of its removals.
+pub fn refuse_held(plan: &Plan, typed: &Planning, reviewed: bool) -> Result<(), Error> {
+    let allowed = Allowed {
+        over_limits: typed.allow_over_limits,
+        protected: typed.allow_protected,
+        removals: typed.allow_removals || reviewed,
+    };
     let rows = |rows: &[(&Address, &Warning)]| {
         listed(rows.iter().map(|(address, w)| match w {
             Warning::Protected { entry, name: Some(name), .. } => format!("{address}: {name} ({entry})"),
@@ -193,6 +199,7 @@ pub fn refuse_held(plan: &Plan, typed: &Planning) -> Result<(), Error> {
     match plan::held(plan, allowed) {
         None => Ok(()),
         Some(Held::Limit { limit, planned, allowed }) => Err(Error::OverLimit { limit, planned, allowed }),
+        Some(Held::Removals { calls, resources }) => Err(Error::Removals { calls, resources }),
         Some(Held::Protected(held)) => Err(Error::Protected(rows(&held))),
         Some(Held::Comment(held)) => Err(Error::CommentRule(rows(&held))),
     }
@@ -280,6 +287,7 @@ pub fn run_error(e: RunError) -> Error {
             message: e.to_string(),
         },
         RunError::OtherTenant { .. } | RunError::OtherPlace { .. } => Error::OtherTenant(e.to_string()),
+        RunError::OtherProject { state, project } => Error::OtherProject { state, project },
         RunError::Stale(e) => Error::StalePlan {
             message: e.to_string(),
             moved: listed(e.moved().iter().map(ToString::to_string)),

@@ -185,6 +185,14 @@ pub enum Error {
         /// How many are allowed.
         allowed: u32,
     },
+    /// Calls that end what most resources asked for.
+    #[error("this plan cancels or resolves {calls} of {resources} resources, nothing was sent")]
+    Removals {
+        /// How many are cancelled or resolved.
+        calls: usize,
+        /// How many the state holds.
+        resources: usize,
+    },
     /// Calls to protected machines, without an approval.
     #[error("these calls go to protected machines, nothing was sent")]
     Protected(Vec<String>),
@@ -194,6 +202,14 @@ pub enum Error {
     /// State, token and project do not name one tenant and cloud.
     #[error("{0}")]
     OtherTenant(String),
+    /// The state is that of a project with another name.
+    #[error("the state belongs to the project {}, casefile.yaml names it {project}", one_line(state))]
+    OtherProject {
+        /// The name that the state remembers.
+        state: String,
+        /// The name in `casefile.yaml`.
+        project: String,
+    },
     /// The state is empty, the service is not.
     #[error("the state is empty, but the service shows what the manifests ask for: {0}")]
     LookAlikes(String),
@@ -295,6 +311,17 @@ impl Error {
                 next("casefile plan, then casefile apply --allow-protected; or spec.approve in the manifest"),
             ),
             Error::CommentRule(_) => (Code::Conflict, next("casefile validate")),
+            Error::Removals { .. } => (
+                Code::Conflict,
+                next("restore the manifests; or casefile plan, then casefile apply --allow-removals"),
+            ),
+            Error::OtherProject { project, .. } => (
+                Code::Conflict,
+                Some(format!(
+                    "if this folder is a copy, take its state out of it (state.url says where) and casefile import \
+                     --discover; if the project has a new name, casefile state rename-project {project}"
+                )),
+            ),
             Error::OtherTenant(_) => (Code::Conflict, next("casefile -C the-other-project plan")),
             Error::LookAlikes(_) => (
                 Code::Conflict,
@@ -396,6 +423,8 @@ mod tests {
             Error::NotSealed(vec!["Alert/a (create): its seal is outdated".into()]),
             Error::StalePlan { message: "the plan was carried out already".into(), moved: Vec::new() },
             Error::OtherTenant("the state belongs to another tenant".into()),
+            Error::OtherProject { state: "a".into(), project: "b".into() },
+            Error::Removals { calls: 6, resources: 10 },
             Error::LookAlikes("Alert/a".into()),
         ] {
             let (code, next) = e.row();

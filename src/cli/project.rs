@@ -11,6 +11,7 @@ use crate::plan::Incidents;
 use crate::render::diagnostic::{Looked, human};
 use crate::render::{Style, diagnostic};
 use crate::seal::{self, Seals};
+use crate::state::snapshot::SnapshotError;
 use crate::state::{Loaded, Notice, State, StoreError, local};
 
 /// Reads `casefile.yaml`; shows on stderr what is wrong with it.
@@ -266,6 +267,10 @@ pub fn beside_state<T: Send>(
 
 fn notices(folder: &Path, loaded: &Loaded) {
     for notice in &loaded.notices {
+        if matches!(notice, Notice::SnapshotRebuilt { why: Some(SnapshotError::Edited) }) {
+            tracing::warn!("{}: {}", folder.display(), self::notice(notice));
+            continue;
+        }
         tracing::info!("{}: {}", folder.display(), self::notice(notice));
     }
 }

@@ -55,8 +55,11 @@ pub fn write(ctx: &Context, file: &Path, plan: &Plan, execution: PlanExecution) 
 
 /// Reads a plan.
 pub fn read(ctx: &Context, file: &Path) -> Result<SavedPlan, Error> {
-    let bytes = files::read(&ctx.path(file), Links::Followed, MAX_BYTES)
-        .map_err(|e| Error::Io { what: "read", path: file.to_owned(), source: e.into() })?;
+    let bytes = files::read(&ctx.path(file), Links::Followed, MAX_BYTES).map_err(|e| Error::Io {
+        what: "read",
+        path: file.to_owned(),
+        source: e.into(),
+    })?;
     SavedPlan::read(&bytes).map_err(|e| Error::BadPlan {
         path: file.to_owned(),
         next: match e {

@@ -1,6 +1,8 @@
 //! `state`: what is recorded, without a look at the service, and the surgery that needs none.
 
-use super::args::{Locking, StateMvArgs, StateRebuildArgs, StateRmArgs, StateShowArgs};
+use super::args::{
+    Locking, StateMvArgs, StateRebuildArgs, StateRenameProjectArgs, StateRmArgs, StateShowArgs,
+};
 use super::context::{Context, runtime};
 use super::engine;
 use super::exit::{Code, Error};
@@ -11,7 +13,7 @@ use crate::manifest::{self, Project};
 use crate::model::{Address, Template};
 use crate::render;
 use crate::render::state::{StateDocument, show as show_resource, table};
-use crate::state::{Acceptance, LocalStore, local};
+use crate::state::{Acceptance, LocalStore, Opened, Store as _, local};
 
 /// One line a resource.
 pub fn list(ctx: &Context) -> Result<Code, Error> {
@@ -33,22 +35,41 @@ pub fn show(ctx: &Context, args: &StateShowArgs) -> Result<Code, Error> {
 /// Takes a resource out of the state.
 pub fn rm(ctx: &Context, args: &StateRmArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
-    change(ctx, &project, args.locking, "casefile state rm", |store| {
+    let address = change(ctx, &project, args.locking, "casefile state rm", |store| {
         surgery::remove(store, ctx.now(), &args.address)
     })?;
-    let declared = declares(ctx, &project, &args.address);
-    ctx.out(&render::surgery::removed(&args.address, declared, project::style_out(ctx)))?;
+    let declared = declares(ctx, &project, &address);
+    ctx.out(&render::surgery::removed(&address, declared, project::style_out(ctx)))?;
     Ok(Code::Done)
 }
 
 /// Gives a resource another address.
 pub fn mv(ctx: &Context, args: &StateMvArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
-    change(ctx, &project, args.locking, "casefile state mv", |store| {
+    let (from, to) = change(ctx, &project, args.locking, "casefile state mv", |store| {
         surgery::rename(store, ctx.now(), &args.from, &args.to)
     })?;
-    let declared = declares(ctx, &project, &args.to);
-    ctx.out(&render::surgery::renamed(&args.from, &args.to, declared, project::style_out(ctx)))?;
+    let declared = declares(ctx, &project, &to);
+    ctx.out(&render::surgery::renamed(&from, &to, declared, project::style_out(ctx)))?;
+    Ok(Code::Done)
+}
+
+/// Records that the project has the name that `casefile.yaml` gives it.
+pub fn rename_project(ctx: &Context, args: &StateRenameProjectArgs) -> Result<Code, Error> {
+    let project = project::load(ctx)?;
+    let name = &project.name;
+    if args.name != *name {
+        return Err(Error::Usage(format!("{}: casefile.yaml names the project {name}", args.name)));
+    }
+    let mut opened = lock(ctx, &project, args.locking, "casefile state rename-project")?;
+    let begun = opened.store.state().lineage.is_some();
+    let old = if begun {
+        surgery::rename_project(&mut opened.store, ctx.now(), name).map_err(engine::surgery_error)?
+    } else {
+        None
+    };
+    let style = project::style_out(ctx);
+    ctx.out(&render::surgery::project_renamed(begun, old.as_deref(), name, style))?;
     Ok(Code::Done)
 }
 
@@ -69,16 +90,30 @@ pub fn rebuild(ctx: &Context, args: &StateRebuildArgs) -> Result<Code, Error> {
     Ok(Code::Done)
 }
 
-fn change(
+/// Takes the lock of a state of this project, and changes something.
+fn change<T>(
     ctx: &Context,
     project: &Project,
     locking: Locking,
     command: &str,
-    step: impl FnOnce(&mut LocalStore) -> Result<(), SurgeryError>,
-) -> Result<(), Error> {
-    let clock = engine::clock(ctx);
-    let mut opened = runtime()?.block_on(lock::take(ctx, project, locking, command, &clock))?;
+    step: impl FnOnce(&mut LocalStore) -> Result<T, SurgeryError>,
+) -> Result<T, Error> {
+    let mut opened = lock(ctx, project, locking, command)?;
+    if let Some(state) = opened.store.state().binding.project.clone()
+        && state != project.name
+    {
+        return Err(Error::OtherProject { state, project: project.name.clone() });
+    }
     step(&mut opened.store).map_err(engine::surgery_error)
+}
+
+fn lock(
+    ctx: &Context,
+    project: &Project,
+    locking: Locking,
+    command: &str,
+) -> Result<Opened<LocalStore>, Error> {
+    runtime()?.block_on(lock::take(ctx, project, locking, command, &engine::clock(ctx)))
 }
 
 /// Whether a manifest declares it. Manifests with errors declare what can be read of them: this is for a

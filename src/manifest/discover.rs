@@ -62,8 +62,10 @@ pub(super) fn find(project_dir: &Path, project: &Project) -> (Vec<Found>, Vec<Di
                 if met == walk.met && known != walk.folders.len() {
                     let message = format!("no manifests in `{entry}`");
                     let problem = Diagnostic::of_file("no-manifests", PROJECT_FILE, message).as_warning();
-                    walk.problems
-                        .push(at_entry(problem.with_help("manifests are files named *.yaml or *.yml")));
+                    walk.problems.push(at_entry(problem.with_help(
+                        "manifests are files named *.yaml or *.yml; where the folder is a submodule: \
+                         git submodule update --init",
+                    )));
                 }
             }
             Ok(meta) if meta.is_file() && is_manifest(&name) => walk.file(path, name),

@@ -22,10 +22,7 @@ pub(super) struct Quick {
 }
 
 pub(super) const TEXT: Quick = Quick { pattern: kinds::TEXT, fits: |text| !text.iter().all(is_blank) };
-pub(super) const NAME: Quick = Quick {
-    pattern: kinds::NAME,
-    fits: |text| is_labels(text, |b| b.is_ascii_lowercase() || b.is_ascii_digit()),
-};
+pub(super) const NAME: Quick = Quick { pattern: kinds::NAME, fits: crate::model::is_name };
 pub(super) const MACHINE_NAME: Quick = Quick {
     pattern: r"^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*$",
     fits: |text| is_labels(text, |b| b.is_ascii_alphanumeric() || b == b'_'),

@@ -97,6 +97,36 @@ impl Address {
     }
 }
 
+/// The longest name of a resource, in characters.
+const MOST_CHARACTERS: usize = 253;
+
+/// Returns whether a text can be a `metadata.name`: labels of lower-case letters, digits and dashes, with dots between
+/// them.
+pub fn is_name(text: &[u8]) -> bool {
+    let outer = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let label = |label: &[u8]| {
+        label.len() <= 63
+            && label.first().is_some_and(outer)
+            && label.last().is_some_and(outer)
+            && label.iter().all(|b| outer(b) || *b == b'-')
+    };
+    text.split(|b| *b == b'.').all(label)
+}
+
+impl Address {
+    /// Returns whether a manifest could declare it. Brackets stand behind the name of a package, around the id of a
+    /// machine in lower case.
+    pub fn is_declarable(&self) -> bool {
+        let (name, machine) = self.parts().map_or((&*self.name, None), |(name, m)| (name, Some(m)));
+        let of_group = machine.is_none_or(|m| {
+            self.kind == Kind::InvestigationPackage
+                && m.parse::<MachineId>().is_ok()
+                && !m.bytes().any(|b| b.is_ascii_uppercase())
+        });
+        name.len() <= MOST_CHARACTERS && is_name(name.as_bytes()) && of_group
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // `pad` so that a column can be aligned with the ordinary `{:<width}`.
@@ -210,6 +240,33 @@ mod tests {
             "Alert/a[b][c]",
         ] {
             assert!(text.parse::<Address>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_manifest_could_declare() {
+        let id = "fb9ab6be3965095a09c057be7c90f0a2";
+        let declarable = |text: &str| text.parse::<Address>().unwrap().is_declarable();
+        for text in
+            ["Alert/a", "InvestigationPackage/inc-1.collect", &format!("InvestigationPackage/sweep[{id}]")]
+        {
+            assert!(declarable(text), "{text}");
+        }
+        for text in [
+            "Alert/A",
+            "Alert/a_b",
+            "Alert/-a",
+            "Alert/a-",
+            "Alert/a..b",
+            "Alert/ä",
+            &format!("Alert/{}", "a".repeat(64)),
+            &format!("Alert/{}a", "a.".repeat(127)),
+            &format!("Alert/sweep[{id}]"),
+            &format!("InvestigationPackage/Sweep[{id}]"),
+            &format!("InvestigationPackage/sweep[{}]", id.to_uppercase()),
+            "InvestigationPackage/sweep[h01]",
+        ] {
+            assert!(!declarable(text), "{text}");
         }
     }
 

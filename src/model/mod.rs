@@ -19,7 +19,7 @@ mod target;
 mod text;
 mod time;
 
-pub use address::{Address, AddressError, Kind};
+pub use address::{Address, AddressError, Kind, is_name};
 pub use call::{Call, Category, CreateAlert, MachineId, MachineIdError, ReportId, Severity};
 pub use dependency::{Dependency, Until};
 pub use desired::{

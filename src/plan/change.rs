@@ -692,6 +692,14 @@ pub enum PlanWarning {
         /// The largest approval of a manifest whose call the plan makes.
         approved: Option<LimitApproval>,
     },
+    /// Most resources are declared no more, and calls would end what they asked for: `apply` refuses, unless somebody
+    /// approves of so many.
+    Removals {
+        /// How many are cancelled or resolved.
+        calls: usize,
+        /// How many the state holds.
+        resources: usize,
+    },
     /// A list could not be read: rows that need it wait.
     NotLooked {
         /// Why, in the service's words.
@@ -754,6 +762,16 @@ pub enum PlanWarning {
         /// Declared resources.
         declared: usize,
     },
+}
+
+impl Plan {
+    /// Returns how many calls end what resources asked for, and how many resources there are, if these are most of them.
+    pub fn removals(&self) -> Option<(usize, usize)> {
+        self.warnings.iter().find_map(|w| match w {
+            PlanWarning::Removals { calls, resources } => Some((*calls, *resources)),
+            _ => None,
+        })
+    }
 }
 
 impl PlanWarning {

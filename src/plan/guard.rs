@@ -6,10 +6,11 @@
 use std::collections::BTreeSet;
 
 use super::build::{CallKind, call_kind};
-use super::change::{Change, Plan, PlanWarning, Warning};
+use super::change::{Action, Change, Plan, PlanWarning, Warning};
 use super::machines::{Machines, Named};
 use super::settings::Limits;
 use crate::model::{Address, Approval, Call, CommentRule, Kind, MachinePattern};
+use crate::state::{Phase, State};
 
 /// The project's rules about creating calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -158,6 +159,20 @@ pub fn over_limits(changes: &[Change], limits: &Limits, approving: &[Change]) ->
     over.collect()
 }
 
+/// Fewer resources are removed without a question.
+const MANY: usize = 10;
+
+/// Whether a plan ends what most resources of a state asked for, because no manifest declares them any more. A folder
+/// of manifests that is suddenly empty looks like that, and so does a copy of the state beside other manifests.
+pub fn removals(changes: &[Change], state: &State) -> Option<PlanWarning> {
+    let calls = changes.iter().filter(|c| matches!(c.action, Action::Cancel | Action::Resolve)).count();
+    if calls == 0 {
+        return None;
+    }
+    let resources = state.resources.values().filter(|r| r.phase != Phase::Released).count();
+    (resources >= MANY && 2 * calls > resources).then_some(PlanWarning::Removals { calls, resources })
+}
+
 /// What a person who starts a run may allow on the command line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Allowed {
@@ -165,6 +180,8 @@ pub struct Allowed {
     pub over_limits: bool,
     /// `--allow-protected`
     pub protected: bool,
+    /// `--allow-removals`, or a plan that was approved as it is.
+    pub removals: bool,
 }
 
 /// A guard rail that keeps a plan from being carried out.
@@ -178,6 +195,13 @@ pub enum Held<'a> {
         planned: usize,
         /// How many are allowed.
         allowed: u32,
+    },
+    /// Calls that end what most resources asked for.
+    Removals {
+        /// How many are cancelled or resolved.
+        calls: usize,
+        /// How many the state holds.
+        resources: usize,
     },
     /// Calls to protected machines, without an approval.
     Protected(Vec<(&'a Address, &'a Warning)>),
@@ -197,6 +221,9 @@ pub fn held(plan: &Plan, allowed: Allowed) -> Option<Held<'_>> {
     if let Some(held) = limit.into_iter().next() {
         return Some(held);
     }
+    if let Some((calls, resources)) = plan.removals().filter(|_| !allowed.removals) {
+        return Some(Held::Removals { calls, resources });
+    }
     let rows = |which: fn(&Warning) -> bool| -> Vec<(&Address, &Warning)> {
         let all = plan.changes.iter().flat_map(|c| c.warnings.iter().map(move |w| (&c.address, w)));
         all.filter(|(_, w)| which(w)).collect()
@@ -214,7 +241,6 @@ mod tests {
     use super::*;
     use crate::model::{Desired, Machine, Source};
     use crate::plan::{Input, Observed, Settings, plan};
-    use crate::state::State;
 
     fn package(name: &str, approve: Option<Approval>) -> Desired {
         let call = Call::Collect { machine_id: "ab".repeat(20).parse().unwrap(), comment: "c".into() };
@@ -306,7 +332,7 @@ mod tests {
         settings.limits.new_collections = 0;
         settings.guards.comment = "^INC".parse().ok();
         let plan = planned(&[package("a", None)], &settings, &Observed::default());
-        let with = |over_limits, protected| held(&plan, Allowed { over_limits, protected });
+        let with = |over_limits, protected| held(&plan, Allowed { over_limits, protected, removals: false });
         assert!(matches!(with(false, true), Some(Held::Limit { planned: 1, allowed: 0, .. })));
         assert!(matches!(with(true, false), Some(Held::Protected(rows)) if rows.len() == 1));
         assert!(

@@ -46,7 +46,7 @@ pub use destination::Destination;
 pub use differing::{Difference, differing};
 pub use estimate::last_call;
 pub use foresight::{MachineFacts, Outlook, Share, Typical};
-pub use guard::{Allowed, Guards, Held, LimitApproval, NameGap, held, over_limits, unnamed};
+pub use guard::{Allowed, Guards, Held, LimitApproval, NameGap, held, over_limits, removals, unnamed};
 pub use incidents::{Deviating, HeldBack, Incidents};
 pub use lookup::{KnownIds, look_alikes, still_absent};
 pub use machines::{Machines, Named};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::model::{Address, MachineName, first_label};
+use crate::model::{Address, Call, MachineId, MachineName, first_label};
 use crate::state::{Resource, State};
 
 /// The name of the machine that a resource is about, as far as the state knows it.
@@ -97,6 +97,49 @@ pub fn meant<'a>(
 /// It fits several.
 pub fn meant_in(state: &State, typed: &Address) -> Result<Address, Ambiguous> {
     meant(typed, state.resources.iter().map(|(a, r)| (a, recorded_name(r))))
+}
+
+/// An address that a resource cannot get.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Misplaced {
+    /// No manifest declares such an address.
+    #[error("no manifest could declare {0}")]
+    NotDeclarable(Address),
+    /// It is the place of another machine.
+    #[error("{from} is about the machine {machine}, which {to} does not name")]
+    OtherMachine {
+        /// The resource.
+        from: Address,
+        /// As typed.
+        to: Address,
+        /// The machine that the resource is about, by its name if it is known.
+        machine: String,
+    },
+}
+
+/// The address that a resource of a state gets if a person types this one: the id of its machine stands in the brackets,
+/// where its name was typed.
+///
+/// # Errors
+/// No manifest could declare it for this resource.
+pub fn renamed(from: &Address, r: &Resource, typed: &Address) -> Result<Address, Misplaced> {
+    let declarable =
+        |to: Address| if to.is_declarable() { Ok(to) } else { Err(Misplaced::NotDeclarable(typed.clone())) };
+    let (Some((_, inner)), Some(group)) = (typed.parts(), typed.group()) else {
+        return declarable(typed.clone());
+    };
+    let Some(machine) = Call::from_request(&r.sent.request).map(|c| c.machine().clone()) else {
+        return declarable(typed.clone());
+    };
+    let to = declarable(group.member(&machine))?;
+    let name = recorded_name(r);
+    let by_id = inner.parse::<MachineId>().is_ok_and(|id| machine.is(id.as_str()));
+    let by_name = inner.parse::<MachineName>().is_ok_and(|n| name.is_some_and(|m| n.means(m)));
+    if by_id || by_name {
+        return Ok(to);
+    }
+    let machine = name.unwrap_or(machine.as_str()).to_owned();
+    Err(Misplaced::OtherMachine { from: from.clone(), to: typed.clone(), machine })
 }
 
 #[cfg(test)]

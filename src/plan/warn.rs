@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::build::{CallKind, Planner, call_kind};
 use super::change::{Change, PlanWarning, Reason, Warning};
-use super::guard::over_limits;
+use super::guard::{over_limits, removals};
 use super::lookup::look_alike;
 use super::targets::{Drift, Group, Left};
 use crate::model::{Address, Call, Desired, Kind, Target};
@@ -100,6 +100,7 @@ impl Planner<'_> {
             }
         }
         warnings.extend(over_limits(changes, &settings.limits, changes));
+        warnings.extend(removals(changes, self.input.state));
         warnings.extend(settings.incidents.warnings());
         if !settings.beside.is_empty() {
             warnings.push(PlanWarning::Beside { folders: settings.beside.clone() });

@@ -137,6 +137,7 @@ pub fn plan_warning(warning: &PlanWarning) -> &'static str {
     match warning {
         w @ PlanWarning::OverLimit { .. } if w.is_over_limit() => "over-limit",
         PlanWarning::OverLimit { .. } => "over-limit-approved",
+        PlanWarning::Removals { .. } => "many-removals",
         PlanWarning::NotLooked { .. } => "not-looked",
         PlanWarning::LookAlikes { .. } => "look-alikes",
         PlanWarning::Beside { .. } => "manifests-beside",

@@ -415,6 +415,7 @@ pub fn every_plan_warning(t: &str) -> Vec<PlanWarning> {
                 reason: format!("INC-2042: one alert for each mailbox{t}"),
             }),
         },
+        PlanWarning::Removals { calls: 12, resources: 20 },
     ]
 }
 

@@ -5,10 +5,11 @@ use serde::Serialize;
 
 use super::age::ago;
 use super::layout::{Paint, Paragraph};
-use super::{Style, plan, plan_json, words};
+use super::{Style, escape, plan, plan_json, words};
 use crate::apply::surgery::Discovered;
 use crate::model::{Address, Sha256Hex};
-use crate::state::{Damage, Finding, Object, Rebuild, Seq, Verified};
+use crate::state::snapshot::SnapshotError;
+use crate::state::{Damage, Finding, Note, Object, Rebuild, Seq, Verified};
 
 /// `import ADDRESS ID` is done.
 pub fn imported(address: &Address, object: &Object, style: Style) -> String {
@@ -91,6 +92,19 @@ pub fn renamed(from: &Address, to: &Address, declared: bool, style: Style) -> St
     said("Moved ", from, &format!(" to {to}.{after}"), style)
 }
 
+/// `state rename-project` is done. `begun`: there is a state.
+pub fn project_renamed(begun: bool, old: Option<&str>, new: &str, style: Style) -> String {
+    let mut out = String::new();
+    let text = match old {
+        _ if !begun => "There is no state yet: nothing to rename.".to_owned(),
+        Some(old) if old == new => format!("The state belongs to the project {new} already."),
+        Some(old) => format!("The state belongs to the project {new} now; it was {}.", escape::one_line(old)),
+        None => format!("The state belongs to the project {new} now."),
+    };
+    Paragraph::new(0, 2).text(text).write(style, &mut out);
+    out
+}
+
 fn said(verb: &str, address: &Address, rest: &str, style: Style) -> String {
     let mut out = String::new();
     Paragraph::new(0, 2)
@@ -145,9 +159,18 @@ pub fn verified(verified: &Verified, style: Style) -> String {
         Paragraph::new(0, 2).push(Paint::Bad, "! ").text(format!("{finding}")).write(style, &mut out);
         Paragraph::new(2, 4).push(Paint::Faint, "next: ").text(next(finding)).write(style, &mut out);
     }
+    for note in &verified.notes {
+        Paragraph::new(0, 2)
+            .push(Paint::Faint, "  ")
+            .text(format!("{note}: the next casefile apply puts it right"))
+            .write(style, &mut out);
+    }
     let records = words::plural(usize::try_from(verified.records).unwrap_or(usize::MAX), "record");
     let text = match (verified.findings.is_empty(), verified.records) {
         (true, 0) => "There is no state yet: nothing to verify.".to_owned(),
+        (true, _) if verified.notes.contains(&Note::SnapshotMissing) => {
+            format!("The journal is sound: {records}.")
+        }
         (true, _) => format!("The journal is sound: {records}, and state.json is what they say."),
         (false, _) => format!("{} sound before the first fault.", records),
     };
@@ -170,6 +193,18 @@ pub struct VerifyDocument {
     pub head: Sha256Hex,
     /// What is not as it should be.
     pub findings: Vec<FindingDocument>,
+    /// What the next `apply` puts right; no fault.
+    pub notes: Vec<NoteDocument>,
+}
+
+/// One note.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NoteDocument {
+    /// A stable name.
+    pub code: &'static str,
+    /// In words for a person; they may change.
+    pub message: String,
 }
 
 /// One finding.
@@ -194,8 +229,6 @@ impl From<&Verified> for VerifyDocument {
             let place = match f {
                 Finding::Damage(Damage::Journal(e)) => Some((e.line, e.seq)),
                 Finding::Damage(Damage::Diverged { seq }) => Some((*seq, *seq)),
-                Finding::TornTail { .. } => Some((verified.records + 1, verified.records + 1)),
-                Finding::Unterminated => Some((verified.records, verified.records)),
                 _ => None,
             };
             FindingDocument {
@@ -211,6 +244,11 @@ impl From<&Verified> for VerifyDocument {
             records: verified.records,
             head: verified.head,
             findings: verified.findings.iter().map(finding).collect(),
+            notes: verified
+                .notes
+                .iter()
+                .map(|n| NoteDocument { code: note_code(n), message: n.to_string() })
+                .collect(),
         }
     }
 }
@@ -232,22 +270,25 @@ fn code(finding: &Finding) -> &'static str {
         Finding::Damage(Damage::SnapshotAhead { .. }) => "snapshot-ahead",
         Finding::Damage(Damage::Diverged { .. }) => "snapshot-diverged",
         Finding::Damage(Damage::OtherLineage { .. }) => "other-lineage",
-        Finding::TornTail { .. } => "torn-tail",
-        Finding::Unterminated => "unterminated",
-        Finding::SnapshotMissing => "snapshot-missing",
+        Finding::Snapshot(SnapshotError::Edited) => "snapshot-edited",
         Finding::Snapshot(_) => "snapshot-unreadable",
         Finding::Binding => "snapshot-binding",
         Finding::Differs { .. } => "snapshot-differs",
     }
 }
 
+fn note_code(note: &Note) -> &'static str {
+    match note {
+        Note::TornTail { .. } => "torn-tail",
+        Note::Unterminated => "unterminated",
+        Note::SnapshotMissing => "snapshot-missing",
+    }
+}
+
 fn next(finding: &Finding) -> &'static str {
     match finding {
         Finding::Damage(d) => d.hint(),
-        Finding::TornTail { .. } | Finding::Unterminated => "nothing: the next casefile apply puts it right",
-        Finding::SnapshotMissing | Finding::Snapshot(_) | Finding::Binding | Finding::Differs { .. } => {
-            "casefile state rebuild"
-        }
+        Finding::Snapshot(_) | Finding::Binding | Finding::Differs { .. } => "casefile state rebuild",
     }
 }
 

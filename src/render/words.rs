@@ -13,6 +13,7 @@ use super::age::{ago, ahead, duration};
 use crate::apply::surgery::Forbidden;
 use crate::model::{Address, Dependency, Target, Until};
 use crate::plan::foresight::RECENT;
+use crate::plan::names::Misplaced;
 use crate::plan::{
     Action, Candidate, Change, Estimate, Group, Left, MachineFacts, NameGap, Obstacle, Outlook, PlanWarning,
     Reason, Warning,
@@ -255,6 +256,14 @@ pub fn plan_warning(warning: &PlanWarning) -> String {
             };
             format!("{planned} calls are planned where limits.{limit} allows {allowed}: {verdict}")
         }
+        PlanWarning::Removals { calls, resources } => {
+            let calls = plural(*calls, "resource");
+            format!(
+                "no manifest declares {calls} of {} any more, and what they asked for would be cancelled or resolved: \
+                 apply refuses without --allow-removals or an approval of this plan",
+                number(*resources)
+            )
+        }
         PlanWarning::NotLooked { why } => {
             format!("a list could not be read, rows that need it wait: {why}")
         }
@@ -453,6 +462,12 @@ pub fn plan_next(warning: &PlanWarning) -> Vec<Next> {
         over @ PlanWarning::OverLimit { .. } if over.is_over_limit() => {
             vec![Next::new("send them all", "casefile apply --allow-over-limits")]
         }
+        PlanWarning::Removals { .. } => {
+            vec![Next::new(
+                "send them, if the manifests are gone for good",
+                "casefile apply --allow-removals",
+            )]
+        }
         PlanWarning::NotLooked { .. } => vec![Next::new("look again, and say more", "casefile plan -v")],
         PlanWarning::LookAlikes { .. } => vec![
             Next::new("take them over", "casefile import --discover"),
@@ -485,7 +500,11 @@ pub fn forbidden_next(forbidden: &Forbidden) -> Next {
         | Forbidden::Held { address, .. }
         | Forbidden::MadeBy { by: address, .. }
         | Forbidden::Taken(address)
-        | Forbidden::OtherKind { from: address, .. } => show(address),
+        | Forbidden::OtherKind { from: address, .. }
+        | Forbidden::Misplaced(Misplaced::OtherMachine { from: address, .. }) => show(address),
+        Forbidden::Misplaced(Misplaced::NotDeclarable(_)) => {
+            Next::new("see what is declared", "casefile plan -v")
+        }
         Forbidden::StillRuns { address, .. } => {
             Next::new("end it first", "casefile cancel --comment TEXT").with(&address.to_string())
         }

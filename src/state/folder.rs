@@ -83,7 +83,10 @@ pub(super) fn read_beside<D: Disk>(another: impl Fn() -> D) -> Result<Loaded, St
         (reading, chain.is_ok_and(|chain| join(chain).is_ok_and(|reaches| reaches)))
     });
     match reading {
-        Ok(reading) if chained && reading.mark == Some(mark) => with_rescued(&mut disk, reading),
+        // Without a mark the journal was read from its first record.
+        Ok(reading) if reading.mark.map_or(reading.length.is_some(), |m| chained && m == mark) => {
+            with_rescued(&mut disk, reading)
+        }
         _ => read(&mut disk, Depth::Whole),
     }
 }
@@ -286,7 +289,7 @@ impl<D: Disk> Store for FolderStore<D> {
         let Some(length) = self.length.filter(|_| self.snapshot_seq != self.state.seq) else {
             return Ok(self.serial);
         };
-        let serial = self.serial + 1;
+        let serial = self.serial.saturating_add(1);
         let bytes = snapshot::write(&self.state, serial, length)
             .map_err(|e| io_error(FileName::SnapshotNew, "write", e.into()))?;
         self.replace(FileName::SnapshotNew, FileName::Snapshot, &bytes)?;
@@ -401,12 +404,12 @@ fn forward(
     journal: u64,
     depth: Depth,
 ) -> Result<Reading, StoreError> {
-    let Snapshot { serial, mark, state } = snapshot;
-    let intact = last_record_fits(disk, mark, journal)? && (depth == Depth::Tail || reaches(disk, mark)?);
-    if !intact {
-        let bytes = range(disk, FileName::Journal, 0, journal)?;
-        return Err(misfit(&bytes, mark, state.lineage.unwrap_or_default()).into());
+    let doubt = snapshot.doubt();
+    let fits = last_record_fits(disk, snapshot.mark, journal)?;
+    if doubt.is_some() || !fits || depth == Depth::Whole && !reaches(disk, snapshot.mark)? {
+        return without_snapshot(disk, snapshot, doubt.is_some() && fits, journal);
     }
+    let Snapshot { serial, mark, state, .. } = snapshot;
     let tail = range(disk, FileName::Journal, mark.bytes, journal)?;
     let mut reading = fold(&tail, mark, state)?;
     if journal < mark.bytes {
@@ -418,6 +421,33 @@ fn forward(
     if records > 0 {
         reading.notices.push(Notice::SnapshotBehind { records });
     }
+    Ok(reading)
+}
+
+/// Reads the journal alone, which knows everything that its snapshot can say. `made_from_it`: the snapshot was, but
+/// is not as it was written.
+///
+/// A snapshot of something else is damage, unless it was edited and names a record of this journal, or is left over from
+/// a recovery that was interrupted.
+fn without_snapshot(
+    disk: &mut impl Disk,
+    snapshot: Snapshot,
+    made_from_it: bool,
+    journal: u64,
+) -> Result<Reading, StoreError> {
+    let doubt = snapshot.doubt();
+    let Snapshot { serial, mark, state, .. } = snapshot;
+    let bytes = range(disk, FileName::Journal, 0, journal)?;
+    if !made_from_it {
+        let names_a_record = doubt.is_some() && journal::holds(&bytes, mark);
+        let digest = Sha256Hex::of(&range(disk, FileName::Snapshot, 0, u64::MAX)?);
+        if !names_a_record && !journal::is_left_over(&bytes, mark.seq, digest) {
+            return Err(misfit(&bytes, mark, state.lineage.unwrap_or_default()).into());
+        }
+    }
+    let mut reading = fold(&bytes, Mark::START, State::default())?;
+    reading.serial = serial;
+    reading.notices.push(Notice::SnapshotRebuilt { why: doubt });
     Ok(reading)
 }
 

@@ -108,9 +108,7 @@ pub fn rebuild(
         let when = acceptance.at.strftime("%Y%m%dT%H%M%SZ");
         for (stem, extension, bytes) in [("journal", "jsonl", &journal), ("state", "json", &snapshot)] {
             if let Some(bytes) = bytes {
-                let name = format!("{stem}.damaged-{when}.{extension}");
-                keep(&folder.join(&name), bytes)?;
-                accepted.kept.push(name);
+                accepted.kept.push(keep(folder, &format!("{stem}.damaged-{when}"), extension, bytes)?);
             }
         }
         sync_folder(folder).map_err(|e| failed(folder, "sync", e))?;
@@ -143,14 +141,44 @@ fn whole(disk: &mut LocalDisk, name: FileName) -> Result<Option<Vec<u8>>, StoreE
     }
 }
 
-/// Writes a copy that replaces nothing.
-fn keep(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let write = || {
-        let mut file = files::create_new(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
-    };
-    write().map_err(|e| failed(path, "keep the damaged file", e))
+/// How many copies of one second are told apart.
+const MOST_COPIES: u32 = 100;
+
+/// Keeps a copy that replaces nothing, whole or not at all, and returns its name. A try that was killed before may have
+/// kept the same one already.
+fn keep(folder: &Path, stem: &str, extension: &str, bytes: &[u8]) -> Result<String, StoreError> {
+    let mut taken = None;
+    for n in 1..=MOST_COPIES {
+        let name = if n == 1 { format!("{stem}.{extension}") } else { format!("{stem}-{n}.{extension}") };
+        let path = folder.join(&name);
+        match files::read(&path, Links::Refused, MAX_BYTES) {
+            Ok(kept) if kept == bytes => return Ok(name),
+            Err(e) if e.is_not_found() => {
+                write_copy(&path, bytes).map_err(|e| failed(&path, "keep the damaged file", e))?;
+                return Ok(name);
+            }
+            _ => taken = Some(path),
+        }
+    }
+    let path = taken.unwrap_or_else(|| folder.to_owned());
+    Err(failed(&path, "keep the damaged file", io::ErrorKind::AlreadyExists.into()))
+}
+
+/// Writes a copy aside and gives it its name once it is durable.
+fn write_copy(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".new");
+    let aside = PathBuf::from(aside);
+    // Left behind by a try that was killed.
+    match std::fs::remove_file(&aside) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    let mut file = files::create_new(&aside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    drop(file);
+    std::fs::rename(&aside, path)
 }
 
 /// The files of a folder.
@@ -188,9 +216,7 @@ impl LocalDisk {
         let path = self.path(name);
         match self.open.entry(name) {
             std::collections::btree_map::Entry::Occupied(e) => Ok(e.into_mut()),
-            std::collections::btree_map::Entry::Vacant(e) => {
-                Ok(e.insert(files::open_to_append(&path)?))
-            }
+            std::collections::btree_map::Entry::Vacant(e) => Ok(e.insert(files::open_to_append(&path)?)),
         }
     }
 }

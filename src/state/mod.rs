@@ -35,4 +35,4 @@ pub use resource::{Asked, Attempt, Open, PastObject, Phase, Resource, Side};
 pub use resources::Resources;
 pub use spent::Spent;
 pub use store::{Damage, Holder, Loaded, Notice, Opened, Store, StoreError};
-pub use verify::{Finding, Verified, verify};
+pub use verify::{Finding, Note, Verified, verify};

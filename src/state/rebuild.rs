@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use super::fold::State;
 use super::journal::{self, Fault, JournalError, Mark, Reader, Tail};
 use super::record::{Record, Seq};
-use super::snapshot::{self, FORMAT_VERSION, Snapshot, SnapshotError};
+use super::snapshot::{self, FORMAT_VERSION, Integrity, Snapshot, SnapshotError};
 use super::store::{Damage, StoreError};
 use crate::model::Sha256Hex;
 
@@ -76,6 +76,7 @@ pub(super) fn rebuild(
     journal: Option<&[u8]>,
     acceptance: Option<&Acceptance>,
 ) -> Result<Option<Rebuilt>, StoreError> {
+    let beside = snapshot.map(Sha256Hex::of);
     let snapshot = match snapshot.map(snapshot::read) {
         Some(Err(SnapshotError::Newer { version })) => {
             return Err(StoreError::Newer { version, known: FORMAT_VERSION });
@@ -86,15 +87,16 @@ pub(super) fn rebuild(
     };
     let bytes = journal.unwrap_or_default();
     let walk = walk(bytes, snapshot.as_ref());
+    let left_over = |s: &Snapshot| beside.is_some_and(|b| journal::is_left_over(bytes, s.mark.seq, b));
     let damage = match (&walk.fault, &snapshot) {
         _ if journal.is_none() => Some(Damage::JournalMissing),
         (Some(fault), _) => Some(fault.clone().into()),
-        (None, Some(s)) if !walk.fits && s.mark.seq >= walk.recovered => {
+        (None, Some(s)) if !walk.fits && !left_over(s) => {
             Some(super::folder::misfit(bytes, s.mark, s.state.lineage.clone().unwrap_or_default()))
         }
         (None, _) => None,
     };
-    let serial = snapshot.as_ref().map_or(0, |s| s.serial) + 1;
+    let serial = snapshot.as_ref().map_or(0, |s| s.serial).saturating_add(1);
     let Some(damage) = damage else {
         let told = Rebuild { seq: walk.state.seq, resources: walk.state.resources.len(), accepted: None };
         // Editors take the newline of a file's last line.
@@ -104,7 +106,7 @@ pub(super) fn rebuild(
         return Ok(Some(Rebuilt { journal, snapshot, told }));
     };
     let Some(acceptance) = acceptance.filter(|_| acceptable(&damage)) else { return Err(damage.into()) };
-    recover(bytes, walk, snapshot, damage, serial, acceptance).map(Some)
+    recover(bytes, walk, snapshot.zip(beside), damage, serial, acceptance).map(Some)
 }
 
 /// What has a better way out is not accepted.
@@ -126,31 +128,16 @@ struct Walk {
     tail: Tail,
     /// Whether the snapshot was made from one of them.
     fits: bool,
-    /// The last [`Record::Recovered`]; a snapshot of before it is left over from an interrupted rebuild.
-    recovered: Seq,
 }
 
 fn walk(bytes: &[u8], snapshot: Option<&Snapshot>) -> Walk {
     let mut reader = Reader::new(bytes);
-    let mut w = Walk {
-        state: State::default(),
-        mark: Mark::START,
-        fault: None,
-        tail: Tail::Clean,
-        fits: false,
-        recovered: 0,
-    };
+    let mut w =
+        Walk { state: State::default(), mark: Mark::START, fault: None, tail: Tail::Clean, fits: false };
     while let Some(entry) = reader.next() {
-        let folded = entry.and_then(|e| {
-            journal::fold_entry(&e, &mut w.state)?;
-            Ok(matches!(e.record, Record::Recovered { .. }))
-        });
-        match folded {
-            Ok(recovered) => {
+        match entry.and_then(|e| journal::fold_entry(&e, &mut w.state)) {
+            Ok(()) => {
                 w.mark = reader.mark();
-                if recovered {
-                    w.recovered = w.state.seq;
-                }
                 w.fits |= snapshot.is_some_and(|s| (s.mark.seq, s.mark.head) == (w.mark.seq, w.mark.head));
             }
             Err(fault) => {
@@ -166,7 +153,7 @@ fn walk(bytes: &[u8], snapshot: Option<&Snapshot>) -> Walk {
 fn recover(
     bytes: &[u8],
     walk: Walk,
-    snapshot: Option<Snapshot>,
+    snapshot: Option<(Snapshot, Sha256Hex)>,
     damage: Damage,
     serial: u64,
     acceptance: &Acceptance,
@@ -180,7 +167,21 @@ fn recover(
     };
     // A snapshot that was made behind the damage knows what the records in it did.
     let same = |s: &Snapshot| readable.lineage.is_none() || readable.lineage == s.state.lineage;
-    let (mut base, from_snapshot) = match snapshot.filter(same) {
+    let beside = snapshot.as_ref().map(|(_, digest)| *digest);
+    let (mut base, from_snapshot) = match snapshot.map(|(s, _)| s).filter(same) {
+        Some(s) if s.mark.seq > readable.seq && s.integrity == Integrity::Edited => {
+            // It is later, and somebody changed it: what it does not know may have been taken out of it.
+            let mut base = s.state;
+            for (address, r) in &readable.resources {
+                if !base.resources.contains_key(address) {
+                    base.resources.insert(address.clone(), r.clone());
+                }
+            }
+            if readable.lineage.is_some() {
+                base.binding.clone_from(&readable.binding);
+            }
+            (base, true)
+        }
         Some(s) if s.mark.seq > readable.seq => (s.state, true),
         Some(s) if !fits => {
             // Of another history of this state: what only it knows is kept, lest it be asked for again.
@@ -197,8 +198,10 @@ fn recover(
         _ => (readable.clone(), false),
     };
     if base.lineage.is_none() {
-        // Without its first record and without a snapshot nobody can say whose state it was.
-        return Err(damage.into());
+        return Err(StoreError::Lost {
+            damage,
+            why: "its first record is gone, and no state.json says whose state it was",
+        });
     }
     let intact: BTreeMap<Seq, _> =
         rest.iter().filter_map(|l| journal::salvage(l)).map(|(n, at, r)| (n, (at, r))).collect();
@@ -211,7 +214,10 @@ fn recover(
     let first = readable.seq + 1;
     let last = base.seq.max(readable.seq + rest.len() as u64);
     if last > readable.seq + rest.len() as u64 + FARTHEST {
-        return Err(damage.into());
+        return Err(StoreError::Lost {
+            damage,
+            why: "state.json counts records that there cannot have been",
+        });
     }
     let mut out = Journal { text: prefix.to_vec(), seq: readable.seq, head: mark.head };
     if out.text.last().is_some_and(|b| *b != b'\n') {
@@ -232,6 +238,7 @@ fn recover(
             damage: damage.to_string(),
             by: acceptance.by.clone(),
             journal: (!bytes.is_empty()).then(|| Sha256Hex::of(bytes)),
+            snapshot: beside,
             resources: base.resources,
         },
     )?;

@@ -28,12 +28,12 @@ pub enum Record {
     Open {
         /// Given once, never changed: a saved plan names it.
         lineage: String,
-        /// The cloud or endpoint and the tenant.
+        /// The cloud or endpoint, the tenant and the project.
         binding: Binding,
         /// `casefile/<version>` that began the journal.
         tool: String,
     },
-    /// The tenant became known after the journal had begun.
+    /// The tenant or the project became known after the journal had begun, or the project got another name.
     Bound {
         /// The complete binding.
         binding: Binding,
@@ -147,6 +147,10 @@ pub enum Record {
         /// SHA-256 of the damaged journal as it was kept; none if there was none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         journal: Option<Sha256Hex>,
+        /// SHA-256 of the snapshot that stood beside it; none if there was none. A recovery that was interrupted
+        /// leaves it there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        snapshot: Option<Sha256Hex>,
         /// Every resource, as far as it could still be told.
         resources: Resources,
     },
@@ -182,7 +186,7 @@ impl Record {
     }
 }
 
-/// Whose state this is: one cloud or endpoint, one tenant.
+/// Whose state this is: one cloud or endpoint, one tenant, one project.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Binding {
@@ -198,6 +202,10 @@ pub struct Binding {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"72f988bf-86f1-41af-91ab-2d7cd011db47")]
     pub tenant: Option<String>,
+    /// `metadata.name` of the project; none in a state that no run has written to since it is remembered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"contoso-ir")]
+    pub project: Option<String>,
 }
 
 /// A mutating call, as it is about to leave.

@@ -4,14 +4,20 @@
 //! fits its journal (`folder`). Pure: bytes in, values out.
 //!
 //! A snapshot is long: it is read in pieces (`pieces`), each turned into values before the next one comes.
+//!
+//! It carries a digest: SHA-256 over its own bytes without the line of the digest, and so over the hash of the journal's
+//! last record too. A file that was edited by hand, merged as text or laid out anew does not fit it, and then the journal
+//! counts. The digest is no signature: who means to deceive can compute it again.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::fold::State;
 use super::journal::Mark;
 use super::record::Binding;
 use super::resources::Resources;
+use crate::model::Sha256Hex;
 
 mod pieces;
 
@@ -29,6 +35,19 @@ pub struct Snapshot {
     pub mark: Mark,
     /// The fold.
     pub state: State,
+    /// Whether it is as it was written.
+    pub integrity: Integrity,
+}
+
+/// What a snapshot's digest says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Integrity {
+    /// The file is as it was written.
+    Intact,
+    /// The file was changed after it was written.
+    Edited,
+    /// The file holds no digest: an earlier version wrote it, or somebody took it out.
+    Unknown,
 }
 
 /// A file that is no usable snapshot.
@@ -43,6 +62,12 @@ pub enum SnapshotError {
         /// The parser's words.
         why: String,
     },
+    /// It is another one than was written: a person edited it, or a merge put two of them together.
+    #[error("state.json was changed after it was written: it does not fit its digest")]
+    Edited,
+    /// It does not say what it was when it was written.
+    #[error("state.json holds no digest of itself")]
+    Undigested,
     /// Of a later format.
     #[error("state.json has format {version}; this casefile reads up to {FORMAT_VERSION}")]
     Newer {
@@ -72,6 +97,10 @@ struct Document {
     /// Up to which record of the journal this is the fold.
     #[schemars(example = Mark { seq: 4, bytes: 2731, ..Mark::START })]
     journal: Mark,
+    /// SHA-256 over the bytes of this file without the line of the digest. Where it does not fit, the journal counts.
+    #[serde(default)]
+    #[schemars(example = Sha256Hex::of(b"test"))]
+    digest: Option<Sha256Hex>,
     /// Every resource by its address, in the order of the addresses.
     #[schemars(example = serde_json::json!({}))]
     resources: Resources,
@@ -85,7 +114,38 @@ struct Written<'a> {
     serial: u64,
     binding: &'a Binding,
     journal: Mark,
+    digest: Sha256Hex,
     resources: &'a Resources,
+}
+
+/// The beginning of the digest's line, its end, and the number of hex digits between them.
+const DIGEST: &[u8] = b"\n  \"digest\": \"";
+const DIGEST_END: &[u8] = b"\",";
+const HEX: usize = 64;
+
+/// What a digest covers: the text before its line, and the text behind it. None without such a line.
+fn covered(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    // Further in there is no line of the document itself.
+    let head = memchr::memmem::find(text, b"\n  \"resources\": ")?;
+    let line = memchr::memmem::find(text.get(..head)?, DIGEST)?;
+    let (before, line) = text.split_at_checked(line)?;
+    Some((before, line.get(DIGEST.len() + HEX..)?.strip_prefix(DIGEST_END)?))
+}
+
+/// Whether a digest is that of what was read.
+fn integrity(digest: Option<Sha256Hex>, found: Option<Sha256>) -> Integrity {
+    let Some(digest) = digest else { return Integrity::Unknown };
+    let found = found.map(|found| Sha256Hex(found.finalize().into()));
+    if found == Some(digest) { Integrity::Intact } else { Integrity::Edited }
+}
+
+/// Begins the digest of a text that may go on.
+fn begin(text: &[u8]) -> Option<Sha256> {
+    let (before, after) = covered(text)?;
+    let mut digest = Sha256::new();
+    digest.update(before);
+    digest.update(after);
+    Some(digest)
 }
 
 /// Writes a state whose journal is `bytes` long. Bodies keep their bytes and stay on one line.
@@ -96,9 +156,17 @@ pub fn write(state: &State, serial: u64, bytes: u64) -> Result<Vec<u8>, serde_js
         serial,
         binding: &state.binding,
         journal: Mark { seq: state.seq, head: state.head, bytes },
+        digest: Sha256Hex::ZERO,
         resources: &state.resources,
     })?;
     out.push(b'\n');
+    if let Some((before, _)) = covered(&out)
+        && let Some(digest) = begin(&out)
+    {
+        let place = before.len() + DIGEST.len();
+        let digest = Sha256Hex(digest.finalize().into()).to_string();
+        out[place..place + HEX].copy_from_slice(digest.as_bytes());
+    }
     Ok(out)
 }
 
@@ -124,12 +192,24 @@ pub fn read(bytes: &[u8]) -> Result<Snapshot, SnapshotError> {
     if newer(d.format_version) {
         return Err(SnapshotError::Newer { version: d.format_version });
     }
-    d.settled().ok_or_else(|| unreadable("it names no format, no lineage or no record".into()))
+    let integrity = integrity(d.digest, begin(bytes));
+    d.settled(integrity).ok_or_else(|| unreadable("it names no format, no lineage or no record".into()))
+}
+
+impl Snapshot {
+    /// The reason why the journal counts in its place; none if it is as it was written.
+    pub fn doubt(&self) -> Option<SnapshotError> {
+        match self.integrity {
+            Integrity::Intact => None,
+            Integrity::Edited => Some(SnapshotError::Edited),
+            Integrity::Unknown => Some(SnapshotError::Undigested),
+        }
+    }
 }
 
 impl Document {
     /// None if it lacks what every snapshot has.
-    fn settled(self) -> Option<Snapshot> {
+    fn settled(self, integrity: Integrity) -> Option<Snapshot> {
         let named = self.journal.seq != 0 && self.journal.bytes != 0 && !self.lineage.is_empty();
         (named && self.format_version != 0).then_some(Snapshot {
             serial: self.serial,
@@ -141,6 +221,7 @@ impl Document {
                 head: self.journal.head,
                 resources: self.resources,
             },
+            integrity,
         })
     }
 }

@@ -144,6 +144,14 @@ pub enum StoreError {
     /// The files contradict each other or themselves.
     #[error(transparent)]
     Damaged(#[from] Damage),
+    /// Damage that cannot be accepted, because nothing is left to go on with.
+    #[error("{damage}; {why}")]
+    Lost {
+        /// What is wrong.
+        damage: Damage,
+        /// What is missing to go on.
+        why: &'static str,
+    },
     /// The snapshot is of a later format.
     #[error("state.json was written by a newer casefile: format {version}, this one reads up to {known}")]
     Newer {
@@ -212,6 +220,10 @@ impl StoreError {
                 "keep the state on a local disk, or set spec.state.url to a shared store"
             }
             StoreError::Damaged(d) => d.hint(),
+            StoreError::Lost { .. } => {
+                "restore .casefile from git or a backup; if there is none, move it away, \
+                 then casefile import --discover finds what the service still shows"
+            }
             StoreError::Newer { .. } => "use a newer casefile",
             StoreError::Poisoned { .. } => "put the cause right and run `casefile apply` again",
             StoreError::Io { source, .. } if is_planted(source) => {

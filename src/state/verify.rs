@@ -20,6 +20,27 @@ pub struct Verified {
     pub head: Sha256Hex,
     /// Nothing, if all is well.
     pub findings: Vec<Finding>,
+    /// What a run that is under way, or was interrupted, leaves: the next one puts it right.
+    pub notes: Vec<Note>,
+}
+
+/// Something that the next run puts right, and no fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Note {
+    /// The end of the journal is not a whole record: it is being written, or its writing was interrupted.
+    #[error(
+        "the journal ends with {bytes} bytes of a record that is being written, or was never written completely"
+    )]
+    TornTail {
+        /// How many bytes.
+        bytes: u64,
+    },
+    /// The last record lacks its newline.
+    #[error("the journal's last record lacks its newline")]
+    Unterminated,
+    /// A journal without a snapshot: a first run is under way, or was interrupted.
+    #[error("state.json does not exist yet")]
+    SnapshotMissing,
 }
 
 /// Something that is not as it should be.
@@ -28,19 +49,7 @@ pub enum Finding {
     /// Journal, or journal and snapshot together, cannot be trusted.
     #[error(transparent)]
     Damage(#[from] Damage),
-    /// The end of the journal was never completely written; the next `apply` cuts it.
-    #[error("the journal ends with {bytes} bytes of a record that was never completely written")]
-    TornTail {
-        /// How many bytes.
-        bytes: u64,
-    },
-    /// The last record lacks its newline.
-    #[error("the journal's last record lacks its newline")]
-    Unterminated,
-    /// A journal without a snapshot.
-    #[error("state.json does not exist")]
-    SnapshotMissing,
-    /// The snapshot cannot be used.
+    /// The snapshot cannot be used, or was edited.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
     /// The snapshot's lineage or binding is not the journal's.
@@ -56,21 +65,26 @@ pub enum Finding {
 
 /// Walks the whole journal and compares the snapshot with the fold of the records it was made from.
 pub fn verify(snapshot: Option<&[u8]>, journal: Option<&[u8]>) -> Verified {
-    let mut v = Verified { records: 0, head: Sha256Hex::ZERO, findings: Vec::new() };
+    let mut v = Verified { records: 0, head: Sha256Hex::ZERO, findings: Vec::new(), notes: Vec::new() };
     let Some(bytes) = journal else {
         v.findings.extend(snapshot.map(|_| Damage::JournalMissing.into()));
         return v;
     };
     let snapshot = match snapshot.map(snapshot::read) {
         None => {
-            v.findings.push(Finding::SnapshotMissing);
+            v.notes.push(Note::SnapshotMissing);
             None
         }
         Some(Err(e)) => {
             v.findings.push(e.into());
             None
         }
-        Some(Ok(s)) => Some(s),
+        Some(Ok(s)) => {
+            // One that never had a digest is compared like any other.
+            let edited = s.doubt().filter(|e| *e == SnapshotError::Edited);
+            v.findings.extend(edited.map(Finding::from));
+            Some(s)
+        }
     };
     let mut met = false;
     let mut state = State::default();
@@ -90,8 +104,8 @@ pub fn verify(snapshot: Option<&[u8]>, journal: Option<&[u8]>) -> Verified {
     (v.records, v.head) = (seq, head);
     match reader.tail() {
         Tail::Clean => {}
-        Tail::Unterminated => v.findings.push(Finding::Unterminated),
-        Tail::Torn { bytes } => v.findings.push(Finding::TornTail { bytes }),
+        Tail::Unterminated => v.notes.push(Note::Unterminated),
+        Tail::Torn { bytes } => v.notes.push(Note::TornTail { bytes }),
     }
     if let Some(s) = snapshot.filter(|_| !met) {
         let damage = misfit(bytes, s.mark, s.state.lineage.unwrap_or_default());

@@ -14,5 +14,6 @@ mod order;
 mod review;
 mod sandbox;
 mod since;
+mod state;
 mod strangers;
 mod targets;

@@ -20,4 +20,5 @@ mod output;
 mod process;
 mod service;
 mod signals;
+mod surgery;
 mod sweep;

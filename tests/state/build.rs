@@ -19,7 +19,8 @@ pub fn open() -> Record {
 }
 
 pub fn open_as(lineage: &str) -> Record {
-    let binding = Binding { cloud: Some("public".into()), endpoint: None, tenant: Some("t".into()) };
+    let binding =
+        Binding { cloud: Some("public".into()), endpoint: None, tenant: Some("t".into()), project: None };
     Record::Open { lineage: lineage.into(), binding, tool: "casefile/0.1.0".into() }
 }
 

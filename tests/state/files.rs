@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use casefile::state::journal::Fault;
+use casefile::state::snapshot::SnapshotError;
 use casefile::state::{
-    CallAction, Damage, Finding, Notice, Record, State, Store, StoreError, local, snapshot,
+    CallAction, Damage, Finding, Note, Notice, Record, State, Store, StoreError, local, snapshot,
 };
 
 use crate::build::*;
@@ -222,8 +223,9 @@ fn a_missing_last_newline_loses_nothing() {
         let whole = folder.get("journal.jsonl");
         folder.write("journal.jsonl", whole.trim_end());
         assert_eq!(folder.read().unwrap().0.seq, 6);
-        let findings = local::verify(&folder.path()).unwrap().findings;
-        assert!(findings.contains(&Finding::Unterminated) && findings.len() <= 2, "{findings:?}");
+        let verified = local::verify(&folder.path()).unwrap();
+        assert_eq!(verified.findings, []);
+        assert!(verified.notes.contains(&Note::Unterminated), "{:?}", verified.notes);
         let (_, notices) = folder.open().unwrap();
         assert!(notices.contains(&Notice::NewlineRestored), "{upto:?} {notices:?}");
         assert_eq!(folder.get("journal.jsonl"), whole);
@@ -258,6 +260,52 @@ fn the_snapshot_is_used_folded_forward_or_made_anew() {
         assert_eq!(store.commit_snapshot().unwrap(), 1);
         assert_eq!(folder.read().unwrap(), (whole.clone(), vec![]));
     }
+}
+
+/// A snapshot as versions wrote it that knew no digest.
+fn without_digest(text: &str) -> String {
+    text.split_inclusive('\n').filter(|l| !l.starts_with("  \"digest\":")).collect()
+}
+
+#[test]
+fn a_snapshot_that_does_not_fit_its_digest_is_not_believed() {
+    let whole = Folder::with(&story(), None).read().unwrap().0;
+    let good = String::from_utf8(snapshot_of(&story())).unwrap();
+    assert_ne!(without_digest(&good), good);
+    let none = "{}".to_owned();
+    let mut emptied: serde_json::Value = serde_json::from_str(&good).unwrap();
+    emptied["resources"] = serde_json::from_str(&none).unwrap();
+    for (text, why) in [
+        (good.replace("id-a", "id-b"), SnapshotError::Edited),
+        (good.replace("\"t\"", "\"u\""), SnapshotError::Edited),
+        (good.replace("\"serial\": 3", "\"serial\": 18446744073709551615"), SnapshotError::Edited),
+        (good.replace('\n', "\r\n"), SnapshotError::Edited),
+        (good.replace("\"bytes\": ", "\"bytes\": 1"), SnapshotError::Edited),
+        (serde_json::to_string_pretty(&emptied).unwrap(), SnapshotError::Edited),
+        (without_digest(&good), SnapshotError::Undigested),
+        (without_digest(&good.replace("id-a", "id-b")), SnapshotError::Undigested),
+    ] {
+        let folder = Folder::with(&story(), None);
+        folder.write("state.json", &text);
+        let notices = vec![Notice::SnapshotRebuilt { why: Some(why) }];
+        assert_eq!(folder.read().unwrap(), (whole.clone(), notices.clone()), "{text}");
+        let loaded = local::read_whole(&folder.path()).unwrap();
+        assert_eq!((&loaded.state, &loaded.notices), (&whole, &notices), "{text}");
+        let (mut store, told) = folder.open().unwrap();
+        assert_eq!((store.state(), told), (&whole, notices));
+        store.commit_snapshot().unwrap();
+        drop(store);
+        assert_eq!(folder.read().unwrap(), (whole.clone(), vec![]));
+        assert_eq!(local::verify(&folder.path()).unwrap().findings, []);
+    }
+    // An edit does not hide that the journal lacks records.
+    let folder = Folder::with(&story()[..4], None);
+    folder.write("state.json", good.replace("id-a", "id-b"));
+    assert_eq!(folder.damage(), Damage::SnapshotAhead { snapshot: 6, journal: 4 });
+    folder.write("state.json", without_digest(&good));
+    assert_eq!(folder.damage(), Damage::SnapshotAhead { snapshot: 6, journal: 4 });
+    fs::remove_file(folder.file("journal.jsonl")).unwrap();
+    assert_eq!(folder.damage(), Damage::JournalMissing);
 }
 
 #[test]
@@ -414,9 +462,18 @@ fn verify_walks_what_loading_trusts() {
 
     let snapshot = folder.get("state.json");
     folder.write("state.json", snapshot.replace("id-a", "id-b"));
-    assert_eq!(findings(&folder), [Finding::Differs { address: addr("InvestigationPackage/a") }]);
+    let edited = Finding::Snapshot(SnapshotError::Edited);
+    let differs = Finding::Differs { address: addr("InvestigationPackage/a") };
+    assert_eq!(findings(&folder), [edited.clone(), differs.clone()]);
     folder.write("state.json", snapshot.replace("\"t\"", "\"u\""));
-    assert_eq!(findings(&folder), [Finding::Binding]);
+    assert_eq!(findings(&folder), [edited.clone(), Finding::Binding]);
+    folder.write("state.json", snapshot.replace("\"serial\": 3", "\"serial\": 4"));
+    assert_eq!(findings(&folder), [edited]);
+    // What an earlier version wrote is judged by what it says.
+    folder.write("state.json", without_digest(&snapshot));
+    assert_eq!(findings(&folder), []);
+    folder.write("state.json", without_digest(&snapshot).replace("id-a", "id-b"));
+    assert_eq!(findings(&folder), [differs]);
     folder.write("state.json", &snapshot);
 
     let mut all = lines(&story());
@@ -434,7 +491,9 @@ fn verify_walks_what_loading_trusts() {
 
     let folder = Folder::with(&story(), None);
     folder.write("journal.jsonl", format!("{}{{\"seq\":7", folder.get("journal.jsonl")));
-    assert_eq!(findings(&folder), [Finding::SnapshotMissing, Finding::TornTail { bytes: 8 }]);
+    let verified = local::verify(&folder.path()).unwrap();
+    assert_eq!(verified.findings, []);
+    assert_eq!(verified.notes, [Note::SnapshotMissing, Note::TornTail { bytes: 8 }]);
 }
 
 /// `cargo test --test state -- --ignored --nocapture numbers`

@@ -254,6 +254,81 @@ fn snapshot_text(records: &[Record]) -> String {
     String::from_utf8(snapshot_of(records)).unwrap()
 }
 
+/// A recovery that was killed right before it replaced the snapshot leaves the old one beside the new journal.
+#[test]
+fn an_interrupted_recovery_goes_on_wherever_it_was() {
+    let records = records();
+    let (lines, whole) = (lines(&records), fold(&records));
+    let mut other = records.clone();
+    other[0] = open_as("lineage-2");
+    other.extend((0..20).map(|n| intent(&format!("InvestigationPackage/o{n}"), CallAction::Create)));
+    let snapshots = [
+        Some(snapshot_text(&records)),
+        Some(snapshot_text(&records[..3])),
+        Some(snapshot_text(&other)),
+        Some(snapshot_text(&records).replace("\"serial\": 3", "\"serial\": 4")),
+        Some("{".into()),
+        None,
+    ];
+    for (what, damaged) in damages(&lines) {
+        for snapshot in &snapshots {
+            let folder = Folder::new(Some(&damaged.concat()), snapshot.as_deref());
+            let Ok(told) = folder.rebuild(true) else {
+                assert!(what.ends_with(" 0"), "{what}: only the first record is needed");
+                continue;
+            };
+            let (state, accepted) = (folder.sound(), told.accepted.unwrap());
+            for accept in [true, false] {
+                let again = Folder::new(Some(&damaged.concat()), snapshot.as_deref());
+                again.rebuild(true).unwrap();
+                match snapshot {
+                    Some(text) => fs::write(again.file("state.json"), text).unwrap(),
+                    None => fs::remove_file(again.file("state.json")).unwrap(),
+                }
+                let read = local::read(again.0.path()).unwrap_or_else(|e| panic!("{what}: {e}"));
+                assert_eq!(read.state.resources, state.resources, "{what}");
+                let done = again.rebuild(accept).unwrap_or_else(|e| panic!("{what}: {e}"));
+                assert_eq!(done.accepted, None, "{what}: it was accepted already");
+                assert_eq!(again.sound().resources, state.resources, "{what}");
+            }
+            // Before the journal was replaced: the same copies are there already.
+            let again = Folder::new(Some(&damaged.concat()), snapshot.as_deref());
+            for name in &accepted.kept {
+                fs::copy(folder.file(name), again.file(name)).unwrap();
+            }
+            assert_eq!(again.rebuild(true).unwrap().accepted.unwrap().kept, accepted.kept, "{what}");
+        }
+    }
+    assert!(whole.resources.len() > 1);
+}
+
+#[test]
+fn a_copy_never_takes_the_place_of_another() {
+    let damaged = lines(&records())[1..].concat();
+    let folder = Folder::new(Some(&damaged), Some(&snapshot_text(&records())));
+    let name = format!("journal.damaged-{}.jsonl", at(1_000).strftime("%Y%m%dT%H%M%SZ"));
+    fs::write(folder.file(&name), "another one").unwrap();
+    let kept = folder.rebuild(true).unwrap().accepted.unwrap().kept;
+    assert_eq!(kept[0], name.replace(".jsonl", "-2.jsonl"));
+    assert_eq!(fs::read_to_string(folder.file(&name)).unwrap(), "another one");
+    assert_eq!(fs::read_to_string(folder.file(&kept[0])).unwrap(), damaged);
+}
+
+#[test]
+fn an_edited_snapshot_takes_nothing_away() {
+    let records = records();
+    let mut damaged = lines(&records);
+    damaged.truncate(4);
+    let mut snapshot: serde_json::Value = serde_json::from_str(&snapshot_text(&records)).unwrap();
+    snapshot["resources"].as_object_mut().unwrap().remove(A).unwrap();
+    let folder = Folder::new(Some(&damaged.concat()), Some(&serde_json::to_string(&snapshot).unwrap()));
+    assert!(matches!(folder.refused(), Damage::SnapshotAhead { .. }));
+    folder.rebuild(true).unwrap();
+    let state = folder.sound();
+    assert!(state.resources.contains_key(&addr(A)));
+    assert!(state.resources.contains_key(&addr("InvestigationPackage/open")), "the later one knows it");
+}
+
 #[test]
 fn an_import_of_an_open_call_keeps_it_watched() {
     let state = fold(&[

@@ -9,7 +9,9 @@ use std::fmt;
 
 use serde::de::{Deserializer, MapAccess, Visitor};
 
-use super::{Document, FORMAT_VERSION, Snapshot};
+use sha2::{Digest as _, Sha256};
+
+use super::{Document, FORMAT_VERSION, Snapshot, begin, integrity};
 use crate::model::Address;
 use crate::state::journal::Mark;
 use crate::state::resource::Resource;
@@ -34,6 +36,8 @@ pub struct Pieces {
     head: Option<Document>,
     /// What is not parsed yet; once the head is known, behind an opening brace.
     rest: Vec<u8>,
+    /// The digest of what was read, once the head is known; none if the head holds no digest.
+    digest: Option<Sha256>,
     resources: Vec<(Address, Box<Resource>)>,
 }
 
@@ -56,12 +60,16 @@ impl Pieces {
 
     /// Takes the next piece.
     pub fn push(&mut self, piece: &[u8]) -> Result<(), OtherForm> {
+        if let Some(digest) = &mut self.digest {
+            digest.update(piece);
+        }
         self.rest.extend_from_slice(piece);
         if self.head.is_none() {
             let Some(end) = head_end(&self.rest) else {
                 return if self.rest.len() < HEAD { Ok(()) } else { Err(OtherForm) };
             };
             self.head = Some(head(&self.rest[..end])?);
+            self.digest = begin(&self.rest);
             self.rest.drain(..end - 1);
         }
         if let Some(at) = memchr::memmem::rfind(&self.rest, NEXT) {
@@ -82,7 +90,10 @@ impl Pieces {
         let end = start.len() + b"\n    }\n  }".len();
         parse(&self.rest[..end], &mut self.resources)?;
         drop(self.rest);
-        Document { resources: self.resources.into_iter().collect(), ..head }.settled().ok_or(OtherForm)
+        let integrity = integrity(head.digest, self.digest);
+        Document { resources: self.resources.into_iter().collect(), ..head }
+            .settled(integrity)
+            .ok_or(OtherForm)
     }
 }
 
@@ -160,6 +171,32 @@ mod tests {
             for size in [1, 7, 100, 1000, 4096, usize::MAX] {
                 assert!(in_pieces(&bytes, size).as_ref() == Some(&whole), "{resources} by {size}");
             }
+        }
+    }
+
+    #[test]
+    fn every_byte_counts() {
+        use super::super::Integrity;
+        let bytes = snapshot(2);
+        assert_eq!(read(&bytes).unwrap().integrity, Integrity::Intact);
+        for at in 0..bytes.len() {
+            for bit in [1, 2, 4] {
+                let mut bytes = bytes.clone();
+                bytes[at] ^= bit;
+                for read in [read(&bytes).ok(), in_pieces(&bytes, 1024)].into_iter().flatten() {
+                    assert_ne!(read.integrity, Integrity::Intact, "{at}");
+                }
+            }
+        }
+        let text = String::from_utf8(bytes).unwrap();
+        let line = text.lines().find(|l| l.contains("\"digest\": \"") && l.starts_with("  \"")).unwrap();
+        let without = text.replacen(&format!("{line}\n"), "", 1);
+        assert_eq!(read(without.as_bytes()).unwrap().integrity, Integrity::Unknown);
+        assert_eq!(in_pieces(without.as_bytes(), 1024).unwrap().integrity, Integrity::Unknown);
+        // What says the same in another layout was not written by us.
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        for other in [text.replace('\n', "\r\n"), format!("{text}\n"), value.to_string()] {
+            assert_eq!(read(other.as_bytes()).unwrap().integrity, Integrity::Edited);
         }
     }
 
