@@ -4,10 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use casefile::defender::{Answer, ApiError, HttpAnswer, PackageLink, Page, classify, object};
-use casefile::model::{
-    ActionStatus, Alert, AlertStatus, Call, Classification, CreateAlert, Determination, Machine,
-    MachineAction, Request, Triage,
-};
+use casefile::model::{ActionStatus, Alert, Call, CreateAlert, Machine, MachineAction, Request, Triage};
 
 /// The files that a test below reads, so that none lies about unread.
 const READ: [&str; 30] = [
@@ -265,10 +262,10 @@ fn documented_requests_are_ours() {
     assert_eq!(sent, documented);
 
     let triage = Triage {
-        status: Some(AlertStatus::Resolved),
+        status: Some("Resolved".into()),
         assigned_to: Some("secop2@contoso.com".into()),
-        classification: Some(Classification::FalsePositive),
-        determination: Some(Determination::Malware),
+        classification: Some("FalsePositive".into()),
+        determination: Some("Malware".into()),
         comment: Some("Resolve my alert and assign to secop2".into()),
     };
     let sent = casefile::defender::patch_alert("da1", &triage).unwrap();

@@ -42,13 +42,11 @@ impl Entity {
                 a.requestor_comment.as_deref().is_none_or(|c| c.trim() == comment.trim())
             }
             (Entity::Alert(a), Call::Alert(c)) => {
-                let is = |f: &Option<String>, word: &str| {
-                    f.as_deref().is_none_or(|f| f.trim().eq_ignore_ascii_case(word.trim()))
-                };
                 let event = [&a.first_event_time, &a.last_event_time];
-                is(&a.title, &c.title)
-                    && is(&a.severity, &format!("{:?}", c.severity))
-                    && is(&a.category, &format!("{:?}", c.category))
+                let title = a.title.as_deref();
+                title.is_none_or(|t| t.trim().eq_ignore_ascii_case(c.title.trim()))
+                    && a.severity.as_deref().is_none_or(|s| c.severity.means(s))
+                    && a.category.as_deref().is_none_or(|s| c.category.means(s))
                     && (event.iter().all(|t| t.is_none()) || event.contains(&&Some(c.event_time.clone())))
             }
             _ => false,

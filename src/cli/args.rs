@@ -471,6 +471,17 @@ pub enum SeverityArg {
     High,
 }
 
+impl SeverityArg {
+    /// The service's word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            SeverityArg::Low => "Low",
+            SeverityArg::Medium => "Medium",
+            SeverityArg::High => "High",
+        }
+    }
+}
+
 /// `new`
 #[derive(Debug, Subcommand)]
 pub enum NewCommand {

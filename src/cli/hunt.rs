@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::Read;
 
-use super::args::{HuntArgs, RowFormat, SeverityArg};
+use super::args::{HuntArgs, RowFormat};
 use super::connect::{auth_error, connect};
 use super::context::{Context, complain, runtime};
 use super::engine;
@@ -12,9 +12,7 @@ use super::new;
 use super::project;
 use crate::defender::{HuntError, ReadError};
 use crate::manifest::Project;
-use crate::model::{
-    Category, CreateAlert, HuntedEvent, HuntingQuery, HuntingTable, MachineId, NoEvent, Severity,
-};
+use crate::model::{CreateAlert, HuntedEvent, HuntingQuery, HuntingTable, MachineId, NoEvent};
 use crate::render::drafts::{self, Machine};
 use crate::render::{escape, hunting};
 
@@ -107,17 +105,13 @@ fn manifests(
     for (name, event) in names(&args.name, events.len()).zip(&events) {
         let alert = CreateAlert {
             machine_id: event.machine_id.clone(),
-            severity: match args.severity {
-                SeverityArg::Low => Severity::Low,
-                SeverityArg::Medium => Severity::Medium,
-                SeverityArg::High => Severity::High,
-            },
+            severity: args.severity.word().into(),
             title: args.title.clone(),
             description: description.clone(),
             recommended_action: "Review the event and the device".to_owned(),
             event_time: event.event_time.clone(),
             report_id: event.report_id.clone(),
-            category: Category::SuspiciousActivity,
+            category: "SuspiciousActivity".into(),
         };
         out.push(drafts::alert(&name, &alert));
     }

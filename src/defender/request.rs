@@ -328,7 +328,6 @@ impl Endpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::AlertStatus;
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
@@ -403,7 +402,7 @@ mod tests {
         let cancel = cancel("a/b", "no longer needed").unwrap();
         assert_eq!(cancel.body.as_str(), r#"{"Comment":"no longer needed"}"#);
         assert_eq!(of(&cancel), Some((Endpoint::CancelAction, "a/b".into())));
-        let patch = Triage { status: Some(AlertStatus::Resolved), ..Triage::default() };
+        let patch = Triage { status: Some("Resolved".into()), ..Triage::default() };
         let patch = patch_alert("da1_-2", &patch).unwrap();
         assert_eq!(patch.body.as_str(), r#"{"status":"Resolved"}"#);
         assert_eq!(of(&patch), Some((Endpoint::PatchAlert, "da1_-2".into())));

@@ -13,7 +13,7 @@ use super::depends::DependsOn;
 use crate::model::{
     Address, AlertStatus, Approval, Call, Category, Classification, CreateAlert, Desired, Determination,
     HuntingQuery, Kind, MachineId, MachineName, OnInProgress, OnRemove, Policy, ReportId, Severity, Source,
-    Span, Timespan, Timestamp, Triage,
+    Span, Timespan, Timestamp, Triage, TriageMode,
 };
 
 /// The value of `apiVersion`.
@@ -282,8 +282,8 @@ pub struct AlertSpec {
     #[serde(default = "max_attempts")]
     #[schemars(range(min = 1), example = 3)]
     pub max_attempts: u32,
-    /// The state of triage that the alert shall have. What differs is sent as an update; what is not
-    /// mentioned is left to the analysts.
+    /// The triage that the alert shall have. Each value is set once, and a comment appended once; what somebody
+    /// changes afterwards stays, and what is not mentioned is left to the analysts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = json!({"status": "InProgress", "assignedTo": "secop@contoso.com"}))]
     pub triage: Option<TriageSpec>,
@@ -314,8 +314,17 @@ const EXAMPLE_QUERY: &str = "DeviceProcessEvents | where FileName =~ \"powershel
 /// `spec.triage` of an `Alert`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(extend("minProperties" = 1))]
+#[schemars(extend(
+    "minProperties" = 1,
+    "if" = {"required": ["mode"]},
+    "then" = {"minProperties": 2}
+))]
 pub struct TriageSpec {
+    /// What happens to a value that somebody else gave: with `once` it stays, with `enforce` the declared one is set
+    /// again by each apply.
+    #[serde(default, skip_serializing_if = "TriageMode::is_default")]
+    #[schemars(example = &"enforce")]
+    pub mode: TriageMode,
     /// The alert's status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"InProgress")]
@@ -534,6 +543,7 @@ pub struct ExpectedResource {
 impl From<TriageSpec> for Triage {
     fn from(t: TriageSpec) -> Self {
         Triage {
+            mode: t.mode,
             status: t.status,
             assigned_to: t.assigned_to,
             classification: t.classification,

@@ -10,9 +10,10 @@ use super::project::{self, GUID, STATE_URL};
 use super::reader::{Document, Id, NodeKind};
 use super::scalar::{self, quoted};
 use super::syntax::shown;
-use super::wording::Field;
+use super::wording::{Field, nearest};
 use crate::model::{
-    CommentRule, MachineName, MachineNameError, MachinePattern, Span, Timestamp, TimestampError,
+    AlertStatuses, Categories, Classifications, CommentRule, Determinations, MachineName, MachineNameError,
+    MachinePattern, Severities, Span, Timestamp, TimestampError, Vocabulary as _, WORD_PATTERN,
 };
 
 /// Fields that hold a duration.
@@ -127,9 +128,40 @@ fn text(field: Field<'_>, labels: bool, out: &mut Vec<Finding>) {
         _ => {
             if !ambiguous(field, out) {
                 out.extend(cut_off(field));
+                out.extend(
+                    known_words(field.name()).filter(|_| !labels).and_then(|w| unknown_word(field, w)),
+                );
             }
         }
     }
+}
+
+/// The words that a field is known to take, if they are those of an enumeration of the service.
+fn known_words(field: &str) -> Option<&'static [&'static str]> {
+    Some(match field {
+        "severity" => Severities::KNOWN,
+        "category" => Categories::KNOWN,
+        "status" => AlertStatuses::KNOWN,
+        "classification" => Classifications::KNOWN,
+        "determination" => Determinations::KNOWN,
+        _ => return None,
+    })
+}
+
+/// A word that the service is not known to take: it may be new, or mistyped.
+fn unknown_word(field: Field<'_>, known: &[&str]) -> Option<Finding> {
+    let text: &str = &field.node().text;
+    if known.contains(&text) {
+        return None;
+    }
+    let message = format!("the service is not known to take `{}` as `{}`", shown(text), shown(field.name()));
+    let mut finding = Finding::new("unknown-word", field.span(), message);
+    finding.level = Level::Warning;
+    let otherwise = "it is sent as it is written";
+    Some(finding.help(match nearest(text, known.iter().copied()) {
+        Some(meant) => format!("{} if that is meant; {otherwise}", field.written(meant)),
+        None => format!("{otherwise}; known are {}", known.join(", ")),
+    }))
 }
 
 /// `Collect for ticket #1234` ends before the number sign: what follows is a comment of the file.
@@ -256,6 +288,10 @@ pub(super) fn bad_text(field: Field<'_>, schema: &Value, example: Option<&str>) 
         )),
         (durations, _) if DURATIONS.contains(&durations) => duration(field),
         (_, Some(NAME)) => resource_name(field),
+        (_, Some(WORD_PATTERN)) => with_example(new(
+            "wrong-value",
+            format!("`{name}` cannot be `{}`: a word of the service has letters and digits", shown(text)),
+        )),
         (_, Some(TEXT)) => with_example(new("empty-text", format!("`{name}` is empty"))),
         (_, Some(GUID)) => {
             with_example(new("bad-id", format!("`{name}` is no id of the directory: `{}`", shown(text))))

@@ -14,12 +14,14 @@ use super::pattern::{
 };
 use super::reader::{Document, Id, NodeKind};
 use super::schema::Target;
-use crate::model::Kind;
+use crate::model::{Categories, Kind, Severities, Vocabulary as _};
 
 /// What a value may be.
 enum Shape {
     /// One of some words.
     Word(&'static [&'static str]),
+    /// One of the words that an enumeration of the service is known to have. Others are right too.
+    Known(&'static [&'static str]),
     /// A text of a pattern and of so many characters at most.
     Text(Quick, usize),
     /// Any text that is not empty, of so many characters at most.
@@ -64,33 +66,13 @@ const ALERT: Shape = fields(
             "spec",
             Shape::Fields(Fields {
                 required: &[
-                    ("severity", Shape::Word(&["Low", "Medium", "High"])),
+                    ("severity", Shape::Known(Severities::KNOWN)),
                     ("title", Shape::Text(TEXT, ALL)),
                     ("description", Shape::Text(TEXT, ALL)),
                     ("recommendedAction", Shape::Text(TEXT, ALL)),
                     ("eventTime", Shape::Text(TIME, ALL)),
                     ("reportId", Shape::Text(UNBROKEN, ALL)),
-                    (
-                        "category",
-                        Shape::Word(&[
-                            "General",
-                            "CommandAndControl",
-                            "Collection",
-                            "CredentialAccess",
-                            "DefenseEvasion",
-                            "Discovery",
-                            "Exfiltration",
-                            "Exploit",
-                            "Execution",
-                            "InitialAccess",
-                            "LateralMovement",
-                            "Malware",
-                            "Persistence",
-                            "PrivilegeEscalation",
-                            "Ransomware",
-                            "SuspiciousActivity",
-                        ]),
-                    ),
+                    ("category", Shape::Known(Categories::KNOWN)),
                 ],
                 optional: &[("revision", Shape::Count(1)), ("maxAttempts", Shape::Count(1))],
                 one_of: &[
@@ -239,7 +221,7 @@ fn fits(doc: &Document<'_>, value: Id, shape: &Shape) -> bool {
     let text = &*node.text;
     let is_text = node.kind == NodeKind::Text;
     match shape {
-        Shape::Word(words) => is_text && words.contains(&text),
+        Shape::Word(words) | Shape::Known(words) => is_text && words.contains(&text),
         // Characters are no more than bytes.
         Shape::Text(quick, most) => is_text && text.len() <= *most && tells(quick, text),
         Shape::Any(most) => is_text && (1..=*most).contains(&text.len()),
@@ -342,6 +324,10 @@ mod tests {
             Shape::Word(all) => {
                 at(&["enum", "type"], json!("string"));
                 assert_eq!(words(&schema["enum"]), all.iter().copied().collect(), "{path}");
+            }
+            Shape::Known(all) => {
+                at(&["anyOf", "maxLength", "pattern", "type"], json!("string"));
+                assert_eq!(words(&schema["anyOf"][0]["enum"]), all.iter().copied().collect(), "{path}");
             }
             Shape::Text(quick, length) => {
                 assert_eq!(schema["type"], "string", "{path}");
@@ -451,7 +437,9 @@ mod tests {
             return;
         }
         match shape {
-            Shape::Word(all) => out.push_str(all[usize::from(choice) % all.len()]),
+            Shape::Word(all) | Shape::Known(all) => {
+                out.push_str(all[usize::from(choice) % all.len()]);
+            }
             Shape::Text(quick, _) => {
                 let all = [
                     "a",

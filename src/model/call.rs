@@ -9,7 +9,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Body, Kind, Method, Request, RequestDigest, Timestamp};
+use super::{Body, Category, Kind, Method, Request, RequestDigest, Severity, Timestamp};
 
 /// A Defender device id: hex digits, 40 in practice, 32 in one documented sample.
 ///
@@ -127,39 +127,6 @@ impl JsonSchema for ReportId {
             "examples": ["20776"]
         })
     }
-}
-
-/// How severe an alert is raised; the API takes these three.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-pub enum Severity {
-    /// `Low`
-    Low,
-    /// `Medium`
-    Medium,
-    /// `High`
-    High,
-}
-
-/// What an alert is about; the API's list of `CreateAlertByReference`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[expect(missing_docs, reason = "the API's own words, nothing to add")]
-pub enum Category {
-    General,
-    CommandAndControl,
-    Collection,
-    CredentialAccess,
-    DefenseEvasion,
-    Discovery,
-    Exfiltration,
-    Exploit,
-    Execution,
-    InitialAccess,
-    LateralMovement,
-    Malware,
-    Persistence,
-    PrivilegeEscalation,
-    Ransomware,
-    SuspiciousActivity,
 }
 
 /// The body of `POST /api/alerts/CreateAlertByReference`, fields in the documented order.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Address, Approval, Call, Dependency, Rare, Request, RequestDigest, Sha256Hex, Span};
+use super::{Address, Approval, Call, Dependency, Rare, Request, RequestDigest, Sha256Hex, Span, Triage};
 
 /// A declared resource, ready to be planned.
 #[derive(Clone, Debug)]
@@ -145,79 +145,3 @@ pub enum OnRemove {
     /// An alert is resolved.
     Resolve,
 }
-
-/// The triage that an alert shall have; differing fields are sent as an update.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Triage {
-    /// The alert's status.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub status: Option<AlertStatus>,
-    /// Who works on it: a user name such as `secop@contoso.com`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub assigned_to: Option<String>,
-    /// The verdict.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub classification: Option<Classification>,
-    /// The verdict in detail.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub determination: Option<Determination>,
-    /// A comment to append, once.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub comment: Option<String>,
-}
-
-/// The statuses that an update may set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[expect(missing_docs, reason = "the API's own words, nothing to add")]
-pub enum AlertStatus {
-    New,
-    InProgress,
-    Resolved,
-}
-
-/// The classifications that an update may set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[expect(missing_docs, reason = "the API's own words, nothing to add")]
-pub enum Classification {
-    TruePositive,
-    InformationalExpectedActivity,
-    FalsePositive,
-}
-
-/// The determinations that an update may set, two documented spellings included where pages differ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[expect(missing_docs, reason = "the API's own words, nothing to add")]
-pub enum Determination {
-    MultiStagedAttack,
-    MaliciousUserActivity,
-    CompromisedUser,
-    Malware,
-    Phishing,
-    UnwantedSoftware,
-    SecurityTesting,
-    LineOfBusinessApplication,
-    ConfirmedUserActivity,
-    ConfirmedActivity,
-    Clean,
-    NotMalicious,
-    InsufficientData,
-    NotEnoughDataToValidate,
-    Other,
-}
-
-macro_rules! as_word {
-    ($($type:ty),*) => {$(
-        impl $type {
-            /// The API's word for it.
-            pub fn as_str(self) -> String {
-                // Unit variants always serialise as their name.
-                match serde_json::to_value(self) {
-                    Ok(serde_json::Value::String(word)) => word,
-                    other => unreachable!("a unit variant is a word: {other:?}"),
-                }
-            }
-        }
-    )*};
-}
-as_word!(AlertStatus, Classification, Determination);

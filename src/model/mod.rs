@@ -9,6 +9,7 @@ mod call;
 mod dependency;
 mod desired;
 mod digest;
+mod echo;
 mod entity;
 mod guard;
 mod hunting;
@@ -18,15 +19,15 @@ mod request;
 mod target;
 mod text;
 mod time;
+mod triage;
+mod word;
 
 pub use address::{Address, AddressError, Kind, is_name};
-pub use call::{Call, Category, CreateAlert, MachineId, MachineIdError, ReportId, Severity};
+pub use call::{Call, CreateAlert, MachineId, MachineIdError, ReportId};
 pub use dependency::{Dependency, Until};
-pub use desired::{
-    AlertStatus, Classification, Desired, Determination, Expansion, OnInProgress, OnRemove, Policy, Source,
-    Triage,
-};
+pub use desired::{Desired, Expansion, OnInProgress, OnRemove, Policy, Source};
 pub use digest::{PlanDigest, RequestDigest, Sha256Hex, plain_text};
+pub use echo::{same_text, text_digest};
 pub use entity::{ActionStatus, Alert, AlertComment, Machine, MachineAction};
 pub use guard::{Approval, CommentRule, CommentRuleError, MachinePattern, MachinePatternError, NameGlob};
 pub use hunting::{
@@ -41,3 +42,8 @@ pub use target::{
 };
 pub(crate) use text::{known_or_owned, one_of};
 pub use time::{Span, SpanError, Timestamp, TimestampError, read_instant};
+pub use triage::{Triage, TriageField, TriageMode, has_comment};
+pub use word::{
+    AlertStatus, AlertStatuses, Categories, Category, Classification, Classifications, Determination,
+    Determinations, Severities, Severity, Vocabulary, WORD_PATTERN, Word, is_unset, same_word,
+};

@@ -351,6 +351,12 @@ impl<'a> Planner<'a> {
             (Action::None, Some(_)) if row == Row::KnownFromBefore => {
                 change.records.push(Record::Restored { address: address.clone() });
             }
+            (Action::Differs, _) if row == Row::TriageLeft => {
+                if let Some(declared) = desired.and_then(|d| d.triage.as_ref()) {
+                    let (before, after) = seen.triage.left_views(declared);
+                    (change.before, change.after) = (Some(before).into(), Some(after).into());
+                }
+            }
             (Action::Differs, _) => {
                 change.after = desired.map(view::of_desired).into();
                 show_as_sent(self.input, &mut change);

@@ -1,7 +1,7 @@
 //! The calls of a plan, byte for byte.
 
 use super::build::Planner;
-use super::change::{Change, PlannedCall};
+use super::change::{Change, PlannedCall, Warning};
 use super::mark;
 use super::see::Seen;
 use crate::model::{Address, Body, Desired, Kind, Method, OnInProgress, Policy, Rare, Request};
@@ -27,19 +27,13 @@ impl Planner<'_> {
         change: &mut Change,
     ) {
         let (Some(id), Some(d)) = (&r.id, desired) else { return };
-        let now =
-            |(n, now, _): &(&str, Option<String>, _)| ((*n).to_owned(), now.clone().unwrap_or_default());
-        change.before = Some(seen.triage.iter().map(now).collect()).into();
-        let after = seen.triage.iter().map(|(n, _, to)| ((*n).to_owned(), to.clone()));
-        change.after = Some(after.collect()).into();
-        let differs = |name| seen.triage.iter().any(|(n, _, _)| *n == name);
-        let mut fields = (*d.triage).clone().unwrap_or_default();
-        fields.status = fields.status.filter(|_| differs("status"));
-        fields.assigned_to = fields.assigned_to.filter(|_| differs("assignedTo"));
-        fields.classification = fields.classification.filter(|_| differs("classification"));
-        fields.determination = fields.determination.filter(|_| differs("determination"));
-        fields.comment = fields.comment.filter(|_| differs("comment"));
-        let Ok(body) = Body::of(&fields) else { return };
+        let Some(declared) = &*d.triage else { return };
+        let (before, after) = seen.triage.due_views(declared);
+        (change.before, change.after) = (Some(before).into(), Some(after).into());
+        if !seen.triage.left.is_empty() {
+            change.warnings.push(Warning::TriageLeft { fields: seen.triage.left.clone() });
+        }
+        let Ok(body) = Body::of(&seen.triage.update(declared)) else { return };
         change.call = Some(Box::new(PlannedCall {
             sent: Sent {
                 request: Request { method: Method::Patch, path: alert_path(id).into(), body },

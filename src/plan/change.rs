@@ -10,7 +10,7 @@ use super::order::Obstacle;
 use super::targets::{Candidate, Drift, Group, Left};
 use crate::model::{
     Address, Approval, Call, Dependency, MachineId, OnInProgress, OnRemove, PlanDigest, Rare, Request,
-    Source, Span, Timestamp, reference,
+    Source, Span, Timestamp, TriageField, reference,
 };
 use crate::state::{CallAction, Origin, Phase, Record, Refusal, Sent, Seq};
 
@@ -531,6 +531,11 @@ pub enum Reason {
         /// The API's field names.
         fields: Vec<&'static str>,
     },
+    /// An alert's triage is not as declared, and stays as people left it.
+    TriageLeft {
+        /// What is not as declared.
+        fields: Vec<TriageLeft>,
+    },
     /// Done; the text was edited since.
     TextDiffers {
         /// Edited fields.
@@ -556,6 +561,10 @@ pub enum Reason {
     CancelOnRemove,
     /// The manifest is gone and says `onRemove: Resolve`.
     ResolveOnRemove,
+    /// The same, and whether somebody has judged the alert is not known yet.
+    ResolveNotLooked,
+    /// The same, and somebody has judged the alert or works on it: it stays as it is.
+    JudgedByPeople,
     /// An earlier cancel or update has no answer yet and nobody looked.
     SideCallOpen {
         /// What was asked.
@@ -573,6 +582,17 @@ pub enum Reason {
         /// The words.
         words: String,
     },
+}
+
+/// A field of an alert's triage that is not as declared, and stays so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TriageLeft {
+    /// The field.
+    pub field: TriageField,
+    /// What the alert shows; empty for nothing.
+    pub now: String,
+    /// We set another value before.
+    pub set: bool,
 }
 
 /// What a reader of one row should know.
@@ -661,6 +681,11 @@ pub enum Warning {
     },
     /// The query that is declared is not the one that found the event. The event stays as sent.
     QueryChanged,
+    /// Other fields of the alert's triage are not as declared either, and stay as people left them.
+    TriageLeft {
+        /// They.
+        fields: Vec<TriageLeft>,
+    },
     /// As a saved plan words it.
     Saved {
         /// The words.

@@ -41,8 +41,8 @@ pub struct Facts {
     pub retry_due: bool,
     /// `Failed`: `spec.maxAttempts` is not used up.
     pub attempts_left: bool,
-    /// An alert that was looked at and is there shows another triage than the declared one.
-    pub triage_differs: bool,
+    /// How the triage of an alert that was looked at and is there stands to the declared one.
+    pub triage: TriageStanding,
     /// A renamed resource continues it.
     pub taken_by_move: bool,
     /// What its removal leads to.
@@ -116,6 +116,18 @@ pub enum Rename {
     Yes,
 }
 
+/// How an alert's triage stands to the declared one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TriageStanding {
+    /// As declared, or not looked at.
+    #[default]
+    AsDeclared,
+    /// Something is to be set.
+    Due,
+    /// What differs stays as people left it.
+    Left,
+}
+
 /// What the removal of a manifest leads to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Removal {
@@ -126,6 +138,10 @@ pub enum Removal {
     Cancel,
     /// The alert is resolved.
     Resolve,
+    /// Whether somebody has judged the alert is not known yet.
+    WaitForLook,
+    /// Somebody has judged the alert or works on it: it is left as it is, and remembered.
+    LeaveJudged,
     /// An earlier cancel or update of it may still be in flight.
     Wait,
     /// The manifest is there, and stands for other machines only.
@@ -163,7 +179,7 @@ impl Facts {
             running: Running::default(),
             retry_due: false,
             attempts_left: true,
-            triage_differs: false,
+            triage: TriageStanding::default(),
             taken_by_move: false,
             removal: Removal::default(),
         }
@@ -240,8 +256,10 @@ pub enum Row {
     Failed,
     /// Cancelled by a person or by us.
     Cancelled,
-    /// The alert shows another triage than the declared one.
+    /// The alert shows another triage than the declared one, and nobody else has changed that.
     TriageDiffers,
+    /// The alert shows another triage than the declared one, as people left it.
+    TriageLeft,
     /// Done, and the text was edited.
     TextDiffers,
     /// Done, and as declared.
@@ -284,7 +302,7 @@ macro_rules! rules {
 const ACTIVE_OR_UNSEEN: [Running; 2] = [Running::Active, Running::NotLooked];
 const NOT_GONE: [Running; 3] = [Running::Active, Running::NotLooked, Running::UnknownStatus];
 
-static TABLE: [Rule; 32] = rules! {
+static TABLE: [Rule; 33] = rules! {
     AskedByName: |f| f.desired && f.replace && !f.running_is(&ACTIVE_OR_UNSEEN)
         && !(f.is(Phase::Requested) && f.lookup == Lookup::InFlight)
         => |_| Some(Action::Replace);
@@ -333,17 +351,20 @@ static TABLE: [Rule; 32] = rules! {
     Failed: |f| f.desired && f.is(Phase::Failed)
         => |f| Some(if f.attempts_left { Action::Retry } else { Action::Exhausted });
     Cancelled: |f| f.desired && f.is(Phase::Cancelled) => |_| Some(Action::None);
-    TriageDiffers: |f| f.desired && f.is(Phase::Succeeded) && f.triage_differs => |_| Some(Action::Update);
+    TriageDiffers: |f| f.desired && f.is(Phase::Succeeded) && f.triage == TriageStanding::Due
+        => |_| Some(Action::Update);
+    TriageLeft: |f| f.desired && f.is(Phase::Succeeded) && f.triage == TriageStanding::Left
+        => |_| Some(Action::Differs);
     TextDiffers: |f| f.desired && f.is(Phase::Succeeded) && !f.same_text => |_| Some(Action::Differs);
     Done: |f| f.desired => |_| Some(Action::None);
     MovedAway: |f| f.taken_by_move => |_| None;
     NotPlanned: |f| !f.whole => |_| None;
     Removed: |f| f.phase.is_some() && !f.is(Phase::Released)
         => |f| Some(match f.removal {
-            Removal::Forget => Action::Forget,
+            Removal::Forget | Removal::LeaveJudged => Action::Forget,
             Removal::Cancel => Action::Cancel,
             Removal::Resolve => Action::Resolve,
-            Removal::Wait => Action::Wait,
+            Removal::Wait | Removal::WaitForLook => Action::Wait,
             Removal::Keep => Action::None,
         });
     Forgotten: |_| true => |_| None;
@@ -429,7 +450,8 @@ mod tests {
             (Phase::Failed, ..) if f.attempts_left => (Row::Failed, Some(Retry)),
             (Phase::Failed, ..) => (Row::Failed, Some(Exhausted)),
             (Phase::Cancelled, ..) => (Row::Cancelled, Some(None)),
-            (Phase::Succeeded, ..) if f.triage_differs => (Row::TriageDiffers, Some(Update)),
+            (Phase::Succeeded, ..) if f.triage == TriageStanding::Due => (Row::TriageDiffers, Some(Update)),
+            (Phase::Succeeded, ..) if f.triage == TriageStanding::Left => (Row::TriageLeft, Some(Differs)),
             (Phase::Succeeded, _, false) => (Row::TextDiffers, Some(Differs)),
             (Phase::Succeeded, ..) => (Row::Done, Some(None)),
         }
@@ -453,10 +475,10 @@ mod tests {
             return no_row(f);
         }
         let action = match f.removal {
-            Removal::Forget => Action::Forget,
+            Removal::Forget | Removal::LeaveJudged => Action::Forget,
             Removal::Cancel => Action::Cancel,
             Removal::Resolve => Action::Resolve,
-            Removal::Wait => Action::Wait,
+            Removal::Wait | Removal::WaitForLook => Action::Wait,
             Removal::Keep => Action::None,
         };
         (Row::Removed, Some(action))
@@ -468,7 +490,8 @@ mod tests {
 
     prop_compose! {
         fn facts()(
-            bools in prop::array::uniform12(any::<bool>()),
+            bools in prop::array::uniform11(any::<bool>()),
+            triage in any_of(vec![TriageStanding::AsDeclared, TriageStanding::Due, TriageStanding::Left]),
             phase in prop::option::weighted(0.9, any_of(Phase::ALL.to_vec())),
             lookup in any_of(vec![Lookup::NotLooked, Lookup::InFlight, Lookup::Settling, Lookup::Ours,
                 Lookup::OpenAlert, Lookup::LookAlikes, Lookup::TooOld, Lookup::Absent]),
@@ -479,15 +502,16 @@ mod tests {
             on_in_progress in any_of(vec![OnInProgress::Adopt, OnInProgress::Wait, OnInProgress::Fail]),
             removal in any_of(vec![
                 Removal::Forget, Removal::Cancel, Removal::Resolve, Removal::Wait, Removal::Keep,
+                Removal::WaitForLook, Removal::LeaveJudged,
             ]),
         ) -> Facts {
             let [desired, whole, replace, holds_id, same_target, same_text, watched_found, ask,
-                refused_for_good, retry_due, attempts_left, triage_differs] = bools;
+                refused_for_good, retry_due, attempts_left] = bools;
             Facts {
                 desired, whole, replace, phase, holds_id, same_target, same_text, lookup, watched_found,
                 on_unknown: if ask { OnUnknown::Ask } else { OnUnknown::Resend },
                 rename, refused_for_good, busy, on_in_progress, running, retry_due, attempts_left,
-                triage_differs, taken_by_move: !desired && rename == Rename::Yes, removal,
+                triage, taken_by_move: !desired && rename == Rename::Yes, removal,
             }
         }
     }

@@ -138,11 +138,8 @@ impl Candidate<'_> {
 
 /// Severity, category and event; the title is compared apart.
 fn same_fields(alert: &Alert, sent: &CreateAlert) -> bool {
-    let is = |field: &Option<String>, word: String| {
-        field.as_deref().is_some_and(|f| f.eq_ignore_ascii_case(&word))
-    };
-    is(&alert.severity, format!("{:?}", sent.severity))
-        && is(&alert.category, format!("{:?}", sent.category))
+    alert.severity.as_deref().is_some_and(|s| sent.severity.means(s))
+        && alert.category.as_deref().is_some_and(|c| sent.category.means(c))
         && shows_event(alert, sent)
 }
 

@@ -31,6 +31,7 @@ mod see;
 mod selector;
 mod settings;
 pub mod targets;
+mod triage;
 mod view;
 mod warn;
 mod why;
@@ -38,10 +39,10 @@ mod why;
 pub use asked::cancel;
 pub use build::{Input, calls_ahead, plan};
 pub use change::{
-    Action, Change, Estimate, Plan, PlanWarning, PlannedCall, PlannedId, Reason, View, Warning, digest_of,
-    origin_of,
+    Action, Change, Estimate, Plan, PlanWarning, PlannedCall, PlannedId, Reason, TriageLeft, View, Warning,
+    digest_of, origin_of,
 };
-pub use decide::{Busy, Facts, Lookup, OnUnknown, Removal, Rename, Row, Running, decide};
+pub use decide::{Busy, Facts, Lookup, OnUnknown, Removal, Rename, Row, Running, TriageStanding, decide};
 pub use destination::Destination;
 pub use differing::{Difference, differing};
 pub use estimate::last_call;

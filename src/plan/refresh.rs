@@ -6,7 +6,8 @@ use super::build::pairs;
 use super::lookup::{KnownIds, LookUp};
 use super::observed::Observed;
 use super::settings::{CLOCK_TOLERANCE, LOOK_BACK, Settings};
-use crate::model::{Address, Call, Desired, Kind, MachineAction};
+use super::triage;
+use crate::model::{Address, Call, Desired, Kind, MachineAction, OnRemove};
 use crate::state::{Attempt, Object, Origin, Outcome, Phase, Record, Resource, State};
 
 /// How far back a list reaches that only warns of what runs on a machine.
@@ -88,7 +89,10 @@ pub fn need(
             && r.watched.is_empty()
         {
             // The many that need nothing.
-            let triage = d.is_some_and(|d| d.triage.is_some());
+            let triage = match d {
+                Some(d) => d.triage.is_some(),
+                None => r.on_remove == OnRemove::Resolve && r.made(),
+            };
             match (address.kind(), r.phase) {
                 (Kind::Alert, Phase::Succeeded) if !triage => continue,
                 (Kind::InvestigationPackage, Phase::Succeeded | Phase::Cancelled) => continue,
@@ -154,21 +158,31 @@ pub fn absorb(desired: &[Desired], state: &State, observed: &Observed, settings:
             continue;
         }
         if let Some(id) = &r.id {
+            // An alert as it was before our last change tells nothing.
+            let alert =
+                observed.alerts.get(id).filter(|alert| !triage::lags(r, alert, observed.at, settings));
             let seen: Option<Object> = match address.kind() {
                 Kind::InvestigationPackage => {
                     observed.actions.as_ref().and_then(|l| l.get(id)).map(Object::from)
                 }
-                Kind::Alert => observed.alerts.get(id).map(Object::from),
+                Kind::Alert => alert.map(Object::from),
             };
-            if let Some(side) = r.side.as_ref().filter(|_| seen.is_some())
-                && observed.at >= settings.side_settled_at(side)
-            {
+            let settled = r
+                .side
+                .as_ref()
+                .filter(|side| seen.is_some() && observed.at >= settings.side_settled_at(side));
+            if let Some(side) = settled {
                 records.push(Record::Outcome {
                     attempt: side.attempt,
                     address: address.clone(),
                     result: Outcome::Settled,
                     server_at: None,
                 });
+            }
+            if let Some(alert) = alert.filter(|_| settled.is_some() || r.side.is_none()) {
+                let declared = desired.binary_search_by(|d| d.address.cmp(address)).ok().map(|i| &desired[i]);
+                let change = settled.and_then(|side| side.triage.as_ref());
+                records.extend(triage::learn(address, r, alert, declared, change));
             }
             match seen {
                 Some(object) if differs(r, &object) => {

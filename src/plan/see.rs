@@ -5,14 +5,15 @@ use std::collections::BTreeSet;
 use jiff::SignedDuration;
 
 use super::build::Planner;
-use super::decide::{Busy, Facts, Lookup, Removal, Rename, Running};
+use super::decide::{Busy, Facts, Lookup, Removal, Rename, Running, TriageStanding};
 use super::lookup::{Found, LookUp};
 use super::references::ids_of;
 use super::refresh::answers_need;
 use super::targets::Left;
+use super::triage::{self, TriageState};
 use super::view;
-use crate::model::{ActionStatus, Address, Desired, Kind, MachineAction, OnRemove, Timestamp};
-use crate::state::{Object, Origin, Phase, Resource};
+use crate::model::{ActionStatus, Address, Desired, Kind, MachineAction, OnRemove, Timestamp, TriageField};
+use crate::state::{Object, Origin, Phase, Resource, TriageRecord};
 
 impl<'a> Planner<'a> {
     /// Gathers the facts of one resource.
@@ -88,17 +89,20 @@ impl<'a> Planner<'a> {
                     (desired, r.id.as_ref().and_then(|id| self.input.observed.alerts.get(id)))
                     && let Some(triage) = &*d.triage
                     && r.side.is_none()
+                    && !triage::lags(r, alert, self.input.observed.at, settings)
                 {
-                    seen.triage = view::triage_changes(alert, triage);
-                    seen.facts.triage_differs = !seen.triage.is_empty();
+                    let unknown = TriageRecord::default();
+                    seen.triage = triage::compare(r.triage.as_ref().unwrap_or(&unknown), alert, triage);
+                    seen.facts.triage = match &seen.triage {
+                        t if t.is_due() => TriageStanding::Due,
+                        t if !t.left.is_empty() => TriageStanding::Left,
+                        _ => TriageStanding::AsDeclared,
+                    };
                 }
             }
             _ => {}
         }
-        seen.gone = r.phase == Phase::Succeeded
-            && r.id.as_ref().is_some_and(|id| {
-                self.input.observed.alerts_asked.contains(id) && !self.input.observed.alerts.contains_key(id)
-            });
+        seen.gone = r.phase == Phase::Succeeded && self.is_gone(r);
         if desired.is_none() {
             seen.facts.removal = self.removal(address, r);
         }
@@ -167,6 +171,13 @@ impl<'a> Planner<'a> {
         self.input.observed.targets.left.get(address)
     }
 
+    /// Whether the alert was asked for and is not there.
+    fn is_gone(&self, r: &Resource) -> bool {
+        let observed = self.input.observed;
+        r.id.as_ref()
+            .is_some_and(|id| observed.alerts_asked.contains(id) && !observed.alerts.contains_key(id))
+    }
+
     fn removal(&self, address: &Address, r: &Resource) -> Removal {
         if r.side.is_some() {
             return Removal::Wait;
@@ -180,10 +191,19 @@ impl<'a> Planner<'a> {
             _ if !r.made() || shared => Removal::Forget,
             (OnRemove::Cancel, Kind::InvestigationPackage) if r.phase == Phase::InProgress => Removal::Cancel,
             (OnRemove::Resolve, Kind::Alert)
-                if r.phase == Phase::Succeeded
-                    && !r.status.as_deref().is_some_and(|s| s.eq_ignore_ascii_case("Resolved")) =>
+                if r.phase == Phase::Succeeded && !is_resolved(r.status.as_deref()) =>
             {
-                Removal::Resolve
+                match r.id.as_ref().and_then(|id| self.input.observed.alerts.get(id)) {
+                    // It may have been judged meanwhile.
+                    None if self.is_gone(r) => Removal::Forget,
+                    None => Removal::WaitForLook,
+                    Some(alert) if is_resolved(alert.status.as_deref()) => Removal::Forget,
+                    Some(alert) if triage::lags(r, alert, self.input.observed.at, self.settings()) => {
+                        Removal::WaitForLook
+                    }
+                    Some(alert) if triage::may_resolve(r, alert) => Removal::Resolve,
+                    Some(_) => Removal::LeaveJudged,
+                }
             }
             _ => Removal::Forget,
         }
@@ -199,7 +219,7 @@ pub(super) struct Seen<'a> {
     pub(super) running: Option<&'a MachineAction>,
     pub(super) other_type: Option<&'a str>,
     pub(super) edited: Vec<&'static str>,
-    pub(super) triage: Vec<(&'static str, Option<String>, String)>,
+    pub(super) triage: TriageState,
     pub(super) retry_at: Option<jiff::Timestamp>,
     pub(super) gone: bool,
 }
@@ -214,11 +234,15 @@ impl Seen<'_> {
             running: None,
             other_type: None,
             edited: Vec::new(),
-            triage: Vec::new(),
+            triage: TriageState::default(),
             retry_at: None,
             gone: false,
         }
     }
+}
+
+fn is_resolved(status: Option<&str>) -> bool {
+    status.is_some_and(|s| TriageField::Status.same(s, "Resolved"))
 }
 
 fn same_id(a: &str, b: &str) -> bool {

@@ -1,7 +1,7 @@
 //! A resource's fields for a reader: what was sent, what is declared, what differs.
 
 use super::change::View;
-use crate::model::{Address, Alert, Call, Desired, Triage, gives};
+use crate::model::{Address, Call, Desired, gives};
 use crate::state::Resource;
 
 /// The fields of a call, in the order of the API's documentation, with the revision at the end.
@@ -12,13 +12,13 @@ pub fn of_call(call: &Call, revision: u32) -> View {
         }
         Call::Alert(a) => vec![
             ("machineId".into(), a.machine_id.to_string()),
-            ("severity".into(), format!("{:?}", a.severity)),
+            ("severity".into(), a.severity.to_string()),
             ("title".into(), a.title.clone()),
             ("description".into(), a.description.clone()),
             ("recommendedAction".into(), a.recommended_action.clone()),
             ("eventTime".into(), a.event_time.to_string()),
             ("reportId".into(), a.report_id.0.to_string()),
-            ("category".into(), format!("{:?}", a.category)),
+            ("category".into(), a.category.to_string()),
         ],
     };
     view.push(("revision".into(), revision.to_string()));
@@ -60,36 +60,13 @@ pub fn edited(sent: &Call, declared: &Call, ids: &dyn Fn(&Address) -> Vec<String
                     fields.push(name);
                 }
             };
-            field("severity", a.severity != b.severity);
+            field("severity", !a.severity.means(b.severity.as_str()));
             field("title", a.title != b.title);
             field("description", !gives(&b.description, &a.description, ids));
             field("recommendedAction", !gives(&b.recommended_action, &a.recommended_action, ids));
-            field("category", a.category != b.category);
+            field("category", !a.category.means(b.category.as_str()));
             fields
         }
         _ => Vec::new(),
     }
-}
-
-/// Declared triage that the alert does not show: `(API field, now, declared)`. A comment counts only if
-/// its text is not there yet, for the service appends it each time.
-pub fn triage_changes(alert: &Alert, triage: &Triage) -> Vec<(&'static str, Option<String>, String)> {
-    let mut changes = Vec::new();
-    let mut compare = |name, now: &Option<String>, declared: Option<String>| {
-        if let Some(declared) = declared
-            && !now.as_deref().is_some_and(|n| n.eq_ignore_ascii_case(&declared))
-        {
-            changes.push((name, now.clone(), declared));
-        }
-    };
-    compare("status", &alert.status, triage.status.map(|s| s.as_str()));
-    compare("assignedTo", &alert.assigned_to, triage.assigned_to.clone());
-    compare("classification", &alert.classification, triage.classification.map(|c| c.as_str()));
-    compare("determination", &alert.determination, triage.determination.map(|d| d.as_str()));
-    if let Some(comment) = &triage.comment
-        && !alert.comments.iter().any(|c| c.comment.as_deref().is_some_and(|t| t.trim() == comment.trim()))
-    {
-        changes.push(("comment", None, comment.clone()));
-    }
-    changes
 }

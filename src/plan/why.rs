@@ -2,7 +2,7 @@
 
 use super::build::Planner;
 use super::change::{Action, Reason};
-use super::decide::{Busy, Lookup, Row, Running};
+use super::decide::{Busy, Lookup, Removal, Row, Running};
 use super::see::Seen;
 use super::targets::Left;
 use crate::model::{Address, Desired, OnInProgress};
@@ -110,14 +110,15 @@ impl Planner<'_> {
                 max: policy.max_attempts,
             },
             Row::Cancelled => Reason::Cancelled { by: resource.and_then(|r| (*r.cancelled_by).clone()) },
-            Row::TriageDiffers => {
-                Reason::TriageDiffers { fields: seen.triage.iter().map(|(n, _, _)| *n).collect() }
-            }
+            Row::TriageDiffers => Reason::TriageDiffers { fields: seen.triage.names() },
+            Row::TriageLeft => Reason::TriageLeft { fields: seen.triage.left.clone() },
             Row::TextDiffers => Reason::TextDiffers { fields: seen.edited.clone() },
             Row::Removed => match (action, resource.and_then(|r| r.side.as_ref())) {
                 (Action::Wait, Some(side)) => Reason::SideCallOpen { action: side.action },
                 (Action::Cancel, _) => Reason::CancelOnRemove,
                 (Action::Resolve, _) => Reason::ResolveOnRemove,
+                (Action::Wait, None) => Reason::ResolveNotLooked,
+                (Action::Forget, _) if seen.facts.removal == Removal::LeaveJudged => Reason::JudgedByPeople,
                 (Action::None, _) => {
                     Reason::LeftGroup { left: self.left(address).cloned().unwrap_or(Left::NotLooked) }
                 }

@@ -153,7 +153,7 @@ mod tests {
 
     use super::*;
     use crate::manifest::parse_manifests;
-    use crate::model::{Call, Category, CreateAlert, OnRemove, ReportId, Severity, Source, Span, Triage};
+    use crate::model::{Call, CreateAlert, OnRemove, ReportId, Source, Span, Triage};
 
     fn source() -> Source {
         Source { file: "x\u{202e}.yaml".into(), line: 3 }
@@ -249,13 +249,13 @@ mod tests {
         check(&d);
         let call = Call::Alert(CreateAlert {
             machine_id: "ab".repeat(20).parse().unwrap(),
-            severity: Severity::Low,
+            severity: "Low".into(),
             title: "t".into(),
             description: "one\ntwo".into(),
             recommended_action: "r".into(),
             event_time: "2018-08-03T16:45:21.7115183Z".parse().unwrap(),
             report_id: ReportId("20776".into()),
-            category: Category::Exploit,
+            category: "Exploit".into(),
         });
         let mut d = Desired::new("Alert/inc-1.a".parse().unwrap(), source(), call, 4);
         d.triage = Some(Triage { comment: Some("a: b".into()), ..Triage::default() }).into();

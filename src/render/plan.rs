@@ -238,7 +238,7 @@ fn briefly(planned: &PlannedCall, by: &Address, style: Style, out: &mut String) 
         }
         Some(Call::Alert(alert)) => Paragraph::new(6, 8)
             .push(Paint::Faint, format!("on {}: ", alert.machine_id))
-            .text(format!("{:?}, {}", alert.severity, alert.title)),
+            .text(format!("{}, {}", alert.severity, alert.title)),
         None => Paragraph::new(6, 8).push(Paint::Faint, format!("{} {}", request.method, request.path)),
     };
     line.write_lines(BRIEF, style, out);

@@ -7,12 +7,12 @@ use jiff::{SignedDuration, Timestamp};
 use crate::manifest::{Diagnostic, Level, Related};
 use crate::model::{
     Address, Body, Call, CreateAlert, Dependency, MachineFile, Method, OnInProgress, OnRemove, Request,
-    RequestDigest, Source, Span, Target, Until,
+    RequestDigest, Source, Span, Target, TriageField, Until,
 };
 use crate::plan::{
     Action, Candidate, Change, Destination, Drift, Estimate, Group, Left, LimitApproval, MachineFacts,
-    NameGap, Obstacle, Outlook, Plan, PlanWarning, PlannedCall, Reason, Row, Share, Typical, View, Warning,
-    digest_of,
+    NameGap, Obstacle, Outlook, Plan, PlanWarning, PlannedCall, Reason, Row, Share, TriageLeft, Typical,
+    View, Warning, digest_of,
 };
 use crate::state::{
     Attempt, CallAction, Object, Open, Origin, PastObject, Phase, Refusal, Resource, Sent, Side, State,
@@ -49,13 +49,13 @@ pub fn collect(comment: &str) -> Call {
 pub fn alert(title: &str) -> Call {
     Call::Alert(CreateAlert {
         machine_id: MACHINE.parse().unwrap(),
-        severity: crate::model::Severity::Low,
+        severity: "Low".into(),
         title: title.into(),
         description: "example alert".into(),
         recommended_action: "nothing".into(),
         event_time: "2018-08-03T16:45:21.7115183Z".parse().unwrap(),
         report_id: crate::model::ReportId("20776".into()),
-        category: crate::model::Category::Exploit,
+        category: "Exploit".into(),
     })
 }
 
@@ -233,6 +233,9 @@ pub fn every_reason(t: &str) -> Vec<Change> {
             Action::Update,
             Reason::TriageDiffers { fields: vec!["status", "assignedTo"] },
         ),
+        change("Alert/phish-6", Action::Differs, Reason::TriageLeft { fields: triage_left(t) }),
+        change("Alert/phish-7", Action::Wait, Reason::ResolveNotLooked),
+        change("Alert/phish-8", Action::Forget, Reason::JudgedByPeople),
         change("Alert/phish-4", Action::Differs, Reason::TextDiffers { fields: vec!["description"] }),
         change("Alert/phish-5", Action::Resolve, Reason::ResolveOnRemove),
     ]);
@@ -273,6 +276,10 @@ pub fn every_reason(t: &str) -> Vec<Change> {
                 row.after =
                     view(&[("status", "InProgress"), ("assignedTo", &text("soc@contoso.com"))]).into();
             }
+            (Action::Differs, Reason::TriageLeft { .. }) => {
+                row.before = view(&[("status", &text("New"))]).into();
+                row.after = view(&[("status", "Resolved")]).into();
+            }
             (Action::Differs, Reason::TextDiffers { .. }) => {
                 row.before = view(&[("description", &text("example alert\nsecond line\nthird"))]).into();
                 row.after =
@@ -312,6 +319,15 @@ pub fn every_warning(t: &str) -> Vec<Warning> {
         Warning::TooOld { system: format!("Windows10 1607{t}") },
         Warning::OtherRecords { name: format!("fin-ws-042{t}"), others: vec![candidate(t)] },
         Warning::QueryChanged,
+        Warning::TriageLeft { fields: triage_left(t) },
+    ]
+}
+
+fn triage_left(t: &str) -> Vec<TriageLeft> {
+    vec![
+        TriageLeft { field: TriageField::Status, now: format!("New{t}"), set: true },
+        TriageLeft { field: TriageField::Classification, now: format!("TruePositive{t}"), set: false },
+        TriageLeft { field: TriageField::AssignedTo, now: String::new(), set: true },
     ]
 }
 

@@ -267,13 +267,13 @@ fn sent(sent: &Sent, style: Style, out: &mut String) {
         }
         Some(Call::Alert(a)) => vec![
             ("machineId", a.machine_id.to_string()),
-            ("severity", format!("{:?}", a.severity)),
+            ("severity", a.severity.to_string()),
             ("title", a.title),
             ("description", a.description),
             ("action", a.recommended_action),
             ("eventTime", a.event_time.to_string()),
             ("reportId", a.report_id.0.to_string()),
-            ("category", format!("{:?}", a.category)),
+            ("category", a.category.to_string()),
         ],
         None => vec![("body", request.body.as_str().to_owned())],
     };

@@ -16,7 +16,7 @@ use crate::plan::foresight::RECENT;
 use crate::plan::names::Misplaced;
 use crate::plan::{
     Action, Candidate, Change, Estimate, Group, Left, MachineFacts, NameGap, Obstacle, Outlook, PlanWarning,
-    Reason, Warning,
+    Reason, TriageLeft, Warning,
 };
 use crate::state::{CallAction, Refusal};
 
@@ -154,6 +154,9 @@ pub fn reason(reason: &Reason, now: Timestamp) -> String {
         Reason::Cancelled { by: Some(who) } => format!("cancelled by {who}; a new revision asks again"),
         Reason::Cancelled { by: None } => "cancelled; a new revision asks again".into(),
         Reason::TriageDiffers { fields } => format!("triage differs: {}", list(fields)),
+        Reason::TriageLeft { fields } => {
+            format!("{}; triage.mode: enforce sets what is declared", triage_left(fields))
+        }
         Reason::TextDiffers { fields } => {
             format!("{} edited after it was sent; a new revision asks again", list(fields))
         }
@@ -164,6 +167,12 @@ pub fn reason(reason: &Reason, now: Timestamp) -> String {
         Reason::LeftGroup { left } => format!("the machine is {}; kept as it is", left_words(left)),
         Reason::CancelOnRemove => "manifest gone; onRemove: Cancel cancels the collection".into(),
         Reason::ResolveOnRemove => "manifest gone; onRemove: Resolve resolves the alert".into(),
+        Reason::ResolveNotLooked => {
+            "manifest gone; the alert is resolved once a look shows that nobody has judged it".into()
+        }
+        Reason::JudgedByPeople => {
+            "manifest gone; somebody has judged the alert or works on it, so it stays as it is".into()
+        }
         Reason::Saved { words } => words.clone(),
         Reason::HeldBy { by, why } => format!("waits for {by}, which {}", obstacle(*why)),
         Reason::SideCallOpen { action } => {
@@ -233,6 +242,7 @@ pub fn warning(warning: &Warning, now: Timestamp) -> String {
                                   revision runs the query again"
                 .to_owned()
         }
+        Warning::TriageLeft { fields } => format!("not set: {}", triage_left(fields)),
         Warning::Saved { words } => words.clone(),
         Warning::LateArrival { id } => {
             format!("a call given up earlier took effect late: the service has a second object, {id}")
@@ -711,6 +721,18 @@ fn ended(status: &str) -> String {
     } else {
         format!("ended as {status}")
     }
+}
+
+/// What of an alert's triage stays as people left it.
+fn triage_left(fields: &[TriageLeft]) -> String {
+    let words = |left: &TriageLeft| {
+        let now = if left.now.is_empty() { "nothing" } else { &left.now };
+        match left.set {
+            true => format!("{} was changed to {now} since", left.field),
+            false => format!("{} is {now}, by somebody else", left.field),
+        }
+    };
+    fields.iter().map(words).collect::<Vec<_>>().join(", ")
 }
 
 fn list(fields: &[&'static str]) -> String {

@@ -10,6 +10,7 @@ use super::actions::request_body;
 use super::effect::{EffectKind, Origin};
 use super::message::{Envelope, HttpRequest, HttpResponse, Refusal, wire_time};
 use super::odata::{Field, FieldKind, Query, Row, Value};
+use super::scenario::{AlertReplies, CommentTexts, Words};
 use super::wire;
 use super::world::{World, text_field};
 use crate::model;
@@ -17,8 +18,41 @@ use crate::model;
 /// `severity` of an alert that is created by reference.
 const SEVERITIES: [&str; 3] = ["Low", "Medium", "High"];
 
+/// What an update can change.
+pub(super) const TRIAGE: [&str; 5] = ["status", "assignedTo", "classification", "determination", "comment"];
+
+/// `status` of an alert.
+const STATUSES: [&str; 3] = ["New", "InProgress", "Resolved"];
+
+/// `classification` of an alert.
+const CLASSIFICATIONS: [&str; 4] =
+    ["TruePositive", "InformationalExpectedActivity", "FalsePositive", "Informational, expected activity"];
+
+/// `determination` of an alert: the words of the documentation, and those of the service's metadata for the same.
+const DETERMINATIONS: [(&str, &str); 19] = [
+    ("MultiStagedAttack", "MultiStagedAttack"),
+    ("MaliciousUserActivity", "MaliciousUserActivity"),
+    ("CompromisedUser", "CompromisedAccount"),
+    ("CompromisedAccount", "CompromisedAccount"),
+    ("Malware", "Malware"),
+    ("Phishing", "Phishing"),
+    ("UnwantedSoftware", "UnwantedSoftware"),
+    ("SecurityTesting", "SecurityTesting"),
+    ("LineOfBusinessApplication", "LineOfBusinessApplication"),
+    ("ConfirmedUserActivity", "ConfirmedActivity"),
+    ("ConfirmedActivity", "ConfirmedActivity"),
+    ("Clean", "NotMalicious"),
+    ("NotMalicious", "NotMalicious"),
+    ("InsufficientData", "NoEnoughDataToValidate"),
+    ("NoEnoughDataToValidate", "NoEnoughDataToValidate"),
+    ("NotEnoughDataToValidate", "NoEnoughDataToValidate"),
+    ("Other", "Other"),
+    ("Apt", "Apt"),
+    ("SecurityPersonnel", "SecurityPersonnel"),
+];
+
 /// `category` of an alert that is created by reference.
-const CATEGORIES: [&str; 16] = [
+const CATEGORIES: [&str; 17] = [
     "General",
     "CommandAndControl",
     "Collection",
@@ -35,6 +69,7 @@ const CATEGORIES: [&str; 16] = [
     "PrivilegeEscalation",
     "Ransomware",
     "SuspiciousActivity",
+    "Backdoor",
 ];
 
 /// An alert as it is kept.
@@ -63,6 +98,16 @@ pub(super) struct Alert {
     pub machine: String,
     computer: String,
     comments: Vec<Comment>,
+    /// What lists and reads showed before the last changes, and until when, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    earlier: Vec<(Timestamp, Alert)>,
+}
+
+impl Alert {
+    /// The alert as lists and reads show it at that moment.
+    fn as_of(&self, now: Timestamp) -> &Alert {
+        self.earlier.iter().find(|(until, _)| now < *until).map_or(self, |(_, alert)| alert)
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -281,10 +326,10 @@ impl World {
         let report_id = required("reportId")?;
         let category = required("category")?;
         let invalid = |name: &str| Refusal::new(400, "InvalidInput", format!("{name} argument is invalid"));
-        if !SEVERITIES.contains(&severity) {
+        if !is_one_of(severity, &SEVERITIES) {
             return Err(invalid("severity"));
         }
-        if !CATEGORIES.contains(&category) {
+        if !is_one_of(category, &CATEGORIES) {
             return Err(invalid("category"));
         }
         let event: model::Timestamp = event_time.parse().map_err(|_| invalid("eventTime"))?;
@@ -332,6 +377,7 @@ impl World {
             computer: self.machine(&key.0)?.dns_name(),
             machine: key.0,
             comments: Vec::new(),
+            earlier: Vec::new(),
         };
         let response = wire::entity(200, request, ENTITY, &body(&alert));
         self.fleet.touch(&alert.machine);
@@ -378,7 +424,7 @@ impl World {
     ) -> Result<HttpResponse, Refusal> {
         let place = self.visible_alert(now, id)?;
         let alert = self.alerts.list.get(place).ok_or_else(|| unknown_alert(id))?;
-        Ok(wire::entity(200, request, ENTITY, &body(alert)))
+        Ok(wire::entity(200, request, ENTITY, &body(alert.as_of(now))))
     }
 
     /// `GET /api/alerts`; newest first unless asked otherwise.
@@ -407,7 +453,11 @@ impl World {
         query: &Query,
         places: Vec<usize>,
     ) -> HttpResponse {
-        let rows = places.into_iter().filter_map(|i| self.alerts.list.get(i)).filter(|a| a.visible <= now);
+        let rows = places
+            .into_iter()
+            .filter_map(|i| self.alerts.list.get(i))
+            .filter(|a| a.visible <= now)
+            .map(|a| a.as_of(now));
         wire::list(request, "Alerts", query, self.scenario.lists.page_size, rows, |a| body(a))
     }
 
@@ -418,26 +468,23 @@ impl World {
         id: &str,
         request: &HttpRequest,
     ) -> Result<HttpResponse, Refusal> {
-        const STATUSES: [&str; 3] = ["New", "InProgress", "Resolved"];
-        const CLASSIFICATIONS: [&str; 3] = ["TruePositive", "InformationalExpectedActivity", "FalsePositive"];
-        const NAMES: [&str; 5] = ["status", "assignedTo", "classification", "determination", "comment"];
-
         let place = self.visible_alert(now, id)?;
         let input = request_body(request)?;
         let mut changes = BTreeMap::new();
         for (name, value) in &input {
-            let (Some(known), Json::String(text)) = (NAMES.iter().find(|n| *n == name), value) else {
+            let (Some(known), Json::String(text)) = (TRIAGE.iter().find(|n| *n == name), value) else {
                 return Err(Refusal::bad_body());
             };
-            let allowed: &[&str] = match *known {
-                "status" => &STATUSES,
-                "classification" => &CLASSIFICATIONS,
-                _ => &[],
+            let taken = match *known {
+                "status" => is_one_of(text, &STATUSES),
+                "classification" => is_one_of(text, &CLASSIFICATIONS),
+                "determination" => DETERMINATIONS.iter().any(|(word, _)| word.eq_ignore_ascii_case(text)),
+                _ => true,
             };
-            if !allowed.is_empty() && !allowed.contains(&text.as_str()) {
+            if !taken {
                 return Err(Refusal::new(400, "InvalidInput", format!("{name} argument is invalid")));
             }
-            changes.insert(*known, text.clone());
+            changes.insert(*known, self.given_back(known, text));
         }
         if changes.is_empty() {
             return Err(Refusal::bad_body());
@@ -448,10 +495,35 @@ impl World {
         Ok(wire::entity(200, request, ENTITY, &body(alert)))
     }
 
-    /// Resolves an alert by hand; `false` when there is no such one.
-    pub(super) fn resolve_alert(&mut self, now: Timestamp, id: &str) -> bool {
+    /// A value of an update as it comes back.
+    fn given_back(&self, name: &str, text: &str) -> String {
+        let AlertReplies { words, comments } = self.scenario.alerts;
+        let metadata = || DETERMINATIONS.iter().find(|(word, _)| word.eq_ignore_ascii_case(text));
+        match (name, words, comments) {
+            ("status", ..) => STATUSES
+                .iter()
+                .find(|word| word.eq_ignore_ascii_case(text))
+                .map_or(text, |word| word)
+                .to_owned(),
+            ("determination", Words::Metadata, _) => metadata().map_or(text, |(_, word)| word).to_owned(),
+            ("comment", _, CommentTexts::Escaped) => {
+                [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;"), ('"', "&quot;"), ('\'', "&#39;")]
+                    .iter()
+                    .fold(text.to_owned(), |text, (c, entity)| text.replace(*c, entity))
+            }
+            ("comment", _, CommentTexts::Crlf) => text.replace('\n', "\r\n"),
+            _ => text.to_owned(),
+        }
+    }
+
+    /// Changes the triage of an alert by hand; `false` when there is no such one.
+    pub(super) fn triage_by_hand(
+        &mut self,
+        now: Timestamp,
+        id: &str,
+        changes: BTreeMap<&'static str, String>,
+    ) -> bool {
         let Some(place) = self.alerts.by_id.get(id).copied() else { return false };
-        let changes = [("status", "Resolved".to_owned())].into();
         self.change_alert(now, place, changes, super::scenario::analyst(), Origin::Analyst);
         true
     }
@@ -464,7 +536,13 @@ impl World {
         author: String,
         by: Origin,
     ) {
+        let until = self.scenario.delays.update_lag.after(now);
         let Some(alert) = self.alerts.list.get_mut(place) else { return };
+        alert.earlier.retain(|(until, _)| now < *until);
+        if now < until {
+            let shown = Alert { earlier: Vec::new(), ..alert.clone() };
+            alert.earlier.push((until, shown));
+        }
         for (name, text) in changes {
             match name {
                 "status" => {
@@ -493,6 +571,10 @@ impl World {
         let visible = |i: &usize| self.alerts.list.get(*i).is_some_and(|a| a.visible <= now);
         place.filter(visible).ok_or_else(|| unknown_alert(id))
     }
+}
+
+fn is_one_of(text: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| word.eq_ignore_ascii_case(text))
 }
 
 fn unknown_alert(id: &str) -> Refusal {

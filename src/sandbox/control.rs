@@ -46,6 +46,9 @@ struct Step {
     action: Option<String>,
     alert: Option<String>,
     comment: Option<String>,
+    /// Fields of an alert's triage.
+    #[serde(default)]
+    set: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -57,6 +60,7 @@ enum Verb {
     TimeOut,
     Cancel,
     Resolve,
+    Triage,
 }
 
 impl World {
@@ -108,9 +112,21 @@ impl World {
         let step: Step = serde_json::from_slice(&request.body).map_err(|e| bad(&e.to_string()))?;
         let done = |id: String| Ok(wire::json(200, &serde_json::json!({ "id": id })));
         let status = match step.verb {
-            Verb::Resolve => {
-                let id = step.alert.ok_or_else(|| bad("`resolve` needs `alert`"))?;
-                return match self.resolve_alert(now, &id) {
+            Verb::Resolve | Verb::Triage => {
+                let id = step.alert.ok_or_else(|| bad("`alert` is missing"))?;
+                let mut set = step.set;
+                if matches!(step.verb, Verb::Resolve) {
+                    set.insert("status".to_owned(), "Resolved".to_owned());
+                }
+                let known = |(name, value): (String, String)| {
+                    Some((alerts::TRIAGE.into_iter().find(|n| *n == name)?, value))
+                };
+                let fields = set.len();
+                let changes: BTreeMap<_, _> = set.into_iter().filter_map(known).collect();
+                if changes.is_empty() || changes.len() < fields {
+                    return Err(bad("`set` holds fields of an alert's triage"));
+                }
+                return match self.triage_by_hand(now, &id, changes) {
                     true => done(id),
                     false => Err(Refusal::not_found(format!("Alert {id} not found"))),
                 };

@@ -35,6 +35,8 @@ pub struct Scenario {
     pub quotas: Quotas,
     /// Pages of lists.
     pub lists: Lists,
+    /// How alerts come back.
+    pub alerts: AlertReplies,
     /// Packages and links to them.
     pub packages: Packages,
     /// Whether an active action of any type makes a collection busy. The documentation does not say;
@@ -55,6 +57,7 @@ impl Default for Scenario {
             faults: Vec::new(),
             quotas: Quotas::default(),
             lists: Lists::default(),
+            alerts: AlertReplies::default(),
             packages: Packages::default(),
             busy_across_types: false,
         }
@@ -178,6 +181,8 @@ pub struct Delays {
     pub time_out: Seconds,
     /// How long a new action or alert is in no list and cannot be read.
     pub list_lag: Seconds,
+    /// How long lists and reads show an alert as it was before a change.
+    pub update_lag: Seconds,
 }
 
 impl Default for Delays {
@@ -187,6 +192,7 @@ impl Default for Delays {
             running: Seconds(2000),
             time_out: Seconds(10_000),
             list_lag: Seconds(0),
+            update_lag: Seconds(0),
         }
     }
 }
@@ -296,6 +302,40 @@ pub enum Then {
     Delay,
     /// It takes effect; the connection is closed in the middle of the body.
     Truncated,
+}
+
+/// How alerts come back: the service does not give back every text as it was sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct AlertReplies {
+    /// The words of determinations.
+    pub words: Words,
+    /// The texts of comments.
+    pub comments: CommentTexts,
+}
+
+/// In which words determinations come back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Words {
+    /// As they were sent.
+    #[default]
+    AsSent,
+    /// In those of the service's metadata: `CompromisedAccount` for `CompromisedUser`.
+    Metadata,
+}
+
+/// How the texts of comments come back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum CommentTexts {
+    /// As they were sent.
+    #[default]
+    AsSent,
+    /// With `&`, `<`, `>` and quotes as entities of HTML.
+    Escaped,
+    /// With line ends of carriage return and line feed.
+    Crlf,
 }
 
 /// How lists are paged.

@@ -9,7 +9,7 @@ use super::check::Seals;
 use crate::manifest::{self, ApiVersion, Declaration, Defender, IncidentState, Loaded};
 use crate::model::{
     self, Address, Body, Call, Dependency, Desired, HuntedEvent, Method, OnInProgress, OnRemove,
-    RequestDigest, Sha256Hex, Span, Target, Template,
+    RequestDigest, Sha256Hex, Span, Target, Template, TriageMode,
 };
 use crate::render::escape;
 
@@ -225,6 +225,8 @@ pub struct Spec {
 #[schemars(example = serde_json::json!({ "status": "InProgress" }))]
 #[expect(missing_docs, reason = "the fields of manifests, documented there")]
 pub struct Triage {
+    #[serde(skip_serializing_if = "TriageMode::is_default")]
+    pub mode: TriageMode,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -347,20 +349,21 @@ impl Sealed {
                 spec.adopt_within = Some(d.policy.adopt_within);
             }
             Call::Alert(a) => {
-                spec.severity = Some(format!("{:?}", a.severity));
+                spec.severity = Some(a.severity.to_string());
                 spec.title = Some(Text::of(&a.title));
                 spec.description = Some(Text::of(&a.description));
                 spec.recommended_action = Some(Text::of(&a.recommended_action));
                 spec.event_time = Some(a.event_time.to_string());
                 spec.report_id = Some(Text::of(&a.report_id.0));
-                spec.category = Some(format!("{:?}", a.category));
+                spec.category = Some(a.category.to_string());
             }
         }
         let triage = d.triage.as_ref().map(|t| Triage {
-            status: t.status.map(|s| s.as_str()),
+            mode: t.mode,
+            status: t.status.as_ref().map(ToString::to_string),
             assigned_to: t.assigned_to.as_deref().map(Text::of),
-            classification: t.classification.map(|c| c.as_str()),
-            determination: t.determination.map(|d| d.as_str()),
+            classification: t.classification.as_ref().map(ToString::to_string),
+            determination: t.determination.as_ref().map(ToString::to_string),
             comment: t.comment.as_deref().map(Text::of),
         });
         let request = d.request();
@@ -563,7 +566,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{Category, CreateAlert, ReportId, Severity, Source};
+    use crate::model::{CreateAlert, ReportId, Source};
 
     fn of(resources: &[Desired]) -> BTreeMap<String, Seal> {
         seals(&Loaded { resources: resources.to_vec(), ..Loaded::default() }, &Seals::default())
@@ -572,13 +575,13 @@ mod tests {
     fn alert(text: &str) -> Desired {
         let call = Call::Alert(CreateAlert {
             machine_id: "ab".repeat(20).parse().unwrap(),
-            severity: Severity::Low,
+            severity: "Low".into(),
             title: text.into(),
             description: text.repeat(3),
             recommended_action: text.into(),
             event_time: "2018-08-03T16:45:21.7115183Z".parse().unwrap(),
             report_id: ReportId("20776".into()),
-            category: Category::Exploit,
+            category: "Exploit".into(),
         });
         let source = Source { file: format!("manifests/{text}.yaml").into(), line: 3 };
         let mut d = Desired::new("Alert/a".parse().unwrap(), source, call, 1);

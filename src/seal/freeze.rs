@@ -190,10 +190,11 @@ fn thaw(sealed: &Sealed, incident: &Declaration, template: Option<model::Source>
             labels: sealed.labels.iter().map(|(k, v)| (k.clone(), v.plain())).collect(),
             triage: match &sealed.triage {
                 Some(t) => Some(Triage {
-                    status: word(&t.status)?,
+                    mode: t.mode,
+                    status: t.status.as_deref().map(Into::into),
                     assigned_to: t.assigned_to.as_ref().map(Text::plain),
-                    classification: word(&t.classification)?,
-                    determination: word(&t.determination)?,
+                    classification: t.classification.as_deref().map(Into::into),
+                    determination: t.determination.as_deref().map(Into::into),
                     comment: t.comment.as_ref().map(Text::plain),
                 }),
                 None => None,
@@ -218,15 +219,6 @@ fn thaw(sealed: &Sealed, incident: &Declaration, template: Option<model::Source>
     d.machine_name = sealed.spec.machine_name.as_deref().map(Arc::from).into();
     d.expanded = Some(model::Expansion { incident: incident.name.clone(), source: template }).into();
     (Sealed::of(&d) == *sealed).then_some(d)
-}
-
-/// A word of the API; the outer `None` if it is none.
-#[expect(clippy::option_option, reason = "a field that is left out and a word that is unknown differ")]
-fn word<T: serde::de::DeserializeOwned>(text: &Option<String>) -> Option<Option<T>> {
-    match text {
-        None => Some(None),
-        Some(text) => serde_json::from_value(serde_json::Value::String(text.clone())).ok().map(Some),
-    }
 }
 
 #[cfg(test)]

@@ -151,6 +151,20 @@ impl State {
                 }
                 r.absorb(step, address, object);
             }
+            Record::Triaged { address, id, ours, given } => {
+                let r = self.get(step, address)?;
+                if r.id.as_ref() != Some(id) {
+                    return Err(FoldError::Impossible {
+                        seq,
+                        address: address.clone(),
+                        what: "triaged: it holds another object",
+                    });
+                }
+                let triage = r.triage.get_or_insert_default();
+                triage.set(ours);
+                triage.give(given);
+                r.changed = seq;
+            }
             Record::Missing { address, id } => {
                 let r = self.get(step, address)?;
                 if r.id.as_ref() == Some(id) {
@@ -266,6 +280,7 @@ impl State {
                 action: intent.action,
                 send_by: intent.send_by,
                 runner: intent.runner.clone(),
+                triage: intent.triage_change().into(),
             }));
             r.asked = Some(Asked { plan: intent.plan, intent: step.seq, unsent: None });
             r.changed = step.seq;

@@ -20,6 +20,7 @@ pub mod snapshot;
 mod spent;
 mod step;
 mod store;
+mod triage;
 mod verify;
 
 pub use disk::{Disk, FileName};
@@ -35,4 +36,5 @@ pub use resource::{Asked, Attempt, Open, PastObject, Phase, Resource, Side};
 pub use resources::Resources;
 pub use spent::Spent;
 pub use store::{Damage, Holder, Loaded, Notice, Opened, Store, StoreError};
+pub use triage::{TriageChange, TriageRecord, TriageValues};
 pub use verify::{Finding, Note, Verified, verify};

@@ -6,9 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::resources::Resources;
+use super::triage::{TriageChange, TriageValues};
 use crate::model::{
     ActionStatus, Address, Alert, MachineAction, OnRemove, PlanDigest, Rare, Request, RequestDigest,
-    Sha256Hex, Timestamp,
+    Sha256Hex, Timestamp, Triage,
 };
 
 /// The number of a journal record: 1, 2, 3, ...
@@ -79,6 +80,20 @@ pub enum Record {
         address: Address,
         /// The object as it is now.
         object: Object,
+    },
+    /// A read showed more of an alert's triage than is known: what an unanswered change of ours led to, and what
+    /// somebody else gave.
+    Triaged {
+        /// The resource.
+        address: Address,
+        /// The alert's id.
+        id: String,
+        /// What we set.
+        #[serde(default, skip_serializing_if = "TriageChange::is_empty")]
+        ours: TriageChange,
+        /// What somebody else gave.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        given: TriageValues,
     },
     /// A complete list and a read by id did not show the object.
     Missing {
@@ -171,6 +186,7 @@ impl Record {
             | Record::Found { address, .. }
             | Record::Late { address, .. }
             | Record::Observed { address, .. }
+            | Record::Triaged { address, .. }
             | Record::Missing { address, .. }
             | Record::Released { address }
             | Record::Restored { address }
@@ -237,6 +253,18 @@ pub struct Intent {
     /// references in their place: `${{ resources['Kind/name'].id }}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub ids: BTreeMap<Address, String>,
+}
+
+impl Intent {
+    /// What the call changes of an alert's triage; none if it does something else.
+    pub fn triage_change(&self) -> Option<TriageChange> {
+        match self.action {
+            CallAction::Update | CallAction::Resolve => {
+                Some(TriageChange::of(&Triage::sent(self.sent.request.body.as_str())?))
+            }
+            CallAction::Create | CallAction::Retry | CallAction::Replace | CallAction::Cancel => None,
+        }
+    }
 }
 
 /// Why a mutating call is made.

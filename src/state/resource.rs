@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::record::{AttemptId, CallAction, Object, Origin, Refusal, Sent, Seq};
+use super::triage::{TriageChange, TriageRecord};
 use crate::model::{
     ActionStatus, Call, Kind, OnRemove, PlanDigest, Rare, RequestDigest, Timestamp, known_or_owned, one_of,
     read_instant,
@@ -179,6 +180,10 @@ pub struct Resource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = side_example())]
     pub side: Option<Box<Side>>,
+    /// What is known of an alert's triage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = serde_json::json!({ "set": { "status": "InProgress" } }))]
+    pub triage: Rare<Option<TriageRecord>>,
     /// The last call about this resource, and the plan that asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = asked_example())]
@@ -288,6 +293,10 @@ pub struct Side {
     /// Which run wrote the intent.
     #[schemars(example = RUNNER)]
     pub runner: String,
+    /// What it changes of an alert's triage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = serde_json::json!({ "set": { "status": "InProgress" } }))]
+    pub triage: Rare<Option<TriageChange>>,
 }
 
 /// The last call about a resource, of whatever kind: a saved plan knows by it what it has done already.

@@ -45,6 +45,7 @@ impl Resource {
             missing_last: Rare::default(),
             open: None,
             side: None,
+            triage: Rare::default(),
             asked: None,
             watched: Rare::default(),
             past: Rare::default(),
@@ -135,6 +136,11 @@ impl Resource {
                     // The call may have been about an object that the resource holds no more.
                     if self.id.as_ref() == Some(&object.id) {
                         self.error = None;
+                        if let Some(change) = self.side.as_ref().and_then(|s| s.triage.as_ref()) {
+                            let triage = self.triage.get_or_insert_default();
+                            triage.set(change);
+                            triage.set_at = Some(step.at);
+                        }
                         self.absorb(step, address, object);
                     }
                 }
@@ -275,6 +281,7 @@ impl Resource {
                 self.past.push(PastObject { id, origin: old, late: false });
             }
             self.status = None;
+            self.triage = Rare::default();
             self.requestor = Rare::default();
             self.computer_dns_name = None;
             self.created_at = None;

@@ -9,8 +9,8 @@ use casefile::apply::{Lookups, Options, Report, Run, Scope};
 use casefile::defender::auth::{AccessToken, AuthError, Token, TokenSource, Tokens};
 use casefile::defender::{Client, Cloud, Quotas, Service};
 use casefile::model::{
-    Address, Call, Category, CreateAlert, Dependency, Desired, Kind, OnInProgress, OnRemove, Severity,
-    Source, Span, Triage, Until, reference,
+    Address, Call, CreateAlert, Dependency, Desired, Kind, OnInProgress, OnRemove, Source, Span, Triage,
+    Until, reference,
 };
 use casefile::plan::{Action, Change, OnUnknown, Plan, PlanWarning, Recovery, Settings, is_met};
 use casefile::sandbox::{Collection, Scenario};
@@ -79,13 +79,13 @@ impl Res {
             None => Call::Collect { machine_id, comment: self.text.into() },
             Some(n) => Call::Alert(CreateAlert {
                 machine_id,
-                severity: Severity::Low,
+                severity: "Low".into(),
                 title: self.text.into(),
                 description: self.description(),
                 recommended_action: "r".into(),
                 event_time: format!("2026-02-01T10:00:{n:02}Z").parse().unwrap(),
                 report_id: casefile::model::ReportId(format!("{}", 1000 + u32::from(n)).into()),
-                category: Category::Malware,
+                category: "Malware".into(),
             }),
         };
         let source = Source { file: "a.yaml".into(), line: 1 };
@@ -93,8 +93,13 @@ impl Res {
         d.policy.on_in_progress = self.busy;
         d.on_remove = self.on_remove;
         d.depends_on = self.depends_on().into();
-        d.triage =
-            self.triage.map(|who| Triage { assigned_to: Some(who.into()), ..Triage::default() }).into();
+        let triage = |who: &str| Triage {
+            assigned_to: Some(who.into()),
+            classification: Some("FalsePositive".into()),
+            comment: Some("INC-1".into()),
+            ..Triage::default()
+        };
+        d.triage = self.triage.map(triage).into();
         d
     }
 }
@@ -186,7 +191,8 @@ impl Story {
         let ends = serde_json::to_value(self.ends).unwrap();
         let ends = ends.as_str().unwrap();
         let yaml = format!(
-            "machines: {{ list: [{{ id: {machine}, collection: {ends} }}] }}\n{existing}{quota}delays: {{ listLag: {}, pending: 2, running: {}, timeOut: 600 }}\n",
+            "machines: {{ list: [{{ id: {machine}, collection: {ends} }}] }}\n{existing}{quota}delays: {{ listLag: {}, updateLag: {}, pending: 2, running: {}, timeOut: 600 }}\n",
+            self.lag,
             self.lag,
             self.runs.saturating_sub(2),
         );

@@ -93,6 +93,8 @@ pub enum Deed {
     Cancel,
     /// They resolve every open alert of the machine.
     Resolve,
+    /// They judge every alert of the machine anew, the resolved ones too.
+    Judge,
     /// Another program raises an alert on the event of the stories' first alert.
     Raise,
 }
@@ -196,6 +198,7 @@ const CHANGE: &[Fault] = &[
     Fault::Step(STEPS[3]),
     Fault::Step(STEPS[4]),
     Fault::Step(STEPS[5]),
+    Fault::Analyst(Deed::Judge),
 ];
 
 const READ: &[Fault] = &[
@@ -224,6 +227,7 @@ const READ: &[Fault] = &[
     Fault::Step(STEPS[3]),
     Fault::Step(STEPS[4]),
     Fault::Step(STEPS[5]),
+    Fault::Analyst(Deed::Judge),
 ];
 
 const ANSWER: &[Fault] = &[
@@ -242,6 +246,7 @@ const ANSWER: &[Fault] = &[
     Fault::Step(STEPS[3]),
     Fault::Step(STEPS[4]),
     Fault::Step(STEPS[5]),
+    Fault::Analyst(Deed::Judge),
 ];
 
 impl Point {

@@ -3,7 +3,7 @@
 //! The site knows more than the program under test ever can: which call made which object. It watches
 //! every mutating call on its way out, and the service's own list of effects.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -127,6 +127,8 @@ struct Flight {
     attempt: Option<Attempt>,
     left: Timestamp,
     gave_up: Option<Timestamp>,
+    /// When alerts were read last before it left.
+    looked: Option<Timestamp>,
     /// The same call came before: what it does is nobody's fault but the network's.
     copy: bool,
 }
@@ -172,6 +174,12 @@ pub struct Inner {
     pub no_rescue: bool,
     /// Objects that the run was told of.
     pub told: Vec<String>,
+    /// When this run has read alerts last.
+    looked: Option<Timestamp>,
+    /// Alert and field that an analyst has changed last, and when.
+    judged: BTreeMap<(String, String), Timestamp>,
+    /// Alert and text of the comments whose acceptance a run was told of.
+    accepted: BTreeSet<(String, String)>,
     outage: Option<Timestamp>,
     throttled: Option<Timestamp>,
     /// An analyst used our own comment: nobody can tell whose is whose.
@@ -228,6 +236,9 @@ impl Site {
             broken: false,
             no_rescue: false,
             told: Vec::new(),
+            looked: None,
+            judged: BTreeMap::new(),
+            accepted: BTreeSet::new(),
             outage: None,
             throttled: None,
             ambiguous: false,
@@ -274,6 +285,7 @@ impl Site {
             inner.broken = false;
             inner.no_rescue = false;
             inner.told.clear();
+            inner.looked = None;
             inner.power = None;
             inner.outage = None;
             inner.throttled = None;
@@ -395,6 +407,29 @@ impl Site {
                 self.note(&mut inner, format!("another program: {deed:?} -> {}", answer.status));
                 return;
             }
+            Deed::Judge => {
+                let verdict = serde_json::json!({
+                    "status": "InProgress", "assignedTo": "ann@contoso.com", "classification": "TruePositive"
+                });
+                let ids: Vec<String> = view(&mut inner.world, now)["alerts"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter(|a| a["machineId"] == machine.as_str())
+                    .map(|a| a["id"].as_str().unwrap().to_owned())
+                    .collect();
+                for id in ids {
+                    let body = serde_json::json!({ "do": "triage", "alert": id, "set": verdict }).to_string();
+                    let answer = inner.world.handle(now, &HttpRequest::new("POST", "/sandbox/analyst", body));
+                    assert_eq!(answer.status, 200);
+                    for field in verdict.as_object().unwrap().keys() {
+                        inner.judged.insert((id.clone(), field.clone()), now);
+                    }
+                    self.note(&mut inner, format!("an analyst judges {id}"));
+                }
+                inner.effects = inner.world.effects().len();
+                return;
+            }
             Deed::Resolve => {
                 let open = open_alerts(&mut inner.world, now);
                 for alert in open {
@@ -444,8 +479,29 @@ impl Site {
                 {
                     self.took_effect(inner, &flight, attempt.clone(), &effect);
                 }
+                if effect.by == Origin::Api && effect.kind == EffectKind::UpdateAlert {
+                    self.updated(inner, &flight, &effect);
+                }
             }
             inner.answers.insert(flight.id, answer);
+        }
+    }
+
+    /// I8: what an analyst did is not undone. I9: a comment that was accepted is not appended again.
+    fn updated(&self, inner: &mut Inner, flight: &Flight, effect: &Effect) {
+        let body: BTreeMap<String, String> = serde_json::from_slice(&flight.request.body).unwrap();
+        for (field, value) in body {
+            if field == "comment" {
+                if inner.accepted.contains(&(effect.id.clone(), value)) && !flight.copy {
+                    inner.wrong.push(format!("I9: a comment of {} was appended again", effect.id));
+                }
+                continue;
+            }
+            // What was done after the run had looked cannot be known to it.
+            let judged = inner.judged.remove(&(effect.id.clone(), field.clone()));
+            if judged.is_some_and(|at| flight.looked.is_some_and(|looked| at + inner.lag < looked)) {
+                inner.wrong.push(format!("I8: {field} of {} was judged by an analyst, and set", effect.id));
+            }
         }
     }
 
@@ -581,7 +637,8 @@ impl Site {
             &call.target,
             call.body.clone().unwrap_or_default().into_bytes(),
         );
-        inner.flights.push(Flight { id, due: now + after, request, attempt, left: now, gave_up: None, copy });
+        let (due, looked) = (now + after, inner.looked);
+        inner.flights.push(Flight { id, due, request, attempt, left: now, gave_up: None, looked, copy });
         id
     }
 
@@ -754,6 +811,9 @@ impl Transport for Network {
             }
             _ => {}
         }
+        if kind == Call::Read && call.target.starts_with("/api/alerts") {
+            site.inner().looked = Some(site.time.now());
+        }
         let id = site.launch(&call, attempt.clone(), HALF_WAY, false);
         let creates = kind == Call::Create;
         let doubled =
@@ -779,6 +839,14 @@ impl Transport for Network {
         #[derive(serde::Deserialize)]
         struct Object {
             id: String,
+        }
+        if kind == Call::Change && answer.is_success() {
+            let body = call.body.as_deref().unwrap_or_default();
+            let fields: BTreeMap<String, String> = serde_json::from_str(body).unwrap_or_default();
+            if let (Some(text), Some(id)) = (fields.get("comment"), call.target.strip_prefix("/api/alerts/"))
+            {
+                site.inner().accepted.insert((id.to_owned(), text.clone()));
+            }
         }
         if creates
             && answer.is_success()

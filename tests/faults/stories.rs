@@ -60,7 +60,44 @@ pub fn all() -> Vec<Story> {
             ],
         ),
         Story::new("alerts-merge", vec![step(5, &[a.clone(), alert("r3", 0, "a title", 2)])]),
-        Story::new("triage", vec![step(5, &[a.clone()]), step(60, &[triaged.clone()]), step(60, &[triaged])]),
+        Story::new(
+            "triage",
+            vec![step(5, &[a.clone()]), step(60, &[triaged.clone()]), step(60, &[triaged.clone()])],
+        ),
+        // An analyst judges the alert before and after the first update, and a person declares something else.
+        Story {
+            lag: 8,
+            ..Story::new(
+                "judged",
+                vec![
+                    step(5, &[a.clone()]),
+                    step(60, &[triaged.clone()]),
+                    Step { deeds: vec![(Deed::Judge, 0)], ..step(3, &[triaged.clone()]) },
+                    step(60, &[Res { triage: Some("night@contoso.com"), ..a.clone() }]),
+                ],
+            )
+        },
+        Story::new(
+            "judged-first",
+            vec![
+                step(5, &[a.clone()]),
+                Step { deeds: vec![(Deed::Judge, 0)], ..step(60, &[triaged.clone()]) },
+                step(60, &[triaged]),
+            ],
+        ),
+        // Lists show the update long after the next run.
+        Story {
+            lag: 25,
+            ..Story::new(
+                "comment-lag",
+                vec![
+                    step(5, &[a.clone()]),
+                    step(60, &[Res { triage: Some("secop@contoso.com"), ..a.clone() }]),
+                    step(1, &[Res { triage: Some("secop@contoso.com"), ..a.clone() }]),
+                    step(1, &[Res { triage: Some("night@contoso.com"), ..a.clone() }]),
+                ],
+            )
+        },
         Story::new(
             "package-and-alert",
             vec![step(5, &[p.clone(), a.clone()]), step(900, &[p.clone(), a.clone()])],

@@ -4,4 +4,5 @@ mod differing;
 mod order;
 mod properties;
 mod rows;
+mod triage;
 mod world;

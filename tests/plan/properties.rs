@@ -1,6 +1,6 @@
 //! Properties of plans over many small worlds.
 
-use casefile::model::{AlertStatus, Desired, Triage};
+use casefile::model::{Desired, Triage};
 use casefile::plan::{Action, Plan};
 use casefile::state::Phase;
 use proptest::prelude::*;
@@ -13,7 +13,7 @@ prop_compose! {
         machine in 0_u8..3,
         text in prop::sample::select(vec!["one", "two", "three"]),
         revision in 1_u32..3,
-        triage in prop::option::of(prop::sample::select(vec![AlertStatus::New, AlertStatus::Resolved])),
+        triage in prop::option::of(prop::sample::select(vec!["New", "Resolved"])),
         comment in prop::option::of(Just("seen".to_owned())),
     ) -> Desired {
         // Names tell the kinds apart, so that a renamed one is a new one.
@@ -23,7 +23,7 @@ prop_compose! {
             package(&format!("r{n}"), machine, text, revision)
         };
         if is_alert && (triage.is_some() || comment.is_some()) {
-            d.triage = Some(Triage { status: triage, comment, ..Triage::default() }).into();
+            d.triage = Some(Triage { status: triage.map(Into::into), comment, ..Triage::default() }).into();
         }
         d
     }

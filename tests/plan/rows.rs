@@ -1,6 +1,6 @@
 //! Every row of the decision table, reached the way it is reached in life.
 
-use casefile::model::{AlertStatus, OnInProgress, OnRemove, Triage};
+use casefile::model::{OnInProgress, OnRemove};
 use casefile::plan::{Action, Observed, OnUnknown, Reason, Row, Warning};
 use casefile::state::{Origin, Outcome, Phase, Refusal};
 
@@ -362,29 +362,6 @@ fn cancelled_by_a_person_stays_cancelled() {
     assert_eq!(w.row(P), Some((Row::Cancelled, Action::None)));
     *w.declared(P) = package("p", 1, "edited", 2);
     assert_eq!(w.row(P), Some((Row::NewTarget, Action::Replace)));
-}
-
-#[test]
-fn triage_is_kept_as_declared() {
-    let mut w = World::new(vec![alert("a", 1, "bad", 1)]);
-    w.declared(A).triage = Some(Triage {
-        status: Some(AlertStatus::InProgress),
-        comment: Some("INC-1".into()),
-        ..Triage::default()
-    })
-    .into();
-    w.apply();
-    let plan = w.plan();
-    assert_eq!(calls(&plan), [(A.to_owned(), Action::Update)]);
-    let (_, call) = plan.calls().next().unwrap();
-    assert_eq!(call.request().path, "/api/alerts/alert-1");
-    assert_eq!(call.request().body.as_str(), r#"{"status":"InProgress","comment":"INC-1"}"#);
-    w.apply();
-    assert_eq!(w.row(A), Some((Row::Done, Action::None)), "a comment that is there is not appended again");
-    w.alerts[0].status = Some("New".into());
-    let plan = w.plan();
-    let (_, call) = plan.calls().next().unwrap();
-    assert_eq!(call.request().body.as_str(), r#"{"status":"InProgress"}"#);
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use casefile::model::{
-    ActionStatus, Address, Alert, Call, Category, CreateAlert, Desired, Kind, MachineAction, OnInProgress,
-    Request, Severity, Source, Timestamp,
+    ActionStatus, Address, Alert, Call, CreateAlert, Desired, Kind, MachineAction, OnInProgress, Request,
+    Source, Timestamp,
 };
 use casefile::plan::{self, Action, Actions, Input, Observed, Plan, Row, Settings};
 use casefile::state::{Binding, Intent, Object, Outcome, Record, State};
@@ -30,13 +30,13 @@ pub fn package(name: &str, machine_no: u8, comment: &str, revision: u32) -> Desi
 pub fn alert(name: &str, machine_no: u8, title: &str, revision: u32) -> Desired {
     let call = Call::Alert(CreateAlert {
         machine_id: machine(machine_no).parse().unwrap(),
-        severity: Severity::Low,
+        severity: "Low".into(),
         title: title.into(),
         description: "what happened".into(),
         recommended_action: "look".into(),
         event_time: "2026-02-28T10:00:00.1234567Z".parse().unwrap(),
         report_id: serde_json::from_str("\"77\"").unwrap(),
-        category: Category::Exploit,
+        category: "Exploit".into(),
     });
     Desired::new(Address::new(Kind::Alert, name), source(), call, revision)
 }
@@ -180,7 +180,8 @@ impl World {
                     "firstEventTime": c.event_time, "lastEventTime": c.event_time,
                 }))
                 .unwrap();
-                a.alert_creation_time = at;
+                a.alert_creation_time.clone_from(&at);
+                a.last_update_time = at;
                 self.alerts.push(a);
                 Object::from(&self.alerts[self.alerts.len() - 1])
             }
@@ -223,16 +224,32 @@ impl World {
             a.status = ActionStatus::Cancelled;
             return Object::from(&*a);
         }
-        let a = self.alerts.iter_mut().find(|a| a.id == id).unwrap();
-        let body: serde_json::Value = serde_json::from_str(request.body.as_str()).unwrap();
-        let text = |name: &str| body.get(name).and_then(|v| v.as_str()).map(str::to_owned);
-        a.status = text("status").or(a.status.take());
-        a.assigned_to = text("assignedTo").or(a.assigned_to.take());
-        a.classification = text("classification").or(a.classification.take());
-        if let Some(comment) = text("comment") {
-            a.comments.push(serde_json::from_value(serde_json::json!({ "comment": comment })).unwrap());
+        let place = self.alerts.iter().position(|a| a.id == id).unwrap();
+        let body: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(request.body.as_str()).unwrap();
+        let texts: Vec<(&str, &str)> = body.iter().map(|(k, v)| (k.as_str(), v.as_str().unwrap())).collect();
+        self.triage(place, &texts);
+        Object::from(&self.alerts[place])
+    }
+
+    /// Somebody changes the triage of an alert; an empty text takes a value away.
+    pub fn triage(&mut self, place: usize, texts: &[(&str, &str)]) {
+        let a = &mut self.alerts[place];
+        for (name, text) in texts {
+            let value = Some((*text).to_owned()).filter(|t| !t.is_empty());
+            match *name {
+                "status" => a.status = value,
+                "assignedTo" => a.assigned_to = value,
+                "classification" => a.classification = value,
+                "determination" => a.determination = value,
+                "comment" => {
+                    let comment = serde_json::json!({ "comment": text });
+                    a.comments.push(serde_json::from_value(comment).unwrap());
+                }
+                other => panic!("{other} is no field of an update"),
+            }
         }
-        Object::from(&*a)
+        a.last_update_time = Some(self.now.into());
     }
 
     /// The service moves the newest action of a machine on.

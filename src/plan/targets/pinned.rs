@@ -1,9 +1,7 @@
 //! Tests: the event of what was sent stays, and an edit of its query is known.
 
 use super::*;
-use crate::model::{
-    Call, Category, CreateAlert, Desired, HuntingTable, OnRemove, PlanDigest, ReportId, Severity, Source,
-};
+use crate::model::{Call, CreateAlert, Desired, HuntingTable, OnRemove, PlanDigest, ReportId, Source};
 use crate::state::{CallAction, Intent, Record, Sent};
 
 /// What a plan learns of an alert whose event was sent under this record, and is declared with the query `new`.
@@ -16,13 +14,13 @@ fn hunted(revision: u32, query: Option<&str>, found: bool) -> Resolved {
     let asks = |text: &str| HuntingQuery { text: text.into(), timespan: None };
     let call = Call::Alert(CreateAlert {
         machine_id: MachineId::unknown(),
-        severity: Severity::Low,
+        severity: "Low".into(),
         title: "t".into(),
         description: "d".into(),
         recommended_action: "r".into(),
         event_time: jiff::Timestamp::UNIX_EPOCH.into(),
         report_id: ReportId("".into()),
-        category: Category::Exploit,
+        category: "Exploit".into(),
     });
     let source = Source { file: "a.yaml".into(), line: 1 };
     let place = Place {
