@@ -20,10 +20,11 @@ use super::queues::Queues;
 use super::run::Sink;
 use crate::defender::auth::AuthError;
 use crate::defender::{Accepted, Answer, ApiError, Client, Clock, Endpoint, Next, NotSent, Slot};
-use crate::model::{Address, Dependency, Desired, Kind, PlanDigest, filled};
+use crate::model::{Address, Alert, Dependency, Desired, Kind, PlanDigest, Rare, filled};
 use crate::observe::observe;
 use crate::plan::{
-    Action, Change, Need, Observed, PlannedCall, PlannedId, Settings, id_of, is_met, still_absent,
+    Action, Change, Need, Observed, PlannedCall, PlannedId, Settings, changed_alert, followed_up, id_of,
+    is_met, still_absent, undoes_nothing,
 };
 use crate::state::{CallAction, Intent, Outcome, Record, Refusal, Resource, Seq, State, StoreError};
 
@@ -55,6 +56,8 @@ pub struct Job {
     pub depends_on: Vec<Dependency>,
     /// The resource's revision when the job was made; 0 for none.
     pub basis: Seq,
+    /// The alert that the call changes, as it was seen last, and when.
+    pub seen: Option<(Instant, Box<Alert>)>,
 }
 
 impl Job {
@@ -72,7 +75,32 @@ impl Job {
             then: (*change.then).clone(),
             depends_on: (*change.depends_on).clone(),
             basis: state.resources.get(&change.address).map_or(0, |r| r.changed),
+            seen: None,
         })
+    }
+
+    /// The update that sets the triage of the alert that this job's call has created.
+    fn follow_up(&self, alert: &Alert) -> Option<Job> {
+        let request = followed_up(self.call.follow_up.as_deref()?, &alert.id);
+        let mut call = PlannedCall { ids: Vec::new(), objects: 0, follow_up: None, ..self.call.clone() };
+        call.sent.request = request;
+        call.sent.marker = Rare::default();
+        Some(Job {
+            address: self.address.clone(),
+            action: Action::Update,
+            call,
+            records: Vec::new(),
+            then: Vec::new(),
+            doubtful: false,
+            depends_on: Vec::new(),
+            basis: 0,
+            seen: Some((Instant::now(), Box::new(alert.clone()))),
+        })
+    }
+
+    /// Whether the call changes an alert, and must not undo what somebody else did to it.
+    fn respects_people(&self) -> bool {
+        matches!(self.action, Action::Update | Action::Resolve) && !self.call.enforce
     }
 
     /// What it is counted against.
@@ -99,6 +127,8 @@ pub enum End {
     Unknown,
     /// Not sent: an earlier call of it turned up after all, or could not be looked for.
     Stale,
+    /// Not sent: somebody else has changed the alert since the call was planned.
+    Overtaken,
     /// Not sent: no connection, no token, no time left, or the run is stopping.
     NotSent,
 }
@@ -138,6 +168,8 @@ pub struct Executor<'a> {
     pub again: Again<'a>,
     /// The service cannot be reached, or no token can be had: nothing more is tried.
     pub unreachable: Arc<AtomicBool>,
+    /// When all that the plan is about was looked at last.
+    pub looked: Option<Instant>,
 }
 
 /// What is looked at once more before a call is made again.
@@ -196,9 +228,20 @@ impl Executor<'_> {
             let Some((endpoint, machine, address, end)) = running.next().await else { break };
             *under_way.entry(endpoint).or_default() -= 1;
             match end {
-                Ok(end) => {
+                Ok((end, Some(follow_up))) => {
                     let asked = queues.ended(&address);
-                    if matches!(end, End::Stale | End::NotSent) {
+                    match self.met(asked).await {
+                        Ok(met) => queues.learn(met),
+                        Err(e) => failure = Some(e),
+                    }
+                    // The machine's turn goes on. Until the second call has ended, it counts as not sent.
+                    debug_assert_eq!(end, End::Done);
+                    ends.push((address, End::NotSent));
+                    queues.follow(machine, follow_up);
+                }
+                Ok((end, None)) => {
+                    let asked = queues.ended(&address);
+                    if matches!(end, End::Stale | End::NotSent | End::Overtaken) {
                         // What is recorded is what was there before.
                         queues.learn(asked.into_iter().map(|d| (d, false)).collect());
                     } else {
@@ -208,7 +251,7 @@ impl Executor<'_> {
                         }
                     }
                     // If the first call to a machine is unknown or refused, the second one waits.
-                    if matches!(end, End::Done | End::Busy) {
+                    if matches!(end, End::Done | End::Busy | End::Overtaken) {
                         queues.free(machine);
                     }
                     ends.push((address, end));
@@ -243,8 +286,23 @@ impl Executor<'_> {
         Ok(answer.await.unwrap_or_default())
     }
 
-    async fn carry_out(&self, job: Job, permits: &Semaphore) -> Result<End, Arc<StoreError>> {
+    /// Sends one call. With its end comes the call that follows from it.
+    async fn carry_out(&self, job: Job, permits: &Semaphore) -> Result<(End, Option<Job>), Arc<StoreError>> {
+        let mut created = None;
+        let end = self.send(&job, permits, &mut created).await?;
+        let follow_up = created.filter(|_| end == End::Done).and_then(|alert| job.follow_up(&alert));
+        Ok((end, follow_up))
+    }
+
+    /// Sends one call; `created` is the alert that it creates.
+    async fn send(
+        &self,
+        job: &Job,
+        permits: &Semaphore,
+        created: &mut Option<Box<Alert>>,
+    ) -> Result<End, Arc<StoreError>> {
         let endpoint = job.endpoint();
+        let mut alert = job.seen.clone();
         let mut records = job.records.clone();
         let mut connects = 0;
         for _ in 0..PATIENCE {
@@ -253,7 +311,7 @@ impl Executor<'_> {
             let Ok(_permit) = permits.acquire().await else { return Ok(End::NotSent) };
             if let Err(e) = self.client.token().await {
                 self.unreachable.store(true, Ordering::Relaxed);
-                self.unsent(&job, e.to_string());
+                self.unsent(job, e.to_string());
                 return Ok(End::NotSent);
             }
             let seen = match job.doubtful {
@@ -263,12 +321,16 @@ impl Executor<'_> {
                 },
                 false => None,
             };
+            if let Err(why) = self.look_at_alert(job, &mut alert).await {
+                self.unsent(job, why);
+                return Ok(End::NotSent);
+            }
             let server_at = match self.server_time().await {
                 Some(server_at) => server_at,
                 None => {
                     if !self.halted() {
                         self.unreachable.store(true, Ordering::Relaxed);
-                        self.unsent(&job, "no answer of the service has told its time".to_owned());
+                        self.unsent(job, "no answer of the service has told its time".to_owned());
                     }
                     return Ok(End::NotSent);
                 }
@@ -276,11 +338,19 @@ impl Executor<'_> {
             if self.halted() {
                 return Ok(End::NotSent);
             }
-            let intended = match self.intend(&job, std::mem::take(&mut records), seen, server_at).await? {
+            let shown = alert.as_ref().map(|(_, alert)| alert.clone());
+            let intended = match self
+                .intend(job, std::mem::take(&mut records), seen, shown, server_at)
+                .await?
+            {
                 Ok(intended) => intended,
                 Err(NotIntended::Seen) => return Ok(End::Stale),
+                Err(NotIntended::Judged) => {
+                    self.unsent(job, "somebody else has changed the alert since this was planned".to_owned());
+                    return Ok(End::Overtaken);
+                }
                 Err(NotIntended::Id(why)) => {
-                    self.unsent(&job, why);
+                    self.unsent(job, why);
                     return Ok(End::NotSent);
                 }
             };
@@ -292,6 +362,9 @@ impl Executor<'_> {
                 if in_time { Ok(()) } else { Err("its intent was older than 10 s".to_owned()) }
             };
             let answer = self.client.mutate(sent.call.request(), slot, check).await;
+            if let Answer::Accepted(Accepted::Alert(alert)) = &answer {
+                *created = Some(alert.clone());
+            }
             match self.conclude(&intended, answer).await? {
                 Follow::End(end) => return Ok(end),
                 Follow::Again => {}
@@ -345,6 +418,26 @@ impl Executor<'_> {
         }
     }
 
+    /// Looks at the alert that a call changes, unless that was done a moment ago.
+    async fn look_at_alert(&self, job: &Job, seen: &mut Option<(Instant, Box<Alert>)>) -> Result<(), String> {
+        let fresh = |at: Instant| at.elapsed() < SEND_WITHIN;
+        let known = seen.as_ref().map(|(at, _)| *at).or(self.looked);
+        if !job.respects_people() || known.is_some_and(fresh) {
+            return Ok(());
+        }
+        let Some(id) = changed_alert(job.call.request()) else { return Ok(()) };
+        let at = Instant::now();
+        let mut stop = self.stop.clone();
+        let alert = tokio::select! {
+            biased;
+            _ = stop.wait_for(|s| *s) => return Err("the run is stopping".to_owned()),
+            alert = self.client.get_alert(&id) => alert.map_err(|e| format!("the alert could not be read: {e}"))?,
+        };
+        let alert = alert.ok_or_else(|| "the alert is gone".to_owned())?;
+        *seen = Some((at, Box::new(alert)));
+        Ok(())
+    }
+
     /// Waits; false when the run stops.
     async fn pause(&self, time: Duration) -> bool {
         let mut stop = self.stop.clone();
@@ -360,6 +453,7 @@ impl Executor<'_> {
         job: &Job,
         mut records: Vec<Record>,
         seen: Option<Arc<Observed>>,
+        shown: Option<Box<Alert>>,
         server_at: jiff::Timestamp,
     ) -> Result<Result<Intended, NotIntended>, Arc<StoreError>> {
         let now = self.clock.now();
@@ -383,13 +477,20 @@ impl Executor<'_> {
             let settings = Settings { now, ..self.again.settings.clone() };
             Some(move |state: &State| still_absent(&address, &desired, state, &seen, &settings))
         });
+        // What is enforced is sent whatever the alert shows.
+        let shown = shown.filter(|_| job.respects_people());
         let (tell, told) = tokio::sync::oneshot::channel();
         let planned = job.call.ids.clone();
         let written = self
             .desk
             .record(move |view| {
+                let judged = shown.is_some_and(|alert| {
+                    let holder = view.resource(&intent.address);
+                    holder.is_none_or(|r| !undoes_nothing(r, &alert, intent.action, &intent.sent.request))
+                });
                 let made = match check {
                     Some(absent) if !absent(view.state()) => Err(NotIntended::Seen),
+                    _ if judged => Err(NotIntended::Judged),
                     _ => fill(&mut intent, &planned, view).map_err(NotIntended::Id),
                 };
                 if let Err(why) = made {
@@ -510,6 +611,8 @@ struct Intended {
 
 /// Why a call has no intent.
 enum NotIntended {
+    /// Somebody else has changed what it would change.
+    Judged,
     /// What was seen shows that an earlier call took effect, or does not show that it did not.
     Seen,
     /// An id that its text holds is not known, or another one than was planned.

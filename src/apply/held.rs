@@ -6,13 +6,28 @@ use super::event::Event;
 use super::execute::{End, Job};
 use super::run::{Run, RunError};
 use crate::model::{Address, Dependency, PlanDigest, Request};
-use crate::plan::{Plan, is_met};
+use crate::plan::{Plan, followed_up, is_met};
 use crate::state::Phase;
+
+/// The calls of one row that a person approved.
+pub(super) struct Approved {
+    pub call: Request,
+    /// The update that follows once the call has created an alert.
+    pub follow_up: Option<Request>,
+}
+
+impl Approved {
+    /// Whether a call is one of those; `id` is that of the alert that the first one created.
+    pub fn allows(&self, call: &Request, id: Option<&str>) -> bool {
+        let follows = |f: &Request| id.is_some_and(|id| followed_up(f, id) == *call);
+        self.call == *call || self.follow_up.as_ref().is_some_and(follows)
+    }
+}
 
 /// What the rounds of one run share.
 pub(super) struct Round<'a> {
     /// The calls that a person approved.
-    pub approved: &'a HashMap<Address, Request>,
+    pub approved: &'a HashMap<Address, Approved>,
     /// The plan.
     pub digest: PlanDigest,
     /// How calls ended.
@@ -27,7 +42,10 @@ impl Round<'_> {
     /// Whether what is recorded of a job's dependencies can be trusted: no approved call of them is still to come.
     pub fn is_clear(&self, job: &Job) -> bool {
         let made = |a: &Address| {
-            matches!(self.ends.get(a), Some(End::Done | End::Busy | End::Unknown | End::Refused))
+            matches!(
+                self.ends.get(a),
+                Some(End::Done | End::Overtaken | End::Busy | End::Unknown | End::Refused)
+            )
         };
         job.depends_on.iter().all(|d| !self.approved.contains_key(&d.address) || made(&d.address))
     }

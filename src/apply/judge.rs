@@ -144,6 +144,8 @@ mod tests {
             adopt_within: Span::from_secs(3600),
             ids: Vec::new(),
             objects: 0,
+            follow_up: None,
+            enforce: false,
         }
     }
 

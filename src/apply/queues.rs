@@ -102,6 +102,11 @@ impl Queues {
         asked.into_iter().cloned().collect()
     }
 
+    /// A second call of a job that has ended: it is next, and its machine's turn goes on.
+    pub fn follow(&mut self, machine: usize, job: Job) {
+        self.lanes.entry(job.endpoint()).or_default().push_back((machine, job));
+    }
+
     /// The next call may go to a machine.
     pub fn free(&mut self, machine: usize) {
         if let Some(m) = self.machines.get_mut(machine) {

@@ -6,21 +6,23 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::event::{Event, Progress};
 use super::execute::{Again, End, Executed, Executor, Job};
-use super::held::Round;
+use super::held::{Approved, Round};
 use super::ledger::Ledger;
 use super::preview::{check_binding, foresee, know, make_plan, not_looked, words};
 use super::tally::Tally;
 use super::targets::{Depth, Lookups, Mistyped, resolve, unresolved};
 use crate::defender::auth::AuthError;
 use crate::defender::{Client, Clock, Endpoint, LONGEST_NAP, Quotas};
-use crate::model::{Address, Desired, Kind, Request};
+use crate::model::{Address, Desired, Kind};
 use crate::observe::{observe, observe_machines};
 use crate::plan::targets::TargetError;
 use crate::plan::{
-    self, Action, Input, Machines, Need, Observed, Plan, PlanWarning, SavedPlan, Settings, Stale,
+    self, Action, Change, Input, Machines, Need, Observed, Plan, PlanWarning, PlannedCall, SavedPlan,
+    Settings, Stale,
 };
 use crate::state::{Binding, CallAction, Origin, Phase, Record, Resource, Spent, State, Store, StoreError};
 
@@ -174,6 +176,8 @@ pub struct Run<'a> {
     stop: watch::Receiver<bool>,
     lock_at: jiff::Timestamp,
     unreachable: Arc<AtomicBool>,
+    /// When everything that is planned was looked at last.
+    looked: Option<Instant>,
 }
 
 impl<'a> Run<'a> {
@@ -212,6 +216,7 @@ impl<'a> Run<'a> {
             stop,
             lock_at,
             unreachable: Arc::new(AtomicBool::new(false)),
+            looked: None,
         })
     }
 
@@ -366,6 +371,7 @@ impl<'a> Run<'a> {
         };
         let need = plan::need(&self.scope.desired, self.state(), &chosen, &settings);
         // Whatever the flags: without a state only the service can tell what was asked before.
+        let at = Instant::now();
         let mut observed = if self.scope.refresh || empty || only.is_some() {
             let mut stop = self.stop.clone();
             tokio::select! {
@@ -380,6 +386,9 @@ impl<'a> Run<'a> {
         know(&mut observed, &self.scope);
         if empty && let Some(why) = observed.failures.first() {
             return Err(RunError::Blind { why: why.clone() });
+        }
+        if only.is_none() && self.scope.refresh {
+            self.looked = Some(at);
         }
         let records = plan::absorb(&self.scope.desired, self.state(), &observed, &settings);
         self.append(&records)?;
@@ -460,14 +469,17 @@ impl<'a> Run<'a> {
 
     /// Carries an approved plan out. Execution makes no choices: what is not in the plan is not sent.
     pub async fn carry_out(&mut self, approved: &Plan) -> Result<Report, RunError> {
-        let calls: HashMap<Address, Request> =
-            approved.calls().map(|(c, call)| (c.address.clone(), call.request().clone())).collect();
+        let approve = |(c, call): (&Change, &PlannedCall)| {
+            let follow_up = call.follow_up.as_deref().cloned();
+            (c.address.clone(), Approved { call: call.request().clone(), follow_up })
+        };
+        let calls: HashMap<Address, Approved> = approved.calls().map(approve).collect();
         self.emit(Event::Planned {
             at: self.clock.now(),
             digest: approved.digest,
             summary: approved.summary(),
         });
-        (self.sink)(Progress::Started { calls: calls.len() });
+        (self.sink)(Progress::Started { calls: approved.requests().count() });
         self.record_rows(approved)?;
         let jobs = approved.changes.iter().filter_map(|c| Job::of(c, self.state())).collect();
         let mut round = Round {
@@ -524,6 +536,7 @@ impl<'a> Run<'a> {
             parallelism: self.options.parallelism,
             again,
             unreachable: self.unreachable.clone(),
+            looked: self.looked,
         };
         let mut stop = self.stop.clone();
         let relay = async {
@@ -654,7 +667,9 @@ impl<'a> Run<'a> {
                 Some(End::Unknown) => round.resent.insert(a.clone()),
                 Some(_) => false,
             };
-            if due && round.approved.get(a) == Some(job.call.request()) && round.is_clear(&job) {
+            let id = self.state().resources.get(a).and_then(|r| r.id.as_deref());
+            let allowed = round.approved.get(a).is_some_and(|known| known.allows(job.call.request(), id));
+            if due && allowed && round.is_clear(&job) {
                 jobs.push(job);
             }
         }
@@ -718,12 +733,14 @@ impl<'a> Run<'a> {
                 || state.resources.get(&c.address).is_some_and(side);
             let refused = round.ends.get(&c.address) == Some(&End::Refused);
             let ended_badly = self.options.wait.is_some() && phase(&c.address) == Some(Phase::Failed);
-            let strict = self.options.strict && matches!(c.action, Action::Exhausted | Action::Differs);
+            let overtaken = round.ends.get(&c.address) == Some(&End::Overtaken);
+            let strict =
+                self.options.strict && (overtaken || matches!(c.action, Action::Exhausted | Action::Differs));
             let unresolved = c.action == Action::Unresolved;
             if still_open || refused || unresolved || ended_badly || strict {
                 failed = true;
                 attention.push(c.address.clone());
-            } else if c.action == Action::Exhausted {
+            } else if c.action == Action::Exhausted || overtaken {
                 attention.push(c.address.clone());
             }
         }

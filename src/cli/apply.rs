@@ -181,7 +181,7 @@ async fn approve(
     if !asks {
         return Ok(());
     }
-    let calls = plan.calls().count();
+    let calls = plan.requests().count();
     let what = if calls == 1 { "this call".to_owned() } else { format!("these {calls} calls") };
     let question = if calls == 0 { "Record these changes?".to_owned() } else { format!("Send {what}?") };
     let question = match plan.removals() {

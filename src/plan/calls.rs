@@ -4,7 +4,10 @@ use super::build::Planner;
 use super::change::{Change, PlannedCall, Warning};
 use super::mark;
 use super::see::Seen;
-use crate::model::{Address, Body, Desired, Kind, Method, OnInProgress, Policy, Rare, Request};
+use crate::model::{
+    Address, Body, Desired, Kind, Method, OnInProgress, Policy, Rare, Request, TriageField, TriageMode,
+    reference,
+};
 use crate::state::{Resource, Sent};
 
 impl Planner<'_> {
@@ -16,7 +19,9 @@ impl Planner<'_> {
         } else {
             (d.request(), None)
         };
-        creating(d, request, marker, objects)
+        let mut call = creating(d, request, marker, objects);
+        call.follow_up = follow_up(d).map(Box::new);
+        call
     }
 
     pub(super) fn update(
@@ -50,9 +55,41 @@ impl Planner<'_> {
             adopt_within: d.policy.adopt_within,
             ids: Vec::new(),
             objects: 0,
+            follow_up: None,
+            enforce: declared.mode == TriageMode::Enforce,
         }));
     }
 }
+
+/// The update that sets the triage of an alert that is still to be created; none if that begins as it is declared.
+pub(super) fn follow_up(d: &Desired) -> Option<Request> {
+    let triage = d.triage.as_ref()?;
+    let chosen = triage.fields().filter(|(field, value)| !field.is_unset(value));
+    let fields: Vec<TriageField> = chosen.map(|(field, _)| field).collect();
+    if fields.is_empty() && triage.comment.is_none() {
+        return None;
+    }
+    let body = Body::of(&triage.update(&fields, true)).ok()?;
+    Some(Request { method: Method::Patch, path: follow_up_path(&d.address).into(), body })
+}
+
+/// The path of the update of an alert that is still to be created.
+pub(super) fn follow_up_path(address: &Address) -> String {
+    format!("{ALERTS}{}", reference(&address.to_string()))
+}
+
+/// The update of an alert that was created by now.
+pub fn followed_up(follow_up: &Request, id: &str) -> Request {
+    Request { path: alert_path(id).into(), ..follow_up.clone() }
+}
+
+/// The alert that a request changes.
+pub fn changed_alert(request: &Request) -> Option<String> {
+    let id = request.path.strip_prefix(ALERTS)?;
+    Some(percent_encoding::percent_decode_str(id).decode_utf8().ok()?.into_owned())
+}
+
+const ALERTS: &str = "/api/alerts/";
 
 /// The creating call of a resource.
 fn creating(d: &Desired, request: Request, marker: Option<String>, objects: u32) -> Box<PlannedCall> {
@@ -72,6 +109,8 @@ fn creating(d: &Desired, request: Request, marker: Option<String>, objects: u32)
         adopt_within: d.policy.adopt_within,
         ids: Vec::new(),
         objects,
+        follow_up: None,
+        enforce: false,
     })
 }
 
@@ -95,7 +134,7 @@ fn cancel_path(id: &str) -> String {
 
 /// Ids are opaque: percent-encoded in paths.
 fn alert_path(id: &str) -> String {
-    format!("/api/alerts/{}", encode(id))
+    format!("{ALERTS}{}", encode(id))
 }
 
 fn encode(id: &str) -> impl std::fmt::Display + '_ {
@@ -131,5 +170,7 @@ pub(super) fn removal_call(r: &Resource, comment: &str) -> Option<Box<PlannedCal
         adopt_within: Policy::default().adopt_within,
         ids: Vec::new(),
         objects: 0,
+        follow_up: None,
+        enforce: false,
     }))
 }

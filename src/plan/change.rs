@@ -218,6 +218,11 @@ pub struct PlannedCall {
     pub ids: Vec<PlannedId>,
     /// How many objects the resource has had; 0 for a call that creates none.
     pub objects: u32,
+    /// The update that sets the triage of the alert that the call creates, sent once it is created. Its path holds a
+    /// reference in place of the alert's id.
+    pub follow_up: Option<Box<Request>>,
+    /// An update that sets what is declared, whatever somebody else has done.
+    pub enforce: bool,
 }
 
 impl PlannedCall {
@@ -225,6 +230,11 @@ impl PlannedCall {
     /// holds the ids.
     pub fn request(&self) -> &Request {
         &self.sent.request
+    }
+
+    /// Every request that it sends, in order.
+    pub fn requests(&self) -> impl Iterator<Item = &Request> {
+        std::iter::once(self.request()).chain(self.follow_up.as_deref())
     }
 
     /// What a creating call does, for a reader: ids that are known, and words for others.
@@ -237,9 +247,8 @@ impl PlannedCall {
 
 /// Returns the digest of the calls among rows that stand in the order of their addresses.
 pub fn digest_of<'a>(rows: impl Iterator<Item = &'a Change>) -> PlanDigest {
-    PlanDigest::of(
-        rows.filter_map(|c| c.call.as_ref().map(|call| (&c.address, call.request(), call.objects))),
-    )
+    let calls = rows.filter_map(|c| Some((&c.address, c.call.as_deref()?)));
+    PlanDigest::of(calls.flat_map(|(address, call)| call.requests().map(move |r| (address, r, call.objects))))
 }
 
 /// The id of another resource in the text of a call.
@@ -326,6 +335,11 @@ impl Plan {
     /// How many resources it is about.
     pub fn resources(&self) -> usize {
         self.changes.len() + self.unlisted
+    }
+
+    /// Every request that is sent, by resource; an alert that is created and triaged has two.
+    pub fn requests(&self) -> impl Iterator<Item = (&Address, &Request)> {
+        self.calls().flat_map(|(c, call)| call.requests().map(move |r| (&c.address, r)))
     }
 
     /// Rows with a call.

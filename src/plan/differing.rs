@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use super::calls::follow_up;
 use super::change::Plan;
 use crate::model::{Address, Desired, PlanDigest, Request};
 use crate::state::State;
@@ -72,19 +73,21 @@ fn single(
     desired: &[Desired],
     state: &State,
 ) -> Vec<(Address, Difference)> {
-    let calls: Vec<Digested<'_>> =
-        plan.calls().map(|(c, call)| (&c.address, call.request(), call.objects)).collect();
+    let calls: Vec<Digested<'_>> = plan
+        .calls()
+        .flat_map(|(c, call)| call.requests().map(move |r| (&c.address, r, call.objects)))
+        .collect();
     if calls.len() > SEARCHED {
         return Vec::new();
     }
     let without = |left_out: &dyn Fn(&Address) -> bool| {
         PlanDigest::of(calls.iter().copied().filter(|(address, ..)| !left_out(address))) == expected
     };
-    for (i, (address, _, objects)) in calls.iter().enumerate() {
+    for (address, _, objects) in &calls {
         if without(&|a| a == *address) {
             return vec![((*address).clone(), Difference::Added)];
         }
-        let before = |n| calls.iter().enumerate().map(move |(k, c)| (c.0, c.1, if k == i { n } else { c.2 }));
+        let before = |n| calls.iter().map(move |c| (c.0, c.1, if c.0 == *address { n } else { c.2 }));
         if (0..*objects).any(|n| PlanDigest::of(before(n)) == expected) {
             return vec![((*address).clone(), Difference::AnotherObject)];
         }
@@ -110,12 +113,12 @@ fn gone(
 ) -> Vec<(Address, Difference)> {
     let idle = desired.iter().filter(|d| calls.binary_search_by(|(a, ..)| (*a).cmp(&d.address)).is_err());
     for d in idle.take(SEARCHED) {
-        let request = d.request();
+        let requests: Vec<Request> = std::iter::once(d.request()).chain(follow_up(d)).collect();
         let at = calls.partition_point(|(a, ..)| **a < d.address);
         let objects = state.resources.get(&d.address).map_or(0, |r| r.objects());
         for n in 0..=objects {
             let mut all = calls.to_vec();
-            all.insert(at, (&d.address, &request, n));
+            all.splice(at..at, requests.iter().map(|request| (&d.address, request, n)));
             if PlanDigest::of(all) == expected {
                 return vec![(d.address.clone(), Difference::Gone)];
             }

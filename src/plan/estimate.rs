@@ -12,12 +12,13 @@ use crate::state::{CallAction, Spent};
 /// Counts calls per quota; quotas do not wait for each other, so the slowest one tells.
 pub fn estimate(changes: &[Change], settings: &Settings) -> Estimate {
     let mut calls: BTreeMap<&'static str, (u64, Quota)> = BTreeMap::new();
-    for c in changes.iter().filter(|c| c.call.is_some()) {
-        let (name, quota) = match c.action.call() {
-            Some(call) => settings.quotas.of(call, c.address.kind()),
-            None => continue,
-        };
-        calls.entry(name).or_insert((0, quota)).0 += 1;
+    for c in changes {
+        let (Some(planned), Some(action)) = (&c.call, c.action.call()) else { continue };
+        let follow_up = planned.follow_up.as_ref().map(|_| CallAction::Update);
+        for action in std::iter::once(action).chain(follow_up) {
+            let (name, quota) = settings.quotas.of(action, c.address.kind());
+            calls.entry(name).or_insert((0, quota)).0 += 1;
+        }
     }
     let seconds = |(name, (n, quota)): (&&str, &(u64, Quota))| {
         let spent = settings.spent.iter().filter(|s| settings.quotas.of(s.action, s.kind).0 == *name);

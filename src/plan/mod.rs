@@ -38,6 +38,7 @@ mod why;
 
 pub use asked::cancel;
 pub use build::{Input, calls_ahead, plan};
+pub use calls::{changed_alert, followed_up};
 pub use change::{
     Action, Change, Estimate, Plan, PlanWarning, PlannedCall, PlannedId, Reason, TriageLeft, View, Warning,
     digest_of, origin_of,
@@ -62,3 +63,4 @@ pub use targets::{
     Candidate, Drift, EventGap, Group, Inventory, Left, Resolved, SealedMachine, TargetError, Targets,
     Templates, Unresolved, Wanted,
 };
+pub use triage::undoes_nothing;

@@ -10,15 +10,15 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::calls::path_of_change;
+use super::calls::{follow_up_path, path_of_change};
 use super::change::{Action, Change, Estimate, Plan, PlannedCall, PlannedId, Reason, View, Warning};
 use super::decide::Row;
 use super::guard;
 use super::names::shown_in;
 use super::references::id_of;
 use crate::model::{
-    Address, Approval, Call, Dependency, Desired, MachineId, Method, OnInProgress, OnRemove, PlanDigest,
-    Policy, Request, RequestDigest, Sha256Hex, Source, Span,
+    Address, Approval, Call, Dependency, Desired, Kind, MachineId, Method, OnInProgress, OnRemove,
+    PlanDigest, Policy, Request, RequestDigest, Sha256Hex, Source, Span, Triage,
 };
 use crate::state::{Binding, Phase, Record, Resource, Sent, Seq, State};
 
@@ -102,6 +102,10 @@ pub struct CallExecution {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(example = serde_json::json!([]))]
     pub ids: Vec<PlannedId>,
+    /// `spec.triage.mode: enforce`: the update is sent whatever somebody else has done.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(example = true)]
+    pub enforce: bool,
 }
 
 fn call_example() -> serde_json::Value {
@@ -138,6 +142,7 @@ impl RowExecution {
                 on_in_progress: c.on_in_progress,
                 adopt_within: c.adopt_within,
                 ids: c.ids.clone(),
+                enforce: c.enforce,
             })
         });
         Some(RowExecution {
@@ -236,6 +241,8 @@ struct FileRow {
     #[serde(default)]
     objects: u32,
     #[serde(default)]
+    follow_up: Option<Request>,
+    #[serde(default)]
     depends_on: Vec<Dependency>,
     #[serde(default)]
     before: Option<Fields>,
@@ -304,7 +311,10 @@ impl SavedPlan {
         if execution.binding.cloud.is_none() && execution.binding.endpoint.is_none() {
             return Err(SavedError::NoService);
         }
-        let calls = file.changes.iter().filter_map(|c| Some((&c.address, c.request.as_ref()?, c.objects)));
+        let calls = file
+            .changes
+            .iter()
+            .flat_map(|c| c.request.iter().chain(&c.follow_up).map(move |r| (&c.address, r, c.objects)));
         let actual = PlanDigest::of(calls);
         if actual != file.digest {
             return Err(SavedError::OtherCalls { stated: file.digest, actual });
@@ -566,11 +576,20 @@ pub fn rebase(changes: &mut [Change], recorded: &BTreeMap<Address, Seq>, seen: &
 }
 
 fn change(row: FileRow) -> Result<Change, SavedError> {
-    let FileRow { address, action, request, execution, .. } = row;
+    let FileRow { address, action, request, follow_up, execution, .. } = row;
     let bad = |why| Err(SavedError::BadRow { address: address.clone(), why });
     let execution = execution.unwrap_or_default();
+    let follows = |request: &Request| {
+        address.kind() == Kind::Alert
+            && action.call().is_some_and(|call| call.creates())
+            && request.method == Method::Patch
+            && request.path == follow_up_path(&address)
+    };
+    if follow_up.as_ref().is_some_and(|request| !follows(request)) {
+        return bad("its second request does not follow from its first");
+    }
     let call = match (request, execution.call, action.call()) {
-        (None, None, None) => None,
+        (None, None, None) if follow_up.is_none() => None,
         (Some(request), Some(x), Some(kind)) => {
             let known = match (action, request.method) {
                 (Action::Update | Action::Resolve, Method::Patch) => request.path.starts_with("/api/alerts/"),
@@ -602,6 +621,8 @@ fn change(row: FileRow) -> Result<Change, SavedError> {
                 adopt_within: x.adopt_within,
                 ids: x.ids,
                 objects: row.objects,
+                follow_up: follow_up.map(Box::new),
+                enforce: x.enforce,
             }))
         }
         _ => return bad("its action and its request do not belong together"),
@@ -679,6 +700,7 @@ fn desired(c: &Change) -> Option<Desired> {
     d.query = call.sent.query_digest.clone();
     d.on_remove = call.on_remove;
     d.depends_on.clone_from(&c.depends_on);
+    d.triage = call.follow_up.as_ref().and_then(|r| Triage::sent(r.body.as_str())).into();
     d.policy =
         Policy { on_in_progress: call.on_in_progress, adopt_within: call.adopt_within, ..Policy::default() };
     Some(d)
@@ -718,6 +740,8 @@ mod tests {
                 on_remove: OnRemove::Retain,
                 on_in_progress: OnInProgress::Adopt,
                 adopt_within: Span::from_secs(3600),
+                follow_up: None,
+                enforce: false,
                 ids: Vec::new(),
                 objects: 0,
             })),

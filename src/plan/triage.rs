@@ -6,8 +6,10 @@
 
 use super::change::{TriageLeft, View};
 use super::settings::Settings;
-use crate::model::{Address, Alert, Desired, Triage, TriageField, TriageMode, has_comment, text_digest};
-use crate::state::{Record, Resource, TriageChange, TriageRecord, TriageValues};
+use crate::model::{
+    Address, Alert, Desired, Request, Triage, TriageField, TriageMode, has_comment, text_digest,
+};
+use crate::state::{CallAction, Record, Resource, TriageChange, TriageRecord, TriageValues};
 
 /// What a look at an alert says of its triage.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -89,12 +91,11 @@ pub fn compare(record: &TriageRecord, alert: &Alert, declared: &Triage) -> Triag
 
 /// Whether a read may still show the alert as it was before our last change.
 pub fn lags(r: &Resource, alert: &Alert, at: jiff::Timestamp, settings: &Settings) -> bool {
-    let Some(TriageRecord { set, set_at: Some(set_at), .. }) = &*r.triage else { return false };
+    let Some(TriageRecord { set, set_at: Some(set_at), changed_at, .. }) = &*r.triage else { return false };
     if set.iter().all(|(field, value)| field.same(field.shown(alert), value)) {
         return false;
     }
-    match (&alert.last_update_time, &r.updated_at) {
-        // The answer to our change told when the alert changed last.
+    match (&alert.last_update_time, changed_at) {
         (Some(shown), Some(known)) if shown.instant() != known.instant() => shown.instant() < known.instant(),
         // A clock that was set back since tells nothing.
         _ => *set_at <= at && at < *set_at + settings.recovery.settle.get(),
@@ -144,6 +145,22 @@ pub fn learn(
 /// Whether nothing has changed the alert since it was seen last: our unanswered change has had no effect then.
 fn untouched(r: &Resource, alert: &Alert) -> bool {
     matches!((&alert.last_update_time, &r.updated_at), (Some(a), Some(b)) if a.instant() == b.instant())
+}
+
+/// Whether a call that changes an alert undoes nothing that somebody else did: what it sets is as it was when the call
+/// was planned, by what a look right before it shows.
+pub fn undoes_nothing(r: &Resource, alert: &Alert, action: CallAction, request: &Request) -> bool {
+    if action == CallAction::Resolve {
+        return may_resolve(r, alert);
+    }
+    let unknown = TriageRecord::default();
+    let record = r.triage.as_ref().unwrap_or(&unknown);
+    let Some(update) = Triage::sent(request.body.as_str()) else { return false };
+    let ours = |(field, value): (TriageField, &str)| {
+        let shown = field.shown(alert);
+        field.same(shown, value) || record.may_set(field, shown)
+    };
+    update.fields().all(ours) && update.comment.as_ref().is_none_or(|text| !has_comment(alert, text))
 }
 
 /// Whether an alert may be resolved because its manifest is gone: nobody but us has judged it or worked on it.

@@ -242,6 +242,12 @@ fn briefly(planned: &PlannedCall, by: &Address, style: Style, out: &mut String) 
         None => Paragraph::new(6, 8).push(Paint::Faint, format!("{} {}", request.method, request.path)),
     };
     line.write_lines(BRIEF, style, out);
+    if let Some(follow_up) = &planned.follow_up {
+        Paragraph::new(6, 8)
+            .push(Paint::Faint, "then sets ")
+            .text(words::follow_up(follow_up))
+            .write_lines(BRIEF, style, out);
+    }
     // Whoever approves an id that is still to come sees where it will stand.
     if let (false, Some(Call::Alert(shown)), Some(Call::Alert(declared))) =
         (planned.ids.is_empty(), &call, Call::from_request(request))
@@ -272,6 +278,16 @@ fn exactly(planned: &PlannedCall, by: &Address, style: Style, out: &mut String) 
     }
     for id in &planned.ids {
         Paragraph::new(6, 8).push(Paint::Info, "id: ").text(id.told(by)).write(style, out);
+    }
+    if let Some(follow_up) = &planned.follow_up {
+        Paragraph::new(6, 8)
+            .push(Paint::Strong, follow_up.method.as_str())
+            .text(" ")
+            .text(words::follow_up_path())
+            .write(style, out);
+        for (i, line) in fields_of(follow_up.body.as_str()).into_iter().enumerate() {
+            Paragraph::new(if i == 0 { 6 } else { 7 }, 9).push(Paint::Faint, line).write(style, out);
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::{codes, escape, words};
-use crate::model::{Address, Dependency, PlanDigest, Request, Source, Target, Timestamp};
+use crate::model::{Address, Dependency, PlanDigest, Request, Source, Target, Timestamp, reference};
 use crate::plan::saved::{PlanExecution, RowExecution};
 use crate::plan::{
     Action, Change, Destination, Group, MachineFacts, Outlook, Plan, PlannedId, Row, Share, View,
@@ -70,7 +70,7 @@ pub struct ChangeDocument {
     /// What happens.
     pub action: Action,
     /// The row of the decision table in docs/reconciliation.md that fitted first.
-    #[schemars(range(min = 1, max = 32))]
+    #[schemars(range(min = 1, max = 33))]
     pub row: u8,
     /// Why, in words for a person; they may change.
     pub reason: String,
@@ -95,6 +95,11 @@ pub struct ChangeDocument {
     #[serde(skip_serializing_if = "is_none")]
     #[schemars(example = 1)]
     pub objects: u32,
+    /// The call that sets the declared triage of an alert that the first call creates, once it is created. A reference
+    /// stands in its path for the alert's id. Left out where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = follow_up_example())]
+    pub follow_up: Option<Request>,
     /// What the references of the request stand for. Left out where there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(example = serde_json::json!([{ "of": "InvestigationPackage/inc-2042.collect" }]))]
@@ -370,6 +375,14 @@ impl Serialize for Fields {
     }
 }
 
+fn follow_up_example() -> serde_json::Value {
+    serde_json::json!({
+        "method": "PATCH",
+        "path": format!("/api/alerts/{}", reference("Alert/fin-ws-042")),
+        "body": { "status": "InProgress" }
+    })
+}
+
 fn reason_code_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({ "type": "string", "enum": codes::REASONS })
 }
@@ -415,6 +428,7 @@ impl ChangeDocument {
             machine: change.facts.as_ref().map(|facts| MachineDocument::new(change, facts)),
             request: change.call.as_ref().map(|c| c.request().clone()),
             objects: change.call.as_ref().map_or(0, |c| c.objects),
+            follow_up: change.call.as_ref().and_then(|c| c.follow_up.as_deref().cloned()),
             ids: change.call.as_ref().map(|c| c.ids.clone()).unwrap_or_default(),
             depends_on: (*change.depends_on).clone(),
             before: (*change.before).clone().map(Fields),

@@ -37,7 +37,7 @@ pub fn plan_markdown(plan: &Plan, selection: &[String], verbose: u8, now: Timest
     let counts = words::counts(&plan.summary());
     let counts = if counts.is_empty() { "nothing declared".into() } else { counts };
     let mut out = format!("### casefile plan: {counts}\n\n");
-    let calls = plan.calls().count();
+    let calls = plan.requests().count();
     if calls > 0 {
         let selection: String = selection.iter().map(|arg| format!(" {}", shell_word(arg))).collect();
         let command = format!("casefile apply --expect {}{selection}", plan.digest);
@@ -206,6 +206,10 @@ fn detail(c: &Change) -> Option<String> {
         out.push_str(&format!("  {}\n", escape::inside(request.body.as_str())));
         for id in &call.ids {
             out.push_str(&format!("  {}\n", escape::inside(&id.told(&c.address))));
+        }
+        if let Some(follow_up) = &call.follow_up {
+            out.push_str(&format!("  {} {}\n", follow_up.method, words::follow_up_path()));
+            out.push_str(&format!("  {}\n", escape::one_line(follow_up.body.as_str())));
         }
     }
     if out.is_empty() {

@@ -16,6 +16,7 @@ use crate::plan::{
 };
 use crate::state::{
     Attempt, CallAction, Object, Open, Origin, PastObject, Phase, Refusal, Resource, Sent, Side, State,
+    TriageChange, TriageRecord,
 };
 
 pub const ID: &str = "5382f7ea-7557-4ab7-9782-d50480024a4e";
@@ -80,6 +81,8 @@ pub fn planned(request: Request) -> Box<PlannedCall> {
         adopt_within: crate::model::Span::from_secs(3600),
         ids: Vec::new(),
         objects: 0,
+        follow_up: None,
+        enforce: false,
     })
 }
 
@@ -470,6 +473,7 @@ pub fn resource(phase: Phase, t: &str) -> Resource {
         missing_last: Default::default(),
         open: None,
         side: None,
+        triage: Default::default(),
         asked: None,
         watched: Default::default(),
         past: Default::default(),
@@ -499,7 +503,18 @@ pub fn full_resource(t: &str) -> Resource {
         action: CallAction::Cancel,
         send_by: ago(70),
         runner: "host".into(),
+        triage: Some(TriageChange {
+            set: [(TriageField::Status, format!("New{t}"))].into(),
+            ..Default::default()
+        })
+        .into(),
     }));
+    r.triage = Some(TriageRecord {
+        set: [(TriageField::Status, format!("New{t}"))].into(),
+        given: [(TriageField::AssignedTo, format!("ann{t}"))].into(),
+        ..TriageRecord::default()
+    })
+    .into();
     r.past = vec![
         PastObject { id: format!("past{t}"), origin: Origin::Made, late: true },
         PastObject { id: "past-2".into(), origin: Origin::Adopted, late: false },

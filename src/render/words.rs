@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::age::{ago, ahead, duration};
 use crate::apply::surgery::Forbidden;
-use crate::model::{Address, Dependency, Target, Until};
+use crate::model::{Address, Dependency, Request, Target, Triage, Until};
 use crate::plan::foresight::RECENT;
 use crate::plan::names::Misplaced;
 use crate::plan::{
@@ -584,7 +584,7 @@ pub fn counted(action: Action) -> &'static str {
         Action::Move => "to move",
         Action::Forget => "to forget",
         Action::Wait => "waiting",
-        Action::Differs => "edited after sending",
+        Action::Differs => "left as they are",
         Action::Exhausted => "exhausted",
         Action::Unresolved => "unresolved",
         Action::None => "unchanged",
@@ -721,6 +721,19 @@ fn ended(status: &str) -> String {
     } else {
         format!("ended as {status}")
     }
+}
+
+/// The path of a call to an alert that is still to be created.
+pub fn follow_up_path() -> &'static str {
+    "/api/alerts/(id known after the call above)"
+}
+
+/// What a call to an alert that is still to be created sets.
+pub fn follow_up(request: &Request) -> String {
+    let triage = Triage::sent(request.body.as_str()).unwrap_or_default();
+    let comment = triage.comment.as_deref().map(|text| ("comment", text));
+    let fields = triage.fields().map(|(field, value)| (field.as_str(), value)).chain(comment);
+    fields.map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join(", ")
 }
 
 /// What of an alert's triage stays as people left it.

@@ -140,6 +140,7 @@ impl Resource {
                             let triage = self.triage.get_or_insert_default();
                             triage.set(change);
                             triage.set_at = Some(step.at);
+                            triage.changed_at.clone_from(&object.updated_at);
                         }
                         self.absorb(step, address, object);
                     }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Sha256Hex, Triage, TriageField, text_digest};
+use crate::model::{Sha256Hex, Timestamp, Triage, TriageField, text_digest};
 
 /// Values of an alert's triage, by field; an empty text for none.
 pub type TriageValues = BTreeMap<TriageField, String>;
@@ -33,6 +33,10 @@ pub struct TriageRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"2026-03-01T08:00:10Z")]
     pub set_at: Option<jiff::Timestamp>,
+    /// When the alert changed last, as the answer to that change says, by the service's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"2026-03-01T08:00:00.1234567Z")]
+    pub changed_at: Option<Timestamp>,
 }
 
 impl TriageRecord {

@@ -17,3 +17,4 @@ mod since;
 mod state;
 mod strangers;
 mod targets;
+mod triage;

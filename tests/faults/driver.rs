@@ -610,6 +610,29 @@ impl Actor<'_> {
         wrong.into_iter().for_each(|w| self.wrong(w));
     }
 
+    /// I10: an alert that nobody else touched has its declared triage in the end.
+    fn untriaged(&self, state: &State) -> Vec<String> {
+        let mut inner = self.site.inner();
+        let merged = inner.made.iter().any(|m| m.merged);
+        if inner.hands || merged || inner.ambiguous {
+            return Vec::new();
+        }
+        let now = self.site.time.now();
+        let view = site::view(&mut inner.world, now);
+        let shown =
+            |id: &str| view["alerts"].as_array().into_iter().flatten().find(|a| a["id"] == id).cloned();
+        let mut wrong = Vec::new();
+        for d in self.story.steps.last().map(|s| s.desired.as_slice()).unwrap_or_default() {
+            let held = state.resources.get(&d.address()).and_then(|r| r.id.clone());
+            let (Some(who), Some(alert)) = (d.triage, held.and_then(|id| shown(&id))) else { continue };
+            let comments = alert["comments"].as_array().map_or(0, Vec::len);
+            if alert["assignedTo"] != who || alert["classification"] != "FalsePositive" || comments == 0 {
+                wrong.push(format!("I10: at rest {} is not triaged as declared: {alert}", d.address()));
+            }
+        }
+        wrong
+    }
+
     /// After the undisturbed runs at the end: nothing is open, and nothing was sent without need.
     fn at_rest(&self) {
         let Some((plan, report)) = &self.last else {
@@ -636,6 +659,7 @@ impl Actor<'_> {
                 wrong.push(format!("at rest a change of {address} has no outcome"));
             }
         }
+        wrong.extend(self.untriaged(&state));
         if report.interrupted {
             wrong.push("an undisturbed run was interrupted".into());
         }

@@ -178,6 +178,8 @@ pub struct Inner {
     looked: Option<Timestamp>,
     /// Alert and field that an analyst has changed last, and when.
     judged: BTreeMap<(String, String), Timestamp>,
+    /// Somebody else has changed alerts.
+    pub hands: bool,
     /// Alert and text of the comments whose acceptance a run was told of.
     accepted: BTreeSet<(String, String)>,
     outage: Option<Timestamp>,
@@ -238,6 +240,7 @@ impl Site {
             told: Vec::new(),
             looked: None,
             judged: BTreeMap::new(),
+            hands: false,
             accepted: BTreeSet::new(),
             outage: None,
             throttled: None,
@@ -388,6 +391,7 @@ impl Site {
         let now = self.time.now();
         let mut inner = self.inner();
         self.deliver(&mut inner, now);
+        inner.hands |= matches!(deed, Deed::Judge | Deed::Resolve | Deed::Raise);
         let machine = inner.machines[machine % inner.machines.len()].clone();
         let verb = match deed {
             Deed::Start | Deed::StartAlike => "start",

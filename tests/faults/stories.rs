@@ -64,6 +64,15 @@ pub fn all() -> Vec<Story> {
             "triage",
             vec![step(5, &[a.clone()]), step(60, &[triaged.clone()]), step(60, &[triaged.clone()])],
         ),
+        // One run creates the alert and sets its triage.
+        Story::new("triaged-at-once", vec![step(5, &[triaged.clone()]), step(60, &[triaged.clone()])]),
+        Story {
+            lag: 8,
+            ..Story::new(
+                "triaged-at-once-lag",
+                vec![step(5, &[triaged.clone()]), step(60, &[triaged.clone()])],
+            )
+        },
         // An analyst judges the alert before and after the first update, and a person declares something else.
         Story {
             lag: 8,

@@ -466,8 +466,12 @@ proptest! {
                     let name = TriageField::ALL[field];
                     if !name.same(name.shown(&now), value) {
                         w.triage(0, &[(VALUES[field].0, value)]);
-                        // What we asked for ourselves cannot be told from what they gave.
-                        theirs[field] = asked[field].as_ref().is_none_or(|ours| !name.same(ours, value));
+                        // What we asked for ourselves cannot be told from what they gave, nor what they took back
+                        // before anybody looked from what nobody gave.
+                        theirs[field] = match &asked[field] {
+                            Some(ours) => !name.same(ours, value),
+                            None => !name.is_unset(value),
+                        };
                         // Lists lag behind our own changes.
                         shown = None;
                     }

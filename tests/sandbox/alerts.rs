@@ -160,6 +160,62 @@ fn triage() {
 }
 
 #[test]
+fn words_and_texts_come_back_as_the_scenario_says() {
+    let sent = json!({ "determination": "CompromisedUser", "comment": "R&D's <x>\nsecond" }).to_string();
+    for (scenario, determination, comment) in [
+        ("", "CompromisedUser", "R&D's <x>\nsecond"),
+        (
+            "alerts: { words: metadata, comments: escaped }",
+            "CompromisedAccount",
+            "R&amp;D&#39;s &lt;x&gt;\nsecond",
+        ),
+        ("alerts: { comments: crlf }", "CompromisedUser", "R&D's <x>\r\nsecond"),
+    ] {
+        let mut lab = Lab::new(scenario);
+        let (_, alert) = lab.alert(|_| ());
+        let target = format!("/api/alerts/{}", alert["id"].as_str().unwrap());
+        let (status, changed) = lab.call("PATCH", &target, &sent);
+        assert_eq!((status, &changed["determination"]), (200, &json!(determination)), "{scenario}");
+        assert_eq!(changed["comments"][0]["comment"], comment, "{scenario}");
+        for (bad, code) in [(r#"{"determination":"Nonsense"}"#, 400), (r#"{"determination":"clean"}"#, 200)] {
+            assert_eq!(lab.call("PATCH", &target, bad).0, code, "{bad}");
+        }
+    }
+}
+
+#[test]
+fn lists_lag_behind_a_change() {
+    let mut lab = Lab::new("delays: { updateLag: 20 }");
+    let (_, alert) = lab.alert(|_| ());
+    let target = format!("/api/alerts/{}", alert["id"].as_str().unwrap());
+    let (_, changed) = lab.at(10.0).call("PATCH", &target, r#"{"status":"InProgress"}"#);
+    assert_eq!(changed["status"], "InProgress", "the answer is up to date");
+    lab.at(15.0).call("PATCH", &target, r#"{"status":"Resolved"}"#);
+    for (at, status) in [(29.0, "New"), (31.0, "InProgress"), (36.0, "Resolved")] {
+        lab.at(at);
+        assert_eq!(lab.get(&target).1["status"], status, "at {at}");
+        assert_eq!(lab.get("/api/alerts").1["value"][0]["status"], status, "at {at}");
+    }
+}
+
+#[test]
+fn an_analyst_judges_an_alert() {
+    let mut lab = Lab::new("");
+    let (_, alert) = lab.alert(|_| ());
+    let id = alert["id"].as_str().unwrap();
+    let step = |set: Value| json!({ "do": "triage", "alert": id, "set": set }).to_string();
+    let verdict =
+        step(json!({ "status": "InProgress", "classification": "TruePositive", "comment": "mine" }));
+    assert_eq!(lab.call("POST", "/sandbox/analyst", &verdict).0, 200);
+    let shown = lab.get(&format!("/api/alerts/{id}")).1;
+    assert_eq!((&shown["status"], &shown["classification"]), (&json!("InProgress"), &json!("TruePositive")));
+    assert_eq!(shown["comments"][0]["createdBy"], "Analyst@contoso.com");
+    for bad in [json!({}), json!({ "title": "x" })] {
+        assert_eq!(lab.call("POST", "/sandbox/analyst", &step(bad)).0, 400);
+    }
+}
+
+#[test]
 fn lists_and_what_they_cannot_filter_on() {
     let mut lab = Lab::new("quotas: { enabled: false }");
     let mut ids = Vec::new();
