@@ -485,8 +485,8 @@ mod tests {
 
     #[test]
     fn a_status_line_stays_below_the_others() {
-        let mut queue = Queue::default();
-        queue.status = Some(Status { since: Instant::now(), line: "1/4".into() });
+        let status = Some(Status { since: Instant::now(), line: "1/4".into() });
+        let mut queue = Queue { status, ..Queue::default() };
         let mut drawn = false;
         let mut piece = |queue: &mut Queue| String::from_utf8(queue.piece(&mut drawn)).unwrap();
         assert_eq!(piece(&mut queue), "[00:00:00] 1/4");

@@ -3,9 +3,10 @@
 
 use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use casefile::render::escape::is_hidden;
 use serde_json::json;
@@ -251,7 +252,6 @@ fn what_a_state_holds() {
             ("sandbox.json", format!("{{{t}: {t}}}")),
         ] {
             let place = Place::new(name, SANDBOX);
-            std::fs::create_dir(place.path(".casefile")).unwrap();
             place.write(&format!(".casefile/{name}"), &content);
             for args in
                 [&["plan"][..], &["status"], &["verify"], &["state", "rebuild"], &["apply", "--auto-approve"]]
@@ -274,24 +274,42 @@ fn what_a_state_holds() {
     }
 }
 
+/// A whole request, so that nothing of it is lost when the connection is closed.
+fn request(stream: &mut TcpStream) -> Option<String> {
+    let (mut text, mut bytes) = (String::new(), [0; 4096]);
+    loop {
+        let n = stream.read(&mut bytes).ok().filter(|n| *n > 0)?;
+        text.push_str(&String::from_utf8_lossy(&bytes[..n]));
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let head = head.to_ascii_lowercase();
+        let length = head.lines().find_map(|l| l.strip_prefix("content-length: ")?.parse().ok());
+        if body.len() >= length.unwrap_or(0) {
+            return Some(text);
+        }
+    }
+}
+
 /// Answers every request with one answer, until the process ends.
-fn service(answer: impl Fn(&str) -> (u16, String) + Send + 'static) -> String {
+fn service(answer: impl Fn(&str) -> (u16, String) + Send + Sync + 'static) -> String {
+    let answer = Arc::new(answer);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let Ok(mut stream) = stream else { return };
-            let mut bytes = [0; 8192];
-            let n = stream.read(&mut bytes).unwrap_or(0);
-            let request = String::from_utf8_lossy(&bytes[..n]).into_owned();
-            let (status, body) = answer(&request);
-            // Who asks may have gone away.
-            let _ = write!(
-                stream,
-                "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: \
-                 close\r\n\r\n{body}",
-                body.len()
-            );
+            let answer = answer.clone();
+            // A client may open connections that it does not use.
+            std::thread::spawn(move || {
+                let Some(request) = request(&mut stream) else { return };
+                let (status, body) = answer(&request);
+                // Who asks may have gone away.
+                let _ = write!(
+                    stream,
+                    "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: \
+                     close\r\n\r\n{body}",
+                    body.len()
+                );
+            });
         }
     });
     url
@@ -300,13 +318,13 @@ fn service(answer: impl Fn(&str) -> (u16, String) + Send + 'static) -> String {
 #[test]
 fn what_the_service_says() {
     for text in &texts() {
-        let place = Place::new("service", "{}");
+        let new = || Place::new("service", "{ recovery: { settle: 1s } }");
         let url = |status: u16| {
             let body = json!({ "error": { "code": text, "message": text, "target": text } }).to_string();
             service(move |_| (status, body.clone()))
         };
         for status in [400, 401, 403, 404] {
-            let url = url(status);
+            let (place, url) = (new(), url(status));
             for args in [
                 &["plan"][..],
                 &["apply", "--auto-approve", "--fresh", "--no-refresh"],
@@ -319,6 +337,7 @@ fn what_the_service_says() {
             }
         }
         // Ids, states and people in lists: those of a lost state, and those that are recorded.
+        let place = new();
         let action = json!({
             "id": text, "type": "CollectInvestigationPackage", "status": "Succeeded", "requestor": text,
             "requestorComment": "c", "machineId": "ab".repeat(20), "title": text,
@@ -340,7 +359,6 @@ fn what_the_service_says() {
         }
         let rows = json!({
             "schema": [{ "name": text, "type": "String" }], "results": [{ text.as_str(): text }],
-            "Schema": [{ "Name": text, "Type": "String" }], "Results": [{ text.as_str(): text }],
         });
         let url = service(move |_| (200, rows.to_string()));
         for args in [
