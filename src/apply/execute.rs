@@ -57,7 +57,7 @@ pub struct Job {
     /// The resource's revision when the job was made; 0 for none.
     pub basis: Seq,
     /// The alert that the call changes, as it was seen last, and when.
-    pub seen: Option<(Instant, Box<Alert>)>,
+    pub seen: Option<(jiff::Timestamp, Box<Alert>)>,
 }
 
 impl Job {
@@ -80,7 +80,7 @@ impl Job {
     }
 
     /// The update that sets the triage of the alert that this job's call has created.
-    fn follow_up(&self, alert: &Alert) -> Option<Job> {
+    fn follow_up(&self, alert: &Alert, at: jiff::Timestamp) -> Option<Job> {
         let request = followed_up(self.call.follow_up.as_deref()?, &alert.id);
         let mut call = PlannedCall { ids: Vec::new(), objects: 0, follow_up: None, ..self.call.clone() };
         call.sent.request = request;
@@ -94,7 +94,7 @@ impl Job {
             doubtful: false,
             depends_on: Vec::new(),
             basis: 0,
-            seen: Some((Instant::now(), Box::new(alert.clone()))),
+            seen: Some((at, Box::new(alert.clone()))),
         })
     }
 
@@ -169,7 +169,7 @@ pub struct Executor<'a> {
     /// The service cannot be reached, or no token can be had: nothing more is tried.
     pub unreachable: Arc<AtomicBool>,
     /// When all that the plan is about was looked at last.
-    pub looked: Option<Instant>,
+    pub looked: Option<jiff::Timestamp>,
 }
 
 /// What is looked at once more before a call is made again.
@@ -290,7 +290,8 @@ impl Executor<'_> {
     async fn carry_out(&self, job: Job, permits: &Semaphore) -> Result<(End, Option<Job>), Arc<StoreError>> {
         let mut created = None;
         let end = self.send(&job, permits, &mut created).await?;
-        let follow_up = created.filter(|_| end == End::Done).and_then(|alert| job.follow_up(&alert));
+        let follow_up =
+            created.filter(|_| end == End::Done).and_then(|alert| job.follow_up(&alert, self.clock.now()));
         Ok((end, follow_up))
     }
 
@@ -419,14 +420,18 @@ impl Executor<'_> {
     }
 
     /// Looks at the alert that a call changes, unless that was done a moment ago.
-    async fn look_at_alert(&self, job: &Job, seen: &mut Option<(Instant, Box<Alert>)>) -> Result<(), String> {
-        let fresh = |at: Instant| at.elapsed() < SEND_WITHIN;
+    async fn look_at_alert(
+        &self,
+        job: &Job,
+        seen: &mut Option<(jiff::Timestamp, Box<Alert>)>,
+    ) -> Result<(), String> {
+        let fresh = |at: jiff::Timestamp| self.clock.now() < at + SEND_WITHIN;
         let known = seen.as_ref().map(|(at, _)| *at).or(self.looked);
         if !job.respects_people() || known.is_some_and(fresh) {
             return Ok(());
         }
         let Some(id) = changed_alert(job.call.request()) else { return Ok(()) };
-        let at = Instant::now();
+        let at = self.clock.now();
         let mut stop = self.stop.clone();
         let alert = tokio::select! {
             biased;

@@ -6,7 +6,6 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use super::event::{Event, Progress};
 use super::execute::{Again, End, Executed, Executor, Job};
@@ -177,7 +176,7 @@ pub struct Run<'a> {
     lock_at: jiff::Timestamp,
     unreachable: Arc<AtomicBool>,
     /// When everything that is planned was looked at last.
-    looked: Option<Instant>,
+    looked: Option<jiff::Timestamp>,
 }
 
 impl<'a> Run<'a> {
@@ -371,7 +370,7 @@ impl<'a> Run<'a> {
         };
         let need = plan::need(&self.scope.desired, self.state(), &chosen, &settings);
         // Whatever the flags: without a state only the service can tell what was asked before.
-        let at = Instant::now();
+        let at = self.clock.now();
         let mut observed = if self.scope.refresh || empty || only.is_some() {
             let mut stop = self.stop.clone();
             tokio::select! {

@@ -7,7 +7,7 @@ use super::args::{FindingsFormat, ValidateArgs};
 use super::context::Context;
 use super::exit::{Code, Error};
 use super::project::{self, Narrow, SealsAtNeed};
-use super::since;
+use super::since::Changes;
 use crate::manifest::{self, Diagnostic, Loaded, Project, Unruly};
 use crate::model::{Address, Desired, Template};
 use crate::render::annotations;
@@ -19,7 +19,7 @@ use crate::state::Resource;
 pub fn run(ctx: &Context, args: &ValidateArgs) -> Result<Code, Error> {
     let (problems, looked) = match project::read(ctx)? {
         Ok(project) => {
-            let changed = args.since.as_deref().map(|revision| since::changed(ctx, revision)).transpose()?;
+            let changed = args.since.as_deref().map(|revision| Changes::since(ctx, revision)).transpose()?;
             check(ctx, project, &Narrow::new(ctx, &args.paths)?, args.sealed, changed.as_ref())
         }
         Err(problems) => (problems, Looked { files: 1, resources: 0 }),
@@ -32,13 +32,13 @@ pub fn run(ctx: &Context, args: &ValidateArgs) -> Result<Code, Error> {
     Ok(if project::errors(&problems) > 0 { Code::Failed } else { Code::Done })
 }
 
-/// `changed` are the files that have changed since the revision that seals are compared with.
+/// `changed` tells what has changed since the revision that seals are compared with.
 fn check(
     ctx: &Context,
     mut project: Project,
     narrow: &Narrow,
     sealed: bool,
-    changed: Option<&BTreeSet<String>>,
+    changed: Option<&Changes<'_>>,
 ) -> (Vec<Diagnostic>, Looked) {
     // A file that `spec.manifests` does not hold would otherwise pass unread.
     project.spec.manifests.extend(narrow.names().filter(|n| !n.is_empty()).map(str::to_owned));
@@ -57,7 +57,7 @@ fn check(
             Err(problems) => problems,
         });
         let mut deviating = incidents.deviating;
-        deviating.retain(|d| changed.is_none_or(|changed| changed.contains(&sealed_name(&d.file))));
+        deviating.retain(|d| changed.is_none_or(|changed| changed.touch(&sealed_name(&d.file))));
         loaded.diagnostics.extend(seal::deviations(&deviating));
     } else if !sealed {
         loaded.diagnostics.extend(found.problems());

@@ -633,7 +633,7 @@ mod tests {
                     ("path-not-found", "m/shared")
                 ]
             );
-            let (found, problems) = cases(&found[0]);
+            let (found, problems) = cases(&found[0], &Bounds::of(dir.path()));
             assert_eq!(names(&found), ["m/r/cases/a.yaml", "m/r/cases/deep/b.yaml"]);
             assert_eq!(
                 told(&problems),

@@ -670,6 +670,7 @@ fn is_of_row(record: &Record, records: &[Record], address: &Address) -> bool {
         Record::Found { address: of, .. }
         | Record::Late { address: of, .. }
         | Record::Observed { address: of, .. }
+        | Record::Triaged { address: of, .. }
         | Record::Missing { address: of, .. }
         | Record::Released { address: of }
         | Record::Restored { address: of }
