@@ -267,6 +267,7 @@ fn documented_requests_are_ours() {
         classification: Some("FalsePositive".into()),
         determination: Some("Malware".into()),
         comment: Some("Resolve my alert and assign to secop2".into()),
+        mode: Default::default(),
     };
     let sent = casefile::defender::patch_alert("da1", &triage).unwrap();
     let sent: serde_json::Value = serde_json::from_str(sent.body.as_str()).unwrap();

@@ -181,8 +181,7 @@ pub fn absorb(desired: &[Desired], state: &State, observed: &Observed, settings:
             }
             if let Some(alert) = alert.filter(|_| settled.is_some() || r.side.is_none()) {
                 let declared = desired.binary_search_by(|d| d.address.cmp(address)).ok().map(|i| &desired[i]);
-                let change = settled.and_then(|side| side.triage.as_ref());
-                records.extend(triage::learn(address, r, alert, declared, change));
+                records.extend(triage::learn(address, r, alert, declared, settled.map(|side| &**side)));
             }
             match seen {
                 Some(object) if differs(r, &object) => {

@@ -9,7 +9,7 @@ use super::settings::Settings;
 use crate::model::{
     Address, Alert, Desired, Request, Triage, TriageField, TriageMode, has_comment, text_digest,
 };
-use crate::state::{CallAction, Record, Resource, TriageChange, TriageRecord, TriageValues};
+use crate::state::{CallAction, Record, Resource, Side, TriageChange, TriageRecord, TriageValues};
 
 /// What a look at an alert says of its triage.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -109,18 +109,18 @@ pub fn learn(
     r: &Resource,
     alert: &Alert,
     declared: Option<&Desired>,
-    settled: Option<&TriageChange>,
+    settled: Option<&Side>,
 ) -> Option<Record> {
     let unknown = TriageRecord::default();
     let record = r.triage.as_ref().unwrap_or(&unknown);
     let mut ours = TriageChange::default();
     let mut given = TriageValues::new();
-    if let Some(change) = settled {
+    if let Some((side, change)) = settled.and_then(|side| Some((side, side.triage.as_ref()?))) {
         for (field, value) in &change.set {
             let shown = field.shown(alert);
             if field.same(shown, value) {
                 ours.set.insert(*field, value.clone());
-            } else if !untouched(r, alert) {
+            } else if !untouched(side, alert) {
                 // Our change may have taken effect and been undone since: whoever did that has the last word.
                 given.insert(*field, shown.to_owned());
             }
@@ -142,9 +142,9 @@ pub fn learn(
     }
 }
 
-/// Whether nothing has changed the alert since it was seen last: our unanswered change has had no effect then.
-fn untouched(r: &Resource, alert: &Alert) -> bool {
-    matches!((&alert.last_update_time, &r.updated_at), (Some(a), Some(b)) if a.instant() == b.instant())
+/// Whether nothing has changed the alert since it was seen before our unanswered change: that had no effect then.
+fn untouched(side: &Side, alert: &Alert) -> bool {
+    matches!((&alert.last_update_time, &side.updated_at), (Some(a), Some(b)) if a.instant() == b.instant())
 }
 
 /// Whether a call that changes an alert undoes nothing that somebody else did: what it sets is as it was when the call

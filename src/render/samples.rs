@@ -503,6 +503,7 @@ pub fn full_resource(t: &str) -> Resource {
         action: CallAction::Cancel,
         send_by: ago(70),
         runner: "host".into(),
+        updated_at: service(700),
         triage: Some(TriageChange {
             set: [(TriageField::Status, format!("New{t}"))].into(),
             ..Default::default()

@@ -281,6 +281,7 @@ impl State {
                 send_by: intent.send_by,
                 runner: intent.runner.clone(),
                 triage: intent.triage_change().into(),
+                updated_at: r.updated_at.clone(),
             }));
             r.asked = Some(Asked { plan: intent.plan, intent: step.seq, unsent: None });
             r.changed = step.seq;

@@ -297,6 +297,10 @@ pub struct Side {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = serde_json::json!({ "set": { "status": "InProgress" } }))]
     pub triage: Rare<Option<TriageChange>>,
+    /// When the object had changed last, as far as it was known before the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = SERVICE_TIME)]
+    pub updated_at: Option<Timestamp>,
 }
 
 /// The last call about a resource, of whatever kind: a saved plan knows by it what it has done already.
