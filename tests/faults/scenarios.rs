@@ -15,8 +15,8 @@ use crate::schedules::{complaint, fail_with, spread, whole};
 use crate::site::Planned;
 
 use Fault::{
-    Analyst, Crash, Dropped, Frozen, Garbled, Held, Late, Lost, Orphaned, Outage, PowerLoss, Refused, Rival,
-    Slow, Stall, Status,
+    Analyst, Crash, Dropped, Frozen, Garbled, Held, Late, Lost, Orphaned, PowerLoss, Refused, Rival, Slow,
+    Stall, Status,
 };
 
 struct Scenario {
@@ -314,19 +314,6 @@ fn all() -> Vec<Scenario> {
                 if unresolved { Err("its object was not found".into()) } else { took_effect_once(p) }
             })
             .seen(|p| p.fired > 1),
-        // Our clock is wrong by an hour, and reads bring no answer before the call leaves.
-        scenario(
-            "time-unknown",
-            vec![
-                Step { skew: 3_600_000, ..step(5, &[p.clone()]) },
-                step(2, &[p.clone()]),
-                step(20, &[p.clone()]),
-            ],
-            vec![Outage(35), Lost],
-        )
-        .tuned(|s| (s.lag, s.runs) = (5, 8))
-        .expect(took_effect_once)
-        .seen(|p| p.log.iter().any(|l| l.contains("Outage"))),
         scenario(
             "edit-while-requested",
             vec![step(5, &[p.clone()]), step(15, &[edited.clone()]), step(40, &[edited])],
