@@ -675,7 +675,10 @@ fn known(state: &State) -> BTreeSet<&str> {
 
 /// A plan in a line.
 fn words(plan: &Plan) -> String {
-    let rows = plan.changes.iter().map(|c| format!("{} {} ({:?})", c.address.name(), c.action, c.row));
+    let rows = plan.changes.iter().map(|c| {
+        let row = c.row.map_or(0, |row| row.number());
+        format!("{} {} ({row})", c.address.name(), c.action)
+    });
     rows.collect::<Vec<_>>().join(", ")
 }
 
