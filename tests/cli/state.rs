@@ -21,7 +21,7 @@ fn package(name: &str, target: &str, more: &str) -> String {
 }
 
 fn by_id(n: usize) -> String {
-    format!("machineId: {n:040x}")
+    format!("machineId: fb{n:038x}")
 }
 
 /// Two packages that were collected.
@@ -64,7 +64,7 @@ fn an_edited_snapshot_is_not_believed() {
         assert!(out.contains("one"), "{args:?}: {out}");
     }
     let plan: Value = serde_json::from_str(&told(case.exits(0, &["plan", "--format", "json"]))).unwrap();
-    assert_eq!(plan["summary"]["create"], 0, "{plan}");
+    assert_eq!(plan["summary"]["create"], Value::Null, "{plan}");
     let (found, _) = case.exits(1, &["verify"]);
     assert!(found.contains("changed after it was written") && found.contains("disagree on"), "{found}");
     assert_eq!(case.read(".casefile/state.json"), edited, "whoever only looks writes nothing");
@@ -272,6 +272,11 @@ mod planted {
     ];
     const LOOKS: [&[&str]; 4] = [&["plan"], &["status"], &["state", "list"], &["verify"]];
 
+    /// Rescued outcomes are no matter of `verify` and `state rebuild`.
+    fn reads(args: &[&str], name: &str) -> bool {
+        name != "rescue.jsonl" || !args.contains(&"verify") && !args.contains(&"rebuild")
+    }
+
     fn fifo(path: &Path) {
         assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
     }
@@ -285,12 +290,12 @@ mod planted {
                 .unwrap_or_else(|_| std::fs::write(&outside, "mine\n").unwrap());
             let before = std::fs::read(&outside).unwrap();
             symlink(&outside, case.path(".casefile").join(name)).unwrap();
-            for args in WRITES {
+            for args in WRITES.iter().filter(|args| reads(args, name)) {
                 let (_, err) = case.exits(1, args);
                 assert!(err.contains(name) && err.contains("it is a link"), "{name} {args:?}: {err}");
             }
             assert_eq!(std::fs::read(&outside).unwrap(), before, "{name}");
-            for args in LOOKS.iter().filter(|_| name != "lock") {
+            for args in LOOKS.iter().filter(|args| name != "lock" && reads(args, name)) {
                 case.exits(1, args);
             }
         }
@@ -321,7 +326,7 @@ mod planted {
                     true => symlink("/dev/zero", &path).unwrap(),
                     false => fifo(&path),
                 }
-                for args in WRITES.iter().chain(&LOOKS) {
+                for args in WRITES.iter().chain(&LOOKS).filter(|args| reads(args, name)) {
                     let (_, err) = case.exits(1, args);
                     assert!(err.contains("it is a"), "{name} {args:?}: {err}");
                 }
