@@ -1,24 +1,26 @@
 //! A refresh: the fewest calls that answer what the planner needs to see.
 //!
 //! One filtered list per kind and page, never one read per resource. A list that cannot be read to its
-//! end counts as not looked; the reason is kept for the plan.
+//! end counts as not looked; the reason is kept for the plan. What a plan needs is what [`Need`] asks for; what is
+//! listed for a reader alone may be missing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::defender::auth::AuthError;
-use crate::defender::{ActionFilter, Client, Clock, HuntError, ReadError};
-use crate::model::{Alert, Machine, MachineName};
-use crate::plan::targets::{Inventory, Wanted};
-use crate::plan::{Actions, Machines, Need, Observed};
+use crate::defender::{ActionFilter, Client, Clock, Endpoint, HuntError, ReadError};
+use crate::model::{Alert, Hindrance, Machine, MachineName};
+use crate::plan::targets::{Inventory, NotListed, Wanted};
+use crate::plan::{Actions, Machines, Need, Observed, Unread};
 
-/// Looks at the service. Only a missing token is an error: without one nothing can be looked at, and a
-/// plan that waits for everything would hide why.
+/// Looks at the service. Only a missing token is an error: what else cannot be read is kept beside what was seen,
+/// each reason once.
 pub async fn observe(client: &Client, clock: &Clock, need: &Need) -> Result<Observed, AuthError> {
     let at = clock.now();
     let mut seen = Observed { at, server_at: client.server_time(at), ..Observed::default() };
     if need.is_nothing() {
         return Ok(seen);
     }
+    let mut reader = Reader::new(clock);
     if let Some(since) = need.actions_since {
         let mut filter = ActionFilter::collections_since(since);
         if need.all_types {
@@ -30,7 +32,8 @@ pub async fn observe(client: &Client, clock: &Clock, need: &Need) -> Result<Obse
                 list.push(a);
             }
         };
-        if keep(client.visit_actions(&filter, visit).await, "machine actions", &mut seen)?.is_some() {
+        let read = client.visit_actions(&filter, visit);
+        if reader.read("machine actions", Endpoint::ListActions, read).await?.is_some() {
             seen.actions = Some(Actions::new(since, list));
         }
         let unlisted: Vec<&String> = match &seen.actions {
@@ -38,7 +41,8 @@ pub async fn observe(client: &Client, clock: &Clock, need: &Need) -> Result<Obse
             None => Vec::new(),
         };
         for id in unlisted {
-            match keep(client.get_action(id).await, "a machine action", &mut seen)? {
+            let read = client.get_action(id);
+            match reader.read("single machine actions", Endpoint::GetAction, read).await? {
                 Some(Some(action)) => {
                     if let Some(list) = &mut seen.actions {
                         list.insert(action);
@@ -52,23 +56,88 @@ pub async fn observe(client: &Client, clock: &Clock, need: &Need) -> Result<Obse
         }
     }
     if let Some(since) = need.recent_alerts_since {
-        seen.recent_alerts = keep(client.alerts_since(since).await, "alerts", &mut seen)?;
+        let read = client.alerts_since(since);
+        seen.recent_alerts = reader.read("alerts", Endpoint::ListAlerts, read).await?;
     }
     for machine in &need.machine_alerts {
-        if let Some(list) = keep(client.machine_alerts(machine).await, "a machine's alerts", &mut seen)? {
-            // A machine that the service does not know has no alerts.
-            seen.machine_alerts.insert(machine.clone(), list.unwrap_or_default());
+        let read = client.machine_alerts(machine);
+        match reader.read("alerts of single machines", Endpoint::MachineAlerts, read).await? {
+            Some(list) => {
+                // A machine that the service does not know has no alerts.
+                seen.machine_alerts.insert(machine.clone(), list.unwrap_or_default());
+            }
+            None if reader.may_differ_by_object() => {}
+            None => break,
         }
     }
     if !need.alerts.is_empty() {
         let ids: Vec<String> = need.alerts.iter().cloned().collect();
-        if let Some(list) = keep(client.alerts_by_ids(&ids).await, "alerts", &mut seen)? {
+        let read = client.alerts_by_ids(&ids);
+        if let Some(list) = reader.read("alerts", Endpoint::ListAlerts, read).await? {
             seen.alerts_asked = ids.into_iter().collect::<BTreeSet<_>>();
             seen.alerts = list.into_iter().map(|a| (a.id.clone(), a)).collect();
         }
     }
+    seen.unread = reader.unread;
     seen.server_at = client.server_time(at);
     Ok(seen)
+}
+
+/// Reads what a plan needs, and keeps why something cannot be read.
+struct Reader<'a> {
+    clock: &'a Clock,
+    unread: Vec<Unread>,
+    last: Option<Unread>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(clock: &'a Clock) -> Self {
+        Reader { clock, unread: Vec::new(), last: None }
+    }
+
+    /// Reads one thing; `None` if it cannot be read.
+    async fn read<T>(
+        &mut self,
+        what: &'static str,
+        endpoint: Endpoint,
+        read: impl Future<Output = Result<T, ReadError>>,
+    ) -> Result<Option<T>, AuthError> {
+        match self.try_read(what, endpoint, read).await? {
+            Ok(value) => Ok(Some(value)),
+            Err(unread) => {
+                unread.add_to(&mut self.unread);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Reads one thing, or gives the reason why not. What every call would meet is met once.
+    async fn try_read<T>(
+        &mut self,
+        what: &'static str,
+        endpoint: Endpoint,
+        read: impl Future<Output = Result<T, ReadError>>,
+    ) -> Result<Result<T, Unread>, AuthError> {
+        let unread = match self.last.as_ref().filter(|u| u.cause.is_of_every_call()) {
+            Some(down) => Unread::new(what, down.cause, &*down.why),
+            None => match read.await {
+                Ok(value) => return Ok(Ok(value)),
+                Err(ReadError::Auth(e)) => return Err(e),
+                Err(e) => {
+                    tracing::debug!("{what} could not be read: {e}");
+                    Unread::new(what, e.cause(endpoint, self.clock.now()), e.to_string())
+                }
+            },
+        };
+        self.last = Some(unread.clone());
+        Ok(Err(unread))
+    }
+
+    /// Whether another object of the same kind might be answered better than the last one.
+    fn may_differ_by_object(&self) -> bool {
+        let cause = self.last.as_ref().map(|u| u.cause);
+        matches!(cause, Some(Hindrance::Permission(_) | Hindrance::Refused))
+    }
 }
 
 /// So many machines are asked for in batches of ids; of more of them the whole list is shorter.
@@ -164,23 +233,48 @@ pub async fn observe_open_alerts(
 /// So many names are asked for in batches; of more of them the whole list is shorter.
 const NAMED: usize = 100;
 
-/// Lists the machines that templates name, and runs the queries that they hold, in as few calls as possible. A list that cannot be read to its end is
-/// kept as the reason why; only a missing token is an error.
-pub async fn observe_inventory(client: &Client, wanted: &Wanted) -> Result<Inventory, AuthError> {
+/// Lists the machines that templates name, and runs the queries that they hold, in as few calls as possible. A list
+/// that cannot be read to its end is kept as the reason why; only a missing token is an error.
+pub async fn observe_inventory(
+    client: &Client,
+    clock: &Clock,
+    wanted: &Wanted,
+) -> Result<Inventory, AuthError> {
+    let mut reader = Reader::new(clock);
     let mut tagged = BTreeMap::new();
     for tag in &wanted.tags {
-        tagged.insert(tag.clone(), listed(client.machines_tagged(tag).await)?);
+        let read = client.machines_tagged(tag);
+        let listed = reader.try_read("machines with a tag", Endpoint::FindByTag, read).await?;
+        tagged.insert(tag.clone(), listed.map_err(NotListed::Unread));
     }
+    let named = reader.try_read("machines", Endpoint::ListMachines, named(client, wanted)).await?;
     let mut hunted = BTreeMap::new();
+    // Queries may go to another service.
+    let mut reader = Reader::new(clock);
     for query in &wanted.queries {
-        let found = match client.hunt(query).await {
-            Ok(table) => Ok(table),
-            Err(HuntError::Read(ReadError::Auth(e))) => return Err(e),
-            Err(e) => Err(e.to_string()),
+        let mut fault = None;
+        let read = async {
+            client.hunt(query).await.map(Some).or_else(|e| match e {
+                // The query itself is wrong, and so is the place that holds it.
+                HuntError::Read(ReadError::Refused(e)) if e.status == 400 => {
+                    fault = Some(e.to_string());
+                    Ok(None)
+                }
+                HuntError::Read(e) => Err(e),
+                e @ (HuntError::NoHunter | HuntError::NoTimespan) => {
+                    fault = Some(e.to_string());
+                    Ok(None)
+                }
+            })
+        };
+        let found = match reader.try_read("what queries find", client.hunting_endpoint(), read).await? {
+            Ok(Some(table)) => Ok(table),
+            Ok(None) => Err(NotListed::Unusable(fault.unwrap_or_default())),
+            Err(unread) => Err(NotListed::Unread(unread)),
         };
         hunted.insert(query.clone(), found);
     }
-    Ok(Inventory { named: listed(named(client, wanted).await)?, tagged, hunted })
+    Ok(Inventory { named: named.map_err(NotListed::Unread), tagged, hunted })
 }
 
 async fn named(client: &Client, wanted: &Wanted) -> Result<Vec<Machine>, ReadError> {
@@ -206,14 +300,6 @@ async fn named(client: &Client, wanted: &Wanted) -> Result<Vec<Machine>, ReadErr
     if names.iter().all(is_found) { Ok(found) } else { client.every_machine().await }
 }
 
-fn listed(read: Result<Vec<Machine>, ReadError>) -> Result<Result<Vec<Machine>, String>, AuthError> {
-    match read {
-        Ok(list) => Ok(Ok(list)),
-        Err(ReadError::Auth(e)) => Err(e),
-        Err(e) => Ok(Err(format!("machines could not be listed: {e}"))),
-    }
-}
-
 fn machines_or_why<T>(read: Result<T, ReadError>, machines: &mut Machines) -> Result<Option<T>, AuthError> {
     match read {
         Ok(value) => Ok(Some(value)),
@@ -221,21 +307,6 @@ fn machines_or_why<T>(read: Result<T, ReadError>, machines: &mut Machines) -> Re
         Err(e) => {
             tracing::warn!("machines could not be looked up: {e}");
             machines.fail(e.to_string());
-            Ok(None)
-        }
-    }
-}
-
-fn keep<T>(result: Result<T, ReadError>, what: &str, seen: &mut Observed) -> Result<Option<T>, AuthError> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(ReadError::Auth(e)) => Err(e),
-        Err(e) => {
-            let why = format!("{what} could not be listed: {e}");
-            tracing::warn!("{why}");
-            if !seen.failures.contains(&why) {
-                seen.failures.push(why);
-            }
             Ok(None)
         }
     }

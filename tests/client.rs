@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use casefile::defender::auth::{AccessToken, AuthError, Token, TokenSource, Tokens};
 use casefile::defender::{
     Answer, Client, Clock, Cloud, Endpoint, HttpAnswer, HttpCall, Limits, NotSent, Patience, Quotas,
-    ReadError, Service, Stage, Transport, TransportError,
+    ReadError, Service, Transport, TransportError,
 };
-use casefile::model::{Call, Method, Request};
+use casefile::model::{Call, Hindrance, Method, Request};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -80,7 +80,7 @@ fn answers(list: Vec<Result<HttpAnswer>>) -> impl FnMut(usize, &HttpCall) -> Res
 }
 
 fn reset() -> TransportError {
-    TransportError { stage: Stage::AfterSend, why: "connection reset".into() }
+    TransportError::after_send(Hindrance::Unavailable(None), "connection reset")
 }
 
 const M: &str = "fb9ab6be3965095a09c057be7c90f0a2";
@@ -237,7 +237,7 @@ async fn reads_are_repeated() {
 async fn reads_give_up() {
     let (down, fake) = client(&[], |_, _| Ok(HttpAnswer::new(502, "<html>bad gateway</html>")));
     let error = down.list_actions(now()).await.unwrap_err();
-    assert!(matches!(&error, ReadError::Unavailable { why } if why.contains("502")), "{error:?}");
+    assert!(matches!(&error, ReadError::Unavailable { why, .. } if why.contains("502")), "{error:?}");
     assert_eq!(fake.seen.lock().unwrap().len(), 5);
 
     let (forbidden, fake) = client(&[], |_, _| Ok(HttpAnswer::new(403, "")));
@@ -288,6 +288,106 @@ async fn links_to_the_next_page() {
 
     let (four, _) = client(&[], move |_, _| Ok(page(0..2, away)));
     assert!(matches!(four.machine_alerts(M).await, Err(ReadError::Incomplete { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_ends_however_long_the_service_goes_on() {
+    let link = |n: usize| {
+        format!(
+            r#","@odata.nextLink":"https://api.security.microsoft.com/api/machineactions?$skiptoken={n}""#
+        )
+    };
+    let incomplete = |error: ReadError, part: &str| match error {
+        ReadError::Incomplete { why } => assert!(why.contains(part), "{why}"),
+        other => panic!("{other:?}"),
+    };
+    // Links that circle, over more than one page.
+    let (circle, fake) = client(&[], move |n, _| Ok(page(n % 3..n % 3 + 1, &link(n))));
+    incomplete(circle.list_actions(now()).await.unwrap_err(), "nothing new");
+    assert_eq!(fake.seen.lock().unwrap().len(), 4);
+    // Empty pages that lead on.
+    let (empty, fake) = client(&[], move |n, _| Ok(page(0..0, &link(n))));
+    incomplete(empty.list_actions(now()).await.unwrap_err(), "nothing new");
+    assert_eq!(fake.seen.lock().unwrap().len(), 1);
+    // Ever new rows. The service's largest pages, without links: the same page for ever has nothing new.
+    let (full, fake) = client(&[], |_, _| Ok(page(0..10_000, "")));
+    incomplete(full.list_actions(now()).await.unwrap_err(), "nothing new");
+    assert_eq!(fake.seen.lock().unwrap().len(), 2);
+    let few = Patience { rows: 50, bytes: 1 << 20, ..Patience::default() };
+    let (new, fake) = client(&[], move |n, _| Ok(page(n * 10..(n + 1) * 10, &link(n))));
+    incomplete(new.with_patience(few).list_actions(now()).await.unwrap_err(), "50 rows");
+    assert_eq!(fake.seen.lock().unwrap().len(), 5);
+    // Few rows of many bytes.
+    let long = "x".repeat(100_000);
+    let (large, fake) = client(&[], move |n, _| {
+        let link = link(n);
+        Ok(HttpAnswer::new(200, format!(r#"{{"value":[{{"id":"a-{n}","text":"{long}"}}]{link}}}"#)))
+    });
+    incomplete(large.with_patience(few).list_actions(now()).await.unwrap_err(), "1 MiB");
+    assert_eq!(fake.seen.lock().unwrap().len(), 11);
+    // A page a minute.
+    let (slow, fake) =
+        client(&[(Endpoint::ListActions, Limits { per_minute: Some(1), per_hour: None })], move |n, _| {
+            Ok(page(n..n + 1, &link(n)))
+        });
+    incomplete(slow.list_actions(now()).await.unwrap_err(), "10 min");
+    assert_eq!(fake.start.elapsed(), Duration::from_secs(600));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_cannot_sort_is_asked_without_an_order() {
+    let (client, fake) = client(&[], |_, call| {
+        Ok(if call.target.contains("$orderby") { HttpAnswer::new(400, "") } else { page(0..2, "") })
+    });
+    assert_eq!(client.list_actions(now()).await.unwrap().len(), 2);
+    assert_eq!(client.list_actions(now()).await.unwrap().len(), 2);
+    assert_eq!(fake.seen.lock().unwrap().len(), 3, "it is asked to sort once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_get_better_is_not_repeated() {
+    use Hindrance::*;
+    for (cause, calls, took) in [
+        (Tls, 1, 0),
+        (UnknownHost, 1, 0),
+        (Proxy, 1, 0),
+        (SignIn, 1, 0),
+        (NoConnection, 3, 3),
+        (NoAnswer, 2, 1),
+        (Unavailable(None), 5, 15),
+    ] {
+        let (client, fake) = client(&[], move |_, _| Err(TransportError::before_send(cause, "no")));
+        let error = client.list_actions(now()).await.unwrap_err();
+        assert_eq!(error.cause(Endpoint::ListActions, now()), cause);
+        assert_eq!(fake.seen.lock().unwrap().len(), calls, "{cause:?}");
+        assert_eq!(fake.start.elapsed().as_secs(), took, "{cause:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_waits_as_long_as_a_503_asks() {
+    let busy = |wait: &str| HttpAnswer { retry_after: Some(wait.into()), ..HttpAnswer::new(503, "") };
+    let (short, fake) = client(&[], answers(vec![Ok(busy("40")), Ok(page(0..1, ""))]));
+    assert_eq!(short.list_actions(now()).await.unwrap().len(), 1);
+    assert_eq!(fake.start.elapsed().as_secs(), 40);
+    let (long, fake) = client(&[], answers(vec![Ok(busy("4000"))]));
+    let error = long.list_actions(now()).await.unwrap_err();
+    let until = now() + Duration::from_secs(4000);
+    assert_eq!(error.cause(Endpoint::ListActions, now()), Hindrance::Unavailable(Some(until)));
+    assert_eq!(fake.start.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_denied_list_is_not_asked_for_again() {
+    let denied = r#"{"error":{"code":"Forbidden","message":"Missing application roles"}}"#;
+    let (client, fake) = client(&[], move |_, _| Ok(HttpAnswer::new(403, denied)));
+    for _ in 0..3 {
+        let error = client.list_actions(now()).await.unwrap_err();
+        assert_eq!(error.cause(Endpoint::ListActions, now()), Hindrance::Permission("Machine.Read.All"));
+    }
+    assert_eq!(fake.seen.lock().unwrap().len(), 1);
+    assert!(client.alerts_since(now()).await.is_err());
+    assert_eq!(fake.seen.lock().unwrap().len(), 2, "other lists are asked for");
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use casefile::apply::{Options, Report, Run, Scope};
+use casefile::apply::{Event, Options, Progress, Report, Run, RunError, Scope};
 use casefile::defender::auth::{AccessToken, AuthError, Token, TokenSource, Tokens};
 use casefile::defender::{
     Client, Clock, Cloud, HttpAnswer, HttpCall, Hunter, HuntingApi, Limits, Next, Quotas, Service, Transport,
@@ -14,7 +14,7 @@ use casefile::defender::{
 use casefile::manifest::parse_manifests;
 use casefile::model::{HuntingQuery, Kind};
 use casefile::plan::{Plan, Quota, Settings, last_call};
-use casefile::sandbox::{HttpRequest, Scenario, World};
+use casefile::sandbox::{Delivery, HttpRequest, Scenario, World};
 use casefile::state::{Binding, CallAction, Holder, MemoryDisk, Spent};
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -41,6 +41,7 @@ struct Site {
     disk: MemoryDisk,
     /// When mutating calls reached the service, and what it said.
     seen: Mutex<Vec<(Duration, String, u16)>>,
+    events: Mutex<Vec<Event>>,
 }
 
 struct Way(Arc<Site>);
@@ -60,6 +61,9 @@ impl Transport for Way {
             self.0.seen.lock().unwrap().push(seen);
         }
         tokio::time::sleep(HALF_WAY).await;
+        if let Delivery::Delayed(time) = response.delivery {
+            tokio::time::sleep(time).await;
+        }
         let header = |name| response.header(name).map(str::to_owned);
         Ok(HttpAnswer {
             status: response.status,
@@ -74,8 +78,13 @@ impl Transport for Way {
 
 impl Site {
     fn new() -> Arc<Self> {
+        Site::of("")
+    }
+
+    fn of(scenario: &str) -> Arc<Self> {
         Arc::new(Site {
-            world: Mutex::new(World::new(Scenario::default())),
+            world: Mutex::new(World::new(Scenario::from_yaml(scenario).unwrap())),
+            events: Mutex::default(),
             start: Instant::now(),
             disk: MemoryDisk::new(),
             seen: Mutex::default(),
@@ -88,6 +97,17 @@ impl Site {
 
     /// One `apply` by a process of its own.
     async fn apply(self: &Arc<Self>, manifests: &str) -> (Plan, Report, Duration) {
+        let (plan, report, took) = self.run(manifests, 64, None).await;
+        (plan, report.unwrap(), took)
+    }
+
+    /// One `apply` with so many calls at once, and with `--wait`.
+    async fn run(
+        self: &Arc<Self>,
+        manifests: &str,
+        parallelism: usize,
+        wait: Option<Duration>,
+    ) -> (Plan, Result<Report, RunError>, Duration) {
         let site = self.clone();
         let clock = Clock::new(move || site.now());
         let holder = Holder {
@@ -118,22 +138,45 @@ impl Site {
             foresight: false,
         };
         let options = Options {
-            parallelism: 64,
-            wait: None,
+            parallelism,
+            wait,
             strict: false,
             runner: "a runner".into(),
             tool: "casefile/0".into(),
             binding: Binding { cloud: Some("public".into()), ..Binding::default() },
         };
         let (_keep, stop) = watch::channel(false);
-        let mut run =
-            Run::new(&client, &clock, scope, options, store, clock.now(), Arc::new(|_| ()), stop).unwrap();
+        let site = self.clone();
+        let sink = Arc::new(move |progress: Progress| {
+            if let Progress::Event(event) = progress {
+                site.events.lock().unwrap().push(event);
+            }
+        });
+        let mut run = Run::new(&client, &clock, scope, options, store, clock.now(), sink, stop).unwrap();
         let plan = run.prepare().await.unwrap();
         let began = Instant::now();
-        let report = run.carry_out(&plan).await.unwrap();
+        let report = run.carry_out(&plan).await;
         let took = began.elapsed();
-        run.close(&report).unwrap();
+        match &report {
+            Ok(report) => run.close(report).unwrap(),
+            Err(_) => run.commit().unwrap(),
+        }
         (plan, report, took)
+    }
+
+    /// Calls that create, by the end of their path.
+    fn sent(&self, path: &str) -> usize {
+        self.seen.lock().unwrap().iter().filter(|(_, target, _)| target.ends_with(path)).count()
+    }
+
+    /// What was told about kinds of calls that are not made any more: the quota, and until when.
+    fn stopped(&self) -> Vec<(String, Option<Timestamp>)> {
+        let events = self.events.lock().unwrap();
+        let stopped = |e: &Event| match e {
+            Event::Stopped { quota, until, .. } => Some((quota.clone(), *until)),
+            _ => None,
+        };
+        events.iter().filter_map(stopped).collect()
     }
 
     fn refusals(&self) -> usize {
@@ -242,6 +285,117 @@ async fn forty_five_queries_a_minute_at_either_api() {
             assert!(within <= 45, "{within} from {at:?} on");
         }
     }
+}
+
+const COLLECT: &str = "collectInvestigationPackage";
+
+fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_denied_kind_of_call_is_not_made_again() {
+    for fault in ["status: 401", "status: 403", "status: 403, message: No licence for this action"] {
+        let site = Site::of(&format!("faults: [{{ on: collect, then: error, {fault} }}]"));
+        let manifests = format!("{}{}", alerts(0..3), packages(0..120));
+        let (_, report, _) = site.run(&manifests, 8, None).await;
+        let report = report.unwrap();
+        let sent = site.sent(COLLECT);
+        assert!((1..=8).contains(&sent), "no more than were under way: {sent}");
+        assert_eq!((report.exit_code(), report.left), (1, 120 - sent), "{report:?}");
+        assert_eq!(report.counts["accepted"], 3, "other kinds go on");
+        assert_eq!(site.stopped(), [("collect".to_owned(), None)]);
+        // What was not sent is there to be sent once the cause is gone, and what was is not sent again.
+        let (plan, ..) = site.run(&manifests, 8, None).await;
+        let creates = plan.calls().count();
+        assert_eq!(creates, 120);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_denial_without_a_reason_may_be_about_one_device() {
+    let denied = |n: u64| format!("{{ on: collect, nth: [{n}], then: error, status: 403, message: no }}");
+    let faults: Vec<String> = [1, 2, 4, 5, 7].map(denied).into();
+    let site = Site::of(&format!("faults: [{}]", faults.join(", ")));
+    let (_, report, _) = site.run(&packages(0..20), 1, None).await;
+    let report = report.unwrap();
+    assert_eq!((site.sent(COLLECT), report.counts["accepted"], report.left), (20, 15, 0), "{report:?}");
+    assert!(site.stopped().is_empty());
+
+    let site = Site::of("faults: [{ on: collect, then: error, status: 403, message: no }]");
+    let (_, report, _) = site.run(&packages(0..20), 1, None).await;
+    assert_eq!((site.sent(COLLECT), report.unwrap().left), (3, 17));
+    assert_eq!(site.stopped().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_block_is_told_and_not_slept_through() {
+    for (fault, ends_after) in [
+        ("then: throttled, seconds: 3000", 3000),
+        ("then: error, status: 429, message: maximum allowed 1500 per 01:00:00", 3600),
+        ("then: throttled, seconds: 31536000", 86_400),
+    ] {
+        let site = Site::of(&format!("faults: [{{ on: collect, nth: [1], {fault} }}]"));
+        let (_, report, took) = site.run(&packages(0..20), 1, None).await;
+        let report = report.unwrap();
+        assert_eq!((report.exit_code(), report.left, site.sent(COLLECT)), (1, 20, 1), "{report:?}");
+        assert!(took < secs(1), "{took:?}");
+        let stopped = site.stopped();
+        let [(_, Some(until))] = &stopped[..] else { panic!("{stopped:?}") };
+        let left = until.duration_since(site.now()).as_secs();
+        assert!((ends_after - 2..=ends_after).contains(&left), "{left}");
+        // The next run knows of it.
+        let (_, report, took) = site.run(&packages(0..20), 1, None).await;
+        assert_eq!((report.unwrap().left, site.sent(COLLECT)), (20, 1));
+        assert!(took < secs(1), "{took:?}");
+        assert_eq!(site.stopped().len(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn wait_waits_for_a_block_that_ends_in_its_time() {
+    let scenario = "delays: { pending: 0, running: 0 }
+faults: [{ on: collect, nth: [1], then: throttled, seconds: 3000 }]";
+    let site = Site::of(scenario);
+    let (_, report, took) = site.run(&packages(0..20), 1, Some(secs(3600))).await;
+    assert_eq!(report.unwrap().counts["accepted"], 20);
+    assert!(took >= secs(3000) && took < secs(3700), "{took:?}");
+    assert!(site.stopped().is_empty());
+
+    let site = Site::of(scenario);
+    let (_, report, took) = site.run(&packages(0..20), 1, Some(secs(1800))).await;
+    assert_eq!((report.unwrap().left, site.stopped().len()), (20, 1));
+    assert!(took < secs(10), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_after_of_a_503_is_obeyed() {
+    let site = Site::of("faults: [{ on: collect, nth: [1], then: error, status: 503, seconds: 100 }]");
+    let (_, report, _) = site.run(&packages(0..1), 1, None).await;
+    assert_eq!(report.unwrap().counts["accepted"], 1);
+    let at: Vec<Duration> = site.seen.lock().unwrap().iter().map(|(at, ..)| *at).collect();
+    assert!(at[1] - at[0] >= secs(100), "{at:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn following_ends_where_it_can_see_nothing_more() {
+    let later: Vec<u32> = (2..1000).collect();
+    let faulty = |fault: &str| Site::of(&format!("faults: [{{ on: listActions, nth: {later:?}, {fault} }}]"));
+    // A token that cannot be renewed.
+    let site = faulty("then: error, status: 401");
+    let (_, report, took) = site.run(&packages(0..1), 1, Some(secs(1800))).await;
+    assert!(matches!(report, Err(RunError::Unread(_))), "{report:?}");
+    assert!(took < secs(60), "{took:?}");
+    // A service that is down may come back.
+    let site = faulty("then: error, status: 503");
+    let (_, report, took) = site.run(&packages(0..1), 1, Some(secs(600))).await;
+    assert!(matches!(report, Err(RunError::Unread(_))), "{report:?}");
+    assert!(took >= secs(600) && took < secs(620), "{took:?}");
+    // A list that hangs.
+    let site = faulty("then: delay, seconds: 3600");
+    let (_, report, took) = site.run(&packages(0..1), 1, Some(secs(10))).await;
+    assert_eq!(report.unwrap().exit_code(), 3);
+    assert!(took <= secs(13), "{took:?}");
 }
 
 proptest! {

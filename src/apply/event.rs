@@ -104,6 +104,23 @@ pub enum Event {
         /// When absence can be concluded, by our clock.
         until: jiff::Timestamp,
     },
+    /// No more calls of this kind are made in this run.
+    Stopped {
+        /// When, by our clock.
+        at: jiff::Timestamp,
+        /// The kind of call, by the name of its quota in the project file.
+        #[schemars(example = &"collect")]
+        quota: String,
+        /// The permission of an application that it needs.
+        #[schemars(example = &"Machine.CollectForensics")]
+        permission: String,
+        /// The service's words, if it denied the call.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<Refusal>,
+        /// Until when the service takes no such call, by our clock, if it said so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<jiff::Timestamp>,
+    },
     /// An object's status was recorded.
     Observed {
         /// When, by our clock.
@@ -153,7 +170,7 @@ impl Event {
     /// The same with other addresses, such as those that people see.
     pub fn readdressed(mut self, other: impl Fn(&Address) -> Address) -> Event {
         match &mut self {
-            Event::Planned { .. } => {}
+            Event::Planned { .. } | Event::Stopped { .. } => {}
             Event::Summary { attention, .. } => attention.iter_mut().for_each(|a| *a = other(a)),
             Event::Intent { address, .. }
             | Event::Accepted { address, .. }
@@ -204,6 +221,8 @@ pub enum Progress {
         running: usize,
         /// When the list is read next, by our clock.
         next: jiff::Timestamp,
+        /// When following ends at the latest, by our clock.
+        until: jiff::Timestamp,
     },
 }
 

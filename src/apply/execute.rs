@@ -4,9 +4,9 @@
 //! once it is there. Machines go side by side, at most `parallelism` calls at once, and an endpoint never waits for
 //! the quota of another one.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -31,8 +31,8 @@ use crate::state::{CallAction, Intent, Outcome, Record, Refusal, Resource, Seq, 
 /// How long an intent may be sent after it was written: an older one is not sent any more.
 pub const SEND_WITHIN: Duration = Duration::from_secs(10);
 
-/// How often a call that never left is tried again before its resource is left to the next run.
-const CONNECT_TRIES: u32 = 5;
+/// How often a call that found no connection is tried before its resource is left to the next run.
+const CONNECT_TRIES: u32 = 3;
 
 /// How often a call may meet a used-up quota or come too late for its `sendBy` in one run.
 const PATIENCE: u32 = 100;
@@ -170,6 +170,10 @@ pub struct Executor<'a> {
     pub unreachable: Arc<AtomicBool>,
     /// When all that the plan is about was looked at last.
     pub looked: Option<jiff::Timestamp>,
+    /// Until when a block by the service is waited out, by our clock: the end of `--wait`.
+    pub waits_until: Option<jiff::Timestamp>,
+    /// Endpoints of which the run has told that they take no more calls.
+    pub stopped: &'a Mutex<BTreeSet<Endpoint>>,
 }
 
 /// What is looked at once more before a call is made again.
@@ -212,6 +216,9 @@ impl Executor<'_> {
             let halted = self.halted() || failure.is_some() || self.unreachable.load(Ordering::Relaxed);
             if !halted {
                 for endpoint in queues.endpoints() {
+                    if queues.has_next(endpoint) && self.is_stopped(endpoint) {
+                        continue;
+                    }
                     let busy = under_way.entry(endpoint).or_default();
                     while *busy < self.parallelism.max(1)
                         && let Some((machine, job)) = queues.next(endpoint)
@@ -269,6 +276,32 @@ impl Executor<'_> {
         *self.stop.borrow() || *self.asked.borrow()
     }
 
+    /// Whether no more calls of this kind are made: the service denies them, or takes none for longer than this run
+    /// waits. Tells so once.
+    fn is_stopped(&self, endpoint: Endpoint) -> bool {
+        let quotas = self.client.quotas();
+        let denial = quotas.closed(endpoint);
+        let block = quotas.long_block(endpoint).filter(|until| !self.waits(*until));
+        if denial.is_none() && block.is_none() {
+            return false;
+        }
+        if self.stopped.lock().unwrap_or_else(PoisonError::into_inner).insert(endpoint) {
+            self.emit(Event::Stopped {
+                at: self.clock.now(),
+                quota: endpoint.quota_name().to_owned(),
+                permission: endpoint.permission().to_owned(),
+                error: denial.as_ref().map(refusal),
+                until: block.filter(|_| denial.is_none()),
+            });
+        }
+        true
+    }
+
+    /// Whether a block by the service that ends then is waited out.
+    fn waits(&self, until: jiff::Timestamp) -> bool {
+        self.waits_until.is_some_and(|end| until <= end)
+    }
+
     /// Which of these are there, by what is recorded.
     async fn met(&self, asked: Vec<Dependency>) -> Result<Vec<(Dependency, bool)>, Arc<StoreError>> {
         if asked.is_empty() {
@@ -310,7 +343,13 @@ impl Executor<'_> {
             let Some(slot) = self.slot(endpoint).await else { return Ok(End::NotSent) };
             // The semaphore is never closed.
             let Ok(_permit) = permits.acquire().await else { return Ok(End::NotSent) };
-            if let Err(e) = self.client.token().await {
+            let mut stop = self.stop.clone();
+            let token = tokio::select! {
+                biased;
+                _ = stop.wait_for(|s| *s) => return Ok(End::NotSent),
+                token = self.client.token() => token,
+            };
+            if let Err(e) = token {
                 self.unreachable.store(true, Ordering::Relaxed);
                 self.unsent(job, e.to_string());
                 return Ok(End::NotSent);
@@ -336,7 +375,7 @@ impl Executor<'_> {
                     return Ok(End::NotSent);
                 }
             };
-            if self.halted() {
+            if self.halted() || self.is_stopped(endpoint) {
                 return Ok(End::NotSent);
             }
             let shown = alert.as_ref().map(|(_, alert)| alert.clone());
@@ -369,9 +408,9 @@ impl Executor<'_> {
             match self.conclude(&intended, answer).await? {
                 Follow::End(end) => return Ok(end),
                 Follow::Again => {}
-                Follow::Reconnect => {
+                Follow::Reconnect { lasting } => {
                     connects += 1;
-                    if connects == CONNECT_TRIES {
+                    if lasting || connects == CONNECT_TRIES {
                         // Nobody else will get through either.
                         self.unreachable.store(true, Ordering::Relaxed);
                         return Ok(End::NotSent);
@@ -385,8 +424,11 @@ impl Executor<'_> {
         Ok(End::NotSent)
     }
 
-    /// Waits for a quota slot; `None` when the run stops.
+    /// Waits for a quota slot; `None` when the run stops, or makes no more calls of this kind.
     async fn slot(&self, endpoint: Endpoint) -> Option<Slot> {
+        if self.is_stopped(endpoint) {
+            return None;
+        }
         if let Next::At(until) = self.client.quotas().next(endpoint) {
             (self.sink)(Progress::WaitingForQuota { quota: endpoint.quota_name(), until });
         }
@@ -394,6 +436,10 @@ impl Executor<'_> {
         tokio::select! {
             biased;
             _ = stop.wait_for(|s| *s) => None,
+            () = self.client.quotas().until_stopped(endpoint, |until| self.waits(until)) => {
+                self.is_stopped(endpoint);
+                None
+            }
             slot = self.client.quotas().take(endpoint) => Some(slot),
         }
     }
@@ -525,7 +571,10 @@ impl Executor<'_> {
         let server_now = self.client.server_time(self.clock.now());
         let address = job.address.clone();
         let action = job.action;
-        let connection = matches!(answer, Answer::NotExecuted(NotSent::Connection(_)));
+        let connection = match &answer {
+            Answer::NotExecuted(NotSent::Connection { cause, .. }) => Some(*cause),
+            _ => None,
+        };
         let no_token = matches!(answer, Answer::NotExecuted(NotSent::Token(_)));
         if no_token {
             self.unreachable.store(true, Ordering::Relaxed);
@@ -578,8 +627,8 @@ impl Executor<'_> {
             }
             Outcome::Unsent { why } => {
                 self.emit(Event::Unsent { at, address, why });
-                Ok(if connection {
-                    Follow::Reconnect
+                Ok(if let Some(cause) = connection {
+                    Follow::Reconnect { lasting: cause.is_lasting() }
                 } else if no_token {
                     Follow::End(End::NotSent)
                 } else {
@@ -641,8 +690,10 @@ enum Follow {
     End(End),
     /// A new intent, when the quota allows.
     Again,
-    /// A new intent, after a pause.
-    Reconnect,
+    /// A new intent, after a pause, unless that cannot help.
+    Reconnect {
+        lasting: bool,
+    },
 }
 
 /// What an answer means for the journal.

@@ -6,6 +6,7 @@
 
 mod event;
 mod execute;
+mod follow;
 mod held;
 mod judge;
 mod ledger;

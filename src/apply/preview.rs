@@ -25,7 +25,7 @@ pub async fn preview(
     spent: &dyn Fn(Timestamp) -> Result<Vec<Spent>, StoreError>,
 ) -> Result<Plan, RunError> {
     check_binding(&state.binding, binding)?;
-    resolve(client, scope, state, Depth::Planned).await?;
+    resolve(client, clock, scope, state, Depth::Planned).await?;
     let scope = &*scope;
     let (mut observed, mut settings, records) = look_at(client, clock, scope, binding, state).await?;
     let touched = records.iter().filter_map(|r| Some((r.address()?, state.resources.get(r.address()?)?)));
@@ -36,7 +36,8 @@ pub async fn preview(
         let calls = spent(Spent::since(settings.now)).map_err(Arc::new)?;
         settings.spent = calls.into_iter().map(|s| s.by(settings.now)).collect();
     }
-    if let Some(client) = client {
+    // Of a plan that could not see what it needs nobody asks for more.
+    if let Some(client) = client.filter(|_| observed.unread.is_empty()) {
         if scope.foresight {
             foresee(client, &calls, &mut observed, &settings).await?;
         }

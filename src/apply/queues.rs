@@ -87,6 +87,11 @@ impl Queues {
         self.lanes.keys().copied().collect()
     }
 
+    /// Whether an endpoint has a job to send.
+    pub fn has_next(&self, endpoint: Endpoint) -> bool {
+        self.lanes.get(&endpoint).is_some_and(|lane| !lane.is_empty())
+    }
+
     /// The next job of an endpoint, and the number of its machine.
     pub fn next(&mut self, endpoint: Endpoint) -> Option<(usize, Job)> {
         self.lanes.get_mut(&endpoint)?.pop_front()

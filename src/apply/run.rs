@@ -1,14 +1,15 @@
 //! One `apply` from the loaded state to the summary: refresh, plan, carry out, settle, follow.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::event::{Event, Progress};
 use super::execute::{Again, End, Executed, Executor, Job};
+use super::follow::within;
 use super::held::{Approved, Round};
 use super::ledger::Ledger;
 use super::preview::{check_binding, foresee, know, make_plan, not_looked, words};
@@ -21,7 +22,7 @@ use crate::observe::{observe, observe_machines};
 use crate::plan::targets::TargetError;
 use crate::plan::{
     self, Action, Change, Input, Machines, Need, Observed, Plan, PlanWarning, PlannedCall, SavedPlan,
-    Settings, Stale,
+    Settings, Stale, Unread,
 };
 use crate::state::{Binding, CallAction, Origin, Phase, Record, Resource, Spent, State, Store, StoreError};
 
@@ -72,13 +73,11 @@ pub enum RunError {
         project: String,
     },
     /// An empty state, and the list that would show whether it was lost cannot be read.
-    #[error(
-        "the state is empty, and the service's lists that would show earlier actions cannot be read: {why}"
-    )]
-    Blind {
-        /// Why.
-        why: String,
-    },
+    #[error("the state is empty, and what would show earlier actions cannot be read: {}", reasons(.0))]
+    Blind(Vec<Unread>),
+    /// What the run has to see cannot be read.
+    #[error("what has to be seen cannot be read: {}", reasons(.0))]
+    Unread(Vec<Unread>),
     /// A refresh contradicted the state.
     #[error("the refresh does not fit the state: {0}")]
     Fold(#[from] crate::state::FoldError),
@@ -102,6 +101,15 @@ pub enum RunError {
     /// A person asked the run to stop before anything was sent.
     #[error("interrupted")]
     Interrupted,
+}
+
+/// Reasons in one line.
+fn reasons(unread: &[Unread]) -> String {
+    let one = |u: &Unread| {
+        let what: Vec<&str> = u.what.iter().copied().collect();
+        format!("{}: {}", what.join(", "), u.why)
+    };
+    unread.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
 /// How a run is carried out.
@@ -168,15 +176,21 @@ pub struct Run<'a> {
     pub(super) client: &'a Client,
     pub(super) clock: &'a Clock,
     pub(super) scope: Scope,
-    options: Options,
+    pub(super) options: Options,
     ledger: Ledger,
-    sink: Sink,
+    pub(super) sink: Sink,
     tally: Arc<Tally>,
     stop: watch::Receiver<bool>,
     lock_at: jiff::Timestamp,
     unreachable: Arc<AtomicBool>,
     /// When everything that is planned was looked at last.
     looked: Option<jiff::Timestamp>,
+    /// Endpoints of which the run has told that they take no more calls.
+    stopped: Mutex<BTreeSet<Endpoint>>,
+    /// When `--wait` ends, once the calls are sent.
+    pub(super) waits_until: Option<jiff::Timestamp>,
+    /// Everything is sent, and collections are followed to their end.
+    pub(super) following: bool,
 }
 
 impl<'a> Run<'a> {
@@ -216,6 +230,9 @@ impl<'a> Run<'a> {
             lock_at,
             unreachable: Arc::new(AtomicBool::new(false)),
             looked: None,
+            stopped: Mutex::default(),
+            waits_until: None,
+            following: false,
         })
     }
 
@@ -239,7 +256,7 @@ impl<'a> Run<'a> {
         self.stop.clone()
     }
 
-    fn stopped(&self) -> bool {
+    pub(super) fn stopped(&self) -> bool {
         *self.stop.borrow()
     }
 
@@ -267,6 +284,10 @@ impl<'a> Run<'a> {
         self.find_machines(Depth::Planned).await?;
         let mut observed = self.look(None).await?;
         let mut plan = make_plan(&self.scope, self.state(), &observed, &self.settings());
+        // Nothing is sent on top of it, so nothing more is waited or asked for.
+        if !observed.unread.is_empty() {
+            return Ok(plan);
+        }
         // What the look found needs no waiting, and neither does what the plan does not show.
         let unanswered =
             |a: &Address| self.state().resources.get(a).is_some_and(|r| r.open.is_some() || r.side.is_some());
@@ -284,6 +305,9 @@ impl<'a> Run<'a> {
             observed = self.look(None).await?;
             plan = make_plan(&self.scope, self.state(), &observed, &self.settings());
         }
+        if !observed.unread.is_empty() {
+            return Ok(plan);
+        }
         let mut more = false;
         if self.scope.foresight && self.scope.refresh {
             let mut stop = self.stop.clone();
@@ -291,7 +315,9 @@ impl<'a> Run<'a> {
             more = tokio::select! {
                 biased;
                 Ok(_) = stop.wait_for(|s| *s) => return Err(RunError::Interrupted),
-                seen = foresee(self.client, &plan.changes, &mut observed, &settings) => seen?,
+                seen = self.in_time(foresee(self.client, &plan.changes, &mut observed, &settings)) => {
+                    seen.unwrap_or(Ok(false))?
+                }
             };
         }
         // What was listed just now is not asked for again.
@@ -305,11 +331,14 @@ impl<'a> Run<'a> {
     /// Gives resources that name no machine id theirs.
     pub(super) async fn find_machines(&mut self, depth: Depth) -> Result<(), RunError> {
         let mut stop = self.stop.clone();
+        let (limit, late) = (self.look_limit(), self.out_of_time());
         let state = self.ledger.state();
         tokio::select! {
             biased;
             Ok(_) = stop.wait_for(|s| *s) => Err(RunError::Interrupted),
-            found = resolve(Some(self.client), &mut self.scope, state, depth) => found,
+            found = within(limit, resolve(Some(self.client), self.clock, &mut self.scope, state, depth)) => {
+                found.unwrap_or_else(|| Err(RunError::Unread(vec![late])))
+            }
         }
     }
 
@@ -328,7 +357,9 @@ impl<'a> Run<'a> {
         tokio::select! {
             biased;
             Ok(_) = stop.wait_for(|s| *s) => Err(RunError::Interrupted),
-            named = observe_machines(self.client, &unnamed, machines) => Ok(named.map(|()| true)?),
+            named = self.in_time(observe_machines(self.client, &unnamed, machines)) => {
+                Ok(named.unwrap_or(Ok(())).map(|()| true)?)
+            }
         }
     }
 
@@ -347,6 +378,9 @@ impl<'a> Run<'a> {
         let mut remaining = saved.remaining(self.state())?;
         if self.state().resources.is_empty() && !self.scope.settings.fresh {
             let observed = self.look(None).await?;
+            if !observed.unread.is_empty() {
+                return Err(RunError::Blind(observed.unread));
+            }
             let now = make_plan(&self.scope, self.state(), &observed, &self.settings());
             let lost = now.warnings.into_iter().filter(|w| matches!(w, PlanWarning::LookAlikes { .. }));
             remaining.warnings.extend(lost);
@@ -377,14 +411,18 @@ impl<'a> Run<'a> {
                 biased;
                 // A read can be given up anywhere, and may be waiting for its quota.
                 Ok(_) = stop.wait_for(|s| *s) => return Err(RunError::Interrupted),
-                observed = observe(self.client, self.clock, &need) => observed?,
+                observed = self.in_time(observe(self.client, self.clock, &need)) => match observed {
+                    Some(observed) => observed?,
+                    None => Observed { unread: vec![self.out_of_time()], ..not_looked(settings.now) },
+                },
             }
         } else {
             not_looked(settings.now)
         };
         know(&mut observed, &self.scope);
-        if empty && let Some(why) = observed.failures.first() {
-            return Err(RunError::Blind { why: why.clone() });
+        // Who wants to look is shown the plan and what it lacks; the others have to look all the same.
+        if empty && !self.scope.refresh && !observed.unread.is_empty() {
+            return Err(RunError::Blind(observed.unread));
         }
         if only.is_none() && self.scope.refresh {
             self.looked = Some(at);
@@ -479,6 +517,7 @@ impl<'a> Run<'a> {
             summary: approved.summary(),
         });
         (self.sink)(Progress::Started { calls: approved.requests().count() });
+        self.waits_until = self.options.wait.map(|limit| self.clock.now() + limit);
         self.record_rows(approved)?;
         let jobs = approved.changes.iter().filter_map(|c| Job::of(c, self.state())).collect();
         let mut round = Round {
@@ -536,6 +575,8 @@ impl<'a> Run<'a> {
             again,
             unreachable: self.unreachable.clone(),
             looked: self.looked,
+            waits_until: self.waits_until,
+            stopped: &self.stopped,
         };
         let mut stop = self.stop.clone();
         let relay = async {
@@ -578,7 +619,7 @@ impl<'a> Run<'a> {
 
     /// Looks this run's unknown and busy calls up until each is known: at once, after the settle time,
     /// and after the one repetition that `recovery.onUnknown: resend` allows.
-    async fn settle(&mut self, round: &mut Round<'_>) -> Result<(), RunError> {
+    pub(super) async fn settle(&mut self, round: &mut Round<'_>) -> Result<(), RunError> {
         for pass in 0.. {
             let mut doubtful: BTreeSet<Address> = round
                 .ends
@@ -639,7 +680,7 @@ impl<'a> Run<'a> {
     /// Plans a selection anew and carries out what needs no new approval: records, and the very calls
     /// that were approved. A lost call is repeated once, and one that met a busy machine if `busy_too`.
     /// Returns whether something was sent.
-    async fn go_on(
+    pub(super) async fn go_on(
         &mut self,
         only: &BTreeSet<Address>,
         observed: &Observed,
@@ -673,52 +714,6 @@ impl<'a> Run<'a> {
             }
         }
         self.execute(jobs, round).await
-    }
-
-    /// Follows the plan's collections to their end; false if time ran out.
-    async fn follow(
-        &mut self,
-        approved: &Plan,
-        round: &mut Round<'_>,
-        limit: Duration,
-    ) -> Result<bool, RunError> {
-        let deadline = self.clock.now() + limit;
-        let mut pause = FIRST_POLL;
-        loop {
-            let behind = round.held.iter().flat_map(|j| &j.depends_on).map(|d| &d.address);
-            let running: BTreeSet<Address> = approved
-                .changes
-                .iter()
-                .map(|c| &c.address)
-                .chain(behind)
-                .filter(|a| self.is_running(a))
-                .cloned()
-                .collect();
-            if running.is_empty() || self.stopped() {
-                return Ok(true);
-            }
-            let now = self.clock.now();
-            if now >= deadline {
-                return Ok(false);
-            }
-            let next = (now + pause).min(deadline);
-            (self.sink)(Progress::Following { running: running.len(), next });
-            if !self.sleep_until(next).await {
-                return Ok(true);
-            }
-            pause = (pause * 3 / 2).min(LONGEST_POLL);
-            let observed = match self.look(Some(&running)).await {
-                Err(RunError::Interrupted) => return Ok(true),
-                observed => observed?,
-            };
-            // A machine that was busy and is free now takes the approved call.
-            let mut sent = self.go_on(&running, &observed, round, true).await?;
-            sent |= self.release(round).await?;
-            while sent {
-                self.settle(round).await?;
-                sent = self.release(round).await?;
-            }
-        }
     }
 
     fn report(&self, approved: &Plan, round: &Round<'_>, timed_out: bool) -> Report {
@@ -786,7 +781,3 @@ impl<'a> Run<'a> {
         committed
     }
 }
-
-/// How soon `--wait` looks for the first time, and how seldom at the most.
-const FIRST_POLL: Duration = Duration::from_secs(2);
-const LONGEST_POLL: Duration = Duration::from_secs(60);

@@ -10,11 +10,11 @@ use jiff::Timestamp;
 
 use super::run::{Report, Run, RunError};
 use super::targets::{Depth, Mistyped};
-use crate::defender::ReadError;
+use crate::defender::{Endpoint, ReadError};
 use crate::model::{Address, Desired, Kind, Rare};
 use crate::observe::observe;
 use crate::plan::names::{self, Misplaced};
-use crate::plan::{self, Action, Input, KnownIds, LOOK_BACK, Need, Plan};
+use crate::plan::{self, Action, Input, KnownIds, LOOK_BACK, Need, Plan, Unread};
 use crate::state::{Binding, CallAction, Object, Phase, Record, Sent, State, Store, StoreError};
 
 /// So long an `import` waits until its resource's open call can be called lost.
@@ -29,15 +29,6 @@ pub enum SurgeryError {
     /// The run cannot go on.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// The object could not be read.
-    #[error("the service could not be asked: {0}")]
-    Read(#[from] ReadError),
-    /// A list that would show what is there could not be read.
-    #[error("the service's lists cannot be read: {why}")]
-    NotLooked {
-        /// Why.
-        why: String,
-    },
     /// The journal cannot be written.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -174,7 +165,10 @@ impl Run<'_> {
         if address.kind() == Kind::Alert {
             return Err(Forbidden::Alert(address.clone()).into());
         }
-        self.look(Some(&only(address))).await?;
+        // What is recorded says enough to cancel it: that an incident has to be stopped must not fail for a list.
+        for unread in self.look(Some(&only(address))).await?.unread {
+            tracing::warn!("{address} is taken as it is recorded: {}", unread.why);
+        }
         let Some(r) = self.state().resources.get(address) else {
             return Err(Forbidden::NotInState(address.clone()).into());
         };
@@ -294,12 +288,28 @@ impl Run<'_> {
         }
     }
 
+    /// A read of one object that failed.
+    fn unread(&self, endpoint: Endpoint, e: ReadError) -> RunError {
+        match e {
+            ReadError::Auth(e) => e.into(),
+            e => {
+                let cause = e.cause(endpoint, self.clock.now());
+                RunError::Unread(vec![Unread::new("the object", cause, e.to_string())])
+            }
+        }
+    }
+
     async fn read_object(&self, desired: &Desired, id: &str) -> Result<Object, SurgeryError> {
         let declared = desired.call.machine();
         let not_found = || Forbidden::NotFound { id: id.to_owned() };
         let (machine, object) = match desired.address.kind() {
             Kind::InvestigationPackage => {
-                let action = self.client.get_action(id).await?.ok_or_else(not_found)?;
+                let action = self
+                    .client
+                    .get_action(id)
+                    .await
+                    .map_err(|e| self.unread(Endpoint::GetAction, e))?
+                    .ok_or_else(not_found)?;
                 if !action.is_collection() {
                     let found = action.action_type.clone();
                     return Err(Forbidden::OtherType { id: id.to_owned(), found }.into());
@@ -307,7 +317,12 @@ impl Run<'_> {
                 (action.machine_id.clone(), Object::from(&action))
             }
             Kind::Alert => {
-                let alert = self.client.get_alert(id).await?.ok_or_else(not_found)?;
+                let alert = self
+                    .client
+                    .get_alert(id)
+                    .await
+                    .map_err(|e| self.unread(Endpoint::GetAlert, e))?
+                    .ok_or_else(not_found)?;
                 (alert.machine_id.clone(), Object::from(&alert))
             }
         };
@@ -335,8 +350,8 @@ impl Run<'_> {
         };
         let read = async { Ok(observe(self.client, self.clock, &need).await.map_err(RunError::from)?) };
         let observed = self.unless_stopped(read).await?;
-        if let Some(why) = observed.failures.first() {
-            return Err(SurgeryError::NotLooked { why: why.clone() });
+        if !observed.unread.is_empty() {
+            return Err(RunError::Unread(observed.unread).into());
         }
         let known = KnownIds::of(self.state());
         let mut discovered = Discovered::default();

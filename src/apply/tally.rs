@@ -23,7 +23,7 @@ impl Tally {
         let Progress::Event(event) = progress else { return };
         let mut counted = self.lock();
         let name = match event {
-            Event::Planned { .. } | Event::Summary { .. } => return,
+            Event::Planned { .. } | Event::Stopped { .. } | Event::Summary { .. } => return,
             Event::Intent { address, .. } => {
                 counted.begun.insert(address.clone());
                 return;

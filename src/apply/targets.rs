@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::run::{RunError, Scope};
-use crate::defender::Client;
+use crate::defender::{Client, Clock};
 use crate::model::{Address, Desired, Template};
 use crate::observe::observe_inventory;
 use crate::plan::targets::{self, Inventory, Resolved, SealedMachine, TargetError, Targets};
@@ -70,6 +70,7 @@ pub enum Mistyped {
 /// What cannot be resolved: nothing may be planned.
 pub(super) async fn resolve(
     client: Option<&Client>,
+    clock: &Clock,
     scope: &mut Scope,
     state: &State,
     depth: Depth,
@@ -90,10 +91,13 @@ pub(super) async fn resolve(
     let wanted = targets::wanted(&input);
     let inventory = match client {
         _ if wanted.is_nothing() => Inventory::not_looked("nothing had to be asked"),
-        Some(client) if scope.refresh => observe_inventory(client, &wanted).await?,
+        Some(client) if scope.refresh => observe_inventory(client, clock, &wanted).await?,
         _ => Inventory::not_looked("--no-refresh forbids to ask the service"),
     };
-    let Resolved { desired, targets, machines, errors } = targets::resolve(&input, &inventory);
+    let Resolved { desired, targets, machines, errors, unread } = targets::resolve(&input, &inventory);
+    if !unread.is_empty() {
+        return Err(RunError::Unread(unread));
+    }
     if !errors.is_empty() {
         return Err(RunError::Unresolved(errors));
     }

@@ -167,8 +167,9 @@ async fn approve(
     }
     let changes = plan.changes.iter().any(|c| c.action.is_change());
     let approved = args.auto_approve || args.expect.is_some() || reviewed.is_some();
-    let asks = changes && !approved;
+    let asks = changes && !approved && plan.unread().is_empty();
     display.plan(ctx, plan, asks)?;
+    engine::refuse_unread(plan)?;
     // A digest, a seal or a saved plan names each call, and so does the question with its number.
     let reviewed_as_it_is = args.expect.is_some() || reviewed.is_some() || asks;
     engine::refuse_held(plan, &args.planning, reviewed_as_it_is)?;

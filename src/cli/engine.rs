@@ -14,14 +14,14 @@ use super::project::{self, Narrow};
 use super::since::Changes;
 use crate::apply::surgery::{Forbidden, SurgeryError};
 use crate::apply::{Lookups, RunError, Scope};
-use crate::defender::{Clock, ReadError};
+use crate::defender::Clock;
 use crate::manifest::{self, Loaded, Project, project as file};
 use crate::model::{Address, Desired, Target, Template};
 use crate::plan::{
     self, Allowed, Guards, Held, Limits, OnUnknown, Plan, PlanWarning, Quota, Quotas, Recovery, SavedPlan,
-    SealedMachine, Selector, Settings, Warning,
+    SealedMachine, Selector, Settings, Unread, Warning,
 };
-use crate::render::{escape, words};
+use crate::render::{escape, unread, words};
 use crate::seal::{self, Seals};
 use crate::state::{State, StoreError};
 
@@ -178,6 +178,22 @@ pub fn refuse_blind(plan: &Plan) -> Result<(), Error> {
     Ok(())
 }
 
+/// A plan that could not see what it needs: nothing is sent on top of it, and nothing it shows is to be relied upon.
+pub fn refuse_unread(plan: &Plan) -> Result<(), Error> {
+    let unread = plan.unread();
+    if unread.is_empty() { Ok(()) } else { Err(unread_error("this plan is not complete", &unread)) }
+}
+
+/// What could not be read, each reason once, and what to do about it.
+pub fn unread_error(what: &str, unread: &[Unread]) -> Error {
+    let reasons: Vec<String> = unread.iter().map(unread::unread).collect();
+    let message = match &*reasons {
+        [one] => format!("{what}, because this could not be read: {one}"),
+        _ => format!("{what}, because these could not be read:\n  {}", reasons.join("\n  ")),
+    };
+    Error::Service { message, next: unread::next(unread) }
+}
+
 /// A plan that a guard rail of the project holds back: too many calls, a protected machine, a text that
 /// does not match; or removals that nobody has approved of.
 ///
@@ -263,8 +279,6 @@ pub fn surgery_error(e: SurgeryError) -> Error {
     match e {
         SurgeryError::Run(e) => run_error(e),
         SurgeryError::Store(e) => project::store_error(e),
-        SurgeryError::Read(ReadError::Auth(e)) => connect::auth_error(e),
-        SurgeryError::Read(_) | SurgeryError::NotLooked { .. } => Error::Service { message, next: None },
         SurgeryError::Forbidden(Forbidden::NotInState(address)) => Error::NotInState(address),
         SurgeryError::Forbidden(f) => Error::Forbidden { message, next: words::forbidden_next(&f).command() },
     }
@@ -292,10 +306,10 @@ pub fn run_error(e: RunError) -> Error {
             message: e.to_string(),
             moved: listed(e.moved().iter().map(ToString::to_string)),
         },
-        RunError::Blind { .. } => Error::Service {
-            message: e.to_string(),
-            next: Some("casefile apply --fresh, if this project really is new".to_owned()),
-        },
+        RunError::Blind(unread) => {
+            unread_error("the state is empty, and what would show earlier calls is not known", &unread)
+        }
+        RunError::Unread(unread) => unread_error("the run cannot go on", &unread),
         RunError::Fold(_) => Error::State { message: e.to_string(), next: "casefile state list".to_owned() },
         RunError::Interrupted => Error::Interrupted,
     }

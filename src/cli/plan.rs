@@ -54,11 +54,13 @@ pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
     };
     plan.destination = Some(destination);
     engine::refuse_blind(&plan)?;
-    if let Some(file) = &args.out {
+    let complete = engine::refuse_unread(&plan);
+    if let (Some(file), Ok(())) = (&args.out, &complete) {
         let execution = PlanExecution { binding, new_state, fresh: args.planning.fresh };
         saved::write(ctx, file, &plan, execution)?;
     }
     show(ctx, &plan, args)?;
+    complete?;
     let code = code(&plan, args);
     // The process ends here, and its memory with it: value by value that takes longer.
     std::mem::forget((plan, scope, state));

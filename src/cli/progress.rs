@@ -25,6 +25,8 @@ pub struct Display {
     /// Whether a person watches, and is shown a line of what is under way below the events.
     bar: bool,
     calls: Mutex<Calls>,
+    /// The ends of pauses that were told.
+    told: Mutex<BTreeMap<&'static str, jiff::Timestamp>>,
     /// How people see the addresses of groups.
     shown: Mutex<BTreeMap<Address, Address>>,
 }
@@ -59,6 +61,7 @@ impl Display {
             clock: ctx.clock(),
             bar: ctx.interactive && format == Format::Human && !ctx.quiet,
             calls: Mutex::default(),
+            told: Mutex::default(),
             shown: Mutex::default(),
         }
     }
@@ -136,12 +139,28 @@ impl Display {
                 now.message = text;
                 now.draw();
             }
-            // Without a bar only what makes a run pause is worth a line.
-            Progress::Settling { .. } | Progress::WaitingForQuota { .. } if !self.quiet => {
-                tracing::info!("{text}");
-            }
+            // Without a bar only what makes a run pause is worth a line, and each pause one.
+            pause if !self.quiet && self.is_news(pause) => complain(&format!("{text}\n")),
             _ => tracing::debug!("{text}"),
         }
+    }
+
+    /// Whether a run pauses longer than it was told to pause already.
+    fn is_news(&self, progress: &Progress) -> bool {
+        // Many calls wait for the same end, which moves a little with each answer.
+        const SAME: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
+        let (what, until) = match progress {
+            Progress::Settling { until, .. } => ("settling", *until),
+            Progress::Following { until, .. } => ("following", *until),
+            Progress::WaitingForQuota { quota, until } => (*quota, *until),
+            Progress::Event(_) | Progress::Started { .. } => return false,
+        };
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = told.get(what).is_none_or(|last: &jiff::Timestamp| until.duration_since(*last) > SAME);
+        if news {
+            told.insert(what, until);
+        }
+        news
     }
 
     fn count(&self, event: &Event) {

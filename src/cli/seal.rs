@@ -126,12 +126,15 @@ fn resolved(
             let world = project::state_folder(ctx, project)?.join("sandbox.json");
             let keep = world.exists().then_some(world.as_path());
             let connection = connect(ctx, project, &ctx.clock(), keep).await?;
-            let listed = observe_inventory(&connection.client, &wanted).await;
+            let listed = observe_inventory(&connection.client, &ctx.clock(), &wanted).await;
             connection.close().await;
             listed.map_err(auth_error)
         })?
     };
     let found = targets::resolve(&input, &inventory);
+    if !found.unread.is_empty() {
+        return Err(engine::unread_error("the machines are not known, nothing was sealed", &found.unread));
+    }
     if found.errors.is_empty() { Ok(found.desired) } else { Err(Error::Unresolved(found.errors)) }
 }
 

@@ -19,6 +19,7 @@ use crate::state::State;
 pub fn run(ctx: &Context, args: &StatusArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
     let mut state = project::state(ctx, &project)?.state;
+    let mut unread = Vec::new();
     if !args.no_refresh {
         let scope = Scope {
             desired: Vec::new(),
@@ -42,13 +43,12 @@ pub fn run(ctx: &Context, args: &StatusArgs) -> Result<Code, Error> {
             let seen = refresh(client, &clock, &scope, &connection.binding, &mut state).await;
             connection.close().await;
             let (observed, _) = seen.map_err(engine::run_error)?;
-            for why in &observed.failures {
-                ctx.note(&format!("warning: {why}"));
-            }
+            unread = observed.unread;
             Ok::<_, Error>(())
         })?;
     }
-    show(ctx, args, &state)
+    let code = show(ctx, args, &state)?;
+    if unread.is_empty() { Ok(code) } else { Err(engine::unread_error("this is what is recorded", &unread)) }
 }
 
 /// The closed incidents, which are not looked at. What is wrong with a manifest is no matter here.

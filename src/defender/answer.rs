@@ -12,7 +12,7 @@ use super::endpoint::Endpoint;
 use super::request::Subject;
 use super::transport::{HttpAnswer, Stage, TransportError};
 use super::wire::{ErrorBody, bounded, object};
-use crate::model::{Alert, MachineAction, Request};
+use crate::model::{Alert, Hindrance, MachineAction, Request};
 
 /// The service's words about a call that it did not carry out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub enum Answer {
         period: Option<Period>,
         /// The maximum that the message names, if it does.
         maximum: Option<u32>,
+        /// The message names a quota of an hour.
+        hourly: bool,
     },
     /// Certainly not carried out: the call never left.
     NotExecuted(NotSent),
@@ -57,6 +59,8 @@ pub enum Answer {
         why: String,
         /// The service's words, if it said anything.
         error: Option<ApiError>,
+        /// How long it asks to wait before the next call, if it says so.
+        retry_after: Option<Duration>,
     },
     /// A definite refusal.
     Rejected(ApiError),
@@ -75,8 +79,13 @@ pub enum Accepted {
 #[derive(Debug, thiserror::Error)]
 pub enum NotSent {
     /// No connection.
-    #[error("{0}")]
-    Connection(String),
+    #[error("{why}")]
+    Connection {
+        /// What happened.
+        why: String,
+        /// What kind of failure it is.
+        cause: Hindrance,
+    },
     /// No token.
     #[error(transparent)]
     Token(#[from] AuthError),
@@ -115,7 +124,14 @@ pub(super) enum ReadAnswer {
     /// 429.
     Throttled(Throttle),
     /// Asking again may help.
-    Transient(String),
+    Transient {
+        /// What was seen.
+        why: String,
+        /// What kind of failure it is.
+        cause: Hindrance,
+        /// How long the service asks to wait, if it says so.
+        retry_after: Option<Duration>,
+    },
     /// Asking again does not help.
     Refused(ApiError),
 }
@@ -128,9 +144,13 @@ pub(super) struct Throttle {
     pub(super) period: Option<Period>,
     /// The maximum that the message names.
     pub(super) maximum: Option<u32>,
+    /// The message names a quota of an hour.
+    pub(super) hourly: bool,
 }
 
 const DEFAULT_WAIT: Duration = Duration::from_secs(60);
+/// An hour's quota that does not say when it takes calls again does so after an hour at the latest.
+const HOURLY_WAIT: Duration = Duration::from_secs(3600);
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 impl ApiError {
@@ -151,6 +171,33 @@ impl ApiError {
     /// 429.
     pub fn is_throttled(&self) -> bool {
         self.status == 429
+    }
+
+    /// 401 or 403: the caller may not do this.
+    pub fn is_denied(&self) -> bool {
+        matches!(self.status, 401 | 403)
+    }
+
+    /// Whether a denial is about this kind of call as a whole: every 401, and a 403 that names a missing role, a
+    /// licence, or a feature that is off. Any other 403 may be about the one device.
+    pub fn denies_kind(&self) -> bool {
+        const CODES: [&str; 2] = ["DisabledFeature", "DisallowedOperation"];
+        const WORDS: [&str; 9] = [
+            "application roles",
+            "application permissions",
+            "required roles",
+            "required permissions",
+            "required scopes",
+            "missing scopes",
+            "licen",
+            "feature",
+            "account mode",
+        ];
+        let message = self.message.to_ascii_lowercase();
+        self.status == 401
+            || self.status == 403
+                && (CODES.iter().any(|c| self.code.eq_ignore_ascii_case(c))
+                    || WORDS.iter().any(|w| message.contains(w)))
     }
 
     /// 404.
@@ -174,26 +221,29 @@ impl fmt::Display for ApiError {
 impl Throttle {
     pub(super) fn of(answer: &HttpAnswer) -> Self {
         let error = ApiError::of(answer);
-        let retry_after = wait(answer);
         let words: Vec<&str> = error.message.split_whitespace().collect();
         let behind = |word: &str| {
             let at = words.iter().position(|w| w.eq_ignore_ascii_case(word))?;
             Some(words.get(at + 1)?.trim_end_matches(['.', ',', ';']))
         };
-        let period = match behind("per").map(str::to_ascii_lowercase).as_deref() {
+        let named = match behind("per").map(str::to_ascii_lowercase).as_deref() {
             Some("00:01:00" | "minute") => Some(Period::Minute),
             Some("01:00:00" | "hour") => Some(Period::Hour),
-            // A minute's quota never asks for more than a minute.
-            _ => (retry_after > DEFAULT_WAIT).then_some(Period::Hour),
+            _ => None,
         };
+        let hourly = named == Some(Period::Hour);
+        let default = if hourly { HOURLY_WAIT } else { DEFAULT_WAIT };
+        let retry_after = retry_after(answer).unwrap_or(default);
+        // A minute's quota never asks for more than a minute.
+        let period = named.or((retry_after > DEFAULT_WAIT).then_some(Period::Hour));
         let maximum = behind("allowed").and_then(|n| n.parse().ok());
-        Throttle { error, retry_after, period, maximum }
+        Throttle { error, retry_after, period, maximum, hourly }
     }
 }
 
 /// `Retry-After`: whole seconds, or a date to be compared with the answer's own.
-fn wait(answer: &HttpAnswer) -> Duration {
-    let Some(text) = answer.retry_after.as_deref().map(str::trim) else { return DEFAULT_WAIT };
+fn retry_after(answer: &HttpAnswer) -> Option<Duration> {
+    let text = answer.retry_after.as_deref().map(str::trim)?;
     let asked = if let Ok(seconds) = text.parse::<u64>() {
         Some(Duration::from_secs(seconds))
     } else {
@@ -202,33 +252,33 @@ fn wait(answer: &HttpAnswer) -> Duration {
         until.zip(now).map(|(until, now)| Duration::try_from(until.duration_since(now)).unwrap_or_default())
     };
     // Asking again in the same second would only be refused again.
-    asked.unwrap_or(DEFAULT_WAIT).clamp(Duration::from_secs(1), LONGEST_WAIT)
+    asked.map(|wait| wait.clamp(Duration::from_secs(1), LONGEST_WAIT))
 }
 
 /// Classifies the answer to a mutating call.
 ///
 /// 401 is reported as it is; whether the token was already renewed is the caller's to know.
 pub fn classify(request: &Request, result: &Result<HttpAnswer, TransportError>) -> Answer {
-    let unknown = |why: String, error: Option<ApiError>| Answer::Unknown { why, error };
+    let unknown = |why: String| Answer::Unknown { why, error: None, retry_after: None };
     let Some(subject) = Subject::of(request) else {
-        return unknown("no endpoint is known for this request".into(), None);
+        return unknown("no endpoint is known for this request".into());
     };
     let answer = match result {
         Ok(answer) => answer,
-        Err(TransportError { stage: Stage::BeforeSend, why }) => {
-            return Answer::NotExecuted(NotSent::Connection(why.clone()));
+        Err(TransportError { stage: Stage::BeforeSend, why, cause }) => {
+            return Answer::NotExecuted(NotSent::Connection { why: why.clone(), cause: *cause });
         }
-        Err(TransportError { stage: Stage::AfterSend, why }) => return unknown(why.clone(), None),
+        Err(TransportError { stage: Stage::AfterSend, why, .. }) => return unknown(why.clone()),
     };
     match answer.status {
         200..=299 => match accepted(&subject, answer) {
             Ok(object) => Answer::Accepted(object),
-            Err(why) => unknown(format!("{}, but {why}", answer.status), None),
+            Err(why) => unknown(format!("{}, but {why}", answer.status)),
         },
         401 => Answer::Unauthorized(ApiError::of(answer)),
         429 => {
-            let Throttle { error, retry_after, period, maximum } = Throttle::of(answer);
-            Answer::Throttled { error, retry_after, period, maximum }
+            let Throttle { error, retry_after, period, maximum, hourly } = Throttle::of(answer);
+            Answer::Throttled { error, retry_after, period, maximum, hourly }
         }
         300..=399 => Answer::Rejected(ApiError::of(answer)),
         400..=499 if !matches!(answer.status, 408 | 409) => {
@@ -241,7 +291,8 @@ pub fn classify(request: &Request, result: &Result<HttpAnswer, TransportError>) 
         }
         _ => {
             let error = ApiError::of(answer);
-            unknown(error.to_string(), Some(error))
+            let why = error.to_string();
+            Answer::Unknown { why, error: Some(error), retry_after: retry_after(answer) }
         }
     }
 }
@@ -294,14 +345,20 @@ fn accepted(subject: &Subject, answer: &HttpAnswer) -> Result<Accepted, String> 
 pub(super) fn classify_read(result: Result<HttpAnswer, TransportError>) -> ReadAnswer {
     let answer = match result {
         Ok(answer) => answer,
-        Err(error) => return ReadAnswer::Transient(error.why),
+        Err(TransportError { why, cause, .. }) => {
+            return ReadAnswer::Transient { why, cause, retry_after: None };
+        }
     };
     match answer.status {
         200..=299 => ReadAnswer::Body(answer),
         401 => ReadAnswer::Unauthorized(ApiError::of(&answer)),
         404 => ReadAnswer::NotFound(ApiError::of(&answer)),
         429 => ReadAnswer::Throttled(Throttle::of(&answer)),
-        408 | 500..=599 => ReadAnswer::Transient(ApiError::of(&answer).to_string()),
+        408 | 500..=599 => ReadAnswer::Transient {
+            why: ApiError::of(&answer).to_string(),
+            cause: Hindrance::Unavailable(None),
+            retry_after: retry_after(&answer),
+        },
         _ => ReadAnswer::Refused(ApiError::of(&answer)),
     }
 }
@@ -429,9 +486,10 @@ mod tests {
 
     #[test]
     fn failures_on_the_way() {
-        let failed = |stage| Err(TransportError { stage, why: "connection reset".into() });
-        assert_eq!(class(&classify(&collect(), &failed(Stage::BeforeSend))), "not executed");
-        assert_eq!(class(&classify(&collect(), &failed(Stage::AfterSend))), "unknown");
+        let unsent = TransportError::before_send(Hindrance::NoConnection, "connection refused");
+        let sent = TransportError::after_send(Hindrance::NoAnswer, "connection reset");
+        assert_eq!(class(&classify(&collect(), &Err(unsent))), "not executed");
+        assert_eq!(class(&classify(&collect(), &Err(sent))), "unknown");
         let long = HttpAnswer { cut: true, ..HttpAnswer::new(201, "{") };
         assert_eq!(class(&classify(&collect(), &Ok(long))), "unknown");
     }
@@ -454,6 +512,35 @@ mod tests {
     }
 
     #[test]
+    fn which_denials_are_about_the_kind_of_call() {
+        let denial = |status, code: &str, message: &str| {
+            let error = serde_json::json!({ "error": { "code": code, "message": message } });
+            ApiError::of(&HttpAnswer::new(status, error.to_string())).denies_kind()
+        };
+        for (status, code, message) in [
+            (401, "Unauthorized", ""),
+            (401, "Unauthorized", "Account mode is inactive"),
+            (403, "Forbidden", "Missing application roles. API required roles: Machine.CollectForensics"),
+            (403, "Forbidden", "The application does not have any of the required application permissions"),
+            (403, "DisabledFeature", ""),
+            (403, "disallowedoperation", ""),
+            (403, "Forbidden", "No Tvm license"),
+            (403, "", "This feature is turned off for the tenant"),
+        ] {
+            assert!(denial(status, code, message), "{status} {code} {message}");
+        }
+        for (status, code, message) in [
+            (403, "", ""),
+            (403, "Forbidden", "The device is not in a device group of the caller"),
+            (403, "Forbidden", "Machine ab is protected by selective response"),
+            (400, "DisabledFeature", ""),
+            (404, "Forbidden", "Missing application roles"),
+        ] {
+            assert!(!denial(status, code, message), "{status} {code} {message}");
+        }
+    }
+
+    #[test]
     fn how_long_and_for_which_quota() {
         let throttle = |after: Option<&str>, message: &str| {
             let body = serde_json::json!({ "error": { "code": "429", "message": message } }).to_string();
@@ -468,6 +555,8 @@ mod tests {
         let quota = |n: u32, per: &str| format!("API calls quota exceeded! maximum allowed {n} per {per}");
         assert_eq!(throttle(Some("17"), &quota(45, "00:01:00")), (17, minute, Some(45)));
         assert_eq!(throttle(Some("900"), &quota(1500, "01:00:00.")), (900, hour, Some(1500)));
+        assert_eq!(throttle(None, &quota(1500, "01:00:00")), (3600, hour, Some(1500)));
+        assert_eq!(throttle(Some("17"), &quota(1500, "01:00:00")), (17, hour, Some(1500)));
         assert_eq!(throttle(None, "Too many requests."), (60, None, None));
         assert_eq!(throttle(Some("61"), ""), (61, hour, None));
         assert_eq!(throttle(Some("0"), ""), (1, None, None));

@@ -1,13 +1,18 @@
 //! The client: reads that are repeated where that is safe, mutating calls that are sent once.
+//!
+//! What asking again cannot change is not asked again: a denial, a certificate that is not trusted, a name that does
+//! not exist. Everything else is bounded: in tries, and a list in time, rows and bytes.
 
 use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex as Turn;
-use tracing::{Instrument, debug, debug_span};
+use tokio::time::Instant;
+use tracing::{Instrument, debug, debug_span, warn};
 
 use super::answer::{self, Answer, ApiError, NotSent, ReadAnswer};
 use super::auth::{AccessToken, AuthError, Tokens};
@@ -16,12 +21,14 @@ use super::cloud::Service;
 use super::endpoint::Endpoint;
 use super::gate::{Quotas, Slot};
 use super::hunting::{HuntError, Hunter, HuntingApi, table};
-use super::quota::Next;
+use super::quota::{LONGEST_PAUSE, Next};
 use super::request::{self, ActionFilter, Read};
 use super::time::Clock;
 use super::transport::{HttpAnswer, HttpCall, Stage, Transport, TransportError};
 use super::wire::{self, Entity, PackageLink, Page};
-use crate::model::{Alert, HuntingQuery, HuntingTable, Machine, MachineAction, MachineName, Method, Request};
+use crate::model::{
+    Alert, Hindrance, HuntingQuery, HuntingTable, Machine, MachineAction, MachineName, Method, Request,
+};
 
 /// Why a read gave no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,6 +60,8 @@ pub enum ReadError {
     Unavailable {
         /// The last thing seen.
         why: String,
+        /// What kind of failure it is.
+        cause: Hindrance,
     },
     /// A list that cannot be read to its end.
     #[error("the list is not complete: {why}")]
@@ -62,20 +71,69 @@ pub enum ReadError {
     },
 }
 
-/// How reads are repeated.
+impl ReadError {
+    /// What a person can do something about, for a read of this endpoint that failed at `now`, by our clock.
+    pub fn cause(&self, endpoint: Endpoint, now: Timestamp) -> Hindrance {
+        let after = |wait: &Duration| now.saturating_add(*wait).unwrap_or(Timestamp::MAX);
+        match self {
+            ReadError::Auth(_) => Hindrance::SignIn,
+            ReadError::Refused(e) => match e.status {
+                401 => Hindrance::SignIn,
+                403 => Hindrance::Permission(endpoint.permission()),
+                407 => Hindrance::Proxy,
+                _ => Hindrance::Refused,
+            },
+            ReadError::Throttled { retry_after, .. } => Hindrance::Quota(after(retry_after)),
+            ReadError::OverQuota { wait, .. } => Hindrance::Quota(after(wait)),
+            ReadError::Unavailable { cause, .. } => *cause,
+            ReadError::Incomplete { .. } => Hindrance::Endless,
+        }
+    }
+}
+
+/// How reads are repeated, and how much a list may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
     /// How often a failed read is asked again.
     pub retries: usize,
+    /// How often, if there was no connection: mostly there will be none a second later either.
+    pub reconnects: usize,
+    /// How often, if there was no answer in time: each try takes as long as the transport waits.
+    pub timeouts: usize,
     /// The first wait; each further one is twice as long.
     pub first: Duration,
     /// The longest `Retry-After` that is waited out.
     pub throttled: Duration,
+    /// How many rows a list may have.
+    pub rows: usize,
+    /// How many bytes its pages may have.
+    pub bytes: usize,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Patience { retries: 4, first: Duration::from_secs(1), throttled: Duration::from_secs(120) }
+        Patience {
+            retries: 4,
+            reconnects: 2,
+            timeouts: 1,
+            first: Duration::from_secs(1),
+            throttled: LONGEST_PAUSE,
+            // More than the lists of the largest tenants. A service that goes on behind it would fill the memory.
+            rows: 500_000,
+            bytes: 512 << 20,
+        }
+    }
+}
+
+impl Patience {
+    /// How often a read that failed for this reason is asked again.
+    fn retries_after(&self, cause: Hindrance) -> usize {
+        match cause {
+            _ if cause.is_lasting() => 0,
+            Hindrance::NoConnection => self.reconnects,
+            Hindrance::NoAnswer => self.timeouts,
+            _ => self.retries,
+        }
     }
 }
 
@@ -96,13 +154,20 @@ struct Inner {
     server: ServerClock,
     /// Held by whoever asks for the service's time; how far the wall clock was set when that was in vain.
     asking: Turn<Option<SignedDuration>>,
+    /// The service refuses to sort lists of actions.
+    unsorted: AtomicBool,
 }
 
 /// A failed attempt at a read.
 enum Fail {
     Final(ReadError),
     NotFound(ApiError),
-    Again { error: ReadError, at_once: bool },
+    /// At most so many tries may follow. With a pause that the service asked for, the slot waits for it.
+    Again {
+        error: ReadError,
+        retries: usize,
+        pause: Option<Duration>,
+    },
 }
 
 impl From<AuthError> for Fail {
@@ -111,8 +176,11 @@ impl From<AuthError> for Fail {
     }
 }
 
-/// More pages than any tenant has: a list that goes on after them runs in a circle.
+/// More pages than any tenant has.
 const MOST_PAGES: usize = 1_000;
+
+/// How long a list may take from its first page to its last.
+const LONGEST_LIST: Duration = Duration::from_secs(600);
 
 impl Client {
     /// A client of one service.
@@ -131,6 +199,7 @@ impl Client {
             clock,
             server: ServerClock::default(),
             asking: Turn::default(),
+            unsorted: false.into(),
         };
         Client { inner: Arc::new(inner), patience: Patience::default(), hunter: None }
     }
@@ -155,6 +224,14 @@ impl Client {
         }
     }
 
+    /// Whose calls hunting queries are.
+    pub fn hunting_endpoint(&self) -> Endpoint {
+        match self.hunter.as_ref().map(|h| h.api()) {
+            Some(HuntingApi::Defender) => Endpoint::Hunt,
+            Some(HuntingApi::Graph) | None => Endpoint::GraphHunt,
+        }
+    }
+
     /// The same service, token and quotas over another transport.
     #[must_use]
     pub fn with_transport(&self, transport: Arc<dyn Transport>) -> Self {
@@ -167,6 +244,7 @@ impl Client {
             clock: clock.clone(),
             server: ServerClock::default(),
             asking: Turn::default(),
+            unsorted: false.into(),
         };
         Client { inner: Arc::new(inner), patience: self.patience, hunter: None }
     }
@@ -263,9 +341,10 @@ impl Client {
             let answer = answer::classify(request, &result);
             match &answer {
                 Answer::NotExecuted(_) if !renewed => slot.not_sent(),
-                Answer::Throttled { retry_after, period, maximum, .. } => {
-                    inner.quotas.throttled(endpoint, *retry_after, *period, *maximum);
+                Answer::Throttled { retry_after, period, maximum, hourly, .. } => {
+                    inner.quotas.throttled(endpoint, *retry_after, *period, *maximum, *hourly);
                 }
+                Answer::Unknown { retry_after: Some(wait), .. } => inner.quotas.pause(endpoint, *wait),
                 Answer::Unauthorized(_) if !renewed => {
                     match inner.tokens.renew(&token, inner.clock.now()).await {
                         Ok(Some(other)) => {
@@ -278,6 +357,12 @@ impl Client {
                     }
                 }
                 _ => {}
+            }
+            match &answer {
+                Answer::Unauthorized(e) => inner.quotas.judge(endpoint, Some(e)),
+                Answer::Rejected(e) => inner.quotas.judge(endpoint, e.is_denied().then_some(e)),
+                Answer::Accepted(_) | Answer::Busy(_) => inner.quotas.judge(endpoint, None),
+                Answer::Throttled { .. } | Answer::NotExecuted(_) | Answer::Unknown { .. } => {}
             }
             return answer;
         }
@@ -301,9 +386,20 @@ impl Client {
     pub async fn visit_actions(
         &self,
         filter: &ActionFilter,
-        visit: impl FnMut(MachineAction),
+        mut visit: impl FnMut(MachineAction),
     ) -> Result<usize, ReadError> {
-        self.visit(|skip| Read::actions(filter, skip), visit).await
+        let unsorted = &self.inner.unsorted;
+        if !unsorted.load(Ordering::Relaxed) {
+            match self.visit(|skip| Read::actions(filter, skip), &mut visit).await {
+                // Whether lists of actions can be sorted is not documented.
+                Err(ReadError::Refused(e)) if e.status == 400 => {
+                    debug!("machine actions are read without an order: {e}");
+                    unsorted.store(true, Ordering::Relaxed);
+                }
+                read => return read,
+            }
+        }
+        self.visit(|skip| Read::unsorted_actions(filter, skip), visit).await
     }
 
     /// One machine action; `None` if the service does not know it (yet: a new one may need seconds).
@@ -412,7 +508,8 @@ impl Client {
         api: HuntingApi,
         query: &HuntingQuery,
     ) -> Result<HuntingTable, ReadError> {
-        let read = Read::hunt(api, query).map_err(|e| ReadError::Unavailable { why: e.to_string() })?;
+        let read = Read::hunt(api, query)
+            .map_err(|e| ReadError::Unavailable { why: e.to_string(), cause: Hindrance::Refused })?;
         self.read(&read, |body| table(body).map_err(|e| e.to_string())).await?.map_err(ReadError::Refused)
     }
 
@@ -445,44 +542,57 @@ impl Client {
         page: Option<&(dyn Fn(usize) -> Read + Send + Sync)>,
         visit: &mut impl FnMut(T),
     ) -> Result<Result<usize, ApiError>, ReadError> {
-        let (mut read, mut seen, mut odd) = (first, 0, 0);
+        let incomplete = |why: String| ReadError::Incomplete { why };
+        let end = Instant::now() + LONGEST_LIST;
+        let (mut read, mut rows, mut bytes, mut odd) = (first, 0, 0, 0);
+        // Ids alone would fill the memory that the entries do not.
+        let (hasher, mut ids) = (RandomState::new(), HashSet::new());
         for n in 0..MOST_PAGES {
-            let this: Page<T> = match self.read(&read, |b| Page::read(b).map_err(|e| e.to_string())).await? {
-                Ok(page) => page,
+            let parse = |b: &[u8]| Page::<T>::read(b).map(|p| (p, b.len())).map_err(|e| e.to_string());
+            let answer = tokio::time::timeout_at(end, self.read(&read, parse)).await.map_err(|_| {
+                incomplete(format!("it takes longer than {} min", LONGEST_LIST.as_secs() / 60))
+            })?;
+            let (this, length) = match answer? {
+                Ok(answer) => answer,
                 Err(error) if n == 0 => return Ok(Err(error)),
-                Err(error) => return Err(ReadError::Incomplete { why: error.to_string() }),
+                Err(error) => return Err(incomplete(error.to_string())),
             };
             let len = this.len();
-            seen += len;
+            rows += len;
+            bytes += length;
             odd += this.odd;
-            this.entries.into_iter().for_each(&mut *visit);
+            let mut news = false;
+            for entry in this.entries {
+                news |= ids.insert(hasher.hash_one(entry.id().to_ascii_lowercase()));
+                visit(entry);
+            }
             let link = this.next_link.as_deref();
             let next = match (link.and_then(|l| self.inner.service.target_of(l)), page) {
-                (Some(target), _) if target == read.target => {
-                    return Err(ReadError::Incomplete { why: "the link to the next page leads back".into() });
-                }
-                (Some(target), _) => Some(read.follow(target)),
+                (Some(target), _) => read.follow(target),
                 // The service says that there is more, but at a host that must not see the token.
-                (None, Some(page)) if link.is_some() && len > 0 => Some(page(seen)),
-                (None, Some(page)) if len >= request::PAGE => Some(page(seen)),
+                (None, Some(page)) if link.is_some() && len > 0 => page(rows),
+                (None, Some(page)) if len >= request::PAGE => page(rows),
                 (None, None) if link.is_some() => {
-                    return Err(ReadError::Incomplete {
-                        why: "the link to the next page leads to another host".into(),
-                    });
+                    return Err(incomplete("the link to the next page leads to another host".into()));
                 }
-                (None, _) => None,
-            };
-            match next {
-                Some(next) => read = next,
-                None => {
+                (None, _) => {
                     if odd > 0 {
                         debug!(odd, "entries without a readable id were passed over");
                     }
                     return Ok(Ok(odd));
                 }
+            };
+            if !news {
+                return Err(incomplete("a page that brings nothing new leads to a further one".into()));
             }
+            let most = self.patience;
+            if rows >= most.rows || bytes >= most.bytes {
+                let most = format!("{} rows or {} MiB", most.rows, most.bytes >> 20);
+                return Err(incomplete(format!("it goes on behind {most}")));
+            }
+            read = next;
         }
-        Err(ReadError::Incomplete { why: format!("it has more than {MOST_PAGES} pages") })
+        Err(incomplete(format!("it has more than {MOST_PAGES} pages")))
     }
 
     /// Reads, and repeats what may help. 404 is the inner error.
@@ -491,25 +601,23 @@ impl Client {
         read: &Read,
         parse: impl Fn(&[u8]) -> Result<T, String>,
     ) -> Result<Result<T, ApiError>, ReadError> {
-        let patience = self.patience;
-        let backoff = ExponentialBuilder::default()
-            .with_min_delay(patience.first)
-            .with_factor(2.0)
-            .with_max_times(patience.retries);
-        let outcome = (|| self.inner.attempt(read, patience, &parse))
-            .retry(backoff)
-            .sleep(tokio::time::sleep)
-            .when(|fail| matches!(fail, Fail::Again { .. }))
-            // A block by the service is waited out where the slot is taken.
-            .adjust(|fail, wait| match fail {
-                Fail::Again { at_once: true, .. } => wait.map(|_| Duration::ZERO),
-                _ => wait,
-            })
-            .await;
-        match outcome {
-            Ok(found) => Ok(Ok(found)),
-            Err(Fail::NotFound(error)) => Ok(Err(error)),
-            Err(Fail::Final(error) | Fail::Again { error, .. }) => Err(error),
+        let (mut failed, mut backoff) = (0, self.patience.first);
+        loop {
+            match self.inner.attempt(read, self.patience, &parse).await {
+                Ok(found) => return Ok(Ok(found)),
+                Err(Fail::NotFound(error)) => return Ok(Err(error)),
+                Err(Fail::Again { error, retries, pause }) if failed < retries => {
+                    failed += 1;
+                    let wait = pause.unwrap_or(backoff);
+                    let (path, seconds) = (read.path(), wait.as_secs());
+                    warn!("{path}: {error}; asks again in {seconds} s ({failed} of {retries})");
+                    if pause.is_none() {
+                        tokio::time::sleep(wait).await;
+                    }
+                    backoff *= 2;
+                }
+                Err(Fail::Final(error) | Fail::Again { error, .. }) => return Err(error),
+            }
         }
     }
 }
@@ -532,6 +640,9 @@ impl Inner {
         patience: Patience,
         parse: &impl Fn(&[u8]) -> Result<T, String>,
     ) -> Result<T, Fail> {
+        if let Some(error) = self.quotas.closed(read.endpoint) {
+            return Err(Fail::Final(ReadError::Refused(error)));
+        }
         if let Next::At(at) = self.quotas.next(read.endpoint) {
             let wait = Duration::try_from(at.duration_since(self.quotas.now())).unwrap_or_default();
             if wait > patience.throttled {
@@ -557,37 +668,59 @@ impl Inner {
             if !renewed && matches!(&result, Err(TransportError { stage: Stage::BeforeSend, .. })) {
                 slot.not_sent();
             }
-            return match answer::classify_read(result) {
+            let unavailable = |why, cause| ReadError::Unavailable { why, cause };
+            let refused = |error| Fail::Final(ReadError::Refused(error));
+            let answer = answer::classify_read(result);
+            match &answer {
+                ReadAnswer::Refused(e) => self.quotas.judge(read.endpoint, e.is_denied().then_some(e)),
+                ReadAnswer::Body(_) | ReadAnswer::NotFound(_) => self.quotas.judge(read.endpoint, None),
+                _ => {}
+            }
+            return Err(match answer {
                 ReadAnswer::Body(HttpAnswer { cut: true, .. }) => {
                     let why = format!("the answer is longer than {} MiB", read.limit >> 20);
-                    Err(Fail::Final(ReadError::Unavailable { why }))
+                    Fail::Final(unavailable(why, Hindrance::Endless))
                 }
-                ReadAnswer::Body(body) => parse(&body.body)
-                    .map_err(|why| Fail::Again { error: ReadError::Unavailable { why }, at_once: false }),
-                ReadAnswer::NotFound(error) => Err(Fail::NotFound(error)),
+                ReadAnswer::Body(body) => match parse(&body.body) {
+                    Ok(found) => return Ok(found),
+                    Err(why) => {
+                        let error = unavailable(why, Hindrance::Unavailable(None));
+                        Fail::Again { error, retries: patience.retries, pause: None }
+                    }
+                },
+                ReadAnswer::NotFound(error) => Fail::NotFound(error),
                 ReadAnswer::Unauthorized(error) => {
                     let other =
                         if renewed { None } else { self.tokens.renew(&token, self.clock.now()).await? };
-                    match other {
-                        Some(other) => {
-                            token = other;
-                            renewed = true;
-                            continue;
-                        }
-                        None => Err(Fail::Final(ReadError::Refused(error))),
+                    if let Some(other) = other {
+                        token = other;
+                        renewed = true;
+                        continue;
                     }
+                    self.quotas.judge(read.endpoint, Some(&error));
+                    refused(error)
                 }
                 ReadAnswer::Throttled(t) => {
-                    self.quotas.throttled(read.endpoint, t.retry_after, t.period, t.maximum);
+                    self.quotas.throttled(read.endpoint, t.retry_after, t.period, t.maximum, t.hourly);
                     let bearable = t.retry_after <= patience.throttled;
+                    let (pause, retries) = (Some(t.retry_after), patience.retries);
                     let error = ReadError::Throttled { error: t.error, retry_after: t.retry_after };
-                    Err(if bearable { Fail::Again { error, at_once: true } } else { Fail::Final(error) })
+                    if bearable { Fail::Again { error, retries, pause } } else { Fail::Final(error) }
                 }
-                ReadAnswer::Transient(why) => {
-                    Err(Fail::Again { error: ReadError::Unavailable { why }, at_once: false })
+                ReadAnswer::Transient { why, retry_after: Some(wait), .. } => {
+                    self.quotas.pause(read.endpoint, wait);
+                    let until = self.quotas.now().saturating_add(wait).unwrap_or(Timestamp::MAX);
+                    let error = unavailable(why, Hindrance::Unavailable(Some(until)));
+                    let (pause, retries) = (Some(wait), patience.retries);
+                    let bearable = wait <= patience.throttled;
+                    if bearable { Fail::Again { error, retries, pause } } else { Fail::Final(error) }
                 }
-                ReadAnswer::Refused(error) => Err(Fail::Final(ReadError::Refused(error))),
-            };
+                ReadAnswer::Transient { why, cause, retry_after: None } => {
+                    let retries = patience.retries_after(cause);
+                    Fail::Again { error: unavailable(why, cause), retries, pause: None }
+                }
+                ReadAnswer::Refused(error) => refused(error),
+            });
         }
     }
 

@@ -57,6 +57,23 @@ impl Limits {
 }
 
 impl Endpoint {
+    /// The permission of an application that its calls need; of several the one that allows least.
+    pub fn permission(self) -> &'static str {
+        match self {
+            Endpoint::Collect | Endpoint::CancelAction => "Machine.CollectForensics",
+            Endpoint::CreateAlert | Endpoint::PatchAlert => "Alert.ReadWrite.All",
+            Endpoint::ListAlerts | Endpoint::GetAlert | Endpoint::MachineAlerts => "Alert.Read.All",
+            Endpoint::Hunt => "AdvancedQuery.Read.All",
+            Endpoint::GraphHunt => "ThreatHunting.Read.All",
+            Endpoint::ListActions
+            | Endpoint::GetAction
+            | Endpoint::PackageUri
+            | Endpoint::ListMachines
+            | Endpoint::GetMachine
+            | Endpoint::FindByTag => "Machine.Read.All",
+        }
+    }
+
     /// Every endpoint.
     pub const ALL: [Endpoint; 15] = [
         Endpoint::Collect,

@@ -1,13 +1,13 @@
-//! The quotas of a run: one window per endpoint, and the waiting for a slot.
+//! The quotas of a run: one window per endpoint, the waiting for a slot, and which endpoints are closed to the caller.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{Mutex as Turn, Notify};
+use tokio::sync::{Mutex as Turn, Notify, watch};
 
-use super::answer::Period;
+use super::answer::{ApiError, Period};
 use super::endpoint::{Endpoint, Limits};
 use super::quota::{Next, Window};
 use super::time::Clock;
@@ -28,9 +28,47 @@ struct Lane {
     /// First come, first served: whoever waits for a slot holds the turn.
     turn: Turn<()>,
     changed: Notify,
+    /// Denials in a row that may each have been about one device.
+    denials: Mutex<u32>,
+    stop: watch::Sender<Stop>,
 }
 
+/// What keeps the calls of an endpoint back, beyond its quota.
+#[derive(Clone, Debug, Default)]
+struct Stop {
+    /// The denial that closed it for the rest of the run.
+    denial: Option<ApiError>,
+    /// The end of the last block by the service that is longer than a pause.
+    block: Option<Timestamp>,
+}
+
+/// So many denials in a row that name no reason are about the kind of call, not about a device.
+const DENIALS: u32 = 3;
+
 impl Lane {
+    fn new(limits: Limits) -> Self {
+        Lane {
+            window: Mutex::new(Window::new(limits)),
+            turn: Turn::new(()),
+            changed: Notify::new(),
+            denials: Mutex::new(0),
+            stop: watch::Sender::default(),
+        }
+    }
+
+    /// Changes the window, and tells those who wait for a slot.
+    fn change(&self, now: Timestamp, change: impl FnOnce(&mut Window)) {
+        let block = {
+            let mut window = self.window();
+            change(&mut window);
+            window.long_block(now)
+        };
+        if block.is_some() {
+            self.stop.send_modify(|stop| stop.block = block);
+        }
+        self.changed.notify_one();
+    }
+
     fn window(&self) -> MutexGuard<'_, Window> {
         // A window is changed in one step; one that a panic left behind is still whole.
         self.window.lock().unwrap_or_else(PoisonError::into_inner)
@@ -43,19 +81,19 @@ impl Quotas {
         let mut all: BTreeMap<Endpoint, Limits> =
             Endpoint::ALL.into_iter().map(|e| (e, e.documented_limits())).collect();
         all.extend(limits);
-        let lane =
-            |l| Lane { window: Mutex::new(Window::new(l)), turn: Turn::new(()), changed: Notify::new() };
-        Quotas { clock, lanes: Arc::new(all.into_iter().map(|(e, l)| (e, lane(l))).collect()) }
+        Quotas { clock, lanes: Arc::new(all.into_iter().map(|(e, limits)| (e, Lane::new(limits))).collect()) }
     }
 
     /// Counts a call of an earlier run that was answered at `at`, by our clock; without an answer the service
     /// may count it now. If it was refused, nothing leaves before `blocked_until`.
     pub fn seed(&self, endpoint: Endpoint, at: Option<Timestamp>, blocked_until: Option<Timestamp>) {
-        let mut window = self.lane(endpoint).window();
-        window.record(at.unwrap_or_else(|| self.now()));
-        if let Some(until) = blocked_until {
-            window.block(until);
-        }
+        let now = self.now();
+        self.lane(endpoint).change(now, |window| {
+            window.record(at.unwrap_or(now));
+            if let Some(until) = blocked_until {
+                window.block(until);
+            }
+        });
     }
 
     /// When the next call to an endpoint may leave, by our clock.
@@ -104,10 +142,55 @@ impl Quotas {
         retry_after: Duration,
         period: Option<Period>,
         maximum: Option<u32>,
+        hourly: bool,
     ) {
+        let now = self.now();
+        let throttled = |w: &mut Window| w.throttled(now, retry_after, period, maximum, hourly);
+        self.lane(endpoint).change(now, throttled);
+    }
+
+    /// The service asks to send nothing to an endpoint for so long; not because of a quota.
+    pub(super) fn pause(&self, endpoint: Endpoint, time: Duration) {
+        let now = self.now();
+        let until = now.saturating_add(time).unwrap_or(Timestamp::MAX);
+        self.lane(endpoint).change(now, |window| window.block(until));
+    }
+
+    /// The end of a block by the service that is longer than a pause, by the clock given to [`Quotas::new`].
+    pub fn long_block(&self, endpoint: Endpoint) -> Option<Timestamp> {
+        self.lane(endpoint).window().long_block(self.now())
+    }
+
+    /// Takes in what an answer says about whether the caller may call an endpoint at all: a denial of the kind of
+    /// call closes it for the rest of the run, and so do several denials in a row that give no reason.
+    pub(super) fn judge(&self, endpoint: Endpoint, denial: Option<&ApiError>) {
         let lane = self.lane(endpoint);
-        lane.window().throttled(self.now(), retry_after, period, maximum);
-        lane.changed.notify_one();
+        let mut denials = lane.denials.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(error) = denial else {
+            *denials = 0;
+            return;
+        };
+        *denials += 1;
+        if error.denies_kind() || *denials >= DENIALS {
+            // The first reason is the one that is told.
+            lane.stop.send_modify(|stop| {
+                stop.denial.get_or_insert_with(|| error.clone());
+            });
+        }
+    }
+
+    /// The denial that closed an endpoint.
+    pub fn closed(&self, endpoint: Endpoint) -> Option<ApiError> {
+        self.lane(endpoint).stop.borrow().denial.clone()
+    }
+
+    /// Returns once an endpoint is closed, or blocked for longer than `waits` goes along with.
+    pub async fn until_stopped(&self, endpoint: Endpoint, waits: impl Fn(Timestamp) -> bool) {
+        let mut stop = self.lane(endpoint).stop.subscribe();
+        let stopped =
+            |s: &Stop| s.denial.is_some() || s.block.is_some_and(|until| until > self.now() && !waits(until));
+        // The sender lives as long as the lane.
+        let _ = stop.wait_for(stopped).await;
     }
 
     /// Counts a call that left without a slot of its own.

@@ -14,8 +14,9 @@ use reqwest::header::{self, HeaderMap, HeaderValue};
 use tracing::trace;
 
 use super::cloud::Service;
-use super::transport::{ERROR_BODY_LIMIT, HttpAnswer, HttpCall, Stage, Transport, TransportError};
+use super::transport::{ERROR_BODY_LIMIT, HttpAnswer, HttpCall, Transport, TransportError};
 use super::wire::bounded;
+use crate::model::Hindrance;
 
 /// What can be set about the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,9 +114,13 @@ pub(super) fn built(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, 
 #[async_trait]
 impl Transport for HttpTransport {
     async fn send(&self, call: HttpCall) -> Result<HttpAnswer, TransportError> {
-        let before = |why: &str| TransportError { stage: Stage::BeforeSend, why: why.into() };
-        let mut bearer = HeaderValue::try_from(format!("Bearer {}", call.bearer.expose()))
-            .map_err(|_| before("the token holds characters that no header can carry"))?;
+        let before = |why: &str| TransportError::before_send(Hindrance::Refused, why);
+        let mut bearer = HeaderValue::try_from(format!("Bearer {}", call.bearer.expose())).map_err(|_| {
+            TransportError::before_send(
+                Hindrance::SignIn,
+                "the token holds characters that no header can carry",
+            )
+        })?;
         bearer.set_sensitive(true);
         let path = call.path().to_owned();
         // Anything else could change the host.
@@ -174,9 +179,44 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
 }
 
 fn failed(error: reqwest::Error) -> TransportError {
+    let why = describe(&error);
     // Only this one is certain: whatever else fails may have failed after the first byte.
-    let stage = if error.is_connect() { Stage::BeforeSend } else { Stage::AfterSend };
-    TransportError { stage, why: describe(&error) }
+    if error.is_connect() {
+        TransportError::before_send(connection(&error), why)
+    } else if error.is_timeout() {
+        TransportError::after_send(Hindrance::NoAnswer, why)
+    } else {
+        TransportError::after_send(Hindrance::Unavailable(None), why)
+    }
+}
+
+/// Whether it is an error of TLS, wrapped as often as the layers between like to.
+fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    let wrapped = || error.downcast_ref::<std::io::Error>()?.get_ref();
+    error.is::<rustls::Error>() || wrapped().is_some_and(|inner| is_tls(inner))
+}
+
+/// Why no connection came about. The libraries tell some causes by their words alone.
+fn connection(error: &reqwest::Error) -> Hindrance {
+    let (mut words, mut tls) = (String::new(), false);
+    let mut source = error.source();
+    while let Some(cause) = source {
+        tls |= is_tls(cause);
+        words.push_str(&cause.to_string().to_ascii_lowercase());
+        words.push(' ');
+        source = cause.source();
+    }
+    // A resolver that is not there at this moment may be there at the next one.
+    let passing = ["temporary failure", "try again", "timed out"];
+    if tls {
+        Hindrance::Tls
+    } else if words.contains("proxy authorization required") {
+        Hindrance::Proxy
+    } else if words.contains("dns error") && !passing.iter().any(|w| words.contains(w)) {
+        Hindrance::UnknownHost
+    } else {
+        Hindrance::NoConnection
+    }
 }
 
 /// The error and its causes without URL: that may hold ids and filters.

@@ -49,6 +49,11 @@ impl Hunter {
         Hunter { client, api, tenant }
     }
 
+    /// The API that runs its queries.
+    pub fn api(&self) -> HuntingApi {
+        self.api
+    }
+
     /// Runs one query. Nothing is asked from anybody before.
     pub async fn run(&self, query: &HuntingQuery) -> Result<HuntingTable, HuntError> {
         if self.api == HuntingApi::Defender && query.timespan.is_some() {

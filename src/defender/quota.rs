@@ -42,12 +42,17 @@ pub struct Window {
     /// When calls were answered, oldest first, back to the longest period that is limited.
     answered: VecDeque<Timestamp>,
     blocked_until: Option<Timestamp>,
+    /// The service's words of that block name the quota of an hour.
+    hourly: bool,
 }
+
+/// The longest block by the service that counts as a pause: a longer one is told, and not slept through unasked.
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 
 impl Window {
     /// An empty window.
     pub fn new(limits: Limits) -> Self {
-        Window { limits, in_flight: 0, answered: VecDeque::new(), blocked_until: None }
+        Window { limits, in_flight: 0, answered: VecDeque::new(), blocked_until: None, hourly: false }
     }
 
     /// The limits now in force: a 429 lowers them.
@@ -103,6 +108,12 @@ impl Window {
         self.blocked_until = self.blocked_until.max(Some(until));
     }
 
+    /// The end of a block by the service that is more than a pause.
+    pub fn long_block(&self, now: Timestamp) -> Option<Timestamp> {
+        let long = |until: &Timestamp| self.hourly || *until > later(now, LONGEST_PAUSE);
+        self.blocked_until.filter(|until| *until > now).filter(long)
+    }
+
     /// The service answered 429 at `now`: nothing leaves before `retry_after` is over, and the limit is
     /// lowered for the rest of the run: to `maximum` if the service named a lower one than ours, else by
     /// half, because somebody else uses the same quota.
@@ -114,8 +125,10 @@ impl Window {
         retry_after: Duration,
         period: Option<Period>,
         maximum: Option<u32>,
+        hourly: bool,
     ) {
         let same_burst = self.blocked_until.is_some_and(|until| now < until);
+        self.hourly = hourly || same_burst && self.hourly;
         self.block(later(now, retry_after));
         if same_burst {
             return;
@@ -268,16 +281,19 @@ mod tests {
     fn a_refusal_blocks_and_lowers_once_a_burst() {
         let mut w = Window::new(Limits::new(100, 1500));
         let secs = Duration::from_secs;
-        w.throttled(at(0), secs(30), Some(Period::Minute), Some(100));
-        w.throttled(at(10), secs(29), Some(Period::Minute), Some(100));
+        w.throttled(at(0), secs(30), Some(Period::Minute), Some(100), false);
+        w.throttled(at(10), secs(29), Some(Period::Minute), Some(100), false);
         assert_eq!(w.limits(), Limits::new(50, 1500));
+        assert_eq!(w.long_block(at(10)), None, "a pause");
         assert_eq!(w.earliest(at(20)), Next::At(at(30_000)));
         assert_eq!(w.earliest(at(30_000)), Next::Now);
-        w.throttled(at(40_000), secs(900), Some(Period::Hour), Some(600));
+        w.throttled(at(40_000), secs(900), Some(Period::Hour), Some(600), true);
         assert_eq!(w.limits(), Limits::new(50, 600), "the service named a lower one");
         assert_eq!(w.earliest(at(40_000)), Next::At(at(940_000)));
+        assert_eq!(w.long_block(at(939_000)), Some(at(940_000)), "an hour's, to its end");
+        assert_eq!(w.long_block(at(940_000)), None);
         for n in 1..20 {
-            w.throttled(at(n * 1_000_000), secs(1), None, None);
+            w.throttled(at(n * 1_000_000), secs(1), None, None, false);
         }
         assert_eq!(w.limits(), Limits::new(1, 600), "never down to nothing");
     }

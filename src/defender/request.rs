@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::endpoint::Endpoint;
 use super::hunting::HuntingApi;
+use super::transport;
 use crate::model::{Body, HuntingQuery, MachineAction, MachineName, Method, Request, Timespan, Triage};
 
 /// The service's largest page.
@@ -128,6 +129,11 @@ impl Read {
         list(Endpoint::ListActions, "/api/machineactions", text.as_deref(), order, skip)
     }
 
+    /// The same in no order that we ask for. New entries at the front can only make an entry be read twice.
+    pub fn unsorted_actions(filter: &ActionFilter, skip: usize) -> Self {
+        list(Endpoint::ListActions, "/api/machineactions", filter.text().as_deref(), None, skip)
+    }
+
     /// One machine action.
     pub fn action(id: &str) -> Self {
         one(Endpoint::GetAction, format!("/api/machineactions/{}", segment(id)))
@@ -225,6 +231,11 @@ impl Read {
         let body = Body { query: &query.text, timespan: query.timespan.as_ref() };
         let body = Some(serde_json::to_string(&body)?);
         Ok(Read { endpoint, target: path.to_owned(), body, limit: TABLE_LIMIT })
+    }
+
+    /// The path alone: queries are kept out of logs and messages.
+    pub fn path(&self) -> &str {
+        transport::path(&self.target)
     }
 
     /// The next page of a list, by a target that was checked to stay at the service.

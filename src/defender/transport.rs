@@ -8,7 +8,7 @@ use std::fmt;
 use async_trait::async_trait;
 
 use super::auth::AccessToken;
-use crate::model::Method;
+use crate::model::{Hindrance, Method};
 
 /// One HTTP call.
 #[derive(Clone, Debug)]
@@ -28,8 +28,13 @@ pub struct HttpCall {
 impl HttpCall {
     /// The path alone: queries are kept out of logs and messages.
     pub fn path(&self) -> &str {
-        self.target.split_once('?').map_or(self.target.as_str(), |(path, _)| path)
+        path(&self.target)
     }
+}
+
+/// The path of a target, without its query.
+pub(super) fn path(target: &str) -> &str {
+    target.split_once('?').map_or(target, |(path, _)| path)
 }
 
 /// How many bytes of a body other than 2xx are read.
@@ -86,6 +91,20 @@ pub struct TransportError {
     pub stage: Stage,
     /// What happened, without query, token or body.
     pub why: String,
+    /// What kind of failure it is.
+    pub cause: Hindrance,
+}
+
+impl TransportError {
+    /// A call of which no byte left.
+    pub fn before_send(cause: Hindrance, why: impl Into<String>) -> Self {
+        TransportError { stage: Stage::BeforeSend, why: why.into(), cause }
+    }
+
+    /// A call that the service may have carried out.
+    pub fn after_send(cause: Hindrance, why: impl Into<String>) -> Self {
+        TransportError { stage: Stage::AfterSend, why: why.into(), cause }
+    }
 }
 
 /// How far a failed call can have got.

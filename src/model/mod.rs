@@ -12,6 +12,7 @@ mod digest;
 mod echo;
 mod entity;
 mod guard;
+mod hindrance;
 mod hunting;
 mod rare;
 mod reference;
@@ -30,6 +31,7 @@ pub use digest::{PlanDigest, RequestDigest, Sha256Hex, plain_text};
 pub use echo::{same_text, text_digest};
 pub use entity::{ActionStatus, Alert, AlertComment, Machine, MachineAction};
 pub use guard::{Approval, CommentRule, CommentRuleError, MachinePattern, MachinePatternError, NameGlob};
+pub use hindrance::Hindrance;
 pub use hunting::{
     Cell, EVENT_COLUMNS, HuntedEvent, HuntingColumn, HuntingQuery, HuntingTable, NoEvent, Timespan,
     TimespanError,

@@ -6,6 +6,7 @@ use super::decide::Row;
 use super::destination::Destination;
 use super::foresight::{MachineFacts, Outlook};
 use super::guard::{LimitApproval, NameGap};
+use super::observed::Unread;
 use super::order::Obstacle;
 use super::targets::{Candidate, Drift, Group, Left};
 use crate::model::{
@@ -340,6 +341,15 @@ impl Plan {
     /// Every request that is sent, by resource; an alert that is created and triaged has two.
     pub fn requests(&self) -> impl Iterator<Item = (&Address, &Request)> {
         self.calls().flat_map(|(c, call)| call.requests().map(move |r| (&c.address, r)))
+    }
+
+    /// What the plan needed to see and could not read. What it shows is not to be relied upon then.
+    pub fn unread(&self) -> Vec<Unread> {
+        let unread = |w: &PlanWarning| match w {
+            PlanWarning::NotLooked { unread } => Some(unread.clone()),
+            _ => None,
+        };
+        self.warnings.iter().filter_map(unread).collect()
     }
 
     /// Rows with a call.
@@ -739,10 +749,10 @@ pub enum PlanWarning {
         /// How many the state holds.
         resources: usize,
     },
-    /// A list could not be read: rows that need it wait.
+    /// What rows need could not be read: `apply` refuses the plan.
     NotLooked {
-        /// Why, in the service's words.
-        why: String,
+        /// What, and why.
+        unread: Unread,
     },
     /// The state is empty, yet the service has objects that look like declared ones: most likely the
     /// state was lost.

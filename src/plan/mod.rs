@@ -52,7 +52,7 @@ pub use guard::{Allowed, Guards, Held, LimitApproval, NameGap, held, over_limits
 pub use incidents::{Deviating, HeldBack, Incidents};
 pub use lookup::{KnownIds, look_alikes, still_absent};
 pub use machines::{Machines, Named};
-pub use observed::{Actions, Observed};
+pub use observed::{Actions, Observed, Unread};
 pub use order::{Obstacle, is_met};
 pub use references::id_of;
 pub use refresh::{Need, absorb, need};
@@ -60,7 +60,7 @@ pub use saved::{SavedError, SavedPlan, Stale};
 pub use selector::{Selector, SelectorError};
 pub use settings::{CLOCK_TOLERANCE, LOOK_BACK, Limits, Quota, Quotas, Recovery, Settings};
 pub use targets::{
-    Candidate, Drift, EventGap, Group, Inventory, Left, Resolved, SealedMachine, TargetError, Targets,
-    Templates, Unresolved, Wanted,
+    Candidate, Drift, EventGap, Group, Inventory, Left, NotListed, Resolved, SealedMachine, TargetError,
+    Targets, Templates, Unresolved, Wanted,
 };
 pub use triage::undoes_nothing;

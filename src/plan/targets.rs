@@ -17,8 +17,8 @@ mod pinned;
 mod values;
 
 pub use values::{
-    Candidate, Drift, EventGap, Group, Inventory, Left, Listed, Resolved, SealedMachine, TargetError,
-    Targets, Templates, Unresolved, Wanted,
+    Candidate, Drift, EventGap, Group, Inventory, Left, Listed, NotListed, Resolved, SealedMachine,
+    TargetError, Targets, Templates, Unresolved, Wanted,
 };
 
 /// What has to be listed: names that are not recorded under their revision, and tags.
@@ -187,7 +187,14 @@ fn index(inventory: &Inventory) -> HashMap<String, Vec<&Machine>> {
 }
 
 impl Resolver<'_> {
+    /// Notes what a template lacks. What could not be read is no fault of the place that needs it.
     fn error(&mut self, t: &Template, place: &Place, why: Unresolved) {
+        if let Unresolved::NotLooked { why: NotListed::Unread(unread), .. }
+        | Unresolved::NotRun { why: NotListed::Unread(unread) } = why
+        {
+            unread.add_to(&mut self.out.unread);
+            return;
+        }
         self.out.errors.push(TargetError { address: t.address().clone(), place: place.clone(), why });
     }
 
@@ -284,10 +291,7 @@ impl Resolver<'_> {
         let table = match self.inventory.hunted.get(query) {
             Some(Ok(table)) => table,
             Some(Err(why)) => return Err(Unresolved::NotRun { why: why.clone() }),
-            None => {
-                let why = self.inventory.named.as_ref().err().cloned().unwrap_or_default();
-                return Err(Unresolved::NotRun { why });
-            }
+            None => return Err(Unresolved::NotRun { why: self.inventory.why_not() }),
         };
         let gap = |gap| Unresolved::NoEvent { gap, table: table.clone() };
         if table.rows.is_empty() {
@@ -325,11 +329,11 @@ impl Resolver<'_> {
     }
 
     /// The machines with a tag, and the records that carry it and stand for none.
-    fn tagged(&mut self, tag: &str) -> Result<(Members, Vec<Candidate>), String> {
+    fn tagged(&mut self, tag: &str) -> Result<(Members, Vec<Candidate>), NotListed> {
         let listed = match self.inventory.tagged.get(tag) {
             Some(Ok(listed)) => listed,
             Some(Err(why)) => return Err(why.clone()),
-            None => return Err(self.inventory.named.as_ref().err().cloned().unwrap_or_default()),
+            None => return Err(self.inventory.why_not()),
         };
         let (mut members, mut skipped) = (Members::new(), BTreeSet::new());
         // A record that shows its tags and not this one was not asked for.
@@ -350,7 +354,8 @@ impl Resolver<'_> {
 
     /// The machines of a file; none if one of them is not known.
     fn listed(&mut self, t: &Template, entries: &[Entry]) -> Option<Members> {
-        let errors = self.out.errors.len();
+        let lacking = |out: &Resolved| (out.errors.len(), out.unread.len());
+        let before = lacking(&self.out);
         let mut members = Members::new();
         let mut add = |id: MachineId, name: Option<String>| {
             let id = id.as_str().to_ascii_lowercase().parse().unwrap_or(id);
@@ -378,7 +383,7 @@ impl Resolver<'_> {
                 }
             }
         }
-        (self.out.errors.len() == errors).then_some(members)
+        (lacking(&self.out) == before).then_some(members)
     }
 
     fn group(&mut self, t: &Template, members: Members, skipped: Vec<Candidate>, sealed: Option<Drift>) {
@@ -407,7 +412,7 @@ impl Resolver<'_> {
         self.out.desired.extend(members.iter().map(|(id, name)| t.on(id, name.as_deref())));
     }
 
-    fn sealed(&mut self, t: &Template, sealed: &[SealedMachine], now: Result<Members, String>) {
+    fn sealed(&mut self, t: &Template, sealed: &[SealedMachine], now: Result<Members, NotListed>) {
         let members: Members = sealed.iter().map(|m| (m.id.clone(), m.name.clone())).collect();
         let shown = |(id, name): (&MachineId, &Option<String>)| match name {
             Some(name) => format!("{name} ({id})"),
@@ -419,7 +424,7 @@ impl Resolver<'_> {
                 gone: members.iter().filter(|(id, _)| !now.contains_key(*id)).map(shown).collect(),
                 unknown: None,
             },
-            Err(why) => Drift { unknown: Some(why), ..Drift::default() },
+            Err(why) => Drift { unknown: Some(why.to_string()), ..Drift::default() },
         };
         self.group(t, members, Vec::new(), Some(drift));
     }
@@ -428,8 +433,8 @@ impl Resolver<'_> {
 /// Machines of a group, and their names.
 type Members = BTreeMap<MachineId, Option<String>>;
 
-fn bad_id(m: &Machine) -> String {
-    format!("the service lists a machine with the id {}, which is none", m.id)
+fn bad_id(m: &Machine) -> NotListed {
+    NotListed::Unusable(format!("the service lists a machine with the id {}, which is none", m.id))
 }
 
 /// By when they reported last; of equal ones by id.
@@ -443,7 +448,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{Call, Desired, MachineFile, Source};
+    use crate::model::{Call, Desired, Hindrance, MachineFile, Source};
+    use crate::plan::Unread;
 
     fn place(line: u32) -> Place {
         let file = "a.yaml".into();
@@ -517,21 +523,35 @@ mod tests {
         assert_eq!(others, ["01".repeat(20)]);
     }
 
+    fn not_asked() -> NotListed {
+        NotListed::NotAsked("--no-refresh".into())
+    }
+
     #[test]
     fn a_list_that_is_missing_is_never_a_smaller_set() {
         let (tag, name) = (Target::Tag("t".into()), named("ws"));
         for (target, named, tagged) in [
-            (&tag, Ok(vec![]), Err("503".to_owned())),
-            (&name, Err("503".to_owned()), Ok(vec![])),
-            (&file(&["ws".to_owned()]), Err("503".to_owned()), Ok(vec![])),
+            (&tag, Ok(vec![]), Err(not_asked())),
+            (&name, Err(not_asked()), Ok(vec![])),
+            (&file(&["ws".to_owned()]), Err(not_asked()), Ok(vec![])),
         ] {
             let r = all(&[template("a", target.clone())], named, &[("t", tagged)]);
-            assert!(r.desired.is_empty());
+            assert!(r.desired.is_empty() && r.unread.is_empty());
             let [TargetError { why: Unresolved::NotLooked { why, .. }, .. }] = r.errors.as_slice() else {
                 panic!("{:?}", r.errors)
             };
-            assert_eq!(why, "503");
+            assert_eq!(*why, not_asked());
         }
+    }
+
+    #[test]
+    fn a_list_that_cannot_be_read_is_no_fault_of_the_places_that_need_it() {
+        let unread = || Unread::new("machines", Hindrance::Unavailable(None), "503");
+        let names: Vec<String> = (0..120).map(|n| format!("ws-{n}")).collect();
+        let templates = [template("a", named("ws")), template("b", file(&names))];
+        let r = all(&templates, Err(NotListed::Unread(unread())), &[]);
+        assert!(r.desired.is_empty() && r.errors.is_empty());
+        assert_eq!(r.unread, [unread()]);
     }
 
     #[test]

@@ -105,8 +105,8 @@ impl Planner<'_> {
         if !settings.beside.is_empty() {
             warnings.push(PlanWarning::Beside { folders: settings.beside.clone() });
         }
-        let failures = self.input.observed.failures.iter();
-        warnings.extend(failures.map(|why| PlanWarning::NotLooked { why: why.clone() }));
+        let unread = self.input.observed.unread.iter();
+        warnings.extend(unread.map(|u| PlanWarning::NotLooked { unread: u.clone() }));
         for group in &self.input.observed.targets.groups {
             warnings.extend(of_group(group));
         }

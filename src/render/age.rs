@@ -34,6 +34,13 @@ pub fn ahead(now: Timestamp, at: Timestamp) -> String {
     if seconds <= 0 { "now".into() } else { format!("in {}", duration(seconds.unsigned_abs())) }
 }
 
+/// A time of day in UTC, with its day where that is not today's: `14:57:06Z`, `2026-11-27 14:57:06Z`.
+pub fn clock(now: Timestamp, at: Timestamp) -> String {
+    let day = |t: Timestamp| t.to_zoned(jiff::tz::TimeZone::UTC).date();
+    let format = if day(at) == day(now) { "%H:%M:%SZ" } else { "%Y-%m-%d %H:%M:%SZ" };
+    at.strftime(format).to_string()
+}
+
 /// An age as a table shows it: `8s`, `12m`, `3h`, `5d`.
 pub fn short(now: Timestamp, at: Timestamp) -> String {
     let seconds = now.duration_since(at).as_secs().max(0);
@@ -75,8 +82,19 @@ mod tests {
     }
 
     #[test]
+    fn a_time_of_day_has_its_day_where_that_is_not_todays() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let now = at("2026-11-26T14:57:06Z");
+        assert_eq!(clock(now, at("2026-11-26T23:59:59.9Z")), "23:59:59Z");
+        assert_eq!(clock(now, at("2026-11-26T00:00:00Z")), "00:00:00Z");
+        assert_eq!(clock(now, at("2026-11-27T14:57:06Z")), "2026-11-27 14:57:06Z");
+        assert_eq!(clock(now, at("2026-11-25T14:57:06Z")), "2026-11-25 14:57:06Z");
+    }
+
+    #[test]
     fn the_ends_of_time_are_no_panic() {
         for (a, b) in [(Timestamp::MIN, Timestamp::MAX), (Timestamp::MAX, Timestamp::MIN)] {
+            assert!(!clock(a, b).is_empty());
             assert!(!ago(a, b).is_empty() && !ahead(a, b).is_empty() && !short(a, b).is_empty());
         }
     }

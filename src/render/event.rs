@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::age::ahead;
+use super::age::{ahead, clock};
 use super::layout::{Paint, Paragraph};
-use super::{Style, escape, plan, words};
+use super::{Style, escape, plan, unread, words};
 use crate::apply::{Event, Progress};
-use crate::model::Address;
+use crate::model::{Address, Hindrance};
 use crate::plan::Action;
-use crate::state::Object;
+use crate::state::{Object, Refusal};
 
 /// Addresses that a closing block lists one by one without `-v`.
 const ATTENTION: usize = 10;
@@ -76,7 +76,11 @@ pub fn human(event: &Event, style: Style) -> String {
             address,
             Paint::Notice,
             "throttled",
-            format!("not carried out, sent again at {} ({})", clock(*until), words::refusal_words(error)),
+            format!(
+                "not carried out; the service takes it again at {} ({})",
+                clock(*at, *until),
+                words::refusal_words(error)
+            ),
         ),
         Event::Unsent { at, address, why } => {
             (at, address, Paint::Notice, "unsent", format!("never reached the service: {why}"))
@@ -86,8 +90,13 @@ pub fn human(event: &Event, style: Style) -> String {
             address,
             Paint::Notice,
             "no answer",
-            format!("it may have taken effect; looked up until {} ({why})", clock(*until)),
+            format!("it may have taken effect; looked up until {} ({why})", clock(*at, *until)),
         ),
+        Event::Stopped { at, quota, permission, error, until } => {
+            let text = stopped(*at, quota, permission, error.as_ref(), *until);
+            line(*at, Paint::Bad, "stopped", None, &text, style, &mut out);
+            return out;
+        }
         Event::Observed { at, address, object } => (at, address, Paint::Plain, "status", of(object)),
         Event::Late { at, address, object } => (
             at,
@@ -110,15 +119,17 @@ pub fn progress(progress: &Progress, style: Style, now: Timestamp) -> String {
         Progress::Event(_) => String::new(),
         Progress::Started { calls } => format!("sending {}", words::plural(*calls, "call")),
         Progress::WaitingForQuota { quota, until } => {
-            format!("the {quota} quota is used up; goes on {} ({})", ahead(now, *until), clock(*until))
+            format!("the {quota} quota is used up; goes on {} ({})", ahead(now, *until), clock(now, *until))
         }
         Progress::Settling { calls, until } => {
             let calls = words::plural(*calls, "call");
-            format!("{calls} without an answer; can be settled {}", ahead(now, *until))
+            let (wait, end) = (ahead(now, *until), clock(now, *until));
+            format!("{calls} without an answer; can be settled {wait} ({end})")
         }
-        Progress::Following { running, next } => {
+        Progress::Following { running, next, until } => {
             let running = words::plural(*running, "collection");
-            format!("{running} running; looks again {}", ahead(now, *next))
+            let (wait, end) = (ahead(now, *next), clock(now, *until));
+            format!("{running} running; looks again {wait}, until {end} at the latest")
         }
     };
     let mut out = String::new();
@@ -137,16 +148,44 @@ fn line(
     out: &mut String,
 ) {
     let mut line =
-        Paragraph::new(0, 20).push(Paint::Faint, clock(at)).text(" ").push(paint, format!("{verb:<10}"));
+        Paragraph::new(0, 20).push(Paint::Faint, clock(at, at)).text(" ").push(paint, format!("{verb:<10}"));
     if let Some(address) = address {
         line = line.push(Paint::Strong, address.to_string()).text("  ");
     }
     line.text(rest).write(style, out);
 }
 
-/// `09:30:00Z`: the day is in the JSON events and in the journal.
-fn clock(at: Timestamp) -> String {
-    at.strftime("%H:%M:%SZ").to_string()
+/// Why no more calls of a kind are made, and what to do.
+fn stopped(
+    at: Timestamp,
+    quota: &str,
+    permission: &str,
+    error: Option<&Refusal>,
+    until: Option<Timestamp>,
+) -> String {
+    match (error, until) {
+        (Some(error), _) => {
+            let next = match error.status {
+                401 => unread::remedy(Hindrance::SignIn),
+                _ => format!(
+                    "{permission}, licence and feature have to be there for the application; then casefile apply"
+                ),
+            };
+            let why = words::refusal(error);
+            format!("{quota}: no more such calls in this run, the service denies them: {why}; next: {next}")
+        }
+        (None, Some(until)) => format!(
+            "{quota}: the service takes no such calls until {}, so no more are sent; next: casefile apply after              that, or casefile apply --wait --timeout {}m, which waits for it",
+            clock(at, until),
+            minutes(at, until)
+        ),
+        (None, None) => format!("{quota}: no more such calls in this run"),
+    }
+}
+
+/// The minutes until then, rounded up, and one more for the clocks.
+fn minutes(at: Timestamp, until: Timestamp) -> i64 {
+    until.duration_since(at).as_secs().max(0) / 60 + 2
 }
 
 fn of(object: &Object) -> String {

@@ -25,6 +25,7 @@ pub mod schema;
 pub mod state;
 pub mod surgery;
 pub mod targets;
+pub mod unread;
 pub mod words;
 
 #[cfg(test)]

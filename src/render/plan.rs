@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::destination::destination;
 use super::layout::{Paint, Paragraph, columns};
-use super::{Style, codes, diff, escape, words};
+use super::{Style, codes, diff, escape, unread, words};
 use crate::model::{Address, Call};
 use crate::plan::{Action, Change, Plan, PlanWarning, PlannedCall};
 
@@ -309,7 +309,14 @@ fn closing(plan: &Plan, style: Style, out: &mut String) {
     let summary = plan.summary();
     let calls = plan.calls().count();
     let unchanged = summary.get(&Action::None).copied().unwrap_or(0);
-    let line = if calls > 0 {
+    let incomplete = !plan.unread().is_empty();
+    let line = if incomplete {
+        let counts = words::counts(&summary);
+        format!(
+            "This plan is not complete: {}.",
+            if counts.is_empty() { "nothing is known" } else { &counts }
+        )
+    } else if calls > 0 {
         format!("Plan: {}.", words::counts(&summary))
     } else if plan.resources() == 0 {
         let narrowed = plan
@@ -342,10 +349,17 @@ fn closing(plan: &Plan, style: Style, out: &mut String) {
             PlanWarning::Narrowed { .. } => ("note: ", Paint::Info),
             _ => ("warning: ", Paint::Notice),
         };
-        Paragraph::new(0, 2).push(paint, label).text(words::plan_warning(warning)).write(style, out);
+        let text = match warning {
+            // Why is told where the command ends.
+            PlanWarning::NotLooked { unread } => {
+                format!("what rows need could not be read, so apply refuses: {}", unread::what(unread))
+            }
+            _ => words::plan_warning(warning),
+        };
+        Paragraph::new(0, 2).push(paint, label).text(text).write(style, out);
         next(&words::plan_next(warning), 2, style, out);
     }
-    if calls > 0 {
+    if calls > 0 && !incomplete {
         Paragraph::new(0, 8).push(Paint::Faint, "Digest: ").text(plan.digest.to_string()).write(style, out);
     }
     for line in plan.outlook.iter().flat_map(words::outlook) {

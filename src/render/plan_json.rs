@@ -12,7 +12,7 @@ use super::{codes, escape, words};
 use crate::model::{Address, Dependency, PlanDigest, Request, Source, Target, Timestamp, reference};
 use crate::plan::saved::{PlanExecution, RowExecution};
 use crate::plan::{
-    Action, Change, Destination, Group, MachineFacts, Outlook, Plan, PlannedId, Row, Share, View,
+    Action, Change, Destination, Group, MachineFacts, Outlook, Plan, PlannedId, Row, Share, Unread, View,
 };
 
 /// A plan as `plan --format json` prints it.
@@ -34,6 +34,10 @@ pub struct PlanDocument {
     pub changes: Vec<ChangeDocument>,
     /// What concerns the plan as a whole.
     pub warnings: Vec<WarningDocument>,
+    /// What rows need and what could not be read: `apply` refuses such a plan. Left out where there is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(example = serde_json::json!([]))]
+    pub unread: Vec<UnreadDocument>,
     /// Rows per action; actions without rows are left out.
     pub summary: BTreeMap<Action, usize>,
     /// Manifests that stand for several machines, by address; left out where there are none.
@@ -147,6 +151,30 @@ pub struct WarningDocument {
     /// In words for a person; they may change.
     #[schemars(example = &"Alert/other has the same title on the same machine: the service merges the two")]
     pub message: String,
+}
+
+/// What a plan needs and could not read, for one reason.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct UnreadDocument {
+    /// What it is.
+    #[schemars(example = serde_json::json!(["machine actions"]))]
+    pub what: Vec<&'static str>,
+    /// The kind of reason, as a stable name.
+    #[schemars(example = &"permission")]
+    pub cause: &'static str,
+    /// The reason in the service's words; they may change.
+    #[schemars(example = &"403 Forbidden: Missing application roles")]
+    pub message: String,
+}
+
+impl From<&Unread> for UnreadDocument {
+    fn from(u: &Unread) -> Self {
+        UnreadDocument {
+            what: u.what.iter().copied().collect(),
+            cause: u.cause.as_str(),
+            message: u.why.clone(),
+        }
+    }
 }
 
 /// What the service says of a machine.
@@ -400,6 +428,7 @@ impl From<&Plan> for PlanDocument {
             created_at: plan.created_at,
             changes: plan.changes.iter().map(|c| ChangeDocument::new(c, plan.created_at)).collect(),
             warnings: warnings.collect(),
+            unread: plan.unread().iter().map(UnreadDocument::from).collect(),
             summary: plan.summary(),
             groups: plan.groups.iter().map(GroupDocument::from).collect(),
             estimate: EstimateDocument { seconds: plan.estimate.seconds, calls: plan.estimate.calls.clone() },

@@ -36,9 +36,13 @@ const DETAIL: usize = 8_000;
 pub fn plan_markdown(plan: &Plan, selection: &[String], verbose: u8, now: Timestamp) -> String {
     let counts = words::counts(&plan.summary());
     let counts = if counts.is_empty() { "nothing declared".into() } else { counts };
-    let mut out = format!("### casefile plan: {counts}\n\n");
+    let incomplete = !plan.unread().is_empty();
+    let title = if incomplete { "casefile plan, not complete" } else { "casefile plan" };
+    let mut out = format!("### {title}: {counts}\n\n");
     let calls = plan.requests().count();
-    if calls > 0 {
+    if incomplete {
+        out.push_str("**What rows need could not be read. `casefile apply` refuses this plan.**\n\n");
+    } else if calls > 0 {
         let selection: String = selection.iter().map(|arg| format!(" {}", shell_word(arg))).collect();
         let command = format!("casefile apply --expect {}{selection}", plan.digest);
         out.push_str(&format!(

@@ -6,13 +6,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::manifest::{Diagnostic, Level, Related};
 use crate::model::{
-    Address, Body, Call, CreateAlert, Dependency, MachineFile, Method, OnInProgress, OnRemove, Request,
-    RequestDigest, Source, Span, Target, TriageField, Until,
+    Address, Body, Call, CreateAlert, Dependency, Hindrance, MachineFile, Method, OnInProgress, OnRemove,
+    Request, RequestDigest, Source, Span, Target, TriageField, Until,
 };
 use crate::plan::{
     Action, Candidate, Change, Destination, Drift, Estimate, Group, Left, LimitApproval, MachineFacts,
     NameGap, Obstacle, Outlook, Plan, PlanWarning, PlannedCall, Reason, Row, Share, TriageLeft, Typical,
-    View, Warning, digest_of,
+    Unread, View, Warning, digest_of,
 };
 use crate::state::{
     Attempt, CallAction, Object, Open, Origin, PastObject, Phase, Refusal, Resource, Sent, Side, State,
@@ -392,7 +392,13 @@ pub fn groups(t: &str) -> Vec<Group> {
 pub fn every_plan_warning(t: &str) -> Vec<PlanWarning> {
     vec![
         PlanWarning::OverLimit { limit: "newCollections", planned: 61, allowed: 50, approved: None },
-        PlanWarning::NotLooked { why: format!("machineactions: 503 Service Unavailable{t}") },
+        PlanWarning::NotLooked {
+            unread: Unread::new(
+                "machine actions",
+                Hindrance::Unavailable(None),
+                format!("503 Service Unavailable{t}"),
+            ),
+        },
         PlanWarning::LookAlikes {
             found: (1..=8)
                 .map(|n| (address(&format!("InvestigationPackage/fin-ws-{n:03}")), format!("{ID}{t}")))

@@ -63,6 +63,20 @@ fn events(t: &str) -> Vec<Event> {
                 until: Until::Succeeded,
             }],
         },
+        Event::Stopped {
+            at,
+            quota: "collect".into(),
+            permission: "Machine.CollectForensics".into(),
+            error: Some(error(403, "Forbidden")),
+            until: None,
+        },
+        Event::Stopped {
+            at,
+            quota: "alert".into(),
+            permission: "Alert.ReadWrite.All".into(),
+            error: None,
+            until: Some(ago(-86_400)),
+        },
         Event::Summary {
             at,
             counts: BTreeMap::from([("accepted".into(), 2), ("rejected".into(), 1), (format!("new{t}"), 1)]),
@@ -78,7 +92,7 @@ fn progress() -> Vec<Progress> {
         Progress::Started { calls: 1_200 },
         Progress::WaitingForQuota { quota: "collect", until: ago(-1_500) },
         Progress::Settling { calls: 1, until: ago(-8) },
-        Progress::Following { running: 3, next: ago(-15) },
+        Progress::Following { running: 3, next: ago(-15), until: ago(-86_400) },
     ]
 }
 

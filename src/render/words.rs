@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::age::{ago, ahead, duration};
+use super::unread;
 use crate::apply::surgery::Forbidden;
 use crate::model::{Address, Dependency, Request, Target, Triage, Until};
 use crate::plan::foresight::RECENT;
@@ -274,8 +275,8 @@ pub fn plan_warning(warning: &PlanWarning) -> String {
                 number(*resources)
             )
         }
-        PlanWarning::NotLooked { why } => {
-            format!("a list could not be read, rows that need it wait: {why}")
+        PlanWarning::NotLooked { unread } => {
+            format!("what rows need could not be read, so apply refuses: {}", unread::unread(unread))
         }
         PlanWarning::LookAlikes { found } => {
             let shown: Vec<String> = found.iter().take(5).map(|(a, id)| format!("{a} ({id})")).collect();
@@ -478,7 +479,6 @@ pub fn plan_next(warning: &PlanWarning) -> Vec<Next> {
                 "casefile apply --allow-removals",
             )]
         }
-        PlanWarning::NotLooked { .. } => vec![Next::new("look again, and say more", "casefile plan -v")],
         PlanWarning::LookAlikes { .. } => vec![
             Next::new("take them over", "casefile import --discover"),
             Next::new("ask for all of it again", "casefile apply --fresh"),
@@ -488,6 +488,7 @@ pub fn plan_next(warning: &PlanWarning) -> Vec<Next> {
         }
         PlanWarning::SealDrift { .. } => vec![Next::new("seal today's machines", "casefile seal")],
         PlanWarning::OverLimit { .. }
+        | PlanWarning::NotLooked { .. }
         | PlanWarning::Narrowed { .. }
         | PlanWarning::Beside { .. }
         | PlanWarning::Left { .. }

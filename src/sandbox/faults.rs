@@ -46,21 +46,33 @@ impl FaultCounters {
 
 /// The refusal of a fault that keeps a call from taking effect and answers it.
 pub(super) fn refusal(rule: &FaultRule) -> Refusal {
+    let seconds = rule.seconds.map(|s| s.get().as_secs_f64().ceil() as u64);
+    let words = |usual: &'static str| rule.message.clone().unwrap_or_else(|| usual.to_owned());
     if rule.then == Then::Throttled {
-        let seconds = rule.seconds.map_or(60, |s| s.get().as_secs_f64().ceil() as u64);
-        return Refusal::throttled("Too many requests.", seconds);
+        return Refusal::throttled(words("Too many requests."), seconds.unwrap_or(60));
     }
     let status = rule.status.unwrap_or(500);
     let (code, message) = match status {
         401 => ("Unauthorized", "The token is not valid"),
         403 => ("Forbidden", "The application does not have any of the required application permissions"),
         404 => ("ResourceNotFound", "Resource was not found"),
-        429 => return Refusal::throttled("Too many requests.", 60),
+        407 => ("ProxyAuthenticationRequired", "Proxy authentication required"),
+        // Unlike `throttled` it may say nothing of when to come back.
+        429 => ("TooManyRequests", "Too many requests."),
         400..=499 => ("BadRequest", "Bad request"),
         // A 500 has no message in the documentation's table.
         _ => ("InternalServerError", ""),
     };
-    Refusal::new(status, code, message)
+    Refusal { retry_after: seconds, ..Refusal::new(status, code, words(message)) }
+}
+
+/// The answer of a list, linking to a further page of itself.
+pub(super) fn linked(mut response: HttpResponse, link: String) -> HttpResponse {
+    if let Ok(serde_json::Value::Object(mut list)) = serde_json::from_slice(&response.body) {
+        list.insert("@odata.nextLink".into(), link.into());
+        response.body = serde_json::Value::Object(list).to_string().into_bytes();
+    }
+    response
 }
 
 /// What a fault does to the answer of a call that took effect.
@@ -71,7 +83,7 @@ pub(super) fn disturb(rule: &FaultRule, mut response: HttpResponse) -> HttpRespo
         Then::Delay => response.delivery = Delivery::Delayed(rule.seconds.unwrap_or_default().get()),
         Then::Truncated => response.delivery = Delivery::Truncated,
         Then::Garbled => response.body.truncate(response.body.len() / 2),
-        Then::Error | Then::Throttled | Then::Existing => {}
+        Then::Error | Then::Throttled | Then::Existing | Then::Endless => {}
     }
     response
 }

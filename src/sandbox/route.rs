@@ -67,6 +67,12 @@ impl Endpoint {
         }
     }
 
+    /// Whether it answers with a list.
+    pub fn is_list(self) -> bool {
+        use Endpoint::*;
+        matches!(self, ListActions | ListAlerts | MachineAlerts | ListMachines | FindByTag)
+    }
+
     /// Whether a call can change the service's objects.
     pub fn is_mutating(self) -> bool {
         matches!(

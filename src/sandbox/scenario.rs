@@ -275,9 +275,12 @@ pub struct FaultRule {
     /// The status of `error`; 500 when missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// For `late` and `delay`: how much later. For `throttled`: `Retry-After`.
+    /// For `late` and `delay`: how much later. For `throttled` and `error`: `Retry-After`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<Seconds>,
+    /// The message of `error` and `throttled` in place of the usual one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 /// What a fault does.
@@ -302,6 +305,8 @@ pub enum Then {
     Delay,
     /// It takes effect; the connection is closed in the middle of the body.
     Truncated,
+    /// A list links to a further page of itself, for ever.
+    Endless,
 }
 
 /// How alerts come back: the service does not give back every text as it was sent.
@@ -475,9 +480,12 @@ impl Scenario {
         }
         for (i, rule) in self.faults.iter().enumerate() {
             let place = format!("faults[{i}]");
-            let timed = matches!(rule.then, Then::Late | Then::Delay | Then::Throttled);
-            if rule.seconds.is_some() && !timed {
-                return fail(format!("{place}: `seconds` goes with late, delay and throttled"));
+            let refused = matches!(rule.then, Then::Error | Then::Throttled);
+            if rule.seconds.is_some() && !refused && !matches!(rule.then, Then::Late | Then::Delay) {
+                return fail(format!("{place}: `seconds` goes with late, delay, throttled and error"));
+            }
+            if rule.message.is_some() && !refused {
+                return fail(format!("{place}: `message` goes with throttled and error"));
             }
             if rule.seconds.is_none() && matches!(rule.then, Then::Late | Then::Delay) {
                 return fail(format!("{place}: late and delay need `seconds`"));
@@ -490,6 +498,9 @@ impl Scenario {
             }
             if rule.then == Then::Late && !rule.on.is_mutating() {
                 return fail(format!("{place}: {} has no effect that could be late", rule.on));
+            }
+            if rule.then == Then::Endless && !rule.on.is_list() {
+                return fail(format!("{place}: endless goes with lists"));
             }
             if rule.then == Then::Existing && rule.on != Endpoint::Collect {
                 return fail(format!("{place}: existing goes with collect"));
@@ -545,6 +556,9 @@ quotas: { limits: { packageUri: { perMinute: 1 } } }
             ("faults: [{ on: listAlerts, then: late, seconds: 1 }]", "no effect that could be late"),
             ("faults: [{ on: createAlert, then: existing }]", "goes with collect"),
             ("faults: [{ on: collect, then: lost, status: 500 }]", "goes with error"),
+            ("faults: [{ on: collect, then: lost, seconds: 5 }]", "goes with late"),
+            ("faults: [{ on: collect, then: lost, message: m }]", "`message` goes with"),
+            ("faults: [{ on: collect, then: endless }]", "goes with lists"),
             ("faults: [{ on: collect, then: error, status: 200 }]", "400 to 599"),
             ("faults: [{ on: collect, nth: [0], then: lost }]", "the first call is 1"),
             ("lists: { pageSize: 0 }", "pageSize"),

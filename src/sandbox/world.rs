@@ -230,6 +230,11 @@ impl World {
                 self.late.insert(place, Late { due, request });
                 Ok(HttpResponse::empty(500))
             }
+            Then::Endless => {
+                let host = request.host.as_deref().unwrap_or("localhost");
+                let link = format!("http://{host}{}?$skiptoken={}", request.path, self.served);
+                self.dispatch(now, found, request, false).map(|list| faults::linked(list, link))
+            }
             then => self.dispatch(now, found, request, then == Then::Existing),
         };
         // A refusal travels the same way as an answer does.

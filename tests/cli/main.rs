@@ -18,3 +18,4 @@ mod state;
 mod strangers;
 mod targets;
 mod triage;
+mod unread;

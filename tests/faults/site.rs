@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use casefile::defender::{Clock, HttpAnswer, HttpCall, Reading, Stage, Transport, TransportError};
-use casefile::model::{Address, Dependency, Method};
+use casefile::defender::{Clock, HttpAnswer, HttpCall, Reading, Transport, TransportError};
+use casefile::model::{Address, Dependency, Hindrance, Method};
 use casefile::plan::is_met;
 use casefile::sandbox::{Effect, EffectKind, HttpRequest, HttpResponse, Origin, Scenario, World};
 use casefile::state::memory::Trouble;
@@ -704,11 +704,11 @@ impl Site {
 }
 
 fn reset() -> TransportError {
-    TransportError { stage: Stage::AfterSend, why: "the connection was reset".into() }
+    TransportError::after_send(Hindrance::Unavailable(None), "the connection was reset")
 }
 
 fn unconnected() -> TransportError {
-    TransportError { stage: Stage::BeforeSend, why: "the connection was refused".into() }
+    TransportError::before_send(Hindrance::NoConnection, "the connection was refused")
 }
 
 /// The site as the network that a run sees.

@@ -29,6 +29,33 @@ fn without_effect() {
 }
 
 #[test]
+fn a_refusal_in_other_words() {
+    let mut lab = Lab::new(
+        "faults:
+  - { on: collect, nth: [1], then: error, status: 503, seconds: 30 }
+  - { on: collect, nth: [2], then: error, status: 403, message: not this device }
+  - { on: collect, nth: [3], then: error, status: 429, message: 1500 per 01:00:00 }
+",
+    );
+    let busy = post(&mut lab);
+    assert_eq!((busy.status, busy.header("retry-after")), (503, Some("30")));
+    let denied = post(&mut lab);
+    assert_eq!(denied.status, 403);
+    assert!(String::from_utf8_lossy(&denied.body).contains("not this device"));
+    let throttled = post(&mut lab);
+    assert_eq!((throttled.status, throttled.header("retry-after")), (429, None));
+}
+
+#[test]
+fn a_list_without_end_links_to_itself() {
+    let mut lab = Lab::new("faults: [{ on: listMachines, then: endless }]");
+    for _ in 0..3 {
+        let (_, list) = lab.get("/api/machines?$top=10000&$skip=0");
+        assert!(list["@odata.nextLink"].as_str().unwrap().contains("/api/machines?$skiptoken="), "{list}");
+    }
+}
+
+#[test]
 fn with_effect() {
     for (fault, delivery) in [
         ("then: lost", Delivery::Closed),

@@ -6,6 +6,7 @@ use crate::model::{
     Address, Desired, HuntedEvent, HuntingQuery, HuntingTable, Machine, MachineId, MachineName, NoEvent,
     Place, Target, Template, Timestamp,
 };
+use crate::plan::observed::Unread;
 use crate::state::State;
 
 /// What has to be listed before the templates are resolved. `observe` finds the fewest calls for it.
@@ -26,8 +27,28 @@ impl Wanted {
     }
 }
 
-/// Machines as the service listed them, or why a list could not be read to its end.
-pub type Listed = Result<Vec<Machine>, String>;
+/// Machines as the service listed them, or why there is no list.
+pub type Listed = Result<Vec<Machine>, NotListed>;
+
+/// Why something was not listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotListed {
+    /// It was not asked for, for this reason.
+    NotAsked(String),
+    /// It cannot be used: what asks for it is wrong, or what was answered.
+    Unusable(String),
+    /// It could not be read, or not to its end.
+    Unread(Unread),
+}
+
+impl std::fmt::Display for NotListed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            NotListed::NotAsked(why) | NotListed::Unusable(why) => f.write_str(why),
+            NotListed::Unread(unread) => write!(f, "it could not be read: {}", unread.why),
+        }
+    }
+}
 
 /// What was listed.
 #[derive(Clone, Debug)]
@@ -37,13 +58,19 @@ pub struct Inventory {
     /// Per tag.
     pub tagged: BTreeMap<String, Listed>,
     /// Per query: what it found, or why it could not be run.
-    pub hunted: BTreeMap<HuntingQuery, Result<HuntingTable, String>>,
+    pub hunted: BTreeMap<HuntingQuery, Result<HuntingTable, NotListed>>,
 }
 
 impl Inventory {
     /// Nothing was asked, for this reason.
     pub fn not_looked(why: &str) -> Self {
-        Inventory { named: Err(why.to_owned()), tagged: BTreeMap::new(), hunted: BTreeMap::new() }
+        let named = Err(NotListed::NotAsked(why.to_owned()));
+        Inventory { named, tagged: BTreeMap::new(), hunted: BTreeMap::new() }
+    }
+
+    /// Why nothing was asked.
+    pub(super) fn why_not(&self) -> NotListed {
+        self.named.as_ref().err().cloned().unwrap_or_else(|| NotListed::NotAsked(String::new()))
     }
 }
 
@@ -134,14 +161,14 @@ pub enum Unresolved {
     /// The query was not run, or not to its end.
     NotRun {
         /// Why.
-        why: String,
+        why: NotListed,
     },
     /// The list that would tell was not read, or not to its end.
     NotLooked {
         /// What is not known, in words.
         what: String,
         /// Why.
-        why: String,
+        why: NotListed,
     },
 }
 
@@ -230,4 +257,6 @@ pub struct Resolved {
     pub machines: Vec<Machine>,
     /// What could not be resolved, by place. Nothing may be planned then.
     pub errors: Vec<TargetError>,
+    /// What could not be read, although templates need it. Nothing may be planned then either.
+    pub unread: Vec<Unread>,
 }

@@ -1,0 +1,96 @@
+//! What a run could not read: what it is, why, and what to do about the cause.
+
+use jiff::Timestamp;
+
+use super::age::clock;
+use crate::model::Hindrance;
+use crate::plan::Unread;
+
+/// `machine actions, alerts`
+pub fn what(unread: &Unread) -> String {
+    unread.what.iter().copied().collect::<Vec<_>>().join(", ")
+}
+
+/// What could not be read, and why.
+pub fn unread(unread: &Unread) -> String {
+    format!("{}: {}", what(unread), unread.why)
+}
+
+/// What to do about the causes, the first of them that a person can remove first.
+pub fn next(unread: &[Unread]) -> Option<String> {
+    let lasting = unread.iter().find(|u| u.cause.is_lasting());
+    lasting.or(unread.first()).map(|u| remedy(u.cause))
+}
+
+/// What to do about a cause. Errors are read in logs of other days: times have their day.
+pub fn remedy(cause: Hindrance) -> String {
+    match cause {
+        Hindrance::SignIn => {
+            "sign in anew: az login, or another CASEFILE_ACCESS_TOKEN; then casefile plan".into()
+        }
+        Hindrance::Permission(permission) => {
+            format!("grant the application {permission}, with admin consent; then casefile plan")
+        }
+        Hindrance::Proxy => "the proxy asks for a sign-in: name user and password in HTTPS_PROXY, or the \
+                             service's host in NO_PROXY; then casefile plan"
+            .into(),
+        Hindrance::Tls => {
+            "check the endpoint, and let this machine trust the issuer (CA) of its certificate: a \
+                           proxy that opens TLS has one of its own; then casefile plan"
+                .into()
+        }
+        Hindrance::UnknownHost => {
+            "check the endpoint's name and this machine's DNS; then casefile plan".into()
+        }
+        Hindrance::NoConnection => "check endpoint, network and proxy; then casefile plan".into(),
+        Hindrance::Quota(until) | Hindrance::Unavailable(Some(until)) => {
+            format!("casefile plan, after {}", clock(Timestamp::MIN, until))
+        }
+        Hindrance::Unavailable(None) | Hindrance::NoAnswer => "casefile plan, later".into(),
+        Hindrance::TimeLimit => "casefile apply with a longer --timeout".into(),
+        Hindrance::Endless => {
+            "casefile plan -v, which says more, or casefile plan PATH for a part of it".into()
+        }
+        Hindrance::Refused => "casefile plan -vv, which shows the call".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_that_a_person_can_remove_comes_first() {
+        let until = "2026-11-27T14:57:06Z".parse().unwrap();
+        let quota = Unread::new("alerts", Hindrance::Quota(until), "429");
+        let denied = Unread::new("machine actions", Hindrance::Permission("Machine.Read.All"), "403");
+        assert_eq!(next(std::slice::from_ref(&quota)).unwrap(), "casefile plan, after 2026-11-27 14:57:06Z");
+        assert!(next(&[quota, denied]).unwrap().contains("Machine.Read.All"));
+        assert_eq!(next(&[]), None);
+    }
+
+    #[test]
+    fn no_cause_is_a_reason_to_take_the_state_for_new() {
+        let now = Timestamp::UNIX_EPOCH;
+        use Hindrance::*;
+        let all = [
+            SignIn,
+            Permission("P"),
+            Proxy,
+            Tls,
+            UnknownHost,
+            NoConnection,
+            Quota(now),
+            Unavailable(None),
+            Unavailable(Some(now)),
+            NoAnswer,
+            TimeLimit,
+            Endless,
+            Refused,
+        ];
+        for cause in all {
+            let next = remedy(cause);
+            assert!(next.contains("casefile") && !next.contains("--fresh"), "{next}");
+        }
+    }
+}
