@@ -63,8 +63,12 @@ pub async fn observe(client: &Client, clock: &Clock, need: &Need) -> Result<Obse
         let read = client.machine_alerts(machine);
         match reader.read("alerts of single machines", Endpoint::MachineAlerts, read).await? {
             Some(list) => {
-                // A machine that the service does not know has no alerts.
-                seen.machine_alerts.insert(machine.clone(), list.unwrap_or_default());
+                // A machine that the service does not know has no alerts. Each of the list is of this machine.
+                let mut list = list.unwrap_or_default();
+                for alert in &mut list {
+                    alert.machine_id.get_or_insert_with(|| machine.clone());
+                }
+                seen.machine_alerts.insert(machine.clone(), list);
             }
             None if reader.may_differ_by_object() => {}
             None => break,

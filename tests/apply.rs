@@ -387,3 +387,168 @@ fn triage_onremove_and_a_rename_through_the_wire() {
     assert_eq!(events[0]["summary"]["cancel"], 1, "{events:?}");
     assert_eq!(state(dir.path())["resources"]["InvestigationPackage/renamed"]["phase"], "Released");
 }
+
+/// A package of the second documented machine.
+const MORE: &str = "InvestigationPackage/more";
+
+fn more(dir: &Path) {
+    let text = "apiVersion: casefile/v1\nkind: InvestigationPackage\nmetadata: { name: more }\n\
+                spec: { machineId: 1e5bc9d7e413ddd7902c2932e418702b84d0cc07, comment: \"R&D \\\"one\\\"\" }\n";
+    std::fs::write(dir.join("manifests/more.yaml"), text).unwrap();
+}
+
+fn copy(from: &Path, to: &Path) {
+    let _ = std::fs::remove_dir_all(to);
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+    }
+}
+
+fn plan(dir: &Path, url: &str, more: &[&str]) -> (i32, Value) {
+    let output = casefile(dir, url, &[&["plan", "--format", "json"], more].concat());
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let plan = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {text}"));
+    (output.status.code().unwrap(), plan)
+}
+
+fn row<'p>(plan: &'p Value, address: &str) -> &'p Value {
+    plan["changes"].as_array().unwrap().iter().find(|c| c["address"] == address).unwrap()
+}
+
+#[test]
+fn a_state_that_is_older_than_the_service_sends_nothing_again() {
+    let (dir, older) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (dir, older) = (dir.path(), older.path());
+    let sandbox = Sandbox::start("delays: { pending: 0, running: 0 }");
+    project(dir, "", false);
+    assert_eq!(apply(dir, &sandbox.url, &["--wait"]).0, 0);
+    let folder = dir.join(".casefile");
+    copy(&folder, older);
+    // On this branch a package and an alert are new, planned and saved.
+    project(dir, "", true);
+    more(dir);
+    let saved = casefile(dir, &sandbox.url, &["plan", "--out", "plan.json"]);
+    assert_eq!(saved.status.code(), Some(0));
+    // Another branch applies them, and commits its state there.
+    assert_eq!(apply(dir, &sandbox.url, &["--wait"]).0, 0);
+    assert_eq!(sandbox.effects(), 3);
+    let made = state(dir)["resources"][MORE]["id"].as_str().unwrap().to_owned();
+    copy(older, &folder);
+
+    let (code, planned) = plan(dir, &sandbox.url, &[]);
+    assert_eq!((code, &planned["summary"]["unresolved"]), (1, &json!(2)), "{planned}");
+    let there = row(&planned, MORE);
+    assert_eq!(there["reasonCode"], "already-there");
+    assert_eq!(there["lookAlikes"], json!([made]));
+    let reason = there["reason"].as_str().unwrap();
+    assert!(reason.contains(&made) && reason.contains(" by "), "{reason}");
+    let (code, _) = apply(dir, &sandbox.url, &[]);
+    assert_eq!((code, sandbox.effects()), (1, 3));
+    let told = casefile(dir, &sandbox.url, &["plan"]);
+    // Lines are wrapped at 80 columns, commands with a backslash.
+    let told = String::from_utf8(told.stdout).unwrap().replace(" \\\n", " ");
+    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains(&format!("casefile import {MORE} {made}")), "{told}");
+    assert!(told.contains(&format!("casefile apply --replace {MORE}")), "{told}");
+
+    // The saved plan knew nothing of them.
+    copy(older, &folder);
+    let refused = casefile(dir, &sandbox.url, &["apply", "plan.json"]);
+    let why = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!((refused.status.code(), sandbox.effects()), (Some(4), 3), "{why}");
+    assert!(why.contains(&made), "{why}");
+
+    // Who does not look is told so, and nothing else.
+    let (code, unlooked) = plan(dir, &sandbox.url, &["--no-refresh"]);
+    assert_eq!((code, &unlooked["summary"]["create"]), (0, &json!(2)));
+    assert_eq!(unlooked["warnings"][0]["code"], "not-compared", "{unlooked}");
+
+    // An approval to ask again is one for what the plan names.
+    let (code, again) = plan(dir, &sandbox.url, &["--replace", MORE]);
+    assert_eq!((code, row(&again, MORE)["action"].as_str().unwrap()), (1, "replace"));
+    assert_eq!(row(&again, MORE)["lookAlikes"], json!([made]));
+    let digest = again["digest"].as_str().unwrap();
+    let create = row(&unlooked, MORE)["request"].clone();
+    assert_eq!(row(&again, MORE)["request"], create, "the same call");
+    let applied = casefile(dir, &sandbox.url, &["apply", "--replace", MORE, "--expect", digest, "--wait"]);
+    assert_eq!((applied.status.code(), sandbox.effects()), (Some(1), 4), "the alert still waits");
+    copy(older, &folder);
+    let applied = casefile(dir, &sandbox.url, &["apply", "--replace", MORE, "--expect", digest]);
+    assert_eq!((applied.status.code(), sandbox.effects()), (Some(4), 4), "there is another one by now");
+
+    // Taking them over ends it.
+    let alert = row(&planned, "Alert/documented-alert");
+    let id = alert["lookAlikes"][0].as_str().unwrap();
+    assert_eq!(casefile(dir, &sandbox.url, &["import", MORE, &made]).status.code(), Some(0));
+    assert_eq!(casefile(dir, &sandbox.url, &["import", "Alert/documented-alert", id]).status.code(), Some(0));
+    let (code, events) = apply(dir, &sandbox.url, &[]);
+    assert_eq!((code, names(&events), sandbox.effects()), (0, vec!["planned", "summary"], 4));
+}
+
+/// Serves empty lists and one answer to every call that creates; counts the calls.
+fn answering(answer: Value) -> (tokio::runtime::Runtime, String, Arc<Mutex<usize>>) {
+    let calls = Arc::new(Mutex::new(0));
+    let server = runtime_threads();
+    let listener = server.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let counted = calls.clone();
+    let app = Router::new().fallback(move |method: Method| {
+        let (answer, counted) = (answer.clone(), counted.clone());
+        async move {
+            if method == Method::GET {
+                return (axum::http::StatusCode::OK, axum::Json(json!({ "value": [] })));
+            }
+            *counted.lock().unwrap() += 1;
+            (axum::http::StatusCode::CREATED, axum::Json(answer))
+        }
+    });
+    server.spawn(async move { axum::serve(listener, app).await });
+    (server, url, calls)
+}
+
+#[test]
+fn a_201_that_names_another_object_is_recorded_and_not_repeated() {
+    let of = |machine: Value, more: Value| {
+        let mut answer = json!({
+            "id": "c9042f9b", "type": "CollectInvestigationPackage", "status": "Pending", "machineId": machine,
+            "requestorComment": "another's", "requestor": "ann@contoso.com"
+        });
+        answer.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        answer
+    };
+    let old = json!({ "creationDateTimeUtc": "2020-01-01T00:00:00Z" });
+    let done = json!({ "creationDateTimeUtc": "2020-01-01T00:00:00Z", "status": "Succeeded" });
+    let comment = json!({ "requestorComment": "Collect forensics due to alert 1234" });
+    for (answer, code, ends, calls) in [
+        (of(json!("0".repeat(40)), json!({})), 1, "unknown", 1),
+        (of(json!(MACHINE), json!({ "type": "Isolate" })), 1, "unknown", 1),
+        (of(json!(MACHINE), done), 1, "unknown", 1),
+        // Still runs: asked for again once by the next run, as with any busy machine.
+        (of(json!(MACHINE), old), 0, "busy", 2),
+        // No machine is an unknown one, not another.
+        (of(Value::Null, comment), 0, "accepted", 1),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let (_server, url, counted) = answering(answer.clone());
+        project(dir.path(), "recovery: { settle: 1s }", false);
+        let (first, events) = apply(dir.path(), &url, &[]);
+        assert_eq!((first, names(&events)), (code, vec!["planned", "intent", ends, "summary"]), "{answer}");
+        let (second, _) = apply(dir.path(), &url, &[]);
+        assert_eq!((second, *counted.lock().unwrap()), (code, calls), "{answer}");
+        // What was answered, and nothing that was not.
+        let journal = std::fs::read_to_string(dir.path().join(".casefile/journal.jsonl")).unwrap();
+        assert!(journal.contains("c9042f9b") && !journal.contains("ActiveRequestAlreadyExists"), "{journal}");
+        assert!(ends == "accepted" || journal.contains("201"), "{journal}");
+        if ends == "unknown" {
+            let (code, planned) = plan(dir.path(), &url, &[]);
+            let row = row(&planned, PACKAGE);
+            assert_eq!(
+                (code, &row["action"], &row["reasonCode"]),
+                (1, &json!("unresolved"), &json!("answered-otherwise"))
+            );
+            assert!(row["reason"].as_str().unwrap().contains("c9042f9b"), "{row}");
+        }
+    }
+}

@@ -120,7 +120,7 @@ async fn a_mutating_call_goes_out_once_byte_for_byte() {
 async fn one_renewal_after_401() {
     let refused = || Ok(HttpAnswer::new(401, ""));
     let (one, fake) = client(&[], answers(vec![refused(), Ok(created())]));
-    assert!(matches!(mutate(&one).await, Answer::Accepted(_)));
+    assert!(matches!(mutate(&one).await, Answer::Accepted { .. }));
     {
         let seen = fake.seen.lock().unwrap();
         assert_ne!(seen[0].bearer, seen[1].bearer);
@@ -144,7 +144,7 @@ async fn the_last_check_withholds_a_call_and_frees_its_slot() {
     let answer = client.mutate(&collect(), slot, || Err("too late".into())).await;
     assert!(matches!(answer, Answer::NotExecuted(NotSent::Withheld(why)) if why == "too late"));
     assert!(fake.seen.lock().unwrap().is_empty());
-    assert!(matches!(mutate(&client).await, Answer::Accepted(_)));
+    assert!(matches!(mutate(&client).await, Answer::Accepted { .. }));
     assert_eq!(fake.seen.lock().unwrap()[0].at, Duration::ZERO);
 }
 
@@ -469,7 +469,7 @@ async fn calls_can_be_spawned() {
         let slot = spawned.quotas().take(Endpoint::Collect).await;
         spawned.mutate(&collect(), slot, || Ok(())).await
     });
-    assert!(matches!(answer.await.unwrap(), Answer::Accepted(_)));
+    assert!(matches!(answer.await.unwrap(), Answer::Accepted { .. }));
     let list = tokio::spawn(async move {
         let machines = client.list_machines().await?.len();
         Ok::<_, ReadError>(

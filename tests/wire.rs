@@ -109,7 +109,7 @@ fn collections() {
 fn a_collection_is_accepted_for_its_own_machine_only() {
     let body = bytes("machineaction-collect-rapid7-2021.json");
     let answer = |machine: &str| classify(&collect(machine, "x"), &Ok(HttpAnswer::new(201, body.clone())));
-    assert!(matches!(answer("8de370ca0e0e58ff2c2513bbc16f632ffa6e6024"), Answer::Accepted(_)));
+    assert!(matches!(answer("8de370ca0e0e58ff2c2513bbc16f632ffa6e6024"), Answer::Accepted { .. }));
     assert!(matches!(answer("1111111111111111111111111111111111111111"), Answer::Unknown { .. }));
 }
 

@@ -23,8 +23,8 @@ use crate::defender::{Accepted, Answer, ApiError, Client, Clock, Endpoint, Next,
 use crate::model::{Address, Alert, Dependency, Desired, Kind, PlanDigest, Rare, filled};
 use crate::observe::observe;
 use crate::plan::{
-    Action, Change, Need, Observed, PlannedCall, PlannedId, Settings, changed_alert, followed_up, id_of,
-    is_met, still_absent, undoes_nothing,
+    Action, Change, Need, Observed, PlannedCall, PlannedId, Row, Settings, Warning, changed_alert,
+    followed_up, id_of, is_met, still_absent, undoes_nothing,
 };
 use crate::state::{CallAction, Intent, Outcome, Record, Refusal, Resource, Seq, State, StoreError};
 
@@ -50,7 +50,8 @@ pub struct Job {
     pub records: Vec<Record>,
     /// Records to append with the outcome of an accepted call.
     pub then: Vec<Record>,
-    /// An earlier call of this resource has no answer: it is looked for once more right before the intent.
+    /// An earlier call of this resource has no answer, or a collection was active where a new one is asked for: the
+    /// lists are read once more right before the intent.
     pub doubtful: bool,
     /// What must be there before the call is made.
     pub depends_on: Vec<Dependency>,
@@ -64,10 +65,13 @@ impl Job {
     /// The job of a row, the state being what the row was planned on; `None` if it has no call.
     pub fn of(change: &Change, state: &State) -> Option<Job> {
         let open = |r: &Resource| r.open.is_some() || !r.watched.is_empty();
+        // What was active when the plan was made may be done by now: then the service makes a second one.
+        let contended = change.row == Some(Row::New)
+            && change.warnings.iter().any(|w| matches!(w, Warning::ActiveCollection { .. }));
         // Who names a resource wants it asked for whatever an earlier call did.
         let repeats = matches!(change.action, Action::Create | Action::Retry);
         Some(Job {
-            doubtful: repeats && state.resources.get(&change.address).is_some_and(open),
+            doubtful: repeats && state.resources.get(&change.address).is_some_and(open) || contended,
             address: change.address.clone(),
             action: change.action,
             call: change.call.as_deref()?.clone(),
@@ -635,7 +639,7 @@ impl Executor<'_> {
                     Follow::Again
                 })
             }
-            Outcome::Unknown { why } => {
+            Outcome::Unknown { why, .. } => {
                 self.emit(Event::Unknown { at, address, why, until: at + self.settle });
                 end(End::Unknown)
             }
@@ -706,14 +710,14 @@ fn outcome(
 ) -> Outcome {
     let creates = job.action.call().is_some_and(CallAction::creates);
     match answer {
-        Answer::Accepted(accepted) => {
-            let entity = match accepted {
+        Answer::Accepted { status, object } => {
+            let entity = match object {
                 Accepted::Action(a) => Entity::Action(a.clone()),
                 Accepted::Alert(a) => Entity::Alert(a.clone()),
             };
             if creates {
                 let before = view.resource(&job.address);
-                judge::accepted(&job.call, &entity, server_at, server_now, before, view)
+                judge::accepted(&job.call, (*status, &entity), server_at, server_now, before, view)
             } else {
                 Outcome::Done { object: entity.object() }
             }
@@ -726,7 +730,7 @@ fn outcome(
             Outcome::Throttled { error: refusal(error), retry_after_seconds: retry_after.as_secs() }
         }
         Answer::NotExecuted(why) => Outcome::Unsent { why: why.to_string() },
-        Answer::Unknown { why, .. } => Outcome::Unknown { why: why.clone() },
+        Answer::Unknown { why, other, .. } => Outcome::Unknown { why: why.clone(), other: other.clone() },
     }
 }
 

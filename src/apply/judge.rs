@@ -5,7 +5,7 @@
 
 use jiff::SignedDuration;
 
-use crate::model::{Alert, Call, MachineAction, OnInProgress, Timestamp};
+use crate::model::{ActionStatus, Alert, Call, Likeness, MachineAction, OnInProgress, Timestamp};
 use crate::plan::{CLOCK_TOLERANCE, PlannedCall};
 use crate::state::{Object, Origin, Outcome, Refusal, Resource, State};
 
@@ -35,21 +35,12 @@ impl Entity {
         at.as_ref().map(Timestamp::instant)
     }
 
-    /// Whether it carries the text as sent; what the service leaves out counts as equal.
-    fn carries(&self, call: &Call) -> bool {
-        match (self, call) {
-            (Entity::Action(a), Call::Collect { comment, .. }) => {
-                a.requestor_comment.as_deref().is_none_or(|c| c.trim() == comment.trim())
+    fn likeness(&self, call: &Call) -> Likeness {
+        match self {
+            Entity::Action(a) => {
+                call.likeness_of_collection(a.machine_id.as_deref(), a.requestor_comment.as_deref())
             }
-            (Entity::Alert(a), Call::Alert(c)) => {
-                let event = [&a.first_event_time, &a.last_event_time];
-                let title = a.title.as_deref();
-                title.is_none_or(|t| t.trim().eq_ignore_ascii_case(c.title.trim()))
-                    && a.severity.as_deref().is_none_or(|s| c.severity.means(s))
-                    && a.category.as_deref().is_none_or(|s| c.category.means(s))
-                    && (event.iter().all(|t| t.is_none()) || event.contains(&&Some(c.event_time.clone())))
-            }
-            _ => false,
+            Entity::Alert(a) => call.likeness_of_alert(a),
         }
     }
 }
@@ -60,21 +51,23 @@ pub trait Knows {
     fn knows(&self, id: &str) -> bool;
 }
 
-/// The outcome of a creating call that the service accepted with `entity`.
+/// The outcome of a creating call that the service accepted with `entity`, under an HTTP `status`.
 ///
 /// `server_at` is the intent's moment by the service's clock, `server_now` the answer's.
 pub fn accepted(
     call: &PlannedCall,
-    entity: &Entity,
+    (status, entity): (u16, &Entity),
     server_at: jiff::Timestamp,
     server_now: jiff::Timestamp,
     before: Option<&Resource>,
     known: &dyn Knows,
 ) -> Outcome {
     let object = entity.object();
-    let sent = Call::from_request(call.request());
     let young = entity.created().is_none_or(|t| t >= server_at - CLOCK_TOLERANCE);
-    let ours = young && sent.is_some_and(|c| entity.carries(&c)) && !known.knows(&object.id);
+    // It is the answer to this call, so what the service leaves out is no sign of another's object.
+    let fits = Call::from_request(call.request())
+        .is_some_and(|c| matches!(entity.likeness(&c), Likeness::Same | Likeness::Unplaced | Likeness::Bare));
+    let ours = young && fits && !known.knows(&object.id);
     if ours {
         return Outcome::Made { object };
     }
@@ -84,18 +77,23 @@ pub fn accepted(
     });
     let within = SignedDuration::try_from(call.adopt_within.get()).unwrap_or(SignedDuration::MAX);
     let recent = entity.created().is_some_and(|t| server_now.duration_since(t) <= within);
-    if own || call.on_in_progress != OnInProgress::Adopt || !recent {
-        let who = action.requestor.as_deref().unwrap_or("somebody");
-        return Outcome::Busy {
-            error: Refusal {
-                status: 200,
-                code: "ActiveRequestAlreadyExists".into(),
-                message: format!("the service answered with the running collection {} of {who}", object.id),
-                target: None,
-            },
+    let over = action.status.is_over();
+    let served = !over || action.status == ActionStatus::Succeeded;
+    if served && !own && recent && call.on_in_progress == OnInProgress::Adopt {
+        return Outcome::Adopted { object };
+    }
+    let began = entity.created().map(|t| format!(", begun at {t:.0}")).unwrap_or_default();
+    let who = action.requestor.as_deref().map(|r| format!(" of {r}")).unwrap_or_default();
+    let words = |what| format!("the service answered with the {what} collection {}{who}{began}", object.id);
+    if over {
+        // Nothing runs that could be waited for, and nothing shows that this call made anything.
+        return Outcome::Unknown {
+            why: format!("{status}, but {}", words("finished")),
+            other: Some(object.id.clone()),
         };
     }
-    Outcome::Adopted { object }
+    let message = words("running");
+    Outcome::Busy { error: Refusal { status, message, ..Refusal::default() } }
 }
 
 /// Every id that a state holds or held.
@@ -149,18 +147,21 @@ mod tests {
         }
     }
 
+    fn entity(fields: serde_json::Value) -> Entity {
+        let mut all = serde_json::json!({
+            "id": "one", "type": "CollectInvestigationPackage", "status": "Pending", "requestor": "ann"
+        });
+        all.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        Entity::Action(Box::new(serde_json::from_value(all).unwrap()))
+    }
+
     fn action(created: &str, comment: &str) -> Entity {
-        Entity::Action(Box::new(
-            serde_json::from_value(serde_json::json!({
-                "id": "one", "type": "CollectInvestigationPackage", "status": "Pending",
-                "creationDateTimeUtc": created, "requestorComment": comment, "requestor": "ann"
-            }))
-            .unwrap(),
-        ))
+        entity(serde_json::json!({ "creationDateTimeUtc": created, "requestorComment": comment }))
     }
 
     fn judge(call: &PlannedCall, entity: &Entity, known: &'static [&'static str]) -> Outcome {
-        accepted(call, entity, at("2026-01-01T12:00:00Z"), at("2026-01-01T12:00:01Z"), None, &Ids(known))
+        let (at, now) = (at("2026-01-01T12:00:00Z"), at("2026-01-01T12:00:01Z"));
+        accepted(call, (201, entity), at, now, None, &Ids(known))
     }
 
     #[test]
@@ -173,6 +174,9 @@ mod tests {
         assert!(!made(&action("2026-01-01T11:57:00Z", "why"), &[]));
         assert!(!made(&action("2026-01-01T12:00:00Z", "other"), &[]));
         assert!(!made(&action("2026-01-01T12:00:00Z", "why"), &["one"]));
+        // What is left out is no sign of another's object.
+        assert!(made(&entity(serde_json::json!({})), &[]));
+        assert!(made(&entity(serde_json::json!({ "machineId": null, "requestorComment": "why" })), &[]));
     }
 
     #[test]
@@ -182,6 +186,39 @@ mod tests {
         assert!(matches!(judge(&call(OnInProgress::Wait), &foreign, &[]), Outcome::Busy { .. }));
         assert!(matches!(judge(&call(OnInProgress::Fail), &foreign, &[]), Outcome::Busy { .. }));
         let old = action("2026-01-01T10:30:00Z", "other");
-        assert!(matches!(judge(&call(OnInProgress::Adopt), &old, &[]), Outcome::Busy { .. }));
+        let Outcome::Busy { error } = judge(&call(OnInProgress::Adopt), &old, &[]) else { panic!("busy") };
+        // What was answered, and no word that was not.
+        assert_eq!((error.status, error.code.as_str()), (201, ""));
+        assert_eq!(
+            error.message,
+            "the service answered with the running collection one of ann, begun at 2026-01-01T10:30:00Z"
+        );
+    }
+
+    #[test]
+    fn a_finished_collection_is_adopted_or_looked_into() {
+        let finished = |created: &str, status: &str| {
+            entity(
+                serde_json::json!({ "creationDateTimeUtc": created, "status": status, "requestorComment": "x" }),
+            )
+        };
+        let adopt = call(OnInProgress::Adopt);
+        let recent = finished("2026-01-01T11:30:00Z", "Succeeded");
+        assert!(matches!(judge(&adopt, &recent, &[]), Outcome::Adopted { .. }));
+        let unknown = |call: &PlannedCall, e: &Entity| match judge(call, e, &[]) {
+            Outcome::Unknown { why, other } => {
+                assert!(
+                    why.starts_with("201, but the service answered with the finished collection one"),
+                    "{why}"
+                );
+                other.as_deref() == Some("one")
+            }
+            _ => false,
+        };
+        assert!(unknown(&call(OnInProgress::Wait), &recent));
+        assert!(unknown(&adopt, &finished("2026-01-01T09:30:00Z", "Succeeded")));
+        for status in ["Failed", "TimeOut", "Cancelled"] {
+            assert!(unknown(&adopt, &finished("2026-01-01T11:30:00Z", status)), "{status}");
+        }
     }
 }

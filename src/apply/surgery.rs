@@ -11,10 +11,10 @@ use jiff::Timestamp;
 use super::run::{Report, Run, RunError};
 use super::targets::{Depth, Mistyped};
 use crate::defender::{Endpoint, ReadError};
-use crate::model::{Address, Desired, Kind, Rare};
+use crate::model::{Address, Call, Desired, Kind, Rare, is_of_machine};
 use crate::observe::observe;
 use crate::plan::names::{self, Misplaced};
-use crate::plan::{self, Action, Input, KnownIds, LOOK_BACK, Need, Plan, Unread};
+use crate::plan::{self, Action, Input, LOOK_BACK, Need, Plan, Unread};
 use crate::state::{Binding, CallAction, Object, Phase, Record, Sent, State, Store, StoreError};
 
 /// So long an `import` waits until its resource's open call can be called lost.
@@ -144,9 +144,9 @@ fn word(action: CallAction) -> &'static str {
 /// What a search for the objects of a lost state found.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Discovered {
-    /// Exactly one object matches the manifest.
+    /// Exactly one object matches the manifest, beyond doubt.
     pub matches: Vec<(Address, Object)>,
-    /// Several do: a person has to say which one.
+    /// Several do, or one that does not name its machine: a person has to say which one.
     pub ambiguous: Vec<(Address, Vec<Object>)>,
     /// None does.
     pub unmatched: Vec<Address>,
@@ -326,9 +326,9 @@ impl Run<'_> {
                 (alert.machine_id.clone(), Object::from(&alert))
             }
         };
-        let found = machine.unwrap_or_default();
-        if !declared.is(&found) {
-            let declared = declared.to_string();
+        // A machine that is not told is not another one: the person who names the object knows.
+        if is_of_machine(declared.as_str(), machine.as_deref()) == Some(false) {
+            let (found, declared) = (machine.unwrap_or_default(), declared.to_string());
             return Err(Forbidden::OtherMachine { id: id.to_owned(), found, declared }.into());
         }
         Ok(object)
@@ -353,14 +353,15 @@ impl Run<'_> {
         if !observed.unread.is_empty() {
             return Err(RunError::Unread(observed.unread).into());
         }
-        let known = KnownIds::of(self.state());
+        let calls: Vec<&Call> = missing.iter().map(|d| &d.call).collect();
+        let alike = plan::look_alikes(&calls, self.state(), &observed);
         let mut discovered = Discovered::default();
-        for d in missing {
-            let mut found = plan::look_alikes(&d.call, &observed);
-            found.retain(|o| !known.made(&o.id));
+        for (d, found) in missing.into_iter().zip(alike) {
+            let sure = found.iter().all(|a| a.placed);
+            let mut found: Vec<Object> = found.into_iter().map(|a| a.object).collect();
             match found.len() {
                 0 => discovered.unmatched.push(d.address.clone()),
-                1 => discovered.matches.extend(found.pop().map(|o| (d.address.clone(), o))),
+                1 if sure => discovered.matches.extend(found.pop().map(|o| (d.address.clone(), o))),
                 _ => discovered.ambiguous.push((d.address.clone(), found)),
             }
         }

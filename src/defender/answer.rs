@@ -11,8 +11,8 @@ use super::clock::http_date;
 use super::endpoint::Endpoint;
 use super::request::Subject;
 use super::transport::{HttpAnswer, Stage, TransportError};
-use super::wire::{ErrorBody, bounded, object};
-use crate::model::{Alert, Hindrance, MachineAction, Request};
+use super::wire::{ErrorBody, WireError, bounded, object};
+use crate::model::{Alert, Hindrance, MachineAction, Request, is_of_machine};
 
 /// The service's words about a call that it did not carry out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,7 +33,12 @@ pub struct ApiError {
 #[derive(Debug)]
 pub enum Answer {
     /// Carried out.
-    Accepted(Accepted),
+    Accepted {
+        /// The HTTP status.
+        status: u16,
+        /// What was made or changed.
+        object: Accepted,
+    },
     /// The machine already has such an action; nothing new was made.
     Busy(ApiError),
     /// 401 with a renewed token.
@@ -61,6 +66,8 @@ pub enum Answer {
         error: Option<ApiError>,
         /// How long it asks to wait before the next call, if it says so.
         retry_after: Option<Duration>,
+        /// The id of the object that a 2xx named, if that is not what was asked for.
+        other: Option<String>,
     },
     /// A definite refusal.
     Rejected(ApiError),
@@ -259,7 +266,7 @@ fn retry_after(answer: &HttpAnswer) -> Option<Duration> {
 ///
 /// 401 is reported as it is; whether the token was already renewed is the caller's to know.
 pub fn classify(request: &Request, result: &Result<HttpAnswer, TransportError>) -> Answer {
-    let unknown = |why: String| Answer::Unknown { why, error: None, retry_after: None };
+    let unknown = |why: String| Answer::Unknown { why, error: None, retry_after: None, other: None };
     let Some(subject) = Subject::of(request) else {
         return unknown("no endpoint is known for this request".into());
     };
@@ -272,8 +279,13 @@ pub fn classify(request: &Request, result: &Result<HttpAnswer, TransportError>) 
     };
     match answer.status {
         200..=299 => match accepted(&subject, answer) {
-            Ok(object) => Answer::Accepted(object),
-            Err(why) => unknown(format!("{}, but {why}", answer.status)),
+            Ok(object) => Answer::Accepted { status: answer.status, object },
+            Err(Unfit { why, other }) => Answer::Unknown {
+                why: format!("{}, but {why}", answer.status),
+                error: None,
+                retry_after: None,
+                other,
+            },
         },
         401 => Answer::Unauthorized(ApiError::of(answer)),
         429 => {
@@ -292,52 +304,80 @@ pub fn classify(request: &Request, result: &Result<HttpAnswer, TransportError>) 
         _ => {
             let error = ApiError::of(answer);
             let why = error.to_string();
-            Answer::Unknown { why, error: Some(error), retry_after: retry_after(answer) }
+            Answer::Unknown { why, error: Some(error), retry_after: retry_after(answer), other: None }
         }
     }
 }
 
-/// The object of a 2xx, if it is what was asked for.
-fn accepted(subject: &Subject, answer: &HttpAnswer) -> Result<Accepted, String> {
-    if answer.cut {
-        return Err("the body is too long".into());
+/// Why the body of a 2xx is not what was asked for.
+struct Unfit {
+    why: String,
+    /// The id of the object that it names instead.
+    other: Option<String>,
+}
+
+impl From<WireError> for Unfit {
+    fn from(e: WireError) -> Self {
+        Unfit { why: e.to_string(), other: None }
     }
-    let same = |id: Option<&str>| id.is_some_and(|id| id.eq_ignore_ascii_case(&subject.id));
-    let action = || object::<MachineAction>(&answer.body).map_err(|e| e.to_string());
-    let alert = || object::<Alert>(&answer.body).map_err(|e| e.to_string());
+}
+
+/// The longest id that is kept of an object that was not asked for, in characters.
+const ID_CHARS: usize = 256;
+
+impl Unfit {
+    /// The object is another one than that which was asked for.
+    fn other(id: &str, why: &str) -> Self {
+        let id = bounded(id, ID_CHARS);
+        Unfit { why: format!("it names {id}, {why}"), other: Some(id) }
+    }
+
+    fn machine(id: &str, machine: Option<&str>) -> Self {
+        Unfit::other(id, &format!("which is of machine {}", bounded(machine.unwrap_or_default(), 64)))
+    }
+}
+
+/// The object of a 2xx, if it is what was asked for. A machine or a type that is not told is not another one.
+fn accepted(subject: &Subject, answer: &HttpAnswer) -> Result<Accepted, Unfit> {
+    if answer.cut {
+        return Err(Unfit { why: "the body is too long".into(), other: None });
+    }
+    let same = |id: &str| id.eq_ignore_ascii_case(&subject.id);
+    let of_another = |machine: Option<&str>| is_of_machine(&subject.id, machine) == Some(false);
     match subject.endpoint {
         Endpoint::Collect => {
-            let action = action()?;
-            if !action.is_collection() {
-                return Err(format!("it is about an action of type `{}`", bounded(&action.action_type, 50)));
+            let action: MachineAction = object(&answer.body)?;
+            if !action.action_type.is_empty() && !action.is_collection() {
+                let why = format!("which is of type {}", bounded(&action.action_type, 50));
+                return Err(Unfit::other(&action.id, &why));
             }
-            if !same(action.machine_id.as_deref()) {
-                return Err("it is not about this machine".into());
+            if of_another(action.machine_id.as_deref()) {
+                return Err(Unfit::machine(&action.id, action.machine_id.as_deref()));
             }
             Ok(Accepted::Action(Box::new(action)))
         }
         Endpoint::CancelAction => {
-            let action = action()?;
-            if !same(Some(&action.id)) {
-                return Err("it is about another action".into());
+            let action: MachineAction = object(&answer.body)?;
+            if !same(&action.id) {
+                return Err(Unfit::other(&action.id, "which is another action"));
             }
             Ok(Accepted::Action(Box::new(action)))
         }
         Endpoint::CreateAlert => {
-            let alert = alert()?;
-            if !same(alert.machine_id.as_deref()) {
-                return Err("it is not about this machine".into());
+            let alert: Alert = object(&answer.body)?;
+            if of_another(alert.machine_id.as_deref()) {
+                return Err(Unfit::machine(&alert.id, alert.machine_id.as_deref()));
             }
             Ok(Accepted::Alert(Box::new(alert)))
         }
         Endpoint::PatchAlert => {
-            let alert = alert()?;
-            if !same(Some(&alert.id)) {
-                return Err("it is about another alert".into());
+            let alert: Alert = object(&answer.body)?;
+            if !same(&alert.id) {
+                return Err(Unfit::other(&alert.id, "which is another alert"));
             }
             Ok(Accepted::Alert(Box::new(alert)))
         }
-        _ => Err("nothing was asked to change".into()),
+        _ => Err(Unfit { why: "nothing was asked to change".into(), other: None }),
     }
 }
 
@@ -386,7 +426,7 @@ mod tests {
 
     fn class(answer: &Answer) -> &'static str {
         match answer {
-            Answer::Accepted(_) => "accepted",
+            Answer::Accepted { .. } => "accepted",
             Answer::Busy(_) => "busy",
             Answer::Unauthorized(_) => "unauthorized",
             Answer::Throttled { .. } => "throttled",
@@ -417,7 +457,9 @@ mod tests {
             (201, "{}", "unknown"),
             (201, html, "unknown"),
             (201, r#"{"id":"","type":"CollectInvestigationPackage"}"#, "unknown"),
-            (201, r#"{"id":"a-1","type":"CollectInvestigationPackage"}"#, "unknown"),
+            (201, r#"{"id":"a-1","type":"CollectInvestigationPackage"}"#, "accepted"),
+            (201, r#"{"id":"a-1","type":null,"machineId":null}"#, "accepted"),
+            (201, r#"{"id":"a-1","machineId":" "}"#, "accepted"),
             (201, &action("Isolate", M), "unknown"),
             (201, &action("CollectInvestigationPackage", "0000"), "unknown"),
             (204, "", "unknown"),
@@ -464,7 +506,7 @@ mod tests {
         let created = format!(r#"{{"id":"da1_-2","machineId":"{M}"}}"#);
         assert_eq!(of(&alert(), 200, &created), "accepted");
         assert_eq!(of(&alert(), 200, r#"{"id":"da1_-2","machineId":"other"}"#), "unknown");
-        assert_eq!(of(&alert(), 200, r#"{"id":"da1_-2"}"#), "unknown");
+        assert_eq!(of(&alert(), 200, r#"{"id":"da1_-2"}"#), "accepted", "null is not another machine");
         assert_eq!(of(&alert(), 404, ""), "rejected");
         assert_eq!(of(&alert(), 400, busy), "busy");
 
@@ -482,6 +524,28 @@ mod tests {
 
         let strange = request(Method::Post, "/api/machines/x/isolate", "{}");
         assert_eq!(of(&strange, 201, &created), "unknown");
+    }
+
+    #[test]
+    fn what_a_2xx_names_instead_is_kept() {
+        let seen = |request: &Request, body: &str| match classify(request, &Ok(HttpAnswer::new(201, body))) {
+            Answer::Unknown { why, other, .. } => (why, other),
+            other => panic!("{other:?}"),
+        };
+        let id = |id: &str| Some(id.to_owned());
+        let other = r#"{"id":"a-1","type":"CollectInvestigationPackage","machineId":"0000"}"#;
+        let why = "201, but it names a-1, which is of machine 0000";
+        assert_eq!(seen(&collect(), other), (why.into(), id("a-1")));
+        let why = "201, but it names a-1, which is of type Isolate";
+        assert_eq!(seen(&collect(), r#"{"id":"a-1","type":"Isolate"}"#), (why.into(), id("a-1")));
+        let why = "201, but it names da1, which is of machine 0000";
+        assert_eq!(seen(&alert(), r#"{"id":"da1","machineId":"0000"}"#), (why.into(), id("da1")));
+        let cancel = request(Method::Post, "/api/machineactions/A-1/cancel", r#"{"Comment":"c"}"#);
+        let why = "201, but it names a-2, which is another action";
+        assert_eq!(seen(&cancel, r#"{"id":"a-2"}"#), (why.into(), id("a-2")));
+        assert_eq!(seen(&collect(), "{}").1, None);
+        let long = seen(&cancel, &format!(r#"{{"id":"{}"}}"#, "x".repeat(100_000)));
+        assert!(long.0.len() < 400 && long.1.is_some_and(|id| id.len() < 300));
     }
 
     #[test]

@@ -100,20 +100,38 @@ impl RequestDigest {
     }
 }
 
-/// Names the calls of a plan: address, method, path and body of each row with a call, by address; and how many
-/// objects its resource has had, where that is not none, so that an approval of a call is none of its repetition.
+/// A call as the digest of a plan names it.
+#[derive(Clone, Copy, Debug)]
+pub struct DigestedCall<'a> {
+    /// Its resource.
+    pub address: &'a Address,
+    /// Method, path and body.
+    pub request: &'a Request,
+    /// How many objects its resource has had, so that an approval of a call is none of its repetition.
+    pub objects: u32,
+    /// The ids of objects at the service that a person knew of and asked again beside.
+    pub look_alikes: &'a [String],
+}
+
+impl<'a> DigestedCall<'a> {
+    /// Returns the call of a resource that nothing was made of.
+    pub fn new(address: &'a Address, request: &'a Request) -> Self {
+        DigestedCall { address, request, objects: 0, look_alikes: &[] }
+    }
+}
+
+/// Names the calls of a plan, each as a [`DigestedCall`], by address.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PlanDigest(pub Sha256Hex);
 
 impl PlanDigest {
     const TAG: &'static str = "sha256:";
 
-    /// Returns the digest of calls that are given in address order, each with the number of objects that its
-    /// resource has had.
-    pub fn of<'a>(calls: impl IntoIterator<Item = (&'a Address, &'a Request, u32)>) -> Self {
+    /// Returns the digest of calls that are given in address order.
+    pub fn of<'a>(calls: impl IntoIterator<Item = DigestedCall<'a>>) -> Self {
         let mut h = Sha256::new();
         h.update(b"casefile plan v1\n");
-        for (address, request, objects) in calls {
+        for DigestedCall { address, request, objects, look_alikes } in calls {
             // No field can hold a newline (JSON escapes it), so the joined text is unambiguous.
             h.update(address.to_string());
             h.update(b"\n");
@@ -126,6 +144,11 @@ impl PlanDigest {
             if objects > 0 {
                 // An address has a slash, so this is none.
                 h.update(format!("objects {objects}\n"));
+            }
+            for id in look_alikes {
+                // An id comes from the service: as JSON it holds no newline, and no address begins with a quote.
+                h.update(serde_json::Value::from(id.as_str()).to_string());
+                h.update(b"\n");
             }
         }
         PlanDigest(Sha256Hex(h.finalize().into()))
@@ -240,9 +263,14 @@ mod tests {
         assert_ne!(one, RequestDigest::of(&request("/b"), 1));
         assert_ne!(one, RequestDigest::of(&request("/a"), 2));
         let (a, b): (Address, Address) = ("Alert/a".parse().unwrap(), "Alert/b".parse().unwrap());
-        let call = request("/a");
-        assert_ne!(PlanDigest::of([(&a, &call, 0)]), PlanDigest::of([(&b, &call, 0)]));
-        assert_ne!(PlanDigest::of([]), PlanDigest::of([(&b, &call, 0)]));
-        assert_ne!(PlanDigest::of([(&a, &call, 0)]), PlanDigest::of([(&a, &call, 1)]));
+        let (call, other) = (request("/a"), ["x".to_owned()]);
+        let of = |address, objects, look_alikes| {
+            PlanDigest::of([DigestedCall { objects, look_alikes, ..DigestedCall::new(address, &call) }])
+        };
+        let one = of(&a, 0, &[]);
+        assert_eq!(one, PlanDigest::of([DigestedCall::new(&a, &call)]));
+        for another in [PlanDigest::of([]), of(&b, 0, &[]), of(&a, 1, &[]), of(&a, 0, &other)] {
+            assert_ne!(one, another);
+        }
     }
 }

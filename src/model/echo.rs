@@ -24,8 +24,8 @@ pub fn text_digest(text: &str) -> Sha256Hex {
     Sha256Hex::of(as_meant(text).as_bytes())
 }
 
-/// A text without what the service may have added: the same for all texts that [`same_text`] calls the same.
-fn as_meant(text: &str) -> Cow<'_, str> {
+/// Returns a text without what the service may have added: the same for all texts that [`same_text`] calls the same.
+pub fn as_meant(text: &str) -> Cow<'_, str> {
     let mut text = Cow::Borrowed(text);
     for _ in 0..LAYERS {
         match unescaped(&text) {

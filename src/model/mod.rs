@@ -14,6 +14,7 @@ mod entity;
 mod guard;
 mod hindrance;
 mod hunting;
+mod likeness;
 mod rare;
 mod reference;
 mod request;
@@ -27,8 +28,8 @@ pub use address::{Address, AddressError, Kind, is_name};
 pub use call::{Call, CreateAlert, MachineId, MachineIdError, ReportId};
 pub use dependency::{Dependency, Until};
 pub use desired::{Desired, Expansion, OnInProgress, OnRemove, Policy, Source};
-pub use digest::{PlanDigest, RequestDigest, Sha256Hex, plain_text};
-pub use echo::{same_text, text_digest};
+pub use digest::{DigestedCall, PlanDigest, RequestDigest, Sha256Hex, plain_text};
+pub use echo::{as_meant, same_text, text_digest};
 pub use entity::{ActionStatus, Alert, AlertComment, Machine, MachineAction};
 pub use guard::{Approval, CommentRule, CommentRuleError, MachinePattern, MachinePatternError, NameGlob};
 pub use hindrance::Hindrance;
@@ -36,6 +37,7 @@ pub use hunting::{
     Cell, EVENT_COLUMNS, HuntedEvent, HuntingColumn, HuntingQuery, HuntingTable, NoEvent, Timespan,
     TimespanError,
 };
+pub use likeness::{Likeness, is_of_machine};
 pub use rare::{Empty, Rare};
 pub use reference::{NoId, can_be_named, filled, gives, reference, replaced};
 pub use request::{Body, Method, Request};

@@ -130,6 +130,7 @@ pub type Severity = Word<Severities>;
 
 impl Vocabulary for Severities {
     const KNOWN: &'static [&'static str] = &["Low", "Medium", "High"];
+    const UNSET: &'static [&'static str] = &["unspecified", "unknown", "null", "none"];
 }
 
 /// The vocabulary of [`Category`].
@@ -160,6 +161,8 @@ impl Vocabulary for Categories {
         "SuspiciousActivity",
         "Backdoor",
     ];
+    // The first has been seen, as a text.
+    const UNSET: &'static [&'static str] = &["null", "none", "unknown", "unspecified"];
 }
 
 /// The vocabulary of [`AlertStatus`].

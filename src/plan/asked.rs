@@ -4,7 +4,7 @@ use super::calls::removal_call;
 use super::change::{Action, Change, Estimate, Plan, Reason, Warning};
 use super::names::shown_in;
 use super::view;
-use crate::model::{Address, PlanDigest};
+use crate::model::{Address, DigestedCall, PlanDigest};
 use crate::state::State;
 
 /// The one-row plan that cancels the collection which a resource holds; `None` if it holds none, or if
@@ -12,7 +12,7 @@ use crate::state::State;
 pub fn cancel(state: &State, address: &Address, comment: &str, now: jiff::Timestamp) -> Option<Plan> {
     let r = state.resources.get(address)?;
     let call = removal_call(r, comment)?;
-    let digest = PlanDigest::of([(address, call.request(), call.objects)]);
+    let digest = PlanDigest::of([DigestedCall::new(address, call.request())]);
     let mut warnings = Vec::new();
     if !r.made() {
         warnings.push(Warning::AdoptsForeign {

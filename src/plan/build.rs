@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::alike::{LookAlikes, asks_by_itself};
 use super::calls::{self, removal_call};
 use super::change::{Action, Change, Plan, Reason, Warning, digest_of};
 use super::decide::{Facts, Lookup, Row, decide};
@@ -136,6 +137,8 @@ pub(super) struct Planner<'a> {
     pub(super) input: &'a Input<'a>,
     detail: Detail,
     pub(super) ids: KnownIds,
+    /// None if no resource may be asked for by itself, or an empty state is meant.
+    pub(super) look_alikes: Option<LookAlikes<'a>>,
     /// New address -> old address, for renamed manifests.
     pub(super) renames: BTreeMap<&'a Address, (&'a Address, &'a Resource)>,
     /// Old addresses that a move continues.
@@ -153,6 +156,10 @@ impl<'a> Planner<'a> {
             .values()
             .any(|r| matches!(r.phase, Phase::Requested | Phase::Pending) || !r.watched.is_empty());
         let ids = if matching { KnownIds::of(input.state) } else { KnownIds::default() };
+        let meant = input.state.resources.is_empty() && input.settings.fresh;
+        let new =
+            || pairs(input.desired, input.state).any(|(_, d, r)| d.is_some_and(|d| asks_by_itself(d, r)));
+        let look_alikes = (!meant && new()).then(|| LookAlikes::new(input.state, input.observed));
         let (renames, moved) = find_renames(input);
         let mut holders = HashMap::new();
         let removals = input.state.resources.iter().any(|(a, r)| {
@@ -163,7 +170,7 @@ impl<'a> Planner<'a> {
                 *holders.entry(id).or_insert(0) += 1;
             }
         }
-        Planner { input, detail, ids, renames, moved, holders }
+        Planner { input, detail, ids, look_alikes, renames, moved, holders }
     }
 
     /// The rows, by address, and how many resources that are up to date have none.
@@ -300,7 +307,14 @@ impl<'a> Planner<'a> {
         action: Action,
     ) -> Change {
         let reason = self.reason(address, desired, resource, seen, row, action);
+        let look_alikes =
+            matches!(row, Row::LookAlike | Row::AskBeforeResend | Row::AskedByName).then(|| &seen.alike);
+        let look_alikes: Vec<String> = look_alikes.into_iter().flatten().map(|o| o.id.clone()).collect();
         let mut change = blank(address, action, row, reason, desired, resource);
+        if action == Action::Replace && !look_alikes.is_empty() {
+            change.warnings.push(Warning::AlreadyThere { ids: look_alikes.clone() });
+        }
+        change.look_alikes = look_alikes.into();
         if let (Some(d), Some(CallKind::Creating)) = (desired, call_kind(action)) {
             change.call = Some(match self.detail {
                 Detail::Full => self.creating_call(address, d),

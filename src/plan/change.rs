@@ -10,7 +10,7 @@ use super::observed::Unread;
 use super::order::Obstacle;
 use super::targets::{Candidate, Drift, Group, Left};
 use crate::model::{
-    Address, Approval, Call, Dependency, MachineId, OnInProgress, OnRemove, PlanDigest, Rare, Request,
+    Address, Approval, Call, Dependency, DigestedCall, MachineId, OnInProgress, OnRemove, PlanDigest, Rare, Request,
     Source, Span, Timestamp, TriageField, reference,
 };
 use crate::state::{CallAction, Origin, Phase, Record, Refusal, Sent, Seq};
@@ -158,6 +158,9 @@ pub struct Change {
     pub waits_for: Rare<Vec<Dependency>>,
     /// What a reader should know.
     pub warnings: Rare<Vec<Warning>>,
+    /// Objects at the service that are what the row asks for and that no record knows: in a row that waits for a
+    /// person because of them, and in a `replace`, which counts for these alone.
+    pub look_alikes: Rare<Vec<String>>,
     /// What the manifest approves; none in rows without a call that creates.
     pub approve: Rare<Option<Approval>>,
     /// Journal records that carry the row out as far as it needs no call; appended before the call.
@@ -187,6 +190,7 @@ impl Change {
             depends_on: Rare::default(),
             waits_for: Rare::default(),
             warnings: Rare::default(),
+            look_alikes: Rare::default(),
             approve: Rare::default(),
             records: Rare::default(),
             then: Rare::default(),
@@ -246,10 +250,23 @@ impl PlannedCall {
     }
 }
 
+/// Returns the calls among rows as a digest names them.
+pub(super) fn digested<'a>(
+    rows: impl IntoIterator<Item = &'a Change>,
+) -> impl Iterator<Item = DigestedCall<'a>> {
+    let calls = rows.into_iter().filter_map(|c| Some((c, c.call.as_deref()?)));
+    calls.flat_map(|(c, planned)| {
+        planned.requests().map(|request| DigestedCall {
+            objects: planned.objects,
+            look_alikes: &c.look_alikes,
+            ..DigestedCall::new(&c.address, request)
+        })
+    })
+}
+
 /// Returns the digest of the calls among rows that stand in the order of their addresses.
 pub fn digest_of<'a>(rows: impl Iterator<Item = &'a Change>) -> PlanDigest {
-    let calls = rows.filter_map(|c| Some((&c.address, c.call.as_deref()?)));
-    PlanDigest::of(calls.flat_map(|(address, call)| call.requests().map(move |r| (address, r, call.objects))))
+    PlanDigest::of(digested(rows))
 }
 
 /// The id of another resource in the text of a call.
@@ -405,6 +422,17 @@ pub enum Reason {
         /// Their ids, oldest first, at most five.
         ids: Vec<String>,
     },
+    /// The service has what a resource without a record asks for, and no record knows it.
+    AlreadyThere {
+        /// The id of the latest such object.
+        id: String,
+        /// By whom.
+        requestor: Option<String>,
+        /// Since when.
+        created_at: Option<Timestamp>,
+        /// How many more there are.
+        others: usize,
+    },
     /// The unanswered intent is older than 30 days.
     IntentTooOld,
     /// The outcome is unknown and was not looked up.
@@ -416,6 +444,11 @@ pub enum Reason {
     },
     /// Absent, but `recovery.onUnknown: ask`.
     AskBeforeResend,
+    /// Absent, but the service had answered with an object that is not what was asked for.
+    AnsweredOtherwise {
+        /// The answer: its status, the object's id, what is wrong with it.
+        why: String,
+    },
     /// Absent after the settle time.
     LostCall,
     /// A released resource of the same target came back.
@@ -660,6 +693,11 @@ pub enum Warning {
         /// Since when.
         created_at: Option<Timestamp>,
     },
+    /// Asks again although the service has it already, for a person named the resource.
+    AlreadyThere {
+        /// The ids of what there is.
+        ids: Vec<String>,
+    },
     /// A given-up attempt is still watched for.
     Watched {
         /// How many.
@@ -764,6 +802,11 @@ pub enum PlanWarning {
     Beside {
         /// The entries of `spec.manifests`.
         folders: Vec<String>,
+    },
+    /// Nobody looked whether the service has what new resources ask for: `--no-refresh`.
+    NotCompared {
+        /// How many resources.
+        new: usize,
     },
     /// A sealed incident's runbook has gained resources since: they are no part of it.
     HeldBack {

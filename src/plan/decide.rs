@@ -27,8 +27,13 @@ pub struct Facts {
     pub watched_found: bool,
     /// `recovery.onUnknown`.
     pub on_unknown: OnUnknown,
+    /// `Requested`: the service answered the call with an object that is not what was asked for.
+    pub answered_otherwise: bool,
     /// A resource that is no longer declared has this target and text.
     pub rename: Rename,
+    /// Without an object of its own that did not fail: the service shows what it asks for, made since and finished
+    /// well, and no record knows that object.
+    pub look_alike: bool,
     /// `Rejected`: a permanent code, or no attempts left.
     pub refused_for_good: bool,
     /// `Pending`: what runs on the machine.
@@ -172,7 +177,9 @@ impl Facts {
             lookup: Lookup::default(),
             watched_found: false,
             on_unknown: OnUnknown::default(),
+            answered_otherwise: false,
             rename: Rename::default(),
+            look_alike: false,
             refused_for_good: false,
             busy: Busy::default(),
             on_in_progress: OnInProgress::default(),
@@ -196,6 +203,19 @@ impl Facts {
     /// State `none`, or `Released` with no id or another target.
     fn unclaimed(&self) -> bool {
         self.phase.is_none() || self.is(Phase::Released) && !(self.holds_id && self.same_target)
+    }
+
+    /// A call would follow that no person asked for since the record was written.
+    fn asks_by_itself(&self) -> bool {
+        let free = match self.busy {
+            Busy::Free => true,
+            Busy::SucceededSince => self.on_in_progress != OnInProgress::Adopt,
+            Busy::NotLooked | Busy::Own | Busy::Other { .. } => false,
+        };
+        self.unclaimed()
+            || self.is(Phase::Rejected) && !(self.same_digest() && self.refused_for_good)
+            || self.is(Phase::Pending) && self.same_target && free
+            || self.is(Phase::Failed) && self.same_target && self.retry_due && self.attempts_left
     }
 
     fn running_is(&self, any: &[Running]) -> bool {
@@ -226,6 +246,8 @@ pub enum Row {
     KnownFromBefore,
     /// A renamed manifest.
     Renamed,
+    /// A resource that would be asked for, and the service shows it already.
+    LookAlike,
     /// A resource without a record that counts.
     New,
     /// Refused for good, or too often.
@@ -302,7 +324,7 @@ macro_rules! rules {
 const ACTIVE_OR_UNSEEN: [Running; 2] = [Running::Active, Running::NotLooked];
 const NOT_GONE: [Running; 3] = [Running::Active, Running::NotLooked, Running::UnknownStatus];
 
-static TABLE: [Rule; 33] = rules! {
+static TABLE: [Rule; 34] = rules! {
     AskedByName: |f| f.desired && f.replace && !f.running_is(&ACTIVE_OR_UNSEEN)
         && !(f.is(Phase::Requested) && f.lookup == Lookup::InFlight)
         => |_| Some(Action::Replace);
@@ -316,12 +338,14 @@ static TABLE: [Rule; 33] = rules! {
     WatchedFound: |f| f.desired && f.watched_found
         && f.phase.is_some_and(|p| !matches!(p, Phase::InProgress | Phase::Succeeded))
         => |_| Some(Action::Adopt);
-    AskBeforeResend: |f| f.desired && f.is(Phase::Requested) && f.on_unknown == OnUnknown::Ask
+    AskBeforeResend: |f| f.desired && f.is(Phase::Requested)
+        && (f.on_unknown == OnUnknown::Ask || f.answered_otherwise || f.look_alike)
         => |_| Some(Action::Unresolved);
     LostCall: |f| f.desired && f.is(Phase::Requested) => |_| Some(Action::Create);
     KnownFromBefore: |f| f.desired && f.is(Phase::Released) && f.holds_id && f.same_target => |_| Some(Action::None);
     Renamed: |f| f.desired && f.unclaimed() && f.rename != Rename::No
         => |f| Some(if f.rename == Rename::WhileOpen { Action::Wait } else { Action::Move });
+    LookAlike: |f| f.desired && f.look_alike && f.asks_by_itself() => |_| Some(Action::Unresolved);
     New: |f| f.desired && f.unclaimed() => |_| Some(Action::Create);
     RefusedForGood: |f| f.desired && f.is(Phase::Rejected) && f.same_digest() && f.refused_for_good
         => |_| Some(Action::Exhausted);
@@ -390,6 +414,7 @@ mod tests {
         let Some(phase) = f.phase else {
             return match (f.desired, to_replace, f.rename) {
                 (true, true, _) => (Row::AskedByName, Some(Replace)),
+                (true, _, Rename::No) if f.look_alike => (Row::LookAlike, Some(Unresolved)),
                 (true, _, Rename::No) => (Row::New, Some(Create)),
                 (true, _, Rename::WhileOpen) => (Row::Renamed, Some(Wait)),
                 (true, _, Rename::Yes) => (Row::Renamed, Some(Move)),
@@ -407,7 +432,9 @@ mod tests {
                 Lookup::NotLooked | Lookup::InFlight | Lookup::Settling => (Row::OutcomeOpen, Some(Wait)),
                 Lookup::Absent if !f.desired => removed(f),
                 Lookup::Absent if f.watched_found => (Row::WatchedFound, Some(Adopt)),
-                Lookup::Absent if f.on_unknown == OnUnknown::Ask => (Row::AskBeforeResend, Some(Unresolved)),
+                Lookup::Absent if f.on_unknown == OnUnknown::Ask || f.answered_otherwise || f.look_alike => {
+                    (Row::AskBeforeResend, Some(Unresolved))
+                }
                 Lookup::Absent => (Row::LostCall, Some(Create)),
             };
         }
@@ -426,14 +453,20 @@ mod tests {
             (Phase::Requested, ..) => unreachable!("told above"),
             (Phase::Released, true, _) if f.holds_id => (Row::KnownFromBefore, Some(None)),
             (Phase::Released, ..) => match f.rename {
+                Rename::No if f.look_alike => (Row::LookAlike, Some(Unresolved)),
                 Rename::No => (Row::New, Some(Create)),
                 Rename::WhileOpen => (Row::Renamed, Some(Wait)),
                 Rename::Yes => (Row::Renamed, Some(Move)),
             },
             (Phase::Rejected, true, true) if f.refused_for_good => (Row::RefusedForGood, Some(Exhausted)),
+            (Phase::Rejected, ..) if f.look_alike => (Row::LookAlike, Some(Unresolved)),
             (Phase::Rejected, ..) => (Row::RefusedBefore, Some(Create)),
             (Phase::Pending, false, _) => (Row::PendingElsewhere, Some(Create)),
             (Phase::Pending, true, _) => match (f.busy, f.on_in_progress) {
+                (Busy::Free, _) if f.look_alike => (Row::LookAlike, Some(Unresolved)),
+                (Busy::SucceededSince, OnInProgress::Wait | OnInProgress::Fail) if f.look_alike => {
+                    (Row::LookAlike, Some(Unresolved))
+                }
                 (Busy::NotLooked | Busy::Own, _) => (Row::BusyWithOwn, Some(Wait)),
                 (Busy::Other { recent: true }, OnInProgress::Adopt) => (Row::BusyWithOther, Some(Adopt)),
                 (Busy::Other { .. }, OnInProgress::Fail) => (Row::BusyWithOther, Some(Unresolved)),
@@ -447,6 +480,7 @@ mod tests {
             (Phase::InProgress, ..) => (Row::StillRuns, Some(Wait)),
             (_, false, _) => (Row::NewTarget, Some(Replace)),
             (Phase::Failed, ..) if !f.retry_due => (Row::FailedLately, Some(Wait)),
+            (Phase::Failed, ..) if f.attempts_left && f.look_alike => (Row::LookAlike, Some(Unresolved)),
             (Phase::Failed, ..) if f.attempts_left => (Row::Failed, Some(Retry)),
             (Phase::Failed, ..) => (Row::Failed, Some(Exhausted)),
             (Phase::Cancelled, ..) => (Row::Cancelled, Some(None)),
@@ -490,7 +524,7 @@ mod tests {
 
     prop_compose! {
         fn facts()(
-            bools in prop::array::uniform11(any::<bool>()),
+            bools in prop::array::uniform13(any::<bool>()),
             triage in any_of(vec![TriageStanding::AsDeclared, TriageStanding::Due, TriageStanding::Left]),
             phase in prop::option::weighted(0.9, any_of(Phase::ALL.to_vec())),
             lookup in any_of(vec![Lookup::NotLooked, Lookup::InFlight, Lookup::Settling, Lookup::Ours,
@@ -506,11 +540,12 @@ mod tests {
             ]),
         ) -> Facts {
             let [desired, whole, replace, holds_id, same_target, same_text, watched_found, ask,
-                refused_for_good, retry_due, attempts_left] = bools;
+                refused_for_good, retry_due, attempts_left, answered_otherwise, look_alike] = bools;
             Facts {
                 desired, whole, replace, phase, holds_id, same_target, same_text, lookup, watched_found,
                 on_unknown: if ask { OnUnknown::Ask } else { OnUnknown::Resend },
-                rename, refused_for_good, busy, on_in_progress, running, retry_due, attempts_left,
+                answered_otherwise,
+                rename, look_alike, refused_for_good, busy, on_in_progress, running, retry_due, attempts_left,
                 triage, taken_by_move: !desired && rename == Rename::Yes, removal,
             }
         }
@@ -565,6 +600,17 @@ mod tests {
             prop_assert!(!(open && creates));
             let unknown = f.phase == Some(Phase::Requested) && f.lookup != Lookup::Absent;
             prop_assert!(!(unknown && creates && !f.replace));
+        }
+
+        /// What the service shows already is not asked for once more, unless a person names it. An answer that
+        /// named something else is never followed by a repetition.
+        #[test]
+        fn nothing_is_sent_beside_what_is_there(f in facts()) {
+            let (_, action) = decide(&f);
+            let creates = action.and_then(Action::call).is_some_and(|c| c.creates());
+            let there = f.look_alike && f.same_target;
+            let answered = f.phase == Some(Phase::Requested) && f.answered_otherwise;
+            prop_assert!(!((there || answered) && creates && !f.replace));
         }
 
         /// A narrowed plan forgets nothing.

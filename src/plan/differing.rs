@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::calls::follow_up;
-use super::change::Plan;
-use crate::model::{Address, Desired, PlanDigest, Request};
+use super::change::{Plan, digested};
+use crate::model::{Address, Desired, DigestedCall, PlanDigest, Request};
 use crate::state::State;
 
 /// Larger plans are not searched: each trial costs a digest of the whole plan.
@@ -42,9 +42,6 @@ impl fmt::Display for Difference {
     }
 }
 
-/// A call as a plan digest covers it.
-type Digested<'a> = (&'a Address, &'a Request, u32);
-
 /// Names the rows on which a plan differs from the one with the expected digest. Never empty, unless neither has a
 /// call; `desired` are the declared resources by address.
 pub fn differing(
@@ -73,23 +70,29 @@ fn single(
     desired: &[Desired],
     state: &State,
 ) -> Vec<(Address, Difference)> {
-    let calls: Vec<Digested<'_>> = plan
-        .calls()
-        .flat_map(|(c, call)| call.requests().map(move |r| (&c.address, r, call.objects)))
-        .collect();
+    let calls: Vec<DigestedCall<'_>> = digested(&plan.changes).collect();
     if calls.len() > SEARCHED {
         return Vec::new();
     }
     let without = |left_out: &dyn Fn(&Address) -> bool| {
-        PlanDigest::of(calls.iter().copied().filter(|(address, ..)| !left_out(address))) == expected
+        PlanDigest::of(calls.iter().copied().filter(|c| !left_out(c.address))) == expected
     };
-    for (address, _, objects) in &calls {
-        if without(&|a| a == *address) {
-            return vec![((*address).clone(), Difference::Added)];
+    for call in &calls {
+        if without(&|a| a == call.address) {
+            return vec![(call.address.clone(), Difference::Added)];
         }
-        let before = |n| calls.iter().map(move |c| (c.0, c.1, if c.0 == *address { n } else { c.2 }));
-        if (0..*objects).any(|n| PlanDigest::of(before(n)) == expected) {
-            return vec![((*address).clone(), Difference::AnotherObject)];
+        let with = |objects, look_alikes| {
+            let other = |c: &DigestedCall<'_>| match c.address == call.address {
+                true => DigestedCall { objects, look_alikes, ..*c },
+                false => *c,
+            };
+            PlanDigest::of(calls.iter().map(other)) == expected
+        };
+        let fewer = (0..call.objects).any(|objects| with(objects, call.look_alikes));
+        // The latest is the last one.
+        let mut others = (0..call.look_alikes.len()).map(|n| &call.look_alikes[..n]);
+        if fewer || others.any(|look_alikes| with(call.objects, look_alikes)) {
+            return vec![(call.address.clone(), Difference::AnotherObject)];
         }
     }
     let file = |c: &super::Change| c.source.as_ref().map(|s| s.file.clone());
@@ -106,19 +109,20 @@ fn single(
 
 /// Tries the call of each declared resource that has none in the plan.
 fn gone(
-    calls: &[Digested<'_>],
+    calls: &[DigestedCall<'_>],
     expected: PlanDigest,
     desired: &[Desired],
     state: &State,
 ) -> Vec<(Address, Difference)> {
-    let idle = desired.iter().filter(|d| calls.binary_search_by(|(a, ..)| (*a).cmp(&d.address)).is_err());
+    let idle = desired.iter().filter(|d| calls.binary_search_by(|c| c.address.cmp(&d.address)).is_err());
     for d in idle.take(SEARCHED) {
         let requests: Vec<Request> = std::iter::once(d.request()).chain(follow_up(d)).collect();
-        let at = calls.partition_point(|(a, ..)| **a < d.address);
-        let objects = state.resources.get(&d.address).map_or(0, |r| r.objects());
-        for n in 0..=objects {
+        let at = calls.partition_point(|c| *c.address < d.address);
+        let had = state.resources.get(&d.address).map_or(0, |r| r.objects());
+        for objects in 0..=had {
             let mut all = calls.to_vec();
-            all.splice(at..at, requests.iter().map(|request| (&d.address, request, n)));
+            let of = |request| DigestedCall { objects, ..DigestedCall::new(&d.address, request) };
+            all.splice(at..at, requests.iter().map(of));
             if PlanDigest::of(all) == expected {
                 return vec![(d.address.clone(), Difference::Gone)];
             }

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 
+use super::alike::{LookAlikes, is_unclaimed};
 use super::decide::Lookup;
 use super::mark;
 use super::observed::Observed;
 use super::refresh::answers_need;
 use super::settings::{CLOCK_TOLERANCE, LOOK_BACK, Settings};
-use crate::model::{Address, Alert, Call, CreateAlert, Desired, MachineAction, Timestamp, gives};
+use crate::model::{Address, Alert, Call, Desired, Kind, Likeness, MachineAction, Timestamp};
 use crate::state::{Attempt, Object, Origin, Resource, State};
 
 /// Which objects the state knows, and who made them.
@@ -55,25 +56,34 @@ impl KnownIds {
 
 /// A candidate of either kind.
 #[derive(Clone, Copy)]
-enum Candidate<'a> {
+pub(super) enum Candidate<'a> {
     Action(&'a MachineAction),
     Alert(&'a Alert),
 }
 
 impl Candidate<'_> {
-    fn id(&self) -> &str {
+    pub(super) fn id(&self) -> &str {
         match self {
             Candidate::Action(a) => &a.id,
             Candidate::Alert(a) => &a.id,
         }
     }
 
-    fn created(&self) -> Option<jiff::Timestamp> {
+    pub(super) fn created(&self) -> Option<jiff::Timestamp> {
         let at = match self {
             Candidate::Action(a) => &a.creation_date_time_utc,
             Candidate::Alert(a) => &a.alert_creation_time,
         };
         at.as_ref().map(Timestamp::instant)
+    }
+
+    /// The machine that it names.
+    pub(super) fn machine(&self) -> Option<&str> {
+        let machine = match self {
+            Candidate::Action(a) => &a.machine_id,
+            Candidate::Alert(a) => &a.machine_id,
+        };
+        machine.as_deref().map(str::trim).filter(|m| !m.is_empty())
     }
 
     fn updated(&self) -> Option<jiff::Timestamp> {
@@ -88,66 +98,33 @@ impl Candidate<'_> {
         matches!(self, Candidate::Alert(a) if a.is_open())
     }
 
-    fn object(&self) -> Object {
+    pub(super) fn object(&self) -> Object {
         match self {
             Candidate::Action(a) => Object::from(*a),
             Candidate::Alert(a) => Object::from(*a),
         }
     }
 
-    /// The body as sent, but for white space at the ends of a comment.
-    fn equals(&self, call: &Call) -> bool {
-        match (self, call) {
-            (Candidate::Action(a), Call::Collect { comment, .. }) => {
-                a.requestor_comment.as_deref().unwrap_or_default().trim() == comment.trim()
+    pub(super) fn likeness(&self, call: &Call) -> Likeness {
+        match self {
+            Candidate::Action(a) => {
+                call.likeness_of_collection(a.machine_id.as_deref(), a.requestor_comment.as_deref())
             }
-            (Candidate::Alert(a), Call::Alert(c)) => {
-                same_fields(a, c) && a.title.as_deref().unwrap_or_default().trim() == c.title.trim()
-            }
-            _ => false,
+            Candidate::Alert(a) => call.likeness_of_alert(a),
         }
     }
 
-    /// As [`Candidate::equals`], whether the comment carries a mark or not: without a state nobody can say
+    /// As [`Candidate::likeness`], whether the comment carries a mark or not: without a state nobody can say
     /// which one it was.
-    fn equals_but_for_mark(&self, call: &Call) -> bool {
-        match (self, call) {
-            (Candidate::Action(a), Call::Collect { comment, .. }) => {
-                let found = mark::unmarked(a.requestor_comment.as_deref().unwrap_or_default());
-                // A declared comment may hold an id that was filled in.
-                gives(comment.trim(), found.trim(), &|_| Vec::new())
+    pub(super) fn likeness_but_for_mark(&self, call: &Call) -> Likeness {
+        match self {
+            Candidate::Action(a) => {
+                let comment = a.requestor_comment.as_deref().map(|c| mark::unmarked(c.trim_end()));
+                call.likeness_of_collection(a.machine_id.as_deref(), comment)
             }
-            _ => self.equals(call),
+            Candidate::Alert(_) => self.likeness(call),
         }
     }
-
-    /// So alike that a person has to look: equal but for case and white space.
-    fn resembles(&self, call: &Call) -> bool {
-        let fold = |s: &str| s.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
-        match (self, call) {
-            (Candidate::Action(a), Call::Collect { comment, .. }) => {
-                fold(a.requestor_comment.as_deref().unwrap_or_default()) == fold(comment)
-            }
-            (Candidate::Alert(a), Call::Alert(c)) => {
-                shows_event(a, c) && fold(a.title.as_deref().unwrap_or_default()) == fold(&c.title)
-            }
-            _ => false,
-        }
-    }
-}
-
-/// Severity, category and event; the title is compared apart.
-fn same_fields(alert: &Alert, sent: &CreateAlert) -> bool {
-    alert.severity.as_deref().is_some_and(|s| sent.severity.means(s))
-        && alert.category.as_deref().is_some_and(|c| sent.category.means(c))
-        && shows_event(alert, sent)
-}
-
-/// The first or the last event of the alert is the one that was sent.
-fn shows_event(alert: &Alert, sent: &CreateAlert) -> bool {
-    let of_machine = alert.machine_id.as_deref().is_none_or(|m| sent.machine_id.is(m));
-    let at = Some(&sent.event_time);
-    of_machine && (alert.first_event_time.as_ref() == at || alert.last_event_time.as_ref() == at)
 }
 
 /// What a look-up of an attempt found.
@@ -195,13 +172,16 @@ impl LookUp<'_> {
                 if actions.since > from {
                     return None;
                 }
-                let of_machine = actions.of_machine(machine).iter();
-                Some(of_machine.filter(|a| a.is_collection()).map(Candidate::Action).collect())
+                // One that names no machine may be of this one.
+                let listed = actions.of_machine(machine).iter().chain(actions.of_machine(""));
+                let mut list: Vec<_> = listed.filter(|a| a.is_collection()).map(Candidate::Action).collect();
+                list.sort_by(|a, b| (a.created(), a.id()).cmp(&(b.created(), b.id())));
+                Some(list)
             }
             Call::Alert(_) => {
                 let alerts = self.observed.machine_alerts.get(&machine.to_ascii_lowercase())?;
                 let mut list: Vec<_> = alerts.iter().map(Candidate::Alert).collect();
-                list.sort_by_key(|c| (c.created(), c.id().to_owned()));
+                list.sort_by(|a, b| (a.created(), a.id()).cmp(&(b.created(), b.id())));
                 Some(list)
             }
         }
@@ -230,30 +210,30 @@ impl LookUp<'_> {
         let (from, to) = self.window(attempt);
         let free = |c: &&Candidate| !self.ids.made(c.id()) && !taken.contains(&c.id().to_ascii_lowercase());
         let mut ours = Vec::new();
-        let mut alike = Vec::new();
+        let mut alike: Vec<Candidate<'_>> = Vec::new();
         for c in candidates.iter().filter(free) {
             // Without a creation time nothing can be proved either way: a person looks.
             let created = c.created();
             if created.is_some_and(|t| t < from) {
                 continue;
             }
-            if c.equals(&call) && created.is_some_and(|t| t <= to) {
-                ours.push(*c);
-            } else if (c.equals(&call) || c.resembles(&call)) && !self.ids.contains(c.id()) {
-                alike.push(*c);
-            }
+            let alike_or_ours = match c.likeness(&call) {
+                Likeness::Same if created.is_some_and(|t| t <= to) => &mut ours,
+                Likeness::Same | Likeness::Near | Likeness::Unplaced => &mut alike,
+                // Without a text it can only be ours if it was made in time.
+                Likeness::Bare if created.is_none_or(|t| t <= to) => &mut alike,
+                Likeness::Bare | Likeness::Different => continue,
+            };
+            alike_or_ours.push(*c);
         }
+        alike.retain(|c| !self.ids.contains(c.id()));
         if let [one] = ours[..] {
             return Found { object: Some(one.object()), ..Found::of(Lookup::Ours) };
         }
         if let Call::Alert(sent) = &call {
             // The service merged our call into it. An alert that this resource made shows the event anyway.
             let shown = |c: &&Candidate<'_>| match c {
-                Candidate::Alert(a) => {
-                    !self.ids.made_by(&a.id, address)
-                        && shows_event(a, sent)
-                        && a.title.as_deref().is_some_and(|t| t.trim() == sent.title.trim())
-                }
+                Candidate::Alert(a) => !self.ids.made_by(&a.id, address) && sent.is_shown_by(a),
                 Candidate::Action(_) => false,
             };
             let (open, closed): (Vec<&Candidate<'_>>, Vec<&Candidate<'_>>) =
@@ -299,7 +279,7 @@ impl LookUp<'_> {
         let ours = candidates.iter().find(|c| {
             !self.ids.made(c.id())
                 && !taken.contains(&c.id().to_ascii_lowercase())
-                && c.equals(&call)
+                && c.likeness(&call) == Likeness::Same
                 && c.created().is_some_and(|t| from <= t)
         });
         ours.map(Candidate::object)
@@ -316,15 +296,15 @@ impl LookUp<'_> {
         let ours = candidates.find(|c| {
             !self.ids.contains(c.id())
                 && !taken.contains(&c.id().to_ascii_lowercase())
-                && c.equals(&call)
+                && c.likeness(&call) == Likeness::Same
                 && c.created().is_some_and(|t| from <= t && t <= to)
         });
         ours.map(|c| c.object())
     }
 }
 
-/// Whether a refresh still shows nothing of a resource's unanswered calls: what is looked at once more right
-/// before the call is made again. A list that is missing shows nothing.
+/// Whether a refresh still shows nothing of a resource's unanswered calls, and of a new one no look-alike: what is
+/// looked at once more right before the call is made. A list that is missing shows nothing.
 pub fn still_absent(
     address: &Address,
     desired: &Desired,
@@ -332,7 +312,14 @@ pub fn still_absent(
     observed: &Observed,
     settings: &Settings,
 ) -> bool {
-    let Some(r) = state.resources.get(address) else { return true };
+    let recorded = state.resources.get(address);
+    if is_unclaimed(desired, recorded) && !state.resources.is_empty() {
+        let looked = desired.call.kind() != Kind::InvestigationPackage || observed.actions.is_some();
+        if !looked || !LookAlikes::new(state, observed).of(&desired.call).is_empty() {
+            return false;
+        }
+    }
+    let Some(r) = recorded else { return true };
     let ids = KnownIds::of(state);
     let look_up = LookUp { observed, ids: &ids, settings };
     let none = BTreeSet::new();
@@ -344,27 +331,4 @@ pub fn still_absent(
     let horizon = settings.now - LOOK_BACK;
     let mut watched = r.watched.iter().filter(|a| a.at >= horizon && answers_need(desired, r, a));
     open.is_none_or(|l| l == Lookup::Absent) && watched.all(gone)
-}
-
-/// Objects that look like what a manifest asks for, oldest first: its machine and its text, but for white
-/// space at the ends of a comment and the mark that `recovery.marker` appends to it.
-pub fn look_alikes(call: &Call, observed: &Observed) -> Vec<Object> {
-    let of_machine: Vec<Candidate<'_>> = match call {
-        Call::Collect { machine_id, .. } => {
-            let list = observed.actions.as_ref().map_or(&[][..], |l| l.of_machine(machine_id.as_str()));
-            list.iter().filter(|a| a.is_collection()).map(Candidate::Action).collect()
-        }
-        Call::Alert(sent) => {
-            let list = observed.recent_alerts.iter().flatten();
-            list.filter(|a| a.machine_id.as_deref().is_some_and(|m| sent.machine_id.is(m)))
-                .map(Candidate::Alert)
-                .collect()
-        }
-    };
-    of_machine.into_iter().filter(|c| c.equals_but_for_mark(call)).map(|c| c.object()).collect()
-}
-
-/// The id of the first of them, for a state that knows nothing: most likely it was lost.
-pub fn look_alike(call: &Call, observed: &Observed) -> Option<String> {
-    look_alikes(call, observed).into_iter().next().map(|o| o.id)
 }

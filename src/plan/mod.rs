@@ -6,6 +6,7 @@
 //!
 //! A run asks [`need`] what to look at, folds [`absorb`]'s records into the state, and calls [`plan`].
 
+mod alike;
 mod asked;
 mod build;
 mod calls;
@@ -36,6 +37,7 @@ mod view;
 mod warn;
 mod why;
 
+pub use alike::{LookAlike, asks_by_itself, look_alikes, unexpected};
 pub use asked::cancel;
 pub use build::{Input, calls_ahead, plan};
 pub use calls::{changed_alert, followed_up};
@@ -50,7 +52,7 @@ pub use estimate::last_call;
 pub use foresight::{MachineFacts, Outlook, Share, Typical};
 pub use guard::{Allowed, Guards, Held, LimitApproval, NameGap, held, over_limits, removals, unnamed};
 pub use incidents::{Deviating, HeldBack, Incidents};
-pub use lookup::{KnownIds, look_alikes, still_absent};
+pub use lookup::{KnownIds, still_absent};
 pub use machines::{Machines, Named};
 pub use observed::{Actions, Observed, Unread};
 pub use order::{Obstacle, is_met};

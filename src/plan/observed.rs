@@ -22,7 +22,7 @@ pub struct Observed {
     pub alerts: BTreeMap<String, Alert>,
     /// Alert ids that were asked for, found or not.
     pub alerts_asked: BTreeSet<String>,
-    /// Alerts by creation time, for an empty state; `None` if not taken.
+    /// Alerts by creation time, for new resources; `None` if not taken.
     pub recent_alerts: Option<Vec<Alert>>,
     /// Ids that a read by id answered with 404, just now.
     pub not_found: BTreeSet<String>,

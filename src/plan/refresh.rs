@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::alike::is_unclaimed;
 use super::build::pairs;
 use super::lookup::{KnownIds, LookUp};
 use super::observed::Observed;
@@ -26,7 +27,7 @@ pub struct Need {
     pub machine_alerts: BTreeSet<String>,
     /// Alerts by id, for triage and unanswered updates.
     pub alerts: BTreeSet<String>,
-    /// Alerts created since then, for an empty state.
+    /// Alerts created since then, for new resources.
     pub recent_alerts_since: Option<jiff::Timestamp>,
     /// Running objects: an id that the list does not show is read once by itself.
     pub running: BTreeSet<String>,
@@ -65,21 +66,20 @@ pub fn need(
     settings: &Settings,
 ) -> Need {
     let mut need = Need::default();
-    let empty = state.resources.is_empty() && !settings.fresh;
+    // Whatever an empty state is compared with, it is meant.
+    let meant = state.resources.is_empty() && settings.fresh;
     let mut called = Vec::new();
     for (address, d, r) in pairs(desired, state).filter(|(a, ..)| selected(a)) {
-        let Some(r) = r else {
-            match d.map(|d| &d.call) {
-                Some(Call::Collect { .. }) => {
-                    need.actions_from(settings.now - if empty { LOOK_BACK } else { WARN_BACK });
+        if let Some(d) = d.filter(|d| is_unclaimed(d, r)) {
+            match d.call {
+                Call::Collect { .. } => {
+                    need.actions_from(settings.now - if meant { WARN_BACK } else { LOOK_BACK });
                 }
-                Some(Call::Alert(_)) if empty => {
-                    need.recent_alerts_since = Some(settings.now - LOOK_BACK);
-                }
-                _ => {}
+                Call::Alert(_) if !meant => need.recent_alerts_since = Some(settings.now - LOOK_BACK),
+                Call::Alert(_) => {}
             }
-            continue;
-        };
+        }
+        let Some(r) = r else { continue };
         if d.is_none() && settings.incidents.keep(address) {
             continue;
         }
@@ -105,7 +105,8 @@ pub fn need(
         for a in attempts(r, settings) {
             match Call::from_request(&a.sent.request) {
                 Some(call @ Call::Collect { .. }) => {
-                    need.actions_from(a.server_at.instant() - CLOCK_TOLERANCE);
+                    // What was active then may have been made long before.
+                    need.actions_from(a.server_at.instant() - WARN_BACK);
                     called.push(call);
                 }
                 Some(Call::Alert(alert)) => {
@@ -129,6 +130,13 @@ pub fn need(
                 let busy = r.busy_at.as_ref().map_or(r.since, |t| t.instant());
                 need.actions_from(busy - WARN_BACK);
                 need.all_types = true;
+            }
+            // Another run may have made since what was refused here.
+            (Kind::InvestigationPackage, Phase::Rejected, _) if d.is_some() => {
+                need.actions_from(settings.now - LOOK_BACK);
+            }
+            (Kind::Alert, Phase::Rejected, _) if d.is_some() => {
+                need.recent_alerts_since = Some(settings.now - LOOK_BACK);
             }
             (Kind::InvestigationPackage, _, Some(_)) if r.side.is_some() => need.actions_from(created),
             (Kind::Alert, Phase::Succeeded, Some(id)) => {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::alike::is_unclaimed;
 use super::build::{Input, pairs};
 use super::view;
 use crate::model::{Address, Desired, Kind, MachineId, RequestDigest};
@@ -28,15 +29,7 @@ pub(super) fn find_renames<'a>(input: &'a Input<'a>) -> Renames<'a> {
     let mut new: HashMap<(Kind, RequestDigest), Vec<&Address>> = HashMap::new();
     let mut machines = None;
     for d in input.desired {
-        let unclaimed = match input.state.resources.get(&d.address) {
-            None => true,
-            Some(r) => {
-                let same_target =
-                    r.sent.revision == d.revision && r.sent_call().is_some_and(|c| c.same_target(&d.call));
-                r.phase == Phase::Released && !(r.id.is_some() && same_target)
-            }
-        };
-        if unclaimed {
+        if is_unclaimed(d, input.state.resources.get(&d.address)) {
             let digest = match d.call.references().is_empty() {
                 true => None,
                 false => by_text(d, machines.get_or_insert_with(|| by_machine(&orphans))),

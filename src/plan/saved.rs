@@ -17,7 +17,7 @@ use super::guard;
 use super::names::shown_in;
 use super::references::id_of;
 use crate::model::{
-    Address, Approval, Call, Dependency, Desired, Kind, MachineId, Method, OnInProgress, OnRemove,
+    Address, Approval, Call, Dependency, Desired, DigestedCall, Kind, MachineId, Method, OnInProgress, OnRemove,
     PlanDigest, Policy, Request, RequestDigest, Sha256Hex, Source, Span, Triage,
 };
 use crate::state::{Binding, Phase, Record, Resource, Sent, Seq, State};
@@ -243,6 +243,8 @@ struct FileRow {
     #[serde(default)]
     follow_up: Option<Request>,
     #[serde(default)]
+    look_alikes: Vec<String>,
+    #[serde(default)]
     depends_on: Vec<Dependency>,
     #[serde(default)]
     before: Option<Fields>,
@@ -311,10 +313,14 @@ impl SavedPlan {
         if execution.binding.cloud.is_none() && execution.binding.endpoint.is_none() {
             return Err(SavedError::NoService);
         }
-        let calls = file
-            .changes
-            .iter()
-            .flat_map(|c| c.request.iter().chain(&c.follow_up).map(move |r| (&c.address, r, c.objects)));
+        let calls = file.changes.iter().flat_map(|c| {
+            let call = |request| DigestedCall {
+                objects: c.objects,
+                look_alikes: &c.look_alikes,
+                ..DigestedCall::new(&c.address, request)
+            };
+            c.request.iter().chain(&c.follow_up).map(call)
+        });
         let actual = PlanDigest::of(calls);
         if actual != file.digest {
             return Err(SavedError::OtherCalls { stated: file.digest, actual });
@@ -480,6 +486,12 @@ pub enum Stale {
         /// Its id in the state.
         now: Option<String>,
     },
+    /// The service has what calls ask for by now: something else made it since the plan was made.
+    #[error(
+        "what the plan asks for is at the service already, and was not when the plan was made:{}",
+        .0.iter().map(|(address, ids)| format!("\n  {address}: {}", ids.join(", "))).collect::<String>()
+    )]
+    MadeSince(Vec<(Address, Vec<String>)>),
     /// Every call was sent.
     #[error("the plan {digest} was carried out already: {calls} of {calls} calls were sent")]
     Finished {
@@ -639,6 +651,7 @@ fn change(row: FileRow) -> Result<Change, SavedError> {
         call,
         before: row.before.map(|f| f.0).into(),
         after: row.after.map(|f| f.0).into(),
+        look_alikes: row.look_alikes.into(),
         depends_on: row.depends_on.into(),
         warnings: kept.map(|w| Warning::Saved { words: w.message }).collect(),
         approve: execution.approve.into(),
@@ -752,7 +765,7 @@ mod tests {
         };
         let plan = Plan {
             lineage: "l".into(),
-            digest: PlanDigest::of([(&d.address, &d.request(), 0)]),
+            digest: PlanDigest::of([DigestedCall::new(&d.address, &d.request())]),
             created_at: at(0),
             changes: vec![row],
             unlisted: 0,
@@ -780,7 +793,7 @@ mod tests {
     fn intent() -> Record {
         let d = declared();
         Record::Intent(Box::new(Intent {
-            plan: PlanDigest::of([(&d.address, &d.request(), 0)]),
+            plan: PlanDigest::of([DigestedCall::new(&d.address, &d.request())]),
             address: d.address.clone(),
             action: CallAction::Retry,
             sent: Sent {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 
+use super::alike::{asks_by_itself, is_later};
 use super::build::Planner;
 use super::decide::{Busy, Facts, Lookup, Removal, Rename, Running, TriageStanding};
 use super::lookup::{Found, LookUp};
@@ -40,7 +41,10 @@ impl<'a> Planner<'a> {
                     if old.phase == Phase::Requested { Rename::WhileOpen } else { Rename::Yes };
             }
         }
-        let Some(r) = resource else { return seen };
+        let Some(r) = resource else {
+            self.see_alike(desired, None, &mut seen);
+            return seen;
+        };
         seen.facts.holds_id = r.id.is_some();
         if let Some(d) = desired
             && d.digest != r.digest
@@ -52,10 +56,12 @@ impl<'a> Planner<'a> {
             seen.edited = sent.map(|c| view::edited(&c, &d.call, &ids)).unwrap_or_default();
             seen.facts.same_text = seen.edited.is_empty();
         }
+        self.see_alike(desired, resource, &mut seen);
         if let (Phase::Requested, Some(open)) = (r.phase, &r.open) {
             seen.found = look_up.open_attempt(address, &open.attempt, taken);
             seen.facts.lookup = seen.found.lookup;
             seen.open_attempt = Some(open.attempt.attempt);
+            seen.facts.answered_otherwise = open.attempt.other.is_some();
         }
         if let Some(d) = desired
             && seen.facts.lookup != Lookup::Ours
@@ -107,6 +113,19 @@ impl<'a> Planner<'a> {
             seen.facts.removal = self.removal(address, r);
         }
         seen
+    }
+
+    /// What the service shows of a resource that has no object of its own, or a failed one. Of a state that knows
+    /// nothing at all the plan says so as a whole.
+    fn see_alike(&self, desired: Option<&Desired>, resource: Option<&Resource>, seen: &mut Seen<'a>) {
+        if let (Some(d), Some(look_alikes)) = (desired, &self.look_alikes)
+            && asks_by_itself(d, resource)
+            && !self.input.state.resources.is_empty()
+        {
+            seen.alike = look_alikes.of(&d.call);
+            seen.alike.retain(|o| is_later(o, resource));
+            seen.facts.look_alike = !seen.alike.is_empty();
+        }
     }
 
     fn see_busy(&self, desired: Option<&Desired>, r: &Resource, seen: &mut Seen<'a>) {
@@ -216,6 +235,7 @@ pub(super) struct Seen<'a> {
     pub(super) found: Found,
     pub(super) open_attempt: Option<u64>,
     pub(super) watched: Option<(u64, Object)>,
+    pub(super) alike: Vec<Object>,
     pub(super) running: Option<&'a MachineAction>,
     pub(super) other_type: Option<&'a str>,
     pub(super) edited: Vec<&'static str>,
@@ -231,6 +251,7 @@ impl Seen<'_> {
             found: Found::nothing(),
             open_attempt: None,
             watched: None,
+            alike: Vec::new(),
             running: None,
             other_type: None,
             edited: Vec::new(),

@@ -242,6 +242,7 @@ mod tests {
             send_by: at(10 + wrong),
             failed_at: Some(at(5 + wrong)),
             why: None,
+            other: None,
         }
     }
 

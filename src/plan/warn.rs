@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::build::{CallKind, Planner, call_kind};
 use super::change::{Change, PlanWarning, Reason, Warning};
+use super::decide::Row;
 use super::guard::{over_limits, removals};
-use super::lookup::look_alike;
 use super::targets::{Drift, Group, Left};
-use crate::model::{Address, Call, Desired, Kind, Target};
+use crate::model::{Address, Alert, Call, Desired, Kind, Target, is_of_machine, same_text};
 use crate::state::Resource;
 
 impl Planner<'_> {
@@ -45,9 +45,10 @@ impl Planner<'_> {
                     .recent_alerts
                     .iter()
                     .flatten()
-                    .filter(|a| a.machine_id.as_deref().is_some_and(|m| alert.machine_id.is(m)));
+                    .filter(|a| is_of_machine(&machine, a.machine_id.as_deref()) == Some(true));
                 let mut open = of_machine.chain(recent).filter(|a| a.is_open());
-                if let Some(a) = open.find(|a| a.title.as_deref() == Some(alert.title.as_str())) {
+                let titled = |a: &&Alert| a.title.as_deref().is_some_and(|t| same_text(&alert.title, t));
+                if let Some(a) = open.find(titled) {
                     change.warnings.push(Warning::MergesIntoOpenAlert { id: a.id.clone() });
                 }
             }
@@ -83,6 +84,20 @@ impl Planner<'_> {
         }
     }
 
+    /// New resources that nobody compared with what the service has. A list that could not be read is told by itself.
+    fn not_compared(&self, changes: &[Change]) -> Option<PlanWarning> {
+        let observed = self.input.observed;
+        if self.look_alikes.is_none() || !observed.unread.is_empty() {
+            return None;
+        }
+        let unseen = |c: &&Change| match c.address.kind() {
+            Kind::InvestigationPackage => observed.actions.is_none(),
+            Kind::Alert => observed.recent_alerts.is_none(),
+        };
+        let new = changes.iter().filter(|c| c.row == Some(Row::New)).filter(unseen).count();
+        (new > 0).then_some(PlanWarning::NotCompared { new })
+    }
+
     pub(super) fn plan_warnings(&self, changes: &[Change], unlisted: usize) -> Vec<PlanWarning> {
         let settings = self.settings();
         let mut warnings = Vec::new();
@@ -93,12 +108,13 @@ impl Planner<'_> {
                 .desired
                 .iter()
                 .filter(selected)
-                .filter_map(|d| Some((d.address.clone(), look_alike(&d.call, self.input.observed)?)))
+                .filter_map(|d| Some((d.address.clone(), self.look_alikes.as_ref()?.any(&d.call)?)))
                 .collect();
             if !found.is_empty() {
                 warnings.push(PlanWarning::LookAlikes { found });
             }
         }
+        warnings.extend(self.not_compared(changes));
         warnings.extend(over_limits(changes, &settings.limits, changes));
         warnings.extend(removals(changes, self.input.state));
         warnings.extend(settings.incidents.warnings());

@@ -47,7 +47,12 @@ impl Planner<'_> {
             Row::WatchedFound => Reason::FoundWatched {
                 id: seen.watched.as_ref().map(|(_, o)| o.id.clone()).unwrap_or_default(),
             },
-            Row::AskBeforeResend => Reason::AskBeforeResend,
+            Row::AskBeforeResend => match resource.and_then(|r| r.open.as_ref()).map(|o| &o.attempt) {
+                Some(attempt) if attempt.other.is_some() => {
+                    Reason::AnsweredOtherwise { why: attempt.why.clone().unwrap_or_default() }
+                }
+                _ => already_there(seen).unwrap_or(Reason::AskBeforeResend),
+            },
             Row::LostCall => Reason::LostCall,
             Row::KnownFromBefore => Reason::KnownFromBefore {
                 phase: resource.and_then(|r| r.released_from).unwrap_or(Phase::Succeeded),
@@ -57,6 +62,7 @@ impl Planner<'_> {
                 Some((from, _)) => Reason::RenamedWhileOpen { from: (*from).clone() },
                 None => Reason::New,
             },
+            Row::LookAlike => already_there(seen).unwrap_or(Reason::New),
             Row::New if resource.is_some() => Reason::DeclaredAgain,
             Row::New => Reason::New,
             Row::RefusedForGood if error().is_some_and(|e| e.is_permanent()) => {
@@ -129,4 +135,15 @@ impl Planner<'_> {
             Row::Done | Row::MovedAway | Row::NotPlanned | Row::Forgotten => Reason::Done,
         }
     }
+}
+
+/// The latest look-alike that the service shows.
+fn already_there(seen: &Seen<'_>) -> Option<Reason> {
+    let (last, others) = seen.alike.split_last()?;
+    Some(Reason::AlreadyThere {
+        id: last.id.clone(),
+        requestor: last.requestor.clone(),
+        created_at: last.created_at.clone(),
+        others: others.len(),
+    })
 }

@@ -74,7 +74,7 @@ pub struct ChangeDocument {
     /// What happens.
     pub action: Action,
     /// The row of the decision table in docs/reconciliation.md that fitted first.
-    #[schemars(range(min = 1, max = 33))]
+    #[schemars(range(min = 1, max = 34))]
     pub row: u8,
     /// Why, in words for a person; they may change.
     pub reason: String,
@@ -108,6 +108,11 @@ pub struct ChangeDocument {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(example = serde_json::json!([{ "of": "InvestigationPackage/inc-2042.collect" }]))]
     pub ids: Vec<PlannedId>,
+    /// Objects at the service that are what the row asks for and that no record knows. A `replace` counts for these
+    /// alone, and the digest covers them. Left out where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(example = serde_json::json!(["5382f7ea-7557-4ab7-9782-d50480024a4e"]))]
+    pub look_alikes: Vec<String>,
     /// What the call depends on: it is sent once these have come so far. Left out where there is nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(example = serde_json::json!([{ "address": "InvestigationPackage/a", "until": "Accepted" }]))]
@@ -459,6 +464,7 @@ impl ChangeDocument {
             objects: change.call.as_ref().map_or(0, |c| c.objects),
             follow_up: change.call.as_ref().and_then(|c| c.follow_up.as_deref().cloned()),
             ids: change.call.as_ref().map(|c| c.ids.clone()).unwrap_or_default(),
+            look_alikes: (*change.look_alikes).clone(),
             depends_on: (*change.depends_on).clone(),
             before: (*change.before).clone().map(Fields),
             after: (*change.after).clone().map(Fields),

@@ -227,6 +227,14 @@ pub fn every_reason(t: &str) -> Vec<Change> {
         ),
         row(Action::Create, Reason::Saved { words: format!("new{t}") }),
         row(Action::None, Reason::LeftGroup { left: Left::File(format!("hosts{t}.txt")) }),
+        row(
+            Action::Unresolved,
+            Reason::AlreadyThere { id: id(), requestor: who(), created_at: service(259_200), others: 1 },
+        ),
+        row(
+            Action::Unresolved,
+            Reason::AnsweredOtherwise { why: format!("201, but it names {ID}{t}, which is of type Isolate") },
+        ),
     ];
     rows.extend([
         change("Alert/phish-1", Action::Adopt, Reason::AlertShowsEvent { id: format!("{ALERT_ID}{t}") }),
@@ -322,6 +330,7 @@ pub fn every_warning(t: &str) -> Vec<Warning> {
         Warning::TooOld { system: format!("Windows10 1607{t}") },
         Warning::OtherRecords { name: format!("fin-ws-042{t}"), others: vec![candidate(t)] },
         Warning::QueryChanged,
+        Warning::AlreadyThere { ids: vec![id(), id()] },
         Warning::TriageLeft { fields: triage_left(t) },
     ]
 }
@@ -404,6 +413,7 @@ pub fn every_plan_warning(t: &str) -> Vec<PlanWarning> {
                 .map(|n| (address(&format!("InvestigationPackage/fin-ws-{n:03}")), format!("{ID}{t}")))
                 .collect(),
         },
+        PlanWarning::NotCompared { new: 12 },
         PlanWarning::HeldBack {
             incident: "inc-2042".into(),
             file: format!("incidents/inc 2042{t}.yaml"),
@@ -501,6 +511,7 @@ pub fn full_resource(t: &str) -> Resource {
         send_by: ago(80),
         failed_at: Some(ago(60)),
         why: Some(format!("connection reset{t}")),
+        other: None,
     };
     r.open = Some(Box::new(Open { attempt: attempt.clone(), prior: None }));
     r.watched = vec![attempt].into();

@@ -79,7 +79,7 @@ pub fn taken_over(found: &Discovered, style: Style) -> String {
 /// `state rm` is done.
 pub fn removed(address: &Address, declared: bool, style: Style) -> String {
     let after = if declared {
-        "A manifest still declares it: the next apply asks for it again."
+        "A manifest still declares it: the next apply asks for it again, unless the service shows that it is done."
     } else {
         "What it made stays at the service."
     };

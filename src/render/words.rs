@@ -85,6 +85,19 @@ pub fn reason(reason: &Reason, now: Timestamp) -> String {
             "its call got no answer, and what looks like its object cannot be proved to be: {}",
             ids.join(", ")
         ),
+        Reason::AlreadyThere { id, requestor, created_at, others } => {
+            let made = created_at.as_ref().map(|t| format!(", made {}", ago(now, t.instant())));
+            let more = match others {
+                0 => String::new(),
+                n => format!(", and {} more", number(*n)),
+            };
+            format!(
+                "the service has it already: {id}{}{}{more}. No record knows it: the state may be an older one. \
+                 Another comment or title would be another request",
+                by(requestor),
+                made.unwrap_or_default()
+            )
+        }
         Reason::IntentTooOld => "its call got no answer over 30 days ago: too old to look up".into(),
         Reason::OutcomeNotLooked => "its call got no answer and could not be looked up in this run".into(),
         Reason::Settling { until } => {
@@ -92,6 +105,9 @@ pub fn reason(reason: &Reason, now: Timestamp) -> String {
         }
         Reason::AskBeforeResend => {
             "its call got no answer and made nothing; recovery.onUnknown is ask, so a person decides".into()
+        }
+        Reason::AnsweredOtherwise { why } => {
+            format!("its call made nothing that is listed, and was answered with something else: {why}")
         }
         Reason::LostCall => "its call got no answer and made nothing: asking again".into(),
         Reason::KnownFromBefore { phase } => {
@@ -210,6 +226,9 @@ pub fn warning(warning: &Warning, now: Timestamp) -> String {
             by(requestor),
             started(created_at, now)
         ),
+        Warning::AlreadyThere { ids } => {
+            format!("the service has it already: {}; it is asked for again beside that", first(ids))
+        }
         Warning::Watched { attempts: 1 } => {
             "an earlier call without an answer may still take effect; it is watched for".into()
         }
@@ -291,6 +310,13 @@ pub fn plan_warning(warning: &PlanWarning) -> String {
         PlanWarning::Beside { folders } => {
             format!("manifests are read outside of the project folder too: {}", folders.join(", "))
         }
+        PlanWarning::NotCompared { new } => format!(
+            "--no-refresh: whether the service has what {} for already was not looked at",
+            match new {
+                1 => "1 new resource asks".to_owned(),
+                n => format!("{} new resources ask", number(*n)),
+            }
+        ),
         PlanWarning::HeldBack { incident, addresses, .. } => {
             let shown: Vec<String> = addresses.iter().take(5).map(Address::to_string).collect();
             let more = addresses.len().saturating_sub(shown.len());
@@ -379,6 +405,14 @@ fn left_words(left: &Left) -> String {
     }
 }
 
+/// The first of some ids, and how many more there are.
+fn first(ids: &[String]) -> String {
+    const LISTED: usize = 5;
+    let more = ids.len().saturating_sub(LISTED);
+    let more = if more > 0 { format!(" and {} more", number(more)) } else { String::new() };
+    format!("{}{more}", ids[..ids.len().min(LISTED)].join(", "))
+}
+
 /// A device record in a few words.
 fn record_name(c: &Candidate) -> String {
     c.name.as_ref().map_or_else(|| c.id.clone(), |name| format!("{name} ({})", c.id))
@@ -456,7 +490,7 @@ pub fn next(change: &Change) -> Vec<Next> {
         Action::Unresolved => {
             let id = match &change.reason {
                 Reason::LookAlikes { ids } => ids.first().map(String::as_str),
-                Reason::FailOnRunning { id, .. } => Some(id.as_str()),
+                Reason::FailOnRunning { id, .. } | Reason::AlreadyThere { id, .. } => Some(id.as_str()),
                 _ => None,
             };
             let import = Next::new("take it over", "casefile import").with(&address).with(id.unwrap_or("ID"));
@@ -487,6 +521,7 @@ pub fn plan_next(warning: &PlanWarning) -> Vec<Next> {
             vec![Next::new("take them in", "casefile seal").with(file)]
         }
         PlanWarning::SealDrift { .. } => vec![Next::new("seal today's machines", "casefile seal")],
+        PlanWarning::NotCompared { .. } => vec![Next::new("look first", "casefile plan")],
         PlanWarning::OverLimit { .. }
         | PlanWarning::NotLooked { .. }
         | PlanWarning::Narrowed { .. }

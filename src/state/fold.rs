@@ -308,6 +308,7 @@ impl State {
                 send_by: intent.send_by,
                 failed_at: None,
                 why: None,
+                other: None,
             },
             prior: prior.map(Box::new),
         }));

@@ -374,6 +374,10 @@ pub enum Outcome {
     Unknown {
         /// What was seen instead of an answer.
         why: String,
+        /// The id of an object that a 2xx named, if it is not what was asked for. A call that was answered so is
+        /// never sent again by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        other: Option<String>,
     },
     /// An update, cancel or resolve without an answer was settled by reading the object.
     Settled,

@@ -262,6 +262,10 @@ pub struct Attempt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"no answer within 30 s")]
     pub why: Option<String>,
+    /// The id of an object that a 2xx answer named, if it is not what was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"5382f7ea-7557-4ab7-9782-d50480024a4e")]
+    pub other: Option<String>,
 }
 
 /// The creating call without an outcome.

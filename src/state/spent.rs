@@ -284,7 +284,7 @@ mod tests {
         let hostile = r#""action":"cancel","record":{"outcome":{"attempt":1}},"address":"Alert/x"#;
         let mut disk = journal(&[
             (0, intent(p, CallAction::Create, hostile)),
-            (10, outcome(1, p, Outcome::Unknown { why: "reset".into() })),
+            (10, outcome(1, p, Outcome::Unknown { why: "reset".into(), other: None })),
             (20, intent(a, CallAction::Update, "c")),
             (21, outcome(3, a, Outcome::Throttled { error: refusal(), retry_after_seconds: 300 })),
             (22, intent(p, CallAction::Retry, "c")),
@@ -326,7 +326,7 @@ mod tests {
         let records: Vec<(i64, Record)> = (0..400)
             .flat_map(|n| {
                 let seq = 2 * n as Seq + 1;
-                let done = Outcome::Unknown { why: "w".into() };
+                let done = Outcome::Unknown { why: "w".into(), other: None };
                 [(n, intent(p, CallAction::Create, &long)), (n, outcome(seq, p, done))]
             })
             .collect();

@@ -186,10 +186,11 @@ impl Resource {
                     None => Reverted::Nothing,
                 });
             }
-            Outcome::Unknown { why } => {
+            Outcome::Unknown { why, other } => {
                 if let Some(open) = &mut self.open {
                     open.attempt.failed_at = Some(step.at);
                     open.attempt.why = Some(why.clone());
+                    open.attempt.other.clone_from(other);
                 }
                 self.changed = step.seq;
             }

@@ -15,7 +15,7 @@ use casefile::model::{
 use casefile::plan::{Action, Change, OnUnknown, Plan, PlanWarning, Recovery, Settings, is_met};
 use casefile::sandbox::{Collection, Scenario};
 use casefile::state::memory::Unsynced;
-use casefile::state::{self, Binding, FileName, Holder, Origin, Phase, Record, State, journal};
+use casefile::state::{self, Binding, FileName, Holder, MemoryDisk, Origin, Phase, Record, State, journal};
 
 use crate::fault::{Deed, Fault};
 use crate::site::{self, Network, Planned, Site, resource_of};
@@ -125,6 +125,19 @@ pub struct Step {
     pub approval: u64,
     /// How far the runner's wall clock is ahead, in milliseconds.
     pub skew: i64,
+    /// What somebody does with the state's folder right before it.
+    pub folder: Checkout,
+}
+
+/// What git does to the state's folder between two runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checkout {
+    /// Nothing.
+    Stay,
+    /// A branch begins here.
+    Branch,
+    /// The folder is what it was where the branch began.
+    Back,
 }
 
 impl Step {
@@ -138,6 +151,7 @@ impl Step {
             wait: None,
             approval: 0,
             skew: 0,
+            folder: Checkout::Stay,
         }
     }
 }
@@ -234,7 +248,8 @@ pub fn play(story: &Story, faults: &[Planned]) -> Played {
         site.inner().replace = named.map(Res::address).collect();
         let ordered = story.steps.iter().flat_map(|s| &s.desired).filter(|r| !r.after.is_empty());
         site.inner().depends = ordered.map(|r| (r.address(), r.depends_on())).collect();
-        let mut actor = Actor { site: site.clone(), story, fired: 0, last: None, began: site.time.now() };
+        let mut actor =
+            Actor { site: site.clone(), story, fired: 0, last: None, began: site.time.now(), branch: None };
         for (n, step) in story.steps.iter().enumerate() {
             actor.step(n, step).await;
         }
@@ -247,6 +262,7 @@ pub fn play(story: &Story, faults: &[Planned]) -> Played {
                 replace: vec![],
                 only: None,
                 deeds: vec![],
+                folder: Checkout::Stay,
                 ..last.clone()
             };
             actor.step(story.steps.len() + n, &step).await;
@@ -283,6 +299,8 @@ struct Actor<'a> {
     fired: usize,
     last: Option<(Plan, Report)>,
     began: jiff::Timestamp,
+    /// The state's folder where the branch began.
+    branch: Option<MemoryDisk>,
 }
 
 enum End {
@@ -303,6 +321,12 @@ impl Actor<'_> {
             let now = self.site.time.now();
             let mut inner = self.site.inner();
             self.site.deliver(&mut inner, now);
+        }
+        let copy = |disk: &MemoryDisk| disk.after_power_loss(Unsynced::Kept, Unsynced::Kept);
+        match (step.folder, &self.branch) {
+            (Checkout::Branch, _) => self.branch = Some(copy(&self.site.disk())),
+            (Checkout::Back, Some(branch)) => self.site.go_back_to(copy(branch)),
+            _ => {}
         }
         self.site.begin(n, step.skew);
         self.began = self.site.time.now();

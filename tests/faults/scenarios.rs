@@ -9,7 +9,7 @@ use casefile::plan::OnUnknown;
 use casefile::sandbox::Collection;
 use casefile::state::Phase;
 
-use crate::driver::{Played, Res, Step, Story, alert, package, play};
+use crate::driver::{Checkout, Played, Res, Step, Story, alert, package, play};
 use crate::fault::{Call, Deed, Fault, Point, Random, STEPS};
 use crate::schedules::{complaint, fail_with, spread, whole};
 use crate::site::Planned;
@@ -59,11 +59,25 @@ fn thrice(desired: &[Res], after: u64) -> Vec<Step> {
     vec![step(5, desired), step(after, desired), step(after, desired)]
 }
 
+/// A branch begins with these manifests applied; with those it is applied on the branch, and once more without what
+/// the branch knows.
+fn branches(before: &[Res], after: &[Res]) -> Vec<Step> {
+    vec![
+        step(5, before),
+        Step { folder: Checkout::Branch, ..step(60, after) },
+        Step { folder: Checkout::Back, ..step(700, after) },
+    ]
+}
+
 /// The one case that nothing rules out: it must be recorded, and shown.
 fn second_is_recorded(p: &Played) -> Result<(), String> {
     // Two that came late while none was held: an error row names them both.
-    let named =
-        p.log.iter().rev().find(|l| l.contains(" plans ")).is_some_and(|l| l.contains("unresolved (4)"));
+    let named = p
+        .log
+        .iter()
+        .rev()
+        .find(|l| l.contains(" plans "))
+        .is_some_and(|l| l.contains("unresolved (OutcomeUnclear)"));
     let doubled = p.made.len() > 1 && p.made.iter().any(|m| m.beyond) && !named;
     let known = |id: &str| {
         p.state.resources.values().any(|r| r.id.as_deref() == Some(id) || r.past.iter().any(|o| o.id == id))
@@ -76,6 +90,21 @@ fn second_is_recorded(p: &Played) -> Result<(), String> {
 
 fn took_effect_once(p: &Played) -> Result<(), String> {
     if p.made.len() > 1 { Err(format!("{} effects", p.made.len())) } else { Ok(()) }
+}
+
+/// What a run on another branch made is not asked for by one whose state does not know it.
+fn nothing_twice(p: &Played) -> Result<(), String> {
+    for m in p.made.iter().filter(|m| !m.merged) {
+        let same = p.made.iter().filter(|o| !o.merged && o.attempt.request == m.attempt.request).count();
+        if same > 1 {
+            return Err(format!("{} took effect {same} times", m.attempt.address));
+        }
+    }
+    Ok(())
+}
+
+fn waits_for_a_person(p: &Played) -> bool {
+    p.log.iter().any(|l| l.contains("unresolved (LookAlike)"))
 }
 
 fn late_arrival(p: &Played) -> bool {
@@ -224,7 +253,7 @@ fn all() -> Vec<Scenario> {
             ],
             vec![Lost, Crash, Status(503, true), Garbled],
         )
-        .seen(|p| p.log.iter().any(|l| l.contains("adopt (3)"))),
+        .seen(|p| p.log.iter().any(|l| l.contains("adopt (AlertShowsEvent)"))),
         // Not in the model: something on the way sends a call twice, and the answer to the copy is "busy".
         scenario(
             "call-doubled",
@@ -277,7 +306,7 @@ fn all() -> Vec<Scenario> {
                 false => Err("a look-alike is no error row".into()),
             }
         })
-        .seen(|p| p.log.iter().any(|l| l.contains("unresolved (4)"))),
+        .seen(|p| p.log.iter().any(|l| l.contains("unresolved (OutcomeUnclear)"))),
         scenario(
             "foreign-same-comment-marker",
             thrice(&[p.clone()], 20),
@@ -359,6 +388,27 @@ fn all() -> Vec<Scenario> {
             vec![Crash, Analyst(Deed::Cancel)],
         )
         .expect(took_effect_once),
+        // A branch applied `p` and committed its state; another branch has the manifest alone.
+        scenario("older-state", branches(&[q.clone()], &[p.clone(), q.clone()]), crash())
+            .tuned(|s| (s.lag, s.runs) = (5, 40))
+            .expect(nothing_twice)
+            .seen(waits_for_a_person),
+        scenario(
+            "older-state-alert",
+            branches(&[q.clone()], &[a.clone(), q.clone()]),
+            vec![Lost, Crash, Status(503, true), Analyst(Deed::Resolve)],
+        )
+        .expect(nothing_twice)
+        .seen(waits_for_a_person),
+        // Not over when the other branch applies: the service answers busy, and it is adopted.
+        scenario(
+            "older-state-running",
+            branches(&[q.clone()], &[p.clone(), q.clone()]),
+            vec![Lost, Crash, Analyst(Deed::Finish)],
+        )
+        .tuned(|s| s.runs = 4000)
+        .expect(nothing_twice)
+        .seen(|p| p.state.resources.values().any(|r| r.origin == Some(casefile::state::Origin::Adopted))),
         scenario("gone-lag", thrice(&[p.clone()], 1), vec![Crash, Lost])
             .tuned(|s| (s.lag, s.runs) = (12, 4))
             .expect(|p| {

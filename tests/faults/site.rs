@@ -274,6 +274,12 @@ impl Site {
         *self.disk.lock().unwrap() = disk;
     }
 
+    /// The state's folder is an older one. Attempts are numbered anew from there.
+    pub fn go_back_to(&self, disk: MemoryDisk) {
+        self.replace_disk(disk);
+        self.inner().sent.clear();
+    }
+
     /// A new process begins.
     pub fn begin(self: &Arc<Self>, run: usize, skew: i64) {
         self.time.skew.store(skew, Ordering::Relaxed);

@@ -110,7 +110,7 @@ fn what_will_not_be_there_holds_back() {
     let refused = Outcome::Rejected { error: refusal("OsPlatformNotSupported", 400) };
     assert_eq!(both(&mut answered(refused)), held(Obstacle::Refused));
     assert_eq!(both(&mut ended("Cancelled")), held(Obstacle::Cancelled));
-    let lost = Outcome::Unknown { why: "reset".into() };
+    let lost = Outcome::Unknown { why: "reset".into(), other: None };
     assert_eq!(both(&mut answered(lost)), held(Obstacle::NoOutcome));
     let mut busy = one();
     busy.foreign(1, "an analyst's");

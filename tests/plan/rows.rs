@@ -1,7 +1,7 @@
 //! Every row of the decision table, reached the way it is reached in life.
 
 use casefile::model::{OnInProgress, OnRemove};
-use casefile::plan::{Action, Observed, OnUnknown, Reason, Row, Warning};
+use casefile::plan::{Action, Observed, OnUnknown, PlanWarning, Reason, Row, Warning};
 use casefile::state::{Origin, Outcome, Phase, Refusal};
 
 use crate::world::{World, alert, calls, package};
@@ -29,7 +29,7 @@ fn lost(effect: bool) -> World {
         let request = w.state.resources[&address].sent.request.clone();
         w.take(&request);
     }
-    w.answer(&address, attempt, Outcome::Unknown { why: "reset".into() });
+    w.answer(&address, attempt, Outcome::Unknown { why: "reset".into(), other: None });
     w
 }
 
@@ -105,7 +105,7 @@ fn an_open_alert_shows_our_event() {
     w.take(&call);
     w.pass(7200);
     let attempt = w.intend(&plan, &address);
-    w.answer(&address, attempt, Outcome::Unknown { why: "time-out".into() });
+    w.answer(&address, attempt, Outcome::Unknown { why: "time-out".into(), other: None });
     assert_eq!(w.row(A), Some((Row::AlertShowsEvent, Action::Adopt)));
     w.apply();
     assert_eq!(w.state.resources[&address].origin, Some(Origin::Adopted));
@@ -232,6 +232,191 @@ fn a_renamed_manifest_is_followed() {
     w.forget_manifest(P);
     w.desired.push(package("q", 1, "why", 1));
     assert_eq!(w.row("InvestigationPackage/q"), Some((Row::Renamed, Action::Wait)));
+}
+
+/// A state that knows another resource alone, and what another run made for `p` since.
+fn older(status: &str) -> World {
+    let mut w = World::new(vec![package("q", 2, "why", 1)]);
+    w.apply();
+    w.desired.push(package("p", 1, "why", 1));
+    w.sort();
+    w.foreign(1, " why ");
+    w.set(1, status);
+    w
+}
+
+const THERE: Option<(Row, Action)> = Some((Row::LookAlike, Action::Unresolved));
+const NEW: Option<(Row, Action)> = Some((Row::New, Action::Create));
+
+#[test]
+fn a_state_that_is_older_than_the_service_asks_for_nothing_again() {
+    let mut w = older("Succeeded");
+    let plan = w.plan();
+    let row = &plan.changes[0];
+    assert_eq!((row.row, row.action), (Some(Row::LookAlike), Action::Unresolved));
+    let id = "action-2".to_owned();
+    assert_eq!(*row.look_alikes, std::slice::from_ref(&id));
+    let (requestor, created_at) = (Some("app".to_owned()), w.actions[1].creation_date_time_utc.clone());
+    assert_eq!(row.reason, Reason::AlreadyThere { id, requestor, created_at, others: 0 });
+
+    // A revision is no way out, another comment is one.
+    *w.declared(P) = package("p", 1, "why", 2);
+    assert_eq!(w.row(P), THERE);
+    *w.declared(P) = package("p", 1, "why indeed", 1);
+    assert_eq!(w.row(P), NEW);
+    // Two manifests, and one object.
+    *w.declared(P) = package("p", 1, "why", 1);
+    w.desired.push(package("r", 1, "why", 1));
+    assert_eq!((w.row(P), w.row("InvestigationPackage/r")), (THERE, THERE));
+    w.pass(31 * 86_400);
+    assert_eq!(w.row(P), NEW, "too long ago");
+
+    // What gave nobody what is asked for, and what the service answers with.
+    for status in ["Pending", "InProgress", "Failed", "TimeOut", "Cancelled"] {
+        assert_eq!(older(status).row(P), NEW, "{status}");
+    }
+    assert_eq!(older("Odd").row(P), THERE, "neither active nor over");
+}
+
+#[test]
+fn look_alikes_in_every_form_that_the_service_gives_them_back_in() {
+    let with = |declared: &str, found: Option<&str>| {
+        let mut w = older("Succeeded");
+        *w.declared(P) = package("p", 1, declared, 1);
+        w.actions[1].requestor_comment = found.map(str::to_owned);
+        w
+    };
+    for (declared, found) in [
+        ("why", "why [casefile 0123456789] "),
+        ("a & b\nc", "a &amp; b\r\nc"),
+        ("see ${{ resources['Alert/x'].id }}.", " see da637_1."),
+    ] {
+        assert_eq!(with(declared, Some(found)).row(P), THERE, "{declared}");
+    }
+    assert_eq!(with("why", Some("WHY")).row(P), NEW, "another text");
+    assert_eq!(with("why", None).row(P), NEW, "no text proves nothing");
+    let mut w = older("Succeeded");
+    w.actions[1].machine_id = w.actions[1].machine_id.take().map(|m| m.to_uppercase());
+    assert_eq!(w.row(P), THERE);
+    w.actions[1].machine_id = None;
+    assert_eq!(w.row(P), THERE, "unknown, not another one");
+    w.actions[1].machine_id = Some("00".repeat(20));
+    assert_eq!(w.row(P), NEW);
+}
+
+#[test]
+fn an_alert_is_a_look_alike_open_or_not() {
+    let mut w = World::new(vec![package("q", 2, "why", 1)]);
+    w.apply();
+    w.desired.push(alert("a", 1, "bad", 1));
+    w.sort();
+    let call = w.declared(A).call.request();
+    w.take(&call);
+    assert_eq!(w.row(A), THERE);
+    w.alerts[0].status = Some("Resolved".into());
+    assert_eq!(w.row(A), THERE);
+    for word in [Some("null"), Some("None"), None] {
+        w.alerts[0].category = word.map(str::to_owned);
+        assert_eq!(w.row(A), THERE, "{word:?}");
+    }
+    w.alerts[0].severity = Some("High".into());
+    assert_eq!(w.row(A), NEW, "another text");
+    // Nobody looked.
+    let unseen = Observed { at: w.now, server_at: w.now, ..Observed::default() };
+    let plan = w.plan_with(&unseen);
+    assert_eq!(plan.changes[0].row, Some(Row::New));
+    assert_eq!(plan.warnings, [PlanWarning::NotCompared { new: 1 }]);
+}
+
+#[test]
+fn what_a_record_knows_is_no_look_alike() {
+    // Released, and asked for under another name.
+    let mut w = running();
+    w.set(1, "Succeeded");
+    w.plan();
+    w.forget_manifest(P);
+    w.apply();
+    w.desired.push(package("q", 1, "why", 1));
+    assert_eq!(w.row("InvestigationPackage/q"), NEW);
+    // A call without an answer explains it, whichever comes first.
+    let mut w = lost(true);
+    w.set(1, "Succeeded");
+    w.desired.push(package("a", 1, "why", 1));
+    w.sort();
+    assert_eq!(w.row("InvestigationPackage/a"), NEW);
+    assert_eq!(w.row(P), Some((Row::OursFound, Action::Adopt)));
+    // A state that knows nothing at all is refused as a whole.
+    let mut w = one();
+    w.foreign(1, "why");
+    w.set(1, "Succeeded");
+    assert_eq!(w.row(P), NEW, "an empty state is meant");
+    w.settings.fresh = false;
+    let plan = w.plan();
+    assert_eq!(plan.changes[0].row, Some(Row::New));
+    assert!(matches!(&plan.warnings[..], [PlanWarning::LookAlikes { .. }]));
+}
+
+#[test]
+fn asking_again_counts_for_the_look_alikes_that_the_plan_names() {
+    let mut w = older("Succeeded");
+    w.replace.insert(P.parse().unwrap());
+    let plan = w.plan();
+    let row = &plan.changes[0];
+    assert_eq!((row.row, row.action), (Some(Row::AskedByName), Action::Replace));
+    assert_eq!(*row.warnings, [Warning::AlreadyThere { ids: vec!["action-2".into()] }]);
+    w.foreign(1, "why");
+    w.set(1, "Succeeded");
+    let other = w.plan();
+    assert_eq!(other.changes[0].call, plan.changes[0].call);
+    assert_ne!(other.digest, plan.digest, "the approval was for one of them");
+    w.apply();
+    w.replace.clear();
+    w.set(1, "Succeeded");
+    assert_eq!(w.row(P), Some((Row::Done, Action::None)));
+}
+
+#[test]
+fn an_answer_that_names_another_object_is_never_repeated() {
+    let mut w = one();
+    let plan = w.plan();
+    let address = P.parse().unwrap();
+    let attempt = w.intend(&plan, &address);
+    let why = "201, but it names x, which is of machine 00".to_owned();
+    w.answer(&address, attempt, Outcome::Unknown { why: why.clone(), other: Some("x".into()) });
+    w.pass(30);
+    let plan = w.plan();
+    let row = &plan.changes[0];
+    assert_eq!((row.row, row.action), (Some(Row::AskBeforeResend), Action::Unresolved));
+    assert_eq!(row.reason, Reason::AnsweredOtherwise { why });
+    // A late arrival is still ours.
+    let request = resource(&w).sent.request.clone();
+    w.take(&request);
+    assert_eq!(w.row(P), Some((Row::OursFound, Action::Adopt)));
+}
+
+#[test]
+fn a_lost_call_is_found_in_every_form_that_the_service_gives_it_back_in() {
+    let with = |change: &dyn Fn(&mut casefile::model::MachineAction)| {
+        let mut w = lost(true);
+        change(&mut w.actions[0]);
+        w.row(P)
+    };
+    let ours = Some((Row::OursFound, Action::Adopt));
+    let unclear = Some((Row::OutcomeUnclear, Action::Unresolved));
+    assert_eq!(with(&|a| a.requestor_comment = Some("&#119;hy\r\n".into())), ours);
+    assert_eq!(with(&|a| a.machine_id = None), unclear, "of any machine");
+    assert_eq!(with(&|a| a.requestor_comment = None), unclear);
+    assert_eq!(with(&|a| a.creation_date_time_utc = None), unclear);
+    let mut w = World::new(vec![alert("a", 1, "bad", 1)]);
+    let plan = w.plan();
+    let address = A.parse().unwrap();
+    let attempt = w.intend(&plan, &address);
+    let request = w.declared(A).call.request();
+    w.take(&request);
+    w.answer(&address, attempt, Outcome::Unknown { why: "reset".into(), other: None });
+    w.alerts[0].category = Some("null".into());
+    w.alerts[0].severity = Some("UnSpecified".into());
+    assert_eq!(w.row(A), ours);
 }
 
 #[test]

@@ -102,6 +102,7 @@ impl World {
             seen.alerts.insert(a.id.clone(), a.clone());
             seen.alerts_asked.insert(a.id.clone());
         }
+        seen.recent_alerts = Some(self.alerts.clone());
         for d in &self.desired {
             seen.machine_alerts.entry(d.call.machine().as_str().to_owned()).or_default();
         }

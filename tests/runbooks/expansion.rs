@@ -2,7 +2,7 @@
 //! plans to the same digest.
 
 use casefile::manifest::{Loaded, Project, load, parse_manifests};
-use casefile::model::{Desired, PlanDigest};
+use casefile::model::{Desired, DigestedCall, PlanDigest};
 use casefile::render::manifests::manifests;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -81,7 +81,7 @@ pub fn incident(name: &str, labels: &Value, with: &Value) -> String {
 
 fn digest(resources: &[Desired]) -> PlanDigest {
     let requests: Vec<_> = resources.iter().map(Desired::request).collect();
-    PlanDigest::of(resources.iter().zip(&requests).map(|(d, request)| (&d.address, request, 0)))
+    PlanDigest::of(resources.iter().zip(&requests).map(|(d, request)| DigestedCall::new(&d.address, request)))
 }
 
 fn text() -> impl Strategy<Value = String> {

@@ -90,7 +90,7 @@ pub fn unsent() -> Outcome {
 }
 
 pub fn unknown() -> Outcome {
-    Outcome::Unknown { why: "timed out".into() }
+    Outcome::Unknown { why: "timed out".into(), other: None }
 }
 
 pub fn found(address: &str, attempt: Option<u64>, origin: Origin, id: &str) -> Record {
