@@ -406,7 +406,7 @@ impl Executor<'_> {
                 if in_time { Ok(()) } else { Err("its intent was older than 10 s".to_owned()) }
             };
             let answer = self.client.mutate(sent.call.request(), slot, check).await;
-            if let Answer::Accepted(Accepted::Alert(alert)) = &answer {
+            if let Answer::Accepted { object: Accepted::Alert(alert), .. } = &answer {
                 *created = Some(alert.clone());
             }
             match self.conclude(&intended, answer).await? {

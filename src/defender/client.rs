@@ -361,7 +361,7 @@ impl Client {
             match &answer {
                 Answer::Unauthorized(e) => inner.quotas.judge(endpoint, Some(e)),
                 Answer::Rejected(e) => inner.quotas.judge(endpoint, e.is_denied().then_some(e)),
-                Answer::Accepted(_) | Answer::Busy(_) => inner.quotas.judge(endpoint, None),
+                Answer::Accepted { .. } | Answer::Busy(_) => inner.quotas.judge(endpoint, None),
                 Answer::Throttled { .. } | Answer::NotExecuted(_) | Answer::Unknown { .. } => {}
             }
             return answer;

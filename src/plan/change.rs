@@ -10,8 +10,8 @@ use super::observed::Unread;
 use super::order::Obstacle;
 use super::targets::{Candidate, Drift, Group, Left};
 use crate::model::{
-    Address, Approval, Call, Dependency, DigestedCall, MachineId, OnInProgress, OnRemove, PlanDigest, Rare, Request,
-    Source, Span, Timestamp, TriageField, reference,
+    Address, Approval, Call, Dependency, DigestedCall, MachineId, OnInProgress, OnRemove, PlanDigest, Rare,
+    Request, Source, Span, Timestamp, TriageField, reference,
 };
 use crate::state::{CallAction, Origin, Phase, Record, Refusal, Sent, Seq};
 

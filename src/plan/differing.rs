@@ -82,11 +82,11 @@ fn single(
             return vec![(call.address.clone(), Difference::Added)];
         }
         let with = |objects, look_alikes| {
-            let other = |c: &DigestedCall<'_>| match c.address == call.address {
-                true => DigestedCall { objects, look_alikes, ..*c },
-                false => *c,
-            };
-            PlanDigest::of(calls.iter().map(other)) == expected
+            let mut calls = calls.clone();
+            for c in calls.iter_mut().filter(|c| c.address == call.address) {
+                (c.objects, c.look_alikes) = (objects, look_alikes);
+            }
+            PlanDigest::of(calls) == expected
         };
         let fewer = (0..call.objects).any(|objects| with(objects, call.look_alikes));
         // The latest is the last one.

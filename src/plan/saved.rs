@@ -17,8 +17,8 @@ use super::guard;
 use super::names::shown_in;
 use super::references::id_of;
 use crate::model::{
-    Address, Approval, Call, Dependency, Desired, DigestedCall, Kind, MachineId, Method, OnInProgress, OnRemove,
-    PlanDigest, Policy, Request, RequestDigest, Sha256Hex, Source, Span, Triage,
+    Address, Approval, Call, Dependency, Desired, DigestedCall, Kind, MachineId, Method, OnInProgress,
+    OnRemove, PlanDigest, Policy, Request, RequestDigest, Sha256Hex, Source, Span, Triage,
 };
 use crate::state::{Binding, Phase, Record, Resource, Sent, Seq, State};
 
