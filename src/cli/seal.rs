@@ -56,14 +56,11 @@ pub fn run(ctx: &Context, args: &SealArgs) -> Result<Code, Error> {
             continue;
         }
         let text = seal.to_text();
-        let change = match found.text(name) {
-            Some(old) if old == text => {
-                current += 1;
-                continue;
-            }
-            Some(_) => "updated",
-            None => "wrote",
-        };
+        if found.is_current(name, seal) {
+            current += 1;
+            continue;
+        }
+        let change = if found.text(name).is_some() { "updated" } else { "wrote" };
         replace(&ctx.path(Path::new(name)), &text)?;
         told.push_str(&format!("{change} {}\n", escape::one_line(name)));
     }

@@ -292,7 +292,11 @@ mod tests {
     #[test]
     fn synonyms_are_spelled_as_words_are_compared() {
         fn check<V: Vocabulary>() {
-            for word in V::SYNONYMS.iter().copied().flatten().chain(V::UNSET) {
+            // The service says some words for "none" that nobody can set.
+            for word in V::UNSET {
+                assert_eq!(fold(word), **word);
+            }
+            for word in V::SYNONYMS.iter().copied().flatten() {
                 assert_eq!(fold(word), **word);
                 assert!(V::KNOWN.iter().any(|known| fold(known) == **word), "{word}");
             }

@@ -479,6 +479,13 @@ impl Seal {
         format!("sha256:{}", Sha256Hex::of(bare.to_text().as_bytes()))
     }
 
+    /// Returns it as versions wrote it that named no service.
+    pub(super) fn of_older_version(&self) -> Seal {
+        let mut seal = Seal { service: None, checksum: None, ..self.clone() };
+        seal.checksum = Some(seal.sum());
+        seal
+    }
+
     /// One resource of it.
     pub fn get(&self, address: &Address) -> Option<&Sealed> {
         self.resources.iter().find(|s| s.address == *address)

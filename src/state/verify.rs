@@ -7,6 +7,7 @@ use super::fold::State;
 use super::folder::misfit;
 use super::journal::{self, Mark, Reader, Tail};
 use super::record::Seq;
+use super::resource::Resource;
 use super::snapshot::{self, Snapshot, SnapshotError};
 use super::store::Damage;
 use crate::model::{Address, Sha256Hex};
@@ -118,6 +119,12 @@ pub fn verify(snapshot: Option<&[u8]>, journal: Option<&[u8]>) -> Verified {
 }
 
 fn compare(snapshot: &Snapshot, state: &State, findings: &mut Vec<Finding>) {
+    // One without a digest is of a version that knew nothing of triage.
+    let older = snapshot.doubt() == Some(SnapshotError::Undigested);
+    let same = |a: Option<&Resource>, b: Option<&Resource>| match (a, b) {
+        (Some(a), Some(b)) if older => *a == Resource { triage: a.triage.clone(), ..b.clone() },
+        _ => a == b,
+    };
     let (ours, theirs) = (&snapshot.state, state);
     if ours.lineage != theirs.lineage || ours.binding != theirs.binding {
         findings.push(Finding::Binding);
@@ -127,7 +134,7 @@ fn compare(snapshot: &Snapshot, state: &State, findings: &mut Vec<Finding>) {
     findings.extend(
         addresses
             .into_iter()
-            .filter(|a| ours.resources.get(a) != theirs.resources.get(a))
+            .filter(|a| !same(ours.resources.get(a), theirs.resources.get(a)))
             .map(|a| Finding::Differs { address: a.clone() }),
     );
 }

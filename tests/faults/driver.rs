@@ -700,7 +700,7 @@ fn known(state: &State) -> BTreeSet<&str> {
 /// A plan in a line.
 fn words(plan: &Plan) -> String {
     let rows = plan.changes.iter().map(|c| {
-        let row = c.row.map_or(0, |row| row.number());
+        let row = c.row.map(|row| format!("{row:?}")).unwrap_or_default();
         format!("{} {} ({row})", c.address.name(), c.action)
     });
     rows.collect::<Vec<_>>().join(", ")

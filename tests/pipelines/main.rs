@@ -342,6 +342,12 @@ fn hooks_of_pre_commit() {
     let fields = ["always_run", "description", "entry", "id", "language", "name", "pass_filenames"];
     let dir = tempfile::tempdir().unwrap();
     assert!(Command::new(BIN).arg("init").arg(dir.path()).output().unwrap().status.success());
+    // The commit before the one that the hooks run for.
+    for words in [&["init", "-q"][..], &["add", "-A"], &["commit", "-q", "-m", "begun"]] {
+        let who = ["-c", "user.name=t", "-c", "user.email=t@example.org"];
+        let git = Command::new("git").current_dir(dir.path()).args(who).args(words).status();
+        assert!(git.unwrap().success(), "{words:?}");
+    }
     let run = |id: &str| {
         let hook = hooks.iter().find(|h| h["id"] == id).unwrap();
         let mut words = hook["entry"].as_str().unwrap().split(' ');

@@ -76,7 +76,7 @@ fn all_eight_fields_are_required() {
     }
     for (name, value) in [
         ("severity", json!("Informational")),
-        ("category", json!("Backdoor")),
+        ("category", json!(7)),
         ("eventTime", json!("2018-08-03 16:45")),
         ("eventTime", json!("2018-08-03T16:45:21.71151834Z")),
         ("reportId", json!(20776)),

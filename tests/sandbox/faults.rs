@@ -48,10 +48,13 @@ fn a_refusal_in_other_words() {
 
 #[test]
 fn a_list_without_end_links_to_itself() {
-    let mut lab = Lab::new("faults: [{ on: listMachines, then: endless }]");
+    let mut lab = Lab::new("faults: [{ on: listActions, then: endless }]");
     for _ in 0..3 {
-        let (_, list) = lab.get("/api/machines?$top=10000&$skip=0");
-        assert!(list["@odata.nextLink"].as_str().unwrap().contains("/api/machines?$skiptoken="), "{list}");
+        let (_, list) = lab.get("/api/machineactions?$top=10000&$skip=0");
+        assert!(
+            list["@odata.nextLink"].as_str().unwrap().contains("/api/machineactions?$skiptoken="),
+            "{list}"
+        );
     }
 }
 

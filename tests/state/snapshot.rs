@@ -53,7 +53,7 @@ fn one_resource_is_one_place_in_a_diff() {
     let changed = diff.iter_all_changes().filter(|c| c.tag() == similar::ChangeTag::Insert);
     let changed: Vec<&str> =
         changed.map(|c| c.value().trim().split('"').nth(1).unwrap_or_default()).collect();
-    assert_eq!(changed, ["seq", "phase", "status", "attempts", "changed", "since"]);
+    assert_eq!(changed, ["seq", "digest", "phase", "status", "attempts", "changed", "since"]);
 }
 
 #[test]
