@@ -51,7 +51,7 @@ impl<V: Vocabulary> Word<V> {
 pub fn same_word<V: Vocabulary>(a: &str, b: &str) -> bool {
     let (a, b) = (fold(a), fold(b));
     let both = |list: &&[&str]| list.contains(&a.as_str()) && list.contains(&b.as_str());
-    a == b || V::SYNONYMS.iter().any(|list| both(list))
+    a == b || V::SYNONYMS.iter().any(both)
 }
 
 /// Whether a word of the service means that nobody has chosen one yet.

@@ -188,17 +188,14 @@ fn thaw(sealed: &Sealed, incident: &Declaration, template: Option<model::Source>
         Some(pieces) => serde_json::from_str(&pieces.concat()).ok()?,
         None => Exact {
             labels: sealed.labels.iter().map(|(k, v)| (k.clone(), v.plain())).collect(),
-            triage: match &sealed.triage {
-                Some(t) => Some(Triage {
-                    mode: t.mode,
-                    status: t.status.as_deref().map(Into::into),
-                    assigned_to: t.assigned_to.as_ref().map(Text::plain),
-                    classification: t.classification.as_deref().map(Into::into),
-                    determination: t.determination.as_deref().map(Into::into),
-                    comment: t.comment.as_ref().map(Text::plain),
-                }),
-                None => None,
-            },
+            triage: sealed.triage.as_ref().map(|t| Triage {
+                mode: t.mode,
+                status: t.status.as_deref().map(Into::into),
+                assigned_to: t.assigned_to.as_ref().map(Text::plain),
+                classification: t.classification.as_deref().map(Into::into),
+                determination: t.determination.as_deref().map(Into::into),
+                comment: t.comment.as_ref().map(Text::plain),
+            }),
             approve: sealed.approve.as_ref().map(|a| Approval {
                 over_limits: a.over_limits,
                 protected: a.protected,

@@ -135,7 +135,7 @@ fn every_step_of_the_clock_and_a_lost_answer() {
         }
     }
     // An odd stride meets every step and every fault.
-    let stride = work.len() / if whole() { 15_000 } else { 150 } | 1;
+    let stride = (work.len() / if whole() { 15_000 } else { 150 }) | 1;
     let work: Vec<_> = work.into_iter().step_by(stride).collect();
     let began = std::time::Instant::now();
     let complaints = spread(&work, |(n, set, faults)| {

@@ -94,7 +94,7 @@ pub(super) struct Expression {
     compiled: minijinja::Expression<'static, 'static>,
     /// Its text without spaces, if it asks whether something has a value; empty else.
     asks: String,
-    pub analysis: Analysis,
+    pub analysis: Box<Analysis>,
     /// How long its text is, in bytes.
     pub length: usize,
     steps: Step,
@@ -125,7 +125,7 @@ impl Expression {
         let grammar =
             |e: minijinja::Error| SyntaxError::Grammar(e.detail().unwrap_or("it cannot be read").to_owned());
         let tree = parse_expr(text).map_err(grammar)?;
-        let (analysis, steps) = (analyse(&tree), Step::of(&tree));
+        let (analysis, steps) = (Box::new(analyse(&tree)), Step::of(&tree));
         let compiled = environment().compile_expression_owned(text.to_owned()).map_err(grammar)?;
         let bare: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         let asks = if bare.contains("defined") || bare.contains("|default") { bare } else { String::new() };

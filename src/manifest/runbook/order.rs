@@ -107,10 +107,11 @@ pub(super) fn compile(
             let (kind, name) = depends::split(text);
             let meant: Vec<usize> = (0..called.len()).filter(|&j| called[j].is(kind, name)).collect();
             // The whole name of what another template makes can only be told when it is made.
-            if meant.is_empty() && (all_fixed || !may_be_made(&called, templates, computed, kind, name)) {
-                if findings.len() < MAX_FINDINGS {
-                    findings.push(unknown(doc.node(id).span(), text, called.iter().map(|c| &*c.name)));
-                }
+            if meant.is_empty()
+                && (all_fixed || !may_be_made(&called, templates, computed, kind, name))
+                && findings.len() < MAX_FINDINGS
+            {
+                findings.push(unknown(doc.node(id).span(), text, called.iter().map(|c| &*c.name)));
             }
             let until = crate::model::Until::Accepted;
             let meant = meant.into_iter().filter(|&j| j != i || called[i].is(kind, text));

@@ -277,10 +277,8 @@ impl Compiler<'_> {
             return;
         }
         for part in scalar.parts() {
-            let Part::Expression(Expression { analysis: Analysis { names, faults, .. }, .. }, at) = part
-            else {
-                continue;
-            };
+            let Part::Expression(expression, at) = part else { continue };
+            let Analysis { names, faults, .. } = &*expression.analysis;
             let place = |inside: &Range<usize>| place(self.doc, id, at + inside.start..at + inside.end);
             let faults =
                 faults.iter().map(|f| Finding::new(f.code, place(&f.at), &*f.message).help(&*f.help));
