@@ -37,7 +37,7 @@ pub enum FileError {
     /// It is a folder, a FIFO, a socket or a device.
     #[error("it is {found}, not a regular file")]
     NotRegular {
-        /// What it is, with its article.
+        /// The kind of file that it is, with its article.
         found: &'static str,
     },
     /// The file has other names, so that writing to it changes what these show.

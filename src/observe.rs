@@ -137,7 +137,7 @@ impl<'a> Reader<'a> {
         Ok(Err(unread))
     }
 
-    /// Whether another object of the same kind might be answered better than the last one.
+    /// Returns whether another object of the same kind might be answered better than the last one.
     fn may_differ_by_object(&self) -> bool {
         let cause = self.last.as_ref().map(|u| u.cause);
         matches!(cause, Some(Hindrance::Permission(_) | Hindrance::Refused))

@@ -102,7 +102,7 @@ impl Job {
         })
     }
 
-    /// Whether the call changes an alert, and must not undo what somebody else did to it.
+    /// Returns whether the call changes an alert, and must not undo what somebody else did to it.
     fn respects_people(&self) -> bool {
         matches!(self.action, Action::Update | Action::Resolve) && !self.call.enforce
     }
@@ -280,8 +280,8 @@ impl Executor<'_> {
         *self.stop.borrow() || *self.asked.borrow()
     }
 
-    /// Whether no more calls of this kind are made: the service denies them, or takes none for longer than this run
-    /// waits. Tells so once.
+    /// Returns whether no more calls of this kind are made: the service denies them, or takes none for longer than this
+    /// run waits. Tells so once.
     fn is_stopped(&self, endpoint: Endpoint) -> bool {
         let quotas = self.client.quotas();
         let denial = quotas.closed(endpoint);
@@ -301,7 +301,7 @@ impl Executor<'_> {
         true
     }
 
-    /// Whether a block by the service that ends then is waited out.
+    /// Returns whether a block by the service that ends then is waited out.
     fn waits(&self, until: jiff::Timestamp) -> bool {
         self.waits_until.is_some_and(|end| until <= end)
     }

@@ -17,7 +17,7 @@ pub(super) struct Approved {
 }
 
 impl Approved {
-    /// Whether a call is one of those; `id` is that of the alert that the first one created.
+    /// Returns whether a call is one of those; `id` is that of the alert that the first one created.
     pub fn allows(&self, call: &Request, id: Option<&str>) -> bool {
         let follows = |f: &Request| id.is_some_and(|id| followed_up(f, id) == *call);
         self.call == *call || self.follow_up.as_ref().is_some_and(follows)

@@ -87,7 +87,7 @@ impl Queues {
         self.lanes.keys().copied().collect()
     }
 
-    /// Whether an endpoint has a job to send.
+    /// Returns whether an endpoint has a job to send.
     pub fn has_next(&self, endpoint: Endpoint) -> bool {
         self.lanes.get(&endpoint).is_some_and(|lane| !lane.is_empty())
     }

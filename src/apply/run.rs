@@ -75,7 +75,7 @@ pub enum RunError {
     /// An empty state, and the list that would show whether it was lost cannot be read.
     #[error("the state is empty, and what would show earlier actions cannot be read: {}", reasons(.0))]
     Blind(Vec<Unread>),
-    /// What the run has to see cannot be read.
+    /// The run has to see something that cannot be read.
     #[error("what has to be seen cannot be read: {}", reasons(.0))]
     Unread(Vec<Unread>),
     /// A refresh contradicted the state.

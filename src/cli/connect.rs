@@ -42,7 +42,7 @@ impl Connection {
     }
 }
 
-/// Whose state a run without a token may read, and where its calls would go.
+/// Returns the binding of the state that a run without a token may read, and the destination of its calls.
 pub fn offline(ctx: &Context, project: &Project) -> Result<(Binding, Destination), Error> {
     let services = Services::of(ctx, project, None)?;
     let destination = services.destination(ctx, project, None);

@@ -162,8 +162,8 @@ fn no_threads(source: io::Error) -> Error {
     Error::Io { what: "start threads in", path: PathBuf::from("this process"), source }
 }
 
-/// What programs that a command runs get of the process' environment: where they find themselves and their user's
-/// settings. Secrets are not among it, nor any variable that would change what they do.
+/// The variables of the process' environment that a command gives to the programs that it runs: where they find
+/// themselves and their user's settings. Secrets are not among them, nor any variable that would change what they do.
 const CHILD_ENVIRONMENT: [&str; 15] = [
     "PATH",
     "HOME",
@@ -201,7 +201,7 @@ fn allowed_hosts(env: &Environment, typed: &[String]) -> Result<AllowedHosts, Er
     Ok(hosts)
 }
 
-/// Whether a stream may hold colour.
+/// Returns whether a stream may hold colour.
 pub fn colored(when: Color, terminal: bool, env: &Environment) -> bool {
     match when {
         Color::Always => true,

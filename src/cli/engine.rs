@@ -184,7 +184,7 @@ pub fn refuse_unread(plan: &Plan) -> Result<(), Error> {
     if unread.is_empty() { Ok(()) } else { Err(unread_error("this plan is not complete", &unread)) }
 }
 
-/// What could not be read, each reason once, and what to do about it.
+/// Returns the error that says what could not be read, each reason once, and what to do about it.
 pub fn unread_error(what: &str, unread: &[Unread]) -> Error {
     let reasons: Vec<String> = unread.iter().map(unread::unread).collect();
     let message = match &*reasons {

@@ -9,7 +9,7 @@ use crate::model::{Address, PlanDigest};
 use crate::plan::{TargetError, Unresolved};
 use crate::render::escape::one_line;
 
-/// What to do where signing in does not work.
+/// The advice for where signing in does not work.
 pub const SIGN_IN: &str =
     "set one of the credentials above, or try the sandbox: defender: { cloud: sandbox }";
 
@@ -337,7 +337,7 @@ impl Error {
         }
     }
 
-    /// What stands below the message, in a line each.
+    /// Returns the rows that stand below the message, in a line each.
     fn rows(&self) -> &[String] {
         match self {
             Error::Exists(rows)

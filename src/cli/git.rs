@@ -13,11 +13,11 @@ use super::context::Context;
 use super::exit::Error;
 use crate::render::escape;
 
-/// What counts before every setting of a repository.
+/// The settings that count before every setting of a repository.
 const SETTINGS: [&str; 4] =
     ["safe.bareRepository=explicit", "core.fsmonitor=false", "core.hooksPath=/dev/null", "core.pager=cat"];
 
-/// What is given to git beside where it finds itself and its user's settings.
+/// The variables that are given to git beside where it finds itself and its user's settings.
 const ENVIRONMENT: [(&str, &str); 8] = [
     // Messages are shown as they are; file names keep their encoding.
     ("LC_MESSAGES", "C"),
@@ -105,7 +105,7 @@ impl Repository {
         Ok(String::from_utf8_lossy(&answer).trim().to_owned())
     }
 
-    /// What differs from a commit, and new files that git does not ignore: relative to the root, with `/`.
+    /// Lists what differs from a commit, and new files that git does not ignore: relative to the root, with `/`.
     pub fn changes(&self, commit: &str) -> Result<Vec<String>, Error> {
         let diff = [
             "diff",

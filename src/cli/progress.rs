@@ -36,7 +36,7 @@ struct Calls {
     planned: u64,
     under_way: u64,
     done: u64,
-    /// What the bar says besides the numbers.
+    /// The text that the bar shows besides the numbers.
     message: String,
 }
 
@@ -145,7 +145,7 @@ impl Display {
         }
     }
 
-    /// Whether a run pauses longer than it was told to pause already.
+    /// Returns whether a run pauses longer than it was told to pause already.
     fn is_news(&self, progress: &Progress) -> bool {
         // Many calls wait for the same end, which moves a little with each answer.
         const SAME: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);

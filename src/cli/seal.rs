@@ -135,7 +135,7 @@ fn resolved(
     if found.errors.is_empty() { Ok(found.desired) } else { Err(Error::Unresolved(found.errors)) }
 }
 
-/// Whether a file's folder really lies in the project folder, whatever links lead there.
+/// Returns whether a file's folder really lies in the project folder, whatever links lead there.
 fn is_ours(ctx: &Context, name: &str) -> bool {
     let path = ctx.path(Path::new(name));
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -14,10 +14,10 @@ use super::exit::Code;
 use super::stream;
 use crate::THREAD_STACK;
 
-/// What a run that sends calls does at the first signal.
+/// The message that says what a run that sends calls does at the first signal.
 pub const RUN: &str = "stopping: no more calls are started; those under way are finished and recorded";
 
-/// What the next signal does.
+/// The effect of the next signal.
 enum Next {
     /// Ends the process: nothing was sent.
     End,

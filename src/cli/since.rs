@@ -16,16 +16,16 @@ use super::git::{self, Repository};
 /// More links in a row than a system follows.
 const MOST_LINKS: usize = 40;
 
-/// What has changed since a revision.
+/// The changes since a revision.
 pub struct Changes<'c> {
     ctx: &'c Context,
     /// The project folder's real path.
     folder: PathBuf,
     /// The root of the repository that holds it.
     root: PathBuf,
-    /// By root; none where git cannot tell.
+    /// The repositories by root; none where git cannot tell.
     repositories: RefCell<BTreeMap<PathBuf, Option<Rc<Since>>>>,
-    /// By name, as files are asked for once for each of their resources.
+    /// The answers by file name, as files are asked for once for each of their resources.
     asked: RefCell<BTreeMap<String, bool>>,
 }
 
@@ -43,7 +43,7 @@ impl Since {
         Ok(Since { repository, commit, names })
     }
 
-    /// Whether a path or a folder above it has changed.
+    /// Returns whether a path or a folder above it has changed.
     fn touches(&self, path: &Path) -> bool {
         let Some(name) = below(self.repository.root(), path) else { return true };
         self.names.contains(&name) || name.match_indices('/').any(|(at, _)| self.names.contains(&name[..at]))
@@ -63,7 +63,7 @@ impl<'c> Changes<'c> {
         Ok(Changes { ctx, folder, root, repositories, asked: RefCell::default() })
     }
 
-    /// Whether a file has changed that a resource is made from; relative to the project folder, with `/`.
+    /// Returns whether a file has changed that a resource is made from; relative to the project folder, with `/`.
     pub fn touch(&self, file: &str) -> bool {
         if let Some(known) = self.asked.borrow().get(file) {
             return *known;

@@ -215,7 +215,7 @@ struct Status {
     line: String,
 }
 
-/// What becomes of text that the queue has no room for.
+/// The treatment of text that the queue has no room for.
 #[derive(Clone, Copy)]
 enum Full {
     /// It is queued all the same: its writer waits for it.

@@ -10,7 +10,7 @@ use crate::manifest::{CaseOutcome, CaseRun, run_cases};
 use crate::render::cases;
 use crate::render::diagnostic::{Looked, human};
 
-/// What was typed: a file or folder, or the name of a runbook.
+/// The choice that was typed: a file or folder, or the name of a runbook.
 enum Choice<'a> {
     Path(&'a str, Narrow),
     Name(&'a str),
@@ -32,7 +32,7 @@ impl Choice<'_> {
         matches!(self, Choice::Name(name) if *name == runbook)
     }
 
-    /// Whether it selects something of what was found.
+    /// Returns whether it selects something of what was found.
     fn selects(&self, run: &CaseRun) -> bool {
         self.covers(&run.file)
             || run.runbooks.iter().any(|name| self.names(name))

@@ -1,4 +1,4 @@
-//! What clap says: help on stdout, wrong usage on stderr, with what was typed shown escaped.
+//! The output of clap: help on stdout, wrong usage on stderr, with what was typed shown escaped.
 
 use std::borrow::Cow;
 use std::error::Error as _;

@@ -36,7 +36,7 @@ pub enum Answer {
     Accepted {
         /// The HTTP status.
         status: u16,
-        /// What was made or changed.
+        /// The object that was made or changed.
         object: Accepted,
     },
     /// The machine already has such an action; nothing new was made.
@@ -88,9 +88,9 @@ pub enum NotSent {
     /// No connection.
     #[error("{why}")]
     Connection {
-        /// What happened.
+        /// The description of what happened.
         why: String,
-        /// What kind of failure it is.
+        /// The kind of failure.
         cause: Hindrance,
     },
     /// No token.
@@ -132,9 +132,9 @@ pub(super) enum ReadAnswer {
     Throttled(Throttle),
     /// Asking again may help.
     Transient {
-        /// What was seen.
+        /// The description of what was seen.
         why: String,
-        /// What kind of failure it is.
+        /// The kind of failure.
         cause: Hindrance,
         /// How long the service asks to wait, if it says so.
         retry_after: Option<Duration>,
@@ -185,8 +185,8 @@ impl ApiError {
         matches!(self.status, 401 | 403)
     }
 
-    /// Whether a denial is about this kind of call as a whole: every 401, and a 403 that names a missing role, a
-    /// licence, or a feature that is off. Any other 403 may be about the one device.
+    /// Returns whether a denial is about this kind of call as a whole: every 401, and a 403 that names a missing role,
+    /// a licence, or a feature that is off. Any other 403 may be about the one device.
     pub fn denies_kind(&self) -> bool {
         const CODES: [&str; 2] = ["DisabledFeature", "DisallowedOperation"];
         const WORDS: [&str; 9] = [

@@ -60,7 +60,7 @@ pub enum ReadError {
     Unavailable {
         /// The last thing seen.
         why: String,
-        /// What kind of failure it is.
+        /// The kind of failure.
         cause: Hindrance,
     },
     /// A list that cannot be read to its end.
@@ -72,7 +72,8 @@ pub enum ReadError {
 }
 
 impl ReadError {
-    /// What a person can do something about, for a read of this endpoint that failed at `now`, by our clock.
+    /// Returns the cause that a person can do something about, for a read of this endpoint that failed at `now`, by our
+    /// clock.
     pub fn cause(&self, endpoint: Endpoint, now: Timestamp) -> Hindrance {
         let after = |wait: &Duration| now.saturating_add(*wait).unwrap_or(Timestamp::MAX);
         match self {
@@ -224,7 +225,7 @@ impl Client {
         }
     }
 
-    /// Whose calls hunting queries are.
+    /// Returns the endpoint whose calls hunting queries are.
     pub fn hunting_endpoint(&self) -> Endpoint {
         match self.hunter.as_ref().map(|h| h.api()) {
             Some(HuntingApi::Defender) => Endpoint::Hunt,

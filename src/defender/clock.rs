@@ -80,7 +80,7 @@ impl ServerClock {
         self.known().map(Known::offset)
     }
 
-    /// Whether the offset is known closely, and no clock has been set since.
+    /// Returns whether the offset is known closely, and no clock has been set since.
     pub(super) fn is_sure(&self, stepped: SignedDuration) -> bool {
         self.known().is_some_and(|k| k.doubt(stepped).is_zero() && k.offset().error <= SURE)
     }

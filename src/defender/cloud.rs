@@ -248,7 +248,7 @@ impl Service {
         }
     }
 
-    /// Whether a token of this service may be sent to a URL: the last question before one leaves.
+    /// Returns whether a token of this service may be sent to a URL: the last question before one leaves.
     pub(super) fn may_receive_token(&self, url: &Url) -> bool {
         hosts::may_receive_token(self.api, self.cloud, url, &self.allowed)
     }
@@ -263,7 +263,7 @@ impl Service {
         hosts::place(&self.base)
     }
 
-    /// Whether that is the host that the cloud has for everybody.
+    /// Returns whether that is the host that the cloud has for everybody.
     pub fn is_usual_host(&self) -> bool {
         hosts::usual(self.api, self.cloud, None).is_some_and(|usual| usual == self.host())
     }
@@ -442,7 +442,7 @@ mod tests {
         }
     }
 
-    /// Of a host that a person has allowed.
+    /// Returns the service at a host that a person has allowed.
     fn allowed(endpoint: &str) -> Result<Service, ServiceError> {
         let mut hosts = AllowedHosts::default();
         hosts.add("gateway.example,h.example").unwrap();

@@ -33,7 +33,7 @@ struct Lane {
     stop: watch::Sender<Stop>,
 }
 
-/// What keeps the calls of an endpoint back, beyond its quota.
+/// The reasons that keep the calls of an endpoint back, beyond its quota.
 #[derive(Clone, Debug, Default)]
 struct Stop {
     /// The denial that closed it for the rest of the run.

@@ -111,7 +111,7 @@ impl AllowedHosts {
     }
 }
 
-/// Whether a token for an API may be sent to a URL.
+/// Returns whether a token for an API may be sent to a URL.
 ///
 /// In the sandbox's cloud no host of the service counts as known: what is meant to be simulated is not sent to the
 /// real one.
@@ -120,7 +120,7 @@ pub(super) fn may_receive_token(api: Api, cloud: Cloud, url: &Url, allowed: &All
     is_clean(url) && (is_loopback(url) || url.scheme() == "https" && known(&place(url)) || allowed.holds(url))
 }
 
-/// Whether a secret, an assertion or a pipeline's own token may be sent to a URL to sign in.
+/// Returns whether a secret, an assertion or a pipeline's own token may be sent to a URL to sign in.
 pub(super) fn may_receive_secret(url: &Url, allowed: &AllowedHosts) -> bool {
     let known = |host: &str| {
         Cloud::ALL.iter().any(|c| sign_in(*c) == host) || host == "dev.azure.com" || of_pipelines(host)
@@ -132,8 +132,8 @@ fn of_pipelines(host: &str) -> bool {
     PIPELINES.iter().any(|end| host.strip_suffix(end).is_some_and(|name| !name.is_empty()))
 }
 
-/// Whether a URL leads to the metadata service of the machine that we run on: at its loopback, or at an address that
-/// no router passes on.
+/// Returns whether a URL leads to the metadata service of the machine that we run on: at its loopback, or at an address
+/// that no router passes on.
 pub(super) fn is_next_door(url: &Url) -> bool {
     let link_local = match url.host() {
         Some(Host::Ipv4(ip)) => ip.is_link_local(),
@@ -143,8 +143,8 @@ pub(super) fn is_next_door(url: &Url) -> bool {
     is_clean(url) && (link_local || is_loopback(url))
 }
 
-/// Whether a URL leads to this machine itself. An IPv4 address in the clothes of an IPv6 one does not count, nor does
-/// `0.0.0.0`: what they reach differs between systems.
+/// Returns whether a URL leads to this machine itself. An IPv4 address in the clothes of an IPv6 one does not count,
+/// nor does `0.0.0.0`: what they reach differs between systems.
 pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
@@ -154,7 +154,7 @@ pub(super) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Whether a URL names nobody in front of its host.
+/// Returns whether a URL names nobody in front of its host.
 fn is_clean(url: &Url) -> bool {
     url.username().is_empty() && url.password().is_none()
 }
@@ -169,7 +169,7 @@ pub(super) fn place(url: &Url) -> String {
 mod tests {
     use super::*;
 
-    /// What a pull request may write in place of a host of the service, one a line.
+    /// The values that a pull request may write in place of a host of the service, one a line.
     const STRANGERS: &str = include_str!("../../tests/hostile/endpoints.txt");
 
     fn strangers() -> impl Iterator<Item = &'static str> {

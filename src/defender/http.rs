@@ -190,7 +190,7 @@ fn failed(error: reqwest::Error) -> TransportError {
     }
 }
 
-/// Whether it is an error of TLS, wrapped as often as the layers between like to.
+/// Returns whether it is an error of TLS, wrapped as often as the layers between like to.
 fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
     let wrapped = || error.downcast_ref::<std::io::Error>()?.get_ref();
     error.is::<rustls::Error>() || wrapped().is_some_and(|inner| is_tls(inner))

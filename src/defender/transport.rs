@@ -91,7 +91,7 @@ pub struct TransportError {
     pub stage: Stage,
     /// What happened, without query, token or body.
     pub why: String,
-    /// What kind of failure it is.
+    /// The kind of failure.
     pub cause: Hindrance,
 }
 

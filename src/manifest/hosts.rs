@@ -44,7 +44,7 @@ pub(super) fn entries(
     if list.problems.is_empty() { Ok(list.entries) } else { Err(list.problems) }
 }
 
-/// What was read of a file so far.
+/// The part of a file that was read so far.
 struct List<'a> {
     source: SourceText<'a>,
     column: Option<&'a str>,
@@ -191,7 +191,7 @@ fn cells(text: &str, column: &str, list: &mut List<'_>) {
     }
 }
 
-/// Which column of a file is meant.
+/// Returns the index of the column of a file that is meant.
 fn index_of(column: &str, header: &Record) -> Result<usize, Box<Finding>> {
     let problem = |message: String| Finding::new("no-such-column", header.span.clone(), message);
     if header.count > MAX_COLUMNS {

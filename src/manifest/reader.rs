@@ -244,7 +244,7 @@ pub struct Unreadable {
     pub line: u32,
     /// 1-based.
     pub column: u32,
-    /// What is wrong.
+    /// The description of what is wrong.
     pub why: String,
 }
 

@@ -14,7 +14,7 @@ const LAYERS: usize = 3;
 const ENTITIES: [(&str, char); 6] =
     [("amp", '&'), ("lt", '<'), ("gt", '>'), ("quot", '"'), ("apos", '\''), ("nbsp", ' ')];
 
-/// Whether two texts are the same but for what the service changes.
+/// Returns whether two texts are the same but for what the service changes.
 pub fn same_text(a: &str, b: &str) -> bool {
     a == b || as_meant(a) == as_meant(b)
 }

@@ -156,7 +156,7 @@ impl NameGlob {
         fits(&glob, &name) || fits(&glob, host)
     }
 
-    /// Whether it can fit several names.
+    /// Returns whether it can fit several names.
     pub fn is_wild(&self) -> bool {
         self.0.contains(['*', '?'])
     }

@@ -32,13 +32,13 @@ pub enum Hindrance {
 }
 
 impl Hindrance {
-    /// Whether asking again within the same run is of no use.
+    /// Returns whether asking again within the same run is of no use.
     pub fn is_lasting(self) -> bool {
         use Hindrance::*;
         matches!(self, SignIn | Permission(_) | Proxy | Tls | UnknownHost | Refused)
     }
 
-    /// Whether every call to this service meets it, whatever is asked.
+    /// Returns whether every call to this service meets it, whatever is asked.
     pub fn is_of_every_call(self) -> bool {
         use Hindrance::*;
         matches!(self, Proxy | Tls | UnknownHost | NoConnection)

@@ -236,7 +236,7 @@ impl HuntingTable {
     }
 }
 
-/// Whether a text is a number or a GUID.
+/// Returns whether a text is a number or a GUID.
 fn is_report_id(text: &str) -> bool {
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     let hex = |part: &str| part.bytes().all(|b| b.is_ascii_hexdigit());

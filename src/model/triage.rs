@@ -82,7 +82,7 @@ pub enum TriageMode {
 }
 
 impl TriageMode {
-    /// Whether it is left out where it is written.
+    /// Returns whether it is left out where it is written.
     pub fn is_default(&self) -> bool {
         *self == TriageMode::default()
     }
@@ -121,7 +121,7 @@ impl TriageField {
         }
     }
 
-    /// What an alert shows; empty for nothing.
+    /// Returns the value that an alert shows; empty for nothing.
     pub fn shown(self, alert: &Alert) -> &str {
         let value = match self {
             TriageField::Status => &alert.status,
@@ -132,7 +132,7 @@ impl TriageField {
         value.as_deref().unwrap_or_default()
     }
 
-    /// Whether two values are the same to the service.
+    /// Returns whether two values are the same to the service.
     pub fn same(self, a: &str, b: &str) -> bool {
         match self {
             TriageField::Status => same_word::<AlertStatuses>(a, b),
@@ -142,7 +142,7 @@ impl TriageField {
         }
     }
 
-    /// Whether the value is the service's own first one: nobody has chosen one yet.
+    /// Returns whether the value is the service's own first one: nobody has chosen one yet.
     pub fn is_unset(self, value: &str) -> bool {
         match self {
             TriageField::Status => is_unset::<AlertStatuses>(value),
@@ -159,7 +159,7 @@ impl fmt::Display for TriageField {
     }
 }
 
-/// Whether an alert has a comment of this text.
+/// Returns whether an alert has a comment of this text.
 pub fn has_comment(alert: &Alert, text: &str) -> bool {
     alert.comments.iter().any(|c| c.comment.as_deref().is_some_and(|c| same_text(c, text)))
 }

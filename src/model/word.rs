@@ -24,7 +24,7 @@ pub trait Vocabulary: 'static {
     const UNSET: &'static [&'static str] = &[];
 }
 
-/// What a word can be: letters and digits, and what stands between them in a display text.
+/// The pattern of a word: letters and digits, and what stands between them in a display text.
 pub const WORD_PATTERN: &str = "^[A-Za-z][A-Za-z0-9 ,./_-]*$";
 
 /// A word of such an enumeration, as it was written.
@@ -36,25 +36,25 @@ impl<V: Vocabulary> Word<V> {
         &self.0
     }
 
-    /// Whether the service's word means the same.
+    /// Returns whether the service's word means the same.
     pub fn means(&self, other: &str) -> bool {
         same_word::<V>(&self.0, other)
     }
 
-    /// Whether it is written as the service is known to write one of its words.
+    /// Returns whether it is written as the service is known to write one of its words.
     pub fn is_known(&self) -> bool {
         V::KNOWN.contains(&&*self.0)
     }
 }
 
-/// Whether two words of an enumeration mean the same.
+/// Returns whether two words of an enumeration mean the same.
 pub fn same_word<V: Vocabulary>(a: &str, b: &str) -> bool {
     let (a, b) = (fold(a), fold(b));
     let both = |list: &&[&str]| list.contains(&a.as_str()) && list.contains(&b.as_str());
     a == b || V::SYNONYMS.iter().any(both)
 }
 
-/// Whether a word of the service means that nobody has chosen one yet.
+/// Returns whether a word of the service means that nobody has chosen one yet.
 pub fn is_unset<V: Vocabulary>(word: &str) -> bool {
     let word = fold(word);
     word.is_empty() || V::UNSET.contains(&word.as_str())
@@ -137,7 +137,7 @@ impl Vocabulary for Severities {
 #[derive(Clone, Copy, Debug)]
 pub enum Categories {}
 
-/// What an alert is about: the words of `CreateAlertByReference`, and one that was once accepted. A free text in the
+/// The subject of an alert: the words of `CreateAlertByReference`, and one that was once accepted. A free text in the
 /// service's metadata.
 pub type Category = Word<Categories>;
 

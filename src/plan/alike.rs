@@ -22,8 +22,8 @@ pub struct LookAlike {
     pub placed: bool,
 }
 
-/// Whether the table asks for this resource as for one that nothing was ever made of: it has no record, or one that is
-/// `Released` without an object or with another target.
+/// Returns whether the table asks for this resource as for one that nothing was ever made of: it has no record, or one
+/// that is `Released` without an object or with another target.
 pub(super) fn is_unclaimed(d: &Desired, r: Option<&Resource>) -> bool {
     let Some(r) = r else { return true };
     let same_target =
@@ -31,16 +31,16 @@ pub(super) fn is_unclaimed(d: &Desired, r: Option<&Resource>) -> bool {
     r.phase == Phase::Released && !(r.id.is_some() && same_target())
 }
 
-/// Whether a call for this resource could follow although no person asked for it since its record was written: what the
-/// service has of it by now must be seen first.
+/// Returns whether a call for this resource could follow although no person asked for it since its record was written:
+/// what the service has of it by now must be seen first.
 pub fn asks_by_itself(d: &Desired, r: Option<&Resource>) -> bool {
     let phase = r.map(|r| r.phase);
     is_unclaimed(d, r)
         || matches!(phase, Some(Phase::Requested | Phase::Rejected | Phase::Pending | Phase::Failed))
 }
 
-/// Whether an object is later than what a record says of one that was made or asked for, by the service's clock: only
-/// an older state does not know it.
+/// Returns whether an object is later than what a record says of one that was made or asked for, by the service's
+/// clock: only an older state does not know it.
 pub(super) fn is_later(object: &Object, r: Option<&Resource>) -> bool {
     let Some(r) = r else { return true };
     let created = object.created_at.as_ref().map(Timestamp::instant);
@@ -62,7 +62,7 @@ pub(super) fn is_later(object: &Object, r: Option<&Resource>) -> bool {
 /// The objects of a refresh by what places them, so that thousands of new resources cost one walk over the list.
 #[derive(Default)]
 pub(super) struct Shown<'a> {
-    /// By machine (lower case).
+    /// The objects that name a machine, by machine (lower case).
     placed: HashMap<String, Vec<Candidate<'a>>>,
     /// Those that name no machine, by their text.
     unplaced: HashMap<String, Vec<Candidate<'a>>>,
@@ -116,11 +116,12 @@ fn text_of(c: &Candidate<'_>) -> String {
     as_meant(text).into_owned()
 }
 
-/// What a state knows of objects: the ids in its records, and the calls that may have made one that is in none.
+/// The knowledge that a state has of objects: the ids in its records, and the calls that may have made one that is in
+/// none.
 #[derive(Default)]
 struct Known {
     ids: KnownIds,
-    /// By machine (lower case): the call, and the earliest moment at which it can have made something.
+    /// The calls by machine (lower case): the call, and the earliest moment at which it can have made something.
     calls: HashMap<String, Vec<(Call, jiff::Timestamp)>>,
 }
 
@@ -138,7 +139,7 @@ impl Known {
         Known { ids: KnownIds::of(state), calls }
     }
 
-    /// Whether a record holds it, or a call of ours without an answer explains it.
+    /// Returns whether a record holds it, or a call of ours without an answer explains it.
     fn has(&self, c: &Candidate<'_>, machine: &str) -> bool {
         let explained = |(call, from): &(Call, jiff::Timestamp)| {
             c.created().is_none_or(|t| t >= *from)
@@ -162,9 +163,9 @@ impl<'a> LookAlikes<'a> {
         LookAlikes { shown: Shown::of(observed), known: Known::of(state), horizon }
     }
 
-    /// What was made for this call in the last 30 days and finished well, by anybody, and is known to no record;
-    /// oldest first. An active collection is none: the service answers with it. One that failed or was cancelled
-    /// is none either, for it gave nobody what is asked for.
+    /// Returns the objects that were made for this call in the last 30 days and finished well, by anybody, and are
+    /// known to no record; oldest first. An active collection is none: the service answers with it. One that failed or
+    /// was cancelled is none either, for it gave nobody what is asked for.
     pub(super) fn of(&self, call: &Call) -> Vec<Object> {
         let machine = call.machine().as_str().to_ascii_lowercase();
         let counts = |c: &Candidate<'_>| {

@@ -360,7 +360,7 @@ impl Plan {
         self.calls().flat_map(|(c, call)| call.requests().map(move |r| (&c.address, r)))
     }
 
-    /// What the plan needed to see and could not read. What it shows is not to be relied upon then.
+    /// Returns what the plan needed to see and could not read. What it shows is not to be relied upon then.
     pub fn unread(&self) -> Vec<Unread> {
         let unread = |w: &PlanWarning| match w {
             PlanWarning::NotLooked { unread } => Some(unread.clone()),
@@ -426,7 +426,7 @@ pub enum Reason {
     AlreadyThere {
         /// The id of the latest such object.
         id: String,
-        /// By whom.
+        /// The requestor that the service names, if any.
         requestor: Option<String>,
         /// Since when.
         created_at: Option<Timestamp>,
@@ -590,7 +590,7 @@ pub enum Reason {
     },
     /// An alert's triage is not as declared, and stays as people left it.
     TriageLeft {
-        /// What is not as declared.
+        /// The fields that are not as declared.
         fields: Vec<TriageLeft>,
     },
     /// Done; the text was edited since.
@@ -646,7 +646,7 @@ pub enum Reason {
 pub struct TriageLeft {
     /// The field.
     pub field: TriageField,
-    /// What the alert shows; empty for nothing.
+    /// The value that the alert shows; empty for nothing.
     pub now: String,
     /// We set another value before.
     pub set: bool,
@@ -745,7 +745,7 @@ pub enum Warning {
     QueryChanged,
     /// Other fields of the alert's triage are not as declared either, and stay as people left them.
     TriageLeft {
-        /// They.
+        /// These fields.
         fields: Vec<TriageLeft>,
     },
     /// As a saved plan words it.
@@ -787,9 +787,9 @@ pub enum PlanWarning {
         /// How many the state holds.
         resources: usize,
     },
-    /// What rows need could not be read: `apply` refuses the plan.
+    /// Rows need something that could not be read: `apply` refuses the plan.
     NotLooked {
-        /// What, and why.
+        /// The things that could not be read, and the reason.
         unread: Unread,
     },
     /// The state is empty, yet the service has objects that look like declared ones: most likely the

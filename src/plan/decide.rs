@@ -129,7 +129,7 @@ pub enum TriageStanding {
     AsDeclared,
     /// Something is to be set.
     Due,
-    /// What differs stays as people left it.
+    /// All that differs stays as people left it.
     Left,
 }
 
@@ -143,7 +143,7 @@ pub enum Removal {
     Cancel,
     /// The alert is resolved.
     Resolve,
-    /// Whether somebody has judged the alert is not known yet.
+    /// It is not known yet whether somebody has judged the alert.
     WaitForLook,
     /// Somebody has judged the alert or works on it: it is left as it is, and remembered.
     LeaveJudged,
@@ -602,7 +602,7 @@ mod tests {
             prop_assert!(!(unknown && creates && !f.replace));
         }
 
-        /// What the service shows already is not asked for once more, unless a person names it. An answer that
+        /// Nothing that the service shows already is asked for once more, unless a person names it. An answer that
         /// named something else is never followed by a repetition.
         #[test]
         fn nothing_is_sent_beside_what_is_there(f in facts()) {

@@ -162,7 +162,7 @@ pub fn over_limits(changes: &[Change], limits: &Limits, approving: &[Change]) ->
 /// Fewer resources are removed without a question.
 const MANY: usize = 10;
 
-/// Whether a plan ends what most resources of a state asked for, because no manifest declares them any more. A folder
+/// Warns if a plan ends what most resources of a state asked for, because no manifest declares them any more. A folder
 /// of manifests that is suddenly empty looks like that, and so does a copy of the state beside other manifests.
 pub fn removals(changes: &[Change], state: &State) -> Option<PlanWarning> {
     let calls = changes.iter().filter(|c| matches!(c.action, Action::Cancel | Action::Resolve)).count();

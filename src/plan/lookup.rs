@@ -303,8 +303,8 @@ impl LookUp<'_> {
     }
 }
 
-/// Whether a refresh still shows nothing of a resource's unanswered calls, and of a new one no look-alike: what is
-/// looked at once more right before the call is made. A list that is missing shows nothing.
+/// Returns whether a refresh still shows nothing of a resource's unanswered calls, and of a new one no look-alike: what
+/// is looked at once more right before the call is made. A list that is missing shows nothing.
 pub fn still_absent(
     address: &Address,
     desired: &Desired,

@@ -30,14 +30,14 @@ pub struct Observed {
     pub machines: Machines,
     /// What manifests that name no id were found to mean.
     pub targets: Arc<Targets>,
-    /// What was needed and could not be read: it is missing above.
+    /// The things that were needed and could not be read: they are missing above.
     pub unread: Vec<Unread>,
 }
 
-/// What a run needed to see and could not read, for one reason.
+/// The things that a run needed to see and could not read, for one reason.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Unread {
-    /// What it is, as a reader knows it: `machine actions`.
+    /// The names of the things, as a reader knows them: `machine actions`.
     pub what: BTreeSet<&'static str>,
     /// The kind of reason.
     pub cause: Hindrance,

@@ -672,7 +672,7 @@ fn change(row: FileRow) -> Result<Change, SavedError> {
     Ok(change)
 }
 
-/// Whether a row of that address can record this: what a look showed of its resource, and what needs no call. A
+/// Returns whether a row of that address can record this: what a look showed of its resource, and what needs no call. A
 /// renamed one begins with what is recorded under its old address.
 fn is_of_row(record: &Record, records: &[Record], address: &Address) -> bool {
     let renamed = |from: &Address| {

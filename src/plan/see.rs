@@ -115,8 +115,8 @@ impl<'a> Planner<'a> {
         seen
     }
 
-    /// What the service shows of a resource that has no object of its own, or a failed one. Of a state that knows
-    /// nothing at all the plan says so as a whole.
+    /// Notes what the service shows of a resource that has no object of its own, or a failed one. Of a state that
+    /// knows nothing at all the plan says so as a whole.
     fn see_alike(&self, desired: Option<&Desired>, resource: Option<&Resource>, seen: &mut Seen<'a>) {
         if let (Some(d), Some(look_alikes)) = (desired, &self.look_alikes)
             && asks_by_itself(d, resource)
@@ -190,7 +190,7 @@ impl<'a> Planner<'a> {
         self.input.observed.targets.left.get(address)
     }
 
-    /// Whether the alert was asked for and is not there.
+    /// Returns whether the alert was asked for and is not there.
     fn is_gone(&self, r: &Resource) -> bool {
         let observed = self.input.observed;
         r.id.as_ref()

@@ -11,19 +11,19 @@ use crate::model::{
 };
 use crate::state::{CallAction, Record, Resource, Side, TriageChange, TriageRecord, TriageValues};
 
-/// What a look at an alert says of its triage.
+/// The outcome of a look at an alert's triage.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TriageState {
-    /// What is to be set: the field and the value that the alert shows, empty for none.
+    /// The fields that are to be set, each with the value that the alert shows, empty for none.
     pub due: Vec<(TriageField, String)>,
     /// The declared comment is to be appended.
     pub comment: bool,
-    /// What is not as declared, and stays so.
+    /// The fields that are not as declared, and stay so.
     pub left: Vec<TriageLeft>,
 }
 
 impl TriageState {
-    /// Whether an update is to be sent.
+    /// Returns whether an update is to be sent.
     pub fn is_due(&self) -> bool {
         self.comment || !self.due.is_empty()
     }
@@ -40,7 +40,7 @@ impl TriageState {
         self.due.iter().map(|(field, _)| field.as_str()).chain(comment).collect()
     }
 
-    /// What is due, for a reader: as the alert shows it, and as it will be.
+    /// Returns what is due, for a reader: as the alert shows it, and as it will be.
     pub fn due_views(&self, declared: &Triage) -> (View, View) {
         let (mut before, mut after) = views(declared, self.due.iter().map(|(field, now)| (*field, now)));
         if let Some(text) = declared.comment.as_ref().filter(|_| self.comment) {
@@ -50,7 +50,7 @@ impl TriageState {
         (before, after)
     }
 
-    /// What stays, for a reader: as the alert shows it, and as it is declared.
+    /// Returns what stays, for a reader: as the alert shows it, and as it is declared.
     pub fn left_views(&self, declared: &Triage) -> (View, View) {
         views(declared, self.left.iter().map(|left| (left.field, &left.now)))
     }
@@ -89,7 +89,7 @@ pub fn compare(record: &TriageRecord, alert: &Alert, declared: &Triage) -> Triag
     state
 }
 
-/// Whether a read may still show the alert as it was before our last change.
+/// Returns whether a read may still show the alert as it was before our last change.
 pub fn lags(r: &Resource, alert: &Alert, at: jiff::Timestamp, settings: &Settings) -> bool {
     let Some(TriageRecord { set, set_at: Some(set_at), changed_at, .. }) = &*r.triage else { return false };
     if set.iter().all(|(field, value)| field.same(field.shown(alert), value)) {
@@ -102,8 +102,8 @@ pub fn lags(r: &Resource, alert: &Alert, at: jiff::Timestamp, settings: &Setting
     }
 }
 
-/// What a look at an alert adds to what is known of its triage: the outcome of our unanswered change, if the look
-/// settles it, and what somebody else did to the declared fields.
+/// Returns the record of what a look at an alert adds to what is known of its triage: the outcome of our unanswered
+/// change, if the look settles it, and what somebody else did to the declared fields.
 pub fn learn(
     address: &Address,
     r: &Resource,
@@ -142,13 +142,14 @@ pub fn learn(
     }
 }
 
-/// Whether nothing has changed the alert since it was seen before our unanswered change: that had no effect then.
+/// Returns whether nothing has changed the alert since it was seen before our unanswered change: that had no effect
+/// then.
 fn untouched(side: &Side, alert: &Alert) -> bool {
     matches!((&alert.last_update_time, &side.updated_at), (Some(a), Some(b)) if a.instant() == b.instant())
 }
 
-/// Whether a call that changes an alert undoes nothing that somebody else did: what it sets is as it was when the call
-/// was planned, by what a look right before it shows.
+/// Returns whether a call that changes an alert undoes nothing that somebody else did: what it sets is as it was when
+/// the call was planned, by what a look right before it shows.
 pub fn undoes_nothing(r: &Resource, alert: &Alert, action: CallAction, request: &Request) -> bool {
     if action == CallAction::Resolve {
         return may_resolve(r, alert);
@@ -163,7 +164,7 @@ pub fn undoes_nothing(r: &Resource, alert: &Alert, action: CallAction, request: 
     update.fields().all(ours) && update.comment.as_ref().is_none_or(|text| !has_comment(alert, text))
 }
 
-/// Whether an alert may be resolved because its manifest is gone: nobody but us has judged it or worked on it.
+/// Returns whether an alert may be resolved because its manifest is gone: nobody but us has judged it or worked on it.
 pub fn may_resolve(r: &Resource, alert: &Alert) -> bool {
     let unknown = TriageRecord::default();
     let record = r.triage.as_ref().unwrap_or(&unknown);

@@ -71,7 +71,7 @@ pub fn inside(text: &str) -> String {
     guard(&one_line(text), Hidden::Kept, false).into_owned()
 }
 
-/// What becomes of hidden characters.
+/// The treatment of hidden characters.
 #[derive(Clone, Copy)]
 enum Hidden {
     Kept,
@@ -108,12 +108,12 @@ fn guard(text: &str, hidden: Hidden, mut at_start: bool) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Whether a line that begins so is a command of GitHub. `:::` is none, and points at places in diagnostics.
+/// Returns whether a line that begins so is a command of GitHub. `:::` is none, and points at places in diagnostics.
 fn is_command(line: &str) -> bool {
     line.starts_with("::") && !line.starts_with(":::")
 }
 
-/// Whether a command in brackets begins here: `##[error]`, `##vso[task.complete]`.
+/// Returns whether a command in brackets begins here: `##[error]`, `##vso[task.complete]`.
 pub(super) fn is_bracketed_command(text: &str) -> bool {
     let name = text.strip_prefix("##");
     name.is_some_and(|n| n.trim_start_matches(|c: char| c.is_ascii_alphabetic()).starts_with('['))
@@ -240,7 +240,7 @@ mod tests {
         assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).unwrap(), value);
     }
 
-    /// What a runner takes for a command, by the rules of GitHub's and of Azure Pipelines'.
+    /// Returns whether a runner takes a line for a command, by the rules of GitHub's and of Azure Pipelines'.
     fn obeyed(line: &str) -> bool {
         let name = |from: &str| from.starts_with(|c: char| c.is_alphanumeric());
         line.trim_start().strip_prefix("::").is_some_and(name)

@@ -193,7 +193,7 @@ pub struct VerifyDocument {
     pub head: Sha256Hex,
     /// What is not as it should be.
     pub findings: Vec<FindingDocument>,
-    /// What the next `apply` puts right; no fault.
+    /// The things that the next `apply` puts right; no faults.
     pub notes: Vec<NoteDocument>,
 }
 

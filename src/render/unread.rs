@@ -1,4 +1,4 @@
-//! What a run could not read: what it is, why, and what to do about the cause.
+//! The words for what a run could not read: what it is, why, and what to do about the cause.
 
 use jiff::Timestamp;
 
@@ -11,18 +11,18 @@ pub fn what(unread: &Unread) -> String {
     unread.what.iter().copied().collect::<Vec<_>>().join(", ")
 }
 
-/// What could not be read, and why.
+/// Says what could not be read, and why.
 pub fn unread(unread: &Unread) -> String {
     format!("{}: {}", what(unread), unread.why)
 }
 
-/// What to do about the causes, the first of them that a person can remove first.
+/// Says what to do about the causes, the first of them that a person can remove first.
 pub fn next(unread: &[Unread]) -> Option<String> {
     let lasting = unread.iter().find(|u| u.cause.is_lasting());
     lasting.or(unread.first()).map(|u| remedy(u.cause))
 }
 
-/// What to do about a cause. Errors are read in logs of other days: times have their day.
+/// Says what to do about a cause. Errors are read in logs of other days: times have their day.
 pub fn remedy(cause: Hindrance) -> String {
     match cause {
         Hindrance::SignIn => {

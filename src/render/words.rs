@@ -764,7 +764,7 @@ pub fn follow_up_path() -> &'static str {
     "/api/alerts/(id known after the call above)"
 }
 
-/// What a call to an alert that is still to be created sets.
+/// Says what a call to an alert that is still to be created sets.
 pub fn follow_up(request: &Request) -> String {
     let triage = Triage::sent(request.body.as_str()).unwrap_or_default();
     let comment = triage.comment.as_deref().map(|text| ("comment", text));
@@ -772,7 +772,7 @@ pub fn follow_up(request: &Request) -> String {
     fields.map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join(", ")
 }
 
-/// What of an alert's triage stays as people left it.
+/// Says what of an alert's triage stays as people left it.
 fn triage_left(fields: &[TriageLeft]) -> String {
     let words = |left: &TriageLeft| {
         let now = if left.now.is_empty() { "nothing" } else { &left.now };

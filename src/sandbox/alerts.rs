@@ -18,7 +18,7 @@ use crate::model;
 /// `severity` of an alert that is created by reference.
 const SEVERITIES: [&str; 3] = ["Low", "Medium", "High"];
 
-/// What an update can change.
+/// The fields that an update can change.
 pub(super) const TRIAGE: [&str; 5] = ["status", "assignedTo", "classification", "determination", "comment"];
 
 /// `status` of an alert.
@@ -98,7 +98,7 @@ pub(super) struct Alert {
     pub machine: String,
     computer: String,
     comments: Vec<Comment>,
-    /// What lists and reads showed before the last changes, and until when, oldest first.
+    /// The versions that lists and reads showed before the last changes, and until when, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     earlier: Vec<(Timestamp, Alert)>,
 }

@@ -67,7 +67,7 @@ impl Endpoint {
         }
     }
 
-    /// Whether it answers with a list.
+    /// Returns whether it answers with a list.
     pub fn is_list(self) -> bool {
         use Endpoint::*;
         matches!(self, ListActions | ListAlerts | MachineAlerts | ListMachines | FindByTag)

@@ -41,7 +41,7 @@ impl Seals {
         self.files.get(name).map(|f| f.text.as_str())
     }
 
-    /// Whether the file with this name is what is expected.
+    /// Returns whether the file with this name is what is expected.
     pub fn is_current(&self, name: &str, expected: &Seal) -> bool {
         self.files.get(name).is_some_and(|file| file.text == as_in(file, expected).to_text())
     }
@@ -209,8 +209,8 @@ fn unproven(d: &Deviating) -> String {
     format!("{} is not as the runbook makes it now: {}", sealed_name(&d.file), names.join(", "))
 }
 
-/// Whether a seal is for the service that the project names. One of an older version names none: it goes on to count
-/// for the simulated service, whose calls reach nobody.
+/// Returns whether a seal is for the service that the project names. One of an older version names none: it goes on to
+/// count for the simulated service, whose calls reach nobody.
 fn is_for(seal: &Seal, service: Option<&Defender>) -> bool {
     let simulated = |d: &Defender| d.cloud == Cloud::Sandbox && d.endpoint.is_none();
     seal.service.as_ref() == service || seal.service.is_none() && service.is_some_and(simulated)

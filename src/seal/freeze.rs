@@ -38,7 +38,7 @@ pub(super) fn exact(d: &Desired) -> Option<Vec<String>> {
 /// The outcome of [`freeze`].
 #[derive(Debug, Default)]
 pub struct Frozen {
-    /// What runbooks make and seals do not hold: it is no part of these incidents.
+    /// The resources that runbooks make and seals do not hold: they are no part of these incidents.
     pub held: Vec<HeldBack>,
     /// Where seals hold something else than runbooks make, one entry an incident.
     pub deviating: Vec<Deviating>,
@@ -163,8 +163,8 @@ fn of_incident(d: &Desired, i: &Declaration) -> bool {
     d.expanded.as_ref().is_some_and(|e| e.incident == i.name)
 }
 
-/// What today's templates say of the machine that a seal holds. Which machine a name or a tag means is not looked up
-/// here.
+/// Returns what today's templates say of the machine that a seal holds. Which machine a name or a tag means is not
+/// looked up here.
 fn on_sealed_machine(templates: &[Template], sealed: &Sealed) -> Option<Sealed> {
     let id: model::MachineId = sealed.spec.machine_id.parse().ok()?;
     let t = templates.iter().find(|t| t.address_on(&id) == sealed.address)?;

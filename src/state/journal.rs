@@ -319,13 +319,13 @@ pub(super) fn fold(reader: &mut Reader<'_>, state: &mut State) -> Result<(), Jou
     Ok(())
 }
 
-/// Whether a journal holds the record of a mark, wherever the mark says that it ends.
+/// Returns whether a journal holds the record of a mark, wherever the mark says that it ends.
 pub(super) fn holds(bytes: &[u8], mark: Mark) -> bool {
     Reader::new(bytes).map_while(Result::ok).any(|e| (e.seq, e.hash) == (mark.seq, mark.head))
 }
 
-/// Whether a snapshot of this digest, made at that record, was there when a person accepted damage: the recovery was
-/// interrupted after it wrote the journal, and before it replaced the snapshot.
+/// Returns whether a snapshot of this digest, made at that record, was there when a person accepted damage: the
+/// recovery was interrupted after it wrote the journal, and before it replaced the snapshot.
 pub(super) fn is_left_over(bytes: &[u8], snapshot_seq: Seq, snapshot: Sha256Hex) -> bool {
     let recoveries = Reader::new(bytes).map_while(Result::ok).filter_map(|e| match e.record {
         Record::Recovered { snapshot, .. } => Some((e.seq, snapshot)),

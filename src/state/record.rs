@@ -88,10 +88,10 @@ pub enum Record {
         address: Address,
         /// The alert's id.
         id: String,
-        /// What we set.
+        /// The change that we made.
         #[serde(default, skip_serializing_if = "TriageChange::is_empty")]
         ours: TriageChange,
-        /// What somebody else gave.
+        /// The values that somebody else gave.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         given: TriageValues,
     },
@@ -256,7 +256,7 @@ pub struct Intent {
 }
 
 impl Intent {
-    /// What the call changes of an alert's triage; none if it does something else.
+    /// Returns what the call changes of an alert's triage; none if it does something else.
     pub fn triage_change(&self) -> Option<TriageChange> {
         match self.action {
             CallAction::Update | CallAction::Resolve => {

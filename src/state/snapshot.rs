@@ -35,11 +35,11 @@ pub struct Snapshot {
     pub mark: Mark,
     /// The fold.
     pub state: State,
-    /// Whether it is as it was written.
+    /// The verdict of its digest: whether it is as it was written.
     pub integrity: Integrity,
 }
 
-/// What a snapshot's digest says of it.
+/// The verdict of a snapshot's digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Integrity {
     /// The file is as it was written.
@@ -123,7 +123,7 @@ const DIGEST: &[u8] = b"\n  \"digest\": \"";
 const DIGEST_END: &[u8] = b"\",";
 const HEX: usize = 64;
 
-/// What a digest covers: the text before its line, and the text behind it. None without such a line.
+/// Returns what a digest covers: the text before its line, and the text behind it. None without such a line.
 fn covered(text: &[u8]) -> Option<(&[u8], &[u8])> {
     // Further in there is no line of the document itself.
     let head = memchr::memmem::find(text, b"\n  \"resources\": ")?;
@@ -132,7 +132,7 @@ fn covered(text: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((before, line.get(DIGEST.len() + HEX..)?.strip_prefix(DIGEST_END)?))
 }
 
-/// Whether a digest is that of what was read.
+/// Returns the verdict of a digest: whether it is that of what was read.
 fn integrity(digest: Option<Sha256Hex>, found: Option<Sha256>) -> Integrity {
     let Some(digest) = digest else { return Integrity::Unknown };
     let found = found.map(|found| Sha256Hex(found.finalize().into()));

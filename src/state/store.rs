@@ -147,9 +147,9 @@ pub enum StoreError {
     /// Damage that cannot be accepted, because nothing is left to go on with.
     #[error("{damage}; {why}")]
     Lost {
-        /// What is wrong.
+        /// The damage.
         damage: Damage,
-        /// What is missing to go on.
+        /// The thing that is missing to go on.
         why: &'static str,
     },
     /// The snapshot is of a later format.
@@ -237,7 +237,7 @@ impl StoreError {
     }
 }
 
-/// Whether a file was refused for what it is, and not by the system.
+/// Returns whether a file was refused for what it is, and not by the system.
 fn is_planted(source: &std::io::Error) -> bool {
     source.get_ref().is_some_and(|e| e.is::<FileError>())
 }

@@ -1,4 +1,4 @@
-//! What is known of an alert's triage: which values we set, and which ones somebody else gave.
+//! The knowledge of an alert's triage: which values we set, and which ones somebody else gave.
 //!
 //! The rule that comes of it: a value may be set as long as the alert shows what we set last, or, if nobody has set
 //! anything, the service's own first value. Everything else is the work of people, and stays.
@@ -40,7 +40,7 @@ pub struct TriageRecord {
 }
 
 impl TriageRecord {
-    /// Whether a field that shows this value may be set without undoing what somebody else did.
+    /// Returns whether a field that shows this value may be set without undoing what somebody else did.
     pub fn may_set(&self, field: TriageField, shown: &str) -> bool {
         let ours = match self.set.get(&field) {
             Some(set) => field.same(set, shown),
@@ -49,7 +49,7 @@ impl TriageRecord {
         ours && !self.given.contains_key(&field)
     }
 
-    /// Whether the value that a field shows is not known yet, and somebody else's.
+    /// Returns whether the value that a field shows is not known yet, and somebody else's.
     pub fn is_news(&self, field: TriageField, shown: &str) -> bool {
         match self.given.get(&field).or(self.set.get(&field)) {
             Some(known) => !field.same(known, shown),
@@ -57,7 +57,7 @@ impl TriageRecord {
         }
     }
 
-    /// Whether the service has accepted a comment of this text.
+    /// Returns whether the service has accepted a comment of this text.
     pub fn has_comment(&self, text: &str) -> bool {
         !self.comments.is_empty() && self.comments.contains(&text_digest(text))
     }
@@ -96,7 +96,7 @@ pub struct TriageChange {
 }
 
 impl TriageChange {
-    /// What the body of an update changes.
+    /// Returns what the body of an update changes.
     pub fn of(update: &Triage) -> TriageChange {
         TriageChange {
             set: update.fields().map(|(field, value)| (field, value.to_owned())).collect(),
@@ -104,7 +104,7 @@ impl TriageChange {
         }
     }
 
-    /// Whether it changes nothing.
+    /// Returns whether it changes nothing.
     pub fn is_empty(&self) -> bool {
         self.set.is_empty() && self.comments.is_empty()
     }

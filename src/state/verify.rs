@@ -21,7 +21,7 @@ pub struct Verified {
     pub head: Sha256Hex,
     /// Nothing, if all is well.
     pub findings: Vec<Finding>,
-    /// What a run that is under way, or was interrupted, leaves: the next one puts it right.
+    /// The things that a run that is under way, or was interrupted, leaves: the next one puts them right.
     pub notes: Vec<Note>,
 }
 

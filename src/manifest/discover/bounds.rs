@@ -1,4 +1,4 @@
-//! Which files a project may read: those of its repository, but for the hidden ones.
+//! The files that a project may read: those of its repository, but for the hidden ones.
 //!
 //! A manifest, a seal, a case, a list of devices and `casefile.yaml` itself are what a pull request makes of them: a link
 //! to any file of the machine, or the name of a file that a checkout left there. Problems quote lines of what was read, and
@@ -28,7 +28,7 @@ pub(in crate::manifest) enum Refusal {
 }
 
 impl Refusal {
-    /// What is wrong with it, in words that go on after its name.
+    /// Returns what is wrong with it, in words that go on after its name.
     pub fn words(&self) -> &'static str {
         match self {
             Refusal::Outside => "leads out of the repository",
@@ -39,7 +39,7 @@ impl Refusal {
 }
 
 impl Bounds {
-    /// Of a project folder. Without a repository around it the folder itself is the bound.
+    /// Returns the bounds of a project folder. Without a repository around it the folder itself is the bound.
     pub fn of(project_dir: &Path) -> Self {
         let project = project_dir.canonicalize().unwrap_or_else(|_| project_dir.to_owned());
         let root = project.ancestors().find(|a| a.join(".git").symlink_metadata().is_ok());
@@ -74,7 +74,7 @@ impl Bounds {
         Ok(real)
     }
 
-    /// Whether a real path may be read.
+    /// Checks whether a real path may be read.
     fn check(&self, real: &Path) -> Result<(), Refusal> {
         let below = real.strip_prefix(&self.project).or_else(|_| real.strip_prefix(&self.root));
         let below = below.map_err(|_| Refusal::Outside)?;
@@ -83,8 +83,8 @@ impl Bounds {
     }
 }
 
-/// Whether a file or folder is hidden by its name. Two dots in front are those of a mounted folder, whose files are
-/// links into `..data`, itself a link to a folder such as `..2026_03_01_09_15_42.183`.
+/// Returns whether a file or folder is hidden by its name. Two dots in front are those of a mounted folder, whose files
+/// are links into `..data`, itself a link to a folder such as `..2026_03_01_09_15_42.183`.
 pub(super) fn is_hidden(name: &str) -> bool {
     name.starts_with('.') && !name.starts_with("..") && name != "."
 }

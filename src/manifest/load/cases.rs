@@ -10,7 +10,7 @@ use crate::manifest::runbook::{CaseOutcome, Runbook, run_case};
 use crate::manifest::schema::Target;
 use crate::manifest::text::decode;
 
-/// What came of the cases of one runbook's file.
+/// The outcome of the cases of one runbook's file.
 #[derive(Clone, Debug)]
 pub struct CaseRun {
     /// The runbook's file, relative to the project folder, with `/`.
@@ -111,7 +111,7 @@ fn names_in(bytes: &[u8]) -> Vec<String> {
     names.collect()
 }
 
-/// Whether a file declares a runbook, or could: one that cannot be read may.
+/// Returns whether a file declares a runbook, or could: one that cannot be read may.
 pub(in crate::manifest) fn declares_runbook(bytes: &[u8]) -> bool {
     if !discover::may_hold_runbook(bytes) {
         return false;

@@ -1,4 +1,5 @@
-//! What an expression says before anything is given: the names that it uses, and what no incident can mend.
+//! The analysis of an expression before anything is given: the names that it uses, and the faults that no incident can
+//! mend.
 //!
 //! The engine looks filters and tests up when it needs them, so an expression with a misspelt one is fine to it until
 //! an incident takes that branch. Here the syntax tree is walked once, when the runbook is read.
@@ -33,20 +34,20 @@ impl Name {
     }
 }
 
-/// What is wrong with an expression, whatever an incident gives.
+/// A fault of an expression, whatever an incident gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fault {
     /// The code of its diagnostic.
     pub code: &'static str,
     /// Where it stands in the expression.
     pub at: Range<usize>,
-    /// What is wrong.
+    /// The description of what is wrong.
     pub message: String,
     /// How to put it right.
     pub help: String,
 }
 
-/// What an expression puts into a text.
+/// The content that an expression puts into a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Flow {
     /// A text that the expression spells out, or one that says nothing: a number, true or false.
@@ -259,7 +260,7 @@ impl Walk {
     }
 }
 
-/// What an expression lets through. What stands behind `kql` could change the literal, so it has to come last.
+/// Returns what an expression lets through. What stands behind `kql` could change the literal, so it has to come last.
 fn flow(expr: &Expr<'_>) -> Flow {
     let truth = || Flow::Text(String::new());
     match expr {

@@ -53,7 +53,7 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// What is left behind an incident.
+    /// Reduces the budget to what is left behind an incident.
     pub fn less(&mut self, spent: &Spent) {
         self.all_text = self.all_text.saturating_sub(spent.text);
         self.all_work = self.all_work.saturating_sub(spent.work);
@@ -62,17 +62,17 @@ impl Budget {
     }
 }
 
-/// What an incident took of a budget.
+/// The part of a budget that an incident took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::manifest) struct Spent {
     pub text: usize,
     pub work: u64,
 }
 
-/// What it counts for to check a value by a rule.
+/// The work that it counts for to check a value by a rule.
 const RULE: u64 = 64;
 
-/// What a value counts for besides its text.
+/// The size that a value counts for besides its text.
 const NODE: usize = 32;
 
 /// How many problems of one incident are told.

@@ -20,7 +20,7 @@ use crate::model::{reference, replaced};
 
 /// What begins an expression.
 pub(in crate::manifest) const OPEN: &str = "${{";
-/// What ends one.
+/// The text that ends one.
 const CLOSE: &str = "}}";
 /// The longest expression, in bytes.
 const MAX_EXPRESSION: usize = 1_024;

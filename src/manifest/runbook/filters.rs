@@ -40,7 +40,7 @@ pub(super) const FILTERS: [Known; 12] = [
     known("upper", 0..=0, "with.host | upper"),
 ];
 
-/// What can stand behind `is`.
+/// The tests that can stand behind `is`.
 pub(super) const TESTS: [&str; 2] = ["defined", "undefined"];
 
 pub(super) fn install(env: &mut Environment<'static>) {

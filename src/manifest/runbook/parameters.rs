@@ -191,7 +191,7 @@ fn check_schema(field: Field<'_>, schema: &Json, findings: &mut Vec<Finding>) {
 /// Defaults of one schema: each is checked by itself.
 const MAX_DEFAULTS: usize = 200;
 
-/// Whether no value could be checked to its end, or not with a reasonable amount of work.
+/// Returns whether no value could be checked to its end, or not with a reasonable amount of work.
 fn too_large(field: Field<'_>, schema: &Json, findings: &mut Vec<Finding>) -> bool {
     let known = errors(findings);
     let weight = Weight::of(schema);

@@ -60,7 +60,7 @@ pub(super) fn unsafe_values(text: &str, query: &Scalar) -> Vec<Unsafe> {
     found
 }
 
-/// What is wrong with a value in a query; the worst comes last.
+/// A way in which a value in a query can be wrong; the worst comes last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Misuse {
     Verbatim,
@@ -108,7 +108,7 @@ struct Place {
     verbatim_next: bool,
 }
 
-/// What a place of a query lies in.
+/// The part of a query that a place lies in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 enum State {
     #[default]

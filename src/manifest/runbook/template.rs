@@ -53,7 +53,7 @@ pub(super) enum Each {
     List(Json),
 }
 
-/// What has a value in an expression besides `with` and `incident`.
+/// The names that have a value in an expression besides `with` and `incident`.
 #[derive(Clone, Copy)]
 struct Known {
     /// Whether its template has `forEach`.
@@ -351,7 +351,7 @@ impl Compiler<'_> {
         self.one_expression(id, "forEach", true, false).map(|e| Each::Expression(id, e))
     }
 
-    /// What to say of a name that no incident can give a value.
+    /// Returns what to say of a name that no incident can give a value.
     fn unknown(&self, name: &Name, at: Range<usize>, known: Known) -> Option<Finding> {
         let new = |message: String| Finding::new("unknown-name", at.clone(), message);
         let parameters = || self.parameters.and_then(Parameters::names);

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use regex::RegexBuilder;
 use serde_json::{Map, Value as Json};
 
-/// What begins a reference.
+/// The text that begins a reference.
 pub(super) const DEFS: &str = "#/$defs/";
 
 /// How much a schema may come to.
@@ -17,7 +17,7 @@ pub(super) const MOST_RULES: u64 = 10_000;
 /// How large a pattern may grow when it is compiled, in bytes.
 pub(super) const LARGEST_PATTERN: usize = 1 << 20;
 
-/// What a pattern counts for, by the bytes that it is compiled to.
+/// The weights that a pattern counts for, by the bytes that it is compiled to.
 const PATTERNS: [(usize, u64); 4] =
     [(16 << 10, 40), (64 << 10, 160), (256 << 10, 640), (LARGEST_PATTERN, 2_560)];
 
@@ -30,7 +30,7 @@ const LONGEST_CHAIN: usize = 32;
 /// Keywords that hold values, and no rules.
 const VALUES: [&str; 4] = ["default", "const", "enum", "examples"];
 
-/// What a schema comes to, and why it may be more than can be said.
+/// The weight that a schema comes to, and why it may be more than can be said.
 #[derive(Debug, Default)]
 pub(super) struct Weight {
     /// Rules and patterns, what is repeated included; the largest number there is if it ends nowhere.
@@ -74,11 +74,11 @@ pub(super) fn of_value(value: &Json) -> u64 {
 
 struct Sum<'s> {
     defs: &'s Map<String, Json>,
-    /// What definitions come to.
+    /// The weights that definitions come to.
     known: BTreeMap<&'s str, u64>,
     /// The definitions that are being looked at.
     open: Vec<&'s str>,
-    /// What patterns count for.
+    /// The weights that patterns count for.
     patterns: BTreeMap<&'s str, u64>,
     found: Weight,
 }
@@ -132,7 +132,7 @@ impl<'s> Sum<'s> {
         rules
     }
 
-    /// What a pattern counts for. One that is no regular expression is told by the validator.
+    /// Returns what a pattern counts for. One that is no regular expression is told by the validator.
     fn pattern(&mut self, pattern: &'s str) -> u64 {
         if let Some(known) = self.patterns.get(pattern) {
             return *known;

@@ -18,24 +18,24 @@ use super::expression::MAX_TEXT;
 /// The largest value that may come up inside an expression, in bytes.
 const LARGEST: u64 = 16 << 20;
 
-/// What a list's item costs besides its bytes.
+/// The cost of a list's item besides its bytes.
 const ITEM: u64 = 8;
 
-/// What a number takes as text, exponents aside.
+/// The size of a number as text, exponents aside.
 const NUMBER: u64 = 40;
 
 /// How much larger a list may be as text than its texts: quotes, commas, escapes.
 const RENDERED: u64 = 8;
 
-/// What reading and writing character by character costs, compared with copying.
+/// The cost of reading and writing character by character, compared with copying.
 const BY_CHARACTER: u64 = 8;
 
 /// The size of a value, at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Size {
-    /// Of all its texts together.
+    /// The size of all its texts together.
     bytes: u64,
-    /// Of its largest text.
+    /// The size of its largest text.
     text: u64,
     /// How many values it holds, itself included.
     items: u64,
@@ -119,7 +119,7 @@ impl Size {
         }
     }
 
-    /// What it costs to look at all of it.
+    /// Returns what it costs to look at all of it.
     fn whole(self) -> u64 {
         self.bytes.saturating_add(self.items.saturating_mul(ITEM).saturating_mul(self.layers + 1))
     }
@@ -129,7 +129,7 @@ impl Size {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sizes {
     with: BTreeMap<String, Size>,
-    /// Of all of `with`.
+    /// The size of all of `with`.
     all: Size,
     incident: Size,
 }
@@ -143,7 +143,7 @@ impl Sizes {
     }
 }
 
-/// What is left of the work that evaluations may do.
+/// The rest of the work that evaluations may do.
 #[derive(Debug)]
 pub(super) struct Meter(Cell<u64>);
 

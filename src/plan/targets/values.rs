@@ -257,6 +257,6 @@ pub struct Resolved {
     pub machines: Vec<Machine>,
     /// What could not be resolved, by place. Nothing may be planned then.
     pub errors: Vec<TargetError>,
-    /// What could not be read, although templates need it. Nothing may be planned then either.
+    /// The things that could not be read, although templates need them. Nothing may be planned then either.
     pub unread: Vec<Unread>,
 }
