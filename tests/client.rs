@@ -288,6 +288,10 @@ async fn links_to_the_next_page() {
 
     let (four, _) = client(&[], move |_, _| Ok(page(0..2, away)));
     assert!(matches!(four.machine_alerts(M).await, Err(ReadError::Incomplete { .. })));
+
+    // Behind an empty page with a link there may be anything.
+    let (five, _) = client(&[], move |_, _| Ok(page(0..0, away)));
+    assert!(matches!(five.list_actions(now()).await, Err(ReadError::Incomplete { .. })));
 }
 
 #[tokio::test(start_paused = true)]

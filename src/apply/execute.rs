@@ -34,6 +34,9 @@ pub const SEND_WITHIN: Duration = Duration::from_secs(10);
 /// How often a call that found no connection is tried before its resource is left to the next run.
 const CONNECT_TRIES: u32 = 3;
 
+/// How often the triage of a new alert is sent, with pauses that double from two seconds: half a minute in all.
+const LOOKS_FOR_NEW: u32 = 5;
+
 /// How often a call may meet a used-up quota or come too late for its `sendBy` in one run.
 const PATIENCE: u32 = 100;
 
@@ -59,6 +62,8 @@ pub struct Job {
     pub basis: Seq,
     /// The alert that the call changes, as it was seen last, and when.
     pub seen: Option<(jiff::Timestamp, Box<Alert>)>,
+    /// The call changes an alert that this run has just created, which the service may not know everywhere yet.
+    pub follows: bool,
 }
 
 impl Job {
@@ -80,6 +85,7 @@ impl Job {
             depends_on: (*change.depends_on).clone(),
             basis: state.resources.get(&change.address).map_or(0, |r| r.changed),
             seen: None,
+            follows: false,
         })
     }
 
@@ -99,6 +105,7 @@ impl Job {
             depends_on: Vec::new(),
             basis: 0,
             seen: Some((at, Box::new(alert.clone()))),
+            follows: true,
         })
     }
 
@@ -261,8 +268,11 @@ impl Executor<'_> {
                             Err(e) => failure = Some(e),
                         }
                     }
-                    // If the first call to a machine is unknown or refused, the second one waits.
-                    if matches!(end, End::Done | End::Busy | End::Overtaken) {
+                    // If the first call to a machine is unknown or refused, the second one waits. An update of an
+                    // alert tells nothing of the machine.
+                    if matches!(end, End::Done | End::Busy | End::Overtaken)
+                        || endpoint == Endpoint::PatchAlert
+                    {
                         queues.free(machine);
                     }
                     ends.push((address, end));
@@ -342,7 +352,7 @@ impl Executor<'_> {
         let endpoint = job.endpoint();
         let mut alert = job.seen.clone();
         let mut records = job.records.clone();
-        let mut connects = 0;
+        let (mut connects, mut unknown_yet) = (0, 0);
         for _ in 0..PATIENCE {
             let Some(slot) = self.slot(endpoint).await else { return Ok(End::NotSent) };
             // The semaphore is never closed.
@@ -409,8 +419,16 @@ impl Executor<'_> {
             if let Answer::Accepted { object: Accepted::Alert(alert), .. } = &answer {
                 *created = Some(alert.clone());
             }
+            let early = is_early(job, &answer);
             match self.conclude(&intended, answer).await? {
                 Follow::End(end) => return Ok(end),
+                Follow::Again if early => {
+                    unknown_yet += 1;
+                    let pause = Duration::from_secs(1 << unknown_yet);
+                    if unknown_yet == LOOKS_FOR_NEW || !self.pause(pause).await {
+                        return Ok(End::NotSent);
+                    }
+                }
                 Follow::Again => {}
                 Follow::Reconnect { lasting } => {
                     connects += 1;
@@ -700,6 +718,11 @@ enum Follow {
     },
 }
 
+/// Whether a call was refused only because the service does not know the new alert everywhere yet.
+fn is_early(job: &Job, answer: &Answer) -> bool {
+    job.follows && matches!(answer, Answer::Rejected(e) if e.status == 404)
+}
+
 /// What an answer means for the journal.
 fn outcome(
     job: &Job,
@@ -721,6 +744,9 @@ fn outcome(
             } else {
                 Outcome::Done { object: entity.object() }
             }
+        }
+        Answer::Rejected(e) if is_early(job, answer) => {
+            Outcome::Unsent { why: format!("the service does not know the new alert yet: {e}") }
         }
         Answer::Busy(e) if creates => Outcome::Busy { error: refusal(e) },
         Answer::Busy(e) | Answer::Unauthorized(e) | Answer::Rejected(e) => {

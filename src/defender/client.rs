@@ -573,7 +573,7 @@ impl Client {
                 // The service says that there is more, but at a host that must not see the token.
                 (None, Some(page)) if link.is_some() && len > 0 => page(rows),
                 (None, Some(page)) if len >= request::PAGE => page(rows),
-                (None, None) if link.is_some() => {
+                (None, _) if link.is_some() => {
                     return Err(incomplete("the link to the next page leads to another host".into()));
                 }
                 (None, _) => {

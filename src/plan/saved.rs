@@ -488,8 +488,8 @@ pub enum Stale {
     },
     /// The service has what calls ask for by now: something else made it since the plan was made.
     #[error(
-        "what the plan asks for is at the service already, and was not when the plan was made:{}",
-        .0.iter().map(|(address, ids)| format!("\n  {address}: {}", ids.join(", "))).collect::<String>()
+        "what the plan asks for is at the service already, and was not when the plan was made: {}",
+        .0.iter().map(|(address, ids)| format!("{address} ({})", ids.join(", "))).collect::<Vec<_>>().join("; ")
     )]
     MadeSince(Vec<(Address, Vec<String>)>),
     /// Every call was sent.

@@ -175,7 +175,7 @@ fn stopped(
             format!("{quota}: no more such calls in this run, the service denies them: {why}; next: {next}")
         }
         (None, Some(until)) => format!(
-            "{quota}: the service takes no such calls until {}, so no more are sent; next: casefile apply after              that, or casefile apply --wait --timeout {}m, which waits for it",
+            "{quota}: the service takes no such calls until {}, so no more are sent; next: casefile apply after that, or casefile apply --wait --timeout {}m, which waits for it",
             clock(at, until),
             minutes(at, until)
         ),

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::age::{ago, ahead, duration};
 use super::unread;
 use crate::apply::surgery::Forbidden;
-use crate::model::{Address, Dependency, Request, Target, Triage, Until};
+use crate::model::{Address, Dependency, Kind, Request, Target, Triage, Until};
 use crate::plan::foresight::RECENT;
 use crate::plan::names::Misplaced;
 use crate::plan::{
@@ -587,7 +587,8 @@ pub fn refusal_next(error: &Refusal, address: &Address) -> Next {
     match error.status {
         401 => Next::new("send it once the sign-in is right", "casefile apply"),
         403 => Next::new("send it once the role is granted", "casefile apply"),
-        status if status == 404 || error.is_permanent() => {
+        // What was refused of an alert may be its triage, and to ask for the alert again would be the wrong way.
+        status if address.kind() == Kind::InvestigationPackage && (status == 404 || error.is_permanent()) => {
             Next::new("ask again once the cause is removed", "casefile apply --replace")
                 .with(&address.to_string())
         }
@@ -814,8 +815,12 @@ mod tests {
         let address: Address = "Alert/a".parse().unwrap();
         let next = |e: &Refusal| refusal_next(e, &address).command();
         assert_eq!(next(&error(403, "Forbidden")), "casefile apply");
-        assert_eq!(next(&error(400, "OsPlatformNotSupported")), "casefile apply --replace Alert/a");
         assert_eq!(next(&error(400, "Whatever")), "casefile plan");
+        // It may be the triage that was refused.
+        assert_eq!(next(&error(404, "ResourceNotFound")), "casefile plan");
+        let package: Address = "InvestigationPackage/a".parse().unwrap();
+        let permanent = refusal_next(&error(400, "OsPlatformNotSupported"), &package);
+        assert_eq!(permanent.command(), "casefile apply --replace InvestigationPackage/a");
         assert_eq!(refusal(&error(400, "")), "400");
     }
 }

@@ -114,6 +114,25 @@ fn a_saved_plan_holds_both_calls() {
 }
 
 #[test]
+fn an_alert_that_is_not_known_everywhere_yet_is_triaged_a_moment_later() {
+    let case = case("delays: { listLag: 2 }", VERDICT);
+    let events = apply(&case, 0, &[]);
+    assert_eq!(kinds(&case), ["createAlert", "updateAlert"], "{events:?}");
+}
+
+#[test]
+fn a_refused_triage_holds_back_no_other_call_to_the_machine() {
+    let case = case("faults: [{ on: updateAlert, then: error, status: 400 }]", VERDICT);
+    case.write(
+        "manifests/z.yaml",
+        "apiVersion: casefile/v1\nkind: InvestigationPackage\nmetadata: { name: z }\n\
+         spec: { machineId: fb9ab6be3965095a09c057be7c90f0a2, comment: c }\n",
+    );
+    let events = apply(&case, 1, &[]);
+    assert_eq!(kinds(&case), ["createAlert", "collect"], "{events:?}");
+}
+
+#[test]
 fn what_is_missing_of_the_two_calls_is_an_update() {
     let case = case("faults: [{ on: updateAlert, nth: [1], then: error, status: 403 }]", VERDICT);
     apply(&case, 1, &[]);

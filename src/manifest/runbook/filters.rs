@@ -63,6 +63,9 @@ pub(super) fn install(env: &mut Environment<'static>) {
     env.add_test("undefined", |value: Value| value.is_undefined());
 }
 
+/// The longest format of a date, in bytes.
+const MAX_DATE_FORMAT: usize = 256;
+
 fn refused(why: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidOperation, why.into())
 }
@@ -99,6 +102,10 @@ pub(super) fn slug(text: &str) -> Result<String, Error> {
 
 /// A time in UTC, as a day or in a format of `strftime`.
 fn date(text: &str, format: Option<&str>) -> Result<String, Error> {
+    // Each directive is work that no budget sees.
+    if format.is_some_and(|f| f.len() > MAX_DATE_FORMAT) {
+        return Err(refused(format!("the format of the date is longer than {MAX_DATE_FORMAT} bytes")));
+    }
     let at: jiff::Timestamp =
         bounded(text)?.parse().map_err(|_| refused("it is no time such as 2018-08-03T16:45:21Z"))?;
     jiff::fmt::strtime::format(format.unwrap_or("%Y-%m-%d"), &at.to_zoned(jiff::tz::TimeZone::UTC))
