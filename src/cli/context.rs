@@ -1,7 +1,7 @@
 //! Everything that touches the process: environment, terminal, current folder, clock.
 //!
 //! Read once when a command starts; the library gets values. Results go to stdout, everything else
-//! (progress, logs, questions, errors) to stderr; both by way of [`stream`].
+//! (progress, logs, questions, errors) to stderr; both by way of `stream`.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

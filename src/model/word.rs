@@ -18,9 +18,9 @@ use super::text::{known_or_owned, one_of};
 pub trait Vocabulary: 'static {
     /// The words of the documentation and of the service's metadata, those that are usual first.
     const KNOWN: &'static [&'static str];
-    /// Words that mean the same, each list spelled as [`fold`] spells it.
+    /// Words that mean the same, each list spelled as `fold` spells it.
     const SYNONYMS: &'static [&'static [&'static str]] = &[];
-    /// The words that mean that nobody has chosen one yet, besides none at all; spelled as [`fold`] spells them.
+    /// The words that mean that nobody has chosen one yet, besides none at all; spelled as `fold` spells them.
     const UNSET: &'static [&'static str] = &[];
 }
 
