@@ -394,7 +394,7 @@ async fn following_ends_where_it_can_see_nothing_more() {
     // A list that hangs.
     let site = faulty("then: delay, seconds: 3600");
     let (_, report, took) = site.run(&packages(0..1), 1, Some(secs(10))).await;
-    assert_eq!(report.unwrap().exit_code(), 3);
+    assert!(matches!(report, Err(RunError::Unread(_))), "{report:?}");
     assert!(took <= secs(13), "{took:?}");
 }
 

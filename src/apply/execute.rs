@@ -71,7 +71,7 @@ impl Job {
     pub fn of(change: &Change, state: &State) -> Option<Job> {
         let open = |r: &Resource| r.open.is_some() || !r.watched.is_empty();
         // What was active when the plan was made may be done by now: then the service makes a second one.
-        let contended = change.row == Some(Row::New)
+        let contended = change.row.is_some_and(Row::asks_for_something_new)
             && change.warnings.iter().any(|w| matches!(w, Warning::ActiveCollection { .. }));
         // Who names a resource wants it asked for whatever an earlier call did.
         let repeats = matches!(change.action, Action::Create | Action::Retry);

@@ -61,8 +61,8 @@ impl Run<'_> {
         let deadline = self.clock.now() + limit;
         (self.waits_until, self.following) = (Some(deadline), true);
         let mut pause = FIRST_POLL;
-        // What the last look that came to its end could not see.
-        let mut unread = Vec::new();
+        // What the last look that came to its end could not see; as long as none did, what the last one could not.
+        let (mut unread, mut seen) = (Vec::new(), false);
         let late = |u: &Unread| u.cause == Hindrance::TimeLimit;
         loop {
             let behind = round.held.iter().flat_map(|j| &j.depends_on).map(|d| &d.address);
@@ -95,7 +95,8 @@ impl Run<'_> {
             if observed.unread.iter().any(|u| u.cause.is_lasting()) {
                 return Err(RunError::Unread(observed.unread));
             }
-            if !observed.unread.iter().any(late) {
+            seen |= observed.unread.is_empty();
+            if !seen || !observed.unread.iter().any(late) {
                 unread.clone_from(&observed.unread);
             }
             // A machine that was busy and is free now takes the approved call.

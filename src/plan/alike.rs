@@ -5,13 +5,14 @@
 //! To ask again without a word would double it.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::RangeInclusive;
 
 use super::lookup::{Candidate, KnownIds};
 use super::mark;
 use super::observed::Observed;
-use super::settings::{CLOCK_TOLERANCE, LOOK_BACK};
+use super::settings::{CLOCK_TOLERANCE, LOOK_BACK, Settings};
 use crate::model::{ActionStatus, Call, Desired, Likeness, Timestamp, as_meant};
-use crate::state::{Object, Phase, Resource, State};
+use crate::state::{Attempt, Object, Phase, Resource, State};
 
 /// An object that looks like what a manifest asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,36 +27,45 @@ pub struct LookAlike {
 /// that is `Released` without an object or with another target.
 pub(super) fn is_unclaimed(d: &Desired, r: Option<&Resource>) -> bool {
     let Some(r) = r else { return true };
-    let same_target =
-        || r.sent.revision == d.revision && r.sent_call().is_some_and(|c| c.same_target(&d.call));
-    r.phase == Phase::Released && !(r.id.is_some() && same_target())
+    r.phase == Phase::Released && !(r.id.is_some() && !has_other_target(d, r))
 }
 
-/// Returns whether a call for this resource could follow although no person asked for it since its record was written:
-/// what the service has of it by now must be seen first.
+/// Returns whether a resource declares another target or revision than the one that was sent.
+pub(super) fn has_other_target(d: &Desired, r: &Resource) -> bool {
+    d.digest != r.digest && (r.sent.revision != d.revision || !has_same_place(d, r))
+}
+
+/// Returns whether a resource declares the machine (and event) that was sent, whatever its revision.
+fn has_same_place(d: &Desired, r: &Resource) -> bool {
+    r.sent_call().is_some_and(|c| c.same_target(&d.call))
+}
+
+/// Returns whether a call for this resource could follow although nobody named it with `--replace`: what the service
+/// has of it by now must be seen first.
 pub fn asks_by_itself(d: &Desired, r: Option<&Resource>) -> bool {
     let phase = r.map(|r| r.phase);
     is_unclaimed(d, r)
         || matches!(phase, Some(Phase::Requested | Phase::Rejected | Phase::Pending | Phase::Failed))
+        || r.is_some_and(|r| has_other_target(d, r))
 }
 
 /// Returns whether an object is later than what a record says of one that was made or asked for, by the service's
-/// clock: only an older state does not know it.
-pub(super) fn is_later(object: &Object, r: Option<&Resource>) -> bool {
-    let Some(r) = r else { return true };
+/// clock: only an older state does not know it. What is recorded of another machine says nothing of this one.
+fn is_later(object: &Object, d: &Desired, r: &Resource) -> bool {
     let created = object.created_at.as_ref().map(Timestamp::instant);
     let ended = object.updated_at.as_ref().map(Timestamp::instant).or(created);
     match r.phase {
+        _ if !has_same_place(d, r) => true,
         // What was active when we asked has ended since: it was in the way of our call, or would have been.
         Phase::Pending | Phase::Requested => {
             let asked = r.open.as_ref().map(|o| &o.attempt.server_at).or(r.busy_at.as_ref());
             ended.zip(asked).is_none_or(|(ended, asked)| ended >= asked.instant() - CLOCK_TOLERANCE)
         }
-        Phase::Failed => {
-            let failed = r.created_at.as_ref().map(Timestamp::instant);
-            created.zip(failed).is_none_or(|(created, failed)| created > failed)
+        Phase::Succeeded | Phase::Failed | Phase::Cancelled | Phase::InProgress => {
+            let recorded = r.created_at.as_ref().map(Timestamp::instant);
+            created.zip(recorded).is_none_or(|(created, recorded)| created >= recorded)
         }
-        _ => true,
+        Phase::Rejected | Phase::Released => true,
     }
 }
 
@@ -121,19 +131,26 @@ fn text_of(c: &Candidate<'_>) -> String {
 #[derive(Default)]
 struct Known {
     ids: KnownIds,
-    /// The calls by machine (lower case): the call, and the earliest moment at which it can have made something.
-    calls: HashMap<String, Vec<(Call, jiff::Timestamp)>>,
+    /// The calls by machine (lower case), and when each can have made something.
+    calls: HashMap<String, Vec<(Call, RangeInclusive<jiff::Timestamp>)>>,
 }
 
 impl Known {
-    fn of(state: &State) -> Self {
+    fn of(state: &State, settings: &Settings) -> Self {
         let mut calls: HashMap<String, Vec<_>> = HashMap::new();
+        let mut explain = |attempt: &Attempt, until: jiff::Timestamp| {
+            if let Some(call) = Call::from_request(&attempt.sent.request) {
+                let within = settings.made_within(attempt).0..=until;
+                calls.entry(call.machine().as_str().to_ascii_lowercase()).or_default().push((call, within));
+            }
+        };
         for (_, r) in &state.resources {
-            for a in r.open.iter().map(|o| &o.attempt).chain(&r.watched) {
-                if let Some(call) = Call::from_request(&a.sent.request) {
-                    let from = a.server_at.instant() - CLOCK_TOLERANCE;
-                    calls.entry(call.machine().as_str().to_ascii_lowercase()).or_default().push((call, from));
-                }
+            for open in r.open.iter().map(|o| &o.attempt) {
+                explain(open, settings.made_within(open).1);
+            }
+            // One that was given up is looked for however late it comes.
+            for watched in r.watched.iter() {
+                explain(watched, jiff::Timestamp::MAX);
             }
         }
         Known { ids: KnownIds::of(state), calls }
@@ -141,8 +158,8 @@ impl Known {
 
     /// Returns whether a record holds it, or a call of ours without an answer explains it.
     fn has(&self, c: &Candidate<'_>, machine: &str) -> bool {
-        let explained = |(call, from): &(Call, jiff::Timestamp)| {
-            c.created().is_none_or(|t| t >= *from)
+        let explained = |(call, within): &(Call, RangeInclusive<jiff::Timestamp>)| {
+            c.created().is_none_or(|t| within.contains(&t))
                 && matches!(c.likeness(call), Likeness::Same | Likeness::Unplaced)
         };
         self.ids.contains(c.id()) || self.calls.get(machine).is_some_and(|calls| calls.iter().any(explained))
@@ -158,15 +175,15 @@ pub(super) struct LookAlikes<'a> {
 }
 
 impl<'a> LookAlikes<'a> {
-    pub(super) fn new(state: &State, observed: &'a Observed) -> Self {
+    pub(super) fn new(state: &State, observed: &'a Observed, settings: &Settings) -> Self {
         let horizon = observed.server_at - LOOK_BACK;
-        LookAlikes { shown: Shown::of(observed), known: Known::of(state), horizon }
+        LookAlikes { shown: Shown::of(observed), known: Known::of(state, settings), horizon }
     }
 
     /// Returns the objects that were made for this call in the last 30 days and finished well, by anybody, and are
     /// known to no record; oldest first. An active collection is none: the service answers with it. One that failed or
     /// was cancelled is none either, for it gave nobody what is asked for.
-    pub(super) fn of(&self, call: &Call) -> Vec<Object> {
+    fn of(&self, call: &Call) -> Vec<Object> {
         let machine = call.machine().as_str().to_ascii_lowercase();
         let counts = |c: &Candidate<'_>| {
             let done = match c {
@@ -184,6 +201,17 @@ impl<'a> LookAlikes<'a> {
             done && c.created().is_none_or(|t| t >= self.horizon) && !self.known.has(c, &machine)
         };
         self.shown.alike(call).filter(|(c, _)| counts(c)).map(|(c, _)| c.object()).collect()
+    }
+
+    /// Returns the look-alikes that keep a resource from being asked for by itself: those that its record would know
+    /// if it were not older than they are.
+    pub(super) fn unknown_to(&self, d: &Desired, r: Option<&Resource>) -> Vec<Object> {
+        if !asks_by_itself(d, r) {
+            return Vec::new();
+        }
+        let mut found = self.of(&d.call);
+        found.retain(|object| r.is_none_or(|r| is_later(object, d, r)));
+        found
     }
 
     /// The first object that looks like what a call asks for, whatever became of it: for a state that knows nothing.

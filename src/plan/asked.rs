@@ -24,7 +24,7 @@ pub fn cancel(state: &State, address: &Address, comment: &str, now: jiff::Timest
     let change = Change {
         shown: shown_in(state).remove(address).into(),
         machine: r.sent_call().map(|c| c.machine().clone()),
-        call: Some(call),
+        call: Some(Box::new(call)),
         before: view::of_resource(r).into(),
         warnings: warnings.into(),
         basis: r.changed,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::alike::{LookAlikes, asks_by_itself};
-use super::calls::{self, removal_call};
+use super::calls::{self, MANIFEST_REMOVED, removal_call};
 use super::change::{Action, Change, Plan, Reason, Warning, digest_of};
 use super::decide::{Facts, Lookup, Row, decide};
 use super::estimate::estimate;
@@ -159,7 +159,8 @@ impl<'a> Planner<'a> {
         let meant = input.state.resources.is_empty() && input.settings.fresh;
         let new =
             || pairs(input.desired, input.state).any(|(_, d, r)| d.is_some_and(|d| asks_by_itself(d, r)));
-        let look_alikes = (!meant && new()).then(|| LookAlikes::new(input.state, input.observed));
+        let look_alikes =
+            (!meant && new()).then(|| LookAlikes::new(input.state, input.observed, input.settings));
         let (renames, moved) = find_renames(input);
         let mut holders = HashMap::new();
         let removals = input.state.resources.iter().any(|(a, r)| {
@@ -235,7 +236,7 @@ impl<'a> Planner<'a> {
         let (row, action) = decide(&seen.facts);
         let action = action?;
         // An `adopt` of an open call is recorded at apply; what it leads to is shown already if that is a
-        // call or `forget`.
+        // call, `forget`, or something that a person has to decide.
         if action == Action::Adopt
             && matches!(seen.facts.phase, Some(Phase::Requested))
             && !self.renamed_open(address)
@@ -244,7 +245,9 @@ impl<'a> Planner<'a> {
         {
             let second = self.see(address, desired, Some(&after), taken);
             let (row2, action2) = decide(&second.facts);
-            if let Some(action2) = action2.filter(|a| a.call().is_some() || *a == Action::Forget) {
+            let tells_more =
+                |a: &Action| a.call().is_some() || matches!(a, Action::Forget | Action::Unresolved);
+            if let Some(action2) = action2.filter(tells_more) {
                 let mut change = self.write(address, desired, Some(&after), &second, row2, action2);
                 let mut records = self.adoption(address, &seen, row);
                 records.append(&mut change.records);
@@ -336,11 +339,11 @@ impl<'a> Planner<'a> {
         match (action, resource) {
             (Action::Update, Some(r)) => self.update(desired, r, seen, &mut change),
             (Action::Cancel, Some(r)) => {
-                change.call = removal_call(r, "Manifest removed");
+                change.call = removal_call(r, MANIFEST_REMOVED).map(Box::new);
                 change.then = vec![Record::Released { address: address.clone() }].into();
             }
             (Action::Resolve, Some(r)) => {
-                change.call = removal_call(r, "");
+                change.call = removal_call(r, "").map(Box::new);
                 change.then = vec![Record::Released { address: address.clone() }].into();
             }
             (Action::Forget, _) => change.records.push(Record::Released { address: address.clone() }),

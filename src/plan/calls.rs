@@ -4,9 +4,10 @@ use super::build::Planner;
 use super::change::{Change, PlannedCall, Warning};
 use super::mark;
 use super::see::Seen;
+use super::triage::TriageState;
 use crate::model::{
-    Address, Body, Desired, Kind, Method, OnInProgress, Policy, Rare, Request, TriageField, TriageMode,
-    reference,
+    Address, Body, Desired, Kind, MachineId, Method, OnInProgress, Policy, Rare, Request, TriageField,
+    TriageMode, reference,
 };
 use crate::state::{Resource, Sent};
 
@@ -31,33 +32,54 @@ impl Planner<'_> {
         seen: &Seen<'_>,
         change: &mut Change,
     ) {
-        let (Some(id), Some(d)) = (&r.id, desired) else { return };
+        let Some(d) = desired else { return };
         let Some(declared) = &*d.triage else { return };
         let (before, after) = seen.triage.due_views(declared);
         (change.before, change.after) = (Some(before).into(), Some(after).into());
         if !seen.triage.left.is_empty() {
             change.warnings.push(Warning::TriageLeft { fields: seen.triage.left.clone() });
         }
-        let Ok(body) = Body::of(&seen.triage.update(declared)) else { return };
-        change.call = Some(Box::new(PlannedCall {
-            sent: Sent {
-                request: Request { method: Method::Patch, path: alert_path(id).into(), body },
-                revision: r.sent.revision,
-                digest: r.digest,
-                marker: Rare::default(),
-                machine_name: r.sent.machine_name.clone(),
-                query_digest: r.sent.query_digest.clone(),
-            },
-            machine: d.call.machine().as_str().to_ascii_lowercase(),
-            labels: (*d.labels).clone(),
-            on_remove: d.on_remove,
-            on_in_progress: OnInProgress::default(),
-            adopt_within: d.policy.adopt_within,
-            ids: Vec::new(),
-            objects: 0,
-            follow_up: None,
-            enforce: declared.mode == TriageMode::Enforce,
-        }));
+        change.call = update(d, r, &seen.triage).map(Box::new);
+    }
+}
+
+/// The update that sets what is due of an alert's triage.
+pub(super) fn update(d: &Desired, r: &Resource, due: &TriageState) -> Option<PlannedCall> {
+    let declared = d.triage.as_ref()?;
+    let request = Request {
+        method: Method::Patch,
+        path: alert_path(r.id.as_deref()?).into(),
+        body: Body::of(&due.update(declared)).ok()?,
+    };
+    Some(PlannedCall {
+        labels: (*d.labels).clone(),
+        on_remove: d.on_remove,
+        adopt_within: d.policy.adopt_within,
+        enforce: declared.mode == TriageMode::Enforce,
+        ..changing(r, d.call.machine(), request)
+    })
+}
+
+/// A call that changes the object of a resource, as far as its record tells it.
+fn changing(r: &Resource, machine: &MachineId, request: Request) -> PlannedCall {
+    PlannedCall {
+        sent: Sent {
+            request,
+            revision: r.sent.revision,
+            digest: r.digest,
+            marker: Rare::default(),
+            machine_name: r.sent.machine_name.clone(),
+            query_digest: r.sent.query_digest.clone(),
+        },
+        machine: machine.as_str().to_ascii_lowercase(),
+        labels: (*r.labels).clone(),
+        on_remove: r.on_remove,
+        on_in_progress: OnInProgress::default(),
+        adopt_within: Policy::default().adopt_within,
+        ids: Vec::new(),
+        objects: 0,
+        follow_up: None,
+        enforce: false,
     }
 }
 
@@ -143,8 +165,11 @@ fn encode(id: &str) -> impl std::fmt::Display + '_ {
     percent_encoding::utf8_percent_encode(id, KEEP)
 }
 
+/// The comment of the cancel that follows from the removal of a manifest.
+pub(super) const MANIFEST_REMOVED: &str = "Manifest removed";
+
 /// Cancels a collection, or resolves an alert.
-pub(super) fn removal_call(r: &Resource, comment: &str) -> Option<Box<PlannedCall>> {
+pub(super) fn removal_call(r: &Resource, comment: &str) -> Option<PlannedCall> {
     let id = r.id.as_deref()?;
     let call = r.sent_call()?;
     let (method, path, body) = match call.kind() {
@@ -154,23 +179,6 @@ pub(super) fn removal_call(r: &Resource, comment: &str) -> Option<Box<PlannedCal
         }
         Kind::Alert => (Method::Patch, alert_path(id), serde_json::json!({ "status": "Resolved" })),
     };
-    Some(Box::new(PlannedCall {
-        sent: Sent {
-            request: Request { method, path: path.into(), body: Body::of(&body).ok()? },
-            revision: r.sent.revision,
-            digest: r.digest,
-            marker: Rare::default(),
-            machine_name: r.sent.machine_name.clone(),
-            query_digest: r.sent.query_digest.clone(),
-        },
-        machine: call.machine().as_str().to_ascii_lowercase(),
-        labels: (*r.labels).clone(),
-        on_remove: r.on_remove,
-        on_in_progress: OnInProgress::default(),
-        adopt_within: Policy::default().adopt_within,
-        ids: Vec::new(),
-        objects: 0,
-        follow_up: None,
-        enforce: false,
-    }))
+    let request = Request { method, path: path.into(), body: Body::of(&body).ok()? };
+    Some(changing(r, call.machine(), request))
 }

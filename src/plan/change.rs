@@ -600,6 +600,18 @@ pub enum Reason {
     },
     /// Done.
     Done,
+    /// Its triage is to be set, and no list shows the alert yet.
+    AlertNotShown {
+        /// Its id.
+        id: String,
+    },
+    /// A change of its object was refused for good, or too often.
+    ChangeRefused {
+        /// The change.
+        action: CallAction,
+        /// The last refusal.
+        error: Refusal,
+    },
     /// Done and gone from the service's lists: retention, not drift.
     DoneAndGone,
     /// A person asked for it: `casefile cancel`.
@@ -803,9 +815,9 @@ pub enum PlanWarning {
         /// The entries of `spec.manifests`.
         folders: Vec<String>,
     },
-    /// Nobody looked whether the service has what new resources ask for: `--no-refresh`.
+    /// Nobody looked whether the service has what new resources, targets and revisions ask for: `--no-refresh`.
     NotCompared {
-        /// How many resources.
+        /// How many rows.
         new: usize,
     },
     /// A sealed incident's runbook has gained resources since: they are no part of it.

@@ -129,6 +129,10 @@ pub enum TriageStanding {
     AsDeclared,
     /// Something is to be set.
     Due,
+    /// Something is to be set, and the alert is so new that no list shows it yet.
+    NotShown,
+    /// Something is to be set, and the service has refused that for good, or too often.
+    Refused,
     /// All that differs stays as people left it.
     Left,
 }
@@ -149,6 +153,8 @@ pub enum Removal {
     LeaveJudged,
     /// An earlier cancel or update of it may still be in flight.
     Wait,
+    /// The service has refused to cancel or resolve it for good, or too often.
+    Refused,
     /// The manifest is there, and stands for other machines only.
     Keep,
 }
@@ -205,7 +211,13 @@ impl Facts {
         self.phase.is_none() || self.is(Phase::Released) && !(self.holds_id && self.same_target)
     }
 
-    /// A call would follow that no person asked for since the record was written.
+    /// Another target or revision is declared than the one that was sent, and what was made of that is over.
+    fn asks_anew(&self) -> bool {
+        let over = matches!(self.phase, Some(Phase::Succeeded | Phase::Failed | Phase::Cancelled));
+        !self.same_target && (over || self.running_is(&[Running::Gone]))
+    }
+
+    /// A call that creates would follow although nobody named the resource with `--replace`.
     fn asks_by_itself(&self) -> bool {
         let free = match self.busy {
             Busy::Free => true,
@@ -214,7 +226,8 @@ impl Facts {
         };
         self.unclaimed()
             || self.is(Phase::Rejected) && !(self.same_digest() && self.refused_for_good)
-            || self.is(Phase::Pending) && self.same_target && free
+            || self.is(Phase::Pending) && (!self.same_target || free)
+            || self.asks_anew()
             || self.is(Phase::Failed) && self.same_target && self.retry_due && self.attempts_left
     }
 
@@ -278,7 +291,7 @@ pub enum Row {
     Failed,
     /// Cancelled by a person or by us.
     Cancelled,
-    /// The alert shows another triage than the declared one, and nobody else has changed that.
+    /// The alert has another triage than the declared one, and nobody else has changed that.
     TriageDiffers,
     /// The alert shows another triage than the declared one, as people left it.
     TriageLeft,
@@ -300,6 +313,11 @@ impl Row {
     /// The row's number in `docs/reconciliation.md`, from 1.
     pub fn number(self) -> u8 {
         self as u8 + 1
+    }
+
+    /// Returns whether the row asks for what its resource has never asked for: a new one, or a new target or revision.
+    pub fn asks_for_something_new(self) -> bool {
+        matches!(self, Row::New | Row::NewTarget | Row::PendingElsewhere)
     }
 
     /// Returns the row with this number; none for 0, which stands for no row.
@@ -367,16 +385,18 @@ static TABLE: [Rule; 34] = rules! {
     RunningTextDiffers: |f| f.desired && f.same_target && f.running_is(&NOT_GONE) && !f.same_text
         => |_| Some(Action::Differs);
     StillRuns: |f| f.desired && f.running_is(&NOT_GONE) => |_| Some(Action::Wait);
-    NewTarget: |f| f.desired && !f.same_target
-        && (matches!(f.phase, Some(Phase::Succeeded | Phase::Failed | Phase::Cancelled))
-            || f.running_is(&[Running::Gone]))
-        => |_| Some(Action::Replace);
+    NewTarget: |f| f.desired && f.asks_anew() => |_| Some(Action::Replace);
     FailedLately: |f| f.desired && f.is(Phase::Failed) && !f.retry_due => |_| Some(Action::Wait);
     Failed: |f| f.desired && f.is(Phase::Failed)
         => |f| Some(if f.attempts_left { Action::Retry } else { Action::Exhausted });
     Cancelled: |f| f.desired && f.is(Phase::Cancelled) => |_| Some(Action::None);
-    TriageDiffers: |f| f.desired && f.is(Phase::Succeeded) && f.triage == TriageStanding::Due
-        => |_| Some(Action::Update);
+    TriageDiffers: |f| f.desired && f.is(Phase::Succeeded)
+        && matches!(f.triage, TriageStanding::Due | TriageStanding::NotShown | TriageStanding::Refused)
+        => |f| Some(match f.triage {
+            TriageStanding::NotShown => Action::Wait,
+            TriageStanding::Refused => Action::Exhausted,
+            TriageStanding::AsDeclared | TriageStanding::Due | TriageStanding::Left => Action::Update,
+        });
     TriageLeft: |f| f.desired && f.is(Phase::Succeeded) && f.triage == TriageStanding::Left
         => |_| Some(Action::Differs);
     TextDiffers: |f| f.desired && f.is(Phase::Succeeded) && !f.same_text => |_| Some(Action::Differs);
@@ -389,6 +409,7 @@ static TABLE: [Rule; 34] = rules! {
             Removal::Cancel => Action::Cancel,
             Removal::Resolve => Action::Resolve,
             Removal::Wait | Removal::WaitForLook => Action::Wait,
+            Removal::Refused => Action::Exhausted,
             Removal::Keep => Action::None,
         });
     Forgotten: |_| true => |_| None;
@@ -461,6 +482,7 @@ mod tests {
             (Phase::Rejected, true, true) if f.refused_for_good => (Row::RefusedForGood, Some(Exhausted)),
             (Phase::Rejected, ..) if f.look_alike => (Row::LookAlike, Some(Unresolved)),
             (Phase::Rejected, ..) => (Row::RefusedBefore, Some(Create)),
+            (Phase::Pending, false, _) if f.look_alike => (Row::LookAlike, Some(Unresolved)),
             (Phase::Pending, false, _) => (Row::PendingElsewhere, Some(Create)),
             (Phase::Pending, true, _) => match (f.busy, f.on_in_progress) {
                 (Busy::Free, _) if f.look_alike => (Row::LookAlike, Some(Unresolved)),
@@ -476,8 +498,12 @@ mod tests {
             },
             (Phase::InProgress, true, _) if f.running == Running::Gone => (Row::Gone, Some(Unresolved)),
             (Phase::InProgress, true, false) => (Row::RunningTextDiffers, Some(Differs)),
+            (Phase::InProgress, false, _) if f.running == Running::Gone && f.look_alike => {
+                (Row::LookAlike, Some(Unresolved))
+            }
             (Phase::InProgress, false, _) if f.running == Running::Gone => (Row::NewTarget, Some(Replace)),
             (Phase::InProgress, ..) => (Row::StillRuns, Some(Wait)),
+            (_, false, _) if f.look_alike => (Row::LookAlike, Some(Unresolved)),
             (_, false, _) => (Row::NewTarget, Some(Replace)),
             (Phase::Failed, ..) if !f.retry_due => (Row::FailedLately, Some(Wait)),
             (Phase::Failed, ..) if f.attempts_left && f.look_alike => (Row::LookAlike, Some(Unresolved)),
@@ -485,6 +511,12 @@ mod tests {
             (Phase::Failed, ..) => (Row::Failed, Some(Exhausted)),
             (Phase::Cancelled, ..) => (Row::Cancelled, Some(None)),
             (Phase::Succeeded, ..) if f.triage == TriageStanding::Due => (Row::TriageDiffers, Some(Update)),
+            (Phase::Succeeded, ..) if f.triage == TriageStanding::NotShown => {
+                (Row::TriageDiffers, Some(Wait))
+            }
+            (Phase::Succeeded, ..) if f.triage == TriageStanding::Refused => {
+                (Row::TriageDiffers, Some(Exhausted))
+            }
             (Phase::Succeeded, ..) if f.triage == TriageStanding::Left => (Row::TriageLeft, Some(Differs)),
             (Phase::Succeeded, _, false) => (Row::TextDiffers, Some(Differs)),
             (Phase::Succeeded, ..) => (Row::Done, Some(None)),
@@ -513,6 +545,7 @@ mod tests {
             Removal::Cancel => Action::Cancel,
             Removal::Resolve => Action::Resolve,
             Removal::Wait | Removal::WaitForLook => Action::Wait,
+            Removal::Refused => Action::Exhausted,
             Removal::Keep => Action::None,
         };
         (Row::Removed, Some(action))
@@ -525,7 +558,8 @@ mod tests {
     prop_compose! {
         fn facts()(
             bools in prop::array::uniform13(any::<bool>()),
-            triage in any_of(vec![TriageStanding::AsDeclared, TriageStanding::Due, TriageStanding::Left]),
+            triage in any_of(vec![TriageStanding::AsDeclared, TriageStanding::Due, TriageStanding::NotShown,
+                TriageStanding::Refused, TriageStanding::Left]),
             phase in prop::option::weighted(0.9, any_of(Phase::ALL.to_vec())),
             lookup in any_of(vec![Lookup::NotLooked, Lookup::InFlight, Lookup::Settling, Lookup::Ours,
                 Lookup::OpenAlert, Lookup::LookAlikes, Lookup::TooOld, Lookup::Absent]),
@@ -536,7 +570,7 @@ mod tests {
             on_in_progress in any_of(vec![OnInProgress::Adopt, OnInProgress::Wait, OnInProgress::Fail]),
             removal in any_of(vec![
                 Removal::Forget, Removal::Cancel, Removal::Resolve, Removal::Wait, Removal::Keep,
-                Removal::WaitForLook, Removal::LeaveJudged,
+                Removal::WaitForLook, Removal::LeaveJudged, Removal::Refused,
             ]),
         ) -> Facts {
             let [desired, whole, replace, holds_id, same_target, same_text, watched_found, ask,
@@ -608,9 +642,8 @@ mod tests {
         fn nothing_is_sent_beside_what_is_there(f in facts()) {
             let (_, action) = decide(&f);
             let creates = action.and_then(Action::call).is_some_and(|c| c.creates());
-            let there = f.look_alike && f.same_target;
             let answered = f.phase == Some(Phase::Requested) && f.answered_otherwise;
-            prop_assert!(!((there || answered) && creates && !f.replace));
+            prop_assert!(!((f.look_alike || answered) && creates && !f.replace));
         }
 
         /// A narrowed plan forgets nothing.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 
-use super::alike::{LookAlikes, is_unclaimed};
+use super::alike::LookAlikes;
 use super::decide::Lookup;
 use super::mark;
 use super::observed::Observed;
@@ -187,15 +187,6 @@ impl LookUp<'_> {
         }
     }
 
-    /// When the object of an attempt can have been made, by the service's clock.
-    fn window(&self, attempt: &Attempt) -> (jiff::Timestamp, jiff::Timestamp) {
-        let offset: SignedDuration = attempt.server_at.instant().duration_since(attempt.at);
-        // All three by the clock of the run that wrote them.
-        let last = attempt.failed_at.unwrap_or(attempt.send_by).max(attempt.at);
-        let end = last + offset + self.settings.recovery.settle.get();
-        (attempt.server_at.instant() - CLOCK_TOLERANCE, end)
-    }
-
     /// The outcome of the open attempt of a `Requested` resource. `taken` holds what other resources of
     /// this plan were given already.
     pub fn open_attempt(&self, address: &Address, attempt: &Attempt, taken: &BTreeSet<String>) -> Found {
@@ -207,7 +198,7 @@ impl LookUp<'_> {
         let Some(candidates) = self.candidates(attempt, &call) else {
             return Found::of(if too_old { Lookup::TooOld } else { Lookup::NotLooked });
         };
-        let (from, to) = self.window(attempt);
+        let (from, to) = self.settings.made_within(attempt);
         let free = |c: &&Candidate| !self.ids.made(c.id()) && !taken.contains(&c.id().to_ascii_lowercase());
         let mut ours = Vec::new();
         let mut alike: Vec<Candidate<'_>> = Vec::new();
@@ -275,7 +266,7 @@ impl LookUp<'_> {
     pub fn watched(&self, attempt: &Attempt, taken: &BTreeSet<String>) -> Option<Object> {
         let call = Call::from_request(&attempt.sent.request)?;
         let candidates = self.candidates(attempt, &call)?;
-        let (from, _) = self.window(attempt);
+        let (from, _) = self.settings.made_within(attempt);
         let ours = candidates.iter().find(|c| {
             !self.ids.made(c.id())
                 && !taken.contains(&c.id().to_ascii_lowercase())
@@ -303,7 +294,7 @@ impl LookUp<'_> {
     }
 }
 
-/// Returns whether a refresh still shows nothing of a resource's unanswered calls, and of a new one no look-alike: what
+/// Returns whether a refresh still shows nothing of a resource's unanswered calls, and no look-alike that would keep it from being made: what
 /// is looked at once more right before the call is made. A list that is missing shows nothing.
 pub fn still_absent(
     address: &Address,
@@ -313,9 +304,9 @@ pub fn still_absent(
     settings: &Settings,
 ) -> bool {
     let recorded = state.resources.get(address);
-    if is_unclaimed(desired, recorded) && !state.resources.is_empty() {
+    if !state.resources.is_empty() {
         let looked = desired.call.kind() != Kind::InvestigationPackage || observed.actions.is_some();
-        if !looked || !LookAlikes::new(state, observed).of(&desired.call).is_empty() {
+        if !looked || !LookAlikes::new(state, observed, settings).unknown_to(desired, recorded).is_empty() {
             return false;
         }
     }

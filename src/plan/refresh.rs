@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::alike::is_unclaimed;
+use super::alike::{has_other_target, is_unclaimed};
 use super::build::pairs;
 use super::lookup::{KnownIds, LookUp};
 use super::observed::Observed;
@@ -70,7 +70,7 @@ pub fn need(
     let meant = state.resources.is_empty() && settings.fresh;
     let mut called = Vec::new();
     for (address, d, r) in pairs(desired, state).filter(|(a, ..)| selected(a)) {
-        if let Some(d) = d.filter(|d| is_unclaimed(d, r)) {
+        if let Some(d) = d.filter(|d| is_unclaimed(d, r) || r.is_some_and(|r| has_other_target(d, r))) {
             match d.call {
                 Call::Collect { .. } => {
                     need.actions_from(settings.now - if meant { WARN_BACK } else { LOOK_BACK });

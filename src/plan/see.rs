@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 
-use super::alike::{asks_by_itself, is_later};
+use super::alike::has_other_target;
 use super::build::Planner;
+use super::calls::{self, MANIFEST_REMOVED};
+use super::change::PlannedCall;
 use super::decide::{Busy, Facts, Lookup, Removal, Rename, Running, TriageStanding};
 use super::lookup::{Found, LookUp};
 use super::references::ids_of;
@@ -13,8 +15,15 @@ use super::refresh::answers_need;
 use super::targets::Left;
 use super::triage::{self, TriageState};
 use super::view;
-use crate::model::{ActionStatus, Address, Desired, Kind, MachineAction, OnRemove, Timestamp, TriageField};
+use crate::model::{
+    ActionStatus, Address, Desired, Kind, MachineAction, OnRemove, Policy, RequestDigest, Timestamp,
+    TriageField,
+};
 use crate::state::{Object, Origin, Phase, Resource, TriageRecord};
+
+/// How long a new alert may be missing from the lists without being gone. Nothing says how fast they follow; an alert
+/// that was deleted or has expired is older.
+const NOT_SHOWN_YET: SignedDuration = SignedDuration::from_hours(24);
 
 impl<'a> Planner<'a> {
     /// Gathers the facts of one resource.
@@ -50,8 +59,7 @@ impl<'a> Planner<'a> {
             && d.digest != r.digest
         {
             let sent = view::unmarked(r);
-            let same = sent.as_ref().is_some_and(|c| c.same_target(&d.call));
-            seen.facts.same_target = same && r.sent.revision == d.revision;
+            seen.facts.same_target = !has_other_target(d, r);
             let ids = |of: &Address| ids_of(self.input.state, of);
             seen.edited = sent.map(|c| view::edited(&c, &d.call, &ids)).unwrap_or_default();
             seen.facts.same_text = seen.edited.is_empty();
@@ -90,42 +98,51 @@ impl<'a> Planner<'a> {
                 seen.retry_at = looked.then_some(due);
                 seen.facts.retry_due = looked && settings.now >= due;
             }
-            Phase::Succeeded if address.kind() == Kind::Alert => {
-                if let (Some(d), Some(alert)) =
-                    (desired, r.id.as_ref().and_then(|id| self.input.observed.alerts.get(id)))
-                    && let Some(triage) = &*d.triage
-                    && r.side.is_none()
-                    && !triage::lags(r, alert, self.input.observed.at, settings)
-                {
-                    let unknown = TriageRecord::default();
-                    seen.triage = triage::compare(r.triage.as_ref().unwrap_or(&unknown), alert, triage);
-                    seen.facts.triage = match &seen.triage {
-                        t if t.is_due() => TriageStanding::Due,
-                        t if !t.left.is_empty() => TriageStanding::Left,
-                        _ => TriageStanding::AsDeclared,
-                    };
-                }
-            }
+            Phase::Succeeded if address.kind() == Kind::Alert => self.see_triage(desired, r, &mut seen),
             _ => {}
         }
-        seen.gone = r.phase == Phase::Succeeded && self.is_gone(r);
+        seen.gone = r.phase == Phase::Succeeded && self.is_missing(r) && !self.is_young(r);
         if desired.is_none() {
             seen.facts.removal = self.removal(address, r);
         }
         seen
     }
 
-    /// Notes what the service shows of a resource that has no object of its own, or a failed one. Of a state that
-    /// knows nothing at all the plan says so as a whole.
+    /// Notes what the service shows already of a resource that would be asked for. Of a state that knows nothing at all
+    /// the plan says so as a whole.
     fn see_alike(&self, desired: Option<&Desired>, resource: Option<&Resource>, seen: &mut Seen<'a>) {
         if let (Some(d), Some(look_alikes)) = (desired, &self.look_alikes)
-            && asks_by_itself(d, resource)
             && !self.input.state.resources.is_empty()
         {
-            seen.alike = look_alikes.of(&d.call);
-            seen.alike.retain(|o| is_later(o, resource));
+            seen.alike = look_alikes.unknown_to(d, resource);
             seen.facts.look_alike = !seen.alike.is_empty();
         }
+    }
+
+    fn see_triage(&self, desired: Option<&Desired>, r: &Resource, seen: &mut Seen<'a>) {
+        let (Some(d), None) = (desired, &r.side) else { return };
+        let Some(declared) = &*d.triage else { return };
+        let unknown = TriageRecord::default();
+        let record = r.triage.as_ref().unwrap_or(&unknown);
+        let Some(alert) = r.id.as_ref().and_then(|id| self.input.observed.alerts.get(id)) else {
+            if self.is_missing(r) && self.is_young(r) && !record.holds(declared) {
+                seen.facts.triage = TriageStanding::NotShown;
+            }
+            return;
+        };
+        if triage::lags(r, alert, self.input.observed.at, self.settings()) {
+            return;
+        }
+        seen.triage = triage::compare(record, alert, declared);
+        seen.facts.triage = match &seen.triage {
+            t if t.is_due() => {
+                let update = calls::update(d, r, t);
+                let refused = update.as_ref().is_some_and(|call| is_refused(r, call, d.policy.max_attempts));
+                if refused { TriageStanding::Refused } else { TriageStanding::Due }
+            }
+            t if !t.left.is_empty() => TriageStanding::Left,
+            _ => TriageStanding::AsDeclared,
+        };
     }
 
     fn see_busy(&self, desired: Option<&Desired>, r: &Resource, seen: &mut Seen<'a>) {
@@ -190,14 +207,31 @@ impl<'a> Planner<'a> {
         self.input.observed.targets.left.get(address)
     }
 
-    /// Returns whether the alert was asked for and is not there.
-    fn is_gone(&self, r: &Resource) -> bool {
+    /// Returns whether the alert was asked for and is not there: gone, or not shown yet.
+    fn is_missing(&self, r: &Resource) -> bool {
         let observed = self.input.observed;
         r.id.as_ref()
             .is_some_and(|id| observed.alerts_asked.contains(id) && !observed.alerts.contains_key(id))
     }
 
+    /// Returns whether an alert is so new that a list need not show it yet.
+    fn is_young(&self, r: &Resource) -> bool {
+        let created = r.created_at.as_ref().map_or(r.since, Timestamp::instant);
+        self.input.observed.server_at < created + NOT_SHOWN_YET
+    }
+
     fn removal(&self, address: &Address, r: &Resource) -> Removal {
+        let removal = self.wanted_removal(address, r);
+        let call = match removal {
+            Removal::Cancel | Removal::Resolve => calls::removal_call(r, MANIFEST_REMOVED),
+            _ => None,
+        };
+        // Its manifest is gone, and with it the number of attempts that it allowed.
+        let max = Policy::default().max_attempts;
+        if call.is_some_and(|call| is_refused(r, &call, max)) { Removal::Refused } else { removal }
+    }
+
+    fn wanted_removal(&self, address: &Address, r: &Resource) -> Removal {
         if r.side.is_some() {
             return Removal::Wait;
         }
@@ -213,8 +247,8 @@ impl<'a> Planner<'a> {
                 if r.phase == Phase::Succeeded && !is_resolved(r.status.as_deref()) =>
             {
                 match r.id.as_ref().and_then(|id| self.input.observed.alerts.get(id)) {
+                    None if self.is_missing(r) && !self.is_young(r) => Removal::Forget,
                     // It may have been judged meanwhile.
-                    None if self.is_gone(r) => Removal::Forget,
                     None => Removal::WaitForLook,
                     Some(alert) if is_resolved(alert.status.as_deref()) => Removal::Forget,
                     Some(alert) if triage::lags(r, alert, self.input.observed.at, self.settings()) => {
@@ -260,6 +294,14 @@ impl Seen<'_> {
             gone: false,
         }
     }
+}
+
+/// Returns whether the service has refused this very change for good, or too often.
+fn is_refused(r: &Resource, call: &PlannedCall, max: u32) -> bool {
+    let request = RequestDigest::of(call.request(), r.sent.revision);
+    r.refused.as_ref().is_some_and(|refused| {
+        refused.request == request && (refused.error.is_permanent() || refused.attempts >= max)
+    })
 }
 
 fn is_resolved(status: Option<&str>) -> bool {

@@ -191,6 +191,14 @@ impl Settings {
         self.runner.as_deref() == Some(runner)
     }
 
+    /// When the object of an attempt can have been made, by the service's clock.
+    pub fn made_within(&self, attempt: &Attempt) -> (jiff::Timestamp, jiff::Timestamp) {
+        let offset = attempt.server_at.instant().duration_since(attempt.at);
+        // All three by the clock of the run that wrote them.
+        let last = attempt.failed_at.unwrap_or(attempt.send_by).max(attempt.at);
+        (attempt.server_at.instant() - CLOCK_TOLERANCE, last + offset + self.recovery.settle.get())
+    }
+
     /// The moment, by our clock, from which a list proves that the call had no effect.
     pub fn settled_at(&self, attempt: &Attempt) -> jiff::Timestamp {
         let last = match self.last_leave(attempt) {

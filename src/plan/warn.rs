@@ -84,7 +84,8 @@ impl Planner<'_> {
         }
     }
 
-    /// New resources that nobody compared with what the service has. A list that could not be read is told by itself.
+    /// Rows that ask for something new and that nobody compared with what the service has. A list that could not be read
+    /// is told by itself.
     fn not_compared(&self, changes: &[Change]) -> Option<PlanWarning> {
         let observed = self.input.observed;
         if self.look_alikes.is_none() || !observed.unread.is_empty() {
@@ -94,7 +95,8 @@ impl Planner<'_> {
             Kind::InvestigationPackage => observed.actions.is_none(),
             Kind::Alert => observed.recent_alerts.is_none(),
         };
-        let new = changes.iter().filter(|c| c.row == Some(Row::New)).filter(unseen).count();
+        let new = changes.iter().filter(|c| c.row.is_some_and(Row::asks_for_something_new));
+        let new = new.filter(unseen).count();
         (new > 0).then_some(PlanWarning::NotCompared { new })
     }
 

@@ -5,8 +5,8 @@ use super::change::{Action, Reason};
 use super::decide::{Busy, Lookup, Removal, Row, Running};
 use super::see::Seen;
 use super::targets::Left;
-use crate::model::{Address, Desired, OnInProgress};
-use crate::state::{Phase, Resource};
+use crate::model::{Address, Desired, Kind, OnInProgress};
+use crate::state::{CallAction, Phase, Resource};
 
 impl Planner<'_> {
     pub(super) fn reason(
@@ -33,6 +33,10 @@ impl Planner<'_> {
                 Reason::NewRevision { from: r.sent.revision, to: d.revision }
             }
             _ => Reason::NewTarget,
+        };
+        let refused = |action| Reason::ChangeRefused {
+            action,
+            error: resource.and_then(|r| r.refused.as_ref()).map(|r| r.error.clone()).unwrap_or_default(),
         };
         match row {
             Row::AskedByName => Reason::AskedByName,
@@ -116,13 +120,19 @@ impl Planner<'_> {
                 max: policy.max_attempts,
             },
             Row::Cancelled => Reason::Cancelled { by: resource.and_then(|r| (*r.cancelled_by).clone()) },
-            Row::TriageDiffers => Reason::TriageDiffers { fields: seen.triage.names() },
+            Row::TriageDiffers => match action {
+                Action::Wait => Reason::AlertNotShown { id: id() },
+                Action::Exhausted => refused(CallAction::Update),
+                _ => Reason::TriageDiffers { fields: seen.triage.names() },
+            },
             Row::TriageLeft => Reason::TriageLeft { fields: seen.triage.left.clone() },
             Row::TextDiffers => Reason::TextDiffers { fields: seen.edited.clone() },
             Row::Removed => match (action, resource.and_then(|r| r.side.as_ref())) {
                 (Action::Wait, Some(side)) => Reason::SideCallOpen { action: side.action },
                 (Action::Cancel, _) => Reason::CancelOnRemove,
                 (Action::Resolve, _) => Reason::ResolveOnRemove,
+                (Action::Exhausted, _) if address.kind() == Kind::Alert => refused(CallAction::Resolve),
+                (Action::Exhausted, _) => refused(CallAction::Cancel),
                 (Action::Wait, None) => Reason::ResolveNotLooked,
                 (Action::Forget, _) if seen.facts.removal == Removal::LeaveJudged => Reason::JudgedByPeople,
                 (Action::None, _) => {

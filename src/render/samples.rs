@@ -15,8 +15,8 @@ use crate::plan::{
     Unread, View, Warning, digest_of,
 };
 use crate::state::{
-    Attempt, CallAction, Object, Open, Origin, PastObject, Phase, Refusal, Resource, Sent, Side, State,
-    TriageChange, TriageRecord,
+    Attempt, CallAction, Object, Open, Origin, PastObject, Phase, Refusal, RefusedChange, Resource, Sent,
+    Side, State, TriageChange, TriageRecord,
 };
 
 pub const ID: &str = "5382f7ea-7557-4ab7-9782-d50480024a4e";
@@ -246,6 +246,17 @@ pub fn every_reason(t: &str) -> Vec<Change> {
         ),
         change("Alert/phish-6", Action::Differs, Reason::TriageLeft { fields: triage_left(t) }),
         change("Alert/phish-7", Action::Wait, Reason::ResolveNotLooked),
+        change("Alert/phish-9", Action::Wait, Reason::AlertNotShown { id: format!("{ALERT_ID}{t}") }),
+        change(
+            "Alert/phish-10",
+            Action::Exhausted,
+            Reason::ChangeRefused { action: CallAction::Update, error: error(400, "InvalidInput") },
+        ),
+        change(
+            "InvestigationPackage/stuck",
+            Action::Exhausted,
+            Reason::ChangeRefused { action: CallAction::Cancel, error: error(400, "InvalidInput") },
+        ),
         change("Alert/phish-8", Action::Forget, Reason::JudgedByPeople),
         change("Alert/phish-4", Action::Differs, Reason::TextDiffers { fields: vec!["description"] }),
         change("Alert/phish-5", Action::Resolve, Reason::ResolveOnRemove),
@@ -490,6 +501,7 @@ pub fn resource(phase: Phase, t: &str) -> Resource {
         open: None,
         side: None,
         triage: Default::default(),
+        refused: Default::default(),
         asked: None,
         watched: Default::default(),
         past: Default::default(),
@@ -521,6 +533,7 @@ pub fn full_resource(t: &str) -> Resource {
         send_by: ago(70),
         runner: "host".into(),
         updated_at: service(700),
+        request: Some(r.digest),
         triage: Some(TriageChange {
             set: [(TriageField::Status, format!("New{t}"))].into(),
             ..Default::default()
@@ -531,6 +544,12 @@ pub fn full_resource(t: &str) -> Resource {
         set: [(TriageField::Status, format!("New{t}"))].into(),
         given: [(TriageField::AssignedTo, format!("ann{t}"))].into(),
         ..TriageRecord::default()
+    })
+    .into();
+    r.refused = Some(RefusedChange {
+        request: r.digest,
+        attempts: 1,
+        error: refusal(400, "BadRequest", &format!("no such status{t}")),
     })
     .into();
     r.past = vec![

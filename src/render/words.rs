@@ -178,6 +178,18 @@ pub fn reason(reason: &Reason, now: Timestamp) -> String {
             format!("{} edited after it was sent; a new revision asks again", list(fields))
         }
         Reason::Done => "done".into(),
+        Reason::AlertNotShown { id } => {
+            format!("no list shows the new alert {id} yet; its triage is set once one does")
+        }
+        Reason::ChangeRefused { action, error } => {
+            let what = match action {
+                CallAction::Cancel => "manifest gone; its cancellation was refused and",
+                CallAction::Resolve => "manifest gone; to resolve the alert was refused and",
+                _ => "this triage was refused and",
+            };
+            let out = if *action == CallAction::Update { "; another value is sent" } else { "" };
+            format!("{what} is not sent again: {}{out}", refusal(error))
+        }
         Reason::DoneAndGone => "done; the service no longer lists it, which is no drift".into(),
         Reason::CancelAsked { comment } => format!("asked for by casefile cancel: {comment}"),
         Reason::ManifestGone => "manifest gone; nothing is undone, the id stays known".into(),
@@ -313,8 +325,8 @@ pub fn plan_warning(warning: &PlanWarning) -> String {
         PlanWarning::NotCompared { new } => format!(
             "--no-refresh: whether the service has what {} for already was not looked at",
             match new {
-                1 => "1 new resource asks".to_owned(),
-                n => format!("{} new resources ask", number(*n)),
+                1 => "1 row asks".to_owned(),
+                n => format!("{} rows ask", number(*n)),
             }
         ),
         PlanWarning::HeldBack { incident, addresses, .. } => {
@@ -496,7 +508,14 @@ pub fn next(change: &Change) -> Vec<Next> {
             let import = Next::new("take it over", "casefile import").with(&address).with(id.unwrap_or("ID"));
             vec![import, again]
         }
-        Action::Exhausted => vec![again],
+        Action::Exhausted => match &change.reason {
+            // What is left to do is said in the manifest. To ask again would make a second alert.
+            Reason::ChangeRefused { action: CallAction::Update, .. } => Vec::new(),
+            Reason::ChangeRefused { .. } => {
+                vec![Next::new("let go of it", "casefile state rm").with(&address)]
+            }
+            _ => vec![again],
+        },
         _ => Vec::new(),
     }
 }

@@ -4,7 +4,7 @@ use super::record::{AttemptId, Binding, Intent, Origin, Record, Seq};
 use super::resource::{Asked, Attempt, Open, PastObject, Phase, Resource, Side};
 use super::resources::Resources;
 use super::step::{Reverted, Step};
-use crate::model::{Address, Sha256Hex};
+use crate::model::{Address, RequestDigest, Sha256Hex};
 
 /// The fold of a journal.
 #[derive(Clone, Debug, PartialEq)]
@@ -280,6 +280,7 @@ impl State {
                 action: intent.action,
                 send_by: intent.send_by,
                 runner: intent.runner.clone(),
+                request: Some(RequestDigest::of(&intent.sent.request, intent.sent.revision)),
                 triage: intent.triage_change().into(),
                 updated_at: r.updated_at.clone(),
             }));

@@ -184,6 +184,10 @@ pub struct Resource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = serde_json::json!({ "set": { "status": "InProgress" } }))]
     pub triage: Rare<Option<TriageRecord>>,
+    /// The last change of the object that the service refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = refused_example())]
+    pub refused: Rare<Option<RefusedChange>>,
     /// The last call about this resource, and the plan that asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = asked_example())]
@@ -297,6 +301,10 @@ pub struct Side {
     /// Which run wrote the intent.
     #[schemars(example = RUNNER)]
     pub runner: String,
+    /// What was asked for, in full.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = DIGEST)]
+    pub request: Option<RequestDigest>,
     /// What it changes of an alert's triage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = serde_json::json!({ "set": { "status": "InProgress" } }))]
@@ -305,6 +313,21 @@ pub struct Side {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = SERVICE_TIME)]
     pub updated_at: Option<Timestamp>,
+}
+
+/// An update, cancel or resolve that the service refused: the very same is not sent again and again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RefusedChange {
+    /// What was asked for.
+    #[schemars(example = DIGEST)]
+    pub request: RequestDigest,
+    /// How many of its refusals count against `spec.maxAttempts`.
+    #[schemars(example = 0)]
+    pub attempts: u32,
+    /// The last one.
+    #[schemars(example = refusal_example())]
+    pub error: Refusal,
 }
 
 /// The last call about a resource, of whatever kind: a saved plan knows by it what it has done already.
@@ -355,6 +378,10 @@ fn past_example() -> serde_json::Value {
 
 fn refusal_example() -> serde_json::Value {
     serde_json::json!({ "status": 403, "code": "Forbidden", "message": "Missing application roles" })
+}
+
+fn refused_example() -> serde_json::Value {
+    serde_json::json!({ "request": DIGEST, "attempts": 0, "error": refusal_example() })
 }
 
 fn side_example() -> serde_json::Value {

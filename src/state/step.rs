@@ -4,8 +4,8 @@
 //! was before (its *layers*), because a call that never left leads back there.
 
 use super::fold::FoldError;
-use super::record::{AttemptId, Object, Origin, Outcome, Seq};
-use super::resource::{Open, PastObject, Phase, Resource};
+use super::record::{AttemptId, Object, Origin, Outcome, Refusal, Seq};
+use super::resource::{Open, PastObject, Phase, RefusedChange, Resource};
 use crate::model::{Address, Rare};
 
 /// Where in the journal a rule is applied.
@@ -46,6 +46,7 @@ impl Resource {
             open: None,
             side: None,
             triage: Rare::default(),
+            refused: Rare::default(),
             asked: None,
             watched: Rare::default(),
             past: Rare::default(),
@@ -136,6 +137,7 @@ impl Resource {
                     // The call may have been about an object that the resource holds no more.
                     if self.id.as_ref() == Some(&object.id) {
                         self.error = None;
+                        self.refused = Rare::default();
                         if let Some(change) = self.side.as_ref().and_then(|s| s.triage.as_ref()) {
                             let triage = self.triage.get_or_insert_default();
                             triage.set(change);
@@ -145,9 +147,8 @@ impl Resource {
                         self.absorb(step, address, object);
                     }
                 }
-                Outcome::Rejected { error } | Outcome::Busy { error } => {
-                    self.error = Some(Box::new(error.clone()))
-                }
+                Outcome::Rejected { error } => self.refuse(error),
+                Outcome::Busy { error } => self.error = Some(Box::new(error.clone())),
                 Outcome::Throttled { .. } | Outcome::Unsent { .. } => {
                     if let Some(asked) = self.asked.as_mut().filter(|a| a.intent == attempt) {
                         asked.unsent = Some(step.seq);
@@ -203,6 +204,15 @@ impl Resource {
             }
         }
         Ok(Reverted::No)
+    }
+
+    /// The open change of the object was refused.
+    fn refuse(&mut self, error: &Refusal) {
+        self.error = Some(Box::new(error.clone()));
+        let Some(request) = self.side.as_ref().and_then(|s| s.request) else { return };
+        let before = self.refused.as_ref().filter(|r| r.request == request).map_or(0, |r| r.attempts);
+        let attempts = before + u32::from(error.counts());
+        self.refused = Some(RefusedChange { request, attempts, error: error.clone() }).into();
     }
 
     /// An answer to an earlier call also counts for what the resource returns to.
@@ -284,6 +294,7 @@ impl Resource {
             }
             self.status = None;
             self.triage = Rare::default();
+            self.refused = Rare::default();
             self.requestor = Rare::default();
             self.computer_dns_name = None;
             self.created_at = None;

@@ -62,6 +62,15 @@ impl TriageRecord {
         !self.comments.is_empty() && self.comments.contains(&text_digest(text))
     }
 
+    /// Returns whether nothing of a declared triage is left to be set, as far as it is known without a look.
+    pub fn holds(&self, declared: &Triage) -> bool {
+        let known = |(field, value): (TriageField, &str)| {
+            let set = self.set.get(&field).map_or(field.is_unset(value), |set| field.same(set, value));
+            set || self.given.contains_key(&field)
+        };
+        declared.fields().all(known) && declared.comment.as_ref().is_none_or(|text| self.has_comment(text))
+    }
+
     /// Takes in what we set.
     pub(super) fn set(&mut self, change: &TriageChange) {
         for (field, value) in &change.set {

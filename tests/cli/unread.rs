@@ -123,6 +123,25 @@ fn the_reason_of_a_list_of_machines_is_told_once_and_at_no_manifest() {
 }
 
 #[test]
+fn a_wait_that_saw_nothing_is_no_wait_in_vain() {
+    let later: Vec<u32> = (2..60).collect();
+    for fault in [
+        format!("{{ on: listActions, then: error, status: 503, nth: {later:?} }}"),
+        format!("{{ on: listActions, then: delay, seconds: 60, nth: {later:?} }}"),
+    ] {
+        let case = Case::new(&format!("delays: {{ pending: 3600 }}\nfaults: [{fault}]"), "{}");
+        case.write("manifests/a.yaml", &package("a"));
+        let (_, err) = case.exits(1, &["apply", "--auto-approve", "--wait", "--timeout", "4s"]);
+        assert!(err.contains("--timeout, 4 s"), "{err}");
+        assert_eq!(case.effects().len(), 1);
+    }
+    // One that saw that it still runs says so.
+    let case = Case::new("delays: { pending: 3600 }", "{}");
+    case.write("manifests/a.yaml", &package("a"));
+    case.exits(3, &["apply", "--auto-approve", "--wait", "--timeout", "4s"]);
+}
+
+#[test]
 fn lists_for_a_reader_stay_optional() {
     let case = Case::new(
         "faults: [{ on: listMachines, then: error, status: 403 }, { on: findByTag, then: error, status: 403 }]",

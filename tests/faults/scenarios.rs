@@ -409,6 +409,14 @@ fn all() -> Vec<Scenario> {
         .tuned(|s| s.runs = 4000)
         .expect(nothing_twice)
         .seen(|p| p.state.resources.values().any(|r| r.origin == Some(casefile::state::Origin::Adopted))),
+        // Both know the first revision, and the other branch asked for the second.
+        scenario("older-state-revised", branches(&[p.clone()], &[revised.clone()]), crash())
+            .tuned(|s| (s.lag, s.runs) = (5, 40))
+            .expect(|p| match p.made.len() {
+                0..=2 => Ok(()),
+                n => Err(format!("two revisions took effect {n} times")),
+            })
+            .seen(waits_for_a_person),
         scenario("gone-lag", thrice(&[p.clone()], 1), vec![Crash, Lost])
             .tuned(|s| (s.lag, s.runs) = (12, 4))
             .expect(|p| {

@@ -278,6 +278,70 @@ fn a_state_that_is_older_than_the_service_asks_for_nothing_again() {
     assert_eq!(older("Odd").row(P), THERE, "neither active nor over");
 }
 
+/// A recorded collection that ended so, and one of the same text that another run has had made since.
+fn overtaken(status: &str) -> World {
+    let mut w = one();
+    w.apply();
+    w.set(1, status);
+    w.pass(3600);
+    w.plan();
+    w.foreign(1, "why");
+    w.set(1, "Succeeded");
+    w
+}
+
+#[test]
+fn a_revision_is_no_way_out_of_an_older_state() {
+    const REPLACE: Option<(Row, Action)> = Some((Row::NewTarget, Action::Replace));
+    for status in ["Succeeded", "Failed", "TimeOut", "Cancelled"] {
+        let mut w = overtaken(status);
+        *w.declared(P) = package("p", 1, "why", 2);
+        assert_eq!(w.row(P), THERE, "{status}");
+        // With another text it is nobody's.
+        *w.declared(P) = package("p", 1, "why indeed", 2);
+        assert_eq!(w.row(P), REPLACE, "{status}");
+        // Made before what is recorded, or not over, or over without success: the record says all there is.
+        *w.declared(P) = package("p", 1, "why", 2);
+        for other in ["Pending", "Failed", "Cancelled"] {
+            w.set(1, other);
+            assert_eq!(w.row(P), REPLACE, "{status}, {other}");
+        }
+        w.set(1, "Succeeded");
+        w.actions[1].creation_date_time_utc = Some((w.now - std::time::Duration::from_secs(7200)).into());
+        assert_eq!(w.row(P), REPLACE, "{status}");
+    }
+    // What is recorded of one machine says nothing of another: however old, it is there.
+    let mut w = overtaken("Succeeded");
+    *w.declared(P) = package("p", 3, "why", 1);
+    assert_eq!(w.row(P), REPLACE);
+    w.foreign(3, "why");
+    w.set(3, "Succeeded");
+    w.actions[2].creation_date_time_utc = Some((w.now - std::time::Duration::from_secs(7200)).into());
+    assert_eq!(w.row(P), THERE);
+    // Busy, and another target is declared by now.
+    let mut w = busy(false);
+    *w.declared(P) = package("p", 1, "why", 2);
+    assert_eq!(w.row(P), Some((Row::PendingElsewhere, Action::Create)));
+    w.pass(600);
+    w.foreign(1, "why");
+    w.set(1, "Succeeded");
+    assert_eq!(w.row(P), THERE);
+    // An alert.
+    let mut w = World::new(vec![alert("a", 1, "bad", 1)]);
+    w.apply();
+    w.pass(60);
+    *w.declared(A) = alert("a", 1, "bad", 2);
+    assert_eq!(w.row(A), REPLACE);
+    let call = w.declared(A).call.request();
+    w.take(&call);
+    assert_eq!(w.row(A), THERE);
+    // Nobody looked.
+    let unseen = Observed { at: w.now, server_at: w.now, ..Observed::default() };
+    let plan = w.plan_with(&unseen);
+    assert_eq!(plan.changes[0].row, Some(Row::NewTarget));
+    assert_eq!(plan.warnings, [PlanWarning::NotCompared { new: 1 }]);
+}
+
 #[test]
 fn look_alikes_in_every_form_that_the_service_gives_them_back_in() {
     let with = |declared: &str, found: Option<&str>| {

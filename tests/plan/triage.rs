@@ -2,7 +2,7 @@
 
 use casefile::model::{Address, OnRemove, Triage, TriageField, TriageMode};
 use casefile::plan::{Action, Plan, Reason, Row, TriageLeft, Warning};
-use casefile::state::{Object, Outcome, Phase, Record};
+use casefile::state::{Object, Outcome, Phase, Record, Refusal};
 use proptest::prelude::*;
 
 use crate::world::{World, alert, calls};
@@ -377,10 +377,97 @@ fn an_alert_that_was_not_looked_at_is_not_resolved() {
     blind.alerts_asked.clear();
     let plan = w.plan_with(&blind);
     assert_eq!((&plan.changes[0].reason, plan.changes[0].action), (&Reason::ResolveNotLooked, Action::Wait));
-    let mut gone = w.look();
-    gone.alerts.clear();
-    let plan = w.plan_with(&gone);
-    assert_eq!(plan.changes[0].action, Action::Forget);
+    // Lists need not show it yet.
+    let without = |w: &mut World| {
+        let mut seen = w.look();
+        seen.alerts.clear();
+        w.plan_with(&seen).changes[0].action
+    };
+    assert_eq!(without(&mut w), Action::Wait);
+    w.pass(86_400);
+    assert_eq!(without(&mut w), Action::Forget, "gone");
+}
+
+#[test]
+fn a_new_alert_that_no_list_shows_yet_is_not_done() {
+    let mut w = raised(verdict());
+    let without = |w: &mut World| {
+        let mut seen = w.look();
+        seen.alerts.clear();
+        w.plan_with(&seen).changes[0].clone()
+    };
+    for _ in 0..2 {
+        let row = without(&mut w);
+        assert_eq!((row.row, row.action), (Some(Row::TriageDiffers), Action::Wait));
+        assert_eq!(row.reason, Reason::AlertNotShown { id: "alert-1".into() });
+        w.pass(3600);
+    }
+    assert_eq!(calls(&w.plan()), [(A.to_owned(), Action::Update)], "it is there");
+    w.pass(86_400);
+    assert_eq!(without(&mut w).reason, Reason::DoneAndGone);
+    // What has been set needs no look, and neither does what a new alert has by itself.
+    let mut w = triaged(verdict());
+    assert_eq!(without(&mut w).row, Some(Row::Done));
+    let mut w = raised(Triage { status: Some("New".into()), ..Triage::default() });
+    assert_eq!(without(&mut w).row, Some(Row::Done));
+}
+
+/// The only call of a plan is refused.
+fn refuse(w: &mut World, status: u16, code: &str) {
+    let plan = w.plan();
+    let address: Address = A.parse().unwrap();
+    let attempt = w.intend(&plan, &address);
+    let error = Refusal { status, code: code.into(), ..Refusal::default() };
+    w.answer(&address, attempt, Outcome::Rejected { error });
+}
+
+#[test]
+fn a_refused_update_is_not_sent_for_ever() {
+    let exhausted = Some((Row::TriageDiffers, Action::Exhausted));
+    let due = Some((Row::TriageDiffers, Action::Update));
+    // A permanent code, at once.
+    let mut w = raised(verdict());
+    refuse(&mut w, 400, "InvalidInput");
+    let row = w.plan().changes[0].clone();
+    assert_eq!((row.row, row.action, row.call), (Some(Row::TriageDiffers), Action::Exhausted, None));
+    assert!(matches!(row.reason, Reason::ChangeRefused { .. }), "{:?}", row.reason);
+    // Another value is another update; the old one is refused for as long as nothing else was asked.
+    declare(&mut w, |t| t.determination = Some("Other".into()));
+    assert_eq!(w.row(A), due);
+    declare(&mut w, |t| t.determination = verdict().determination);
+    assert_eq!(w.row(A), exhausted);
+    declare(&mut w, |t| t.determination = Some("Other".into()));
+    w.apply();
+    w.pass(600);
+    assert_eq!(w.row(A), Some((Row::Done, Action::None)));
+    // Other codes, as often as attempts are allowed.
+    let mut w = raised(verdict());
+    for _ in 0..3 {
+        assert_eq!(w.row(A), due);
+        refuse(&mut w, 400, "Odd");
+    }
+    assert_eq!(w.row(A), exhausted);
+    w.declared(A).policy.max_attempts = 4;
+    assert_eq!(w.row(A), due);
+    // Missing rights use up nothing.
+    let mut w = raised(verdict());
+    for _ in 0..5 {
+        refuse(&mut w, 403, "Forbidden");
+    }
+    assert_eq!(w.row(A), due);
+}
+
+#[test]
+fn a_refused_removal_is_not_sent_for_ever() {
+    let mut w = removed(&[]);
+    refuse(&mut w, 400, "InvalidInput");
+    assert_eq!(w.row(A), Some((Row::Removed, Action::Exhausted)));
+    let mut w = removed(&[]);
+    for _ in 0..3 {
+        assert_eq!(w.row(A), Some((Row::Removed, Action::Resolve)));
+        refuse(&mut w, 404, "ResourceNotFound");
+    }
+    assert_eq!(w.row(A), Some((Row::Removed, Action::Exhausted)));
 }
 
 /// What happens to an alert between two plans.
