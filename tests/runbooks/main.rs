@@ -6,6 +6,7 @@ mod examples;
 mod expansion;
 mod hostile;
 mod lifecycle;
+mod misplaced;
 mod references;
 #[path = "../cli/sandbox.rs"]
 mod sandbox;
