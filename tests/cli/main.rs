@@ -11,6 +11,8 @@ mod hostile;
 mod hunt;
 mod leaks;
 mod order;
+#[cfg(unix)]
+mod repository;
 mod review;
 mod sandbox;
 mod since;
