@@ -18,6 +18,7 @@ mod sandbox;
 mod since;
 mod state;
 mod strangers;
+mod streams;
 mod targets;
 mod triage;
 mod unread;
