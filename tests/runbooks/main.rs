@@ -10,3 +10,4 @@ mod misplaced;
 mod references;
 #[path = "../cli/sandbox.rs"]
 mod sandbox;
+mod types;
