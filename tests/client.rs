@@ -223,7 +223,7 @@ async fn reads_are_repeated() {
     let list = vec![
         Err(reset()),
         Ok(HttpAnswer::new(500, "")),
-        Ok(HttpAnswer::new(200, "<html>")),
+        Ok(HttpAnswer::new(200, "{\"value\":[")),
         Ok(HttpAnswer { retry_after: Some("30".into()), ..HttpAnswer::new(429, "") }),
         Ok(page(0..2, "")),
     ];
@@ -379,6 +379,52 @@ async fn a_read_waits_as_long_as_a_503_asks() {
     let until = now() + Duration::from_secs(4000);
     assert_eq!(error.cause(Endpoint::ListActions, now()), Hindrance::Unavailable(Some(until)));
     assert_eq!(fake.start.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_is_told_as_one_and_not_as_a_quota() {
+    let busy = HttpAnswer { retry_after: Some("4000".into()), ..HttpAnswer::new(503, "") };
+    let (client, fake) = client(&[], answers(vec![Ok(busy)]));
+    let until = now() + Duration::from_secs(4000);
+    for _ in 0..2 {
+        let error = client.list_actions(now()).await.unwrap_err();
+        assert_eq!(error.cause(Endpoint::ListActions, now()), Hindrance::Unavailable(Some(until)));
+        assert!(!error.to_string().contains("quota"), "{error}");
+    }
+    assert_eq!(fake.seen.lock().unwrap().len(), 1);
+    let error = client.list_actions(now()).await.unwrap_err();
+    assert_eq!(error.to_string(), "the service asked for a pause of 4000 s more");
+    // A quota that is used up for longer is told as such.
+    client.quotas().throttled(Endpoint::ListActions, Duration::from_secs(5000), None, None, false);
+    let error = client.list_actions(now()).await.unwrap_err();
+    assert_eq!(error.to_string(), "the quota of lists of machine actions is used up for 5000 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_of_more_than_a_day_is_told_as_one() {
+    let asked = |seconds: &str| HttpAnswer { retry_after: Some(seconds.into()), ..HttpAnswer::new(429, "") };
+    for (seconds, told) in [("4000", "asks to wait 4000 s"), ("1000000000", "asks to wait a day or longer")] {
+        let (client, _) = client(&[], answers(vec![Ok(asked(seconds))]));
+        let error = client.list_actions(now()).await.unwrap_err().to_string();
+        assert!(error.ends_with(told), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sign_in_page_is_no_answer_that_gets_better() {
+    for page in ["<!DOCTYPE html><html><body>Sign in</body></html>", "\u{feff}\n <html>"] {
+        let (client, fake) = client(&[], move |_, _| Ok(HttpAnswer::new(200, page)));
+        let error = client.list_actions(now()).await.unwrap_err();
+        assert_eq!(error.cause(Endpoint::ListActions, now()), Hindrance::WebPage);
+        assert!(Hindrance::WebPage.is_lasting());
+        assert!(client.get_alert("a").await.is_err());
+        assert_eq!(fake.seen.lock().unwrap().len(), 2);
+        assert!(matches!(mutate(&client).await, Answer::Unknown { why, .. } if why.contains("a web page")));
+    }
+    // What is no JSON otherwise may be an answer that was torn.
+    let (client, fake) = client(&[], |_, _| Ok(HttpAnswer::new(200, "{\"value\":[")));
+    assert!(client.list_actions(now()).await.is_err());
+    assert_eq!(fake.seen.lock().unwrap().len(), 5);
 }
 
 #[tokio::test(start_paused = true)]

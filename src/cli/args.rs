@@ -399,7 +399,7 @@ pub struct CancelArgs {
 /// `hunt`
 #[derive(Debug, Args)]
 pub struct HuntArgs {
-    /// The query, in KQL; `-` reads it from stdin
+    /// The query, in KQL; `-` reads it from stdin, 1 MiB at most
     #[arg(value_name = "QUERY", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub query: String,
     /// How far to look back, such as P7D or PT12H; Microsoft Graph looks back 30 days

@@ -132,7 +132,8 @@ pub fn environment() -> Result<Environment, Error> {
 }
 
 /// Why a result was not written.
-fn unwritten(e: io::Error) -> Error {
+/// The error of a result that cannot be written to stdout.
+pub fn unwritten(e: io::Error) -> Error {
     match e.kind() {
         ErrorKind::BrokenPipe => Error::Closed,
         // The stream was given up after a signal.

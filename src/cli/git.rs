@@ -105,7 +105,8 @@ impl Repository {
         Ok(String::from_utf8_lossy(&answer).trim().to_owned())
     }
 
-    /// Lists what differs from a commit, and new files that git does not ignore: relative to the root, with `/`.
+    /// Lists what differs from a commit, new files that git does not ignore, and files that git was told to overlook, of
+    /// which it cannot tell: relative to the root, with `/`.
     pub fn changes(&self, commit: &str) -> Result<Vec<String>, Error> {
         let diff = [
             "diff",
@@ -122,7 +123,19 @@ impl Repository {
         ];
         let mut names = strings(&self.run(&diff)?);
         names.extend(strings(&self.run(&["ls-files", "--others", "--exclude-standard", "-z"])?));
+        names.extend(self.overlooked()?);
         Ok(names)
+    }
+
+    /// Lists the files that no difference names, whatever becomes of them: `assume-unchanged` and `skip-worktree`.
+    fn overlooked(&self) -> Result<impl Iterator<Item = String>, Error> {
+        // A letter and a space stand before each name: `S` means `skip-worktree`, small letters `assume-unchanged`.
+        let overlooked = |entry: String| {
+            let (tag, name) = entry.split_once(' ')?;
+            tag.starts_with(|c: char| c == 'S' || c.is_lowercase()).then(|| name.to_owned())
+        };
+        let entries = strings(&self.run(&["ls-files", "-v", "-z"])?);
+        Ok(entries.into_iter().filter_map(overlooked))
     }
 
     /// The commit that is recorded for a submodule; none if there is no submodule at that path.

@@ -16,6 +16,9 @@ use crate::model::{CreateAlert, HuntedEvent, HuntingQuery, HuntingTable, Machine
 use crate::render::drafts::{self, Machine};
 use crate::render::{escape, hunting};
 
+/// How large a query on stdin may be, in bytes.
+const MAX_QUERY: u64 = 1 << 20;
+
 /// Runs the query; writes nothing but stdout, and takes no lock.
 pub fn run(ctx: &Context, args: &HuntArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
@@ -36,12 +39,14 @@ fn text(args: &HuntArgs) -> Result<String, Error> {
     if args.query != "-" {
         return Ok(args.query.clone());
     }
-    let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text).map_err(|source| Error::Io {
-        what: "read",
-        path: "stdin".into(),
-        source,
-    })?;
+    let bad = |why: String| Error::BadFile { path: "stdin".into(), why };
+    let mut bytes = Vec::new();
+    let read = std::io::stdin().take(MAX_QUERY + 1).read_to_end(&mut bytes);
+    read.map_err(|source| Error::Io { what: "read", path: "stdin".into(), source })?;
+    if bytes.len() as u64 > MAX_QUERY {
+        return Err(bad(format!("the query is larger than {} MiB", MAX_QUERY >> 20)));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| bad("the query is no UTF-8 text".to_owned()))?;
     if text.trim().is_empty() { Err(Error::Usage("there is no query on stdin".into())) } else { Ok(text) }
 }
 

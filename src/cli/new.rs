@@ -44,11 +44,14 @@ pub fn incident(ctx: &Context, args: &NewIncidentArgs) -> Result<Code, Error> {
         };
         let wanted = schema.get("properties").and_then(|p| p.get(key)).unwrap_or(&Value::Null);
         let value = match value.strip_prefix('@') {
-            Some(file) => Value::Array(
-                lines(ctx, file)?.iter().map(|line| typed(line, items(wanted, &schema), &schema)).collect(),
-            ),
+            Some(file) => {
+                let lines = lines(ctx, file)?;
+                let items = lines.iter().map(|line| typed(line, items(wanted, &schema), &schema));
+                items.collect::<Result<Vec<Value>, String>>().map(Value::Array)
+            }
             None => typed(value, wanted, &schema),
         };
+        let value = value.map_err(|why| Error::Usage(format!("--set {key}: {why}")))?;
         if with.insert(key.to_owned(), value).is_some() {
             return Err(Error::Usage(format!("--set {key} is there twice")));
         }
@@ -144,12 +147,13 @@ fn lines(ctx: &Context, file: &str) -> Result<Vec<String>, Error> {
     if !fs::metadata(ctx.path(&path)).map_err(failed)?.is_file() {
         return Err(bad("it is no ordinary file".to_owned()));
     }
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let opened = fs::File::open(ctx.path(&path)).map_err(failed)?;
-    opened.take(MAX_LIST + 1).read_to_string(&mut text).map_err(failed)?;
-    if text.len() as u64 > MAX_LIST {
+    opened.take(MAX_LIST + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MAX_LIST {
         return Err(bad(format!("it is larger than {} MiB", MAX_LIST >> 20)));
     }
+    let text = String::from_utf8(bytes).map_err(|_| bad("it is no UTF-8 text".to_owned()))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let kept = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
     Ok(kept.map(str::to_owned).collect())
@@ -166,7 +170,10 @@ fn items<'a>(wanted: &'a Value, schema: &'a Value) -> &'a Value {
 }
 
 /// A typed value: a text where the schema takes texts only, else what the value is in YAML.
-fn typed(value: &str, wanted: &Value, schema: &Value) -> Value {
+///
+/// # Errors
+/// A key of it is set twice.
+fn typed(value: &str, wanted: &Value, schema: &Value) -> Result<Value, String> {
     let wanted = resolved(wanted, schema);
     let types: Vec<&str> = match wanted.get("type") {
         Some(Value::String(one)) => vec![one],
@@ -178,16 +185,26 @@ fn typed(value: &str, wanted: &Value, schema: &Value) -> Value {
     if types == ["string"] || types.is_empty() && words() {
         // A text in JSON's quotes is meant to be read.
         let quoted = if value.starts_with('"') { serde_json::from_str(value).ok() } else { None };
-        return Value::String(quoted.unwrap_or_else(|| value.to_owned()));
+        return Ok(Value::String(quoted.unwrap_or_else(|| value.to_owned())));
     }
-    let json = serde_json::from_str::<Value>(value).ok();
-    let yaml = || look_through(value).ok().and_then(|()| serde_yaml::from_str::<Value>(value).ok());
-    let read = json.or_else(yaml);
-    match read {
+    Ok(match read(value)? {
         Some(list @ Value::Array(_)) => list,
-        _ if types == ["array"] => Value::Array(vec![typed(value, items(wanted, schema), schema)]),
+        _ if types == ["array"] => Value::Array(vec![typed(value, items(wanted, schema), schema)?]),
         Some(value) if !value.is_null() || types.contains(&"null") => value,
         _ => Value::String(value.to_owned()),
+    })
+}
+
+/// What a text is in JSON or in YAML; none if it is neither.
+///
+/// # Errors
+/// A key of it is set twice.
+fn read(text: &str) -> Result<Option<Value>, String> {
+    let json = serde_json::from_str::<Value>(text).ok();
+    match look_through(text) {
+        Ok(()) => Ok(json.or_else(|| serde_yaml::from_str::<Value>(text).ok())),
+        Err(e) if e.is_duplicate => Err(e.why),
+        Err(_) => Ok(json),
     }
 }
 
@@ -228,7 +245,12 @@ mod tests {
             (json!(null), "a: b", json!({ "a": "b" })),
             (json!(null), "", json!("")),
         ] {
-            assert_eq!(typed(text, &wanted, &schema), value, "{wanted} {text}");
+            assert_eq!(typed(text, &wanted, &schema), Ok(value), "{wanted} {text}");
+        }
+        for twice in [r#"{"a":1,"b":{"a":2},"a":3}"#, "{ a: 1, a: 2 }", r#"[{"a":1},{"x":0,"a":1,"a":2}]"#] {
+            for wanted in [json!(null), json!({ "type": "object" }), json!({ "type": "array" })] {
+                assert_eq!(typed(twice, &wanted, &schema), Err("`a` is set twice".to_owned()), "{twice}");
+            }
         }
     }
 }

@@ -308,6 +308,7 @@ pub fn store_error(e: StoreError) -> Error {
             || "it does not say which".into(),
             |h| format!("{}@{}, process {}, since {}: {}", h.user, h.host, h.pid, h.since, h.command),
         )),
+        StoreError::OtherProject { state, project } => Error::OtherProject { state, project },
         e => Error::State {
             next: e.hint().unwrap_or("casefile state list").to_owned(),
             message: e.to_string(),

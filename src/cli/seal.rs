@@ -15,7 +15,7 @@ use crate::observe::observe_inventory;
 use crate::plan::targets::{self, Inventory, Templates};
 use crate::render::escape;
 use crate::render::words::plural;
-use crate::seal::{Seals, manifest_name, sealed_name, seals};
+use crate::seal::{self, Seals, manifest_name, sealed_name, seals};
 
 /// Writes the seals that are missing or not as they should be, and removes those of manifests that are gone. Outside
 /// of the project folder nothing is written and nothing removed: what lies there is another project's.
@@ -56,6 +56,12 @@ pub fn run(ctx: &Context, args: &SealArgs) -> Result<Code, Error> {
             continue;
         }
         let text = seal.to_text();
+        if !seal::is_short_enough(&text) {
+            return Err(Error::BadFile {
+                path: manifest_name(name).into(),
+                why: format!("its seal would hold more than {} lines: split it", seal::MOST_LINES),
+            });
+        }
         if found.is_current(name, seal) {
             current += 1;
             continue;

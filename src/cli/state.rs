@@ -46,6 +46,7 @@ pub fn rm(ctx: &Context, args: &StateRmArgs) -> Result<Code, Error> {
 /// Gives a resource another address.
 pub fn mv(ctx: &Context, args: &StateMvArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
+    whole_group(ctx, &project, args)?;
     let (from, to) = change(ctx, &project, args.locking, "casefile state mv", |store| {
         surgery::rename(store, ctx.now(), &args.from, &args.to)
     })?;
@@ -54,12 +55,35 @@ pub fn mv(ctx: &Context, args: &StateMvArgs) -> Result<Code, Error> {
     Ok(Code::Done)
 }
 
+/// Refuses the address of a manifest that stands for several machines: a resource of it is one of them.
+fn whole_group(ctx: &Context, project: &Project, args: &StateMvArgs) -> Result<(), Error> {
+    let loaded = manifest::load(&ctx.dir, project);
+    let is_group = |t: &Template| t.target.is_group() && *t.address() == args.to;
+    if !loaded.templates.iter().any(is_group) {
+        return Ok(());
+    }
+    let machine = args.from.parts().map_or("MACHINE", |(_, machine)| machine);
+    Err(Error::Forbidden {
+        message: format!(
+            "{} stands for several machines: a resource of it has its machine in brackets behind the name",
+            args.to
+        ),
+        next: format!("casefile state mv '{}' '{}[{machine}]'", args.from, args.to),
+    })
+}
+
 /// Records that the project has the name that `casefile.yaml` gives it.
 pub fn rename_project(ctx: &Context, args: &StateRenameProjectArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
     let name = &project.name;
     if args.name != *name {
-        return Err(Error::Usage(format!("{}: casefile.yaml names the project {name}", args.name)));
+        return Err(Error::Forbidden {
+            message: format!(
+                "casefile.yaml names the project {name}, and not {}: nothing was recorded",
+                args.name
+            ),
+            next: format!("casefile state rename-project {name}"),
+        });
     }
     let mut opened = lock(ctx, &project, args.locking, "casefile state rename-project")?;
     let begun = opened.store.state().lineage.is_some();
@@ -84,7 +108,7 @@ pub fn rebuild(ctx: &Context, args: &StateRebuildArgs) -> Result<Code, Error> {
         tool: concat!("casefile/", env!("CARGO_PKG_VERSION")).to_owned(),
     });
     let rebuilt = runtime()?.block_on(lock::patiently(ctx, args.locking, || {
-        local::rebuild(&folder, &holder, acceptance.as_ref())
+        local::rebuild(&folder, &project.name, &holder, acceptance.as_ref())
     }))?;
     ctx.out(&render::surgery::rebuilt(rebuilt.as_ref(), project::style_out(ctx)))?;
     Ok(Code::Done)

@@ -8,8 +8,9 @@ use clap::builder::StyledStr;
 use clap::error::ContextValue;
 
 use super::args::Color;
-use super::context::{colored, environment};
+use super::context::{colored, environment, unwritten};
 use super::exit::Code;
+use super::report;
 use super::stream;
 use crate::render::escape::one_line;
 
@@ -28,9 +29,10 @@ pub fn show(e: &clap::Error) -> Code {
         // clap's own code for wrong usage is 2, which is taken.
         return Code::Usage;
     }
-    // Nobody is left to tell if this fails.
-    let _ = stream::show(&text);
-    Code::Done
+    match stream::show(&text).map_err(unwritten) {
+        Ok(()) => Code::Done,
+        Err(e) => report(&e),
+    }
 }
 
 /// The message, with each text that was typed as one line, wherever clap quotes it.

@@ -11,7 +11,7 @@ use super::clock::http_date;
 use super::endpoint::Endpoint;
 use super::request::Subject;
 use super::transport::{HttpAnswer, Stage, TransportError};
-use super::wire::{ErrorBody, WireError, bounded, object};
+use super::wire::{ErrorBody, WireError, bounded, is_web_page, object};
 use crate::model::{Alert, Hindrance, MachineAction, Request, is_of_machine};
 
 /// The service's words about a call that it did not carry out.
@@ -158,7 +158,13 @@ pub(super) struct Throttle {
 const DEFAULT_WAIT: Duration = Duration::from_secs(60);
 /// An hour's quota that does not say when it takes calls again does so after an hour at the latest.
 const HOURLY_WAIT: Duration = Duration::from_secs(3600);
+/// The longest wait that is kept, whatever the service asks for.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
+
+/// Returns a wait that the service asks for in words. The longest one that is kept may stand for a longer one.
+pub(super) fn told(wait: Duration) -> String {
+    if wait < LONGEST_WAIT { format!("{} s", wait.as_secs()) } else { "a day or longer".to_owned() }
+}
 
 impl ApiError {
     /// Reads an answer that is no success.
@@ -341,6 +347,9 @@ impl Unfit {
 fn accepted(subject: &Subject, answer: &HttpAnswer) -> Result<Accepted, Unfit> {
     if answer.cut {
         return Err(Unfit { why: "the body is too long".into(), other: None });
+    }
+    if is_web_page(&answer.body) {
+        return Err(WireError::WebPage.into());
     }
     let same = |id: &str| id.eq_ignore_ascii_case(&subject.id);
     let of_another = |machine: Option<&str>| is_of_machine(&subject.id, machine) == Some(false);

@@ -25,9 +25,10 @@ use super::quota::{LONGEST_PAUSE, Next};
 use super::request::{self, ActionFilter, Read};
 use super::time::Clock;
 use super::transport::{HttpAnswer, HttpCall, Stage, Transport, TransportError};
-use super::wire::{self, Entity, PackageLink, Page};
+use super::wire::{self, Entity, PackageLink, Page, WireError};
 use crate::model::{
     Alert, Hindrance, HuntingQuery, HuntingTable, Machine, MachineAction, MachineName, Method, Request,
+    quota_calls,
 };
 
 /// Why a read gave no result.
@@ -40,7 +41,7 @@ pub enum ReadError {
     #[error("{0}")]
     Refused(ApiError),
     /// 429, and the wait is longer than a read is worth.
-    #[error("{error}; the service asks to wait {} s", retry_after.as_secs())]
+    #[error("{error}; the service asks to wait {}", answer::told(*retry_after))]
     Throttled {
         /// The service's words.
         error: ApiError,
@@ -48,7 +49,7 @@ pub enum ReadError {
         retry_after: Duration,
     },
     /// Our own count says that the quota is used up for longer than a read is worth waiting.
-    #[error("the quota `{endpoint}` is used up for {} s", wait.as_secs())]
+    #[error("the quota of {} is used up for {} s", quota_calls(endpoint.quota_name()), wait.as_secs())]
     OverQuota {
         /// Whose quota.
         endpoint: Endpoint,
@@ -647,7 +648,12 @@ impl Inner {
         if let Next::At(at) = self.quotas.next(read.endpoint) {
             let wait = Duration::try_from(at.duration_since(self.quotas.now())).unwrap_or_default();
             if wait > patience.throttled {
-                return Err(Fail::Final(ReadError::OverQuota { endpoint: read.endpoint, wait }));
+                return Err(Fail::Final(if self.quotas.is_paused(read.endpoint) {
+                    let why = format!("the service asked for a pause of {} more", answer::told(wait));
+                    ReadError::Unavailable { why, cause: Hindrance::Unavailable(Some(at)) }
+                } else {
+                    ReadError::OverQuota { endpoint: read.endpoint, wait }
+                }));
             }
         }
         let mut slot = self.quotas.take(read.endpoint).await;
@@ -684,6 +690,9 @@ impl Inner {
                 }
                 ReadAnswer::Body(body) => match parse(&body.body) {
                     Ok(found) => return Ok(found),
+                    Err(_) if wire::is_web_page(&body.body) => {
+                        Fail::Final(unavailable(WireError::WebPage.to_string(), Hindrance::WebPage))
+                    }
                     Err(why) => {
                         let error = unavailable(why, Hindrance::Unavailable(None));
                         Fail::Again { error, retries: patience.retries, pause: None }

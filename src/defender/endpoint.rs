@@ -157,6 +157,7 @@ mod tests {
     fn names_are_unique_and_read_back() {
         for e in Endpoint::ALL {
             assert_eq!(Endpoint::from_quota_name(e.quota_name()), Some(e));
+            assert_ne!(crate::model::quota_calls(e.quota_name()), e.quota_name());
         }
         assert_eq!(Endpoint::from_quota_name("Collect"), None);
     }

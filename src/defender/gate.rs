@@ -153,7 +153,12 @@ impl Quotas {
     pub(super) fn pause(&self, endpoint: Endpoint, time: Duration) {
         let now = self.now();
         let until = now.saturating_add(time).unwrap_or(Timestamp::MAX);
-        self.lane(endpoint).change(now, |window| window.block(until));
+        self.lane(endpoint).change(now, |window| window.pause(until));
+    }
+
+    /// Returns whether the next call to an endpoint waits for the end of a pause that the service asked for.
+    pub(super) fn is_paused(&self, endpoint: Endpoint) -> bool {
+        self.lane(endpoint).window().is_paused(self.now())
     }
 
     /// The end of a block by the service that is longer than a pause, by the clock given to [`Quotas::new`].

@@ -44,6 +44,8 @@ pub struct Window {
     blocked_until: Option<Timestamp>,
     /// The service's words of that block name the quota of an hour.
     hourly: bool,
+    /// Whether that block is a pause that the service asked for, and no quota.
+    paused: bool,
 }
 
 /// The longest block by the service that counts as a pause: a longer one is told, and not slept through unasked.
@@ -52,7 +54,14 @@ pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 impl Window {
     /// An empty window.
     pub fn new(limits: Limits) -> Self {
-        Window { limits, in_flight: 0, answered: VecDeque::new(), blocked_until: None, hourly: false }
+        Window {
+            limits,
+            in_flight: 0,
+            answered: VecDeque::new(),
+            blocked_until: None,
+            hourly: false,
+            paused: false,
+        }
     }
 
     /// The limits now in force: a 429 lowers them.
@@ -103,9 +112,22 @@ impl Window {
         self.answered.insert(place, at);
     }
 
-    /// Nothing leaves before `until`.
+    /// Nothing leaves before `until`, because a quota is used up.
     pub fn block(&mut self, until: Timestamp) {
+        self.paused &= self.blocked_until >= Some(until);
         self.blocked_until = self.blocked_until.max(Some(until));
+    }
+
+    /// Nothing leaves before `until`, because the service asks for a pause.
+    pub fn pause(&mut self, until: Timestamp) {
+        self.paused |= self.blocked_until < Some(until);
+        self.blocked_until = self.blocked_until.max(Some(until));
+    }
+
+    /// Returns whether the next call waits for the end of a pause that the service asked for, and not for a quota.
+    pub fn is_paused(&self, now: Timestamp) -> bool {
+        let until = self.blocked_until.filter(|until| self.paused && *until > now);
+        until.is_some_and(|until| self.earliest(now) == Next::At(until))
     }
 
     /// The end of a block by the service that is more than a pause.

@@ -58,6 +58,9 @@ pub enum WireError {
         /// 1-based.
         column: usize,
     },
+    /// HTML in place of JSON: a sign-in page of a proxy or a network, with a status that says that all is well.
+    #[error("a web page came in place of the service's answer")]
+    WebPage,
     /// An object without an `id`.
     #[error("the object has no id")]
     NoId,
@@ -152,6 +155,11 @@ impl<T: Entity> Page<T> {
     }
 }
 
+/// Returns whether a body is a web page: no JSON begins as one does.
+pub(super) fn is_web_page(body: &[u8]) -> bool {
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii_start().starts_with(b"<")
+}
+
 /// Reads one object of the service.
 ///
 /// A field of an unexpected type, or one that is there under two names, is left out: only an object
@@ -172,9 +180,24 @@ pub fn object<T: Entity>(body: &[u8]) -> Result<T, WireError> {
 /// Far more than the service's largest object has: the reading below takes quadratic time.
 const MOST_FIELDS: usize = 200;
 
+/// The digits of an id that is a number, as they were sent: an object that was made is not lost for its type.
+fn number_as_text(body: &[u8]) -> Result<String, WireError> {
+    #[derive(Deserialize)]
+    struct Numbered<'a> {
+        #[serde(borrow)]
+        id: &'a RawValue,
+    }
+    let numbered: Numbered<'_> = serde_json::from_slice(body)?;
+    Ok(numbered.id.get().to_owned())
+}
+
 fn field_by_field<T: Entity>(body: &[u8]) -> Result<T, WireError> {
     let mut fields: Map<String, Value> = serde_json::from_slice(body)?;
-    let Some(Value::String(id)) = fields.remove("id") else { return Err(WireError::NoId) };
+    let id = match fields.remove("id") {
+        Some(Value::String(id)) => id,
+        Some(Value::Number(_)) => number_as_text(body)?,
+        _ => return Err(WireError::NoId),
+    };
     let mut kept = Map::from_iter([("id".to_owned(), Value::String(id))]);
     let mut best: T = serde_json::from_value(kept.clone().into())?;
     for (key, value) in fields.into_iter().take(MOST_FIELDS) {
@@ -284,6 +307,21 @@ impl fmt::Debug for PackageLink {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_that_is_a_number_is_kept_digit_by_digit() {
+        for number in ["7", "-1", "123456789012345678901234567890", "1.50"] {
+            let body = format!(r#"{{"status":"Pending","id": {number} ,"x":1}}"#);
+            let action: MachineAction = object(body.as_bytes()).unwrap();
+            assert_eq!((&*action.id, action.status.to_string()), (number, "Pending".to_owned()));
+        }
+        for none in ["null", "true", "[1]", "{}", "\"\""] {
+            let body = format!(r#"{{"id":{none}}}"#);
+            assert!(matches!(object::<MachineAction>(body.as_bytes()), Err(WireError::NoId)), "{none}");
+        }
+        let page = Page::<MachineAction>::read(br#"{"value":[{"id":12,"status":"Pending"}]}"#).unwrap();
+        assert_eq!((page.entries[0].id.as_str(), page.odd), ("12", 0));
+    }
 
     #[test]
     fn an_odd_entry_costs_only_itself() {

@@ -29,9 +29,23 @@ pub(super) struct Found {
     pub path: PathBuf,
 }
 
-/// Finds the files that `spec.manifests` names, each once, sorted by name. What cannot be walked is
-/// reported.
-pub(super) fn find(project_dir: &Path, project: &Project) -> (Vec<Found>, Vec<Diagnostic>) {
+/// The files in the folders that a project's manifests are looked for in.
+#[derive(Debug, Default)]
+pub(super) struct Search {
+    /// The manifests, each once, sorted by name.
+    pub manifests: Vec<Found>,
+    /// The files in folders of a runbook's cases, seals among them, sorted by name.
+    pub cases: Vec<Found>,
+    /// The files that are named like a seal and stand without a manifest beside them, sorted by name.
+    pub orphans: Vec<Found>,
+    /// What cannot be walked.
+    pub problems: Vec<Diagnostic>,
+    /// What cannot be walked in folders of cases.
+    pub case_problems: Vec<Diagnostic>,
+}
+
+/// Searches what `spec.manifests` names.
+pub(super) fn find(project_dir: &Path, project: &Project) -> Search {
     let mut walk = Walk::new(is_manifest, Bounds::of(project_dir));
     for (index, entry) in project.spec.manifests.iter().enumerate() {
         let name = normal(entry);
@@ -78,8 +92,18 @@ pub(super) fn find(project_dir: &Path, project: &Project) -> (Vec<Found>, Vec<Di
             }
         }
     }
-    walk.found.sort();
-    (walk.found, walk.problems)
+    let (manifests, problems) = (std::mem::take(&mut walk.found), std::mem::take(&mut walk.problems));
+    // What another entry of `spec.manifests` names in a folder of cases was found as a manifest, and is not met again.
+    walk.wanted = |name| is_manifest(name) || is_seal(name);
+    while let Some((path, name)) = walk.case_folders.pop() {
+        walk.entry(path, name);
+    }
+    let Walk { found: cases, orphans, problems: case_problems, .. } = walk;
+    let mut search = Search { manifests, cases, orphans, problems, case_problems };
+    search.manifests.sort();
+    search.cases.sort();
+    search.orphans.sort();
+    search
 }
 
 /// Finds and reads the files `*.sealed.yaml` beside the manifests that `spec.manifests` names, by name. What
@@ -152,6 +176,7 @@ fn normal(entry: &str) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
+/// Returns whether a file is a manifest by its name.
 fn is_manifest(name: &str) -> bool {
     let file = name.rsplit('/').next().unwrap_or(name);
     match file.strip_suffix(".yaml").or_else(|| file.strip_suffix(".yml")) {
@@ -193,21 +218,23 @@ pub(super) fn cases(runbook: &Found, bounds: &Bounds) -> (Vec<Found>, Vec<Diagno
         _ => (format!("{stem}/cases"), runbook.path.with_extension("").join("cases")),
     };
     let mut walk = Walk::new(is_manifest, bounds.clone());
-    match fs::symlink_metadata(&path) {
-        Ok(meta) if meta.is_symlink() => walk.link(path, name, &mut Vec::new()),
-        Ok(meta) if meta.is_dir() => walk.folder(&path, &name, &mut Vec::new()),
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            walk.unreadable_folder(&name, &error)
-        }
-        _ => {}
-    }
+    walk.entry(path, name);
     walk.found.sort();
     (walk.found, walk.problems)
 }
 
-fn is_seal(name: &str) -> bool {
+/// Returns whether a file is a seal by its name.
+pub(super) fn is_seal(name: &str) -> bool {
     let file = name.rsplit('/').next().unwrap_or(name);
     !file.starts_with('.') && (file.ends_with(".sealed.yaml") || file.ends_with(".sealed.yml"))
+}
+
+/// Returns whether a file of a folder is a seal by its name, and no manifest that it could be the seal of stands in
+/// `siblings`, which are sorted.
+fn is_orphan(file: &str, siblings: &[(OsString, fs::DirEntry)]) -> bool {
+    let Some((stem, end)) = file.rsplit_once(".sealed.").filter(|_| is_seal(file)) else { return false };
+    let manifest = OsString::from(format!("{stem}.{end}"));
+    siblings.binary_search_by(|(name, _)| name.cmp(&manifest)).is_err()
 }
 
 struct Walk {
@@ -219,6 +246,10 @@ struct Walk {
     /// Real paths of the folders searched so far.
     folders: HashSet<PathBuf>,
     problems: Vec<Diagnostic>,
+    /// The folders of cases that were passed over.
+    case_folders: Vec<(PathBuf, String)>,
+    /// Files named like a seal, without a manifest beside them.
+    orphans: Vec<Found>,
     bounds: Bounds,
     /// How many manifests and problems were met, those found before included.
     met: usize,
@@ -234,6 +265,8 @@ impl Walk {
             seen: HashSet::new(),
             folders: HashSet::new(),
             problems: Vec::new(),
+            case_folders: Vec::new(),
+            orphans: Vec::new(),
             bounds,
             met: 0,
             unnameable: 0,
@@ -298,6 +331,18 @@ impl Walk {
         }
     }
 
+    /// Searches a folder, or a link to one, by itself; nothing else and nothing is fine too.
+    fn entry(&mut self, path: PathBuf, name: String) {
+        match fs::symlink_metadata(&path) {
+            Ok(meta) if meta.is_symlink() => self.link(path, name, &mut Vec::new()),
+            Ok(meta) if meta.is_dir() => self.folder(&path, &name, &mut Vec::new()),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                self.unreadable_folder(&name, &error)
+            }
+            _ => {}
+        }
+    }
+
     /// `above` are the real paths of the folders that this one lies in.
     fn folder(&mut self, path: &Path, name: &str, above: &mut Vec<PathBuf>) {
         let shown = if name.is_empty() { "." } else { name };
@@ -332,7 +377,7 @@ impl Walk {
         }
         children.sort_by(|a, b| a.0.cmp(&b.0));
         above.push(real.clone());
-        for (child, entry) in children {
+        for (child, entry) in &children {
             let (text, is_utf8) = (child.to_string_lossy(), child.to_str().is_some());
             if text.starts_with('.') {
                 continue;
@@ -340,7 +385,11 @@ impl Walk {
             let path = entry.path();
             let name = if name.is_empty() { text.clone().into_owned() } else { format!("{name}/{text}") };
             if text == "cases" && path.is_dir() && holds_cases(entry.path().parent().unwrap_or(&path)) {
+                self.case_folders.push((path, name));
                 continue;
+            }
+            if is_utf8 && !(self.wanted)(&name) && is_orphan(&text, &children) && path.is_file() {
+                self.orphans.push(Found { name: name.clone(), path: path.clone() });
             }
             self.unnameable += usize::from(!is_utf8);
             match entry.file_type() {
@@ -349,7 +398,7 @@ impl Walk {
                 // The folder's real path and the name are the file's; no call for each file.
                 Ok(kind) if self.is_meant(&name, is_utf8, kind.is_file()) => {
                     self.met += 1;
-                    if self.seen.insert(real.join(&child)) {
+                    if self.seen.insert(real.join(child)) {
                         self.found.push(Found { name, path });
                     }
                 }
@@ -492,13 +541,16 @@ mod tests {
             "b/z.yml",
             "b/a.yaml",
             "b/a.sealed.yaml",
+            "b/c.sealed.yml",
             "b/.hidden/x.yaml",
             "b/.x.yaml",
             "b/notes.txt",
             "a.yaml",
         ]);
-        let (found, problems) = find(dir.path(), &project(&["b/z.yml", "b", "./a.yaml", "."]));
+        let Search { manifests: found, problems, orphans, .. } =
+            find(dir.path(), &project(&["b/z.yml", "b", "./a.yaml", "."]));
         assert_eq!(names(&found), ["a.yaml", "b/a.yaml", "b/z.yml"]);
+        assert_eq!(names(&orphans), ["b/c.sealed.yml"]);
         assert_eq!(problems, []);
     }
 
@@ -506,7 +558,7 @@ mod tests {
     fn what_is_not_there_is_reported() {
         let dir = tree(&["empty/notes.txt", "x.txt", "x.sealed.yaml"]);
         let manifests = ["nowhere", "empty", "x.txt", "x.sealed.yaml", "/etc"];
-        let (found, problems) = find(dir.path(), &project(&manifests));
+        let Search { manifests: found, problems, .. } = find(dir.path(), &project(&manifests));
         assert_eq!(names(&found), Vec::<&str>::new());
         let codes: Vec<_> = problems.iter().map(|p| p.code).collect();
         assert_eq!(codes, ["path-not-found", "no-manifests", "not-a-manifest", "not-a-manifest", "bad-path"]);
@@ -521,7 +573,7 @@ mod tests {
         symlink("..", dir.path().join("m/up")).unwrap();
         symlink("self.yaml", dir.path().join("m/self.yaml")).unwrap();
         symlink("gone", dir.path().join("m/gone.yaml")).unwrap();
-        let (found, problems) = find(dir.path(), &project(&["m"]));
+        let Search { manifests: found, problems, .. } = find(dir.path(), &project(&["m"]));
         assert!(names(&found).contains(&"m/a.yaml"), "{found:?}");
         assert_eq!(found.iter().filter(|f| f.name.ends_with("s.yaml")).count(), 1);
         let mut codes: Vec<_> = problems.iter().map(|p| (p.code, &*p.file)).collect();
@@ -536,7 +588,7 @@ mod tests {
     fn an_ending_in_upper_case_is_no_reason_to_read_nothing() {
         let dir =
             tree(&["m/A.YAML", "m/b.Yml", "m/c.yaml", "m/notes.TXT", "m/d.SEALED.YAML", "m/x.yaml/e.yaml"]);
-        let (found, problems) = find(dir.path(), &project(&["m"]));
+        let Search { manifests: found, problems, .. } = find(dir.path(), &project(&["m"]));
         assert_eq!(names(&found), ["m/c.yaml", "m/x.yaml/e.yaml"]);
         let told: Vec<_> = problems.iter().map(|p| (p.code, &*p.file, p.help.as_deref().unwrap())).collect();
         assert_eq!(
@@ -556,9 +608,14 @@ mod tests {
         fs::write(dir.path().join("m/inc.yaml"), "# made by a Runbook\nkind: Incident\n").unwrap();
         fs::write(dir.path().join("m/triage.yaml"), "kind: Runbook\n").unwrap();
         fs::write(dir.path().join("m/torn.yaml"), "kind: Runbook\nspec: [\n").unwrap();
-        let (found, problems) = find(dir.path(), &project(&["m"]));
+        let Search { manifests: found, cases, problems, .. } = find(dir.path(), &project(&["m"]));
         assert_eq!(names(&found), ["m/inc.yaml", "m/inc/cases/a.yaml", "m/torn.yaml", "m/triage.yaml"]);
+        assert_eq!(names(&cases), ["m/torn/cases/c.yaml", "m/triage/cases/b.yaml"]);
         assert_eq!(problems, []);
+        // Named by itself it is a folder like any other.
+        let Search { manifests: found, cases, .. } = find(dir.path(), &project(&["m", "m/triage/cases"]));
+        assert!(names(&found).contains(&"m/triage/cases/b.yaml"), "{found:?}");
+        assert_eq!(names(&cases), ["m/torn/cases/c.yaml"]);
     }
 
     #[test]
@@ -570,7 +627,7 @@ mod tests {
         }
         fs::create_dir_all(&path).unwrap();
         fs::write(path.join("a.yaml"), "").unwrap();
-        let (found, problems) = find(dir.path(), &project(&["m"]));
+        let Search { manifests: found, problems, .. } = find(dir.path(), &project(&["m"]));
         assert_eq!(names(&found), Vec::<&str>::new());
         let told: Vec<_> = problems.iter().map(|p| (p.code, p.file.matches('/').count())).collect();
         assert_eq!(told, [("too-deep", MAX_FOLDERS)]);
@@ -601,7 +658,7 @@ mod tests {
             fs::write(m.join(OsStr::from_bytes(b"d\xff")).join("b.yaml"), "").unwrap();
             fs::create_dir(m.join(OsStr::from_bytes(b"d\xfe")).join("in")).unwrap();
             fs::write(m.join(OsStr::from_bytes(b"d\xfe")).join("in/c.yaml"), "").unwrap();
-            let (found, problems) = find(dir.path(), &project(&["m"]));
+            let Search { manifests: found, problems, .. } = find(dir.path(), &project(&["m"]));
             assert_eq!(names(&found), ["m/a.yaml"]);
             assert_eq!(
                 told(&problems),
@@ -623,8 +680,12 @@ mod tests {
             let _socket = std::os::unix::net::UnixListener::bind(m.join("s.yaml")).unwrap();
             symlink("../submodule", m.join("shared")).unwrap();
             symlink("gone", m.join("r/cases/d.yaml")).unwrap();
-            let (found, problems) = find(dir.path(), &project(&["m"]));
+            let Search { manifests: found, problems, case_problems, .. } = find(dir.path(), &project(&["m"]));
             assert_eq!(names(&found), ["m/r.yaml"]);
+            assert_eq!(
+                told(&case_problems),
+                [("bad-file-name", "m/r/cases/c.YAML"), ("path-not-found", "m/r/cases/d.yaml")]
+            );
             assert_eq!(
                 told(&problems),
                 [
@@ -644,7 +705,7 @@ mod tests {
             fs::create_dir(&closed).unwrap();
             fs::set_permissions(&closed, fs::Permissions::from_mode(0o0)).unwrap();
             if fs::read_dir(&closed).is_err() {
-                let (_, problems) = find(dir.path(), &project(&["m"]));
+                let problems = find(dir.path(), &project(&["m"])).problems;
                 assert!(told(&problems).contains(&("unreadable-file", "m/closed")), "{problems:?}");
             }
             fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();

@@ -25,11 +25,13 @@ use crate::model::{
 
 mod cases;
 mod incidents;
+mod misplaced;
 mod side_by_side;
 
 pub(super) use cases::declares_runbook;
 pub use cases::{CaseRun, run_cases};
 pub use incidents::{Declaration, IncidentState};
+pub(super) use misplaced::among_cases;
 
 /// How many problems of one file are told; the rest is counted.
 const MAX_FINDINGS: usize = 100;
@@ -235,7 +237,11 @@ impl Reading {
     }
 
     fn of_by(project_dir: &Path, project: &Project, threads: usize) -> (Self, usize) {
-        let (files, diagnostics) = discover::find(project_dir, project);
+        let search = discover::find(project_dir, project);
+        let (files, mut diagnostics) = (search.manifests, search.problems);
+        diagnostics.extend(search.case_problems);
+        diagnostics.extend(search.cases.iter().flat_map(misplaced::in_cases));
+        diagnostics.extend(search.orphans.iter().flat_map(misplaced::in_orphan));
         let rule = project.spec.require_comment.clone();
         let reading = Reading { diagnostics, rule, ..Reading::default() };
         (reading.files(&files, threads), files.len())

@@ -5,7 +5,7 @@
 //! the next document is read all the same.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use granit_parser::{Event, Options, Parser, ScalarStyle, StrInput, options};
 
@@ -246,24 +246,60 @@ pub struct Unreadable {
     pub column: u32,
     /// The description of what is wrong.
     pub why: String,
+    /// Whether a key is set twice: every other reader would take the text, and one of its values.
+    pub is_duplicate: bool,
 }
 
-/// Looks through a text that another reader is to read: one for which depth has no bound, and which takes a time that
-/// grows with its square.
+/// How many keys and values a text may hold that another reader is to read.
+const MAX_LOOKED_THROUGH: usize = 2_000_000;
+
+/// Looks through a text that another reader is to read: one for which depth and length have no bound, which takes a
+/// time that grows with the square of the depth, and which passes over keys that are set twice.
 ///
 /// # Errors
 /// What is wrong first.
 pub fn look_through(text: &str) -> Result<(), Unreadable> {
-    let mut last = 0;
+    look_through_to(text, MAX_LOOKED_THROUGH)
+}
+
+fn look_through_to(text: &str, most: usize) -> Result<(), Unreadable> {
+    let unreadable = |at: usize, why: String, is_duplicate: bool| {
+        let (line, column) = SourceText::new("".into(), text).line_column(at);
+        Unreadable { line, column, why, is_duplicate }
+    };
+    let (mut last, mut values) = (0, 0);
+    // The keys of the mappings that are open, and whether a key comes next; none for a list.
+    let mut open: Vec<Option<(HashSet<Cow<'_, str>>, bool)>> = Vec::new();
     for event in Parser::new_from_str_with_options(text, options()) {
-        match event {
-            Ok((_, span)) => last = span.byte_range().map_or(last, |range| range.end.max(last)),
-            Err(error) => {
-                let finding = syntax::explain(text, &error, last, 0);
-                let (line, column) = SourceText::new("".into(), text).line_column(finding.start);
-                return Err(Unreadable { line, column, why: finding.message });
+        let (event, span) = event.map_err(|error| {
+            let finding = syntax::explain(text, &error, last, 0);
+            unreadable(finding.start, finding.message, false)
+        })?;
+        let range = span.byte_range().unwrap_or(last..last);
+        last = range.end.max(last);
+        if matches!(event, Event::SequenceEnd | Event::MappingEnd) {
+            open.pop();
+        }
+        let (key, inside) = match event {
+            Event::Scalar(key, ..) => (Some(key), None),
+            Event::Alias(_) | Event::UnresolvedAlias(_) => (None, None),
+            Event::SequenceStart(..) => (None, Some(None)),
+            Event::MappingStart(..) => (None, Some(Some((HashSet::new(), true)))),
+            _ => continue,
+        };
+        values += 1;
+        if values > most {
+            let why = format!("the file holds more than {most} keys and values");
+            return Err(unreadable(range.start, why, false));
+        }
+        if let Some(Some((keys, is_key))) = open.last_mut() {
+            let twice = key.filter(|_| *is_key).and_then(|key| keys.replace(key));
+            *is_key = !*is_key;
+            if let Some(key) = twice {
+                return Err(unreadable(range.start, format!("`{}` is set twice", syntax::shown(&key)), true));
             }
         }
+        open.extend(inside);
     }
     Ok(())
 }
@@ -603,6 +639,28 @@ mod tests {
 
     fn codes(text: &str) -> Vec<Vec<&'static str>> {
         Reader::new(text).map(|doc| doc.findings.iter().map(|f| f.code).collect()).collect()
+    }
+
+    #[test]
+    fn what_another_reader_reads_is_bounded_and_sets_no_key_twice() {
+        let why =
+            |text: &str| look_through_to(text, 6).map_err(|e| (e.line, e.column, e.why, e.is_duplicate));
+        let long = "the file holds more than 6 keys and values";
+        assert_eq!(why("[a, b, c, d, e]"), Ok(()));
+        assert_eq!(why("[a, b, c, d, e,\n f]"), Err((2, 2, long.into(), false)));
+        assert_eq!(why("{ a: 1, b: 2 }\n---\n{ }"), Ok(()));
+        assert_eq!(why("a: &x 1\nb: *x\nc: *x"), Err((3, 4, long.into(), false)));
+        for (twice, line, column) in [
+            ("a: 1\nb: 1\na: 1", 3, 1),
+            ("\"a\": 1\na: 2", 2, 1),
+            ("[{ a: 1, 'a': 2 }]", 1, 10),
+            ("x: { a: b, a: c }", 1, 12),
+        ] {
+            assert_eq!(why(twice), Err((line, column, "`a` is set twice".into(), true)), "{twice}");
+        }
+        for fine in ["a: a\nb: a", "[a, a, a]", "a: { a: 1 }", "[{ a: 1 }, { a: 1 }]", "a: 1\n---\na: 1"] {
+            assert!(look_through(fine).is_ok(), "{fine}");
+        }
     }
 
     #[test]

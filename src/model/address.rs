@@ -51,10 +51,20 @@ pub struct Address {
 
 /// A text that is no address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` is no address: write it as Kind/name, for example InvestigationPackage/fin-ws-042 or Alert/phish"
-)]
+#[error("{}", told(.0))]
 pub struct AddressError(pub String);
+
+/// What is wrong with a text that is no address: most often the name of a resource stands alone.
+fn told(text: &str) -> String {
+    if Kind::ALL.iter().all(|kind| format!("{kind}/{text}").parse::<Address>().is_ok()) {
+        let all = Kind::ALL.map(|kind| format!("{kind}/{text}")).join(" or ");
+        format!("`{text}` is no address: its kind is missing; write {all}")
+    } else {
+        format!(
+            "`{text}` is no address: write it as Kind/name, for example InvestigationPackage/fin-ws-042 or Alert/phish"
+        )
+    }
+}
 
 impl Address {
     /// Joins a kind and a name that was validated as `metadata.name`.

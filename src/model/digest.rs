@@ -27,7 +27,12 @@ impl Sha256Hex {
     /// Returns the hash of a text file without its byte order mark, each line end as a line feed: what git or an
     /// editor makes of these on Windows is no edit.
     pub fn of_text(bytes: &[u8]) -> Self {
-        Self::of(&plain_text(bytes))
+        let text = plain_text(bytes);
+        // With the last line end, as most editors leave it.
+        match text.last() {
+            None | Some(b'\n') => Self::of(&text),
+            Some(_) => Self::of(&[&*text, b"\n"].concat()),
+        }
     }
 }
 
@@ -251,10 +256,14 @@ mod tests {
     #[test]
     fn line_ends_and_byte_order_marks_are_no_part_of_a_text() {
         let plain = Sha256Hex::of_text(b"a\n\nb\rc");
-        assert_eq!(plain, Sha256Hex::of(b"a\n\nb\rc"));
+        assert_eq!(plain, Sha256Hex::of(b"a\n\nb\rc\n"));
         assert_eq!(plain, Sha256Hex::of_text(b"\xef\xbb\xbfa\r\n\r\nb\rc"));
         assert_ne!(plain, Sha256Hex::of_text(b"a\nb\rc"));
-        assert_ne!(Sha256Hex::of_text(b"a"), Sha256Hex::of_text(b"a\n"));
+        assert_eq!(Sha256Hex::of_text(b"a"), Sha256Hex::of_text(b"a\r\n"));
+        assert_ne!(Sha256Hex::of_text(b"a"), Sha256Hex::of_text(b"a\n\n"));
+        assert_eq!(Sha256Hex::of_text(b""), Sha256Hex::of(b""));
+        // What seals hold of files that end in a line end stays as it is.
+        assert_eq!(Sha256Hex::of_text(b"a"), Sha256Hex::of(b"a\n"));
     }
 
     #[test]

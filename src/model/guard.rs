@@ -11,8 +11,9 @@ use super::{Call, MachineId};
 /// A longer pattern is refused; nobody could review it.
 const MOST_CHARACTERS: usize = 500;
 
-/// How large an expression may grow when it is compiled: `(a{1000}){1000}` is short to write.
-const MOST_BYTES: usize = 1 << 20;
+/// How large an expression may grow when it is compiled: `(a{1000}){1000}` is short to write. At worst each byte of each
+/// text is compared with all of it.
+const MOST_BYTES: usize = 256 << 10;
 
 /// How deep groups may stand in each other.
 const DEEPEST: u32 = 50;
@@ -69,7 +70,11 @@ impl FromStr for CommentRule {
         let built = regex::RegexBuilder::new(pattern).size_limit(MOST_BYTES).nest_limit(DEEPEST).build();
         built.map(CommentRule).map_err(|e| {
             CommentRuleError(match e {
-                regex::Error::CompiledTooBig(_) => "it grows too large: repeat less in it".into(),
+                regex::Error::CompiledTooBig(_) => format!(
+                    "it grows larger than {} KiB when it is compiled: repeat less in it, or write [0-9] for \\d and \
+                     [A-Za-z0-9_] for \\w",
+                    MOST_BYTES >> 10
+                ),
                 // The parser draws the pattern over several lines; its verdict is the last one.
                 e => {
                     let text = e.to_string();
@@ -309,7 +314,7 @@ mod tests {
             ("[0-9", "unclosed character class"),
             ("(?=INC)", "look-around"),
             (r"(a)\1", "backreferences"),
-            ("(((a{100}){100}){100})", "too large"),
+            ("(((a{100}){100}){100})", "larger than 256 KiB"),
         ] {
             let e = pattern.parse::<CommentRule>().unwrap_err().to_string();
             assert!(e.contains(why) && !e.contains('\n'), "{pattern}: {e}");

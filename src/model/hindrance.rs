@@ -11,6 +11,8 @@ pub enum Hindrance {
     Permission(&'static str),
     /// 407: the proxy asks for a sign-in of its own.
     Proxy,
+    /// A web page came in place of an answer: a proxy or a network shows its sign-in page.
+    WebPage,
     /// The TLS connection failed: mostly a certificate whose issuer is not trusted.
     Tls,
     /// The host's name is not known.
@@ -35,13 +37,13 @@ impl Hindrance {
     /// Returns whether asking again within the same run is of no use.
     pub fn is_lasting(self) -> bool {
         use Hindrance::*;
-        matches!(self, SignIn | Permission(_) | Proxy | Tls | UnknownHost | Refused)
+        matches!(self, SignIn | Permission(_) | Proxy | WebPage | Tls | UnknownHost | Refused)
     }
 
     /// Returns whether every call to this service meets it, whatever is asked.
     pub fn is_of_every_call(self) -> bool {
         use Hindrance::*;
-        matches!(self, Proxy | Tls | UnknownHost | NoConnection)
+        matches!(self, Proxy | WebPage | Tls | UnknownHost | NoConnection)
     }
 
     /// The cause's stable name in documents for programs.
@@ -50,6 +52,7 @@ impl Hindrance {
             Hindrance::SignIn => "sign-in",
             Hindrance::Permission(_) => "permission",
             Hindrance::Proxy => "proxy",
+            Hindrance::WebPage => "web-page",
             Hindrance::Tls => "tls",
             Hindrance::UnknownHost => "unknown-host",
             Hindrance::NoConnection => "no-connection",

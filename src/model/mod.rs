@@ -15,6 +15,7 @@ mod guard;
 mod hindrance;
 mod hunting;
 mod likeness;
+mod quota;
 mod rare;
 mod reference;
 mod request;
@@ -38,6 +39,7 @@ pub use hunting::{
     TimespanError,
 };
 pub use likeness::{Likeness, is_of_machine};
+pub use quota::quota_calls;
 pub use rare::{Empty, Rare};
 pub use reference::{NoId, can_be_named, filled, gives, reference, replaced};
 pub use request::{Body, Method, Request};

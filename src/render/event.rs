@@ -8,7 +8,7 @@ use super::age::{ahead, clock};
 use super::layout::{Paint, Paragraph};
 use super::{Style, escape, plan, unread, words};
 use crate::apply::{Event, Progress};
-use crate::model::{Address, Hindrance};
+use crate::model::{Address, Hindrance, quota_calls};
 use crate::plan::Action;
 use crate::state::{Object, Refusal};
 
@@ -77,8 +77,8 @@ pub fn human(event: &Event, style: Style) -> String {
             Paint::Notice,
             "throttled",
             format!(
-                "not carried out; the service takes it again at {} ({})",
-                clock(*at, *until),
+                "not carried out; the service takes it again {} ({})",
+                not_before(*at, *until),
                 words::refusal_words(error)
             ),
         ),
@@ -119,7 +119,8 @@ pub fn progress(progress: &Progress, style: Style, now: Timestamp) -> String {
         Progress::Event(_) => String::new(),
         Progress::Started { calls } => format!("sending {}", words::plural(*calls, "call")),
         Progress::WaitingForQuota { quota, until } => {
-            format!("the {quota} quota is used up; goes on {} ({})", ahead(now, *until), clock(now, *until))
+            let (calls, wait, end) = (quota_calls(quota), ahead(now, *until), clock(now, *until));
+            format!("{calls} go on {wait} ({end}): their quota, or a pause that the service asks for")
         }
         Progress::Settling { calls, until } => {
             let calls = words::plural(*calls, "call");
@@ -163,6 +164,7 @@ fn stopped(
     error: Option<&Refusal>,
     until: Option<Timestamp>,
 ) -> String {
+    let calls = quota_calls(quota);
     match (error, until) {
         (Some(error), _) => {
             let next = match error.status {
@@ -172,14 +174,26 @@ fn stopped(
                 ),
             };
             let why = words::refusal(error);
-            format!("{quota}: no more such calls in this run, the service denies them: {why}; next: {next}")
+            format!("{calls}: no more such calls in this run, the service denies them: {why}; next: {next}")
         }
         (None, Some(until)) => format!(
-            "{quota}: the service takes no such calls until {}, so no more are sent; next: casefile apply after that, or casefile apply --wait --timeout {}m, which waits for it",
-            clock(at, until),
+            "{calls}: the service takes such calls again {}, so no more are sent; next: casefile apply after that, or casefile apply --wait --timeout {}m, which waits for it",
+            not_before(at, until),
             minutes(at, until)
         ),
-        (None, None) => format!("{quota}: no more such calls in this run"),
+        (None, None) => format!("{calls}: no more such calls in this run"),
+    }
+}
+
+/// When the service takes a call again. A day is the longest wait that is kept, and may stand for a longer one.
+fn not_before(at: Timestamp, until: Timestamp) -> String {
+    const DAY: i64 = 24 * 60;
+    let time = clock(at, until);
+    // The wait began when the answer came, a little before it is told.
+    if until.duration_since(at).as_secs() < (DAY - 1) * 60 {
+        format!("at {time}")
+    } else {
+        format!("after a day or longer, not before {time}")
     }
 }
 

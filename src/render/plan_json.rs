@@ -519,3 +519,16 @@ pub(super) fn pretty(value: &impl Serialize) -> Result<String, serde_json::Error
     text.push('\n');
     Ok(escape::json_in_a_log(&text).into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_knows_every_row_of_the_table() {
+        let schema = schemars::schema_for!(ChangeDocument).to_value();
+        let row = &schema["properties"]["row"];
+        let last = row["maximum"].as_u64().and_then(|last| u8::try_from(last).ok()).unwrap();
+        assert!(Row::from_number(last).is_some() && Row::from_number(last + 1).is_none(), "{row}");
+    }
+}

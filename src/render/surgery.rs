@@ -43,14 +43,22 @@ pub fn discovered(found: &Discovered, style: Style, now: Timestamp) -> String {
     for (address, object) in &found.matches {
         line("=", Paint::Info, address, &described(object, now), style, &mut out);
     }
-    head(found.ambiguous.len(), "with several matches: none of them is taken", &mut out);
-    for (address, objects) in &found.ambiguous {
-        line("!", Paint::Bad, address, "which of these is it?", style, &mut out);
-        for object in objects {
-            Paragraph::new(6, 8).text(described(object, now)).write(style, &mut out);
+    // One alone is only in doubt because the service does not tell its machine.
+    let (untold, several): (Vec<_>, Vec<_>) =
+        found.ambiguous.iter().partition(|(_, objects)| objects.len() == 1);
+    for (doubts, told, question) in [
+        (several, "with several matches: none of them is taken", "which of these is it?"),
+        (untold, "with a match whose machine is not told: none of them is taken", "is it this one?"),
+    ] {
+        head(doubts.len(), told, &mut out);
+        for (address, objects) in doubts {
+            line("!", Paint::Bad, address, question, style, &mut out);
+            for object in objects {
+                Paragraph::new(6, 8).text(described(object, now)).write(style, &mut out);
+            }
+            let next = words::Next::new("take the right one over", "casefile import");
+            plan::next(&[next.with(&address.to_string()).with("ID")], 6, style, &mut out);
         }
-        let next = words::Next::new("take the right one over", "casefile import");
-        plan::next(&[next.with(&address.to_string()).with("ID")], 6, style, &mut out);
     }
     head(found.unmatched.len(), "without a match: apply would ask for them", &mut out);
     for address in &found.unmatched {
@@ -321,4 +329,28 @@ fn of(object: &Object) -> String {
 
 fn grouped(n: u64) -> String {
     words::number(usize::try_from(n).unwrap_or(usize::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_match_is_not_told_as_several() {
+        let object = |id: &str| {
+            let json = serde_json::json!({ "id": id, "status": "Pending" });
+            serde_json::from_value::<Object>(json).unwrap()
+        };
+        let address = |name: &str| format!("InvestigationPackage/{name}").parse::<Address>().unwrap();
+        let found = Discovered {
+            ambiguous: vec![
+                (address("a"), vec![object("1")]),
+                (address("b"), vec![object("2"), object("3")]),
+                (address("c"), vec![object("4")]),
+            ],
+            ..Discovered::default()
+        };
+        let style = Style { width: 100, color: false, verbose: 0 };
+        insta::assert_snapshot!(discovered(&found, style, Timestamp::UNIX_EPOCH));
+    }
 }

@@ -34,6 +34,9 @@ pub fn remedy(cause: Hindrance) -> String {
         Hindrance::Proxy => "the proxy asks for a sign-in: name user and password in HTTPS_PROXY, or the \
                              service's host in NO_PROXY; then casefile plan"
             .into(),
+        Hindrance::WebPage => "a sign-in page of a proxy or of this network answers in the service's place: sign in \
+                               there with a browser, or name the service's host in NO_PROXY; then casefile plan"
+            .into(),
         Hindrance::Tls => {
             "check the endpoint, and let this machine trust the issuer (CA) of its certificate: a \
                            proxy that opens TLS has one of its own; then casefile plan"
@@ -77,6 +80,7 @@ mod tests {
             SignIn,
             Permission("P"),
             Proxy,
+            WebPage,
             Tls,
             UnknownHost,
             NoConnection,

@@ -16,6 +16,9 @@ use crate::render::escape;
 /// Characters of a text in one line; further ones follow in the next line.
 const WIDTH: usize = 96;
 
+/// How many lines a seal may have: those of more than 30,000 resources.
+pub const MOST_LINES: usize = 1_000_000;
+
 /// What every seal begins with.
 const HEADER: &str = "# The calls of this manifest, as `casefile apply --sealed` sends them. Written by\n\
                       # `casefile seal`: review it, do not edit it.\n";
@@ -452,8 +455,13 @@ impl Seal {
 
     /// Reads a seal; whether it is intact is another question.
     pub fn read(text: &str) -> Result<Seal, SealError> {
+        if !is_short_enough(text) {
+            let line = u32::try_from(MOST_LINES + 1).unwrap_or(u32::MAX);
+            let why = format!("the file holds more than {MOST_LINES} lines");
+            return Err(SealError { line, column: 1, why, newer: None });
+        }
         manifest::look_through(text).map_err(|e| {
-            let manifest::Unreadable { line, column, why } = e;
+            let manifest::Unreadable { line, column, why, .. } = e;
             SealError { line, column, why, newer: None }
         })?;
         serde_yaml::from_str(text).map_err(|e| {
@@ -490,6 +498,11 @@ impl Seal {
     pub fn get(&self, address: &Address) -> Option<&Sealed> {
         self.resources.iter().find(|s| s.address == *address)
     }
+}
+
+/// Returns whether a text has no more lines than a seal may have.
+pub fn is_short_enough(text: &str) -> bool {
+    memchr::memchr_iter(b'\n', text.as_bytes()).nth(MOST_LINES).is_none()
 }
 
 /// A service as a seal says it, hidden characters escaped.
@@ -692,6 +705,24 @@ mod tests {
             let error = Seal::read(&deep).unwrap_err();
             assert!(error.line <= 2 && error.column < 1_000 && error.newer.is_none(), "{error:?}");
         }
+    }
+
+    #[test]
+    fn long_seals_end_at_a_bound() {
+        let error = Seal::read(&"\n".repeat(MOST_LINES + 1)).unwrap_err();
+        assert_eq!((error.line, &*error.why), (1_000_001, "the file holds more than 1000000 lines"));
+    }
+
+    #[test]
+    fn a_key_that_is_set_twice_is_named() {
+        let mut d = alert("twice");
+        d.labels.insert("severity".into(), "high".into());
+        let text = of(&[d])["manifests/twice.sealed.yaml"].to_text();
+        let twice = text.replace("severity: high\n", "severity: high\n    severity: low\n");
+        assert_ne!(twice, text);
+        let error = Seal::read(&twice).unwrap_err();
+        assert_eq!((error.column, &*error.why), (5, "`severity` is set twice"));
+        assert!(Seal::read(&text).is_ok());
     }
 
     #[test]

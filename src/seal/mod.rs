@@ -11,7 +11,7 @@ mod freeze;
 
 pub use check::{Seals, Unsealed, check, deviations, machines, unsealed};
 pub use format::{
-    Approve, Request, Seal, SealError, SealKind, Sealed, SealedIncident, SealedTarget, Spec, Text, Triage,
-    manifest_name, seal_schema, sealed_name, seals,
+    Approve, MOST_LINES, Request, Seal, SealError, SealKind, Sealed, SealedIncident, SealedTarget, Spec,
+    Text, Triage, is_short_enough, manifest_name, seal_schema, sealed_name, seals,
 };
 pub use freeze::{Frozen, freeze};

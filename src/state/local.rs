@@ -86,10 +86,11 @@ pub fn verify(folder: &Path) -> Result<Verified, StoreError> {
 
 /// Writes the snapshot anew from the journal; `None` for a folder without a state.
 ///
-/// A damaged state is refused, unless a person accepts the damage: then the damaged files are kept under
+/// A state of a project with another name is refused. A damaged state is refused, unless a person accepts the damage: then the damaged files are kept under
 /// other names, and a journal takes their place that says what was lost (see [`Rebuild`]).
 pub fn rebuild(
     folder: &Path,
+    project: &str,
     holder: &Holder,
     acceptance: Option<&Acceptance>,
 ) -> Result<Option<Rebuild>, StoreError> {
@@ -101,7 +102,8 @@ pub fn rebuild(
     disk.lock = Some(lock(folder, holder)?);
     let snapshot = whole(&mut disk, FileName::Snapshot)?;
     let journal = whole(&mut disk, FileName::Journal)?;
-    let Some(mut rebuilt) = rebuild::rebuild(snapshot.as_deref(), journal.as_deref(), acceptance)? else {
+    let Some(mut rebuilt) = rebuild::rebuild(snapshot.as_deref(), journal.as_deref(), project, acceptance)?
+    else {
         return Ok(None);
     };
     if let (Some(accepted), Some(acceptance)) = (&mut rebuilt.told.accepted, acceptance) {

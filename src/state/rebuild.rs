@@ -74,6 +74,7 @@ const FARTHEST: u64 = 1_000_000;
 pub(super) fn rebuild(
     snapshot: Option<&[u8]>,
     journal: Option<&[u8]>,
+    project: &str,
     acceptance: Option<&Acceptance>,
 ) -> Result<Option<Rebuilt>, StoreError> {
     let beside = snapshot.map(Sha256Hex::of);
@@ -87,6 +88,7 @@ pub(super) fn rebuild(
     };
     let bytes = journal.unwrap_or_default();
     let walk = walk(bytes, snapshot.as_ref());
+    of_project(&walk.state, snapshot.as_ref().map(|s| &s.state), project)?;
     let left_over = |s: &Snapshot| beside.is_some_and(|b| journal::is_left_over(bytes, s.mark.seq, b));
     let damage = match (&walk.fault, &snapshot) {
         _ if journal.is_none() => Some(Damage::JournalMissing),
@@ -107,6 +109,18 @@ pub(super) fn rebuild(
     };
     let Some(acceptance) = acceptance.filter(|_| acceptable(&damage)) else { return Err(damage.into()) };
     recover(bytes, walk, snapshot.zip(beside), damage, serial, acceptance).map(Some)
+}
+
+/// Refuses a state that is of other projects alone. Of two that are damaged one may know a later name than the other.
+fn of_project(journal: &State, snapshot: Option<&State>, project: &str) -> Result<(), StoreError> {
+    let states = [Some(journal), snapshot];
+    let mut names = states.into_iter().flatten().filter_map(|s| s.binding.project.as_ref());
+    match names.next() {
+        Some(first) if first != project && names.all(|name| name != project) => {
+            Err(StoreError::OtherProject { state: first.clone(), project: project.to_owned() })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What has a better way out is not accepted.

@@ -160,6 +160,14 @@ pub enum StoreError {
         /// The latest format known here.
         known: u64,
     },
+    /// The state is that of a project with another name.
+    #[error("the state belongs to the project {state}, and not to {project}")]
+    OtherProject {
+        /// The name that the state remembers.
+        state: String,
+        /// The name of the project that it was taken for.
+        project: String,
+    },
     /// A record that does not fit the state; nothing was written.
     #[error("refused to record what does not fit the state: {0}")]
     Refused(#[from] FoldError),
@@ -230,9 +238,11 @@ impl StoreError {
                 "keep the state in a folder of your own with regular files in it: replace what stands there, \
                  or name another folder in spec.state.url"
             }
-            StoreError::Io { .. } | StoreError::Refused(_) | StoreError::NotBegun | StoreError::Encode(_) => {
-                return None;
-            }
+            StoreError::OtherProject { .. }
+            | StoreError::Io { .. }
+            | StoreError::Refused(_)
+            | StoreError::NotBegun
+            | StoreError::Encode(_) => return None,
         })
     }
 }

@@ -235,6 +235,13 @@ spec:
         let (out, _) = case.exits(0, &["plan", "--no-refresh", "--format", "json"]);
         let plan: Value = serde_json::from_str(&out).unwrap();
         assert_eq!(plan["changes"].as_array().unwrap().len(), 2);
+        let twice = ["new", "incident", "inc-2", "--runbook", "triage", "--set", "urgent={\"a\":1,\"a\":2}"];
+        let (_, err) = case.exits(64, &twice);
+        assert!(err.contains("--set urgent: `a` is set twice"), "{err}");
+        case.write("twice.txt", "{ b: 1, b: 2 }\n");
+        let twice = ["new", "incident", "inc-2", "--runbook", "triage", "--set", "urgent=@twice.txt"];
+        let (_, err) = case.exits(64, &twice);
+        assert!(err.contains("--set urgent: `b` is set twice"), "{err}");
         let (_, err) = case.exits(1, &["new", "incident", "inc-2", "--runbook", "triag"]);
         assert!(err.contains("did you mean `triage`"), "{err}");
         case.exits(64, &["new", "incident", "inc-2", "--runbook", "triage", "--set", "ticket"]);

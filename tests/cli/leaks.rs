@@ -1,59 +1,42 @@
 //! What lies outside of a repository, or is hidden in it, is neither shown nor touched, whatever a project names.
 #![cfg(unix)]
 
-use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::ops::Deref;
 use std::process::Command;
 
+use crate::repository::{Folder, HEAD, by_id, package};
 use crate::sandbox::BIN;
 
 /// What must not be seen.
 const SECRET: &str = "AZURE_TOKEN=ghs_16C7e42F292c6912E7710c838347Ae178B4a";
 
-const PROJECT: &str =
-    "apiVersion: casefile/v1\nkind: Project\nmetadata: { name: t }\nspec:\n  defender: { cloud: sandbox }\n";
-
-fn package(name: &str, target: &str) -> String {
-    format!(
-        "apiVersion: casefile/v1\nkind: InvestigationPackage\nmetadata: {{ name: {name} }}\nspec:\n  {target}\n  comment: c\n"
-    )
-}
-
-fn by_id(name: &str) -> String {
-    package(name, "machineId: fb9ab6be3965095a09c057be7c90f0a2")
-}
-
 /// A repository with a project in `ir`, and a file outside of it.
 struct Lab {
-    dir: tempfile::TempDir,
+    folder: Folder,
+}
+
+impl Deref for Lab {
+    type Target = Folder;
+
+    fn deref(&self) -> &Folder {
+        &self.folder
+    }
+}
+
+/// The project file.
+fn project() -> String {
+    format!("{HEAD}spec:\n  defender: {{ cloud: sandbox }}\n")
 }
 
 impl Lab {
     fn new() -> Lab {
-        let lab = Lab { dir: tempfile::tempdir().unwrap() };
+        let lab = Lab { folder: Folder::new() };
         std::fs::create_dir_all(lab.path("repo/.git")).unwrap();
         lab.write("repo/.git/config", &format!("[http]\n\textraheader = {SECRET}\n"));
         lab.write("outside/file.yaml", &format!("a: {SECRET}\n  b: [{SECRET}\n"));
-        lab.write("repo/ir/casefile.yaml", PROJECT);
+        lab.write("repo/ir/casefile.yaml", &project());
         lab.write("repo/ir/manifests/a.yaml", &by_id("a"));
         lab
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        let path = self.path(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
-
-    fn link(&self, target: &str, name: &str) {
-        let path = self.path(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let _ = std::fs::remove_file(&path);
-        symlink(target, path).unwrap();
     }
 
     /// Runs; whatever comes out, the secret does not.
@@ -145,7 +128,7 @@ fn hidden_files_and_folders_outside_are_refused_by_name() {
         (".git/config", "begins with a dot"),
         (".hidden.yaml", "begins with a dot"),
     ] {
-        lab.write("repo/ir/casefile.yaml", &format!("{PROJECT}  manifests: [manifests, \"{name}\"]\n"));
+        lab.write("repo/ir/casefile.yaml", &format!("{}  manifests: [manifests, \"{name}\"]\n", project()));
         lab.refused(why);
     }
 }
@@ -205,7 +188,7 @@ fn a_line_that_is_no_device_is_quoted_by_its_beginning() {
 fn seal_and_new_keep_to_the_project_folder() {
     let lab = Lab::new();
     // Another project beside this one, with seals of its own.
-    lab.write("repo/other/casefile.yaml", PROJECT);
+    lab.write("repo/other/casefile.yaml", &project());
     lab.write("repo/other/manifests/o.yaml", &by_id("o"));
     let sealed = Command::new(BIN).arg("-C").arg(lab.path("repo/other")).arg("seal").output().unwrap();
     assert!(sealed.status.success());
@@ -215,7 +198,7 @@ fn seal_and_new_keep_to_the_project_folder() {
 
     lab.write(
         "repo/ir/casefile.yaml",
-        &format!("{PROJECT}  manifests: [../other/manifests, ../bare, manifests]\n"),
+        &format!("{}  manifests: [../other/manifests, ../bare, manifests]\n", project()),
     );
     lab.write("repo/bare/b.yaml", &by_id("b"));
     lab.write("repo/linked/l.yaml", &by_id("l"));

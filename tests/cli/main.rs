@@ -11,11 +11,14 @@ mod hostile;
 mod hunt;
 mod leaks;
 mod order;
+#[cfg(unix)]
+mod repository;
 mod review;
 mod sandbox;
 mod since;
 mod state;
 mod strangers;
+mod streams;
 mod targets;
 mod triage;
 mod unread;

@@ -2,34 +2,35 @@
 #![cfg(unix)]
 
 use std::collections::BTreeSet;
+use std::ops::Deref;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::Value;
 
+use crate::repository::{Folder, HEAD, by_id};
 use crate::sandbox::BIN;
 
 /// A repository with a project in the folder `ir`.
 struct Lab {
-    dir: tempfile::TempDir,
+    folder: Folder,
 }
 
-fn package(name: &str) -> String {
-    format!(
-        "apiVersion: casefile/v1\nkind: InvestigationPackage\nmetadata: {{ name: {name} }}\nspec:\n  machineId: \
-         fb9ab6be3965095a09c057be7c90f0a2\n  comment: c\n"
-    )
-}
+impl Deref for Lab {
+    type Target = Folder;
 
-const HEAD: &str = "apiVersion: casefile/v1\nkind: Project\nmetadata: { name: t }\n";
+    fn deref(&self) -> &Folder {
+        &self.folder
+    }
+}
 
 impl Lab {
     fn new() -> Lab {
-        let lab = Lab { dir: tempfile::tempdir().unwrap() };
+        let lab = Lab { folder: Folder::new() };
         lab.project("{ manifests: [manifests, ../shared] }");
-        lab.write("ir/manifests/own.yaml", &package("own"));
-        lab.write("shared/beside.yaml", &package("beside"));
+        lab.write("ir/manifests/own.yaml", &by_id("own"));
+        lab.write("shared/beside.yaml", &by_id("beside"));
         lab.git("", &["init", "-q"]);
         lab
     }
@@ -39,27 +40,9 @@ impl Lab {
         self.write("ir/casefile.yaml", &format!("{HEAD}spec: {spec}\n"));
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        let path = self.path(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
-
     fn append(&self, name: &str) {
         let text = std::fs::read_to_string(self.path(name)).unwrap();
         self.write(name, &format!("{text}# edited\n"));
-    }
-
-    fn link(&self, target: &str, name: &str) {
-        let path = self.path(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        // Another link takes the place of one that is there.
-        let _ = std::fs::remove_file(&path);
-        symlink(target, path).unwrap();
     }
 
     #[track_caller]
@@ -128,10 +111,10 @@ fn names<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
 #[test]
 fn files_beside_the_project_and_behind_links() {
     let lab = Lab::new();
-    lab.write("lib/target.yaml", &package("target"));
-    lab.write("lib/folder/inside.yaml", &package("inside"));
-    lab.write("lib/one.yaml", &package("one"));
-    lab.write("lib/two.yaml", &package("two"));
+    lab.write("lib/target.yaml", &by_id("target"));
+    lab.write("lib/folder/inside.yaml", &by_id("inside"));
+    lab.write("lib/one.yaml", &by_id("one"));
+    lab.write("lib/two.yaml", &by_id("two"));
     lab.link("../../lib/target.yaml", "ir/manifests/target.yaml");
     lab.link("../../lib/folder", "ir/manifests/folder");
     lab.link("one.yaml", "lib/turn.yaml");
@@ -151,13 +134,13 @@ fn files_beside_the_project_and_behind_links() {
     lab.commit("");
     assert_eq!(lab.selects("HEAD"), names([]));
     // A folder is another one now, whose files are as they were.
-    lab.write("lib/other/inside.yaml", &package("inside"));
+    lab.write("lib/other/inside.yaml", &by_id("inside"));
     lab.commit("");
     lab.link("../../lib/other", "ir/manifests/folder");
     assert_eq!(lab.selects("HEAD"), names(["inside"]));
     assert_eq!(lab.selects("HEAD~2"), names(["beside", "target", "inside", "two"]));
     // New files count, here and there.
-    lab.write("shared/new.yaml", &package("new"));
+    lab.write("shared/new.yaml", &by_id("new"));
     assert_eq!(lab.selects("HEAD"), names(["inside", "new"]));
 }
 
@@ -165,7 +148,7 @@ fn files_beside_the_project_and_behind_links() {
 fn lists_runbooks_seals_and_the_project_file() {
     let lab = Lab::new();
     lab.write("ir/hosts.txt", "1e5bc9d7e413ddd7902c2932e418702b84d0cc07\n");
-    let sweep = package("sweep")
+    let sweep = by_id("sweep")
         .replace("machineId: fb9ab6be3965095a09c057be7c90f0a2", "machines: { fromFile: hosts.txt }");
     lab.write("ir/manifests/sweep.yaml", &sweep);
     lab.write(
@@ -200,20 +183,20 @@ fn lists_runbooks_seals_and_the_project_file() {
 fn submodules() {
     let lab = Lab::new();
     let other = Lab::new();
-    other.write("deep/s.yaml", &package("s"));
-    other.write("t.yaml", &package("t"));
+    other.write("deep/s.yaml", &by_id("s"));
+    other.write("t.yaml", &by_id("t"));
     // No project of its own.
     std::fs::remove_dir_all(other.path("ir")).unwrap();
     std::fs::remove_dir_all(other.path("shared")).unwrap();
     other.commit("");
-    lab.git("", &["submodule", "add", "-q", other.dir.path().to_str().unwrap(), "ir/manifests/sub"]);
+    lab.git("", &["submodule", "add", "-q", other.root().to_str().unwrap(), "ir/manifests/sub"]);
     lab.git("", &["config", "-f", ".gitmodules", "submodule.ir/manifests/sub.ignore", "all"]);
     lab.commit("");
     assert_eq!(lab.selects("HEAD"), names([]));
     // Edited in place; a new file in it; moved to another commit of its own.
     lab.append("ir/manifests/sub/t.yaml");
     assert_eq!(lab.selects("HEAD"), names(["t"]));
-    lab.write("ir/manifests/sub/new.yaml", &package("new"));
+    lab.write("ir/manifests/sub/new.yaml", &by_id("new"));
     assert_eq!(lab.selects("HEAD"), names(["t", "new"]));
     lab.commit("ir/manifests/sub");
     assert_eq!(lab.selects("HEAD"), names(["t", "new"]));
@@ -225,6 +208,21 @@ fn submodules() {
     lab.git("", &["rm", "-q", "-f", "--cached", "ir/manifests/sub"]);
     lab.git("", &["commit", "-q", "--allow-empty", "-m", "none"]);
     assert_eq!(lab.selects("HEAD"), names(["s", "t", "new"]));
+}
+
+#[test]
+fn files_that_git_was_told_to_overlook() {
+    for way in ["--assume-unchanged", "--skip-worktree"] {
+        let lab = Lab::new();
+        lab.write("ir/manifests/other name.yaml", &by_id("other"));
+        lab.commit("");
+        lab.git("", &["update-index", way, "ir/manifests/own.yaml", "ir/manifests/other name.yaml"]);
+        lab.append("ir/manifests/own.yaml");
+        // git itself sees nothing, and so could not tell whether the other one has changed either.
+        assert_eq!(lab.selects("HEAD"), names(["own", "other"]), "{way}");
+        lab.git("", &["update-index", &way.replacen("--", "--no-", 1), "ir/manifests/other name.yaml"]);
+        assert_eq!(lab.selects("HEAD"), names(["own"]), "{way}");
+    }
 }
 
 #[test]
@@ -240,7 +238,7 @@ fn a_branch_and_what_is_not_committed_yet() {
     lab.git("", &["checkout", "-q", "branch"]);
     assert_eq!(lab.selects("main"), names(["own", "beside"]));
     assert_eq!(lab.selects("main..."), names(["own"]));
-    lab.write("ir/manifests/late.yaml", &package("late"));
+    lab.write("ir/manifests/late.yaml", &by_id("late"));
     assert_eq!(lab.selects("main..."), names(["own", "late"]));
     for wrong in ["--output=x", "nowhere", "nowhere...", "-h", "", "main..branch..."] {
         let output = lab.command(&format!("x{wrong}")[1..]).output().unwrap();

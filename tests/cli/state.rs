@@ -153,6 +153,8 @@ fn a_state_belongs_to_the_project_of_its_name() {
         &["import", "--discover", "--auto-approve"],
         &["state", "rm", ONE],
         &["state", "mv", ONE, "InvestigationPackage/three"],
+        &["state", "rebuild"],
+        &["state", "rebuild", "--accept-damage"],
     ] {
         let (_, err) = case.exits(4, args);
         assert!(err.contains("belongs to the project t, casefile.yaml names it copy"), "{args:?}: {err}");
@@ -163,13 +165,69 @@ fn a_state_belongs_to_the_project_of_its_name() {
     case.exits(0, &["verify"]);
     assert_eq!(case.read(".casefile/journal.jsonl"), journal);
 
-    case.exits(64, &["state", "rename-project", "t"]);
+    let (_, err) = case.exits(1, &["state", "rename-project", "t"]);
+    assert!(err.contains("casefile.yaml names the project copy, and not t: nothing was recorded"), "{err}");
+    assert!(err.contains("next: casefile state rename-project copy"), "{err}");
+    assert_eq!(case.read(".casefile/journal.jsonl"), journal);
     let (told, _) = case.exits(0, &["state", "rename-project", "copy"]);
     assert_eq!(told, "The state belongs to the project copy now; it was t.\n");
     let (told, _) = case.exits(0, &["state", "rename-project", "copy"]);
     assert_eq!(told, "The state belongs to the project copy already.\n");
     case.exits(0, &["plan"]);
     case.exits(0, &["verify"]);
+}
+
+#[test]
+fn a_damaged_state_of_another_project_stays_as_it_is() {
+    let case = applied();
+    let journal = case.read(".casefile/journal.jsonl");
+    // The last record is damaged, and the snapshot is gone.
+    let damaged = journal.trim_end().rsplit_once('\n').unwrap().0.to_owned() + "\n{}\n";
+    case.write(".casefile/journal.jsonl", &damaged);
+    std::fs::remove_file(case.path(".casefile/state.json")).unwrap();
+    let name = |to: &str| {
+        let text = case.read("casefile.yaml");
+        let (head, tail) = text.split_once("name: ").unwrap();
+        let tail = tail.split_once(" }").unwrap().1;
+        case.write("casefile.yaml", &format!("{head}name: {to} }}{tail}"));
+    };
+    name("copy");
+    let (_, err) = case.exits(4, &["state", "rebuild", "--accept-damage"]);
+    assert!(err.contains("belongs to the project t"), "{err}");
+    assert_eq!(case.read(".casefile/journal.jsonl"), damaged);
+    name("t");
+    case.exits(0, &["state", "rebuild", "--accept-damage"]);
+}
+
+#[test]
+fn a_body_that_is_laid_out_anew_says_the_same() {
+    let case = applied();
+    let sound = case.read(".casefile/state.json");
+    let spaced = sound.replace("\"Comment\":\"INC-1\"", " \"Comment\" : \"INC-1\" ");
+    assert_ne!(spaced, sound);
+    case.write(".casefile/state.json", &spaced);
+    let (out, _) = case.exits(1, &["verify"]);
+    assert!(out.contains("changed after it was written") && !out.contains("disagree"), "{out}");
+    case.write(".casefile/state.json", &sound.replace("\"INC-1\"", "\"INC-2\""));
+    let (out, _) = case.exits(1, &["verify"]);
+    assert!(out.contains("disagree on InvestigationPackage/one"), "{out}");
+}
+
+#[test]
+fn a_resource_does_not_take_the_place_of_a_whole_group() {
+    let case = Case::new(FLEET, "{ recovery: { settle: 1s } }");
+    case.write("hosts.txt", "h01\nh02\n");
+    case.write("manifests/a.yaml", &package("g", "machines: { fromFile: hosts.txt }", ""));
+    case.exits(0, &["apply", "--auto-approve"]);
+    case.write("manifests/a.yaml", &package("sweep", "machines: { fromFile: hosts.txt }", ""));
+    let (from, to) = ("InvestigationPackage/g[h02]", "InvestigationPackage/sweep");
+    let (_, err) = case.exits(1, &["state", "mv", from, to]);
+    assert!(err.contains("InvestigationPackage/sweep stands for several machines"), "{err}");
+    let next = "next: casefile state mv 'InvestigationPackage/g[h02]' 'InvestigationPackage/sweep[h02]'";
+    assert!(err.contains(next), "{err}");
+    case.exits(0, &["state", "mv", from, "InvestigationPackage/sweep[h02]"]);
+    let (_, err) = case.exits(64, &["state", "mv", "g[h01]", "sweep"]);
+    assert!(err.contains("its kind is missing") && err.contains("InvestigationPackage/g[h01]"), "{err}");
 }
 
 #[test]

@@ -209,10 +209,10 @@ fn what_is_no_journal_is_not_accepted_for_ever() {
         since: jiff::Timestamp::UNIX_EPOCH,
         command: "test".into(),
     };
-    let refused = local::rebuild(dir.path(), &holder, None).unwrap_err();
+    let refused = local::rebuild(dir.path(), "t", &holder, None).unwrap_err();
     assert!(matches!(refused, StoreError::Damaged(Damage::Journal(_))), "{refused}");
     assert!(refused.hint().unwrap().contains("--accept-damage"));
-    let refused = local::rebuild(dir.path(), &holder, Some(&acceptance)).unwrap_err();
+    let refused = local::rebuild(dir.path(), "t", &holder, Some(&acceptance)).unwrap_err();
     assert!(matches!(refused, StoreError::Lost { .. }), "{refused}");
     let hint = refused.hint().unwrap();
     assert!(!hint.contains("--accept-damage") && hint.contains("import --discover"), "{hint}");

@@ -6,6 +6,8 @@ mod examples;
 mod expansion;
 mod hostile;
 mod lifecycle;
+mod misplaced;
 mod references;
 #[path = "../cli/sandbox.rs"]
 mod sandbox;
+mod types;

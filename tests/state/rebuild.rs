@@ -29,7 +29,7 @@ impl Folder {
     }
     fn rebuild(&self, accept: bool) -> Result<Rebuild, StoreError> {
         let acceptance = Acceptance { by: "ann@host".into(), at: at(1_000), tool: "casefile/test".into() };
-        local::rebuild(self.0.path(), &holder(), accept.then_some(&acceptance)).map(Option::unwrap)
+        local::rebuild(self.0.path(), "t", &holder(), accept.then_some(&acceptance)).map(Option::unwrap)
     }
     /// Refused without a word for it, and nothing is written then.
     fn refused(&self) -> Damage {
@@ -237,8 +237,8 @@ fn a_sound_journal_needs_no_word() {
         }
     }
     let folder = Folder(tempfile::tempdir().unwrap());
-    assert!(local::rebuild(folder.0.path(), &holder(), None).unwrap().is_none());
-    assert!(local::rebuild(&folder.file("none"), &holder(), None).unwrap().is_none());
+    assert!(local::rebuild(folder.0.path(), "t", &holder(), None).unwrap().is_none());
+    assert!(local::rebuild(&folder.file("none"), "t", &holder(), None).unwrap().is_none());
 }
 
 #[test]

@@ -39,7 +39,7 @@ pub fn run_cases(
     case: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<CaseRun>, Vec<Diagnostic>> {
     let bounds = Bounds::of(project_dir);
-    let (files, mut problems) = discover::find(project_dir, project);
+    let discover::Search { manifests: files, mut problems, .. } = discover::find(project_dir, project);
     problems.retain(|d| d.severity == Level::Error);
     let mut runs = Vec::new();
     for file in files {

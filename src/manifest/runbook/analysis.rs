@@ -10,6 +10,7 @@ use minijinja::machinery::ast::{BinOpKind, CallArg, Expr, Filter, GetItem, Unary
 
 use super::filters::{FILTERS, TESTS};
 use super::ids;
+use super::types::{Gives, gives};
 use crate::manifest::syntax::shown;
 use crate::manifest::wording::nearest;
 
@@ -70,6 +71,8 @@ pub(super) struct Analysis {
     /// In the order in which they stand.
     pub faults: Vec<Fault>,
     pub flow: Flow,
+    /// The kinds of value that it gives.
+    pub gives: Gives,
 }
 
 /// Looks at an expression.
@@ -79,7 +82,7 @@ pub(super) fn analyse(expr: &Expr<'_>) -> Analysis {
     let Walk { mut names, mut faults } = walk;
     names.sort_by_key(|n| n.at.start);
     faults.sort_by_key(|f| f.at.start);
-    Analysis { names, faults, flow: flow(expr) }
+    Analysis { names, faults, flow: flow(expr), gives: gives(expr) }
 }
 
 /// Where an expression stands. The engine's own spans of fields begin at the last dot.
@@ -95,7 +98,7 @@ fn place(expr: &Expr<'_>) -> Range<usize> {
 }
 
 /// A name and its fields, if all of them are spelled out.
-fn path(expr: &Expr<'_>) -> Option<Vec<String>> {
+pub(super) fn path(expr: &Expr<'_>) -> Option<Vec<String>> {
     match expr {
         Expr::Var(var) => Some(vec![var.id.to_owned()]),
         Expr::GetAttr(get) => {

@@ -11,7 +11,7 @@ use crate::manifest::depends::DependsOn;
 use crate::manifest::diagnostic::{Diagnostic, Level};
 use crate::manifest::document;
 use crate::manifest::kinds::{CaseFile, Expectation, ExpectedResource};
-use crate::manifest::load::{column_of, documents, is_blank};
+use crate::manifest::load::{among_cases, column_of, documents, is_blank};
 use crate::manifest::reader::Id;
 use crate::manifest::text::decode;
 use crate::manifest::written::Written;
@@ -52,6 +52,9 @@ pub(in crate::manifest) fn run_case(file: &str, bytes: &[u8], runbooks: &[Runboo
         }
     };
     let origin = Origin { file: file.clone(), text: (&*decoded.text).into() };
+    if let Some(finding) = among_cases(&doc) {
+        return CaseOutcome::Broken(origin.diagnose([finding]));
+    }
     let case: Option<CaseFile> = document::case(&mut doc);
     let findings = std::mem::take(&mut doc.findings);
     let (Some(case), Some(root)) = (case, doc.root) else {

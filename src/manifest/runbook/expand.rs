@@ -11,7 +11,7 @@ use super::incident::{Incident, Origin};
 use super::order::{self, Called, Made};
 use super::parameters::{Parameters, errors};
 use super::scope::{Names, Scope};
-use super::template::{self, Computed, Each, Template};
+use super::template::{self, COMPARE, Computed, Each, Template};
 use crate::manifest::depends::Wanted;
 use crate::manifest::diagnostic::{Diagnostic, Finding};
 use crate::manifest::document::{self, Entry};
@@ -402,8 +402,7 @@ impl<'a> Run<'a> {
                 }
                 Ok(other) => {
                     let message = format!("`when` gives {}, not true or false", article(other.kind()));
-                    let help = "compare it: with.list | length > 0, with.text != \"\"";
-                    return self.problem(Finding::new("wrong-type", self.span(*id), message).help(help));
+                    return self.problem(Finding::new("wrong-type", self.span(*id), message).help(COMPARE));
                 }
                 Err(e) => return self.failed(*id, &e),
             }

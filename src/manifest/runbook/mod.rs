@@ -22,6 +22,7 @@ mod parameters;
 mod query;
 mod scope;
 mod template;
+mod types;
 mod weight;
 mod work;
 

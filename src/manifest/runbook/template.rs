@@ -13,6 +13,7 @@ use super::filters::FILTERS;
 use super::ids;
 use super::parameters::{Parameters, errors};
 use super::query;
+use super::types::{Gives, Kinds, NoField, Types};
 use crate::manifest::diagnostic::Finding;
 use crate::manifest::document;
 use crate::manifest::instance::Instance;
@@ -26,6 +27,8 @@ use crate::manifest::wording::{Field, nearest};
 const MAX_FINDINGS: usize = 100;
 /// Templates of one runbook.
 const MAX_TEMPLATES: usize = 500;
+/// How a condition is made of what is none.
+pub(super) const COMPARE: &str = "compare it: with.list | length > 0, with.text != \"\"";
 /// The fields of a template.
 const FIELDS: [&str; 7] = ["kind", "metadata", "spec", "lifecycle", "dependsOn", "forEach", "when"];
 
@@ -92,7 +95,8 @@ pub(super) fn compile(
     parameters: Option<&Parameters>,
     findings: &mut Vec<Finding>,
 ) -> (Vec<Template>, Computed) {
-    let mut compiler = Compiler { doc, parameters, computed: Vec::new(), findings };
+    let types = Types { with: parameters.map(Parameters::schema), item: None };
+    let mut compiler = Compiler { doc, parameters, types, computed: Vec::new(), findings };
     compiler.computed.resize_with(doc.len(), || None);
     let roots = doc.children(list);
     if roots.len() > MAX_TEMPLATES {
@@ -128,6 +132,8 @@ fn same_names(doc: &Document<'_>, templates: &[Template], computed: &Computed, f
 struct Compiler<'a> {
     doc: &'a Document<'a>,
     parameters: Option<&'a Parameters>,
+    /// The schemas of the names in the template at hand.
+    types: Types<'a>,
     computed: Computed,
     findings: &'a mut Vec<Finding>,
 }
@@ -144,9 +150,24 @@ impl Compiler<'_> {
         }
         self.unknown_fields(root);
         let value = |name| doc.get(root, name).map(|(_, value)| value);
+        self.types.item = None;
         let each = value("forEach").and_then(|id| self.each(id));
         let looped = value("forEach").is_some();
+        if let Some(Each::Expression(id, list)) = &each {
+            self.gives(
+                *id,
+                list,
+                ("forEach", "a list", Kinds::LIST),
+                "name a list: forEach: ${{ with.machines }}",
+            );
+            if let Gives::Name(path) = &list.analysis.gives {
+                self.types.item = self.types.items(path);
+            }
+        }
         let when = value("when").and_then(|id| Some((id, self.one_expression(id, "when", false, looped)?)));
+        if let Some((id, when)) = &when {
+            self.gives(*id, when, ("when", "true or false", Kinds::BOOL), COMPARE);
+        }
         for name in ["metadata", "spec", "lifecycle", "dependsOn"] {
             if let Some(id) = value(name) {
                 self.scalars(id, looped, if name == "spec" { &references::FIELDS } else { &[] });
@@ -293,6 +314,22 @@ impl Compiler<'_> {
         }
     }
 
+    /// Reports an expression that cannot give what its field needs, whatever an incident gives.
+    fn gives(
+        &mut self,
+        id: Id,
+        expression: &Expression,
+        (field, needed, wanted): (&str, &str, Kinds),
+        help: &str,
+    ) {
+        let kinds = self.types.kinds(&expression.analysis.gives);
+        if !kinds.can_be(wanted) {
+            let message = format!("`{field}` gives {}, not {needed}", kinds.words());
+            let finding = Finding::new("wrong-type", self.doc.node(id).span(), message);
+            self.findings.push(finding.help(help));
+        }
+    }
+
     /// Reports values that could change a query.
     fn query(&mut self, id: Id) {
         let Some(scalar) = self.computed.get(id as usize).and_then(Option::as_ref) else { return };
@@ -358,7 +395,9 @@ impl Compiler<'_> {
         let (first, second) = (name.first(), name.field(1));
         Some(match first {
             "with" if !second.is_empty() => {
-                let declared = parameters().filter(|declared| !declared.contains(second))?;
+                let Some(declared) = parameters().filter(|declared| !declared.contains(second)) else {
+                    return self.without_field(name, &at);
+                };
                 let finding = new(format!("the runbook has no parameter `{}`", shown(second)));
                 match nearest(second, declared.iter().map(String::as_str)) {
                     Some(meant) => finding.help(format!("did you mean `with.{meant}`?")),
@@ -377,7 +416,7 @@ impl Compiler<'_> {
                 }
             }
             "with" | "incident" => return None,
-            "item" | "index" if known.looped && known.item => return None,
+            "item" | "index" if known.looped && known.item => return self.without_field(name, &at),
             "item" | "index" if known.looped => {
                 new(format!("`{first}` has no value in `forEach` itself")).help("it is what forEach gives")
             }
@@ -400,6 +439,14 @@ impl Compiler<'_> {
                 }
             }
         })
+    }
+
+    /// Returns what to say of a field of a name whose schema lets no mapping pass.
+    fn without_field(&self, name: &Name, at: &Range<usize>) -> Option<Finding> {
+        let NoField { of, kinds, field } = self.types.schema(&name.path).err()?;
+        let message = format!("`{of}` is {}, which has no `{}`", kinds.words(), shown(&field));
+        let help = format!("write {of}, or declare it with type: object");
+        Some(Finding::new("unknown-name", at.clone(), message).help(help))
     }
 
     /// One item more or less must not rename the others.

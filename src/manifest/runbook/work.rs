@@ -27,8 +27,14 @@ const NUMBER: u64 = 40;
 /// How much larger a list may be as text than its texts: quotes, commas, escapes.
 const RENDERED: u64 = 8;
 
+/// The cost of comparing a list's item besides its bytes.
+const COMPARED: u64 = 96;
+
 /// The cost of reading and writing character by character, compared with copying.
 const BY_CHARACTER: u64 = 8;
+
+/// The cost of reading character by character for a digest, compared with copying.
+const DIGESTED: u64 = 32;
 
 /// The size of a value, at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -119,6 +125,14 @@ impl Size {
         }
     }
 
+    /// Its size as a text in other characters, so many times as large at most.
+    fn changed(self, times: u64) -> Size {
+        // The filters take no longer text, and `join` makes none.
+        let most = (MAX_TEXT as u64).saturating_mul(times.clamp(2, 8));
+        let bytes = self.bytes.saturating_add(self.items.saturating_mul(NUMBER));
+        Size::of_text(bytes.saturating_mul(times).min(most))
+    }
+
     /// Returns what it costs to look at all of it.
     fn whole(self) -> u64 {
         self.bytes.saturating_add(self.items.saturating_mul(ITEM).saturating_mul(self.layers + 1))
@@ -189,6 +203,8 @@ pub(super) enum Step {
     Any(Vec<Step>),
     /// A text in other characters: so many times as large at most.
     Changed(u64, Vec<Step>),
+    /// A text for which a digest is made.
+    Digest(Vec<Step>),
 }
 
 impl Step {
@@ -248,7 +264,8 @@ impl Step {
                     "first" | "last" => Step::Part(steps),
                     "default" => Step::Any(steps),
                     "length" => Step::Look(steps),
-                    "date" | "sha256" | "slug" | "trim" => Step::Changed(1, steps),
+                    "date" | "trim" => Step::Changed(1, steps),
+                    "sha256" | "slug" => Step::Digest(steps),
                     // A letter can be up to three in the other case.
                     "lower" | "upper" => Step::Changed(3, steps),
                     // As many texts as there are items stand between them.
@@ -316,9 +333,12 @@ impl Sum<'_> {
                 for (what, list) in sizes.iter().zip(sizes.iter().skip(1)) {
                     let texts = what.text.min(list.text).saturating_mul(list.items).min(list.bytes);
                     self.work(what.whole().saturating_add(texts));
-                    self.work(list.items.saturating_mul(ITEM).saturating_mul(list.layers + 1));
+                    let compared = if list.scalar { 0 } else { COMPARED };
+                    let item = ITEM.saturating_mul(list.layers + 1).saturating_add(compared);
+                    self.work(list.items.saturating_mul(item));
                     // A text is searched, and what is no text is written as one first.
-                    self.work(if list.scalar { list.bytes.saturating_add(what.rendered()) } else { 0 });
+                    let searched = list.bytes.saturating_mul(BY_CHARACTER).saturating_add(what.rendered());
+                    self.work(if list.scalar { searched } else { 0 });
                 }
                 Size::of_text(NUMBER)
             }
@@ -341,10 +361,12 @@ impl Sum<'_> {
             Step::Changed(times, steps) => {
                 let size = self.all(steps);
                 self.work(size.whole().saturating_mul(BY_CHARACTER));
-                // The filters take no longer text, and `join` makes none.
-                let most = (MAX_TEXT as u64).saturating_mul((*times).clamp(2, 8));
-                let bytes = size.bytes.saturating_add(size.items.saturating_mul(NUMBER));
-                Size::of_text(bytes.saturating_mul(*times).min(most))
+                size.changed(*times)
+            }
+            Step::Digest(steps) => {
+                let size = self.all(steps);
+                self.work(size.whole().saturating_mul(DIGESTED));
+                size.changed(1)
             }
         };
         self.largest = self.largest.max(size.bytes);
@@ -374,12 +396,12 @@ mod tests {
         for (text, most) in [
             ("with.ticket", 10),
             ("with.ticket ~ ': ' ~ item", 500),
-            ("item | slug", 1_000),
+            ("item | slug", 3_000),
             ("with.who.name | upper", 1_000),
             ("with.on and with.ticket != ''", 100),
             ("with.machines | length > 0", 300_000),
             ("with.machines[0]", 200),
-            ("item in with.machines", 500_000),
+            ("item in with.machines", 900_000),
         ] {
             let work = work(text, &with).unwrap();
             assert!(work <= most, "{text}: {work}");
@@ -396,7 +418,10 @@ mod tests {
             (times("with.a in with.a", " and ", 50), 50 * (1 << 16)),
             (times("with.list", " + ", 30), 30 * 1_000_000),
             (format!("with.list{}", "[1:]".repeat(30)), 30 * 1_000_000),
-            (times("'x' in with.list", " and ", 50), 50 * 9_000),
+            (times("'x' in with.list", " and ", 50), 50 * 1_000 * 100),
+            (times("'x' in with.a", " and ", 50), 50 * 8 * (1 << 16)),
+            ("with.a | slug".to_owned(), 32 * (1 << 16)),
+            ("with.a | sha256".to_owned(), 32 * (1 << 16)),
             (times("with.list == with.list", " and ", 20), 20 * 1_000_000),
         ] {
             match work(&text, &with) {
