@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use casefile::defender::{Answer, ApiError, HttpAnswer, PackageLink, Page, classify, object};
-use casefile::model::{ActionStatus, Alert, Call, CreateAlert, Machine, MachineAction, Request, Triage};
+use casefile::model::{
+    ActionStatus, Alert, Call, CreateAlert, Machine, MachineAction, Method, Mutation, Request, Triage,
+};
 
 /// The files that a test below reads, so that none lies about unread.
 const READ: [&str; 30] = [
@@ -269,7 +271,8 @@ fn documented_requests_are_ours() {
         comment: Some("Resolve my alert and assign to secop2".into()),
         mode: Default::default(),
     };
-    let sent = casefile::defender::patch_alert("da1", &triage).unwrap();
+    let sent = Mutation::Update { alert_id: "da1".into(), update: Box::new(triage) }.request();
+    assert_eq!((sent.method, &*sent.path), (Method::Patch, "/api/alerts/da1"));
     let sent: serde_json::Value = serde_json::from_str(sent.body.as_str()).unwrap();
     let documented: serde_json::Value =
         serde_json::from_slice(&bytes("request-patch-alert-docs.json")).unwrap();

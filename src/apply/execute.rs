@@ -20,11 +20,11 @@ use super::queues::Queues;
 use super::run::Sink;
 use crate::defender::auth::AuthError;
 use crate::defender::{Accepted, Answer, ApiError, Client, Clock, Endpoint, Next, NotSent, Slot};
-use crate::model::{Address, Alert, Dependency, Desired, Kind, PlanDigest, Rare, filled};
+use crate::model::{Address, Alert, Dependency, Desired, Kind, Mutation, PlanDigest, Rare, filled};
 use crate::observe::observe;
 use crate::plan::{
-    Action, Change, Need, Observed, PlannedCall, PlannedId, Row, Settings, Warning, changed_alert,
-    followed_up, id_of, is_met, still_absent, undoes_nothing,
+    Action, Change, Need, Observed, PlannedCall, PlannedId, Row, Settings, Warning, id_of, is_met,
+    still_absent, undoes_nothing,
 };
 use crate::state::{CallAction, Intent, Outcome, Record, Refusal, Resource, Seq, State, StoreError};
 
@@ -91,8 +91,14 @@ impl Job {
 
     /// The update that sets the triage of the alert that this job's call has created.
     fn follow_up(&self, alert: &Alert, at: jiff::Timestamp) -> Option<Job> {
-        let request = followed_up(self.call.follow_up.as_deref()?, &alert.id);
-        let mut call = PlannedCall { ids: Vec::new(), objects: 0, follow_up: None, ..self.call.clone() };
+        let request = Mutation::of_alert(self.call.follow_up.as_deref()?, &alert.id);
+        let mut call = PlannedCall {
+            mutation: Mutation::of(&request)?,
+            ids: Vec::new(),
+            objects: 0,
+            follow_up: None,
+            ..self.call.clone()
+        };
         call.sent.request = request;
         call.sent.marker = Rare::default();
         Some(Job {
@@ -498,13 +504,13 @@ impl Executor<'_> {
         if !job.respects_people() || known.is_some_and(fresh) {
             return Ok(());
         }
-        let Some(id) = changed_alert(job.call.request()) else { return Ok(()) };
+        let Some(id) = job.call.mutation.object_id() else { return Ok(()) };
         let at = self.clock.now();
         let mut stop = self.stop.clone();
         let alert = tokio::select! {
             biased;
             _ = stop.wait_for(|s| *s) => return Err("the run is stopping".to_owned()),
-            alert = self.client.get_alert(&id) => alert.map_err(|e| format!("the alert could not be read: {e}"))?,
+            alert = self.client.get_alert(id) => alert.map_err(|e| format!("the alert could not be read: {e}"))?,
         };
         let alert = alert.ok_or_else(|| "the alert is gone".to_owned())?;
         *seen = Some((at, Box::new(alert)));

@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use super::event::Event;
 use super::execute::{End, Job};
 use super::run::{Run, RunError};
-use crate::model::{Address, Dependency, PlanDigest, Request};
-use crate::plan::{Plan, followed_up, is_met};
+use crate::model::{Address, Dependency, Mutation, PlanDigest, Request};
+use crate::plan::{Plan, is_met};
 use crate::state::Phase;
 
 /// The calls of one row that a person approved.
@@ -19,7 +19,7 @@ pub(super) struct Approved {
 impl Approved {
     /// Returns whether a call is one of those; `id` is that of the alert that the first one created.
     pub fn allows(&self, call: &Request, id: Option<&str>) -> bool {
-        let follows = |f: &Request| id.is_some_and(|id| followed_up(f, id) == *call);
+        let follows = |f: &Request| id.is_some_and(|id| Mutation::of_alert(f, id) == *call);
         self.call == *call || self.follow_up.as_ref().is_some_and(follows)
     }
 }

@@ -65,8 +65,9 @@ pub fn accepted(
     let object = entity.object();
     let young = entity.created().is_none_or(|t| t >= server_at - CLOCK_TOLERANCE);
     // It is the answer to this call, so what the service leaves out is no sign of another's object.
-    let fits = Call::from_request(call.request())
-        .is_some_and(|c| matches!(entity.likeness(&c), Likeness::Same | Likeness::Unplaced | Likeness::Bare));
+    let fits = call
+        .created()
+        .is_some_and(|c| matches!(entity.likeness(c), Likeness::Same | Likeness::Unplaced | Likeness::Bare));
     let ours = young && fits && !known.knows(&object.id);
     if ours {
         return Outcome::Made { object };
@@ -106,10 +107,8 @@ pub fn ids_of(state: &State) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
-    use crate::model::{OnRemove, RequestDigest, Span};
+    use crate::model::{Mutation, RequestDigest};
     use crate::state::Sent;
 
     struct Ids(&'static [&'static str]);
@@ -126,25 +125,16 @@ mod tests {
     fn call(on_in_progress: OnInProgress) -> PlannedCall {
         let call = Call::Collect { machine_id: "ab".repeat(20).parse().unwrap(), comment: "why".into() };
         let request = call.request();
-        PlannedCall {
-            sent: Sent {
-                digest: RequestDigest::of(&request, 1),
-                request,
-                revision: 1,
-                marker: Default::default(),
-                machine_name: Default::default(),
-                query_digest: Default::default(),
-            },
-            machine: "ab".repeat(20),
-            labels: BTreeMap::new(),
-            on_remove: OnRemove::Retain,
-            on_in_progress,
-            adopt_within: Span::from_secs(3600),
-            ids: Vec::new(),
-            objects: 0,
-            follow_up: None,
-            enforce: false,
-        }
+        let sent = Sent {
+            digest: RequestDigest::of(&request, 1),
+            request,
+            revision: 1,
+            marker: Default::default(),
+            machine_name: Default::default(),
+            query_digest: Default::default(),
+        };
+        let machine = call.machine().clone();
+        PlannedCall { on_in_progress, ..PlannedCall::new(Mutation::Create(call), sent, machine) }
     }
 
     fn entity(fields: serde_json::Value) -> Entity {

@@ -31,23 +31,24 @@ pub async fn preview(
     let touched = records.iter().filter_map(|r| Some((r.address()?, state.resources.get(r.address()?)?)));
     let recorded: BTreeMap<Address, Seq> = touched.map(|(a, r)| (a.clone(), r.changed)).collect();
     fold(state, clock.now(), &records)?;
-    let calls = plan::calls_ahead(&input(scope, state, &observed, &settings));
-    if !calls.is_empty() {
+    let mut plan = make_plan(scope, state, &observed, &settings);
+    if plan.calls().next().is_some() {
         let calls = spent(Spent::since(settings.now)).map_err(Arc::new)?;
         settings.spent = calls.into_iter().map(|s| s.by(settings.now)).collect();
-    }
-    // Of a plan that could not see what it needs nobody asks for more.
-    if let Some(client) = client.filter(|_| observed.unread.is_empty()) {
-        if scope.foresight {
-            foresee(client, &calls, &mut observed, &settings).await?;
+        // Of a plan that could not see what it needs nobody asks for more.
+        if let Some(client) = client.filter(|_| observed.unread.is_empty()) {
+            if scope.foresight {
+                foresee(client, &plan.changes, &mut observed, &settings).await?;
+            }
+            // What was listed just now is not asked for again.
+            let unnamed = plan::unnamed(&plan.changes, &settings.guards);
+            if !unnamed.is_empty() {
+                observe_machines(client, &unnamed, &mut observed.machines).await?;
+            }
         }
-        // What was listed just now is not asked for again.
-        let unnamed = plan::unnamed(&calls, &settings.guards);
-        if !unnamed.is_empty() {
-            observe_machines(client, &unnamed, &mut observed.machines).await?;
-        }
+        // What was seen and spent is told in the rows, and decides none.
+        plan = make_plan(scope, state, &observed, &settings);
     }
-    let mut plan = make_plan(scope, state, &observed, &settings);
     plan::saved::rebase(&mut plan.changes, &recorded, &records);
     Ok(plan)
 }

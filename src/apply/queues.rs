@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use super::execute::Job;
 use crate::defender::Endpoint;
-use crate::model::{Address, Dependency};
+use crate::model::{Address, Dependency, MachineId};
 
 /// Jobs that were not begun.
 pub struct Queues {
@@ -33,7 +33,7 @@ impl Queues {
     /// Jobs by address. Call [`start`](Self::start) with what [`asked`](Self::asked) asks before the first job is
     /// taken.
     pub fn new(jobs: Vec<Job>) -> Queues {
-        let mut numbers: HashMap<String, usize> = HashMap::new();
+        let mut numbers: HashMap<MachineId, usize> = HashMap::new();
         let mut queues = Queues {
             machines: Vec::new(),
             lanes: BTreeMap::new(),

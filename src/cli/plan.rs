@@ -23,7 +23,6 @@ pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
     let (mut scope, mut state) =
         project::beside_state(ctx, &project, || engine::scope(ctx, &project, &args.planning))?;
     scope.foresight = true;
-    scope.settings.brief = args.format == PlanFormat::Human && args.out.is_none() && ctx.verbose == 0;
     let folder = project::state_folder(ctx, &project)?;
     let spent = |since| local::spent(&folder, since);
     let clock = engine::clock(ctx);
@@ -62,8 +61,6 @@ pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
     show(ctx, &plan, args)?;
     complete?;
     let code = code(&plan, args);
-    // The process ends here, and its memory with it: value by value that takes longer.
-    std::mem::forget((plan, scope, state));
     Ok(code)
 }
 

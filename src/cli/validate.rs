@@ -67,10 +67,7 @@ fn check(
     }
     if narrow.is_all() {
         let looked = Looked { files: loaded.files, resources: loaded.declared() };
-        let problems = std::mem::take(&mut loaded.diagnostics);
-        // The process ends soon, and its memory with it: value by value that takes longer.
-        std::mem::forget(loaded);
-        return (problems, looked);
+        return (loaded.diagnostics, looked);
     }
     let problems: Vec<Diagnostic> = std::mem::take(&mut loaded.diagnostics)
         .into_iter()
@@ -108,7 +105,7 @@ fn unsent(ctx: &Context, project: &Project, unruly: Vec<Unruly>, loaded: &Loaded
         if let Some(t) = loaded.templates.iter().find(|t| t.address() == address) {
             // Of its machines those that the state knows tell whether the text is history.
             let same = |r: &Resource| {
-                r.sent_call().is_some_and(|call| t.as_sent(&call, None, None).digest == r.digest)
+                r.sent.call().is_some_and(|call| t.as_sent(&call, None, None).digest == r.digest)
             };
             let group = |a: &Address| if t.target.is_group() { a.group() } else { Some(a.clone()) };
             let mut of_it = resources.iter().filter(|(a, _)| group(a).as_ref() == Some(address)).peekable();

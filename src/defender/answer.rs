@@ -8,11 +8,9 @@ use std::time::Duration;
 
 use super::auth::AuthError;
 use super::clock::http_date;
-use super::endpoint::Endpoint;
-use super::request::Subject;
 use super::transport::{HttpAnswer, Stage, TransportError};
 use super::wire::{ErrorBody, WireError, bounded, is_web_page, object};
-use crate::model::{Alert, Hindrance, MachineAction, Request, is_of_machine};
+use crate::model::{Alert, Call, Hindrance, MachineAction, Mutation, Request, is_of_machine};
 
 /// The service's words about a call that it did not carry out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -273,7 +271,7 @@ fn retry_after(answer: &HttpAnswer) -> Option<Duration> {
 /// 401 is reported as it is; whether the token was already renewed is the caller's to know.
 pub fn classify(request: &Request, result: &Result<HttpAnswer, TransportError>) -> Answer {
     let unknown = |why: String| Answer::Unknown { why, error: None, retry_after: None, other: None };
-    let Some(subject) = Subject::of(request) else {
+    let Some(call) = Mutation::of(request) else {
         return unknown("no endpoint is known for this request".into());
     };
     let answer = match result {
@@ -284,7 +282,7 @@ pub fn classify(request: &Request, result: &Result<HttpAnswer, TransportError>) 
         Err(TransportError { stage: Stage::AfterSend, why, .. }) => return unknown(why.clone()),
     };
     match answer.status {
-        200..=299 => match accepted(&subject, answer) {
+        200..=299 => match accepted(&call, answer) {
             Ok(object) => Answer::Accepted { status: answer.status, object },
             Err(Unfit { why, other }) => Answer::Unknown {
                 why: format!("{}, but {why}", answer.status),
@@ -301,7 +299,7 @@ pub fn classify(request: &Request, result: &Result<HttpAnswer, TransportError>) 
         300..=399 => Answer::Rejected(ApiError::of(answer)),
         400..=499 if !matches!(answer.status, 408 | 409) => {
             let error = ApiError::of(answer);
-            if subject.endpoint.creates() && error.is_busy() {
+            if matches!(call, Mutation::Create(_)) && error.is_busy() {
                 Answer::Busy(error)
             } else {
                 Answer::Rejected(error)
@@ -344,49 +342,48 @@ impl Unfit {
 }
 
 /// The object of a 2xx, if it is what was asked for. A machine or a type that is not told is not another one.
-fn accepted(subject: &Subject, answer: &HttpAnswer) -> Result<Accepted, Unfit> {
+fn accepted(call: &Mutation, answer: &HttpAnswer) -> Result<Accepted, Unfit> {
     if answer.cut {
         return Err(Unfit { why: "the body is too long".into(), other: None });
     }
     if is_web_page(&answer.body) {
         return Err(WireError::WebPage.into());
     }
-    let same = |id: &str| id.eq_ignore_ascii_case(&subject.id);
-    let of_another = |machine: Option<&str>| is_of_machine(&subject.id, machine) == Some(false);
-    match subject.endpoint {
-        Endpoint::Collect => {
+    let of_another =
+        |call: &Call, machine: Option<&str>| is_of_machine(call.machine().as_str(), machine) == Some(false);
+    match call {
+        Mutation::Create(call @ Call::Collect { .. }) => {
             let action: MachineAction = object(&answer.body)?;
             if !action.action_type.is_empty() && !action.is_collection() {
                 let why = format!("which is of type {}", bounded(&action.action_type, 50));
                 return Err(Unfit::other(&action.id, &why));
             }
-            if of_another(action.machine_id.as_deref()) {
+            if of_another(call, action.machine_id.as_deref()) {
                 return Err(Unfit::machine(&action.id, action.machine_id.as_deref()));
             }
             Ok(Accepted::Action(Box::new(action)))
         }
-        Endpoint::CancelAction => {
+        Mutation::Cancel { action_id, .. } => {
             let action: MachineAction = object(&answer.body)?;
-            if !same(&action.id) {
+            if !action.id.eq_ignore_ascii_case(action_id) {
                 return Err(Unfit::other(&action.id, "which is another action"));
             }
             Ok(Accepted::Action(Box::new(action)))
         }
-        Endpoint::CreateAlert => {
+        Mutation::Create(call @ Call::Alert(_)) => {
             let alert: Alert = object(&answer.body)?;
-            if of_another(alert.machine_id.as_deref()) {
+            if of_another(call, alert.machine_id.as_deref()) {
                 return Err(Unfit::machine(&alert.id, alert.machine_id.as_deref()));
             }
             Ok(Accepted::Alert(Box::new(alert)))
         }
-        Endpoint::PatchAlert => {
+        Mutation::Update { alert_id, .. } => {
             let alert: Alert = object(&answer.body)?;
-            if !same(&alert.id) {
+            if !alert.id.eq_ignore_ascii_case(alert_id) {
                 return Err(Unfit::other(&alert.id, "which is another alert"));
             }
             Ok(Accepted::Alert(Box::new(alert)))
         }
-        _ => Err(Unfit { why: "nothing was asked to change".into(), other: None }),
     }
 }
 

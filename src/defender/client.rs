@@ -27,8 +27,8 @@ use super::time::Clock;
 use super::transport::{HttpAnswer, HttpCall, Stage, Transport, TransportError};
 use super::wire::{self, Entity, PackageLink, Page, WireError};
 use crate::model::{
-    Alert, Hindrance, HuntingQuery, HuntingTable, Machine, MachineAction, MachineName, Method, Request,
-    quota_calls,
+    Alert, Hindrance, HuntingQuery, HuntingTable, Machine, MachineAction, MachineName, Method, Mutation,
+    Request, quota_calls,
 };
 
 /// Why a read gave no result.
@@ -314,7 +314,7 @@ impl Client {
         mut slot: Slot,
         last_check: impl Fn() -> Result<(), String>,
     ) -> Answer {
-        let endpoint = match Endpoint::of(request) {
+        let endpoint = match Mutation::of(request).map(|call| Endpoint::of(&call)) {
             Some(endpoint) if endpoint == slot.endpoint() => endpoint,
             _ => return Answer::NotExecuted(NotSent::Withheld("the slot is for another endpoint".into())),
         };

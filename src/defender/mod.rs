@@ -33,7 +33,7 @@ pub use hosts::{AllowedHosts, HostError};
 pub use http::{HttpOptions, HttpTransport};
 pub use hunting::{HuntError, Hunter, HuntingApi};
 pub use quota::{Next, Window};
-pub use request::{ActionFilter, PAGE, Read, cancel, patch_alert};
+pub use request::{ActionFilter, PAGE, Read};
 pub use time::{Clock, Reading};
 pub use transport::{ERROR_BODY_LIMIT, HttpAnswer, HttpCall, Stage, Transport, TransportError};
 pub use wire::{Entity, PackageLink, Page, WireError, object};

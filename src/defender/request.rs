@@ -1,15 +1,16 @@
 //! Requests as values. Pure: what goes into a URL, quoted and encoded.
 //!
-//! Creating requests are not made here: they come as [`Request`] values and go out byte for byte.
+//! Calls that change something are not made here: they come as [`Request`](crate::model::Request) values and go out
+//! byte for byte.
 
 use jiff::Timestamp;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
 use super::endpoint::Endpoint;
 use super::hunting::HuntingApi;
 use super::transport;
-use crate::model::{Body, HuntingQuery, MachineAction, MachineName, Method, Request, Timespan, Triage};
+use crate::model::{Call, HuntingQuery, MachineAction, MachineName, Mutation, Timespan, segment};
 
 /// The service's largest page.
 pub const PAGE: usize = 10_000;
@@ -35,16 +36,6 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 
 /// The same for query values, where these three need no encoding.
 const QUERY: &AsciiSet = &ENCODED.remove(b':').remove(b',').remove(b'/');
-
-/// A segment of a path. One that is empty or consists of dots would lead to another path, also if it were encoded once:
-/// it is encoded twice, and is an id that nothing has.
-fn segment(text: &str) -> String {
-    match text {
-        "" => "%2520".to_owned(),
-        "." | ".." => text.replace('.', "%252E"),
-        _ => utf8_percent_encode(text, ENCODED).to_string(),
-    }
-}
 
 fn query(text: &str) -> String {
     utf8_percent_encode(text, QUERY).to_string()
@@ -265,74 +256,15 @@ fn batches(terms: impl Iterator<Item = String>, url_length: impl Fn(&str) -> usi
     filters
 }
 
-/// Cancels a machine action that is not over.
-pub fn cancel(action_id: &str, comment: &str) -> Result<Request, serde_json::Error> {
-    #[derive(Serialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Cancel<'a> {
-        comment: &'a str,
-    }
-    Ok(Request {
-        method: Method::Post,
-        path: format!("/api/machineactions/{}/cancel", segment(action_id)).into(),
-        body: Body::of(&Cancel { comment })?,
-    })
-}
-
-/// Changes an alert's triage; only what is set is sent, and a comment is always appended.
-pub fn patch_alert(alert_id: &str, patch: &Triage) -> Result<Request, serde_json::Error> {
-    Ok(Request {
-        method: Method::Patch,
-        path: format!("/api/alerts/{}", segment(alert_id)).into(),
-        body: Body::of(patch)?,
-    })
-}
-
-/// What a mutating request acts on: its endpoint and the id in its path.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Subject {
-    pub(super) endpoint: Endpoint,
-    /// The machine, action or alert in the path; for a new alert the machine in the body.
-    pub(super) id: String,
-}
-
-impl Subject {
-    /// Reads a mutating request; `None` for one that this client has no endpoint for.
-    pub(super) fn of(request: &Request) -> Option<Self> {
-        let parts: Vec<String> = request
-            .path
-            .strip_prefix("/api/")?
-            .split('/')
-            .map(|p| percent_decode_str(p).decode_utf8_lossy().into_owned())
-            .collect();
-        let is = |part: &str, word: &str| part.eq_ignore_ascii_case(word);
-        let (endpoint, id) = match (request.method, parts.as_slice()) {
-            (Method::Post, [a, id, b]) if is(a, "machines") && is(b, "collectInvestigationPackage") => {
-                (Endpoint::Collect, id.clone())
-            }
-            (Method::Post, [a, id, b]) if is(a, "machineactions") && is(b, "cancel") => {
-                (Endpoint::CancelAction, id.clone())
-            }
-            (Method::Post, [a, b]) if is(a, "alerts") && is(b, "CreateAlertByReference") => {
-                #[derive(serde::Deserialize)]
-                #[serde(rename_all = "camelCase")]
-                struct Target {
-                    machine_id: String,
-                }
-                let target: Target = serde_json::from_str(request.body.as_str()).ok()?;
-                (Endpoint::CreateAlert, target.machine_id)
-            }
-            (Method::Patch, [a, id]) if is(a, "alerts") => (Endpoint::PatchAlert, id.clone()),
-            _ => return None,
-        };
-        Some(Subject { endpoint, id })
-    }
-}
-
 impl Endpoint {
-    /// Whose quota a mutating request uses; `None` for one that this client does not know.
-    pub fn of(request: &Request) -> Option<Self> {
-        Subject::of(request).map(|s| s.endpoint)
+    /// Whose quota a call uses.
+    pub fn of(mutation: &Mutation) -> Self {
+        match mutation {
+            Mutation::Create(Call::Collect { .. }) => Endpoint::Collect,
+            Mutation::Create(Call::Alert(_)) => Endpoint::CreateAlert,
+            Mutation::Cancel { .. } => Endpoint::CancelAction,
+            Mutation::Update { .. } => Endpoint::PatchAlert,
+        }
     }
 }
 
@@ -405,23 +337,5 @@ mod tests {
         assert!(machines[0].target.starts_with("/api/machines?") && machines[0].target.contains(&ids[0]));
         let huge = ["a".repeat(3_000), "b".into()];
         assert_eq!(Read::alerts_by_ids(&huge).len(), 2, "an oversized id goes alone");
-    }
-
-    #[test]
-    fn what_a_mutating_request_acts_on() {
-        let of = |r: &Request| Subject::of(r).map(|s| (s.endpoint, s.id));
-        let cancel = cancel("a/b", "no longer needed").unwrap();
-        assert_eq!(cancel.body.as_str(), r#"{"Comment":"no longer needed"}"#);
-        assert_eq!(of(&cancel), Some((Endpoint::CancelAction, "a/b".into())));
-        let patch = Triage { status: Some("Resolved".into()), ..Triage::default() };
-        let patch = patch_alert("da1_-2", &patch).unwrap();
-        assert_eq!(patch.body.as_str(), r#"{"status":"Resolved"}"#);
-        assert_eq!(of(&patch), Some((Endpoint::PatchAlert, "da1_-2".into())));
-        let odd = Request {
-            method: Method::Post,
-            path: "/api/machines/x/isolate".into(),
-            body: Body::from_json("{}".into()).unwrap(),
-        };
-        assert_eq!(of(&odd), None);
     }
 }

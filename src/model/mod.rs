@@ -41,8 +41,9 @@ pub use hunting::{
 pub use likeness::{Likeness, is_of_machine};
 pub use quota::quota_calls;
 pub use rare::{Empty, Rare};
-pub use reference::{NoId, can_be_named, filled, gives, reference, replaced};
-pub use request::{Body, Method, Request};
+pub use reference::{NoId, can_be_named, filled, gives, is_reference, reference, replaced};
+pub(crate) use request::segment;
+pub use request::{Body, Method, Mutation, Request};
 pub use target::{
     Entry, EntryMachine, MachineFile, MachineName, MachineNameError, Place, Target, Template, first_label,
 };

@@ -20,6 +20,11 @@ pub fn reference(name: &str) -> String {
     format!("{BEGIN}{name}{END}")
 }
 
+/// Returns whether a text is a reference and nothing else.
+pub fn is_reference(text: &str) -> bool {
+    text.strip_prefix(BEGIN).and_then(|rest| rest.strip_suffix(END)).is_some_and(can_be_named)
+}
+
 /// Whether a reference can name this: names and addresses hold letters, digits and a few marks.
 pub fn can_be_named(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-./_".contains(&b))

@@ -37,7 +37,7 @@ pub(super) fn has_other_target(d: &Desired, r: &Resource) -> bool {
 
 /// Returns whether a resource declares the machine (and event) that was sent, whatever its revision.
 fn has_same_place(d: &Desired, r: &Resource) -> bool {
-    r.sent_call().is_some_and(|c| c.same_target(&d.call))
+    r.sent.call().is_some_and(|c| c.same_target(&d.call))
 }
 
 /// Returns whether a call for this resource could follow although nobody named it with `--replace`: what the service
@@ -139,7 +139,7 @@ impl Known {
     fn of(state: &State, settings: &Settings) -> Self {
         let mut calls: HashMap<String, Vec<_>> = HashMap::new();
         let mut explain = |attempt: &Attempt, until: jiff::Timestamp| {
-            if let Some(call) = Call::from_request(&attempt.sent.request) {
+            if let Some(call) = attempt.sent.call() {
                 let within = settings.made_within(attempt).0..=until;
                 calls.entry(call.machine().as_str().to_ascii_lowercase()).or_default().push((call, within));
             }

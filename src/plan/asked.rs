@@ -23,7 +23,7 @@ pub fn cancel(state: &State, address: &Address, comment: &str, now: jiff::Timest
     let reason = Reason::CancelAsked { comment: comment.to_owned() };
     let change = Change {
         shown: shown_in(state).remove(address).into(),
-        machine: r.sent_call().map(|c| c.machine().clone()),
+        machine: r.sent.call().map(|c| c.machine().clone()),
         call: Some(Box::new(call)),
         before: view::of_resource(r).into(),
         warnings: warnings.into(),
@@ -35,7 +35,6 @@ pub fn cancel(state: &State, address: &Address, comment: &str, now: jiff::Timest
         digest,
         created_at: now,
         changes: vec![change],
-        unlisted: 0,
         warnings: Vec::new(),
         estimate: Estimate { seconds: 0, calls: [("cancel".to_owned(), 1)].into() },
         groups: Vec::new(),

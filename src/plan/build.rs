@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::alike::{LookAlikes, asks_by_itself};
-use super::calls::{self, MANIFEST_REMOVED, removal_call};
+use super::calls::{MANIFEST_REMOVED, removal_call};
 use super::change::{Action, Change, Plan, Reason, Warning, digest_of};
 use super::decide::{Facts, Lookup, Row, decide};
 use super::estimate::estimate;
@@ -44,8 +44,8 @@ pub(super) type Pair<'a> = (&'a Address, Option<&'a Desired>, Option<&'a Resourc
 
 /// Makes the plan. A pure function: the same input gives the same plan.
 pub fn plan(input: &Input<'_>) -> Plan {
-    let planner = Planner::new(input, Detail::Full);
-    let (mut changes, unlisted) = planner.rows();
+    let planner = Planner::new(input);
+    let mut changes = planner.rows();
     if !changes.is_empty() {
         tell_ids(input, &planner.renames, &mut changes);
         name_rows(&mut changes, input);
@@ -57,44 +57,18 @@ pub fn plan(input: &Input<'_>) -> Plan {
     let digest = digest_of(changes.iter());
     let estimate = estimate(&changes, input.settings);
     let outlook = foresee(&mut changes, input, &estimate);
-    let warnings = planner.plan_warnings(&changes, unlisted);
+    let warnings = planner.plan_warnings(&changes);
     Plan {
         lineage: input.state.lineage.clone().unwrap_or_else(|| input.settings.new_lineage.clone()),
         digest,
         created_at: input.settings.now,
         changes,
-        unlisted,
         warnings,
         estimate,
         groups: input.observed.targets.groups.clone(),
         outlook,
         destination: None,
     }
-}
-
-/// The rows of a plan that have a call, as far as it takes to see which machines they are about: what a look at the
-/// service is made for before the plan itself is. The requests of calls that create are not written down.
-pub fn calls_ahead(input: &Input<'_>) -> Vec<Change> {
-    // One walk tells of the many plans that have none.
-    let up_to_date = |pair: Pair<'_>| matches!(pair, (_, Some(d), Some(r)) if is_up_to_date(input, d, r));
-    if pairs(input.desired, input.state).all(up_to_date) {
-        return Vec::new();
-    }
-    let ordered = input.desired.iter().any(|d| !d.depends_on.is_empty());
-    let detail = if ordered { Detail::Calls } else { Detail::CallsAlone };
-    let (mut changes, _) = Planner::new(input, detail).rows();
-    changes.retain(|c| c.call.is_some());
-    changes
-}
-
-/// How much of a row is written down.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Detail {
-    Full,
-    /// Calls, and what their order depends on.
-    Calls,
-    /// Calls, of which none depends on anything.
-    CallsAlone,
 }
 
 /// Says how the rows of groups are shown: by the names of their machines.
@@ -135,7 +109,6 @@ pub(super) fn pairs<'a>(desired: &'a [Desired], state: &'a State) -> impl Iterat
 
 pub(super) struct Planner<'a> {
     pub(super) input: &'a Input<'a>,
-    detail: Detail,
     pub(super) ids: KnownIds,
     /// None if no resource may be asked for by itself, or an empty state is meant.
     pub(super) look_alikes: Option<LookAlikes<'a>>,
@@ -148,7 +121,7 @@ pub(super) struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    fn new(input: &'a Input<'a>, detail: Detail) -> Self {
+    fn new(input: &'a Input<'a>) -> Self {
         // Ids matter only where something is matched or taken, holders only where something is removed.
         let matching = input
             .state
@@ -171,17 +144,14 @@ impl<'a> Planner<'a> {
                 *holders.entry(id).or_insert(0) += 1;
             }
         }
-        Planner { input, detail, ids, look_alikes, renames, moved, holders }
+        Planner { input, ids, look_alikes, renames, moved, holders }
     }
 
-    /// The rows, by address, and how many resources that are up to date have none.
-    fn rows(&self) -> (Vec<Change>, usize) {
+    /// The rows, by address.
+    fn rows(&self) -> Vec<Change> {
         let input = self.input;
         let mut taken = BTreeSet::new();
-        let (mut changes, mut unlisted) = (Vec::new(), 0);
-        if self.detail == Detail::Full && !self.settings().brief {
-            changes.reserve(input.desired.len());
-        }
+        let mut changes = Vec::with_capacity(input.desired.len());
         for (address, desired, resource) in pairs(input.desired, input.state) {
             let shown = match (input.selected, desired) {
                 (_, None) if input.settings.incidents.keep(address) => false,
@@ -191,10 +161,7 @@ impl<'a> Planner<'a> {
             };
             match (desired, resource) {
                 _ if !shown => {}
-                (Some(d), Some(r)) if is_up_to_date(input, d, r) => match self.is_listed(d, r) {
-                    true => changes.push(up_to_date(d, r)),
-                    false => unlisted += 1,
-                },
+                (Some(d), Some(r)) if is_up_to_date(input, d, r) => changes.push(up_to_date(d, r)),
                 _ => changes.extend(self.row(address, desired, resource, &mut taken)),
             }
         }
@@ -203,22 +170,7 @@ impl<'a> Planner<'a> {
             changes.sort_by(|a, b| a.address.cmp(&b.address));
         }
         order(input, &self.renames, &mut changes);
-        (changes, unlisted)
-    }
-
-    /// Whether one that is up to date gets a row.
-    fn is_listed(&self, d: &Desired, r: &Resource) -> bool {
-        // How a machine of a group is shown depends on the others of its group.
-        let says_more = || {
-            is_noted(d, r)
-                || d.address.parts().is_some()
-                || self.input.observed.targets.edited.contains(&d.address)
-        };
-        match self.detail {
-            Detail::Full => !self.settings().brief || says_more(),
-            Detail::Calls => true,
-            Detail::CallsAlone => false,
-        }
+        changes
     }
 
     pub(super) fn settings(&self) -> &Settings {
@@ -319,18 +271,10 @@ impl<'a> Planner<'a> {
         }
         change.look_alikes = look_alikes.into();
         if let (Some(d), Some(CallKind::Creating)) = (desired, call_kind(action)) {
-            change.call = Some(match self.detail {
-                Detail::Full => self.creating_call(address, d),
-                Detail::Calls | Detail::CallsAlone => calls::without_request(d),
-            });
+            change.call = Some(self.creating_call(address, d));
             change.approve.clone_from(&d.approve);
-            if self.detail == Detail::Full {
-                // Of what is new there is no difference to show.
-                if action != Action::Create || !self.settings().brief {
-                    change.after = Some(view::of_desired(d)).into();
-                }
-                self.warn(d, resource, &mut change);
-            }
+            change.after = Some(view::of_desired(d)).into();
+            self.warn(d, resource, &mut change);
         }
         if action == Action::Replace && seen.facts.lookup == Lookup::Ours {
             // What the open call made is recorded before something else takes its place.
@@ -426,7 +370,7 @@ fn blank(
         template: desired.and_then(|d| d.expanded.as_ref()?.source.clone()).into(),
         machine: match desired {
             Some(d) => Some(d.call.machine().clone()),
-            None => resource.and_then(Resource::sent_call).map(|c| c.machine().clone()),
+            None => resource.and_then(|r| r.sent.call()).map(|c| c.machine().clone()),
         },
         before: before.into(),
         basis: resource.map_or(0, |r| r.changed),

@@ -10,8 +10,8 @@ use super::observed::Unread;
 use super::order::Obstacle;
 use super::targets::{Candidate, Drift, Group, Left};
 use crate::model::{
-    Address, Approval, Call, Dependency, DigestedCall, MachineId, OnInProgress, OnRemove, PlanDigest, Rare,
-    Request, Source, Span, Timestamp, TriageField, reference,
+    Address, Approval, Call, Dependency, DigestedCall, MachineId, Mutation, OnInProgress, OnRemove,
+    PlanDigest, Policy, Rare, Request, Source, Span, Timestamp, TriageField, reference,
 };
 use crate::state::{CallAction, Origin, Phase, Record, Refusal, Sent, Seq};
 
@@ -209,8 +209,10 @@ impl Change {
 pub struct PlannedCall {
     /// The request and, for creating calls, its revision and digest.
     pub sent: Sent,
+    /// The call that the request is.
+    pub mutation: Mutation,
     /// The machine it goes to; calls to one machine go one after another.
-    pub machine: String,
+    pub machine: MachineId,
     /// `metadata.labels`.
     pub labels: BTreeMap<String, String>,
     /// `lifecycle.onRemove`.
@@ -231,6 +233,23 @@ pub struct PlannedCall {
 }
 
 impl PlannedCall {
+    /// Returns a call that is sent as a request says; what follows from manifest and state has its defaults.
+    pub fn new(mutation: Mutation, sent: Sent, machine: MachineId) -> Self {
+        PlannedCall {
+            sent,
+            mutation,
+            machine,
+            labels: BTreeMap::new(),
+            on_remove: OnRemove::default(),
+            on_in_progress: OnInProgress::default(),
+            adopt_within: Policy::default().adopt_within,
+            ids: Vec::new(),
+            objects: 0,
+            follow_up: None,
+            enforce: false,
+        }
+    }
+
     /// Method, path and body. Where the text holds ids of other resources, these are references: what is sent
     /// holds the ids.
     pub fn request(&self) -> &Request {
@@ -242,9 +261,17 @@ impl PlannedCall {
         std::iter::once(self.request()).chain(self.follow_up.as_deref())
     }
 
+    /// Returns what a creating call makes, as its request says it.
+    pub fn created(&self) -> Option<&Call> {
+        match &self.mutation {
+            Mutation::Create(call) => Some(call),
+            Mutation::Cancel { .. } | Mutation::Update { .. } => None,
+        }
+    }
+
     /// What a creating call does, for a reader: ids that are known, and words for others.
     pub fn shown(&self, by: &Address) -> Option<Call> {
-        let call = Call::from_request(self.request())?;
+        let call = self.created()?;
         let id = |name: &str| self.ids.iter().find(|p| p.of.to_string() == name);
         Some(call.with_references(|name| id(name).map(|p| p.shown(by))))
     }
@@ -321,10 +348,8 @@ pub struct Plan {
     pub digest: PlanDigest,
     /// When it was made, by our clock.
     pub created_at: jiff::Timestamp,
-    /// One row per resource, by address. Rows of action `none` are included, but for those that are `unlisted`.
+    /// One row per resource, by address. Rows of action `none` are included.
     pub changes: Vec<Change>,
-    /// How many resources are up to date and have no row: see [`Settings::brief`](super::Settings::brief).
-    pub unlisted: usize,
     /// What concerns the plan as a whole.
     pub warnings: Vec<PlanWarning>,
     /// What the quotas will make of it.
@@ -341,9 +366,6 @@ impl Plan {
     /// How many rows of each action there are; actions without rows are left out.
     pub fn summary(&self) -> BTreeMap<Action, usize> {
         let mut counts = BTreeMap::new();
-        if self.unlisted > 0 {
-            counts.insert(Action::None, self.unlisted);
-        }
         for c in &self.changes {
             *counts.entry(c.action).or_default() += 1;
         }
@@ -352,7 +374,7 @@ impl Plan {
 
     /// How many resources it is about.
     pub fn resources(&self) -> usize {
-        self.changes.len() + self.unlisted
+        self.changes.len()
     }
 
     /// Every request that is sent, by resource; an alert that is created and triaged has two.

@@ -92,14 +92,14 @@ pub struct Share {
 /// The machines (lower-case ids) of a plan's creating calls.
 pub fn machines(changes: &[Change]) -> BTreeSet<String> {
     let creating = changes.iter().filter(|c| call_kind(c.action) == Some(CallKind::Creating));
-    creating.filter_map(|c| Some(c.call.as_ref()?.machine.to_ascii_lowercase())).collect()
+    creating.filter_map(|c| Some(c.call.as_ref()?.machine.as_str().to_ascii_lowercase())).collect()
 }
 
 /// Adds what is known of the machines to rows with a call that creates, and warns where one is too old.
 pub(super) fn foresee(changes: &mut [Change], input: &Input<'_>, estimate: &Estimate) -> Option<Outlook> {
     for c in changes.iter_mut().filter(|c| call_kind(c.action) == Some(CallKind::Creating)) {
         let Some(call) = &c.call else { continue };
-        let Some(machine) = input.observed.machines.get(&call.machine) else { continue };
+        let Some(machine) = input.observed.machines.get(call.machine.as_str()) else { continue };
         c.facts = Some(Box::new(MachineFacts::of(machine, input.observed.server_at)));
         if c.address.kind() == Kind::InvestigationPackage
             && let Some(system) = too_old(machine)

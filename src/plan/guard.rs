@@ -9,7 +9,7 @@ use super::build::{CallKind, call_kind};
 use super::change::{Action, Change, Plan, PlanWarning, Warning};
 use super::machines::{Machines, Named};
 use super::settings::Limits;
-use crate::model::{Address, Approval, Call, CommentRule, Kind, MachinePattern};
+use crate::model::{Address, Approval, CommentRule, Kind, MachinePattern};
 use crate::state::{Phase, State};
 
 /// The project's rules about creating calls.
@@ -88,7 +88,7 @@ pub fn unnamed(changes: &[Change], guards: &Guards) -> BTreeSet<String> {
 
 fn creating_machine(c: &Change) -> Option<&str> {
     let call = c.call.as_ref().filter(|_| call_kind(c.action) == Some(CallKind::Creating))?;
-    Some(&call.machine)
+    Some(call.machine.as_str())
 }
 
 /// Warns of each creating call that the project forbids or wants approved.
@@ -104,7 +104,9 @@ pub fn guard(changes: &mut [Change], guards: &Guards, machines: &Machines) {
             None if guards.need_names() => by_name(guards, machines.named(machine), approved),
             None => None,
         };
-        let comment = guards.comment.as_ref().filter(|rule| !declared(c).is_some_and(|d| rule.allows(&d)));
+        let comment = guards.comment.as_ref().filter(|rule| {
+            !c.call.as_ref().and_then(|call| call.sent.declared()).is_some_and(|d| rule.allows(&d))
+        });
         let comment = comment.map(|rule| Warning::CommentRule { pattern: rule.pattern().to_owned() });
         c.warnings.extend(warning.into_iter().chain(comment));
     }
@@ -119,18 +121,6 @@ fn by_name(guards: &Guards, named: Named<'_>, approved: Option<String>) -> Optio
         Named::Not(why) => why,
     };
     Some(Warning::NameUnknown { why, approved })
-}
-
-/// The call as it was declared, without the mark that `recovery.marker` appends.
-fn declared(c: &Change) -> Option<Call> {
-    let sent = &c.call.as_ref()?.sent;
-    let mut call = Call::from_request(&sent.request)?;
-    if let (Call::Collect { comment, .. }, Some(marker)) = (&mut call, &*sent.marker)
-        && let Some(text) = comment.strip_suffix(marker.as_str())
-    {
-        *comment = text.to_owned();
-    }
-    Some(call)
 }
 
 /// Which limits a plan's creating calls exceed. `approving` are the rows whose approvals count: the
@@ -239,7 +229,7 @@ pub fn held(plan: &Plan, allowed: Allowed) -> Option<Held<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Desired, Machine, Source};
+    use crate::model::{Call, Desired, Machine, Source};
     use crate::plan::{Input, Observed, Settings, plan};
 
     fn package(name: &str, approve: Option<Approval>) -> Desired {

@@ -192,7 +192,7 @@ impl LookUp<'_> {
     pub fn open_attempt(&self, address: &Address, attempt: &Attempt, taken: &BTreeSet<String>) -> Found {
         let too_old = self.settings.now.duration_since(attempt.at)
             > SignedDuration::try_from(LOOK_BACK).unwrap_or(SignedDuration::MAX);
-        let Some(call) = Call::from_request(&attempt.sent.request) else {
+        let Some(call) = attempt.sent.call() else {
             return Found::of(Lookup::TooOld);
         };
         let Some(candidates) = self.candidates(attempt, &call) else {
@@ -264,7 +264,7 @@ impl LookUp<'_> {
     /// No upper bound in time: an attempt is watched just because it may arrive later than assumed, and
     /// taking its object is the way not to ask again.
     pub fn watched(&self, attempt: &Attempt, taken: &BTreeSet<String>) -> Option<Object> {
-        let call = Call::from_request(&attempt.sent.request)?;
+        let call = attempt.sent.call()?;
         let candidates = self.candidates(attempt, &call)?;
         let (from, _) = self.settings.made_within(attempt);
         let ours = candidates.iter().find(|c| {
@@ -280,7 +280,7 @@ impl LookUp<'_> {
     /// the way sent it twice, and the second answer came through.
     pub fn behind_busy(&self, r: &Resource, taken: &BTreeSet<String>) -> Option<Object> {
         let busy_at = r.busy_at.as_ref()?.instant();
-        let call = Call::from_request(&r.sent.request)?;
+        let call = r.sent.call()?;
         let actions = self.observed.actions.as_ref()?.of_machine(call.machine().as_str());
         let (from, to) = (busy_at - CLOCK_TOLERANCE, busy_at + CLOCK_TOLERANCE);
         let mut candidates = actions.iter().filter(|a| a.is_collection()).map(Candidate::Action);
@@ -315,7 +315,7 @@ pub fn still_absent(
     let look_up = LookUp { observed, ids: &ids, settings };
     let none = BTreeSet::new();
     let open = r.open.as_ref().map(|o| look_up.open_attempt(address, &o.attempt, &none).lookup);
-    let gone = |a: &Attempt| match Call::from_request(&a.sent.request) {
+    let gone = |a: &Attempt| match a.sent.call() {
         Some(call) => look_up.candidates(a, &call).is_some() && look_up.watched(a, &none).is_none(),
         None => true,
     };

@@ -39,8 +39,7 @@ mod why;
 
 pub use alike::{LookAlike, asks_by_itself, look_alikes, unexpected};
 pub use asked::cancel;
-pub use build::{Input, calls_ahead, plan};
-pub use calls::{changed_alert, followed_up};
+pub use build::{Input, plan};
 pub use change::{
     Action, Change, Estimate, Plan, PlanWarning, PlannedCall, PlannedId, Reason, TriageLeft, View, Warning,
     digest_of, origin_of,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::model::{Address, Call, MachineId, MachineName, first_label};
+use crate::model::{Address, MachineId, MachineName, first_label};
 use crate::state::{Resource, State};
 
 /// The name of the machine that a resource is about, as far as the state knows it.
@@ -128,7 +128,7 @@ pub fn renamed(from: &Address, r: &Resource, typed: &Address) -> Result<Address,
     let (Some((_, inner)), Some(group)) = (typed.parts(), typed.group()) else {
         return declarable(typed.clone());
     };
-    let Some(machine) = Call::from_request(&r.sent.request).map(|c| c.machine().clone()) else {
+    let Some(machine) = r.sent.call().map(|c| c.machine().clone()) else {
         return declarable(typed.clone());
     };
     let to = declarable(group.member(&machine))?;

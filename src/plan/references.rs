@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::build::Input;
 use super::change::{Action, Change, PlannedId};
-use crate::model::{Address, Call, gives, replaced};
+use crate::model::{Address, gives, replaced};
 use crate::state::{Phase, Record, Resource, State};
 
 /// Every id that a resource has had.
@@ -30,7 +30,7 @@ pub(super) fn tell_ids(
     for (i, c) in changes.iter().enumerate() {
         // Who refers to a resource depends on it.
         let Some(call) = c.call.as_ref().filter(|_| !c.depends_on.is_empty()) else { continue };
-        let Some(call) = Call::from_request(call.request()) else { continue };
+        let Some(call) = call.created() else { continue };
         let of = call.references().into_iter().filter_map(|name| name.parse::<Address>().ok());
         let ids: Vec<PlannedId> =
             of.map(|of| PlannedId { id: known(input, renames, changes, &of), of }).collect();

@@ -100,10 +100,10 @@ pub fn need(
             }
         }
         if address.kind() == Kind::InvestigationPackage {
-            called.extend(Call::from_request(&r.sent.request));
+            called.extend(r.sent.call());
         }
         for a in attempts(r, settings) {
-            match Call::from_request(&a.sent.request) {
+            match a.sent.call() {
                 Some(call @ Call::Collect { .. }) => {
                     // What was active then may have been made long before.
                     need.actions_from(a.server_at.instant() - WARN_BACK);
@@ -255,7 +255,7 @@ fn contested(state: &State, address: &Address, r: &Resource) -> bool {
 pub(super) fn answers_need(d: &Desired, r: &Resource, attempt: &Attempt) -> bool {
     !matches!(r.phase, Phase::InProgress | Phase::Succeeded)
         && attempt.sent.revision == d.revision
-        && Call::from_request(&attempt.sent.request).is_some_and(|c| c.same_target(&d.call))
+        && attempt.sent.call().is_some_and(|c| c.same_target(&d.call))
 }
 
 /// Whether the service shows something that the state does not say yet.

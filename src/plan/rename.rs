@@ -60,7 +60,7 @@ fn by_machine<'a>(orphans: &Orphans<'a>) -> ByMachine<'a> {
     let mut all = ByMachine::new();
     for ((kind, _), rows) in orphans {
         for (_, r) in rows {
-            if let Some(call) = r.sent_call() {
+            if let Some(call) = r.sent.call() {
                 all.entry(call.machine().clone()).or_default().push((*kind, *r));
             }
         }
@@ -73,7 +73,7 @@ fn by_text(d: &Desired, orphans: &ByMachine<'_>) -> Option<RequestDigest> {
     let fits = |(kind, r): &&(Kind, &Resource)| {
         *kind == d.address.kind()
             && r.sent.revision == d.revision
-            && view::unmarked(r).is_some_and(|sent| {
+            && r.sent.declared().is_some_and(|sent| {
                 sent.same_target(&d.call) && view::edited(&sent, &d.call, &|_| Vec::new()).is_empty()
             })
     };

@@ -10,15 +10,14 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::calls::{follow_up_path, path_of_change};
 use super::change::{Action, Change, Estimate, Plan, PlannedCall, PlannedId, Reason, View, Warning};
 use super::decide::Row;
 use super::guard;
 use super::names::shown_in;
 use super::references::id_of;
 use crate::model::{
-    Address, Approval, Call, Dependency, Desired, DigestedCall, Kind, MachineId, Method, OnInProgress,
-    OnRemove, PlanDigest, Policy, Request, RequestDigest, Sha256Hex, Source, Span, Triage,
+    Address, Approval, Dependency, Desired, DigestedCall, Kind, MachineId, Mutation, OnInProgress, OnRemove,
+    PlanDigest, Policy, Request, RequestDigest, Sha256Hex, Source, Span, Triage, reference,
 };
 use crate::state::{Binding, Phase, Record, Resource, Sent, Seq, State};
 
@@ -134,7 +133,7 @@ impl RowExecution {
                 revision: c.sent.revision,
                 digest: c.sent.digest,
                 marker: (*c.sent.marker).clone(),
-                machine: c.machine.parse().ok()?,
+                machine: c.machine.clone(),
                 machine_name: (*c.sent.machine_name).clone(),
                 query_digest: *c.sent.query_digest,
                 labels: c.labels.clone(),
@@ -339,7 +338,6 @@ impl SavedPlan {
             digest: file.digest,
             created_at: file.created_at,
             changes,
-            unlisted: 0,
             warnings: Vec::new(),
             estimate: Estimate { seconds: file.estimate.seconds, calls: file.estimate.calls },
             groups: Vec::new(),
@@ -418,7 +416,7 @@ impl SavedPlan {
                 continue;
             };
             let id = folded.resources.get(&c.address).and_then(|r| r.id.as_deref());
-            if id.map(|id| path_of_change(c.address.kind(), id)).as_deref() != Some(&*call.request().path) {
+            if id.is_none() || id != call.mutation.object_id() {
                 return Err(Stale::OtherObject { address: c.address.clone() });
             }
         }
@@ -591,42 +589,38 @@ fn change(row: FileRow) -> Result<Change, SavedError> {
     let FileRow { address, action, request, follow_up, execution, .. } = row;
     let bad = |why| Err(SavedError::BadRow { address: address.clone(), why });
     let execution = execution.unwrap_or_default();
+    let creates = action.call().is_some_and(|call| call.creates());
     let follows = |request: &Request| {
-        address.kind() == Kind::Alert
-            && action.call().is_some_and(|call| call.creates())
-            && request.method == Method::Patch
-            && request.path == follow_up_path(&address)
+        let id = reference(&address.to_string());
+        creates
+            && address.kind() == Kind::Alert
+            && matches!(Mutation::of(request), Some(Mutation::Update { alert_id, .. }) if alert_id == id)
     };
     if follow_up.as_ref().is_some_and(|request| !follows(request)) {
         return bad("its second request does not follow from its first");
     }
     let call = match (request, execution.call, action.call()) {
         (None, None, None) if follow_up.is_none() => None,
-        (Some(request), Some(x), Some(kind)) => {
-            let known = match (action, request.method) {
-                (Action::Update | Action::Resolve, Method::Patch) => request.path.starts_with("/api/alerts/"),
-                (Action::Cancel, Method::Post) => {
-                    request.path.starts_with("/api/machineactions/") && request.path.ends_with("/cancel")
+        (Some(request), Some(x), Some(_)) => {
+            let mutation = Mutation::of(&request).filter(|mutation| match mutation {
+                Mutation::Update { .. } => matches!(action, Action::Update | Action::Resolve),
+                Mutation::Cancel { .. } => action == Action::Cancel,
+                Mutation::Create(call) => {
+                    creates && call.kind() == address.kind() && *call.machine() == x.machine
                 }
-                _ => {
-                    let call = Call::from_request(&request);
-                    let about = call.map(|c| (c.kind(), c.machine().clone()));
-                    kind.creates() && about == Some((address.kind(), x.machine.clone()))
-                }
-            };
-            if !known {
+            });
+            let Some(mutation) = mutation else {
                 return bad("its request is none that its action makes");
-            }
+            };
+            let sent = Sent {
+                request,
+                revision: x.revision,
+                digest: x.digest,
+                marker: x.marker.into(),
+                machine_name: x.machine_name.into(),
+                query_digest: x.query_digest.into(),
+            };
             Some(Box::new(PlannedCall {
-                sent: Sent {
-                    request,
-                    revision: x.revision,
-                    digest: x.digest,
-                    marker: x.marker.into(),
-                    machine_name: x.machine_name.into(),
-                    query_digest: x.query_digest.into(),
-                },
-                machine: x.machine.as_str().to_ascii_lowercase(),
                 labels: x.labels,
                 on_remove: x.on_remove,
                 on_in_progress: x.on_in_progress,
@@ -635,6 +629,7 @@ fn change(row: FileRow) -> Result<Change, SavedError> {
                 objects: row.objects,
                 follow_up: follow_up.map(Box::new),
                 enforce: x.enforce,
+                ..PlannedCall::new(mutation, sent, x.machine)
             }))
         }
         _ => return bad("its action and its request do not belong together"),
@@ -645,7 +640,7 @@ fn change(row: FileRow) -> Result<Change, SavedError> {
     // The guard rails are those of the project when the plan is carried out.
     let kept = row.warnings.into_iter().filter(|w| !guard::CODES.contains(&w.code.as_str()));
     let change = Change {
-        machine: call.as_ref().and_then(|c| c.machine.parse().ok()),
+        machine: call.as_ref().map(|c| c.machine.clone()),
         source: row.source,
         template: row.template.into(),
         call,
@@ -660,7 +655,6 @@ fn change(row: FileRow) -> Result<Change, SavedError> {
         basis: row.basis,
         ..Change::new(address, action, Row::from_number(row.row), Reason::Saved { words: row.reason })
     };
-    let creates = change.action.call().is_some_and(|a| a.creates());
     if creates
         && desired(&change).is_none_or(|d| Some(d.digest) != change.call.as_ref().map(|c| c.sent.digest))
     {
@@ -703,10 +697,7 @@ fn is_of_row(record: &Record, records: &[Record], address: &Address) -> bool {
 /// What a creating row declares.
 fn desired(c: &Change) -> Option<Desired> {
     let call = c.call.as_ref().filter(|_| c.action.call().is_some_and(|a| a.creates()))?;
-    let mut declared = Call::from_request(call.request())?;
-    if let (Call::Collect { comment, .. }, Some(marker)) = (&mut declared, &*call.sent.marker) {
-        *comment = comment.strip_suffix(marker.as_str())?.to_owned();
-    }
+    let declared = call.sent.declared()?;
     let source = c.source.clone().unwrap_or(Source { file: "".into(), line: 1 });
     let mut d = Desired::new(c.address.clone(), source, declared, call.sent.revision);
     d.labels = call.labels.clone().into();
@@ -723,6 +714,7 @@ fn desired(c: &Change) -> Option<Desired> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Call;
     use crate::state::{CallAction, Intent, Object, Outcome, Refusal};
 
     const A: &str = "InvestigationPackage/a";
@@ -740,8 +732,9 @@ mod tests {
         let d = declared();
         let reason = Reason::Saved { words: String::new() };
         let row = Change {
-            call: Some(Box::new(PlannedCall {
-                sent: Sent {
+            call: Some(Box::new(PlannedCall::new(
+                Mutation::Create(d.call.clone()),
+                Sent {
                     request: d.request(),
                     revision: 1,
                     digest: d.digest,
@@ -749,16 +742,8 @@ mod tests {
                     machine_name: Default::default(),
                     query_digest: Default::default(),
                 },
-                machine: "ab".repeat(20),
-                labels: BTreeMap::new(),
-                on_remove: OnRemove::Retain,
-                on_in_progress: OnInProgress::Adopt,
-                adopt_within: Span::from_secs(3600),
-                follow_up: None,
-                enforce: false,
-                ids: Vec::new(),
-                objects: 0,
-            })),
+                d.call.machine().clone(),
+            ))),
             records: records.into(),
             basis,
             ..Change::new(d.address.clone(), Action::Retry, Some(Row::Failed), reason)
@@ -768,7 +753,6 @@ mod tests {
             digest: PlanDigest::of([DigestedCall::new(&d.address, &d.request())]),
             created_at: at(0),
             changes: vec![row],
-            unlisted: 0,
             warnings: Vec::new(),
             estimate: Estimate::default(),
             groups: Vec::new(),

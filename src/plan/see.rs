@@ -58,7 +58,7 @@ impl<'a> Planner<'a> {
         if let Some(d) = desired
             && d.digest != r.digest
         {
-            let sent = view::unmarked(r);
+            let sent = r.sent.declared();
             seen.facts.same_target = !has_other_target(d, r);
             let ids = |of: &Address| ids_of(self.input.state, of);
             seen.edited = sent.map(|c| view::edited(&c, &d.call, &ids)).unwrap_or_default();

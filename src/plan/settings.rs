@@ -48,9 +48,6 @@ pub struct Settings {
     pub incidents: Incidents,
     /// The entries of `spec.manifests` that lead out of the project folder.
     pub beside: Vec<String>,
-    /// For a reader who sees rows with something to say alone: a resource that is up to date is counted, if its row
-    /// would say no more, and a row that creates has no [`after`](super::Change::after).
-    pub brief: bool,
 }
 
 /// `recovery` of the project file.
@@ -138,7 +135,6 @@ impl Settings {
             fresh: false,
             incidents: Incidents::default(),
             beside: Vec::new(),
-            brief: false,
         }
     }
 

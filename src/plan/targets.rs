@@ -130,7 +130,7 @@ impl<'a> Recorded<'a> {
     fn event(&self, t: &Template) -> Option<(HuntedEvent, Option<Sha256Hex>)> {
         let r = self.state.resources.get(t.address()).filter(|r| r.phase != Phase::Released)?;
         let same = r.sent.revision == t.declared().revision;
-        let event = HuntedEvent::of(&r.sent_call()?).filter(|_| same)?;
+        let event = HuntedEvent::of(&r.sent.call()?).filter(|_| same)?;
         Some((event, *r.sent.query_digest))
     }
 
@@ -142,7 +142,7 @@ impl<'a> Recorded<'a> {
             r.sent.revision == revision
                 && r.sent.machine_name.as_deref().is_some_and(|n| n.eq_ignore_ascii_case(name.as_str()))
         };
-        let machine = |r: &Resource| r.sent_call().map(|c| c.machine().clone());
+        let machine = |r: &Resource| r.sent.call().map(|c| c.machine().clone());
         if t.target.is_group() {
             let latest = self.members(t).filter(|(_, r)| same(r)).max_by_key(|(_, r)| r.changed);
             return machine(latest?.1);
@@ -277,7 +277,7 @@ impl Resolver<'_> {
     }
 
     fn as_recorded(&mut self, t: &Template, address: &Address, r: &Resource) {
-        match r.sent_call() {
+        match r.sent.call() {
             Some(call) if t.address_on(call.machine()) == *address => {
                 let d = t.as_sent(&call, r.sent.machine_name.as_deref(), *r.sent.query_digest);
                 self.out.desired.push(d);

@@ -32,18 +32,7 @@ pub fn of_desired(d: &Desired) -> View {
 
 /// What was sent, without the marker.
 pub fn of_resource(r: &Resource) -> Option<View> {
-    unmarked(r).map(|call| of_call(&call, r.sent.revision))
-}
-
-/// The body as sent, as its manifest said it: the marker taken off.
-pub fn unmarked(r: &Resource) -> Option<Call> {
-    let mut call = r.sent_call()?;
-    if let (Call::Collect { comment, .. }, Some(marker)) = (&mut call, &*r.sent.marker)
-        && let Some(text) = comment.strip_suffix(marker.as_str())
-    {
-        *comment = text.to_owned();
-    }
-    Some(call)
+    r.sent.declared().map(|call| of_call(&call, r.sent.revision))
 }
 
 /// The names of the text fields that differ. `ids` tells the ids that a resource has had: one of them stands where

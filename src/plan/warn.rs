@@ -7,7 +7,7 @@ use super::change::{Change, PlanWarning, Reason, Warning};
 use super::decide::Row;
 use super::guard::{over_limits, removals};
 use super::targets::{Drift, Group, Left};
-use crate::model::{Address, Alert, Call, Desired, Kind, Target, is_of_machine, same_text};
+use crate::model::{Address, Alert, Call, Desired, Kind, MachineId, Target, is_of_machine, same_text};
 use crate::state::Resource;
 
 impl Planner<'_> {
@@ -58,7 +58,7 @@ impl Planner<'_> {
     /// Two rows of one plan that meet at one machine.
     pub(super) fn warn_of_siblings(&self, changes: &mut [Change]) {
         // Machine, and title of an alert.
-        let mut first: HashMap<(String, Option<&str>), Address> = HashMap::new();
+        let mut first: HashMap<(MachineId, Option<&str>), Address> = HashMap::new();
         // Both are sorted by address.
         let mut desired = self.input.desired.iter().peekable();
         for c in changes.iter_mut() {
@@ -100,7 +100,7 @@ impl Planner<'_> {
         (new > 0).then_some(PlanWarning::NotCompared { new })
     }
 
-    pub(super) fn plan_warnings(&self, changes: &[Change], unlisted: usize) -> Vec<PlanWarning> {
+    pub(super) fn plan_warnings(&self, changes: &[Change]) -> Vec<PlanWarning> {
         let settings = self.settings();
         let mut warnings = Vec::new();
         if self.input.state.resources.is_empty() && !settings.fresh {
@@ -131,7 +131,7 @@ impl Planner<'_> {
         warnings.extend(left(changes));
         if self.input.selected.is_some() {
             let declared = self.input.desired.len();
-            warnings.push(PlanWarning::Narrowed { shown: changes.len() + unlisted, declared });
+            warnings.push(PlanWarning::Narrowed { shown: changes.len(), declared });
         }
         warnings
     }

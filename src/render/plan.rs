@@ -250,7 +250,7 @@ fn briefly(planned: &PlannedCall, by: &Address, style: Style, out: &mut String) 
     }
     // Whoever approves an id that is still to come sees where it will stand.
     if let (false, Some(Call::Alert(shown)), Some(Call::Alert(declared))) =
-        (planned.ids.is_empty(), &call, Call::from_request(request))
+        (planned.ids.is_empty(), &call, planned.created())
     {
         for (name, text, written) in [
             ("description", &shown.description, &declared.description),

@@ -221,7 +221,7 @@ pub struct MachineDocument {
 impl MachineDocument {
     fn new(change: &Change, facts: &MachineFacts) -> Self {
         MachineDocument {
-            id: change.call.as_ref().map(|c| c.machine.clone()).unwrap_or_default(),
+            id: change.call.as_ref().map(|c| c.machine.as_str().to_ascii_lowercase()).unwrap_or_default(),
             name: facts.name.clone(),
             os_platform: facts.os.clone(),
             version: facts.version.clone(),

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::manifest::{Diagnostic, Level, Related};
 use crate::model::{
-    Address, Body, Call, CreateAlert, Dependency, Hindrance, MachineFile, Method, OnInProgress, OnRemove,
+    Address, Body, Call, CreateAlert, Dependency, Hindrance, MachineFile, Method, Mutation, OnRemove,
     Request, RequestDigest, Source, Span, Target, TriageField, Until,
 };
 use crate::plan::{
@@ -72,18 +72,8 @@ pub fn sent(request: Request) -> Sent {
 }
 
 pub fn planned(request: Request) -> Box<PlannedCall> {
-    Box::new(PlannedCall {
-        sent: sent(request),
-        machine: MACHINE.into(),
-        labels: BTreeMap::new(),
-        on_remove: OnRemove::Retain,
-        on_in_progress: OnInProgress::Adopt,
-        adopt_within: crate::model::Span::from_secs(3600),
-        ids: Vec::new(),
-        objects: 0,
-        follow_up: None,
-        enforce: false,
-    })
+    let mutation = Mutation::of(&request).expect("samples are calls of ours");
+    Box::new(PlannedCall::new(mutation, sent(request), MACHINE.parse().expect("an id")))
 }
 
 pub fn refusal(status: u16, code: &str, message: &str) -> Refusal {
@@ -136,7 +126,6 @@ pub fn plan(mut changes: Vec<Change>) -> Plan {
         digest,
         created_at: now(),
         changes,
-        unlisted: 0,
         warnings: Vec::new(),
         estimate: Estimate { seconds: calls / 2, calls: BTreeMap::from([("collect".into(), calls)]) },
         groups: Vec::new(),

@@ -261,7 +261,7 @@ fn sent(sent: &Sent, style: Style, out: &mut String) {
         .write(style, out);
     let request = &sent.request;
     Paragraph::new(4, 6).text(format!("{} {}", request.method, request.path)).write(style, out);
-    let fields: Vec<(&str, String)> = match Call::from_request(request) {
+    let fields: Vec<(&str, String)> = match sent.call() {
         Some(Call::Collect { machine_id, comment }) => {
             vec![("machineId", machine_id.to_string()), ("comment", comment)]
         }

@@ -394,12 +394,17 @@ impl Sealed {
         }
     }
 
-    /// The event that a sealed alert is raised on, from its request.
-    pub fn event(&self) -> Option<HuntedEvent> {
+    /// Returns the sealed call; none if its parts do not fit together.
+    pub fn call(&self) -> Option<Call> {
         let body = Body::from_json(self.request.body.concat()).ok()?;
         let request =
             model::Request { method: self.request.method, path: self.request.path.clone().into(), body };
-        HuntedEvent::of(&Call::from_request(&request)?)
+        Call::from_request(&request)
+    }
+
+    /// The event that a sealed alert is raised on, from its request.
+    pub fn event(&self) -> Option<HuntedEvent> {
+        HuntedEvent::of(&self.call()?)
     }
 }
 

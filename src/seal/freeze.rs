@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::check::Seals;
 use super::format::{Sealed, SealedTarget, Text, sealed_name};
 use crate::manifest::{Declaration, Diagnostic, IncidentState, Loaded};
-use crate::model::{self, Approval, Body, Call, Desired, Policy, Target, Template, Triage};
+use crate::model::{self, Approval, Desired, Policy, Target, Template, Triage};
 use crate::plan::{Deviating, HeldBack};
 use crate::render::escape;
 
@@ -176,10 +176,7 @@ fn on_sealed_machine(templates: &[Template], sealed: &Sealed) -> Option<Sealed> 
 
 /// The resource that a seal holds; `None` if its parts do not fit together.
 fn thaw(sealed: &Sealed, incident: &Declaration, template: Option<model::Source>) -> Option<Desired> {
-    let body = Body::from_json(sealed.request.body.concat()).ok()?;
-    let request =
-        model::Request { method: sealed.request.method, path: sealed.request.path.clone().into(), body };
-    let call = Call::from_request(&request)?;
+    let call = sealed.call()?;
     let mut d = Desired::new(sealed.address.clone(), incident.source.clone(), call, sealed.spec.revision);
     if d.digest != sealed.digest {
         return None;

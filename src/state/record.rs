@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::resources::Resources;
 use super::triage::{TriageChange, TriageValues};
 use crate::model::{
-    ActionStatus, Address, Alert, MachineAction, OnRemove, PlanDigest, Rare, Request, RequestDigest,
+    ActionStatus, Address, Alert, Call, MachineAction, OnRemove, PlanDigest, Rare, Request, RequestDigest,
     Sha256Hex, Timestamp, Triage,
 };
 
@@ -319,6 +319,24 @@ pub struct Sent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = crate::model::Sha256Hex::of(b"test"))]
     pub query_digest: Rare<Option<Sha256Hex>>,
+}
+
+impl Sent {
+    /// Returns the call as it was sent; none for one that creates nothing, or that a person edited beyond reading.
+    pub fn call(&self) -> Option<Call> {
+        Call::from_request(&self.request)
+    }
+
+    /// Returns the call as its manifest declares it: without the text that `recovery.marker` appended.
+    pub fn declared(&self) -> Option<Call> {
+        let mut call = self.call()?;
+        if let (Call::Collect { comment, .. }, Some(marker)) = (&mut call, &*self.marker)
+            && let Some(text) = comment.strip_suffix(marker.as_str())
+        {
+            *comment = text.to_owned();
+        }
+        Some(call)
+    }
 }
 
 fn request_example() -> serde_json::Value {

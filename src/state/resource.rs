@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::record::{AttemptId, CallAction, Object, Origin, Refusal, Sent, Seq};
 use super::triage::{TriageChange, TriageRecord};
 use crate::model::{
-    ActionStatus, Call, Kind, OnRemove, PlanDigest, Rare, RequestDigest, Timestamp, known_or_owned, one_of,
+    ActionStatus, Kind, OnRemove, PlanDigest, Rare, RequestDigest, Timestamp, known_or_owned, one_of,
     read_instant,
 };
 
@@ -223,11 +223,6 @@ impl Resource {
     /// Returns how many objects it has had at the service, made or adopted.
     pub fn objects(&self) -> u32 {
         u32::try_from(usize::from(self.id.is_some()) + self.past.len()).unwrap_or(u32::MAX)
-    }
-
-    /// Target and text as sent; `None` if a person edited the file beyond reading.
-    pub fn sent_call(&self) -> Option<Call> {
-        Call::from_request(&self.sent.request)
     }
 
     /// Whether the object is ours: *made*, not adopted.

@@ -77,31 +77,6 @@ proptest! {
         prop_assert_eq!(calls(&w.plan()), vec![]);
     }
 
-    /// What nobody reads can be left out: all else is the same.
-    #[test]
-    fn a_brief_plan_is_the_same_plan(desired in manifests(), fates in fates(), relabelled in any::<bool>()) {
-        let mut w = World::new(desired);
-        w.apply();
-        happen(&mut w, &fates);
-        if let Some(d) = w.desired.first_mut().filter(|_| relabelled) {
-            d.labels.insert("k".into(), "v".into());
-        }
-        let seen = w.look();
-        let mut whole = w.plan_with(&seen);
-        w.settings.brief = true;
-        let mut short = w.plan_with(&seen);
-        prop_assert_eq!(short.resources(), whole.changes.len());
-        prop_assert_eq!(short.summary(), whole.summary());
-        for plan in [&mut whole, &mut short] {
-            plan.unlisted = 0;
-            for c in plan.changes.iter_mut().filter(|c| c.action == Action::Create) {
-                c.after = Default::default();
-            }
-            plan.changes.retain(|c| c.action != Action::None || !c.warnings.is_empty() || !c.records.is_empty());
-        }
-        prop_assert_eq!(format!("{short:?}"), format!("{whole:?}"));
-    }
-
     /// The same input gives the same plan.
     #[test]
     fn plans_are_deterministic(desired in manifests(), fates in fates()) {

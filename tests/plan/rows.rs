@@ -181,7 +181,6 @@ fn a_late_arrival_beside_another_object_is_recorded() {
     let past = &resource(&w).past;
     assert!(past.iter().any(|p| p.id == late && p.late), "{past:?}");
     // It stays in sight, though nothing is to be done.
-    w.settings.brief = true;
     let plan = w.plan();
     assert_eq!(plan.changes[0].action, Action::None);
     assert_eq!(*plan.changes[0].warnings, [Warning::LateArrival { id: late }]);

@@ -1,5 +1,7 @@
 //! A call as a value: what is reviewed, journaled and sent are the same bytes.
 
+mod mutation;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
@@ -7,6 +9,9 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
+
+pub use mutation::Mutation;
+pub(crate) use mutation::segment;
 
 /// The HTTP methods that the tool uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -84,7 +89,7 @@ impl Body {
     }
 
     /// Takes what was just written as JSON.
-    pub(super) fn written(text: String) -> Self {
+    pub(in crate::model) fn written(text: String) -> Self {
         Body(text.into())
     }
 
