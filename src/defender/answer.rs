@@ -426,7 +426,8 @@ mod tests {
     }
 
     fn alert() -> Request {
-        let body = format!(r#"{{"machineId":"{M}","title":"t"}}"#);
+        let rest = r#""severity":"Low","title":"t","description":"d","recommendedAction":"r","eventTime":"2018-08-03T16:45:21.7115183Z","reportId":"1","category":"Malware""#;
+        let body = format!(r#"{{"machineId":"{M}",{rest}}}"#);
         request(Method::Post, "/api/alerts/CreateAlertByReference", &body)
     }
 
