@@ -135,7 +135,7 @@ impl Site {
             settings: Settings { new_lineage: "a lineage".into(), ..Settings::at(clock.now()) },
             refresh: true,
             lookups: Default::default(),
-            foresight: false,
+            forecast: false,
         };
         let options = Options {
             parallelism,

@@ -37,7 +37,7 @@ pub async fn preview(
         settings.spent = calls.into_iter().map(|s| s.by(settings.now)).collect();
         // Of a plan that could not see what it needs nobody asks for more.
         if let Some(client) = client.filter(|_| observed.unread.is_empty()) {
-            if scope.foresight {
+            if scope.forecast {
                 foresee(client, &plan.changes, &mut observed, &settings).await?;
             }
             // What was listed just now is not asked for again.
@@ -60,7 +60,7 @@ pub(super) async fn foresee(
     observed: &mut Observed,
     settings: &Settings,
 ) -> Result<bool, RunError> {
-    let machines = plan::foresight::machines(changes);
+    let machines = plan::machines_of_calls(changes);
     if machines.is_empty() {
         return Ok(false);
     }

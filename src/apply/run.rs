@@ -42,7 +42,7 @@ pub struct Scope {
     /// Whether the service is asked before planning.
     pub refresh: bool,
     /// Whether a person reads the plan: what they want to know of its machines is listed then.
-    pub foresight: bool,
+    pub forecast: bool,
     /// Resources whose machines are still to be found; they become part of the above before planning.
     pub lookups: Lookups,
 }
@@ -309,7 +309,7 @@ impl<'a> Run<'a> {
             return Ok(plan);
         }
         let mut more = false;
-        if self.scope.foresight && self.scope.refresh {
+        if self.scope.forecast && self.scope.refresh {
             let mut stop = self.stop.clone();
             let settings = self.settings();
             more = tokio::select! {

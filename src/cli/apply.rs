@@ -44,7 +44,7 @@ pub fn run(ctx: &Context, args: &ApplyArgs) -> Result<Code, Error> {
         None => {
             let mut scope = engine::scope(ctx, &project, &args.planning)?;
             // Somebody is going to be asked.
-            scope.foresight = !args.auto_approve && args.expect.is_none() && !args.sealed;
+            scope.forecast = !args.auto_approve && args.expect.is_none() && !args.sealed;
             let reviewed = match args.sealed {
                 true => {
                     let seals = project::seals(ctx, &project)?;

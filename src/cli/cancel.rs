@@ -60,7 +60,7 @@ pub(super) fn scope(ctx: &Context, project: &Project) -> Result<Scope, Error> {
         replace: BTreeSet::new(),
         settings: engine::settings(ctx, project, false),
         refresh: true,
-        foresight: false,
+        forecast: false,
         lookups: Lookups::new(templates),
     })
 }

@@ -67,7 +67,7 @@ pub fn scope(ctx: &Context, project: &Project, typed: &Planning) -> Result<Scope
         replace: typed.replace.iter().cloned().collect(),
         settings: Settings { incidents, ..settings(ctx, project, typed.fresh) },
         refresh: !typed.no_refresh,
-        foresight: false,
+        forecast: false,
         lookups,
     })
 }
@@ -90,7 +90,7 @@ pub fn scope_of(ctx: &Context, project: &Project, saved: &SavedPlan) -> Scope {
         replace: BTreeSet::new(),
         settings,
         refresh: true,
-        foresight: false,
+        forecast: false,
         lookups: Lookups::default(),
     }
 }

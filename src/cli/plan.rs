@@ -22,7 +22,7 @@ pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
     let (mut scope, mut state) =
         project::beside_state(ctx, &project, || engine::scope(ctx, &project, &args.planning))?;
-    scope.foresight = true;
+    scope.forecast = true;
     let folder = project::state_folder(ctx, &project)?;
     let spent = |since| local::spent(&folder, since);
     let clock = engine::clock(ctx);

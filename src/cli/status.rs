@@ -31,7 +31,7 @@ pub fn run(ctx: &Context, args: &StatusArgs) -> Result<Code, Error> {
                 ..engine::settings(ctx, &project, true)
             },
             refresh: true,
-            foresight: false,
+            forecast: false,
             lookups: Lookups::default(),
         };
         let clock = ctx.clock();

@@ -1,46 +1,28 @@
 //! From values to a plan: gathers each resource's facts, asks the table, and writes the row down.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
-use super::alike::{LookAlikes, asks_by_itself};
-use super::calls::{MANIFEST_REMOVED, removal_call};
-use super::change::{Action, Change, Plan, Reason, Warning, digest_of};
-use super::decide::{Facts, Lookup, Row, decide};
-use super::estimate::estimate;
-use super::foresight::foresee;
-use super::guard::guard;
-use super::incidents::warn_of_late_resources;
-use super::lookup::KnownIds;
+use super::action::Action;
+use super::calls::{self, MANIFEST_REMOVED, removal_call};
+use super::change::{Change, Plan, digest_of};
+use super::comparison;
+use super::facts::{Facts, Lookup};
+use super::gather::Findings;
+use super::input::{Input, find, pairs};
 use super::names::{recorded_name, shown};
-use super::observed::Observed;
-use super::order::order;
-use super::references::{show_as_sent, tell_ids};
-use super::rename::find_renames;
-use super::see::Seen;
-use super::settings::Settings;
-use super::view;
+use super::passes::estimate::estimate;
+use super::passes::forecast::forecast;
+use super::passes::guard::guard;
+use super::passes::incidents::warn_of_late_resources;
+use super::passes::order::order;
+use super::passes::references::{show_as_sent, tell_ids};
+use super::planner::Planner;
+use super::reason::Reason;
+use super::table::{Row, decide};
 use super::warn::warn_of_edited_queries;
-use crate::model::{Address, Desired, OnRemove};
+use super::warning::Warning;
+use crate::model::{Address, Desired};
 use crate::state::{Object, Origin, Phase, Record, Resource, State};
-
-/// Everything a plan is a function of.
-pub struct Input<'a> {
-    /// Every declared resource of the project, by address.
-    pub desired: &'a [Desired],
-    /// Which of them are shown; `None`: the whole project.
-    pub selected: Option<&'a BTreeSet<Address>>,
-    /// `--replace`.
-    pub replace: &'a BTreeSet<Address>,
-    /// The state, the refresh folded in already (see [`super::absorb`]).
-    pub state: &'a State,
-    /// The refresh.
-    pub observed: &'a Observed,
-    /// Settings and circumstances.
-    pub settings: &'a Settings,
-}
-
-/// One row of the union of manifests and state.
-pub(super) type Pair<'a> = (&'a Address, Option<&'a Desired>, Option<&'a Resource>);
 
 /// Makes the plan. A pure function: the same input gives the same plan.
 pub fn plan(input: &Input<'_>) -> Plan {
@@ -56,7 +38,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
     }
     let digest = digest_of(changes.iter());
     let estimate = estimate(&changes, input.settings);
-    let outlook = foresee(&mut changes, input, &estimate);
+    let forecast = forecast(&mut changes, input, &estimate);
     let warnings = planner.plan_warnings(&changes);
     Plan {
         lineage: input.state.lineage.clone().unwrap_or_else(|| input.settings.new_lineage.clone()),
@@ -66,7 +48,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
         warnings,
         estimate,
         groups: input.observed.targets.groups.clone(),
-        outlook,
+        forecast,
         destination: None,
     }
 }
@@ -89,64 +71,7 @@ fn name_rows(changes: &mut [Change], input: &Input<'_>) {
     }
 }
 
-/// Walks two sorted lists at once.
-pub(super) fn pairs<'a>(desired: &'a [Desired], state: &'a State) -> impl Iterator<Item = Pair<'a>> {
-    let mut d = desired.iter().peekable();
-    let mut s = state.resources.iter().peekable();
-    std::iter::from_fn(move || {
-        let order = match (d.peek(), s.peek()) {
-            (None, None) => return None,
-            (Some(_), None) => std::cmp::Ordering::Less,
-            (None, Some(_)) => std::cmp::Ordering::Greater,
-            (Some(x), Some((address, _))) => x.address.cmp(address),
-        };
-        let left = if order.is_le() { d.next() } else { None };
-        let right = if order.is_ge() { s.next() } else { None };
-        let address = left.map(|x| &x.address).or(right.map(|(a, _)| a))?;
-        Some((address, left, right.map(|(_, r)| r)))
-    })
-}
-
-pub(super) struct Planner<'a> {
-    pub(super) input: &'a Input<'a>,
-    pub(super) ids: KnownIds,
-    /// None if no resource may be asked for by itself, or an empty state is meant.
-    pub(super) look_alikes: Option<LookAlikes<'a>>,
-    /// New address -> old address, for renamed manifests.
-    pub(super) renames: BTreeMap<&'a Address, (&'a Address, &'a Resource)>,
-    /// Old addresses that a move continues.
-    pub(super) moved: BTreeSet<&'a Address>,
-    /// How many addresses hold an object.
-    pub(super) holders: HashMap<&'a str, u32>,
-}
-
 impl<'a> Planner<'a> {
-    fn new(input: &'a Input<'a>) -> Self {
-        // Ids matter only where something is matched or taken, holders only where something is removed.
-        let matching = input
-            .state
-            .resources
-            .values()
-            .any(|r| matches!(r.phase, Phase::Requested | Phase::Pending) || !r.watched.is_empty());
-        let ids = if matching { KnownIds::of(input.state) } else { KnownIds::default() };
-        let meant = input.state.resources.is_empty() && input.settings.fresh;
-        let new =
-            || pairs(input.desired, input.state).any(|(_, d, r)| d.is_some_and(|d| asks_by_itself(d, r)));
-        let look_alikes =
-            (!meant && new()).then(|| LookAlikes::new(input.state, input.observed, input.settings));
-        let (renames, moved) = find_renames(input);
-        let mut holders = HashMap::new();
-        let removals = input.state.resources.iter().any(|(a, r)| {
-            r.phase != Phase::Released && r.on_remove != OnRemove::Retain && find(input.desired, a).is_none()
-        });
-        if removals {
-            for id in input.state.resources.values().filter_map(|r| r.id.as_deref()) {
-                *holders.entry(id).or_insert(0) += 1;
-            }
-        }
-        Planner { input, ids, look_alikes, renames, moved, holders }
-    }
-
     /// The rows, by address.
     fn rows(&self) -> Vec<Change> {
         let input = self.input;
@@ -173,10 +98,6 @@ impl<'a> Planner<'a> {
         changes
     }
 
-    pub(super) fn settings(&self) -> &Settings {
-        self.input.settings
-    }
-
     fn row(
         &self,
         address: &'a Address,
@@ -184,56 +105,56 @@ impl<'a> Planner<'a> {
         resource: Option<&'a Resource>,
         taken: &mut BTreeSet<String>,
     ) -> Option<Change> {
-        let seen = self.see(address, desired, resource, taken);
-        let (row, action) = decide(&seen.facts);
+        let found = self.gather_facts(address, desired, resource, taken);
+        let (row, action) = decide(&found.facts);
         let action = action?;
         // An `adopt` of an open call is recorded at apply; what it leads to is shown already if that is a
         // call, `forget`, or something that a person has to decide.
         if action == Action::Adopt
-            && matches!(seen.facts.phase, Some(Phase::Requested))
+            && matches!(found.facts.phase, Some(Phase::Requested))
             && !self.renamed_open(address)
             && let Some(r) = resource
-            && let Some(after) = self.after_adoption(address, r, &seen, row)
+            && let Some(after) = self.after_adoption(address, r, &found, row)
         {
-            let second = self.see(address, desired, Some(&after), taken);
+            let second = self.gather_facts(address, desired, Some(&after), taken);
             let (row2, action2) = decide(&second.facts);
             let tells_more =
                 |a: &Action| a.call().is_some() || matches!(a, Action::Forget | Action::Unresolved);
             if let Some(action2) = action2.filter(tells_more) {
                 let mut change = self.write(address, desired, Some(&after), &second, row2, action2);
-                let mut records = self.adoption(address, &seen, row);
+                let mut records = self.adoption(address, &found, row);
                 records.append(&mut change.records);
                 change.records = records.into();
                 change.basis = r.changed;
-                claim(taken, &seen.found.object);
+                claim(taken, &found.lookup.object);
                 return Some(change);
             }
         }
         if action == Action::Adopt {
-            claim(taken, &seen.found.object);
-            claim(taken, &seen.watched.as_ref().map(|(_, o)| o.clone()));
+            claim(taken, &found.lookup.object);
+            claim(taken, &found.watched.as_ref().map(|(_, o)| o.clone()));
         }
-        Some(self.write(address, desired, resource, &seen, row, action))
-    }
-
-    /// Whether a new address waits for the open call of this one. What that call made must not be forgotten
-    /// before the move.
-    fn renamed_open(&self, address: &Address) -> bool {
-        self.renames.values().any(|(from, _)| *from == address)
+        Some(self.write(address, desired, resource, &found, row, action))
     }
 
     /// The resource as it will be once the adoption of an unknown outcome is recorded.
-    fn after_adoption(&self, address: &Address, r: &Resource, seen: &Seen<'_>, row: Row) -> Option<Resource> {
+    fn after_adoption(
+        &self,
+        address: &Address,
+        r: &Resource,
+        found: &Findings<'_>,
+        row: Row,
+    ) -> Option<Resource> {
         let mut state = State::default();
         state.resources.insert(address.clone(), r.clone());
-        for record in self.adoption(address, seen, row) {
+        for record in self.adoption(address, found, row) {
             state.apply(self.input.state.seq + 1, self.settings().now, &record).ok()?;
         }
         state.resources.remove(address)
     }
 
-    fn adoption(&self, address: &Address, seen: &Seen<'_>, row: Row) -> Vec<Record> {
-        let found = |attempt, origin, object: &Object| Record::Found {
+    fn adoption(&self, address: &Address, found: &Findings<'_>, row: Row) -> Vec<Record> {
+        let record = |attempt, origin, object: &Object| Record::Found {
             address: address.clone(),
             attempt,
             origin,
@@ -241,13 +162,15 @@ impl<'a> Planner<'a> {
         };
         match row {
             Row::OursFound => {
-                seen.found.object.iter().map(|o| found(seen.open_attempt, Origin::Made, o)).collect()
+                found.lookup.object.iter().map(|o| record(found.open_attempt, Origin::Made, o)).collect()
             }
             Row::AlertShowsEvent => {
-                seen.found.object.iter().map(|o| found(seen.open_attempt, Origin::Adopted, o)).collect()
+                found.lookup.object.iter().map(|o| record(found.open_attempt, Origin::Adopted, o)).collect()
             }
-            Row::WatchedFound => seen.watched.iter().map(|(a, o)| found(Some(*a), Origin::Made, o)).collect(),
-            _ => seen.running.iter().map(|a| found(None, Origin::Adopted, &Object::from(*a))).collect(),
+            Row::WatchedFound => {
+                found.watched.iter().map(|(a, o)| record(Some(*a), Origin::Made, o)).collect()
+            }
+            _ => found.running.iter().map(|a| record(None, Origin::Adopted, &Object::from(*a))).collect(),
         }
     }
 
@@ -257,31 +180,31 @@ impl<'a> Planner<'a> {
         address: &Address,
         desired: Option<&'a Desired>,
         resource: Option<&Resource>,
-        seen: &Seen<'a>,
+        found: &Findings<'a>,
         row: Row,
         action: Action,
     ) -> Change {
-        let reason = self.reason(address, desired, resource, seen, row, action);
+        let reason = self.reason(address, desired, resource, found, row, action);
         let look_alikes =
-            matches!(row, Row::LookAlike | Row::AskBeforeResend | Row::AskedByName).then(|| &seen.alike);
+            matches!(row, Row::LookAlike | Row::AskBeforeResend | Row::AskedByName).then(|| &found.alike);
         let look_alikes: Vec<String> = look_alikes.into_iter().flatten().map(|o| o.id.clone()).collect();
         let mut change = blank(address, action, row, reason, desired, resource);
         if action == Action::Replace && !look_alikes.is_empty() {
             change.warnings.push(Warning::AlreadyThere { ids: look_alikes.clone() });
         }
         change.look_alikes = look_alikes.into();
-        if let (Some(d), Some(CallKind::Creating)) = (desired, call_kind(action)) {
+        if let (Some(d), true) = (desired, action.creates()) {
             change.call = Some(self.creating_call(address, d));
             change.approve.clone_from(&d.approve);
-            change.after = Some(view::of_desired(d)).into();
+            change.after = Some(comparison::of_desired(d)).into();
             self.warn(d, resource, &mut change);
         }
-        if action == Action::Replace && seen.facts.lookup == Lookup::Ours {
+        if action == Action::Replace && found.facts.lookup == Lookup::Ours {
             // What the open call made is recorded before something else takes its place.
-            change.records = self.adoption(address, seen, Row::OursFound).into();
+            change.records = self.adoption(address, found, Row::OursFound).into();
         }
         match (action, resource) {
-            (Action::Update, Some(r)) => self.update(desired, r, seen, &mut change),
+            (Action::Update, Some(r)) => write_update(desired, r, found, &mut change),
             (Action::Cancel, Some(r)) => {
                 change.call = removal_call(r, MANIFEST_REMOVED).map(Box::new);
                 change.then = vec![Record::Released { address: address.clone() }].into();
@@ -292,9 +215,9 @@ impl<'a> Planner<'a> {
             }
             (Action::Forget, _) => change.records.push(Record::Released { address: address.clone() }),
             (Action::Adopt, _) => {
-                change.records = self.adoption(address, seen, row).into();
+                change.records = self.adoption(address, found, row).into();
                 if matches!(row, Row::BusyWithOther | Row::OtherSucceeded) {
-                    let a = seen.running;
+                    let a = found.running;
                     change.warnings.push(Warning::AdoptsForeign {
                         requestor: a.and_then(|a| a.requestor.clone()),
                         created_at: a.and_then(|a| a.creation_date_time_utc.clone()),
@@ -314,12 +237,12 @@ impl<'a> Planner<'a> {
             }
             (Action::Differs, _) if row == Row::TriageLeft => {
                 if let Some(declared) = desired.and_then(|d| d.triage.as_ref()) {
-                    let (before, after) = seen.triage.left_views(declared);
+                    let (before, after) = found.triage.left_views(declared);
                     (change.before, change.after) = (Some(before).into(), Some(after).into());
                 }
             }
             (Action::Differs, _) => {
-                change.after = desired.map(view::of_desired).into();
+                change.after = desired.map(comparison::of_desired).into();
                 show_as_sent(self.input, &mut change);
             }
             _ => {}
@@ -342,14 +265,16 @@ impl<'a> Planner<'a> {
     }
 }
 
-#[derive(PartialEq, Eq)]
-pub(super) enum CallKind {
-    Creating,
-    Other,
-}
-
-pub(super) fn call_kind(action: Action) -> Option<CallKind> {
-    action.call().map(|c| if c.creates() { CallKind::Creating } else { CallKind::Other })
+/// Writes the update of an alert's triage down.
+fn write_update(desired: Option<&Desired>, r: &Resource, found: &Findings<'_>, change: &mut Change) {
+    let Some(d) = desired else { return };
+    let Some(declared) = &*d.triage else { return };
+    let (before, after) = found.triage.due_views(declared);
+    (change.before, change.after) = (Some(before).into(), Some(after).into());
+    if !found.triage.left.is_empty() {
+        change.warnings.push(Warning::TriageLeft { fields: found.triage.left.clone() });
+    }
+    change.call = calls::update(d, r, &found.triage).map(Box::new);
 }
 
 fn blank(
@@ -363,7 +288,7 @@ fn blank(
     let before = match action {
         // Rows that a reader sees no fields of need none made.
         Action::None | Action::Wait | Action::Create | Action::Adopt => None,
-        _ => resource.and_then(view::of_resource),
+        _ => resource.and_then(comparison::of_resource),
     };
     Change {
         source: desired.map(|d| d.source.clone()),
@@ -415,8 +340,4 @@ fn note(change: &mut Change, d: &Desired, r: &Resource) {
 
 fn claim(taken: &mut BTreeSet<String>, object: &Option<Object>) {
     taken.extend(object.iter().map(|o| o.id.to_ascii_lowercase()));
-}
-
-pub(super) fn find<'a>(desired: &'a [Desired], address: &Address) -> Option<&'a Desired> {
-    desired.binary_search_by(|d| d.address.cmp(address)).ok().map(|i| &desired[i])
 }

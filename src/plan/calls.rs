@@ -1,9 +1,8 @@
 //! The calls of a plan, byte for byte.
 
-use super::build::Planner;
-use super::change::{Change, PlannedCall, Warning};
-use super::mark;
-use super::see::Seen;
+use super::change::PlannedCall;
+use super::marker;
+use super::planner::Planner;
 use super::triage::TriageState;
 use crate::model::{
     Address, Desired, Kind, MachineId, Mutation, Rare, Request, Triage, TriageField, TriageMode, reference,
@@ -15,7 +14,7 @@ impl Planner<'_> {
         let objects = self.input.state.resources.get(address).map_or(0, Resource::objects);
         let (call, marker) = if self.settings().recovery.marker {
             let lineage = self.input.state.lineage.as_deref().unwrap_or(self.settings().new_lineage.as_str());
-            mark::marked(d, lineage, address)
+            marker::marked(d, lineage, address)
         } else {
             (d.call.clone(), None)
         };
@@ -36,23 +35,6 @@ impl Planner<'_> {
             follow_up: follow_up(d).map(Box::new),
             ..PlannedCall::new(Mutation::Create(call), sent, d.call.machine().clone())
         })
-    }
-
-    pub(super) fn update(
-        &self,
-        desired: Option<&Desired>,
-        r: &Resource,
-        seen: &Seen<'_>,
-        change: &mut Change,
-    ) {
-        let Some(d) = desired else { return };
-        let Some(declared) = &*d.triage else { return };
-        let (before, after) = seen.triage.due_views(declared);
-        (change.before, change.after) = (Some(before).into(), Some(after).into());
-        if !seen.triage.left.is_empty() {
-            change.warnings.push(Warning::TriageLeft { fields: seen.triage.left.clone() });
-        }
-        change.call = update(d, r, &seen.triage).map(Box::new);
     }
 }
 

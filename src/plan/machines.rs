@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::guard::NameGap;
 use crate::model::Machine;
 
 /// The machines that a run asked for. The default is: not looked at all.
@@ -14,6 +13,22 @@ pub struct Machines {
     unlisted: BTreeSet<String>,
     /// Why some that were asked for are missing here.
     failure: Option<String>,
+}
+
+/// Why a machine's name is not known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NameGap {
+    /// This run did not look.
+    NotLooked,
+    /// The list of machines could not be read.
+    Failed {
+        /// Why, in the service's words.
+        why: String,
+    },
+    /// The service does not show the machine.
+    NotFound,
+    /// The service shows it without a name.
+    Nameless,
 }
 
 /// A machine's name, as far as it is known.

@@ -6,62 +6,70 @@
 //!
 //! A run asks [`need`] what to look at, folds [`absorb`]'s records into the state, and calls [`plan`].
 
-mod alike;
-mod asked;
+mod action;
 mod build;
 mod calls;
+mod cancel;
 mod change;
-mod decide;
+mod comparison;
 mod destination;
 mod differing;
-mod estimate;
-pub mod foresight;
-pub mod guard;
+mod explain;
+mod facts;
+mod forecast;
+mod gather;
+mod identity;
 mod incidents;
-mod lookup;
+mod input;
 mod machines;
-mod mark;
+mod marker;
 pub mod names;
 mod observed;
-mod order;
-mod references;
+mod passes;
+mod planner;
+mod reason;
 mod refresh;
-mod rename;
 pub mod saved;
-mod see;
 mod selector;
 mod settings;
+mod table;
 pub mod targets;
 mod triage;
-mod view;
+mod unread;
 mod warn;
-mod why;
+mod warning;
 
-pub use alike::{LookAlike, asks_by_itself, look_alikes, unexpected};
-pub use asked::cancel;
-pub use build::{Input, plan};
-pub use change::{
-    Action, Change, Estimate, Plan, PlanWarning, PlannedCall, PlannedId, Reason, TriageLeft, View, Warning,
-    digest_of, origin_of,
-};
-pub use decide::{Busy, Facts, Lookup, OnUnknown, Removal, Rename, Row, Running, TriageStanding, decide};
+pub use action::Action;
+pub use build::plan;
+pub use cancel::cancel;
+pub use change::{Change, Estimate, Plan, PlannedCall, PlannedId, digest_of};
+pub use comparison::View;
 pub use destination::Destination;
 pub use differing::{Difference, differing};
-pub use estimate::last_call;
-pub use foresight::{MachineFacts, Outlook, Share, Typical};
-pub use guard::{Allowed, Guards, Held, LimitApproval, NameGap, held, over_limits, removals, unnamed};
+pub use facts::{Busy, Facts, Lookup, OnUnknown, Removal, Rename, Running, TriageStanding};
+pub use forecast::{Forecast, MachineFacts, RECENT, Share, Typical};
+pub use identity::IdIndex;
+pub use identity::look_alike::{LookAlike, asks_by_itself, look_alikes, unexpected};
+pub use identity::recheck::still_absent;
 pub use incidents::{Deviating, HeldBack, Incidents};
-pub use lookup::{KnownIds, still_absent};
-pub use machines::{Machines, Named};
-pub use observed::{Actions, Observed, Unread};
-pub use order::{Obstacle, is_met};
-pub use references::id_of;
+pub use input::Input;
+pub use machines::{Machines, NameGap, Named};
+pub use observed::{Actions, Observed};
+pub use passes::estimate::last_call;
+pub use passes::forecast::machines as machines_of_calls;
+pub use passes::guard::{self, Allowed, Held, held, over_limits, removals, unnamed};
+pub use passes::order::is_met;
+pub use passes::references::id_of;
+pub use reason::{Obstacle, Reason, TriageLeft};
 pub use refresh::{Need, absorb, need};
 pub use saved::{SavedError, SavedPlan, Stale};
 pub use selector::{Selector, SelectorError};
-pub use settings::{CLOCK_TOLERANCE, LOOK_BACK, Limits, Quota, Quotas, Recovery, Settings};
+pub use settings::{CLOCK_TOLERANCE, Guards, LOOK_BACK, Limits, Quota, Quotas, Recovery, Settings};
+pub use table::{Row, decide};
 pub use targets::{
     Candidate, Drift, EventGap, Group, Inventory, Left, NotListed, Resolved, SealedMachine, TargetError,
     Targets, Templates, Unresolved, Wanted,
 };
 pub use triage::undoes_nothing;
+pub use unread::Unread;
+pub use warning::{LimitApproval, PlanWarning, Warning};

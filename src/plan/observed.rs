@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::machines::Machines;
 use super::targets::Targets;
-use crate::model::{Alert, Hindrance, MachineAction};
+use super::unread::Unread;
+use crate::model::{Alert, MachineAction};
 
 /// The service as far as this run looked. The default is: not looked at all.
 #[derive(Clone, Debug, Default)]
@@ -32,34 +33,6 @@ pub struct Observed {
     pub targets: Arc<Targets>,
     /// The things that were needed and could not be read: they are missing above.
     pub unread: Vec<Unread>,
-}
-
-/// The things that a run needed to see and could not read, for one reason.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Unread {
-    /// The names of the things, as a reader knows them: `machine actions`.
-    pub what: BTreeSet<&'static str>,
-    /// The kind of reason.
-    pub cause: Hindrance,
-    /// The reason, in the service's words.
-    pub why: String,
-}
-
-impl Unread {
-    /// One thing that could not be read.
-    pub fn new(what: &'static str, cause: Hindrance, why: impl Into<String>) -> Self {
-        Unread { what: BTreeSet::from([what]), cause, why: why.into() }
-    }
-
-    /// Adds to what could not be read. A reason is told once: what has the same one stands together, and of the
-    /// same thing the first one counts.
-    pub fn add_to(self, list: &mut Vec<Unread>) {
-        let same = |u: &Unread| u.cause == self.cause && (u.why == self.why || u.what == self.what);
-        match list.iter_mut().find(|u| same(u)) {
-            Some(same) => same.what.extend(self.what),
-            None => list.push(self),
-        }
-    }
 }
 
 /// A complete list of machine actions that began at `since` or later, by the service's clock.

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::alike::{has_other_target, is_unclaimed};
-use super::build::pairs;
-use super::lookup::{KnownIds, LookUp};
+use super::identity::IdIndex;
+use super::identity::look_alike::{has_other_target, is_unclaimed};
+use super::identity::lookup::{LookUp, answers_need};
+use super::input::{find, pairs};
 use super::observed::Observed;
 use super::settings::{CLOCK_TOLERANCE, LOOK_BACK, Settings};
 use super::triage;
@@ -159,10 +160,10 @@ pub fn need(
 /// They are folded in before the table is asked.
 pub fn absorb(desired: &[Desired], state: &State, observed: &Observed, settings: &Settings) -> Vec<Record> {
     let mut records = Vec::new();
-    let mut ids: Option<KnownIds> = None;
+    let mut ids: Option<IdIndex> = None;
     let mut taken = BTreeSet::new();
     for (address, r) in &state.resources {
-        if settings.incidents.keep_undeclared(desired, address) {
+        if settings.incidents.keep(address) && find(desired, address).is_none() {
             continue;
         }
         if let Some(id) = &r.id {
@@ -206,7 +207,7 @@ pub fn absorb(desired: &[Desired], state: &State, observed: &Observed, settings:
         if r.watched.is_empty() && !busy {
             continue;
         }
-        let ids = ids.get_or_insert_with(|| KnownIds::of(state));
+        let ids = ids.get_or_insert_with(|| IdIndex::of(state));
         let look_up = LookUp { observed, ids, settings };
         if busy
             && !contested(state, address, r)
@@ -249,13 +250,6 @@ fn contested(state: &State, address: &Address, r: &Resource) -> bool {
         let unanswered = other.open.iter().map(|o| &o.attempt).chain(&other.watched);
         unanswered.into_iter().any(|a| a.sent.request == r.sent.request)
     })
-}
-
-/// Row 6 will take what this attempt made, so it is not late.
-pub(super) fn answers_need(d: &Desired, r: &Resource, attempt: &Attempt) -> bool {
-    !matches!(r.phase, Phase::InProgress | Phase::Succeeded)
-        && attempt.sent.revision == d.revision
-        && attempt.sent.call().is_some_and(|c| c.same_target(&d.call))
 }
 
 /// Whether the service shows something that the state does not say yet.

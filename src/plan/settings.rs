@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::decide::OnUnknown;
-use super::guard::Guards;
+use super::facts::OnUnknown;
 use super::incidents::Incidents;
-use crate::model::{Span, Timestamp};
+use crate::model::{CommentRule, MachinePattern, Span, Timestamp};
 use crate::state::{Attempt, Side, Spent};
 
 /// Two minutes: how far apart the clocks of the service and of this machine may be when an object is
@@ -64,6 +63,30 @@ pub struct Recovery {
 impl Default for Recovery {
     fn default() -> Self {
         Recovery { settle: Span::from_secs(30), on_unknown: OnUnknown::Resend, marker: false }
+    }
+}
+
+/// The project's rules about creating calls.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Guards {
+    /// `requireComment`.
+    pub comment: Option<CommentRule>,
+    /// `protected`.
+    pub protected: Vec<MachinePattern>,
+}
+
+impl Guards {
+    /// Whether machines are protected by their names, so that names have to be known.
+    pub fn need_names(&self) -> bool {
+        self.protected.iter().any(|p| matches!(p, MachinePattern::Name(_)))
+    }
+
+    pub(super) fn by_id(&self, machine: &str) -> Option<&MachinePattern> {
+        self.protected.iter().find(|p| matches!(p, MachinePattern::Id(id) if id.is(machine)))
+    }
+
+    pub(super) fn by_name(&self, name: &str) -> Option<&MachinePattern> {
+        self.protected.iter().find(|p| matches!(p, MachinePattern::Name(glob) if glob.matches(name)))
     }
 }
 

@@ -4,7 +4,8 @@
 //! again, and a verdict that a person has given is not replaced. `triage.mode: enforce` sets declared values again and
 //! again. A comment is appended once in either mode.
 
-use super::change::{TriageLeft, View};
+use super::comparison::View;
+use super::reason::TriageLeft;
 use super::settings::Settings;
 use crate::model::{
     Address, Alert, Desired, Request, Triage, TriageField, TriageMode, has_comment, text_digest,

@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::build::{CallKind, Planner, call_kind};
-use super::change::{Change, PlanWarning, Reason, Warning};
-use super::decide::Row;
-use super::guard::{over_limits, removals};
+use super::change::Change;
+use super::passes::guard::{over_limits, removals};
+use super::passes::incidents::held_back;
+use super::planner::Planner;
+use super::reason::Reason;
+use super::table::Row;
 use super::targets::{Drift, Group, Left};
+use super::warning::{PlanWarning, Warning};
 use crate::model::{Address, Alert, Call, Desired, Kind, MachineId, Target, is_of_machine, same_text};
 use crate::state::Resource;
 
@@ -62,7 +65,7 @@ impl Planner<'_> {
         // Both are sorted by address.
         let mut desired = self.input.desired.iter().peekable();
         for c in changes.iter_mut() {
-            let (Some(call), Some(CallKind::Creating)) = (&c.call, call_kind(c.action)) else { continue };
+            let (Some(call), true) = (&c.call, c.action.creates()) else { continue };
             while desired.next_if(|d| d.address < c.address).is_some() {}
             let title = match desired.peek().filter(|d| d.address == c.address).map(|d| &d.call) {
                 Some(Call::Alert(a)) => Some(a.title.as_str()),
@@ -119,7 +122,7 @@ impl Planner<'_> {
         warnings.extend(self.not_compared(changes));
         warnings.extend(over_limits(changes, &settings.limits, changes));
         warnings.extend(removals(changes, self.input.state));
-        warnings.extend(settings.incidents.warnings());
+        warnings.extend(held_back(&settings.incidents));
         if !settings.beside.is_empty() {
             warnings.push(PlanWarning::Beside { folders: settings.beside.clone() });
         }

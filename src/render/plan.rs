@@ -362,7 +362,7 @@ fn closing(plan: &Plan, style: Style, out: &mut String) {
     if calls > 0 && !incomplete {
         Paragraph::new(0, 8).push(Paint::Faint, "Digest: ").text(plan.digest.to_string()).write(style, out);
     }
-    for line in plan.outlook.iter().flat_map(words::outlook) {
+    for line in plan.forecast.iter().flat_map(words::outlook) {
         Paragraph::new(0, 2).text(line).write(style, out);
     }
     if let Some(line) = words::estimate(&plan.estimate) {

@@ -12,7 +12,7 @@ use super::{codes, escape, words};
 use crate::model::{Address, Dependency, PlanDigest, Request, Source, Target, Timestamp, reference};
 use crate::plan::saved::{PlanExecution, RowExecution};
 use crate::plan::{
-    Action, Change, Destination, Group, MachineFacts, Outlook, Plan, PlannedId, Row, Share, Unread, View,
+    Action, Change, Destination, Forecast, Group, MachineFacts, Plan, PlannedId, Row, Share, Unread, View,
 };
 
 /// A plan as `plan --format json` prints it.
@@ -277,8 +277,8 @@ pub struct ShareDocument {
     pub per_hour: u32,
 }
 
-impl From<&Outlook> for OutlookDocument {
-    fn from(o: &Outlook) -> Self {
+impl From<&Forecast> for OutlookDocument {
+    fn from(o: &Forecast) -> Self {
         let share = |s: &Share| ShareDocument {
             quota: s.quota.to_owned(),
             calls: s.calls,
@@ -437,7 +437,7 @@ impl From<&Plan> for PlanDocument {
             summary: plan.summary(),
             groups: plan.groups.iter().map(GroupDocument::from).collect(),
             estimate: EstimateDocument { seconds: plan.estimate.seconds, calls: plan.estimate.calls.clone() },
-            outlook: plan.outlook.as_ref().map(OutlookDocument::from),
+            outlook: plan.forecast.as_ref().map(OutlookDocument::from),
             service: plan.destination.as_ref().map(ServiceDocument::from),
             execution: None,
         }

@@ -137,13 +137,13 @@ fn warnings(plan: &Plan, now: Timestamp, out: &mut String) {
         }
         out.push('\n');
     }
-    for line in plan.outlook.iter().flat_map(words::outlook) {
+    for line in plan.forecast.iter().flat_map(words::outlook) {
         out.push_str(&format!("- {line}\n"));
     }
     for group in &plan.groups {
         out.push_str(&format!("- {}\n", code(&words::group(group), CELL)));
     }
-    if !plan.groups.is_empty() || plan.outlook.is_some() {
+    if !plan.groups.is_empty() || plan.forecast.is_some() {
         out.push('\n');
     }
     for w in plan.warnings.iter().filter(|w| matches!(w, PlanWarning::Narrowed { .. })) {

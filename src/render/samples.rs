@@ -10,8 +10,8 @@ use crate::model::{
     Request, RequestDigest, Source, Span, Target, TriageField, Until,
 };
 use crate::plan::{
-    Action, Candidate, Change, Destination, Drift, Estimate, Group, Left, LimitApproval, MachineFacts,
-    NameGap, Obstacle, Outlook, Plan, PlanWarning, PlannedCall, Reason, Row, Share, TriageLeft, Typical,
+    Action, Candidate, Change, Destination, Drift, Estimate, Forecast, Group, Left, LimitApproval,
+    MachineFacts, NameGap, Obstacle, Plan, PlanWarning, PlannedCall, Reason, Row, Share, TriageLeft, Typical,
     Unread, View, Warning, digest_of,
 };
 use crate::state::{
@@ -129,7 +129,7 @@ pub fn plan(mut changes: Vec<Change>) -> Plan {
         warnings: Vec::new(),
         estimate: Estimate { seconds: calls / 2, calls: BTreeMap::from([("collect".into(), calls)]) },
         groups: Vec::new(),
-        outlook: None,
+        forecast: None,
         destination: None,
     }
 }
@@ -355,8 +355,8 @@ pub fn facts(t: &str) -> MachineFacts {
     }
 }
 
-pub fn outlook() -> Outlook {
-    Outlook {
+pub fn outlook() -> Forecast {
+    Forecast {
         machines: 40,
         listed: 38,
         answering: 36,

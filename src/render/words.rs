@@ -13,10 +13,10 @@ use super::age::{ago, ahead, duration};
 use super::unread;
 use crate::apply::surgery::Forbidden;
 use crate::model::{Address, Dependency, Kind, Request, Target, Triage, Until};
-use crate::plan::foresight::RECENT;
+use crate::plan::RECENT;
 use crate::plan::names::Misplaced;
 use crate::plan::{
-    Action, Candidate, Change, Estimate, Group, Left, MachineFacts, NameGap, Obstacle, Outlook, PlanWarning,
+    Action, Candidate, Change, Estimate, Forecast, Group, Left, MachineFacts, NameGap, Obstacle, PlanWarning,
     Reason, TriageLeft, Warning,
 };
 use crate::state::{CallAction, Refusal};
@@ -678,7 +678,7 @@ pub fn facts(facts: &MachineFacts, now: Timestamp) -> String {
 }
 
 /// The calls that create as a whole, one sentence each.
-pub fn outlook(outlook: &Outlook) -> Vec<String> {
+pub fn outlook(outlook: &Forecast) -> Vec<String> {
     let mut lines = Vec::new();
     if outlook.listed > 0 {
         let missing = outlook.machines - outlook.listed;

@@ -434,7 +434,7 @@ impl Actor<'_> {
                 ..Settings::at(clock.now())
             },
             refresh: true,
-            foresight: false,
+            forecast: false,
             lookups: Lookups::default(),
         };
         let options = Options {

@@ -6,7 +6,7 @@ use crate::model::{
     Address, Desired, HuntedEvent, HuntingQuery, HuntingTable, Machine, MachineId, MachineName, NoEvent,
     Place, Target, Template, Timestamp,
 };
-use crate::plan::observed::Unread;
+use crate::plan::unread::Unread;
 use crate::state::State;
 
 /// What has to be listed before the templates are resolved. `observe` finds the fewest calls for it.

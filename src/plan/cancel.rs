@@ -1,9 +1,12 @@
 //! A plan that no manifest asks for: the cancel of one collection, as a person typed it.
 
+use super::action::Action;
 use super::calls::removal_call;
-use super::change::{Action, Change, Estimate, Plan, Reason, Warning};
+use super::change::{Change, Estimate, Plan};
+use super::comparison;
 use super::names::shown_in;
-use super::view;
+use super::reason::Reason;
+use super::warning::Warning;
 use crate::model::{Address, DigestedCall, PlanDigest};
 use crate::state::State;
 
@@ -25,7 +28,7 @@ pub fn cancel(state: &State, address: &Address, comment: &str, now: jiff::Timest
         shown: shown_in(state).remove(address).into(),
         machine: r.sent.call().map(|c| c.machine().clone()),
         call: Some(Box::new(call)),
-        before: view::of_resource(r).into(),
+        before: comparison::of_resource(r).into(),
         warnings: warnings.into(),
         basis: r.changed,
         ..Change::new(address.clone(), Action::Cancel, None, reason)
@@ -38,7 +41,7 @@ pub fn cancel(state: &State, address: &Address, comment: &str, now: jiff::Timest
         warnings: Vec::new(),
         estimate: Estimate { seconds: 0, calls: [("cancel".to_owned(), 1)].into() },
         groups: Vec::new(),
-        outlook: None,
+        forecast: None,
         destination: None,
     })
 }

@@ -4,9 +4,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::build::Input;
-use super::change::{Action, Change, PlannedId};
 use crate::model::{Address, gives, replaced};
+use crate::plan::action::Action;
+use crate::plan::change::{Change, PlannedId};
+use crate::plan::input::Input;
 use crate::state::{Phase, Record, Resource, State};
 
 /// Every id that a resource has had.
@@ -21,7 +22,7 @@ pub fn id_of(resource: &Resource) -> Option<&str> {
 }
 
 /// Tells the rows with a call whose text holds ids which of these are known, and shows them.
-pub(super) fn tell_ids(
+pub fn tell_ids(
     input: &Input<'_>,
     renames: &BTreeMap<&Address, (&Address, &Resource)>,
     changes: &mut [Change],
@@ -53,7 +54,7 @@ pub(super) fn tell_ids(
 }
 
 /// Shows the fields of a text that was edited: what was sent with an id is not edited by that.
-pub(super) fn show_as_sent(input: &Input<'_>, change: &mut Change) {
+pub fn show_as_sent(input: &Input<'_>, change: &mut Change) {
     let sent = change.before.iter().flatten();
     let sent: BTreeMap<&str, &str> = sent.map(|(name, text)| (name.as_str(), text.as_str())).collect();
     for (name, text) in change.after.iter_mut().flatten() {

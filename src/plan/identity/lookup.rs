@@ -1,131 +1,15 @@
 //! Looking up an unknown outcome: which object of the service, if any, a lost call made.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 
-use super::alike::LookAlikes;
-use super::decide::Lookup;
-use super::mark;
-use super::observed::Observed;
-use super::refresh::answers_need;
-use super::settings::{CLOCK_TOLERANCE, LOOK_BACK, Settings};
-use crate::model::{Address, Alert, Call, Desired, Kind, Likeness, MachineAction, Timestamp};
-use crate::state::{Attempt, Object, Origin, Resource, State};
-
-/// Which objects the state knows, and who made them.
-#[derive(Debug, Default)]
-pub struct KnownIds {
-    made_by: BTreeMap<String, Address>,
-    known: BTreeSet<String>,
-}
-
-impl KnownIds {
-    /// Reads every id, held and past, of every resource.
-    pub fn of(state: &State) -> Self {
-        let mut ids = KnownIds::default();
-        for (address, r) in &state.resources {
-            let held = r.id.iter().zip(r.origin);
-            let past = r.past.iter().map(|p| (&p.id, p.origin));
-            for (id, origin) in held.chain(past) {
-                let id = id.to_ascii_lowercase();
-                if origin == Origin::Made {
-                    ids.made_by.insert(id.clone(), address.clone());
-                }
-                ids.known.insert(id);
-            }
-        }
-        ids
-    }
-
-    /// Whether one of our calls made it.
-    pub fn made(&self, id: &str) -> bool {
-        self.made_by.contains_key(&id.to_ascii_lowercase())
-    }
-
-    /// Whether a call of this resource made it.
-    pub fn made_by(&self, id: &str, address: &Address) -> bool {
-        self.made_by.get(&id.to_ascii_lowercase()) == Some(address)
-    }
-
-    /// Whether any record holds it.
-    pub fn contains(&self, id: &str) -> bool {
-        self.known.contains(&id.to_ascii_lowercase())
-    }
-}
-
-/// A candidate of either kind.
-#[derive(Clone, Copy)]
-pub(super) enum Candidate<'a> {
-    Action(&'a MachineAction),
-    Alert(&'a Alert),
-}
-
-impl Candidate<'_> {
-    pub(super) fn id(&self) -> &str {
-        match self {
-            Candidate::Action(a) => &a.id,
-            Candidate::Alert(a) => &a.id,
-        }
-    }
-
-    pub(super) fn created(&self) -> Option<jiff::Timestamp> {
-        let at = match self {
-            Candidate::Action(a) => &a.creation_date_time_utc,
-            Candidate::Alert(a) => &a.alert_creation_time,
-        };
-        at.as_ref().map(Timestamp::instant)
-    }
-
-    /// The machine that it names.
-    pub(super) fn machine(&self) -> Option<&str> {
-        let machine = match self {
-            Candidate::Action(a) => &a.machine_id,
-            Candidate::Alert(a) => &a.machine_id,
-        };
-        machine.as_deref().map(str::trim).filter(|m| !m.is_empty())
-    }
-
-    fn updated(&self) -> Option<jiff::Timestamp> {
-        let at = match self {
-            Candidate::Action(a) => &a.last_update_date_time_utc,
-            Candidate::Alert(a) => &a.last_update_time,
-        };
-        at.as_ref().map(Timestamp::instant)
-    }
-
-    fn is_open(&self) -> bool {
-        matches!(self, Candidate::Alert(a) if a.is_open())
-    }
-
-    pub(super) fn object(&self) -> Object {
-        match self {
-            Candidate::Action(a) => Object::from(*a),
-            Candidate::Alert(a) => Object::from(*a),
-        }
-    }
-
-    pub(super) fn likeness(&self, call: &Call) -> Likeness {
-        match self {
-            Candidate::Action(a) => {
-                call.likeness_of_collection(a.machine_id.as_deref(), a.requestor_comment.as_deref())
-            }
-            Candidate::Alert(a) => call.likeness_of_alert(a),
-        }
-    }
-
-    /// As [`Candidate::likeness`], whether the comment carries a mark or not: without a state nobody can say
-    /// which one it was.
-    pub(super) fn likeness_but_for_mark(&self, call: &Call) -> Likeness {
-        match self {
-            Candidate::Action(a) => {
-                let comment = a.requestor_comment.as_deref().map(|c| mark::unmarked(c.trim_end()));
-                call.likeness_of_collection(a.machine_id.as_deref(), comment)
-            }
-            Candidate::Alert(_) => self.likeness(call),
-        }
-    }
-}
+use super::{Candidate, IdIndex};
+use crate::model::{Address, Call, Desired, Likeness};
+use crate::plan::facts::Lookup;
+use crate::plan::observed::Observed;
+use crate::plan::settings::{CLOCK_TOLERANCE, LOOK_BACK, Settings};
+use crate::state::{Attempt, Object, Phase, Resource};
 
 /// What a look-up of an attempt found.
 #[derive(Clone, Debug, PartialEq)]
@@ -156,14 +40,14 @@ pub struct LookUp<'a> {
     /// The refresh.
     pub observed: &'a Observed,
     /// The state's ids.
-    pub ids: &'a KnownIds,
+    pub ids: &'a IdIndex,
     /// Times.
     pub settings: &'a Settings,
 }
 
 impl LookUp<'_> {
     /// The candidates on the attempt's machine, oldest first; `None`: not looked, or not far enough back.
-    fn candidates<'o>(&'o self, attempt: &Attempt, call: &Call) -> Option<Vec<Candidate<'o>>> {
+    pub(super) fn candidates<'o>(&'o self, attempt: &Attempt, call: &Call) -> Option<Vec<Candidate<'o>>> {
         let machine = call.machine().as_str();
         match call {
             Call::Collect { .. } => {
@@ -294,32 +178,10 @@ impl LookUp<'_> {
     }
 }
 
-/// Returns whether a refresh still shows nothing of a resource's unanswered calls, and no look-alike that would keep it from being made: what
-/// is looked at once more right before the call is made. A list that is missing shows nothing.
-pub fn still_absent(
-    address: &Address,
-    desired: &Desired,
-    state: &State,
-    observed: &Observed,
-    settings: &Settings,
-) -> bool {
-    let recorded = state.resources.get(address);
-    if !state.resources.is_empty() {
-        let looked = desired.call.kind() != Kind::InvestigationPackage || observed.actions.is_some();
-        if !looked || !LookAlikes::new(state, observed, settings).unknown_to(desired, recorded).is_empty() {
-            return false;
-        }
-    }
-    let Some(r) = recorded else { return true };
-    let ids = KnownIds::of(state);
-    let look_up = LookUp { observed, ids: &ids, settings };
-    let none = BTreeSet::new();
-    let open = r.open.as_ref().map(|o| look_up.open_attempt(address, &o.attempt, &none).lookup);
-    let gone = |a: &Attempt| match a.sent.call() {
-        Some(call) => look_up.candidates(a, &call).is_some() && look_up.watched(a, &none).is_none(),
-        None => true,
-    };
-    let horizon = settings.now - LOOK_BACK;
-    let mut watched = r.watched.iter().filter(|a| a.at >= horizon && answers_need(desired, r, a));
-    open.is_none_or(|l| l == Lookup::Absent) && watched.all(gone)
+/// Returns whether what this attempt made is what its resource asks for, and lacks: row 6 of the table takes it then, so it
+/// is not late.
+pub(in crate::plan) fn answers_need(d: &Desired, r: &Resource, attempt: &Attempt) -> bool {
+    !matches!(r.phase, Phase::InProgress | Phase::Succeeded)
+        && attempt.sent.revision == d.revision
+        && attempt.sent.call().is_some_and(|c| c.same_target(&d.call))
 }

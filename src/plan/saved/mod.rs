@@ -3,6 +3,8 @@
 //! The file is the document of `plan --format json` with what execution needs beside it. Reading it gives
 //! back a [`Plan`] whose calls are those that were reviewed, byte for byte. Pure: bytes in, values out.
 
+mod stale;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -10,16 +12,22 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::change::{Action, Change, Estimate, Plan, PlannedCall, PlannedId, Reason, View, Warning};
-use super::decide::Row;
-use super::guard;
+pub use stale::{Moved, Stale};
+
+use super::action::Action;
+use super::change::{Change, Estimate, Plan, PlannedCall, PlannedId};
+use super::comparison::View;
 use super::names::shown_in;
-use super::references::id_of;
+use super::passes::guard;
+use super::passes::references::id_of;
+use super::reason::Reason;
+use super::table::Row;
+use super::warning::Warning;
 use crate::model::{
     Address, Approval, Dependency, Desired, DigestedCall, Kind, MachineId, Mutation, OnInProgress, OnRemove,
     PlanDigest, Policy, Request, RequestDigest, Sha256Hex, Source, Span, Triage, reference,
 };
-use crate::state::{Binding, Phase, Record, Resource, Sent, Seq, State};
+use crate::state::{Binding, Record, Resource, Sent, Seq, State};
 
 /// The format that is written, and the latest one that is read.
 pub const FORMAT_VERSION: u64 = 1;
@@ -341,7 +349,7 @@ impl SavedPlan {
             warnings: Vec::new(),
             estimate: Estimate { seconds: file.estimate.seconds, calls: file.estimate.calls },
             groups: Vec::new(),
-            outlook: None,
+            forecast: None,
             destination: None,
         };
         Ok(SavedPlan { plan, execution })
@@ -437,102 +445,6 @@ impl SavedPlan {
             return Err(Stale::Finished { digest: self.plan.digest, calls: sent });
         }
         Ok(plan)
-    }
-}
-
-/// Why a saved plan is not carried out on this state.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Stale {
-    /// Made from another state.
-    #[error("the plan was made from another state: lineage {plan}, this state is {state}")]
-    OtherLineage {
-        /// The plan's.
-        plan: String,
-        /// The state's.
-        state: String,
-    },
-    /// Made from a state that is not here.
-    #[error("the plan was made from a state of lineage {plan}, and there is no state here")]
-    NoState {
-        /// The plan's.
-        plan: String,
-    },
-    /// Made without a state; one was begun since, by something else.
-    #[error("the plan was made while there was no state; one has been begun since")]
-    StateAppeared,
-    /// Rows with a call have moved.
-    #[error("the state has moved on since the plan was made")]
-    Moved(Vec<Moved>),
-    /// A call changes an object that is not the resource's.
-    #[error("the call of {address} is about another object than the state holds of it")]
-    OtherObject {
-        /// The row.
-        address: Address,
-    },
-    /// The text of a call holds the id of a resource that has another one by now.
-    #[error(
-        "the text of {address} was planned with the id {} of {}, which {}",
-        .planned.id.as_deref().unwrap_or_default(),
-        .planned.of,
-        .now.as_ref().map_or("it does not have any more".to_owned(), |id| format!("is {id} by now"))
-    )]
-    OtherId {
-        /// The row.
-        address: Address,
-        /// As planned.
-        planned: PlannedId,
-        /// Its id in the state.
-        now: Option<String>,
-    },
-    /// The service has what calls ask for by now: something else made it since the plan was made.
-    #[error(
-        "what the plan asks for is at the service already, and was not when the plan was made: {}",
-        .0.iter().map(|(address, ids)| format!("{address} ({})", ids.join(", "))).collect::<Vec<_>>().join("; ")
-    )]
-    MadeSince(Vec<(Address, Vec<String>)>),
-    /// Every call was sent.
-    #[error("the plan {digest} was carried out already: {calls} of {calls} calls were sent")]
-    Finished {
-        /// The plan.
-        digest: PlanDigest,
-        /// How many calls it has.
-        calls: usize,
-    },
-}
-
-/// A row with a call whose resource has changed since the plan was made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Moved {
-    /// The row.
-    pub address: Address,
-    /// The resource's revision that the row was made from; 0 for none.
-    pub planned_from: Seq,
-    /// Its revision, its phase and since when it has it; none if it is not in the state.
-    pub now: Option<(Seq, Phase, jiff::Timestamp)>,
-}
-
-impl fmt::Display for Moved {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.address)?;
-        match (self.planned_from, &self.now) {
-            (_, None) => f.write_str("no longer in the state"),
-            (0, Some((seq, phase, since))) => {
-                write!(f, "was not in the state, now {phase} since {since:.0} (record {seq})")
-            }
-            (from, Some((seq, phase, since))) => {
-                write!(f, "planned from record {from}, now {phase} since {since:.0} (record {seq})")
-            }
-        }
-    }
-}
-
-impl Stale {
-    /// The rows that have moved, if that is the reason.
-    pub fn moved(&self) -> &[Moved] {
-        match self {
-            Stale::Moved(moved) => moved,
-            _ => &[],
-        }
     }
 }
 
@@ -756,7 +668,7 @@ mod tests {
             warnings: Vec::new(),
             estimate: Estimate::default(),
             groups: Vec::new(),
-            outlook: None,
+            forecast: None,
             destination: None,
         };
         let execution = PlanExecution { binding: Binding::default(), new_state: false, fresh: false };

@@ -5,36 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use super::build::{Input, find};
-use super::change::{Action, Change, Reason, Warning};
-use super::targets::Group;
 use crate::model::{Address, Dependency, Kind, Until};
+use crate::plan::action::Action;
+use crate::plan::change::Change;
+use crate::plan::input::{Input, find};
+use crate::plan::reason::{Obstacle, Reason};
+use crate::plan::targets::Group;
+use crate::plan::warning::Warning;
 use crate::state::{CallAction, Phase, Record, Resource};
-
-/// Why a call has nothing to wait for in this run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Obstacle {
-    /// Nothing like it is declared or recorded.
-    Unknown,
-    /// It is not part of this plan, and not there.
-    NotSelected,
-    /// Its call has no outcome yet.
-    NoOutcome,
-    /// Its machine is busy.
-    Busy,
-    /// An earlier object of it still runs.
-    OldStillRuns,
-    /// The service refused it.
-    Refused,
-    /// It failed.
-    Failed,
-    /// Somebody cancelled it.
-    Cancelled,
-    /// A person has to decide about it.
-    Unresolved,
-    /// It waits for something itself.
-    Held,
-}
 
 /// Whether a dependency is there.
 enum Standing {
@@ -54,11 +32,7 @@ pub fn is_met(resource: Option<&Resource>, until: Until) -> bool {
 }
 
 /// Tells the rows with a call that creates what they wait for, and takes the call from those that cannot be sent.
-pub(super) fn order(
-    input: &Input<'_>,
-    renames: &BTreeMap<&Address, (&Address, &Resource)>,
-    changes: &mut [Change],
-) {
+pub fn order(input: &Input<'_>, renames: &BTreeMap<&Address, (&Address, &Resource)>, changes: &mut [Change]) {
     if input.desired.iter().all(|d| d.depends_on.is_empty()) {
         return;
     }

@@ -1,9 +1,11 @@
 //! Why a row is what it is: the decided row and its facts as a [`Reason`].
 
-use super::build::Planner;
-use super::change::{Action, Reason};
-use super::decide::{Busy, Lookup, Removal, Row, Running};
-use super::see::Seen;
+use super::action::Action;
+use super::facts::{Busy, Lookup, Removal, Running};
+use super::gather::Findings;
+use super::planner::Planner;
+use super::reason::Reason;
+use super::table::Row;
 use super::targets::Left;
 use crate::model::{Address, Desired, Kind, OnInProgress};
 use crate::state::{CallAction, Phase, Resource};
@@ -14,19 +16,19 @@ impl Planner<'_> {
         address: &Address,
         desired: Option<&Desired>,
         resource: Option<&Resource>,
-        seen: &Seen<'_>,
+        found: &Findings<'_>,
         row: Row,
         action: Action,
     ) -> Reason {
         let policy = desired.map(|d| d.policy).unwrap_or_default();
         let id = || resource.and_then(|r| r.id.clone()).unwrap_or_default();
-        let found_id = || seen.found.object.as_ref().map(|o| o.id.clone()).unwrap_or_default();
-        let running_id = || seen.running.map(|a| a.id.clone()).unwrap_or_default();
-        let requestor = || seen.running.and_then(|a| a.requestor.clone());
-        let began = || seen.running.and_then(|a| a.creation_date_time_utc.clone());
+        let found_id = || found.lookup.object.as_ref().map(|o| o.id.clone()).unwrap_or_default();
+        let running_id = || found.running.map(|a| a.id.clone()).unwrap_or_default();
+        let requestor = || found.running.and_then(|a| a.requestor.clone());
+        let began = || found.running.and_then(|a| a.creation_date_time_utc.clone());
         let error = || resource.and_then(|r| r.error.as_deref().cloned());
         let attempts = resource.map_or(0, |r| r.attempts);
-        let same_digest = seen.facts.same_target && seen.facts.same_text;
+        let same_digest = found.facts.same_target && found.facts.same_text;
         let next_attempt = if same_digest { attempts + 1 } else { 1 };
         let target = || match (desired, resource) {
             (Some(d), Some(r)) if d.revision != r.sent.revision => {
@@ -42,20 +44,20 @@ impl Planner<'_> {
             Row::AskedByName => Reason::AskedByName,
             Row::OursFound => Reason::FoundOurs { id: found_id() },
             Row::AlertShowsEvent => Reason::AlertShowsEvent { id: found_id() },
-            Row::OutcomeUnclear if seen.found.lookup == Lookup::TooOld => Reason::IntentTooOld,
-            Row::OutcomeUnclear => Reason::LookAlikes { ids: seen.found.ids.clone() },
-            Row::OutcomeOpen => match seen.found.until {
+            Row::OutcomeUnclear if found.lookup.lookup == Lookup::TooOld => Reason::IntentTooOld,
+            Row::OutcomeUnclear => Reason::LookAlikes { ids: found.lookup.ids.clone() },
+            Row::OutcomeOpen => match found.lookup.until {
                 Some(until) => Reason::Settling { until },
                 None => Reason::OutcomeNotLooked,
             },
             Row::WatchedFound => Reason::FoundWatched {
-                id: seen.watched.as_ref().map(|(_, o)| o.id.clone()).unwrap_or_default(),
+                id: found.watched.as_ref().map(|(_, o)| o.id.clone()).unwrap_or_default(),
             },
             Row::AskBeforeResend => match resource.and_then(|r| r.open.as_ref()).map(|o| &o.attempt) {
                 Some(attempt) if attempt.other.is_some() => {
                     Reason::AnsweredOtherwise { why: attempt.why.clone().unwrap_or_default() }
                 }
-                _ => already_there(seen).unwrap_or(Reason::AskBeforeResend),
+                _ => already_there(found).unwrap_or(Reason::AskBeforeResend),
             },
             Row::LostCall => Reason::LostCall,
             Row::KnownFromBefore => Reason::KnownFromBefore {
@@ -66,7 +68,7 @@ impl Planner<'_> {
                 Some((from, _)) => Reason::RenamedWhileOpen { from: (*from).clone() },
                 None => Reason::New,
             },
-            Row::LookAlike => already_there(seen).unwrap_or(Reason::New),
+            Row::LookAlike => already_there(found).unwrap_or(Reason::New),
             Row::New if resource.is_some() => Reason::DeclaredAgain,
             Row::New => Reason::New,
             Row::RefusedForGood if error().is_some_and(|e| e.is_permanent()) => {
@@ -81,7 +83,7 @@ impl Planner<'_> {
                 max: policy.max_attempts,
             },
             Row::PendingElsewhere => target(),
-            Row::BusyWithOwn if seen.facts.busy == Busy::Own => Reason::BusyWithOwn { id: running_id() },
+            Row::BusyWithOwn if found.facts.busy == Busy::Own => Reason::BusyWithOwn { id: running_id() },
             Row::BusyWithOwn => Reason::BusyNotLooked,
             Row::BusyWithOther => match (policy.on_in_progress, action) {
                 (_, Action::Adopt) => {
@@ -98,19 +100,19 @@ impl Planner<'_> {
                 (OnInProgress::Fail, _) => Reason::FailOnRunning { id: running_id(), requestor: requestor() },
             },
             Row::OtherSucceeded => Reason::AdoptFinished { id: running_id(), requestor: requestor() },
-            Row::FreeAgain => match seen.other_type {
+            Row::FreeAgain => match found.other_type {
                 Some(t) => Reason::BusyWithOtherType { action_type: t.to_owned() },
                 None => Reason::FreeNow,
             },
             Row::Gone => Reason::Gone { id: id() },
-            Row::RunningTextDiffers => Reason::RunningTextDiffers { fields: seen.edited.clone() },
-            Row::StillRuns if !seen.facts.same_target => Reason::OldStillRuns { id: id() },
+            Row::RunningTextDiffers => Reason::RunningTextDiffers { fields: found.edited.clone() },
+            Row::StillRuns if !found.facts.same_target => Reason::OldStillRuns { id: id() },
             Row::StillRuns => Reason::Running {
                 status: resource.and_then(|r| r.status.as_deref()).unwrap_or_default().to_owned(),
-                looked: seen.facts.running != Running::NotLooked,
+                looked: found.facts.running != Running::NotLooked,
             },
             Row::NewTarget => target(),
-            Row::FailedLately => Reason::RetryLater { at: seen.retry_at },
+            Row::FailedLately => Reason::RetryLater { at: found.retry_at },
             Row::Failed if action == Action::Exhausted => {
                 Reason::NoAttemptsLeft { attempts, max: policy.max_attempts, error: error() }
             }
@@ -123,10 +125,10 @@ impl Planner<'_> {
             Row::TriageDiffers => match action {
                 Action::Wait => Reason::AlertNotShown { id: id() },
                 Action::Exhausted => refused(CallAction::Update),
-                _ => Reason::TriageDiffers { fields: seen.triage.names() },
+                _ => Reason::TriageDiffers { fields: found.triage.names() },
             },
-            Row::TriageLeft => Reason::TriageLeft { fields: seen.triage.left.clone() },
-            Row::TextDiffers => Reason::TextDiffers { fields: seen.edited.clone() },
+            Row::TriageLeft => Reason::TriageLeft { fields: found.triage.left.clone() },
+            Row::TextDiffers => Reason::TextDiffers { fields: found.edited.clone() },
             Row::Removed => match (action, resource.and_then(|r| r.side.as_ref())) {
                 (Action::Wait, Some(side)) => Reason::SideCallOpen { action: side.action },
                 (Action::Cancel, _) => Reason::CancelOnRemove,
@@ -134,13 +136,13 @@ impl Planner<'_> {
                 (Action::Exhausted, _) if address.kind() == Kind::Alert => refused(CallAction::Resolve),
                 (Action::Exhausted, _) => refused(CallAction::Cancel),
                 (Action::Wait, None) => Reason::ResolveNotLooked,
-                (Action::Forget, _) if seen.facts.removal == Removal::LeaveJudged => Reason::JudgedByPeople,
+                (Action::Forget, _) if found.facts.removal == Removal::LeaveJudged => Reason::JudgedByPeople,
                 (Action::None, _) => {
                     Reason::LeftGroup { left: self.left(address).cloned().unwrap_or(Left::NotLooked) }
                 }
                 _ => Reason::ManifestGone,
             },
-            Row::Done if seen.gone => Reason::DoneAndGone,
+            Row::Done if found.gone => Reason::DoneAndGone,
             // The last three have no row in the plan.
             Row::Done | Row::MovedAway | Row::NotPlanned | Row::Forgotten => Reason::Done,
         }
@@ -148,8 +150,8 @@ impl Planner<'_> {
 }
 
 /// The latest look-alike that the service shows.
-fn already_there(seen: &Seen<'_>) -> Option<Reason> {
-    let (last, others) = seen.alike.split_last()?;
+fn already_there(found: &Findings<'_>) -> Option<Reason> {
+    let (last, others) = found.alike.split_last()?;
     Some(Reason::AlreadyThere {
         id: last.id.clone(),
         requestor: last.requestor.clone(),

@@ -1,8 +1,10 @@
 //! A resource's fields for a reader: what was sent, what is declared, what differs.
 
-use super::change::View;
 use crate::model::{Address, Call, Desired, gives};
 use crate::state::Resource;
+
+/// Fields for a reader, in display order.
+pub type View = Vec<(String, String)>;
 
 /// The fields of a call, in the order of the API's documentation, with the revision at the end.
 pub fn of_call(call: &Call, revision: u32) -> View {

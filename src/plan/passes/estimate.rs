@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::change::{Change, Estimate};
-use super::settings::{Quota, Settings};
 use crate::model::Kind;
+use crate::plan::change::{Change, Estimate};
+use crate::plan::settings::{Quota, Settings};
 use crate::state::{CallAction, Spent};
 
 /// Counts calls per quota; quotas do not wait for each other, so the slowest one tells.
@@ -54,7 +54,7 @@ pub fn last_call<'a>(n: u64, quota: Quota, now: Timestamp, spent: impl Iterator<
     if n == 0 { 0 } else { u64::try_from((last + 999) / 1000).unwrap_or(0) }
 }
 
-impl super::settings::Quotas {
+impl crate::plan::settings::Quotas {
     /// The quota that a call takes from, by its name in the project file.
     pub fn of(&self, call: CallAction, kind: Kind) -> (&'static str, Quota) {
         match (call, kind) {

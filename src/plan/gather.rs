@@ -4,17 +4,15 @@ use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 
-use super::alike::has_other_target;
-use super::build::Planner;
 use super::calls::{self, MANIFEST_REMOVED};
 use super::change::PlannedCall;
-use super::decide::{Busy, Facts, Lookup, Removal, Rename, Running, TriageStanding};
-use super::lookup::{Found, LookUp};
-use super::references::ids_of;
-use super::refresh::answers_need;
-use super::targets::Left;
+use super::comparison;
+use super::facts::{Busy, Facts, Lookup, Removal, Rename, Running, TriageStanding};
+use super::identity::look_alike::has_other_target;
+use super::identity::lookup::{Found, LookUp, answers_need};
+use super::passes::references::ids_of;
+use super::planner::Planner;
 use super::triage::{self, TriageState};
-use super::view;
 use crate::model::{
     ActionStatus, Address, Desired, Kind, MachineAction, OnRemove, Policy, RequestDigest, Timestamp,
     TriageField,
@@ -27,13 +25,13 @@ const NOT_SHOWN_YET: SignedDuration = SignedDuration::from_hours(24);
 
 impl<'a> Planner<'a> {
     /// Gathers the facts of one resource.
-    pub(super) fn see(
+    pub(super) fn gather_facts(
         &self,
         address: &Address,
         desired: Option<&'a Desired>,
         resource: Option<&Resource>,
         taken: &BTreeSet<String>,
-    ) -> Seen<'a> {
+    ) -> Findings<'a> {
         let settings = self.settings();
         let mut facts = Facts::new(desired.is_some(), resource.map(|r| r.phase));
         // What its manifest does not ask for any more belongs to that manifest's plan.
@@ -41,100 +39,105 @@ impl<'a> Planner<'a> {
         facts.on_unknown = settings.recovery.on_unknown;
         facts.replace = self.input.replace.contains(address);
         facts.taken_by_move = self.moved.contains(address);
-        let mut seen = Seen::new(facts);
+        let mut found = Findings::new(facts);
         let look_up = LookUp { observed: self.input.observed, ids: &self.ids, settings };
         if let Some(d) = desired {
-            seen.facts.on_in_progress = d.policy.on_in_progress;
+            found.facts.on_in_progress = d.policy.on_in_progress;
             if let Some((_, old)) = self.renames.get(address) {
-                seen.facts.rename =
+                found.facts.rename =
                     if old.phase == Phase::Requested { Rename::WhileOpen } else { Rename::Yes };
             }
         }
         let Some(r) = resource else {
-            self.see_alike(desired, None, &mut seen);
-            return seen;
+            self.gather_look_alikes(desired, None, &mut found);
+            return found;
         };
-        seen.facts.holds_id = r.id.is_some();
+        found.facts.holds_id = r.id.is_some();
         if let Some(d) = desired
             && d.digest != r.digest
         {
             let sent = r.sent.declared();
-            seen.facts.same_target = !has_other_target(d, r);
+            found.facts.same_target = !has_other_target(d, r);
             let ids = |of: &Address| ids_of(self.input.state, of);
-            seen.edited = sent.map(|c| view::edited(&c, &d.call, &ids)).unwrap_or_default();
-            seen.facts.same_text = seen.edited.is_empty();
+            found.edited = sent.map(|c| comparison::edited(&c, &d.call, &ids)).unwrap_or_default();
+            found.facts.same_text = found.edited.is_empty();
         }
-        self.see_alike(desired, resource, &mut seen);
+        self.gather_look_alikes(desired, resource, &mut found);
         if let (Phase::Requested, Some(open)) = (r.phase, &r.open) {
-            seen.found = look_up.open_attempt(address, &open.attempt, taken);
-            seen.facts.lookup = seen.found.lookup;
-            seen.open_attempt = Some(open.attempt.attempt);
-            seen.facts.answered_otherwise = open.attempt.other.is_some();
+            found.lookup = look_up.open_attempt(address, &open.attempt, taken);
+            found.facts.lookup = found.lookup.lookup;
+            found.open_attempt = Some(open.attempt.attempt);
+            found.facts.answered_otherwise = open.attempt.other.is_some();
         }
         if let Some(d) = desired
-            && seen.facts.lookup != Lookup::Ours
+            && found.facts.lookup != Lookup::Ours
         {
-            seen.watched = r
+            found.watched = r
                 .watched
                 .iter()
                 .filter(|a| answers_need(d, r, a))
                 .find_map(|a| Some((a.attempt, look_up.watched(a, taken)?)));
-            seen.facts.watched_found = seen.watched.is_some();
+            found.facts.watched_found = found.watched.is_some();
         }
         let max = desired.map_or(0, |d| d.policy.max_attempts);
-        let same_digest = seen.facts.same_target && seen.facts.same_text;
-        seen.facts.attempts_left = !same_digest || r.attempts < max;
+        let same_digest = found.facts.same_target && found.facts.same_text;
+        found.facts.attempts_left = !same_digest || r.attempts < max;
         match r.phase {
             Phase::Rejected => {
                 let permanent = r.error.as_ref().is_some_and(|e| e.is_permanent());
-                seen.facts.refused_for_good = permanent || !seen.facts.attempts_left;
+                found.facts.refused_for_good = permanent || !found.facts.attempts_left;
             }
-            Phase::Pending => self.see_busy(desired, r, &mut seen),
-            Phase::InProgress => self.see_running(r, &mut seen),
+            Phase::Pending => self.gather_busy(desired, r, &mut found),
+            Phase::InProgress => self.gather_running(r, &mut found),
             Phase::Failed => {
                 let looked = self.input.observed.actions.is_some();
                 let wait = desired.map_or_else(Default::default, |d| d.policy.retry_after.get());
                 let due = settings.later(r.since, r.updated_at.as_ref()) + wait;
-                seen.retry_at = looked.then_some(due);
-                seen.facts.retry_due = looked && settings.now >= due;
+                found.retry_at = looked.then_some(due);
+                found.facts.retry_due = looked && settings.now >= due;
             }
-            Phase::Succeeded if address.kind() == Kind::Alert => self.see_triage(desired, r, &mut seen),
+            Phase::Succeeded if address.kind() == Kind::Alert => self.gather_triage(desired, r, &mut found),
             _ => {}
         }
-        seen.gone = r.phase == Phase::Succeeded && self.is_missing(r) && !self.is_young(r);
+        found.gone = r.phase == Phase::Succeeded && self.is_missing(r) && !self.is_young(r);
         if desired.is_none() {
-            seen.facts.removal = self.removal(address, r);
+            found.facts.removal = self.removal(address, r);
         }
-        seen
+        found
     }
 
     /// Notes what the service shows already of a resource that would be asked for. Of a state that knows nothing at all
     /// the plan says so as a whole.
-    fn see_alike(&self, desired: Option<&Desired>, resource: Option<&Resource>, seen: &mut Seen<'a>) {
+    fn gather_look_alikes(
+        &self,
+        desired: Option<&Desired>,
+        resource: Option<&Resource>,
+        found: &mut Findings<'a>,
+    ) {
         if let (Some(d), Some(look_alikes)) = (desired, &self.look_alikes)
             && !self.input.state.resources.is_empty()
         {
-            seen.alike = look_alikes.unknown_to(d, resource);
-            seen.facts.look_alike = !seen.alike.is_empty();
+            found.alike = look_alikes.unknown_to(d, resource);
+            found.facts.look_alike = !found.alike.is_empty();
         }
     }
 
-    fn see_triage(&self, desired: Option<&Desired>, r: &Resource, seen: &mut Seen<'a>) {
+    fn gather_triage(&self, desired: Option<&Desired>, r: &Resource, found: &mut Findings<'a>) {
         let (Some(d), None) = (desired, &r.side) else { return };
         let Some(declared) = &*d.triage else { return };
         let unknown = TriageRecord::default();
         let record = r.triage.as_ref().unwrap_or(&unknown);
         let Some(alert) = r.id.as_ref().and_then(|id| self.input.observed.alerts.get(id)) else {
             if self.is_missing(r) && self.is_young(r) && !record.holds(declared) {
-                seen.facts.triage = TriageStanding::NotShown;
+                found.facts.triage = TriageStanding::NotShown;
             }
             return;
         };
         if triage::lags(r, alert, self.input.observed.at, self.settings()) {
             return;
         }
-        seen.triage = triage::compare(record, alert, declared);
-        seen.facts.triage = match &seen.triage {
+        found.triage = triage::compare(record, alert, declared);
+        found.facts.triage = match &found.triage {
             t if t.is_due() => {
                 let update = calls::update(d, r, t);
                 let refused = update.as_ref().is_some_and(|call| is_refused(r, call, d.policy.max_attempts));
@@ -145,7 +148,7 @@ impl<'a> Planner<'a> {
         };
     }
 
-    fn see_busy(&self, desired: Option<&Desired>, r: &Resource, seen: &mut Seen<'a>) {
+    fn gather_busy(&self, desired: Option<&Desired>, r: &Resource, found: &mut Findings<'a>) {
         let (Some(actions), Some(d)) = (&self.input.observed.actions, desired) else { return };
         let of_machine = actions.of_machine(d.call.machine().as_str());
         let collections = || of_machine.iter().filter(|a| a.is_collection());
@@ -154,34 +157,34 @@ impl<'a> Planner<'a> {
         let within = SignedDuration::try_from(d.policy.adopt_within.get()).unwrap_or(SignedDuration::MAX);
         let mut active = collections().filter(|a| a.status.is_active());
         if let Some(a) = active.clone().find(own) {
-            seen.facts.busy = Busy::Own;
-            seen.running = Some(a);
+            found.facts.busy = Busy::Own;
+            found.running = Some(a);
         } else if let Some(a) = active.next_back() {
             let age = created(a).map(|t| self.input.observed.server_at.duration_since(t));
-            seen.facts.busy = Busy::Other { recent: age.is_some_and(|age| age <= within) };
-            seen.running = Some(a);
+            found.facts.busy = Busy::Other { recent: age.is_some_and(|age| age <= within) };
+            found.running = Some(a);
         } else if let Some(a) = collections().filter(|a| !own(a)).rfind(|a| {
             let busy_at = r.busy_at.as_ref().map_or(r.since, Timestamp::instant);
             a.status == ActionStatus::Succeeded
                 && created(a).is_some_and(|t| t <= busy_at && busy_at.duration_since(t) <= within)
                 && a.last_update_date_time_utc.as_ref().is_none_or(|t| t.instant() >= busy_at)
         }) {
-            seen.facts.busy = Busy::SucceededSince;
-            seen.running = Some(a);
+            found.facts.busy = Busy::SucceededSince;
+            found.running = Some(a);
         } else {
-            seen.facts.busy = Busy::Free;
-            seen.other_type = of_machine
+            found.facts.busy = Busy::Free;
+            found.other_type = of_machine
                 .iter()
                 .rfind(|a| !a.is_collection() && a.status.is_active())
                 .map(|a| a.action_type.as_str());
         }
     }
 
-    fn see_running(&self, r: &Resource, seen: &mut Seen<'a>) {
+    fn gather_running(&self, r: &Resource, found: &mut Findings<'a>) {
         let settle =
             SignedDuration::try_from(self.settings().recovery.settle.get()).unwrap_or(SignedDuration::MAX);
         let listed = r.id.as_ref().and_then(|id| self.input.observed.actions.as_ref()?.get(id));
-        seen.facts.running = match listed {
+        found.facts.running = match listed {
             Some(a) if a.status.is_active() => Running::Active,
             Some(_) => Running::UnknownStatus,
             None => {
@@ -200,11 +203,6 @@ impl<'a> Planner<'a> {
                 if gone { Running::Gone } else { Running::NotLooked }
             }
         };
-    }
-
-    /// Why the manifest of this resource, which is there, does not ask for it.
-    pub(super) fn left(&self, address: &Address) -> Option<&Left> {
-        self.input.observed.targets.left.get(address)
     }
 
     /// Returns whether the alert was asked for and is not there: gone, or not shown yet.
@@ -264,9 +262,9 @@ impl<'a> Planner<'a> {
 }
 
 /// What was gathered about one resource.
-pub(super) struct Seen<'a> {
+pub(super) struct Findings<'a> {
     pub(super) facts: Facts,
-    pub(super) found: Found,
+    pub(super) lookup: Found,
     pub(super) open_attempt: Option<u64>,
     pub(super) watched: Option<(u64, Object)>,
     pub(super) alike: Vec<Object>,
@@ -278,11 +276,11 @@ pub(super) struct Seen<'a> {
     pub(super) gone: bool,
 }
 
-impl Seen<'_> {
+impl Findings<'_> {
     fn new(facts: Facts) -> Self {
-        Seen {
+        Findings {
             facts,
-            found: Found::nothing(),
+            lookup: Found::nothing(),
             open_attempt: None,
             watched: None,
             alike: Vec::new(),

@@ -5,36 +5,13 @@
 
 use std::collections::BTreeSet;
 
-use super::build::{CallKind, call_kind};
-use super::change::{Action, Change, Plan, PlanWarning, Warning};
-use super::machines::{Machines, Named};
-use super::settings::Limits;
-use crate::model::{Address, Approval, CommentRule, Kind, MachinePattern};
+use crate::model::{Address, Approval, Kind};
+use crate::plan::action::Action;
+use crate::plan::change::{Change, Plan};
+use crate::plan::machines::{Machines, Named};
+use crate::plan::settings::{Guards, Limits};
+use crate::plan::warning::{LimitApproval, PlanWarning, Warning};
 use crate::state::{Phase, State};
-
-/// The project's rules about creating calls.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Guards {
-    /// `requireComment`.
-    pub comment: Option<CommentRule>,
-    /// `protected`.
-    pub protected: Vec<MachinePattern>,
-}
-
-impl Guards {
-    /// Whether machines are protected by their names, so that names have to be known.
-    pub fn need_names(&self) -> bool {
-        self.protected.iter().any(|p| matches!(p, MachinePattern::Name(_)))
-    }
-
-    fn by_id(&self, machine: &str) -> Option<&MachinePattern> {
-        self.protected.iter().find(|p| matches!(p, MachinePattern::Id(id) if id.is(machine)))
-    }
-
-    fn by_name(&self, name: &str) -> Option<&MachinePattern> {
-        self.protected.iter().find(|p| matches!(p, MachinePattern::Name(glob) if glob.matches(name)))
-    }
-}
 
 /// The warnings of rows that are made anew whenever a plan is carried out, by their names in documents.
 pub const CODES: [&str; 5] = [PROTECTED, PROTECTED_APPROVED, NAME_UNKNOWN, NAME_UNKNOWN_APPROVED, COMMENT];
@@ -49,33 +26,6 @@ pub const NAME_UNKNOWN_APPROVED: &str = "machine-name-unknown-approved";
 /// See [`Warning::CommentRule`].
 pub const COMMENT: &str = "comment-rule";
 
-/// Why a machine's name is not known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NameGap {
-    /// This run did not look.
-    NotLooked,
-    /// The list of machines could not be read.
-    Failed {
-        /// Why, in the service's words.
-        why: String,
-    },
-    /// The service does not show the machine.
-    NotFound,
-    /// The service shows it without a name.
-    Nameless,
-}
-
-/// An approval to exceed a limit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LimitApproval {
-    /// Whose manifest approves it.
-    pub by: Address,
-    /// So many calls.
-    pub up_to: u32,
-    /// Why.
-    pub reason: String,
-}
-
 /// The machines (lower-case ids) of creating calls whose names a look at the service could tell;
 /// empty where no names are protected.
 pub fn unnamed(changes: &[Change], guards: &Guards) -> BTreeSet<String> {
@@ -87,7 +37,7 @@ pub fn unnamed(changes: &[Change], guards: &Guards) -> BTreeSet<String> {
 }
 
 fn creating_machine(c: &Change) -> Option<&str> {
-    let call = c.call.as_ref().filter(|_| call_kind(c.action) == Some(CallKind::Creating))?;
+    let call = c.call.as_ref().filter(|_| c.action.creates())?;
     Some(call.machine.as_str())
 }
 
@@ -127,8 +77,7 @@ fn by_name(guards: &Guards, named: Named<'_>, approved: Option<String>) -> Optio
 /// plan's own, or those of the saved plan of which it is the rest.
 pub fn over_limits(changes: &[Change], limits: &Limits, approving: &[Change]) -> Vec<PlanWarning> {
     fn creating(rows: &[Change], kind: Kind) -> impl Iterator<Item = &Change> {
-        rows.iter()
-            .filter(move |c| call_kind(c.action) == Some(CallKind::Creating) && c.address.kind() == kind)
+        rows.iter().filter(move |c| c.action.creates() && c.address.kind() == kind)
     }
     let rows = [
         ("newCollections", Kind::InvestigationPackage, limits.new_collections),
@@ -230,6 +179,7 @@ pub fn held(plan: &Plan, allowed: Allowed) -> Option<Held<'_>> {
 mod tests {
     use super::*;
     use crate::model::{Call, Desired, Machine, Source};
+    use crate::plan::machines::NameGap;
     use crate::plan::{Input, Observed, Settings, plan};
 
     fn package(name: &str, approve: Option<Approval>) -> Desired {

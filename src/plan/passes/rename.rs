@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::alike::is_unclaimed;
-use super::build::{Input, pairs};
-use super::view;
 use crate::model::{Address, Desired, Kind, MachineId, RequestDigest};
+use crate::plan::comparison;
+use crate::plan::identity::look_alike::is_unclaimed;
+use crate::plan::input::{Input, pairs};
 use crate::state::{Phase, Resource};
 
 /// A new address and the one undeclared resource whose target and text it has, where both are alone.
-pub(super) type Renames<'a> = (BTreeMap<&'a Address, (&'a Address, &'a Resource)>, BTreeSet<&'a Address>);
+pub type Renames<'a> = (BTreeMap<&'a Address, (&'a Address, &'a Resource)>, BTreeSet<&'a Address>);
 
-pub(super) fn find_renames<'a>(input: &'a Input<'a>) -> Renames<'a> {
+pub fn find_renames<'a>(input: &'a Input<'a>) -> Renames<'a> {
     let mut orphans: Orphans<'a> = HashMap::new();
     let undeclared = pairs(input.desired, input.state)
         .filter_map(|(a, declared, r)| declared.is_none().then_some((a, r?)))
@@ -74,7 +74,7 @@ fn by_text(d: &Desired, orphans: &ByMachine<'_>) -> Option<RequestDigest> {
         *kind == d.address.kind()
             && r.sent.revision == d.revision
             && r.sent.declared().is_some_and(|sent| {
-                sent.same_target(&d.call) && view::edited(&sent, &d.call, &|_| Vec::new()).is_empty()
+                sent.same_target(&d.call) && comparison::edited(&sent, &d.call, &|_| Vec::new()).is_empty()
             })
     };
     let mut digests = orphans.get(d.call.machine())?.iter().filter(fits).map(|(_, r)| r.digest);

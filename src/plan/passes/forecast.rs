@@ -5,102 +5,42 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 
-use super::build::{CallKind, Input, call_kind};
-use super::change::{Change, Estimate, Warning};
-use super::settings::{Quota, Quotas};
 use crate::model::{ActionStatus, Kind, Machine, Timestamp};
+use crate::plan::change::{Change, Estimate};
+use crate::plan::forecast::{Forecast, MachineFacts, RECENT, Share, Typical};
+use crate::plan::input::Input;
+use crate::plan::settings::{Quota, Quotas};
+use crate::plan::warning::Warning;
 use crate::state::State;
-
-/// A machine reports about once a day; one that was silent for longer than two days is not counted on.
-pub const RECENT: SignedDuration = SignedDuration::from_hours(48);
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
-/// What the service says of a machine.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MachineFacts {
-    /// `computerDnsName`
-    pub name: Option<String>,
-    /// `osPlatform`
-    pub os: Option<String>,
-    /// `version`
-    pub version: Option<String>,
-    /// `healthStatus`
-    pub health: Option<String>,
-    /// `lastSeen`
-    pub last_seen: Option<Timestamp>,
-    /// `agentVersion`
-    pub agent: Option<String>,
-    /// Whether it will answer now: `Active`, onboarded, not merged, and seen within [`RECENT`].
-    pub answers: bool,
-}
-
-impl MachineFacts {
-    fn of(m: &Machine, now: jiff::Timestamp) -> Self {
-        let recent = m.last_seen.as_ref().is_some_and(|t| now.duration_since(t.instant()) <= RECENT);
-        MachineFacts {
-            name: m.computer_dns_name.clone(),
-            os: m.os_platform.clone(),
-            version: m.version.clone(),
-            health: m.health_status.clone(),
-            last_seen: m.last_seen.clone(),
-            agent: m.agent_version.clone(),
-            answers: m.may_answer() && recent,
-        }
+/// Returns what a reader wants to know of a machine.
+fn facts_of(m: &Machine, now: jiff::Timestamp) -> MachineFacts {
+    let recent = m.last_seen.as_ref().is_some_and(|t| now.duration_since(t.instant()) <= RECENT);
+    MachineFacts {
+        name: m.computer_dns_name.clone(),
+        os: m.os_platform.clone(),
+        version: m.version.clone(),
+        health: m.health_status.clone(),
+        last_seen: m.last_seen.clone(),
+        agent: m.agent_version.clone(),
+        answers: m.may_answer() && recent,
     }
-}
-
-/// The calls that create, seen as a whole.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outlook {
-    /// Machines that they go to.
-    pub machines: usize,
-    /// Of these: listed by the service.
-    pub listed: usize,
-    /// Of these: will answer now.
-    pub answering: usize,
-    /// How long collections took that the refresh showed, if it showed any that has ended.
-    pub typical: Option<Typical>,
-    /// Seconds until the last collection should be over: what the quotas need and what collections take.
-    pub finish_seconds: Option<u64>,
-    /// Of quotas with an hourly limit.
-    pub shares: Vec<Share>,
-}
-
-/// How long collections take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Typical {
-    /// The median.
-    pub seconds: u64,
-    /// Of so many.
-    pub of: usize,
-}
-
-/// What the plan uses of an hour's quota.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Share {
-    /// The quota's name in the project file.
-    pub quota: &'static str,
-    /// Calls of the plan.
-    pub calls: u64,
-    /// Calls that the state knows of the last hour.
-    pub made: u64,
-    /// The limit.
-    pub per_hour: u32,
 }
 
 /// The machines (lower-case ids) of a plan's creating calls.
 pub fn machines(changes: &[Change]) -> BTreeSet<String> {
-    let creating = changes.iter().filter(|c| call_kind(c.action) == Some(CallKind::Creating));
+    let creating = changes.iter().filter(|c| c.action.creates());
     creating.filter_map(|c| Some(c.call.as_ref()?.machine.as_str().to_ascii_lowercase())).collect()
 }
 
 /// Adds what is known of the machines to rows with a call that creates, and warns where one is too old.
-pub(super) fn foresee(changes: &mut [Change], input: &Input<'_>, estimate: &Estimate) -> Option<Outlook> {
-    for c in changes.iter_mut().filter(|c| call_kind(c.action) == Some(CallKind::Creating)) {
+pub fn forecast(changes: &mut [Change], input: &Input<'_>, estimate: &Estimate) -> Option<Forecast> {
+    for c in changes.iter_mut().filter(|c| c.action.creates()) {
         let Some(call) = &c.call else { continue };
         let Some(machine) = input.observed.machines.get(call.machine.as_str()) else { continue };
-        c.facts = Some(Box::new(MachineFacts::of(machine, input.observed.server_at)));
+        c.facts = Some(Box::new(facts_of(machine, input.observed.server_at)));
         if c.address.kind() == Kind::InvestigationPackage
             && let Some(system) = too_old(machine)
         {
@@ -117,7 +57,7 @@ pub(super) fn foresee(changes: &mut [Change], input: &Input<'_>, estimate: &Esti
         .collect();
     let typical = typical(input);
     let collects = estimate.calls.contains_key("collect");
-    Some(Outlook {
+    Some(Forecast {
         machines: machines.len(),
         listed: facts.len(),
         answering: facts.values().filter(|f| f.answers).count(),
@@ -187,7 +127,7 @@ mod tests {
     #[test]
     fn who_answers_now() {
         let now = "2026-03-03T12:00:00Z".parse().unwrap();
-        let answers = |fields| MachineFacts::of(&machine(fields), now).answers;
+        let answers = |fields| facts_of(&machine(fields), now).answers;
         assert!(answers(serde_json::json!({ "lastSeen": "2026-03-01T12:00:00Z" })));
         assert!(!answers(serde_json::json!({ "lastSeen": "2026-03-01T11:59:59Z" })));
         assert!(!answers(serde_json::json!({})));

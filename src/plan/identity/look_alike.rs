@@ -7,11 +7,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 
-use super::lookup::{Candidate, KnownIds};
-use super::mark;
-use super::observed::Observed;
-use super::settings::{CLOCK_TOLERANCE, LOOK_BACK, Settings};
+use super::{Candidate, IdIndex};
 use crate::model::{ActionStatus, Call, Desired, Likeness, Timestamp, as_meant};
+use crate::plan::marker;
+use crate::plan::observed::Observed;
+use crate::plan::settings::{CLOCK_TOLERANCE, LOOK_BACK, Settings};
 use crate::state::{Attempt, Object, Phase, Resource, State};
 
 /// An object that looks like what a manifest asks for.
@@ -25,13 +25,13 @@ pub struct LookAlike {
 
 /// Returns whether the table asks for this resource as for one that nothing was ever made of: it has no record, or one
 /// that is `Released` without an object or with another target.
-pub(super) fn is_unclaimed(d: &Desired, r: Option<&Resource>) -> bool {
+pub(in crate::plan) fn is_unclaimed(d: &Desired, r: Option<&Resource>) -> bool {
     let Some(r) = r else { return true };
     r.phase == Phase::Released && !(r.id.is_some() && !has_other_target(d, r))
 }
 
 /// Returns whether a resource declares another target or revision than the one that was sent.
-pub(super) fn has_other_target(d: &Desired, r: &Resource) -> bool {
+pub(in crate::plan) fn has_other_target(d: &Desired, r: &Resource) -> bool {
     d.digest != r.digest && (r.sent.revision != d.revision || !has_same_place(d, r))
 }
 
@@ -71,7 +71,7 @@ fn is_later(object: &Object, d: &Desired, r: &Resource) -> bool {
 
 /// The objects of a refresh by what places them, so that thousands of new resources cost one walk over the list.
 #[derive(Default)]
-pub(super) struct Shown<'a> {
+pub(in crate::plan) struct Shown<'a> {
     /// The objects that name a machine, by machine (lower case).
     placed: HashMap<String, Vec<Candidate<'a>>>,
     /// Those that name no machine, by their text.
@@ -79,7 +79,7 @@ pub(super) struct Shown<'a> {
 }
 
 impl<'a> Shown<'a> {
-    pub(super) fn of(observed: &'a Observed) -> Self {
+    pub(in crate::plan) fn of(observed: &'a Observed) -> Self {
         let mut shown = Shown::default();
         let actions = observed.actions.iter().flat_map(|list| list.iter()).filter(|a| a.is_collection());
         let alerts = observed.recent_alerts.iter().flatten();
@@ -108,7 +108,7 @@ impl<'a> Shown<'a> {
 
     /// Objects that look like what a manifest asks for, oldest first: its machine and its text, but for what the
     /// service gives back otherwise than it was sent, and the mark that `recovery.marker` appends to a comment.
-    pub(super) fn alike(&self, call: &Call) -> impl Iterator<Item = (&Candidate<'a>, bool)> {
+    pub(in crate::plan) fn alike(&self, call: &Call) -> impl Iterator<Item = (&Candidate<'a>, bool)> {
         self.near(call).filter_map(move |c| match c.likeness_but_for_mark(call) {
             Likeness::Same => Some((c, true)),
             Likeness::Unplaced => Some((c, false)),
@@ -120,7 +120,9 @@ impl<'a> Shown<'a> {
 /// The text by which an object that names no machine is found.
 fn text_of(c: &Candidate<'_>) -> String {
     let text = match c {
-        Candidate::Action(a) => mark::unmarked(a.requestor_comment.as_deref().unwrap_or_default().trim_end()),
+        Candidate::Action(a) => {
+            marker::unmarked(a.requestor_comment.as_deref().unwrap_or_default().trim_end())
+        }
         Candidate::Alert(a) => a.title.as_deref().unwrap_or_default(),
     };
     as_meant(text).into_owned()
@@ -130,7 +132,7 @@ fn text_of(c: &Candidate<'_>) -> String {
 /// none.
 #[derive(Default)]
 struct Known {
-    ids: KnownIds,
+    ids: IdIndex,
     /// The calls by machine (lower case), and when each can have made something.
     calls: HashMap<String, Vec<(Call, RangeInclusive<jiff::Timestamp>)>>,
 }
@@ -153,7 +155,7 @@ impl Known {
                 explain(watched, jiff::Timestamp::MAX);
             }
         }
-        Known { ids: KnownIds::of(state), calls }
+        Known { ids: IdIndex::of(state), calls }
     }
 
     /// Returns whether a record holds it, or a call of ours without an answer explains it.
@@ -168,14 +170,14 @@ impl Known {
 
 /// The look-alikes that a plan's rows depend on.
 #[derive(Default)]
-pub(super) struct LookAlikes<'a> {
+pub(in crate::plan) struct LookAlikes<'a> {
     shown: Shown<'a>,
     known: Known,
     horizon: jiff::Timestamp,
 }
 
 impl<'a> LookAlikes<'a> {
-    pub(super) fn new(state: &State, observed: &'a Observed, settings: &Settings) -> Self {
+    pub(in crate::plan) fn new(state: &State, observed: &'a Observed, settings: &Settings) -> Self {
         let horizon = observed.server_at - LOOK_BACK;
         LookAlikes { shown: Shown::of(observed), known: Known::of(state, settings), horizon }
     }
@@ -205,7 +207,7 @@ impl<'a> LookAlikes<'a> {
 
     /// Returns the look-alikes that keep a resource from being asked for by itself: those that its record would know
     /// if it were not older than they are.
-    pub(super) fn unknown_to(&self, d: &Desired, r: Option<&Resource>) -> Vec<Object> {
+    pub(in crate::plan) fn unknown_to(&self, d: &Desired, r: Option<&Resource>) -> Vec<Object> {
         if !asks_by_itself(d, r) {
             return Vec::new();
         }
@@ -215,7 +217,7 @@ impl<'a> LookAlikes<'a> {
     }
 
     /// The first object that looks like what a call asks for, whatever became of it: for a state that knows nothing.
-    pub(super) fn any(&self, call: &Call) -> Option<String> {
+    pub(in crate::plan) fn any(&self, call: &Call) -> Option<String> {
         self.shown.alike(call).next().map(|(c, _)| c.id().to_owned())
     }
 }
@@ -223,7 +225,7 @@ impl<'a> LookAlikes<'a> {
 /// For each of these calls the objects that look like what it asks for, whatever became of them; oldest first. Objects
 /// that a call of ours made are left out.
 pub fn look_alikes(calls: &[&Call], state: &State, observed: &Observed) -> Vec<Vec<LookAlike>> {
-    let (shown, ids) = (Shown::of(observed), KnownIds::of(state));
+    let (shown, ids) = (Shown::of(observed), IdIndex::of(state));
     let alike = |call: &&Call| {
         let found = shown.alike(call).filter(|(c, _)| !ids.made(c.id()));
         found.map(|(c, placed)| LookAlike { object: c.object(), placed }).collect()
