@@ -5,13 +5,12 @@
     allow(clippy::disallowed_methods, reason = "tests write their own files and read the clock")
 )]
 
-pub mod apply;
 pub mod cli;
 pub mod defender;
+pub mod engine;
 pub mod files;
 pub mod manifest;
 pub mod model;
-pub mod observe;
 pub mod plan;
 pub mod render;
 pub mod sandbox;

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use casefile::apply::{Event, Options, Progress, Report, Run, RunError, Scope};
 use casefile::defender::auth::{AccessToken, AuthError, Token, TokenSource, Tokens};
 use casefile::defender::{
     Client, Clock, Cloud, HttpAnswer, HttpCall, Hunter, HuntingApi, Limits, Next, Quotas, Service, Transport,
     TransportError, Window,
 };
+use casefile::engine::{Event, Options, Progress, Report, Run, RunError, Scope};
 use casefile::manifest::parse_manifests;
 use casefile::model::{HuntingQuery, Kind};
 use casefile::plan::{Plan, Quota, Settings, last_call};

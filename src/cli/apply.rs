@@ -13,7 +13,7 @@ use super::project;
 use super::saved;
 use super::signals;
 use super::stream;
-use crate::apply::{Lookups, Options, Report, Run, RunError};
+use crate::engine::{Lookups, Options, Report, Run, RunError};
 use crate::manifest::Defender;
 use crate::model::Template;
 use crate::plan::{self, Destination, Deviating, Plan, SavedPlan};
@@ -105,7 +105,7 @@ async fn carry_out(
     display: &Display,
 ) -> Result<Code, Error> {
     let prepared = match reviewed {
-        Some(Reviewed::Saved(saved)) => run.take_up(saved).await,
+        Some(Reviewed::Saved(saved)) => run.resume(saved).await,
         _ => run.prepare().await,
     };
     let plan = match prepared {
@@ -127,7 +127,7 @@ async fn carry_out(
         }
         Err(e) => {
             let e = end_early(run, e);
-            run.break_off(&plan, e.code().as_u8());
+            run.abort(&plan, e.code().as_u8());
             Err(e)
         }
     }

@@ -13,8 +13,8 @@ use super::lock;
 use super::progress::Display;
 use super::project;
 use super::signals;
-use crate::apply::{Lookups, Options, Run, Scope};
 use crate::defender::Clock;
+use crate::engine::{Lookups, Options, Run, Scope};
 use crate::manifest::{Loaded, Project};
 use crate::plan::{Destination, Plan};
 

@@ -12,9 +12,9 @@ use super::context::{Context, complain};
 use super::exit::Error;
 use super::project::{self, Narrow};
 use super::since::Changes;
-use crate::apply::surgery::{Forbidden, SurgeryError};
-use crate::apply::{Lookups, RunError, Scope};
 use crate::defender::Clock;
+use crate::engine::surgery::{Forbidden, SurgeryError};
+use crate::engine::{Lookups, RunError, Scope};
 use crate::manifest::{self, Loaded, Project, project as file};
 use crate::model::{Address, Desired, Target, Template};
 use crate::plan::{

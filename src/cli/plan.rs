@@ -7,7 +7,7 @@ use super::engine;
 use super::exit::{Code, Error};
 use super::project;
 use super::saved;
-use crate::apply::preview;
+use crate::engine::preview;
 use crate::plan::saved::PlanExecution;
 use crate::plan::{Action, Plan};
 use crate::render::plan_json::PlanDocument;

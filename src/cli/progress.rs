@@ -9,7 +9,7 @@ use super::context::{Context, complain};
 use super::exit::Error;
 use super::project;
 use super::stream;
-use crate::apply::{Event, Progress};
+use crate::engine::{Event, Progress};
 use crate::model::Address;
 use crate::plan::{Change, Plan};
 use crate::render::{self, Style};

@@ -8,7 +8,7 @@ use super::engine;
 use super::exit::{Code, Error};
 use super::lock;
 use super::project;
-use crate::apply::surgery::{self, SurgeryError};
+use crate::engine::surgery::{self, SurgeryError};
 use crate::manifest::{self, Project};
 use crate::model::{Address, Template};
 use crate::render;

@@ -9,7 +9,7 @@ use super::context::{Context, reading_runtime};
 use super::engine;
 use super::exit::{Code, Error};
 use super::project;
-use crate::apply::{Lookups, Scope, refresh};
+use crate::engine::{Lookups, Scope, refresh};
 use crate::manifest::{self, IncidentState, Project};
 use crate::plan::{Incidents, Settings};
 use crate::render::state::{StateDocument, table};

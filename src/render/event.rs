@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::age::{ahead, clock};
 use super::layout::{Paint, Paragraph};
 use super::{Style, escape, plan, unread, words};
-use crate::apply::{Event, Progress};
+use crate::engine::{Event, Progress};
 use crate::model::{Address, Hindrance, quota_calls};
 use crate::plan::Action;
 use crate::state::{Object, Refusal};

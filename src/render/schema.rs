@@ -9,7 +9,7 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
 
 use super::plan_json::PlanDocument;
-use crate::apply::Event;
+use crate::engine::Event;
 
 /// Of the document of `plan --format json`.
 pub fn plan_schema() -> Value {

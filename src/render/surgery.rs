@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::age::ago;
 use super::layout::{Paint, Paragraph};
 use super::{Style, escape, plan, plan_json, words};
-use crate::apply::surgery::Discovered;
+use crate::engine::surgery::Discovered;
 use crate::model::{Address, Sha256Hex};
 use crate::state::snapshot::SnapshotError;
 use crate::state::{Damage, Finding, Note, Object, Rebuild, Seq, Verified};

@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::samples::*;
 use super::{Style, annotations, codes, diagnostic, escape, event, plan as human, schema, state as states};
-use crate::apply::{Event, Progress};
+use crate::engine::{Event, Progress};
 use crate::manifest::Diagnostic;
 use crate::model::{Dependency, Until};
 use crate::plan::{Action, Estimate, Plan, Reason};

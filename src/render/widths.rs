@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::samples::*;
 use super::{Style, event, plan as human, state as states};
-use crate::apply::Event;
+use crate::engine::Event;
 use crate::plan::{Action, Reason};
 use crate::state::Phase;
 

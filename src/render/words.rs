@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::age::{ago, ahead, duration};
 use super::unread;
-use crate::apply::surgery::Forbidden;
+use crate::engine::surgery::Forbidden;
 use crate::model::{Address, Dependency, Kind, Request, Target, Triage, Until};
 use crate::plan::RECENT;
 use crate::plan::names::Misplaced;

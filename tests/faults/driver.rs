@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use casefile::apply::{Lookups, Options, Report, Run, Scope};
 use casefile::defender::auth::{AccessToken, AuthError, Token, TokenSource, Tokens};
 use casefile::defender::{Client, Cloud, Quotas, Service};
+use casefile::engine::{Lookups, Options, Report, Run, Scope};
 use casefile::model::{
     Address, Call, CreateAlert, Dependency, Desired, Kind, OnInProgress, OnRemove, Source, Span, Triage,
     Until, reference,
@@ -447,7 +447,7 @@ impl Actor<'_> {
         };
         let sink = {
             let site = site.clone();
-            Arc::new(move |p: casefile::apply::Progress| {
+            Arc::new(move |p: casefile::engine::Progress| {
                 if std::env::var_os("FAULTS_TELL").is_some() {
                     site.say(format!("    {p:?}"));
                 }

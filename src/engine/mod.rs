@@ -4,21 +4,31 @@
 //! ends, and for telling what happens as [`Event`]s. It decides nothing: rows come from `plan`, and a row
 //! that was not approved is not sent. Not responsible for words and bars (`render`, `cli`).
 
+mod error;
 mod event;
 mod execute;
 mod follow;
-mod held;
+mod job;
+mod journal_writer;
 mod judge;
-mod ledger;
 mod preview;
 mod queues;
+mod refresh;
+mod report;
+mod resume;
+mod round;
+mod rounds;
 mod run;
+mod scope;
 pub mod surgery;
 mod tally;
 mod targets;
 
+pub use error::{Mistyped, RunError};
 pub use event::{Event, Progress};
 pub use execute::SEND_WITHIN;
 pub use preview::{preview, refresh};
-pub use run::{Options, Report, Run, RunError, Scope, Sink};
-pub use targets::{Lookups, Mistyped};
+pub use refresh::observe_inventory;
+pub use report::{Options, Report, Sink};
+pub use run::Run;
+pub use scope::{Lookups, Scope};

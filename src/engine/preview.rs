@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::run::{RunError, Scope};
+use super::error::RunError;
+use super::refresh::{observe, observe_listed, observe_machines, observe_open_alerts};
+use super::scope::Scope;
 use super::targets::{Depth, resolve};
 use crate::defender::{Client, Clock};
 use crate::model::{Address, Kind};
-use crate::observe::{observe, observe_listed, observe_machines, observe_open_alerts};
 use crate::plan::{self, Change, Input, Need, Observed, Plan, Settings};
 use crate::state::{Binding, Record, Seq, Spent, State, StoreError};
 
@@ -38,7 +39,7 @@ pub async fn preview(
         // Of a plan that could not see what it needs nobody asks for more.
         if let Some(client) = client.filter(|_| observed.unread.is_empty()) {
             if scope.forecast {
-                foresee(client, &plan.changes, &mut observed, &settings).await?;
+                list_for_reader(client, &plan.changes, &mut observed, &settings).await?;
             }
             // What was listed just now is not asked for again.
             let unnamed = plan::unnamed(&plan.changes, &settings.guards);
@@ -54,7 +55,7 @@ pub async fn preview(
 }
 
 /// Lists what a reader wants to know about the calls of a plan; false if none of its rows has one that creates.
-pub(super) async fn foresee(
+pub(super) async fn list_for_reader(
     client: &Client,
     changes: &[Change],
     observed: &mut Observed,
@@ -102,14 +103,14 @@ async fn look_at(
         Some(client) => observe(client, clock, &need).await?,
         None => not_looked(clock.now()),
     };
-    know(&mut observed, scope);
+    attach_targets(&mut observed, scope);
     settings.service_ahead = client.and_then(Client::server_offset).map(|o| o.least());
     let records = plan::absorb(&scope.desired, state, &observed, &settings);
     Ok((observed, settings, records))
 }
 
 /// Adds what finding the machines has told already.
-pub(super) fn know(observed: &mut Observed, scope: &Scope) {
+pub(super) fn attach_targets(observed: &mut Observed, scope: &Scope) {
     observed.targets = scope.lookups.targets.clone();
     observed.machines = scope.lookups.machines.clone();
 }

@@ -8,11 +8,13 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::run::{Report, Run, RunError};
-use super::targets::{Depth, Mistyped};
+use super::error::{Mistyped, RunError};
+use super::refresh::observe;
+use super::report::Report;
+use super::run::Run;
+use super::targets::Depth;
 use crate::defender::{Endpoint, ReadError};
 use crate::model::{Address, Call, Desired, Kind, Rare, is_of_machine};
-use crate::observe::observe;
 use crate::plan::names::{self, Misplaced};
 use crate::plan::{self, Action, Input, LOOK_BACK, Need, Plan, Unread};
 use crate::state::{Binding, CallAction, Object, Phase, Record, Sent, State, Store, StoreError};
@@ -166,7 +168,7 @@ impl Run<'_> {
             return Err(Forbidden::Alert(address.clone()).into());
         }
         // What is recorded says enough to cancel it: that an incident has to be stopped must not fail for a list.
-        for unread in self.look(Some(&only(address))).await?.unread {
+        for unread in self.refresh(Some(&only(address))).await?.unread {
             tracing::warn!("{address} is taken as it is recorded: {}", unread.why);
         }
         let Some(r) = self.state().resources.get(address) else {
@@ -197,7 +199,7 @@ impl Run<'_> {
                     report.interrupted = true;
                     return Ok(report);
                 }
-                self.look(Some(&only(address))).await?;
+                self.refresh(Some(&only(address))).await?;
             }
             // It may also have ended by itself meanwhile: then there was nothing left to cancel.
             let r = self.state().resources.get(address);
@@ -241,7 +243,7 @@ impl Run<'_> {
     /// Whether a person may say what a resource holds that the state knows.
     async fn may_import(&mut self, address: &Address, id: &str) -> Result<(), SurgeryError> {
         let only = only(address);
-        let mut observed = self.look(Some(&only)).await?;
+        let mut observed = self.refresh(Some(&only)).await?;
         // As `apply` does, but not for long: a person is waiting.
         if let Some(until) = self.settling(&observed, |a| a == address)
             && until <= self.clock.now() + SETTLE_PATIENCE
@@ -249,7 +251,7 @@ impl Run<'_> {
             if !self.sleep_until(until).await {
                 return Err(RunError::Interrupted.into());
             }
-            observed = self.look(Some(&only)).await?;
+            observed = self.refresh(Some(&only)).await?;
         }
         let settings = self.settings();
         let plan = plan::plan(&Input {

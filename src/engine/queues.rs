@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
-use super::execute::Job;
+use super::job::Job;
 use crate::defender::Endpoint;
 use crate::model::{Address, Dependency, MachineId};
 

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::error::RunError;
 use super::event::Progress;
-use super::held::Round;
-use super::run::{Run, RunError};
+use super::round::Round;
+use super::run::Run;
 use crate::model::{Address, Hindrance};
 use crate::plan::{Plan, Unread};
 
@@ -13,44 +14,7 @@ use crate::plan::{Plan, Unread};
 const FIRST_POLL: Duration = Duration::from_secs(2);
 const LONGEST_POLL: Duration = Duration::from_secs(60);
 
-/// How long the last look may take that is made when `--wait` ends.
-const LAST_LOOK: Duration = Duration::from_secs(2);
-
-/// The result of a future that ends within a limit.
-pub(super) async fn within<T>(limit: Option<Duration>, future: impl Future<Output = T>) -> Option<T> {
-    match limit {
-        Some(limit) => tokio::time::timeout(limit, future).await.ok(),
-        None => Some(future.await),
-    }
-}
-
 impl Run<'_> {
-    /// How long a look may take at the most: `--wait` stays no longer.
-    pub(super) fn look_limit(&self) -> Option<Duration> {
-        let left = |until: jiff::Timestamp| {
-            Duration::try_from(until.duration_since(self.clock.now())).unwrap_or_default()
-        };
-        match self.waits_until {
-            Some(until) if self.following => Some(left(until).max(LAST_LOOK)),
-            _ => self.options.wait,
-        }
-    }
-
-    /// Reads within the limit that a person gave, if they gave one.
-    pub(super) async fn in_time<T>(&self, read: impl Future<Output = T>) -> Option<T> {
-        within(self.look_limit(), read).await
-    }
-
-    /// Nothing was read in time.
-    pub(super) fn out_of_time(&self) -> Unread {
-        let limit = self.options.wait.unwrap_or_default().as_secs();
-        Unread::new(
-            "lists",
-            Hindrance::TimeLimit,
-            format!("not read to their end within --timeout, {limit} s"),
-        )
-    }
-
     /// Follows the plan's collections to their end; false if time ran out.
     pub(super) async fn follow(
         &mut self,
@@ -87,7 +51,7 @@ impl Run<'_> {
                 return Ok(true);
             }
             pause = (pause * 3 / 2).min(LONGEST_POLL);
-            let observed = match self.look(Some(&running)).await {
+            let observed = match self.refresh(Some(&running)).await {
                 Err(RunError::Interrupted) => return Ok(true),
                 observed => observed?,
             };
@@ -100,7 +64,7 @@ impl Run<'_> {
                 unread.clone_from(&observed.unread);
             }
             // A machine that was busy and is free now takes the approved call.
-            let mut sent = self.go_on(&running, &observed, round, true).await?;
+            let mut sent = self.replan(&running, &observed, round, true).await?;
             sent |= self.release(round).await?;
             while sent {
                 self.settle(round).await?;

@@ -48,11 +48,11 @@ struct Entry {
 
 /// A way to the ledger; clones lead to the same one.
 #[derive(Clone)]
-pub struct Desk {
+pub struct JournalHandle {
     entries: mpsc::UnboundedSender<Entry>,
 }
 
-impl Desk {
+impl JournalHandle {
     /// Records what `make` makes of the state; returns once it is durable, with the records and their
     /// numbers.
     pub async fn record(&self, make: impl FnOnce(&View<'_>) -> Vec<Record> + Send + 'static) -> Written {
@@ -64,7 +64,7 @@ impl Desk {
 }
 
 /// State and journal of a run.
-pub struct Ledger {
+pub struct JournalWriter {
     store: Box<dyn Store>,
     ids: HashSet<String>,
     clock: crate::defender::Clock,
@@ -74,11 +74,11 @@ pub struct Ledger {
 /// How many entries one sync carries at the most.
 const GROUP: usize = 256;
 
-impl Ledger {
+impl JournalWriter {
     /// Takes a store that is open for writing.
     pub fn new(store: Box<dyn Store>, clock: crate::defender::Clock) -> Self {
         let ids = ids_of(store.state()).map(str::to_ascii_lowercase).collect();
-        Ledger { store, ids, clock, failed: None }
+        JournalWriter { store, ids, clock, failed: None }
     }
 
     /// The state as of the last durable record.
@@ -137,10 +137,10 @@ impl Ledger {
         self.store.commit_snapshot().map(|_| ())
     }
 
-    /// Opens a desk; the ledger serves it while [`Ledger::serve`] runs.
-    pub fn desk() -> (Desk, Service) {
+    /// Opens a desk; the ledger serves it while [`JournalWriter::serve`] runs.
+    pub fn desk() -> (JournalHandle, Service) {
         let (entries, waiting) = mpsc::unbounded_channel();
-        (Desk { entries }, Service { waiting })
+        (JournalHandle { entries }, Service { waiting })
     }
 
     /// Serves until every desk is gone. `failed` is called once, at the first failure.
@@ -187,7 +187,7 @@ impl Ledger {
     }
 }
 
-/// What a [`Desk`] is served from.
+/// What a [`JournalHandle`] is served from.
 pub struct Service {
     waiting: mpsc::UnboundedReceiver<Entry>,
 }

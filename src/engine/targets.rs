@@ -1,45 +1,16 @@
 //! Before a plan: resources that name no machine id get one. Reads only.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::run::{RunError, Scope};
+use super::error::{Mistyped, RunError};
+use super::refresh::observe_inventory;
+use super::scope::Scope;
 use crate::defender::{Client, Clock};
 use crate::model::{Address, Desired, Template};
-use crate::observe::observe_inventory;
-use crate::plan::targets::{self, Inventory, Resolved, SealedMachine, TargetError, Targets};
-use crate::plan::{Machines, names};
+use crate::plan::names;
+use crate::plan::targets::{self, Inventory, Resolved};
 use crate::state::State;
-
-/// Resources that stand for machines which are still to be found, and what they were found to mean.
-#[derive(Clone, Debug, Default)]
-pub struct Lookups {
-    /// By address.
-    pub(super) templates: Vec<Template>,
-    /// Machines that seals hold, by the address of their manifest: they count in place of a list.
-    pub(super) sealed: BTreeMap<Address, Vec<SealedMachine>>,
-    /// What was learned; empty until they are resolved.
-    pub(super) targets: Arc<Targets>,
-    /// The machines that were listed.
-    pub(super) machines: Machines,
-}
-
-impl Lookups {
-    /// Templates to be resolved by what is recorded and listed.
-    pub fn new(templates: Vec<Template>) -> Self {
-        Lookups { templates, ..Lookups::default() }
-    }
-
-    /// The templates, taken out.
-    pub fn take(&mut self) -> Vec<Template> {
-        std::mem::take(&mut self.templates)
-    }
-
-    /// Templates whose machines were reviewed, as far as they are given here.
-    pub fn sealed(templates: Vec<Template>, sealed: BTreeMap<Address, Vec<SealedMachine>>) -> Self {
-        Lookups { templates, sealed, ..Lookups::default() }
-    }
-}
 
 /// How much of the templates is looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,20 +19,6 @@ pub(super) enum Depth {
     Planned,
     /// What is recorded; nothing is asked, and what is not recorded is left out.
     Recorded,
-}
-
-/// Why what a person typed means no resource.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Mistyped {
-    /// It fits several.
-    #[error(transparent)]
-    Ambiguous(#[from] names::Ambiguous),
-    /// The manifest stands for several machines.
-    #[error("{0} stands for several machines: name one of them as {0}[NAME]")]
-    Group(Address),
-    /// No machine of the group has this name or id.
-    #[error("no manifest declares {0}")]
-    NotDeclared(Address),
 }
 
 /// Gives every template of a scope its machines; once.
@@ -147,12 +104,4 @@ fn typed(scope: &mut Scope, templates: &[Template]) -> Result<(), RunError> {
     }
     scope.replace = meant;
     Ok(())
-}
-
-/// The sentence that a run ends with when names cannot be resolved.
-pub(super) fn unresolved(errors: &[TargetError]) -> String {
-    match errors.len() {
-        1 => "the machine of 1 place cannot be told".to_owned(),
-        n => format!("the machines of {n} places cannot be told"),
-    }
 }
