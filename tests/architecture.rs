@@ -205,7 +205,7 @@ mod checker {
             );
         }
         assert_eq!(check("sandbox/mod.rs", "use super::state::State;").len(), 1);
-        assert_eq!(check("observe.rs", "use super::cli::main;").len(), 1);
+        assert_eq!(check("files.rs", "use super::cli::main;").len(), 1);
     }
 
     #[test]
@@ -217,7 +217,7 @@ mod checker {
             ("defender/client.rs", "use crate::state::State;"),
             ("sandbox/world.rs", "use crate::defender::wire;"),
             ("render/human.rs", "use crate::cli::context::Context;"),
-            ("apply/mod.rs", "use crate::cli::exit::Code;"),
+            ("engine/mod.rs", "use crate::cli::exit::Code;"),
             ("manifest/schema.rs", "let home = std::env::var(\"HOME\");"),
             ("plan/decide.rs", "let now = jiff::Timestamp::now();"),
             ("state/fold.rs", "let now = std::time::SystemTime::now();"),
@@ -236,8 +236,8 @@ mod checker {
             ("plan/decide.rs", "use crate::plan::Change;"),
             ("plan/decide.rs", "use super::change::Change;"),
             ("plan/decide.rs", "// not crate::defender\nlet s = \"crate::defender \\\" crate::cli\";"),
-            ("plan/decide.rs", "/// See [`crate::apply`].\nfn f() { let q = '\"'; }"),
-            ("cli/plan.rs", "use crate::{apply, defender, manifest, plan, render, sandbox, state};"),
+            ("plan/decide.rs", "/// See [`crate::engine`].\nfn f() { let q = '\"'; }"),
+            ("cli/plan.rs", "use crate::{engine, defender, manifest, plan, render, sandbox, state};"),
             ("state/local.rs", "let now = std::time::SystemTime::now();"),
             ("plan/decide.rs", "fn f() {}\n#[cfg(test)]\nmod tests { use std::env; }"),
         ] {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use casefile::defender::auth::{AccessToken, AuthError, Token, TokenSource, Tokens};
 use casefile::defender::{
-    Client, Clock, Cloud, HttpAnswer, HttpCall, Hunter, HuntingApi, Limits, Next, Quotas, Service, Transport,
-    TransportError, Window,
+    Client, Clock, Cloud, HttpAnswer, HttpCall, Hunter, Hunting, HuntingApi, Limits, Next, Quotas, Service,
+    Transport, TransportError, Window,
 };
 use casefile::engine::{Event, Options, Progress, Report, Run, RunError, Scope};
 use casefile::manifest::parse_manifests;

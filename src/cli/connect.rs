@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use super::context::Context;
 use super::exit::Error;
-use crate::defender::auth::{AuthError, AuthMethod, Credential, Environment, Identity, Tokens};
+use crate::defender::auth::{AuthError, Credential, Environment, Identity, Tokens};
 use crate::defender::{
     Api, Client, Clock, Cloud, Endpoint, HttpOptions, HttpTransport, Hunter, HuntingApi, Limits, Quotas,
-    Region, Service, ServiceError,
+    Service, ServiceError,
 };
 use crate::manifest::{Project, project as file};
 use crate::plan::Destination;
@@ -59,14 +59,13 @@ struct Services {
 impl Services {
     fn of(ctx: &Context, project: &Project, server: Option<&Server>) -> Result<Self, Error> {
         let d = &project.spec.defender;
-        let cloud: Cloud = word(&d.cloud)?.parse().map_err(bad_service)?;
-        let region = d.region.map(|r| word(&r)?.parse::<Region>().map_err(bad_service)).transpose()?;
+        let (cloud, region) = (d.cloud, d.region);
         let own = server.map(|s| format!("http://{}", s.addr()));
         let allowed = &ctx.allowed_hosts;
         let (setting, given) = endpoint(ctx, project).unzip();
         let defender = Service::of(Api::Defender, cloud, region, own.as_deref().or(given), allowed)
             .map_err(|e| refused(e, setting))?;
-        if d.hunting == file::Hunting::Defender {
+        if d.hunting == HuntingApi::Defender {
             return Ok(Services { defender, graph: None });
         }
         let (setting, given) = graph_endpoint(ctx, project).unzip();
@@ -81,11 +80,11 @@ impl Services {
     /// Where calls go, for people. `tenant` is the token's.
     fn destination(&self, ctx: &Context, project: &Project, tenant: Option<String>) -> Destination {
         let spec = &project.spec;
-        let inside = spec.defender.cloud == file::Cloud::Sandbox && endpoint(ctx, project).is_none();
+        let inside = spec.defender.cloud == Cloud::Sandbox && endpoint(ctx, project).is_none();
         let host = self.defender.host();
         let other = self.graph.as_ref().filter(|g| !g.is_usual_host() && g.host() != host);
         let named = spec.defender.tenant_id.as_ref().or(spec.auth.tenant_id.as_ref());
-        let public = spec.defender.cloud == file::Cloud::Public && self.defender.is_usual_host();
+        let public = spec.defender.cloud == Cloud::Public && self.defender.is_usual_host();
         Destination {
             cloud: self.defender.cloud().to_string(),
             graph_host: other.map(Service::host),
@@ -106,7 +105,7 @@ pub async fn connect(
     // Before anybody is asked for a token, and before a simulated world is begun.
     let mut services = Services::of(ctx, project, None)?;
     let mut server = None;
-    if project.spec.defender.cloud == file::Cloud::Sandbox && endpoint(ctx, project).is_none() {
+    if project.spec.defender.cloud == Cloud::Sandbox && endpoint(ctx, project).is_none() {
         server = Some(serve(keep).await?);
         services = Services::of(ctx, project, server.as_ref())?;
     }
@@ -144,8 +143,7 @@ fn tokens(ctx: &Context, project: &Project, service: &Service) -> Result<Result<
         client_id: auth.client_id.clone(),
     };
     let environment = Environment::read(|name| ctx.env.get(name).map(str::to_owned));
-    let method: AuthMethod = word(&auth.method)?.parse().map_err(auth_error)?;
-    let credential = Credential::new(method, &identity, environment, service);
+    let credential = Credential::new(auth.method, &identity, environment, service);
     Ok(credential.map(|credential| Tokens::new(Arc::new(credential))))
 }
 
@@ -207,7 +205,7 @@ fn binding(ctx: &Context, project: &Project, service: &Service, tenant: Option<S
         let endpoint = Some(service.base_text().to_owned());
         return Binding { cloud: None, endpoint, tenant, project: name };
     }
-    let sandbox = project.spec.defender.cloud == file::Cloud::Sandbox;
+    let sandbox = project.spec.defender.cloud == Cloud::Sandbox;
     Binding {
         cloud: Some(service.cloud().to_string()),
         endpoint: None,
@@ -237,14 +235,6 @@ async fn serve(keep: Option<&Path>) -> Result<Server, Error> {
         }
         _ => failed(format!("the sandbox: {e}")),
     })
-}
-
-/// The project file's word for a setting; the client reads the same words.
-fn word(setting: &impl serde::Serialize) -> Result<String, Error> {
-    match serde_json::to_value(setting) {
-        Ok(serde_json::Value::String(word)) => Ok(word),
-        other => Err(failed(format!("a setting of the project file is no word: {other:?}"))),
-    }
 }
 
 /// What the project file says about quotas.

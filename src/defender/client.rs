@@ -20,78 +20,17 @@ use super::clock::{ClockOffset, ServerClock};
 use super::cloud::Service;
 use super::endpoint::Endpoint;
 use super::gate::{Quotas, Slot};
-use super::hunting::{HuntError, Hunter, HuntingApi, table};
+use super::hunting::{HuntError, Hunting, table};
 use super::quota::{LONGEST_PAUSE, Next};
+use super::read_error::ReadError;
 use super::request::{self, ActionFilter, Read};
 use super::time::Clock;
 use super::transport::{HttpAnswer, HttpCall, Stage, Transport, TransportError};
 use super::wire::{self, Entity, PackageLink, Page, WireError};
 use crate::model::{
-    Alert, Hindrance, HuntingQuery, HuntingTable, Machine, MachineAction, MachineName, Method, Mutation,
-    Request, quota_calls,
+    Alert, Hindrance, HuntingApi, HuntingQuery, HuntingTable, Machine, MachineAction, MachineName, Method,
+    Mutation, Request,
 };
-
-/// Why a read gave no result.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ReadError {
-    /// No token.
-    #[error(transparent)]
-    Auth(#[from] AuthError),
-    /// 401 with a renewed token, 403, or another definite refusal.
-    #[error("{0}")]
-    Refused(ApiError),
-    /// 429, and the wait is longer than a read is worth.
-    #[error("{error}; the service asks to wait {}", answer::told(*retry_after))]
-    Throttled {
-        /// The service's words.
-        error: ApiError,
-        /// How long it asks to wait.
-        retry_after: Duration,
-    },
-    /// Our own count says that the quota is used up for longer than a read is worth waiting.
-    #[error("the quota of {} is used up for {} s", quota_calls(endpoint.quota_name()), wait.as_secs())]
-    OverQuota {
-        /// Whose quota.
-        endpoint: Endpoint,
-        /// For how long.
-        wait: Duration,
-    },
-    /// No usable answer, however often it was asked.
-    #[error("{why}")]
-    Unavailable {
-        /// The last thing seen.
-        why: String,
-        /// The kind of failure.
-        cause: Hindrance,
-    },
-    /// A list that cannot be read to its end.
-    #[error("the list is not complete: {why}")]
-    Incomplete {
-        /// What stopped it.
-        why: String,
-    },
-}
-
-impl ReadError {
-    /// Returns the cause that a person can do something about, for a read of this endpoint that failed at `now`, by our
-    /// clock.
-    pub fn cause(&self, endpoint: Endpoint, now: Timestamp) -> Hindrance {
-        let after = |wait: &Duration| now.saturating_add(*wait).unwrap_or(Timestamp::MAX);
-        match self {
-            ReadError::Auth(_) => Hindrance::SignIn,
-            ReadError::Refused(e) => match e.status {
-                401 => Hindrance::SignIn,
-                403 => Hindrance::Permission(endpoint.permission()),
-                407 => Hindrance::Proxy,
-                _ => Hindrance::Refused,
-            },
-            ReadError::Throttled { retry_after, .. } => Hindrance::Quota(after(retry_after)),
-            ReadError::OverQuota { wait, .. } => Hindrance::Quota(after(wait)),
-            ReadError::Unavailable { cause, .. } => *cause,
-            ReadError::Incomplete { .. } => Hindrance::Endless,
-        }
-    }
-}
 
 /// How reads are repeated, and how much a list may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,7 +83,7 @@ impl Patience {
 pub struct Client {
     inner: Arc<Inner>,
     patience: Patience,
-    hunter: Option<Arc<Hunter>>,
+    hunter: Option<Arc<dyn Hunting>>,
 }
 
 struct Inner {
@@ -214,7 +153,7 @@ impl Client {
 
     /// The same client, whose hunting queries this hunter runs.
     #[must_use]
-    pub fn with_hunter(self, hunter: Hunter) -> Self {
+    pub fn with_hunter(self, hunter: impl Hunting + 'static) -> Self {
         Client { hunter: Some(Arc::new(hunter)), ..self }
     }
 

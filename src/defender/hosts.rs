@@ -13,7 +13,7 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
-use super::cloud::{Api, Cloud, Region};
+use crate::model::{Cloud, Region};
 
 /// A host of a cloud.
 struct Known {
@@ -57,6 +57,25 @@ const KNOWN: [Known; 22] = [
     known(Api::Graph, &[Cloud::GccHigh], None, "graph.microsoft.us"),
     known(Api::Graph, &[Cloud::Dod], None, "dod-graph.microsoft.us"),
 ];
+
+/// An API of a cloud: each has a host, an audience and a token of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Api {
+    /// Microsoft Defender for Endpoint.
+    Defender,
+    /// Microsoft Graph.
+    Graph,
+}
+
+impl Api {
+    /// The environment variable that a ready-made token comes in.
+    pub const fn token_variable(self) -> &'static str {
+        match self {
+            Api::Defender => "CASEFILE_ACCESS_TOKEN",
+            Api::Graph => "CASEFILE_GRAPH_TOKEN",
+        }
+    }
+}
 
 /// The sign-in host of a cloud: client secrets and assertions go there.
 pub(super) const fn sign_in(cloud: Cloud) -> &'static str {

@@ -2,23 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::auth::AuthError;
-use super::client::{Client, ReadError};
+use super::read_error::ReadError;
 use super::wire::WireError;
-use crate::model::{HuntingColumn, HuntingQuery, HuntingTable};
-
-/// Which API runs queries.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum HuntingApi {
-    /// Microsoft Graph.
-    #[default]
-    Graph,
-    /// Microsoft Defender for Endpoint's own, which is being retired.
-    Defender,
-}
+use crate::model::{HuntingApi, HuntingColumn, HuntingQuery, HuntingTable};
 
 /// Why a query gave no table.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,41 +24,14 @@ pub enum HuntError {
     NoTimespan,
 }
 
-/// Runs queries; clones share token and quotas.
-#[derive(Clone)]
-pub struct Hunter {
-    client: Result<Client, AuthError>,
-    api: HuntingApi,
-    tenant: Option<String>,
-}
-
-impl Hunter {
-    /// A hunter over a client of the API's service, or the reason why there is none: it matters once a query
-    /// is run. If `tenant` is given, a token that says another one is refused.
-    pub fn new(client: Result<Client, AuthError>, api: HuntingApi, tenant: Option<String>) -> Self {
-        Hunter { client, api, tenant }
-    }
-
-    /// The API that runs its queries.
-    pub fn api(&self) -> HuntingApi {
-        self.api
-    }
+/// Runs hunting queries.
+#[async_trait]
+pub trait Hunting: Send + Sync {
+    /// The API that runs them.
+    fn api(&self) -> HuntingApi;
 
     /// Runs one query. Nothing is asked from anybody before.
-    pub async fn run(&self, query: &HuntingQuery) -> Result<HuntingTable, HuntError> {
-        if self.api == HuntingApi::Defender && query.timespan.is_some() {
-            return Err(HuntError::NoTimespan);
-        }
-        let client = self.client.as_ref().map_err(|e| ReadError::Auth(e.clone()))?;
-        let token = client.token().await.map_err(ReadError::from)?;
-        if let (Some(wanted), Some(got)) = (&self.tenant, token.claims().and_then(|c| c.tenant))
-            && !wanted.eq_ignore_ascii_case(&got)
-        {
-            let other = AuthError::OtherTenant { got, wanted: wanted.clone() };
-            return Err(ReadError::from(other).into());
-        }
-        Ok(client.run_query(self.api, query).await?)
-    }
+    async fn run(&self, query: &HuntingQuery) -> Result<HuntingTable, HuntError>;
 }
 
 /// Reads an answer. Both APIs are read the same way: older answers of Graph spell names as Defender does.

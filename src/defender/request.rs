@@ -8,9 +8,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
 use super::endpoint::Endpoint;
-use super::hunting::HuntingApi;
 use super::transport;
-use crate::model::{Call, HuntingQuery, MachineAction, MachineName, Mutation, Timespan, segment};
+use crate::model::{Call, HuntingApi, HuntingQuery, MachineAction, MachineName, Mutation, Timespan, segment};
 
 /// The service's largest page.
 pub const PAGE: usize = 10_000;

@@ -7,7 +7,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-use super::auth::AccessToken;
+use super::secret::AccessToken;
 use crate::model::{Hindrance, Method};
 
 /// One HTTP call.

@@ -56,9 +56,9 @@ pub use load::{
     parse_manifests, parse_project, run_cases, runbook_parameters,
 };
 pub use project::{
-    AlertQuota, Auth, AuthMethod, Cloud, CollectQuota, Defender, EndpointError, Evidence, Hunting,
-    HuntingQuota, Limits, OnUnknown, PROJECT_FILE, Project, ProjectFile, ProjectKind, ProjectMetadata,
-    ProjectSpec, Quotas, Rate, Recovery, Region, State, endpoint,
+    AlertQuota, Auth, CollectQuota, Defender, EndpointError, Evidence, HuntingQuota, Limits, OnUnknown,
+    PROJECT_FILE, Project, ProjectFile, ProjectKind, ProjectMetadata, ProjectSpec, Quotas, Rate, Recovery,
+    State, endpoint,
 };
 pub use reader::{Unreadable, look_through};
 pub use runbook::CaseOutcome;

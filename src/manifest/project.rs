@@ -7,7 +7,7 @@ use url::{Host, Url};
 
 use super::diagnostic::Place;
 use super::kinds::{ApiVersion, NAME, TEXT};
-use crate::model::{CommentRule, MachinePattern, Span};
+use crate::model::{AuthMethod, Cloud, CommentRule, HuntingApi, MachinePattern, Region, Span};
 
 /// The project file's name.
 pub const PROJECT_FILE: &str = "casefile.yaml";
@@ -129,37 +129,6 @@ impl Default for ProjectSpec {
     }
 }
 
-/// The national cloud of a tenant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Cloud {
-    /// the commercial cloud. The default.
-    #[default]
-    Public,
-    /// US Government GCC.
-    Gcc,
-    /// US Government GCC High.
-    GccHigh,
-    /// US Department of Defense.
-    Dod,
-    /// the simulated service that `casefile sandbox` starts; nothing leaves this computer.
-    Sandbox,
-}
-
-/// A region of the commercial cloud.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "the service's own words, nothing to add")]
-pub enum Region {
-    Us,
-    Eu,
-    Uk,
-    Au,
-    Swa,
-    Ina,
-    Aea,
-}
-
 /// The service that is called.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -179,7 +148,7 @@ pub struct Defender {
     /// The API that runs hunting queries.
     #[serde(skip_serializing_if = "is_graph")]
     #[schemars(example = &"graph")]
-    pub hunting: Hunting,
+    pub hunting: HuntingApi,
     /// Another address of Microsoft Graph, in place of the one that `cloud` names. Without it, an `endpoint`
     /// on this computer itself stands for Microsoft Graph too.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -191,48 +160,12 @@ pub struct Defender {
     pub tenant_id: Option<String>,
 }
 
-/// The API that runs hunting queries.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Hunting {
-    /// Microsoft Graph's `runHuntingQuery`, with a token of its own. The default.
-    #[default]
-    Graph,
-    /// Defender for Endpoint's older one, which Microsoft is retiring.
-    Defender,
-}
-
-fn is_graph(hunting: &Hunting) -> bool {
-    *hunting == Hunting::Graph
+fn is_graph(hunting: &HuntingApi) -> bool {
+    *hunting == HuntingApi::Graph
 }
 
 /// A directory or application id.
 pub(super) const GUID: &str = "^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$";
-
-/// How a token is obtained.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum AuthMethod {
-    /// the first of the others that the environment is set up for. The default.
-    #[default]
-    Auto,
-    /// `AZURE_CLIENT_SECRET`.
-    ClientSecret,
-    /// `AZURE_CLIENT_CERTIFICATE_PATH`.
-    ClientCertificate,
-    /// a Kubernetes service account (`AZURE_FEDERATED_TOKEN_FILE`).
-    WorkloadIdentity,
-    /// the identity of the Azure host it runs on.
-    ManagedIdentity,
-    /// who is signed in with `az login`.
-    AzureCli,
-    /// the identity of a GitHub Actions job.
-    GithubOidc,
-    /// the service connection of an Azure Pipelines job.
-    AzurePipelines,
-    /// the token in `CASEFILE_ACCESS_TOKEN`.
-    Token,
-}
 
 /// How a token is obtained.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -188,6 +188,7 @@ mod bombs;
 
 mod project {
     use super::*;
+    use crate::model::{AuthMethod, Cloud, Region};
 
     const HEAD: &str = "apiVersion: casefile/v1\nkind: Project\nmetadata: { name: contoso-ir }\n";
 

@@ -19,6 +19,7 @@ mod quota;
 mod rare;
 mod reference;
 mod request;
+mod service;
 mod target;
 mod text;
 mod time;
@@ -44,6 +45,7 @@ pub use rare::{Empty, Rare};
 pub use reference::{NoId, can_be_named, filled, gives, is_reference, reference, replaced};
 pub(crate) use request::segment;
 pub use request::{Body, Method, Mutation, Request};
+pub use service::{AuthMethod, Cloud, HuntingApi, Region};
 pub use target::{
     Entry, EntryMachine, MachineFile, MachineName, MachineNameError, Place, Target, Template, first_label,
 };

@@ -6,8 +6,8 @@ use std::fmt;
 use super::format::{
     Seal, SealError, Sealed, SealedIncident, SealedTarget, manifest_name, sealed_name, seals, shown,
 };
-use crate::manifest::{Cloud, Defender, Diagnostic, IncidentState, Loaded, Related};
-use crate::model::{Address, Desired, Kind, MachineId, Sha256Hex, Target, Template, plain_text};
+use crate::manifest::{Defender, Diagnostic, IncidentState, Loaded, Related};
+use crate::model::{Address, Cloud, Desired, Kind, MachineId, Sha256Hex, Target, Template, plain_text};
 use crate::plan::{Action, Change, Deviating, Plan, SealedMachine};
 
 /// The seal files of a project.

@@ -5,6 +5,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::defender::secret::AccessToken;
+
 /// The claims that matter here, unvalidated; anything may be missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claims {
@@ -71,6 +73,13 @@ fn texts(value: &Value) -> Vec<String> {
         Value::String(s) => vec![s.clone()],
         Value::Array(list) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
         _ => Vec::new(),
+    }
+}
+
+impl AccessToken {
+    /// What the token says about itself, if it is a readable JWT. Nothing is validated.
+    pub fn claims(&self) -> Option<Claims> {
+        Claims::read(self.expose())
     }
 }
 

@@ -1,8 +1,6 @@
 //! Which credential is used: an explicit choice, or `auto`, which tries what is configured.
 
-use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
@@ -20,78 +18,10 @@ use tracing::debug;
 use super::oidc::{GithubAssertion, IdentityHttp};
 use super::tokens::{Token, TokenSource, patiently};
 use super::{AccessToken, AuthError, Secret};
-use crate::defender::cloud::{Api, Cloud, Service};
+use crate::defender::cloud::Service;
+use crate::defender::hosts::Api;
 use crate::defender::wire::bounded;
-
-/// `spec.auth.method`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum AuthMethod {
-    /// Tries what is configured.
-    #[default]
-    Auto,
-    /// `AZURE_CLIENT_SECRET`.
-    ClientSecret,
-    /// A certificate: not supported.
-    ClientCertificate,
-    /// A federated token file, as Kubernetes mounts it.
-    WorkloadIdentity,
-    /// The machine's own identity in Azure.
-    ManagedIdentity,
-    /// Whoever is signed in with `az login`.
-    AzureCli,
-    /// The OIDC token of a GitHub Actions job.
-    GithubOidc,
-    /// An Azure Pipelines service connection.
-    AzurePipelines,
-    /// `CASEFILE_ACCESS_TOKEN`, and `CASEFILE_GRAPH_TOKEN` for Microsoft Graph.
-    Token,
-}
-
-impl AuthMethod {
-    /// Every method.
-    pub const ALL: [AuthMethod; 9] = [
-        AuthMethod::Auto,
-        AuthMethod::ClientSecret,
-        AuthMethod::ClientCertificate,
-        AuthMethod::WorkloadIdentity,
-        AuthMethod::ManagedIdentity,
-        AuthMethod::AzureCli,
-        AuthMethod::GithubOidc,
-        AuthMethod::AzurePipelines,
-        AuthMethod::Token,
-    ];
-
-    /// As the project file spells it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            AuthMethod::Auto => "auto",
-            AuthMethod::ClientSecret => "client-secret",
-            AuthMethod::ClientCertificate => "client-certificate",
-            AuthMethod::WorkloadIdentity => "workload-identity",
-            AuthMethod::ManagedIdentity => "managed-identity",
-            AuthMethod::AzureCli => "azure-cli",
-            AuthMethod::GithubOidc => "github-oidc",
-            AuthMethod::AzurePipelines => "azure-pipelines",
-            AuthMethod::Token => "token",
-        }
-    }
-}
-
-impl fmt::Display for AuthMethod {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-impl FromStr for AuthMethod {
-    type Err = AuthError;
-
-    fn from_str(text: &str) -> Result<Self, AuthError> {
-        Self::ALL
-            .into_iter()
-            .find(|m| m.as_str() == text)
-            .ok_or_else(|| AuthError::UnknownMethod { name: text.into() })
-    }
-}
+use crate::model::{AuthMethod, Cloud};
 
 /// Who signs in, from `spec.auth` of the project file; the environment goes before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -428,6 +358,8 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt;
+
     use super::*;
     use crate::defender::AllowedHosts;
     use azure_core::Bytes;
@@ -622,13 +554,5 @@ mod tests {
         for name in ["`token`", "`workload-identity`", "`github-oidc`", "`azure-pipelines`"] {
             assert!(text.contains(name), "{text}");
         }
-    }
-
-    #[test]
-    fn methods_read_back() {
-        for m in AuthMethod::ALL {
-            assert_eq!(m.as_str().parse(), Ok(m));
-        }
-        assert!("Auto".parse::<AuthMethod>().is_err());
     }
 }

@@ -7,71 +7,16 @@ mod credential;
 mod oidc;
 mod tokens;
 
+pub use crate::model::AuthMethod;
 pub use claims::Claims;
-pub use credential::{AuthMethod, Credential, Environment, Identity};
+pub use credential::{Credential, Environment, Identity};
 pub use tokens::{Token, TokenSource, Tokens};
 
-use std::fmt;
-use std::sync::Arc;
-
-/// A text that appears in no Debug, Display, log or file.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Arc<str>);
-
-impl Secret {
-    /// Takes the text.
-    pub fn new(text: impl Into<Arc<str>>) -> Self {
-        Secret(text.into())
-    }
-
-    /// The text, for the one place that sends it.
-    pub(super) fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(secret)")
-    }
-}
-
-/// A bearer token.
-#[derive(Clone, PartialEq, Eq)]
-pub struct AccessToken(Secret);
-
-impl AccessToken {
-    /// Takes the token's text; surrounding white space, a copying accident, is dropped.
-    pub fn new(text: &str) -> Self {
-        AccessToken(Secret::new(text.trim()))
-    }
-
-    /// The text, for the `Authorization` header.
-    pub(super) fn expose(&self) -> &str {
-        self.0.expose()
-    }
-
-    /// What the token says about itself, if it is a readable JWT. Nothing is validated.
-    pub fn claims(&self) -> Option<Claims> {
-        Claims::read(self.expose())
-    }
-}
-
-impl fmt::Debug for AccessToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AccessToken(secret)")
-    }
-}
+pub use super::secret::{AccessToken, Secret};
 
 /// Why there is no token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
-    /// Not a method of `auth.method`.
-    #[error("unknown auth method `{name}`")]
-    UnknownMethod {
-        /// What was written.
-        name: String,
-    },
     /// The method is known, but this build cannot do it.
     #[error("auth method `{method}` is not supported: {instead}")]
     Unsupported {

@@ -1,0 +1,72 @@
+//! Why a read gave no result.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::answer::{self, ApiError};
+use super::auth::AuthError;
+use super::endpoint::Endpoint;
+use crate::model::{Hindrance, quota_calls};
+
+/// Why a read gave no result.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// No token.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// 401 with a renewed token, 403, or another definite refusal.
+    #[error("{0}")]
+    Refused(ApiError),
+    /// 429, and the wait is longer than a read is worth.
+    #[error("{error}; the service asks to wait {}", answer::told(*retry_after))]
+    Throttled {
+        /// The service's words.
+        error: ApiError,
+        /// How long it asks to wait.
+        retry_after: Duration,
+    },
+    /// Our own count says that the quota is used up for longer than a read is worth waiting.
+    #[error("the quota of {} is used up for {} s", quota_calls(endpoint.quota_name()), wait.as_secs())]
+    OverQuota {
+        /// Whose quota.
+        endpoint: Endpoint,
+        /// For how long.
+        wait: Duration,
+    },
+    /// No usable answer, however often it was asked.
+    #[error("{why}")]
+    Unavailable {
+        /// The last thing seen.
+        why: String,
+        /// The kind of failure.
+        cause: Hindrance,
+    },
+    /// A list that cannot be read to its end.
+    #[error("the list is not complete: {why}")]
+    Incomplete {
+        /// What stopped it.
+        why: String,
+    },
+}
+
+impl ReadError {
+    /// Returns the cause that a person can do something about, for a read of this endpoint that failed at `now`, by our
+    /// clock.
+    pub fn cause(&self, endpoint: Endpoint, now: Timestamp) -> Hindrance {
+        let after = |wait: &Duration| now.saturating_add(*wait).unwrap_or(Timestamp::MAX);
+        match self {
+            ReadError::Auth(_) => Hindrance::SignIn,
+            ReadError::Refused(e) => match e.status {
+                401 => Hindrance::SignIn,
+                403 => Hindrance::Permission(endpoint.permission()),
+                407 => Hindrance::Proxy,
+                _ => Hindrance::Refused,
+            },
+            ReadError::Throttled { retry_after, .. } => Hindrance::Quota(after(retry_after)),
+            ReadError::OverQuota { wait, .. } => Hindrance::Quota(after(wait)),
+            ReadError::Unavailable { cause, .. } => *cause,
+            ReadError::Incomplete { .. } => Hindrance::Endless,
+        }
+    }
+}
