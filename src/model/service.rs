@@ -86,6 +86,7 @@ impl fmt::Display for Region {
 /// The API that runs hunting queries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "Hunting")]
 pub enum HuntingApi {
     /// Microsoft Graph's `runHuntingQuery`, with a token of its own. The default.
     #[default]

@@ -1,4 +1,4 @@
-//! Machines as a run saw them. Filled by `observe`, read by the planner.
+//! Machines as a run saw them. Filled by the engine, read by the planner.
 
 use std::collections::{BTreeMap, BTreeSet};
 

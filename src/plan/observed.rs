@@ -1,4 +1,4 @@
-//! What a refresh saw, as values. Filled by `observe`, read by the planner.
+//! What a refresh saw, as values. Filled by the engine, read by the planner.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
