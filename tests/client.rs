@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use casefile::defender::auth::{AccessToken, AuthError, Token, TokenSource, Tokens};
 use casefile::defender::{
-    Answer, Client, Clock, Cloud, Endpoint, HttpAnswer, HttpCall, Limits, NotSent, Patience, Quotas,
-    ReadError, Service, Transport, TransportError,
+    Answer, Client, Clock, Cloud, Endpoint, HttpAnswer, HttpCall, Limits, NotSent, Quotas, ReadError,
+    RetryPolicy, Service, Transport, TransportError,
 };
 use casefile::model::{Call, Hindrance, Method, Request};
 use jiff::Timestamp;
@@ -317,7 +317,7 @@ async fn a_list_ends_however_long_the_service_goes_on() {
     let (full, fake) = client(&[], |_, _| Ok(page(0..10_000, "")));
     incomplete(full.list_actions(now()).await.unwrap_err(), "nothing new");
     assert_eq!(fake.seen.lock().unwrap().len(), 2);
-    let few = Patience { rows: 50, bytes: 1 << 20, ..Patience::default() };
+    let few = RetryPolicy { rows: 50, bytes: 1 << 20, ..RetryPolicy::default() };
     let (new, fake) = client(&[], move |n, _| Ok(page(n * 10..(n + 1) * 10, &link(n))));
     incomplete(new.with_patience(few).list_actions(now()).await.unwrap_err(), "50 rows");
     assert_eq!(fake.seen.lock().unwrap().len(), 5);
@@ -481,7 +481,7 @@ async fn the_services_clock_is_learnt_from_any_answer() {
         assert_eq!(call.method, Method::Get);
         Ok(date(404))
     });
-    let client = client.with_patience(Patience::default());
+    let client = client.with_patience(RetryPolicy::default());
     assert_eq!(client.server_offset(), None);
     client.get_action("a").await.unwrap();
     let o = client.server_offset().unwrap();

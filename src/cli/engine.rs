@@ -21,7 +21,7 @@ use crate::plan::{
     self, Allowed, Guards, Held, Limits, OnUnknown, Plan, PlanWarning, Quota, Quotas, Recovery, SavedPlan,
     SealedMachine, Selector, Settings, Unread, Warning,
 };
-use crate::render::{escape, unread, words};
+use crate::render::{escape, messages, unread};
 use crate::seal::{self, Seals};
 use crate::state::{State, StoreError};
 
@@ -280,7 +280,9 @@ pub fn surgery_error(e: SurgeryError) -> Error {
         SurgeryError::Run(e) => run_error(e),
         SurgeryError::Store(e) => project::store_error(e),
         SurgeryError::Forbidden(Forbidden::NotInState(address)) => Error::NotInState(address),
-        SurgeryError::Forbidden(f) => Error::Forbidden { message, next: words::forbidden_next(&f).command() },
+        SurgeryError::Forbidden(f) => {
+            Error::Forbidden { message, next: messages::forbidden_next(&f).command() }
+        }
     }
 }
 

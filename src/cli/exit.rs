@@ -159,7 +159,7 @@ pub enum Error {
     /// `--expect` names another plan.
     #[error("this is not the plan with the digest {expected}, nothing was sent")]
     OtherDigest {
-        /// Asked for.
+        /// LastCall for.
         expected: PlanDigest,
         /// Rows on which the two differ, in words. No new digest: it would be pasted unread.
         rows: Vec<String>,

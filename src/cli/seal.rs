@@ -14,7 +14,7 @@ use crate::manifest::Project;
 use crate::model::{Desired, Template};
 use crate::plan::targets::{self, Inventory, Templates};
 use crate::render::escape;
-use crate::render::words::plural;
+use crate::render::messages::plural;
 use crate::seal::{self, Seals, manifest_name, sealed_name, seals};
 
 /// Writes the seals that are missing or not as they should be, and removes those of manifests that are gone. Outside

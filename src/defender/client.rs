@@ -34,7 +34,7 @@ use crate::model::{
 
 /// How reads are repeated, and how much a list may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
+pub struct RetryPolicy {
     /// How often a failed read is asked again.
     pub retries: usize,
     /// How often, if there was no connection: mostly there will be none a second later either.
@@ -51,9 +51,9 @@ pub struct Patience {
     pub bytes: usize,
 }
 
-impl Default for Patience {
+impl Default for RetryPolicy {
     fn default() -> Self {
-        Patience {
+        RetryPolicy {
             retries: 4,
             reconnects: 2,
             timeouts: 1,
@@ -66,7 +66,7 @@ impl Default for Patience {
     }
 }
 
-impl Patience {
+impl RetryPolicy {
     /// How often a read that failed for this reason is asked again.
     fn retries_after(&self, cause: Hindrance) -> usize {
         match cause {
@@ -82,7 +82,7 @@ impl Patience {
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
-    patience: Patience,
+    patience: RetryPolicy,
     hunter: Option<Arc<dyn Hunting>>,
 }
 
@@ -142,12 +142,12 @@ impl Client {
             asking: Turn::default(),
             unsorted: false.into(),
         };
-        Client { inner: Arc::new(inner), patience: Patience::default(), hunter: None }
+        Client { inner: Arc::new(inner), patience: RetryPolicy::default(), hunter: None }
     }
 
     /// The same client with another patience for reads.
     #[must_use]
-    pub fn with_patience(self, patience: Patience) -> Self {
+    pub fn with_patience(self, patience: RetryPolicy) -> Self {
         Client { patience, ..self }
     }
 
@@ -578,7 +578,7 @@ impl Inner {
     async fn attempt<T>(
         &self,
         read: &Read,
-        patience: Patience,
+        patience: RetryPolicy,
         parse: &impl Fn(&[u8]) -> Result<T, String>,
     ) -> Result<T, Fail> {
         if let Some(error) = self.quotas.closed(read.endpoint) {

@@ -28,7 +28,7 @@ mod wire;
 
 pub use crate::model::{Cloud, HuntingApi, Region};
 pub use answer::{Accepted, Answer, ApiError, NotSent, Period, classify};
-pub use client::{Client, Patience};
+pub use client::{Client, RetryPolicy};
 pub use clock::ClockOffset;
 pub use cloud::{Service, ServiceError};
 pub use endpoint::{Endpoint, Limits};

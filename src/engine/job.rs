@@ -1,7 +1,7 @@
 //! A row with a call, as it is carried out.
 
 use crate::defender::Endpoint;
-use crate::model::{Address, Alert, Dependency, Mutation, Rare};
+use crate::model::{Address, Alert, Dependency, Mutation, Sparse};
 use crate::plan::{Action, Change, PlannedCall, Row, Warning};
 use crate::state::{Record, Resource, Seq, State};
 
@@ -65,7 +65,7 @@ impl Job {
             ..self.call.clone()
         };
         call.sent.request = request;
-        call.sent.marker = Rare::default();
+        call.sent.marker = Sparse::default();
         Some(Job {
             address: self.address.clone(),
             action: Action::Update,

@@ -196,7 +196,7 @@ impl<'a> Run<'a> {
         let waiting: BTreeSet<&Address> = plan
             .changes
             .iter()
-            .filter(|c| matches!(c.action, Action::Wait | Action::None) && unanswered(&c.address))
+            .filter(|c| matches!(c.action, Action::Wait | Action::NoOp) && unanswered(&c.address))
             .map(|c| &c.address)
             .collect();
         if let Some(until) = self.settling(&observed, |a| waiting.contains(a)) {

@@ -14,7 +14,7 @@ use super::report::Report;
 use super::run::Run;
 use super::targets::Depth;
 use crate::defender::{Endpoint, ReadError};
-use crate::model::{Address, Call, Desired, Kind, Rare, is_of_machine};
+use crate::model::{Address, Call, Desired, Kind, Sparse, is_of_machine};
 use crate::plan::names::{self, Misplaced};
 use crate::plan::{self, Action, Input, LOOK_BACK, Need, Plan, Unread};
 use crate::state::{Binding, CallAction, Object, Phase, Record, Sent, State, Store, StoreError};
@@ -403,7 +403,7 @@ fn imported(d: &Desired, object: &Object) -> Record {
             request: d.request(),
             revision: d.revision,
             digest: d.digest,
-            marker: Rare::default(),
+            marker: Sparse::default(),
             machine_name: d.machine_name.as_deref().map(str::to_owned).into(),
             query_digest: d.query.clone(),
         },

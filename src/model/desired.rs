@@ -6,7 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Address, Approval, Call, Dependency, Rare, Request, RequestDigest, Sha256Hex, Span, Triage};
+use super::{Address, Approval, Call, Dependency, Request, RequestDigest, Sha256Hex, Span, Sparse, Triage};
 
 /// A declared resource, ready to be planned.
 #[derive(Clone, Debug)]
@@ -14,13 +14,13 @@ pub struct Desired {
     /// `Kind/metadata.name`.
     pub address: Address,
     /// `metadata.labels`.
-    pub labels: Rare<BTreeMap<String, String>>,
+    pub labels: Sparse<BTreeMap<String, String>>,
     /// Where it stands: its own manifest, or the incident that it is expanded for.
     pub source: Source,
     /// The 1-based column of its name in that line; 1 if it is expanded.
     pub column: u32,
     /// The runbook's template that it comes from, if it is expanded for an incident.
-    pub expanded: Rare<Option<Expansion>>,
+    pub expanded: Sparse<Option<Expansion>>,
     /// Target and text.
     pub call: Call,
     /// Of [`request`](Self::request) and `revision`.
@@ -30,18 +30,18 @@ pub struct Desired {
     /// How to go on after a failure, a busy machine.
     pub policy: Policy,
     /// `spec.triage` of an alert.
-    pub triage: Rare<Option<Triage>>,
+    pub triage: Sparse<Option<Triage>>,
     /// `lifecycle.onRemove`.
     pub on_remove: OnRemove,
     /// `spec.approve`.
-    pub approve: Rare<Option<Approval>>,
+    pub approve: Sparse<Option<Approval>>,
     /// `dependsOn`: whose calls come first, by address.
-    pub depends_on: Rare<Vec<Dependency>>,
+    pub depends_on: Sparse<Vec<Dependency>>,
     /// The name under which the machine is asked, where the manifest names no id.
-    pub machine_name: Rare<Option<Arc<str>>>,
+    pub machine_name: Sparse<Option<Arc<str>>>,
     /// [`super::HuntingQuery::digest`] of the query that found the event; none if there was no query, or if which one
     /// it was is not known.
-    pub query: Rare<Option<Sha256Hex>>,
+    pub query: Sparse<Option<Sha256Hex>>,
 }
 
 impl Desired {
@@ -49,20 +49,20 @@ impl Desired {
     pub fn new(address: Address, source: Source, call: Call, revision: u32) -> Self {
         Desired {
             address,
-            labels: Rare::default(),
+            labels: Sparse::default(),
             source,
             column: 1,
-            expanded: Rare::default(),
+            expanded: Sparse::default(),
             digest: call.digest(revision),
             call,
             revision,
             policy: Policy::default(),
-            triage: Rare::default(),
+            triage: Sparse::default(),
             on_remove: OnRemove::default(),
-            approve: Rare::default(),
-            depends_on: Rare::default(),
-            machine_name: Rare::default(),
-            query: Rare::default(),
+            approve: Sparse::default(),
+            depends_on: Sparse::default(),
+            machine_name: Sparse::default(),
+            query: Sparse::default(),
         }
     }
 

@@ -16,10 +16,10 @@ mod hindrance;
 mod hunting;
 mod likeness;
 mod quota;
-mod rare;
 mod reference;
 mod request;
 mod service;
+mod sparse;
 mod target;
 mod text;
 mod time;
@@ -41,11 +41,11 @@ pub use hunting::{
 };
 pub use likeness::{Likeness, is_of_machine};
 pub use quota::quota_calls;
-pub use rare::{Empty, Rare};
 pub use reference::{NoId, can_be_named, filled, gives, is_reference, reference, replaced};
 pub(crate) use request::segment;
 pub use request::{Body, Method, Mutation, Request};
 pub use service::{AuthMethod, Cloud, HuntingApi, Region};
+pub use sparse::{Empty, Sparse};
 pub use target::{
     Entry, EntryMachine, MachineFile, MachineName, MachineNameError, Place, Target, Template, first_label,
 };

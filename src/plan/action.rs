@@ -45,7 +45,8 @@ pub enum Action {
     /// Nothing: a person has to decide.
     Unresolved,
     /// Nothing to do.
-    None,
+    #[serde(rename = "none")]
+    NoOp,
 }
 
 impl Action {
@@ -64,7 +65,7 @@ impl Action {
         Action::Differs,
         Action::Exhausted,
         Action::Unresolved,
-        Action::None,
+        Action::NoOp,
     ];
 
     /// The word in plans.
@@ -83,7 +84,7 @@ impl Action {
             Action::Differs => "differs",
             Action::Exhausted => "exhausted",
             Action::Unresolved => "unresolved",
-            Action::None => "none",
+            Action::NoOp => "none",
         }
     }
 

@@ -232,7 +232,7 @@ impl<'a> Planner<'a> {
                     change.basis = old.changed;
                 }
             }
-            (Action::None, Some(_)) if row == Row::KnownFromBefore => {
+            (Action::NoOp, Some(_)) if row == Row::KnownFromBefore => {
                 change.records.push(Record::Restored { address: address.clone() });
             }
             (Action::Differs, _) if row == Row::TriageLeft => {
@@ -287,7 +287,7 @@ fn blank(
 ) -> Change {
     let before = match action {
         // Rows that a reader sees no fields of need none made.
-        Action::None | Action::Wait | Action::Create | Action::Adopt => None,
+        Action::NoOp | Action::Wait | Action::Create | Action::Adopt => None,
         _ => resource.and_then(comparison::of_resource),
     };
     Change {
@@ -317,7 +317,7 @@ fn is_up_to_date(input: &Input<'_>, d: &Desired, r: &Resource) -> bool {
 /// The row of a resource that is up to date.
 fn up_to_date(d: &Desired, r: &Resource) -> Change {
     let (row, _) = decide(&Facts::new(true, Some(Phase::Succeeded)));
-    let mut change = blank(&d.address, Action::None, row, Reason::Done, Some(d), Some(r));
+    let mut change = blank(&d.address, Action::NoOp, row, Reason::Done, Some(d), Some(r));
     note(&mut change, d, r);
     change
 }

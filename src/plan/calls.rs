@@ -5,7 +5,7 @@ use super::marker;
 use super::planner::Planner;
 use super::triage::TriageState;
 use crate::model::{
-    Address, Desired, Kind, MachineId, Mutation, Rare, Request, Triage, TriageField, TriageMode, reference,
+    Address, Desired, Kind, MachineId, Mutation, Request, Sparse, Triage, TriageField, TriageMode, reference,
 };
 use crate::state::{Resource, Sent};
 
@@ -57,7 +57,7 @@ fn changing(r: &Resource, machine: &MachineId, mutation: Mutation) -> PlannedCal
         request: mutation.request(),
         revision: r.sent.revision,
         digest: r.digest,
-        marker: Rare::default(),
+        marker: Sparse::default(),
         machine_name: r.sent.machine_name.clone(),
         query_digest: r.sent.query_digest.clone(),
     };

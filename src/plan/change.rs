@@ -13,7 +13,7 @@ use super::unread::Unread;
 use super::warning::{PlanWarning, Warning};
 use crate::model::{
     Address, Approval, Call, Dependency, DigestedCall, MachineId, Mutation, OnInProgress, OnRemove,
-    PlanDigest, Policy, Rare, Request, Source, Span, reference,
+    PlanDigest, Policy, Request, Source, Span, Sparse, reference,
 };
 use crate::state::{Record, Sent, Seq};
 
@@ -23,7 +23,7 @@ pub struct Change {
     /// The resource.
     pub address: Address,
     /// The address as people see it, where that is another: `Kind/group[name]` for `Kind/group[machine id]`.
-    pub shown: Rare<Option<String>>,
+    pub shown: Sparse<Option<String>>,
     /// What happens.
     pub action: Action,
     /// The row of the decision table that fitted first; none for a call that a command asked for by itself.
@@ -33,7 +33,7 @@ pub struct Change {
     /// Where it is declared; none for resources whose manifest is gone.
     pub source: Option<Source>,
     /// The template that it comes from, if it is expanded from a runbook.
-    pub template: Rare<Option<Source>>,
+    pub template: Sparse<Option<Source>>,
     /// The machine that the resource is about; none if a person edited the state beyond reading.
     pub machine: Option<MachineId>,
     /// What the service says of that machine, in rows with a call that creates; none if it was not looked up.
@@ -41,24 +41,24 @@ pub struct Change {
     /// The call, if the row has one.
     pub call: Option<Box<PlannedCall>>,
     /// What the state says, for a reader: flat, by field name.
-    pub before: Rare<Option<View>>,
+    pub before: Sparse<Option<View>>,
     /// What it will be, for a reader.
-    pub after: Rare<Option<View>>,
+    pub after: Sparse<Option<View>>,
     /// What the call depends on; none in rows without a call that creates.
-    pub depends_on: Rare<Vec<Dependency>>,
+    pub depends_on: Sparse<Vec<Dependency>>,
     /// What of it is not there yet: the call is sent after these.
-    pub waits_for: Rare<Vec<Dependency>>,
+    pub waits_for: Sparse<Vec<Dependency>>,
     /// What a reader should know.
-    pub warnings: Rare<Vec<Warning>>,
+    pub warnings: Sparse<Vec<Warning>>,
     /// Objects at the service that are what the row asks for and that no record knows: in a row that waits for a
     /// person because of them, and in a `replace`, which counts for these alone.
-    pub look_alikes: Rare<Vec<String>>,
+    pub look_alikes: Sparse<Vec<String>>,
     /// What the manifest approves; none in rows without a call that creates.
-    pub approve: Rare<Option<Approval>>,
+    pub approve: Sparse<Option<Approval>>,
     /// Journal records that carry the row out as far as it needs no call; appended before the call.
-    pub records: Rare<Vec<Record>>,
+    pub records: Sparse<Vec<Record>>,
     /// Journal records to append once the call was accepted.
-    pub then: Rare<Vec<Record>>,
+    pub then: Sparse<Vec<Record>>,
     /// The resource's revision in the state that the row was made from; 0 for none.
     pub basis: Seq,
 }
@@ -68,24 +68,24 @@ impl Change {
     pub fn new(address: Address, action: Action, row: Option<Row>, reason: Reason) -> Self {
         Change {
             address,
-            shown: Rare::default(),
+            shown: Sparse::default(),
             action,
             row,
             reason,
             source: None,
-            template: Rare::default(),
+            template: Sparse::default(),
             machine: None,
             facts: None,
             call: None,
-            before: Rare::default(),
-            after: Rare::default(),
-            depends_on: Rare::default(),
-            waits_for: Rare::default(),
-            warnings: Rare::default(),
-            look_alikes: Rare::default(),
-            approve: Rare::default(),
-            records: Rare::default(),
-            then: Rare::default(),
+            before: Sparse::default(),
+            after: Sparse::default(),
+            depends_on: Sparse::default(),
+            waits_for: Sparse::default(),
+            warnings: Sparse::default(),
+            look_alikes: Sparse::default(),
+            approve: Sparse::default(),
+            records: Sparse::default(),
+            then: Sparse::default(),
             basis: 0,
         }
     }

@@ -137,7 +137,7 @@ impl Planner<'_> {
                 (Action::Exhausted, _) => refused(CallAction::Cancel),
                 (Action::Wait, None) => Reason::ResolveNotLooked,
                 (Action::Forget, _) if found.facts.removal == Removal::LeaveJudged => Reason::JudgedByPeople,
-                (Action::None, _) => {
+                (Action::NoOp, _) => {
                     Reason::LeftGroup { left: self.left(address).cloned().unwrap_or(Left::NotLooked) }
                 }
                 _ => Reason::ManifestGone,

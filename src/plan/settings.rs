@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use super::facts::OnUnknown;
 use super::incidents::Incidents;
 use crate::model::{CommentRule, MachinePattern, Span, Timestamp};
-use crate::state::{Attempt, Side, Spent};
+use crate::state::{Attempt, PendingUpdate, Spent};
 
 /// Two minutes: how far apart the clocks of the service and of this machine may be when an object is
 /// matched with an intent.
@@ -227,7 +227,7 @@ impl Settings {
     }
 
     /// The same for an update, cancel or resolve: from then on a read tells what became of it.
-    pub fn side_settled_at(&self, side: &Side) -> jiff::Timestamp {
+    pub fn side_settled_at(&self, side: &PendingUpdate) -> jiff::Timestamp {
         let last = match self.lock_at {
             Some(_) if self.is_ours(&side.runner) => side.send_by,
             // The sender is dead since then.

@@ -129,7 +129,7 @@ static TABLE: [Rule; 34] = rules! {
         && (f.on_unknown == OnUnknown::Ask || f.answered_otherwise || f.look_alike)
         => |_| Some(Action::Unresolved);
     LostCall: |f| f.desired && f.is(Phase::Requested) => |_| Some(Action::Create);
-    KnownFromBefore: |f| f.desired && f.is(Phase::Released) && f.holds_id && f.same_target => |_| Some(Action::None);
+    KnownFromBefore: |f| f.desired && f.is(Phase::Released) && f.holds_id && f.same_target => |_| Some(Action::NoOp);
     Renamed: |f| f.desired && f.unclaimed() && f.rename != Rename::No
         => |f| Some(if f.rename == Rename::WhileOpen { Action::Wait } else { Action::Move });
     LookAlike: |f| f.desired && f.look_alike && f.asks_by_itself() => |_| Some(Action::Unresolved);
@@ -158,7 +158,7 @@ static TABLE: [Rule; 34] = rules! {
     FailedLately: |f| f.desired && f.is(Phase::Failed) && !f.retry_due => |_| Some(Action::Wait);
     Failed: |f| f.desired && f.is(Phase::Failed)
         => |f| Some(if f.attempts_left { Action::Retry } else { Action::Exhausted });
-    Cancelled: |f| f.desired && f.is(Phase::Cancelled) => |_| Some(Action::None);
+    Cancelled: |f| f.desired && f.is(Phase::Cancelled) => |_| Some(Action::NoOp);
     TriageDiffers: |f| f.desired && f.is(Phase::Succeeded)
         && matches!(f.triage, TriageStanding::Due | TriageStanding::NotShown | TriageStanding::Refused)
         => |f| Some(match f.triage {
@@ -169,7 +169,7 @@ static TABLE: [Rule; 34] = rules! {
     TriageLeft: |f| f.desired && f.is(Phase::Succeeded) && f.triage == TriageStanding::Left
         => |_| Some(Action::Differs);
     TextDiffers: |f| f.desired && f.is(Phase::Succeeded) && !f.same_text => |_| Some(Action::Differs);
-    Done: |f| f.desired => |_| Some(Action::None);
+    Done: |f| f.desired => |_| Some(Action::NoOp);
     MovedAway: |f| f.taken_by_move => |_| None;
     NotPlanned: |f| !f.whole => |_| None;
     Removed: |f| f.phase.is_some() && !f.is(Phase::Released)
@@ -179,7 +179,7 @@ static TABLE: [Rule; 34] = rules! {
             Removal::Resolve => Action::Resolve,
             Removal::Wait | Removal::WaitForLook => Action::Wait,
             Removal::Refused => Action::Exhausted,
-            Removal::Keep => Action::None,
+            Removal::Keep => Action::NoOp,
         });
     Forgotten: |_| true => |_| None;
 };
@@ -241,7 +241,7 @@ mod tests {
         }
         match (phase, f.same_target, f.same_text) {
             (Phase::Requested, ..) => unreachable!("told above"),
-            (Phase::Released, true, _) if f.holds_id => (Row::KnownFromBefore, Some(None)),
+            (Phase::Released, true, _) if f.holds_id => (Row::KnownFromBefore, Some(NoOp)),
             (Phase::Released, ..) => match f.rename {
                 Rename::No if f.look_alike => (Row::LookAlike, Some(Unresolved)),
                 Rename::No => (Row::New, Some(Create)),
@@ -278,7 +278,7 @@ mod tests {
             (Phase::Failed, ..) if f.attempts_left && f.look_alike => (Row::LookAlike, Some(Unresolved)),
             (Phase::Failed, ..) if f.attempts_left => (Row::Failed, Some(Retry)),
             (Phase::Failed, ..) => (Row::Failed, Some(Exhausted)),
-            (Phase::Cancelled, ..) => (Row::Cancelled, Some(None)),
+            (Phase::Cancelled, ..) => (Row::Cancelled, Some(NoOp)),
             (Phase::Succeeded, ..) if f.triage == TriageStanding::Due => (Row::TriageDiffers, Some(Update)),
             (Phase::Succeeded, ..) if f.triage == TriageStanding::NotShown => {
                 (Row::TriageDiffers, Some(Wait))
@@ -288,7 +288,7 @@ mod tests {
             }
             (Phase::Succeeded, ..) if f.triage == TriageStanding::Left => (Row::TriageLeft, Some(Differs)),
             (Phase::Succeeded, _, false) => (Row::TextDiffers, Some(Differs)),
-            (Phase::Succeeded, ..) => (Row::Done, Some(None)),
+            (Phase::Succeeded, ..) => (Row::Done, Some(NoOp)),
         }
     }
 
@@ -315,7 +315,7 @@ mod tests {
             Removal::Resolve => Action::Resolve,
             Removal::Wait | Removal::WaitForLook => Action::Wait,
             Removal::Refused => Action::Exhausted,
-            Removal::Keep => Action::None,
+            Removal::Keep => Action::NoOp,
         };
         (Row::Removed, Some(action))
     }

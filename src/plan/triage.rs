@@ -10,7 +10,7 @@ use super::settings::Settings;
 use crate::model::{
     Address, Alert, Desired, Request, Triage, TriageField, TriageMode, has_comment, text_digest,
 };
-use crate::state::{CallAction, Record, Resource, Side, TriageChange, TriageRecord, TriageValues};
+use crate::state::{CallAction, PendingUpdate, Record, Resource, TriageChange, TriageRecord, TriageValues};
 
 /// The outcome of a look at an alert's triage.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -110,7 +110,7 @@ pub fn learn(
     r: &Resource,
     alert: &Alert,
     declared: Option<&Desired>,
-    settled: Option<&Side>,
+    settled: Option<&PendingUpdate>,
 ) -> Option<Record> {
     let unknown = TriageRecord::default();
     let record = r.triage.as_ref().unwrap_or(&unknown);
@@ -145,7 +145,7 @@ pub fn learn(
 
 /// Returns whether nothing has changed the alert since it was seen before our unanswered change: that had no effect
 /// then.
-fn untouched(side: &Side, alert: &Alert) -> bool {
+fn untouched(side: &PendingUpdate, alert: &Alert) -> bool {
     matches!((&alert.last_update_time, &side.updated_at), (Some(a), Some(b)) if a.instant() == b.instant())
 }
 

@@ -4,7 +4,7 @@ use similar::{ChangeTag, TextDiff};
 
 use super::diagnostic::problem;
 use super::layout::{Paint, Paragraph};
-use super::{Style, words};
+use super::{Style, messages};
 use crate::manifest::{CaseOutcome, CaseRun};
 
 /// A line for each case, and for each runbook that has none or cannot be read; what is wrong below it, and a closing
@@ -45,18 +45,18 @@ pub fn cases(runs: &[CaseRun], style: Style) -> String {
     }
     let mut parts = Vec::new();
     if broken > 0 {
-        let runbooks = words::plural(broken, "runbook file");
+        let runbooks = messages::plural(broken, "runbook file");
         parts.push(match skipped {
             0 => format!("{runbooks} with errors"),
-            skipped => format!("{runbooks} with errors ({} not run)", words::plural(skipped, "case")),
+            skipped => format!("{runbooks} with errors ({} not run)", messages::plural(skipped, "case")),
         });
     }
     if failed > 0 {
-        parts.push(format!("{} failed", words::plural(failed, "case")));
+        parts.push(format!("{} failed", messages::plural(failed, "case")));
     }
     let line = match (parts.is_empty(), passed) {
         (true, 0) => "No cases: they stand in NAME/cases/*.yaml beside NAME.yaml.".to_owned(),
-        (true, passed) => format!("{} passed.", words::plural(passed, "case")),
+        (true, passed) => format!("{} passed.", messages::plural(passed, "case")),
         (false, passed) => format!("{}, {passed} passed.", parts.join(", ")),
     };
     Paragraph::new(0, 2).push(Paint::Strong, line).write(style, &mut out);
@@ -82,7 +82,7 @@ fn difference(expected: &[String], actual: &[String], style: Style, out: &mut St
     }
     let more = expected.len().max(actual.len()).saturating_sub(MAX_LINES);
     if more > 0 {
-        let rest = format!("... and {} on each side at most, not compared", words::plural(more, "line"));
+        let rest = format!("... and {} on each side at most, not compared", messages::plural(more, "line"));
         Paragraph::new(4, 8).push(Paint::Faint, rest).write(style, out);
     }
 }

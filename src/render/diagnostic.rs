@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::layout::{Paint, Paragraph, columns, cut, cut_start};
-use super::{Style, escape, plan_json, words};
+use super::{Style, escape, messages, plan_json};
 use crate::manifest::{Diagnostic, Level};
 
 /// What was looked at, for the closing line.
@@ -133,7 +133,8 @@ fn window(d: &Diagnostic, room: usize) -> (String, String, String) {
 fn closing(diagnostics: &[Diagnostic], looked: Looked, style: Style, out: &mut String) {
     let of = |level| diagnostics.iter().filter(move |d| d.severity == level);
     let (errors, warnings) = (of(Level::Error).count(), of(Level::Warning).count());
-    let all = format!("{}, {}", words::plural(looked.files, "file"), words::resources(looked.resources));
+    let all =
+        format!("{}, {}", messages::plural(looked.files, "file"), messages::resources(looked.resources));
     if diagnostics.is_empty() {
         Paragraph::new(0, 2).push(Paint::Good, "Valid").text(format!(": {all}.")).write(style, out);
         return;
@@ -141,14 +142,14 @@ fn closing(diagnostics: &[Diagnostic], looked: Looked, style: Style, out: &mut S
     let files: BTreeSet<&str> = diagnostics.iter().map(|d| &*d.file).collect();
     let mut parts = Vec::new();
     if errors > 0 {
-        parts.push(words::plural(errors, "error"));
+        parts.push(messages::plural(errors, "error"));
     }
     if warnings > 0 {
-        parts.push(words::plural(warnings, "warning"));
+        parts.push(messages::plural(warnings, "warning"));
     }
     let paint = if errors > 0 { Paint::Bad } else { Paint::Notice };
     Paragraph::new(0, 2)
         .push(paint, parts.join(", "))
-        .text(format!(" in {} (of {all}).", words::plural(files.len(), "file")))
+        .text(format!(" in {} (of {all}).", messages::plural(files.len(), "file")))
         .write(style, out);
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use similar::{ChangeTag, TextDiff};
 
 use super::layout::{Paint, Paragraph};
-use super::{Style, escape, words};
+use super::{Style, escape, messages};
 use crate::plan::View;
 
 /// Lines of one field's diff that are shown without `-v`.
@@ -87,7 +87,7 @@ fn text(old: Option<&str>, new: Option<&str>, indent: usize, style: Style, out: 
         line.write(style, out);
     }
     if shown < lines.len() {
-        let more = words::plural(lines.len() - shown, "more line");
+        let more = messages::plural(lines.len() - shown, "more line");
         Paragraph::new(indent, indent)
             .push(Paint::Faint, format!("... and {more} (-v shows them)"))
             .write(style, out);

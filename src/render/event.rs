@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::age::{ahead, clock};
 use super::layout::{Paint, Paragraph};
-use super::{Style, escape, plan, unread, words};
+use super::{Style, escape, messages, plan, unread};
 use crate::engine::{Event, Progress};
 use crate::model::{Address, Hindrance, quota_calls};
 use crate::plan::Action;
@@ -30,7 +30,7 @@ pub fn human(event: &Event, style: Style) -> String {
     let mut out = String::new();
     let (at, address, paint, verb, rest) = match event {
         Event::Planned { at, summary, .. } => {
-            let counts = words::counts(summary);
+            let counts = messages::counts(summary);
             let counts = if counts.is_empty() { "nothing to do".into() } else { counts };
             line(*at, Paint::Plain, "plan", None, &counts, style, &mut out);
             return out;
@@ -54,7 +54,7 @@ pub fn human(event: &Event, style: Style) -> String {
             address,
             Paint::Notice,
             "busy",
-            format!("pending, another action keeps the machine busy ({})", words::refusal_words(error)),
+            format!("pending, another action keeps the machine busy ({})", messages::refusal_words(error)),
         ),
         Event::Adopted { at, address, object, ours: true } => (
             at,
@@ -67,8 +67,8 @@ pub fn human(event: &Event, style: Style) -> String {
             (at, address, Paint::Info, "adopted", format!("it was there: {}", of(object)))
         }
         Event::Rejected { at, address, error } => {
-            let next = words::refusal_next(error, address);
-            let text = format!("{}; to {}: {}", words::refusal(error), next.what, next.command());
+            let next = messages::refusal_next(error, address);
+            let text = format!("{}; to {}: {}", messages::refusal(error), next.what, next.command());
             (at, address, Paint::Bad, "refused", text)
         }
         Event::Throttled { at, address, until, error } => (
@@ -79,7 +79,7 @@ pub fn human(event: &Event, style: Style) -> String {
             format!(
                 "not carried out; the service takes it again {} ({})",
                 not_before(*at, *until),
-                words::refusal_words(error)
+                messages::refusal_words(error)
             ),
         ),
         Event::Unsent { at, address, why } => {
@@ -106,7 +106,7 @@ pub fn human(event: &Event, style: Style) -> String {
             format!("a call given up earlier took effect after all, a second object: {}", of(object)),
         ),
         Event::Held { at, address, waits_for } => {
-            (at, address, Paint::Notice, "held", format!("not sent yet: {}", words::waits(waits_for)))
+            (at, address, Paint::Notice, "held", format!("not sent yet: {}", messages::waits(waits_for)))
         }
     };
     line(*at, paint, verb, Some(address), &rest, style, &mut out);
@@ -117,18 +117,18 @@ pub fn human(event: &Event, style: Style) -> String {
 pub fn progress(progress: &Progress, style: Style, now: Timestamp) -> String {
     let text = match progress {
         Progress::Event(_) => String::new(),
-        Progress::Started { calls } => format!("sending {}", words::plural(*calls, "call")),
+        Progress::Started { calls } => format!("sending {}", messages::plural(*calls, "call")),
         Progress::WaitingForQuota { quota, until } => {
             let (calls, wait, end) = (quota_calls(quota), ahead(now, *until), clock(now, *until));
             format!("{calls} go on {wait} ({end}): their quota, or a pause that the service asks for")
         }
         Progress::Settling { calls, until } => {
-            let calls = words::plural(*calls, "call");
+            let calls = messages::plural(*calls, "call");
             let (wait, end) = (ahead(now, *until), clock(now, *until));
             format!("{calls} without an answer; can be settled {wait} ({end})")
         }
         Progress::Following { running, next, until } => {
-            let running = words::plural(*running, "collection");
+            let running = messages::plural(*running, "collection");
             let (wait, end) = (ahead(now, *next), clock(now, *until));
             format!("{running} running; looks again {wait}, until {end} at the latest")
         }
@@ -173,7 +173,7 @@ fn stopped(
                     "{permission}, licence and feature have to be there for the application; then casefile apply"
                 ),
             };
-            let why = words::refusal(error);
+            let why = messages::refusal(error);
             format!("{calls}: no more such calls in this run, the service denies them: {why}; next: {next}")
         }
         (None, Some(until)) => format!(
@@ -246,7 +246,7 @@ fn closing(
     let parts: Vec<String> = known
         .chain(other)
         .filter(|(n, _)| **n > 0)
-        .map(|(n, word)| format!("{} {word}", words::number(*n)))
+        .map(|(n, word)| format!("{} {word}", messages::number(*n)))
         .collect();
     let parts = if parts.is_empty() { vec!["nothing was sent".into()] } else { parts };
     Paragraph::new(0, 2)
@@ -256,13 +256,13 @@ fn closing(
         .write(style, out);
     if left > 0 {
         let was = if left == 1 { "was" } else { "were" };
-        let left = words::plural(left, "call");
+        let left = messages::plural(left, "call");
         Paragraph::new(0, 2).push(Paint::Notice, format!("{left} {was} not started.")).write(style, out);
     }
     if !attention.is_empty() {
         let verb = if attention.len() == 1 { "needs" } else { "need" };
         Paragraph::new(0, 2)
-            .push(Paint::Bad, format!("{} {verb} a person:", words::resources(attention.len())))
+            .push(Paint::Bad, format!("{} {verb} a person:", messages::resources(attention.len())))
             .write(style, out);
         let all = style.verbose > 0 || attention.len() <= ATTENTION;
         let shown = if all { attention.len() } else { ATTENTION };
@@ -273,12 +273,12 @@ fn closing(
                 .write(style, out);
         }
         if shown < attention.len() {
-            let more = words::number(attention.len() - shown);
+            let more = messages::number(attention.len() - shown);
             Paragraph::new(2, 6)
                 .push(Paint::Faint, format!("... and {more} more (-v shows them)"))
                 .write(style, out);
         }
-        let plan = words::Next::new("see why, and the way out of each", "casefile plan");
+        let plan = messages::Next::new("see why, and the way out of each", "casefile plan");
         plan::next(&[plan], 2, style, out);
     }
     if exit_code == 0 {
@@ -286,7 +286,7 @@ fn closing(
     }
     let (meaning, command, what) = exit(exit_code);
     Paragraph::new(0, 2).text(format!("Exit code {exit_code}: {meaning}.")).write(style, out);
-    plan::next(&[words::Next::new(what, command)], 2, style, out);
+    plan::next(&[messages::Next::new(what, command)], 2, style, out);
 }
 
 /// What an exit code of `docs/cli.md` means for an apply, and the next command.

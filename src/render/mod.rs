@@ -18,6 +18,7 @@ pub mod event;
 pub mod hunting;
 mod layout;
 pub mod manifests;
+pub mod messages;
 pub mod plan;
 pub mod plan_json;
 pub mod plan_markdown;
@@ -26,7 +27,6 @@ pub mod state;
 pub mod surgery;
 pub mod targets;
 pub mod unread;
-pub mod words;
 
 #[cfg(test)]
 mod samples;

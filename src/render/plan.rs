@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::destination::destination;
 use super::layout::{Paint, Paragraph, columns};
-use super::{Style, codes, diff, escape, unread, words};
+use super::{Style, codes, diff, escape, messages, unread};
 use crate::model::{Address, Call};
 use crate::plan::{Action, Change, Plan, PlanWarning, PlannedCall};
 
@@ -21,7 +21,7 @@ pub fn plan(plan: &Plan, style: Style, now: Timestamp) -> String {
     let mut out = String::new();
     let mut groups: BTreeMap<Action, Vec<&Change>> = BTreeMap::new();
     for change in &plan.changes {
-        if change.action != Action::None || style.verbose > 0 || !change.warnings.is_empty() {
+        if change.action != Action::NoOp || style.verbose > 0 || !change.warnings.is_empty() {
             groups.entry(change.action).or_default().push(change);
         }
     }
@@ -46,7 +46,7 @@ pub(super) fn sign(action: Action) -> (&'static str, Paint) {
         Action::Wait => (".", Paint::Faint),
         Action::Differs => ("*", Paint::Notice),
         Action::Exhausted | Action::Unresolved => ("!", Paint::Bad),
-        Action::None => (" ", Paint::Faint),
+        Action::NoOp => (" ", Paint::Faint),
     }
 }
 
@@ -64,7 +64,7 @@ fn meaning(action: Action) -> &'static str {
 
 fn group(action: Action, rows: &[&Change], style: Style, now: Timestamp, out: &mut String) {
     Paragraph::new(0, 2)
-        .push(Paint::Strong, format!("{} {}", words::number(rows.len()), words::counted(action)))
+        .push(Paint::Strong, format!("{} {}", messages::number(rows.len()), messages::counted(action)))
         .push(Paint::Faint, meaning(action))
         .write(style, out);
     if style.verbose > 0 || rows.len() <= FOLD_ABOVE {
@@ -99,11 +99,11 @@ fn group(action: Action, rows: &[&Change], style: Style, now: Timestamp, out: &m
         }
         let warned = folded.iter().filter(|c| !c.warnings.is_empty()).count();
         let warned =
-            if warned > 0 { format!(", {} with warnings", words::number(warned)) } else { String::new() };
+            if warned > 0 { format!(", {} with warnings", messages::number(warned)) } else { String::new() };
         Paragraph::new(2, 6)
             .push(
                 Paint::Faint,
-                format!("... and {} more{warned} (-v shows them)", words::number(folded.len())),
+                format!("... and {} more{warned} (-v shows them)", messages::number(folded.len())),
             )
             .write(style, out);
     }
@@ -119,7 +119,7 @@ fn row(change: &Change, style: Style, now: Timestamp, out: &mut String) {
             .text("  ")
             .push(paint, action)
     };
-    let reason = words::why(change, now);
+    let reason = messages::why(change, now);
     let places: Vec<String> = [&change.source, &change.template]
         .into_iter()
         .flatten()
@@ -151,19 +151,19 @@ fn row(change: &Change, style: Style, now: Timestamp, out: &mut String) {
         }
     }
     if let Some(facts) = &change.facts {
-        Paragraph::new(6, 8).push(Paint::Faint, words::facts(facts, now)).write(style, out);
+        Paragraph::new(6, 8).push(Paint::Faint, messages::facts(facts, now)).write(style, out);
     }
     for warning in &change.warnings {
         Paragraph::new(6, 8)
             .push(Paint::Notice, "warning: ")
-            .text(words::warning(warning, now))
+            .text(messages::warning(warning, now))
             .write(style, out);
     }
-    next(&words::next(change), 6, style, out);
+    next(&messages::next(change), 6, style, out);
 }
 
 /// `to WHAT: COMMAND`, the commands below each other.
-pub(super) fn next(ways: &[words::Next], indent: usize, style: Style, out: &mut String) {
+pub(super) fn next(ways: &[messages::Next], indent: usize, style: Style, out: &mut String) {
     let labels: Vec<String> = ways.iter().map(|way| format!("to {}: ", way.what)).collect();
     let widest = labels.iter().map(|l| columns(l)).max().unwrap_or(0);
     for (way, label) in ways.iter().zip(labels) {
@@ -245,7 +245,7 @@ fn briefly(planned: &PlannedCall, by: &Address, style: Style, out: &mut String) 
     if let Some(follow_up) = &planned.follow_up {
         Paragraph::new(6, 8)
             .push(Paint::Faint, "then sets ")
-            .text(words::follow_up(follow_up))
+            .text(messages::follow_up(follow_up))
             .write_lines(BRIEF, style, out);
     }
     // Whoever approves an id that is still to come sees where it will stand.
@@ -283,7 +283,7 @@ fn exactly(planned: &PlannedCall, by: &Address, style: Style, out: &mut String) 
         Paragraph::new(6, 8)
             .push(Paint::Strong, follow_up.method.as_str())
             .text(" ")
-            .text(words::follow_up_path())
+            .text(messages::follow_up_path())
             .write(style, out);
         for (i, line) in fields_of(follow_up.body.as_str()).into_iter().enumerate() {
             Paragraph::new(if i == 0 { 6 } else { 7 }, 9).push(Paint::Faint, line).write(style, out);
@@ -308,16 +308,16 @@ fn fields_of(body: &str) -> Vec<&str> {
 fn closing(plan: &Plan, style: Style, out: &mut String) {
     let summary = plan.summary();
     let calls = plan.calls().count();
-    let unchanged = summary.get(&Action::None).copied().unwrap_or(0);
+    let unchanged = summary.get(&Action::NoOp).copied().unwrap_or(0);
     let incomplete = !plan.unread().is_empty();
     let line = if incomplete {
-        let counts = words::counts(&summary);
+        let counts = messages::counts(&summary);
         format!(
             "This plan is not complete: {}.",
             if counts.is_empty() { "nothing is known" } else { &counts }
         )
     } else if calls > 0 {
-        format!("Plan: {}.", words::counts(&summary))
+        format!("Plan: {}.", messages::counts(&summary))
     } else if plan.resources() == 0 {
         let narrowed = plan
             .warnings
@@ -327,9 +327,9 @@ fn closing(plan: &Plan, style: Style, out: &mut String) {
         format!("No calls to make. {why}")
     } else if unchanged == plan.resources() {
         let verb = if unchanged == 1 { "is" } else { "are" };
-        format!("No calls to make. {} {verb} up to date.", words::resources(unchanged))
+        format!("No calls to make. {} {verb} up to date.", messages::resources(unchanged))
     } else {
-        format!("No calls to make: {}.", words::counts(&summary))
+        format!("No calls to make: {}.", messages::counts(&summary))
     };
     Paragraph::new(0, 6).push(Paint::Strong, line).write(style, out);
     if let Some(line) = plan.destination.as_ref().and_then(destination) {
@@ -342,7 +342,7 @@ fn closing(plan: &Plan, style: Style, out: &mut String) {
             .write(style, out);
     }
     for group in &plan.groups {
-        Paragraph::new(0, 2).push(Paint::Info, "group: ").text(words::group(group)).write(style, out);
+        Paragraph::new(0, 2).push(Paint::Info, "group: ").text(messages::group(group)).write(style, out);
     }
     for warning in &plan.warnings {
         let (label, paint) = match warning {
@@ -354,18 +354,18 @@ fn closing(plan: &Plan, style: Style, out: &mut String) {
             PlanWarning::NotLooked { unread } => {
                 format!("what rows need could not be read, so apply refuses: {}", unread::what(unread))
             }
-            _ => words::plan_warning(warning),
+            _ => messages::plan_warning(warning),
         };
         Paragraph::new(0, 2).push(paint, label).text(text).write(style, out);
-        next(&words::plan_next(warning), 2, style, out);
+        next(&messages::plan_next(warning), 2, style, out);
     }
     if calls > 0 && !incomplete {
         Paragraph::new(0, 8).push(Paint::Faint, "Digest: ").text(plan.digest.to_string()).write(style, out);
     }
-    for line in plan.forecast.iter().flat_map(words::outlook) {
+    for line in plan.forecast.iter().flat_map(messages::outlook) {
         Paragraph::new(0, 2).text(line).write(style, out);
     }
-    if let Some(line) = words::estimate(&plan.estimate) {
+    if let Some(line) = messages::estimate(&plan.estimate) {
         Paragraph::new(0, 2).text(line).write(style, out);
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use super::{codes, escape, words};
+use super::{codes, escape, messages};
 use crate::model::{Address, Dependency, PlanDigest, Request, Source, Target, Timestamp, reference};
 use crate::plan::saved::{PlanExecution, RowExecution};
 use crate::plan::{
@@ -425,7 +425,7 @@ impl From<&Plan> for PlanDocument {
         let warnings = plan
             .warnings
             .iter()
-            .map(|w| WarningDocument { code: codes::plan_warning(w), message: words::plan_warning(w) });
+            .map(|w| WarningDocument { code: codes::plan_warning(w), message: messages::plan_warning(w) });
         PlanDocument {
             format_version: 1,
             lineage: plan.lineage.clone(),
@@ -449,13 +449,13 @@ impl ChangeDocument {
         let warnings = change
             .warnings
             .iter()
-            .map(|w| WarningDocument { code: codes::warning(w), message: words::warning(w, now) });
+            .map(|w| WarningDocument { code: codes::warning(w), message: messages::warning(w, now) });
         ChangeDocument {
             address: change.address.clone(),
             shown_as: (*change.shown).clone(),
             action: change.action,
             row: change.row.map_or(0, Row::number),
-            reason: words::why(change, now),
+            reason: messages::why(change, now),
             reason_code: codes::reason(&change.reason),
             source: change.source.as_ref().map(SourceDocument::from),
             template: change.template.as_ref().map(SourceDocument::from),

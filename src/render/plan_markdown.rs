@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::destination::destination;
-use super::{codes, escape, words};
+use super::{codes, escape, messages};
 use crate::plan::{Action, Change, Plan, PlanWarning};
 
 /// Code hosts refuse a comment of more than 65,536 characters, and a pipeline puts a line of its own in
@@ -34,7 +34,7 @@ const DETAIL: usize = 8_000;
 ///
 /// `selection` are the arguments that the plan was narrowed with: the command that sends its calls repeats them.
 pub fn plan_markdown(plan: &Plan, selection: &[String], verbose: u8, now: Timestamp) -> String {
-    let counts = words::counts(&plan.summary());
+    let counts = messages::counts(&plan.summary());
     let counts = if counts.is_empty() { "nothing declared".into() } else { counts };
     let incomplete = !plan.unread().is_empty();
     let title = if incomplete { "casefile plan, not complete" } else { "casefile plan" };
@@ -48,14 +48,18 @@ pub fn plan_markdown(plan: &Plan, selection: &[String], verbose: u8, now: Timest
         out.push_str(&format!(
             "{} sends exactly {}.\n\n",
             code(&command, COMMAND),
-            if calls == 1 { "this call".to_owned() } else { format!("these {} calls", words::number(calls)) }
+            if calls == 1 {
+                "this call".to_owned()
+            } else {
+                format!("these {} calls", messages::number(calls))
+            }
         ));
     }
     if let Some(line) = plan.destination.as_ref().and_then(destination) {
         out.push_str(&format!("Service: {}\n\n", code(&line, CELL)));
     }
     if plan.estimate.seconds > 60
-        && let Some(line) = words::estimate(&plan.estimate)
+        && let Some(line) = messages::estimate(&plan.estimate)
     {
         out.push_str(&format!("{line}\n\n"));
     }
@@ -64,7 +68,7 @@ pub fn plan_markdown(plan: &Plan, selection: &[String], verbose: u8, now: Timest
     let mut rows: Vec<&Change> = plan
         .changes
         .iter()
-        .filter(|c| c.action != Action::None || verbose > 0 || !c.warnings.is_empty())
+        .filter(|c| c.action != Action::NoOp || verbose > 0 || !c.warnings.is_empty())
         .collect();
     rows.sort_by_key(|c| interest(c));
     let mut shown = Vec::new();
@@ -90,7 +94,7 @@ pub fn plan_markdown(plan: &Plan, selection: &[String], verbose: u8, now: Timest
     if !folded.is_empty() {
         out.push_str(&format!(
             "Not listed, to keep this short: {}. `casefile plan` shows them.\n\n",
-            words::counts(&folded)
+            messages::counts(&folded)
         ));
     }
     details(shown.iter().map(|(c, _)| *c), &mut out);
@@ -114,13 +118,13 @@ fn interest(c: &Change) -> (bool, u8) {
 fn warnings(plan: &Plan, now: Timestamp, out: &mut String) {
     let mut by_kind: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for w in plan.warnings.iter().filter(|w| !matches!(w, PlanWarning::Narrowed { .. })) {
-        let line = code(&words::plan_warning(w), CELL);
+        let line = code(&messages::plan_warning(w), CELL);
         by_kind.entry(codes::plan_warning(w)).or_default().push(line);
     }
     for c in &plan.changes {
         for w in &c.warnings {
             let address = code(&c.shown(), CELL);
-            let line = format!("{address}: {}", code(&words::warning(w, now), CELL));
+            let line = format!("{address}: {}", code(&messages::warning(w, now), CELL));
             by_kind.entry(codes::warning(w)).or_default().push(line);
         }
     }
@@ -132,31 +136,31 @@ fn warnings(plan: &Plan, now: Timestamp, out: &mut String) {
             }
             let more = lines.len().saturating_sub(WARNINGS);
             if more > 0 {
-                out.push_str(&format!("- and {} more like the last one\n", words::number(more)));
+                out.push_str(&format!("- and {} more like the last one\n", messages::number(more)));
             }
         }
         out.push('\n');
     }
-    for line in plan.forecast.iter().flat_map(words::outlook) {
+    for line in plan.forecast.iter().flat_map(messages::outlook) {
         out.push_str(&format!("- {line}\n"));
     }
     for group in &plan.groups {
-        out.push_str(&format!("- {}\n", code(&words::group(group), CELL)));
+        out.push_str(&format!("- {}\n", code(&messages::group(group), CELL)));
     }
     if !plan.groups.is_empty() || plan.forecast.is_some() {
         out.push('\n');
     }
     for w in plan.warnings.iter().filter(|w| matches!(w, PlanWarning::Narrowed { .. })) {
-        out.push_str(&format!("Note: {}.\n\n", code(&words::plan_warning(w), CELL)));
+        out.push_str(&format!("Note: {}.\n\n", code(&messages::plan_warning(w), CELL)));
     }
 }
 
 fn table_row(c: &Change, now: Timestamp) -> String {
     let mut machine = c.machine.as_ref().map(|m| code(m.as_str(), CELL)).unwrap_or_default();
     if let Some(facts) = &c.facts {
-        machine.push_str(&format!(" {}", code(&words::facts(facts, now), CELL)));
+        machine.push_str(&format!(" {}", code(&messages::facts(facts, now), CELL)));
     }
-    let reason = code(&words::why(c, now), CELL);
+    let reason = code(&messages::why(c, now), CELL);
     format!("| {} | {} | {machine} | {reason} |\n", code(&c.shown(), CELL), c.action)
 }
 
@@ -180,7 +184,7 @@ fn details<'a>(rows: impl Iterator<Item = &'a Change>, out: &mut String) {
     }
     out.push_str(&parts);
     if left_out > 0 {
-        let rows = words::plural(left_out, "row");
+        let rows = messages::plural(left_out, "row");
         out.push_str(&format!("\nDetails of {rows} are left out. `casefile plan -v` shows them.\n"));
     }
 }
@@ -212,7 +216,7 @@ fn detail(c: &Change) -> Option<String> {
             out.push_str(&format!("  {}\n", escape::inside(&id.told(&c.address))));
         }
         if let Some(follow_up) = &call.follow_up {
-            out.push_str(&format!("  {} {}\n", follow_up.method, words::follow_up_path()));
+            out.push_str(&format!("  {} {}\n", follow_up.method, messages::follow_up_path()));
             out.push_str(&format!("  {}\n", escape::one_line(follow_up.body.as_str())));
         }
     }

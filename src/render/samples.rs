@@ -15,8 +15,8 @@ use crate::plan::{
     Unread, View, Warning, digest_of,
 };
 use crate::state::{
-    Attempt, CallAction, Object, Open, Origin, PastObject, Phase, Refusal, RefusedChange, Resource, Sent,
-    Side, State, TriageChange, TriageRecord,
+    Attempt, CallAction, Object, Open, Origin, PastObject, PendingUpdate, Phase, Refusal, RefusedChange,
+    Resource, Sent, State, TriageChange, TriageRecord,
 };
 
 pub const ID: &str = "5382f7ea-7557-4ab7-9782-d50480024a4e";
@@ -170,7 +170,7 @@ pub fn every_reason(t: &str) -> Vec<Change> {
         row(Action::Wait, Reason::Settling { until: ago(-8) }),
         row(Action::Unresolved, Reason::AskBeforeResend),
         row(Action::Create, Reason::LostCall),
-        row(Action::None, Reason::KnownFromBefore { phase: Phase::Succeeded }),
+        row(Action::NoOp, Reason::KnownFromBefore { phase: Phase::Succeeded }),
         row(Action::Move, Reason::RenamedFrom { from: address("InvestigationPackage/old-name") }),
         row(Action::Wait, Reason::RenamedWhileOpen { from: address("InvestigationPackage/old-name") }),
         row(Action::Exhausted, Reason::RefusedForGood { error: error(400, "OsPlatformNotSupported") }),
@@ -203,9 +203,9 @@ pub fn every_reason(t: &str) -> Vec<Change> {
         row(Action::Wait, Reason::RetryLater { at: Some(ago(-480)) }),
         row(Action::Wait, Reason::RetryLater { at: None }),
         row(Action::Retry, Reason::RetryNow { status: "TimeOut".into(), attempt: 2, max: 3 }),
-        row(Action::None, Reason::Cancelled { by: who() }),
-        row(Action::None, Reason::Done),
-        row(Action::None, Reason::DoneAndGone),
+        row(Action::NoOp, Reason::Cancelled { by: who() }),
+        row(Action::NoOp, Reason::Done),
+        row(Action::NoOp, Reason::DoneAndGone),
         row(Action::Forget, Reason::ManifestGone),
         row(Action::Cancel, Reason::CancelOnRemove),
         row(Action::Cancel, Reason::CancelAsked { comment: format!("wrong machine{t}") }),
@@ -215,7 +215,7 @@ pub fn every_reason(t: &str) -> Vec<Change> {
             Reason::HeldBy { by: address("InvestigationPackage/first"), why: Obstacle::Refused },
         ),
         row(Action::Create, Reason::Saved { words: format!("new{t}") }),
-        row(Action::None, Reason::LeftGroup { left: Left::File(format!("hosts{t}.txt")) }),
+        row(Action::NoOp, Reason::LeftGroup { left: Left::File(format!("hosts{t}.txt")) }),
         row(
             Action::Unresolved,
             Reason::AlreadyThere { id: id(), requestor: who(), created_at: service(259_200), others: 1 },
@@ -516,7 +516,7 @@ pub fn full_resource(t: &str) -> Resource {
     };
     r.open = Some(Box::new(Open { attempt: attempt.clone(), prior: None }));
     r.watched = vec![attempt].into();
-    r.side = Some(Box::new(Side {
+    r.side = Some(Box::new(PendingUpdate {
         attempt: 15,
         action: CallAction::Cancel,
         send_by: ago(70),

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::age::{ago, short};
 use super::layout::{Paint, Paragraph, columns, cut, cut_middle};
-use super::{Style, escape, plan_json, words};
+use super::{Style, escape, messages, plan_json};
 use crate::model::{Address, Call, OnRemove};
 use crate::plan::names;
 use crate::state::{Binding, Origin, Phase, Resource, Sent, State};
@@ -83,9 +83,9 @@ pub fn table(document: &StateDocument<'_>, style: Style, now: Timestamp) -> Stri
     for (phase, _) in &rows {
         *phases.entry(*phase).or_default() += 1;
     }
-    let counts: Vec<String> = phases.iter().map(|(p, n)| format!("{} {p}", words::number(*n))).collect();
+    let counts: Vec<String> = phases.iter().map(|(p, n)| format!("{} {p}", messages::number(*n))).collect();
     Paragraph::new(0, 2)
-        .push(Paint::Strong, format!("{}: ", words::resources(rows.len())))
+        .push(Paint::Strong, format!("{}: ", messages::resources(rows.len())))
         .push_list(Paint::Strong, &counts)
         .push(Paint::Strong, ".")
         .write(style, &mut out);
@@ -207,7 +207,7 @@ pub fn show(address: &Address, r: &Resource, style: Style, now: Timestamp) -> St
         text("cancelled by", &r.cancelled_by),
         time("busy since", &r.busy_at),
         r.missing_since.map(|t| ("missing since", when(t))),
-        r.error.as_ref().map(|e| ("last refusal", words::refusal(e))),
+        r.error.as_ref().map(|e| ("last refusal", messages::refusal(e))),
     ];
     for (name, value) in optional.into_iter().flatten() {
         field(name, Paint::Plain, &value);
@@ -232,7 +232,7 @@ pub fn show(address: &Address, r: &Resource, style: Style, now: Timestamp) -> St
         field("open call", Paint::Notice, &value);
     }
     if let Some(side) = &r.side {
-        let value = format!("the {} of record {} got no answer", words::call(side.action), side.attempt);
+        let value = format!("the {} of record {} got no answer", messages::call(side.action), side.attempt);
         field("open call", Paint::Notice, &value);
     }
     for w in &r.watched {

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::age::ago;
 use super::layout::{Paint, Paragraph};
-use super::{Style, escape, plan, plan_json, words};
+use super::{Style, escape, messages, plan, plan_json};
 use crate::engine::surgery::Discovered;
 use crate::model::{Address, Sha256Hex};
 use crate::state::snapshot::SnapshotError;
@@ -35,7 +35,7 @@ pub fn discovered(found: &Discovered, style: Style, now: Timestamp) -> String {
     let head = |n: usize, text: &str, out: &mut String| {
         if n > 0 {
             Paragraph::new(0, 2)
-                .push(Paint::Strong, format!("{} {text}", words::number(n)))
+                .push(Paint::Strong, format!("{} {text}", messages::number(n)))
                 .write(style, out);
         }
     };
@@ -56,7 +56,7 @@ pub fn discovered(found: &Discovered, style: Style, now: Timestamp) -> String {
             for object in objects {
                 Paragraph::new(6, 8).text(described(object, now)).write(style, &mut out);
             }
-            let next = words::Next::new("take the right one over", "casefile import");
+            let next = messages::Next::new("take the right one over", "casefile import");
             plan::next(&[next.with(&address.to_string()).with("ID")], 6, style, &mut out);
         }
     }
@@ -70,10 +70,10 @@ pub fn discovered(found: &Discovered, style: Style, now: Timestamp) -> String {
 /// `import --discover` has recorded its matches.
 pub fn taken_over(found: &Discovered, style: Style) -> String {
     let mut out = String::new();
-    let taken = words::resources(found.matches.len());
+    let taken = messages::resources(found.matches.len());
     Paragraph::new(0, 2).push(Paint::Strong, format!("Imported {taken}.")).write(style, &mut out);
     if !found.ambiguous.is_empty() {
-        let left = words::resources(found.ambiguous.len());
+        let left = messages::resources(found.ambiguous.len());
         Paragraph::new(0, 2)
             .push(
                 Paint::Bad,
@@ -131,23 +131,23 @@ pub fn rebuilt(rebuilt: Option<&Rebuild>, style: Style) -> String {
         say("There is no state yet: nothing to rebuild.".into());
         return out;
     };
-    let size = format!("{} of {} records", words::resources(rebuilt.resources), grouped(rebuilt.seq));
+    let size = format!("{} of {} records", messages::resources(rebuilt.resources), grouped(rebuilt.seq));
     let Some(accepted) = &rebuilt.accepted else {
         say(format!("state.json was made anew from the journal: {size}."));
         return out;
     };
     say(format!("Accepted: {}.", accepted.damage));
     let before = usize::try_from(accepted.before).unwrap_or(usize::MAX);
-    let mut from = vec![words::plural(before, "record") + " before it"];
+    let mut from = vec![messages::plural(before, "record") + " before it"];
     if accepted.snapshot {
         from.push("a newer state.json".into());
     }
     if accepted.salvaged > 0 {
-        from.push(words::plural(accepted.salvaged, "intact line") + " behind it");
+        from.push(messages::plural(accepted.salvaged, "intact line") + " behind it");
     }
     say(format!("The state was taken from {}: {size}.", from.join(", ")));
     if accepted.lost > 0 {
-        let lost = words::plural(accepted.lost, "line");
+        let lost = messages::plural(accepted.lost, "line");
         say(format!(
             "{lost} could not be read: what nothing else tells is forgotten, and may be asked for again."
         ));
@@ -155,7 +155,7 @@ pub fn rebuilt(rebuilt: Option<&Rebuild>, style: Style) -> String {
     for name in &accepted.kept {
         say(format!("Kept as it was: {name}"));
     }
-    let next = words::Next::new("see what the state leads to", "casefile plan");
+    let next = messages::Next::new("see what the state leads to", "casefile plan");
     plan::next(&[next], 0, style, &mut out);
     out
 }
@@ -173,7 +173,7 @@ pub fn verified(verified: &Verified, style: Style) -> String {
             .text(format!("{note}: the next casefile apply puts it right"))
             .write(style, &mut out);
     }
-    let records = words::plural(usize::try_from(verified.records).unwrap_or(usize::MAX), "record");
+    let records = messages::plural(usize::try_from(verified.records).unwrap_or(usize::MAX), "record");
     let text = match (verified.findings.is_empty(), verified.records) {
         (true, 0) => "There is no state yet: nothing to verify.".to_owned(),
         (true, _) if verified.notes.contains(&Note::SnapshotMissing) => {
@@ -328,7 +328,7 @@ fn of(object: &Object) -> String {
 }
 
 fn grouped(n: u64) -> String {
-    words::number(usize::try_from(n).unwrap_or(usize::MAX))
+    messages::number(usize::try_from(n).unwrap_or(usize::MAX))
 }
 
 #[cfg(test)]

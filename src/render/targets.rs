@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::diagnostic::{Looked, human as human_diagnostics};
-use super::{Style, words};
+use super::{Style, messages};
 use crate::manifest::Diagnostic;
 use crate::model::{Address, Cell, HuntingTable, NoEvent};
 use crate::plan::{EventGap, TargetError, Unresolved};
@@ -42,13 +42,13 @@ fn diagnostic(e: &TargetError, rows: Rows, now: Timestamp) -> Diagnostic {
             )
         }
         Unresolved::NoneActive { name, candidates } => {
-            let found = words::records(candidates, now);
+            let found = messages::records(candidates, now);
             let message = format!("{}: no active machine is called {name}: {found}", e.address);
             new("machine-not-active", message)
                 .with_help("to ask one of them all the same, write its machineId")
         }
         Unresolved::Several { name, candidates } => {
-            let found = words::records(candidates, now);
+            let found = messages::records(candidates, now);
             let message = format!("{}: several active machines are called {name}: {found}", e.address);
             new("machine-ambiguous", message).with_help("write the whole DNS name, or machineId")
         }
@@ -100,7 +100,7 @@ fn found(table: &HuntingTable, shown: Rows) -> String {
     let rows = match table.rows.len() {
         0 => "no rows".to_owned(),
         1 => "1 row".to_owned(),
-        n => format!("{} rows", words::number(n)),
+        n => format!("{} rows", messages::number(n)),
     };
     let name = |name: &str| -> String {
         let start: String = name.chars().take(NAME).collect();
@@ -130,6 +130,6 @@ fn shown_rows(table: &HuntingTable) -> String {
     };
     let rows: Vec<String> = table.rows.iter().take(ROWS).map(row).collect();
     let more = table.rows.len().saturating_sub(ROWS);
-    let more = if more > 0 { format!(" and {} more", words::number(more)) } else { String::new() };
+    let more = if more > 0 { format!(" and {} more", messages::number(more)) } else { String::new() };
     format!("{}{more}", rows.join(", "))
 }

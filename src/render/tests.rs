@@ -41,7 +41,7 @@ fn events(t: &str) -> Vec<Event> {
     let digest = full_plan("").digest;
     let why = format!("connection reset while the answer was read{t}");
     vec![
-        Event::Planned { at, digest, summary: BTreeMap::from([(Action::Create, 2), (Action::None, 40)]) },
+        Event::Planned { at, digest, summary: BTreeMap::from([(Action::Create, 2), (Action::NoOp, 40)]) },
         Event::Intent { at, address: a(), action: Action::Create, attempt: 17 },
         Event::Accepted { at, address: a(), action: Action::Create, object: object(t) },
         Event::Accepted { at, address: a(), action: Action::Cancel, object: object(t) },
@@ -207,7 +207,7 @@ fn plan_hostile_wide_and_long() {
 #[test]
 fn plans_without_calls() {
     let none = |n: usize| -> Vec<_> {
-        (0..n).map(|i| change(&format!("Alert/a{i}"), Action::None, Reason::Done)).collect()
+        (0..n).map(|i| change(&format!("Alert/a{i}"), Action::NoOp, Reason::Done)).collect()
     };
     let mut out = String::new();
     for changes in [vec![], none(1), none(42)] {

@@ -9,7 +9,7 @@ use std::io::Write as _;
 use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 
-use super::journal::Mark;
+use super::journal::Checkpoint;
 
 /// How many hex digits a hash has.
 const HEX: usize = 64;
@@ -17,7 +17,7 @@ const HEX: usize = 64;
 /// Whether a journal's first bytes are lines that chain from the first record to the mark's. `pieces` hands the
 /// journal over, from its beginning, until it is told no: it is never in memory as a whole.
 pub(super) fn reaches<E>(
-    mark: Mark,
+    mark: Checkpoint,
     pieces: impl FnOnce(&mut dyn FnMut(&[u8]) -> bool) -> Result<(), E>,
 ) -> Result<bool, E> {
     let mut chain = Chain {
@@ -35,7 +35,7 @@ pub(super) fn reaches<E>(
 
 /// A journal that is looked at.
 struct Chain {
-    mark: Mark,
+    mark: Checkpoint,
     /// How many bytes were looked at.
     at: u64,
     /// How many lines.
@@ -126,7 +126,7 @@ mod tests {
     use crate::state::{Binding, Record, journal};
 
     /// A journal of so many records, and the mark of its end.
-    fn journal(records: u64) -> (Vec<u8>, Mark) {
+    fn journal(records: u64) -> (Vec<u8>, Checkpoint) {
         let (mut bytes, mut head) = (Vec::new(), Sha256Hex::ZERO);
         for seq in 1..=records {
             let lineage = "l".repeat(seq as usize * 10);
@@ -135,11 +135,11 @@ mod tests {
             bytes.extend_from_slice(line.as_bytes());
             head = hash;
         }
-        let mark = Mark { seq: records, head, bytes: bytes.len() as u64 };
+        let mark = Checkpoint { seq: records, head, bytes: bytes.len() as u64 };
         (bytes, mark)
     }
 
-    fn in_pieces(bytes: &[u8], size: usize, mark: Mark) -> bool {
+    fn in_pieces(bytes: &[u8], size: usize, mark: Checkpoint) -> bool {
         let pieces = |take: &mut dyn FnMut(&[u8]) -> bool| {
             let _ = bytes.chunks(size).all(take);
             Ok::<_, ()>(())
@@ -157,8 +157,8 @@ mod tests {
             assert!(in_pieces(&bytes[..bytes.len() - 1], size, mark), "{size}: the last newline is gone");
             assert!(!in_pieces(&bytes[..bytes.len() - 2], size, mark), "{size}");
             assert!(!in_pieces(&journal(5).0, size, mark), "{size}");
-            assert!(!in_pieces(&bytes, size, Mark { seq: 5, ..mark }), "{size}");
-            assert!(!in_pieces(&bytes, size, Mark { head: Sha256Hex::ZERO, ..mark }), "{size}");
+            assert!(!in_pieces(&bytes, size, Checkpoint { seq: 5, ..mark }), "{size}");
+            assert!(!in_pieces(&bytes, size, Checkpoint { head: Sha256Hex::ZERO, ..mark }), "{size}");
         }
     }
 

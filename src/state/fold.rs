@@ -1,7 +1,7 @@
 //! State = fold(journal): one rule per record, no other way to change a state.
 
 use super::record::{AttemptId, Binding, Intent, Origin, Record, Seq};
-use super::resource::{Asked, Attempt, Open, PastObject, Phase, Resource, Side};
+use super::resource::{Attempt, LastCall, Open, PastObject, PendingUpdate, Phase, Resource};
 use super::resources::Resources;
 use super::step::{Reverted, Step};
 use crate::model::{Address, RequestDigest, Sha256Hex};
@@ -102,7 +102,7 @@ impl State {
                         let mut prior = *prior;
                         prior.changed = seq;
                         if let Some(asked) = asked {
-                            prior.asked = Some(Asked { unsent: Some(seq), ..asked });
+                            prior.asked = Some(LastCall { unsent: Some(seq), ..asked });
                         }
                         self.resources.insert(address.clone(), prior);
                     }
@@ -275,7 +275,7 @@ impl State {
             if r.side.is_some() {
                 return impossible("changed: an earlier change has no outcome");
             }
-            r.side = Some(Box::new(Side {
+            r.side = Some(Box::new(PendingUpdate {
                 attempt: step.seq,
                 action: intent.action,
                 send_by: intent.send_by,
@@ -284,7 +284,7 @@ impl State {
                 triage: intent.triage_change().into(),
                 updated_at: r.updated_at.clone(),
             }));
-            r.asked = Some(Asked { plan: intent.plan, intent: step.seq, unsent: None });
+            r.asked = Some(LastCall { plan: intent.plan, intent: step.seq, unsent: None });
             r.changed = step.seq;
             return Ok(());
         }
@@ -292,7 +292,7 @@ impl State {
         let mut r = Resource::new(step, intent.sent.clone());
         r.labels = intent.labels.clone().into();
         r.on_remove = intent.on_remove;
-        r.asked = Some(Asked { plan: intent.plan, intent: step.seq, unsent: None });
+        r.asked = Some(LastCall { plan: intent.plan, intent: step.seq, unsent: None });
         r.inherit(prior.as_ref());
         if intent.action != super::CallAction::Replace
             && let Some(p) = prior.as_ref().filter(|p| p.digest == r.digest)

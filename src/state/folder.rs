@@ -14,7 +14,7 @@ use super::chain;
 use super::disk::{Disk, FileName};
 use super::fold::FoldError;
 use super::fold::State;
-use super::journal::{self, Mark, Reader, Tail};
+use super::journal::{self, Checkpoint, Reader, Tail};
 use super::record::{Record, Seq};
 use super::rescue::{self, Rescued};
 use super::snapshot::{self, Pieces, Snapshot, SnapshotError};
@@ -45,7 +45,7 @@ struct Reading {
     state: State,
     serial: u64,
     /// Up to where the snapshot goes; none if it must be written anew.
-    mark: Option<Mark>,
+    mark: Option<Checkpoint>,
     length: Option<u64>,
     tail: Tail,
     notices: Vec<Notice>,
@@ -92,7 +92,7 @@ pub(super) fn read_beside<D: Disk>(another: impl Fn() -> D) -> Result<Loaded, St
 }
 
 /// Up to where the snapshot goes, as its beginning says.
-fn snapshot_mark(disk: &mut impl Disk) -> Option<Mark> {
+fn snapshot_mark(disk: &mut impl Disk) -> Option<Checkpoint> {
     Pieces::mark(&disk.read(FileName::Snapshot, 0, 4096).ok()?)
 }
 
@@ -370,7 +370,7 @@ fn load(disk: &mut impl Disk, depth: Depth) -> Result<Reading, StoreError> {
         Some(Err(why)) => Some(why),
     };
     let bytes = range(disk, FileName::Journal, 0, journal)?;
-    let mut reading = fold(&bytes, Mark::START, State::default())?;
+    let mut reading = fold(&bytes, Checkpoint::START, State::default())?;
     reading.notices.push(Notice::SnapshotRebuilt { why });
     Ok(reading)
 }
@@ -392,7 +392,7 @@ fn snapshot(disk: &mut impl Disk) -> Result<Result<Snapshot, SnapshotError>, Sto
 }
 
 /// Whether the journal chains from its first record to a mark.
-fn reaches(disk: &mut impl Disk, mark: Mark) -> Result<bool, StoreError> {
+fn reaches(disk: &mut impl Disk, mark: Checkpoint) -> Result<bool, StoreError> {
     let name = FileName::Journal;
     chain::reaches(mark, |take| disk.pieces(name, take)).map_err(|e| io_error(name, "read", e))
 }
@@ -445,13 +445,13 @@ fn without_snapshot(
             return Err(misfit(&bytes, mark, state.lineage.unwrap_or_default()).into());
         }
     }
-    let mut reading = fold(&bytes, Mark::START, State::default())?;
+    let mut reading = fold(&bytes, Checkpoint::START, State::default())?;
     reading.serial = serial;
     reading.notices.push(Notice::SnapshotRebuilt { why: doubt });
     Ok(reading)
 }
 
-fn fold(bytes: &[u8], mark: Mark, mut state: State) -> Result<Reading, StoreError> {
+fn fold(bytes: &[u8], mark: Checkpoint, mut state: State) -> Result<Reading, StoreError> {
     let mut reader = Reader::resume(bytes, mark);
     journal::fold(&mut reader, &mut state).map_err(Damage::from)?;
     Ok(Reading {
@@ -466,7 +466,7 @@ fn fold(bytes: &[u8], mark: Mark, mut state: State) -> Result<Reading, StoreErro
 
 /// Whether the record before the mark is the one that the snapshot was made from. Its newline may be gone:
 /// editors take the last one of a file.
-fn last_record_fits(disk: &mut impl Disk, mark: Mark, journal: u64) -> Result<bool, StoreError> {
+fn last_record_fits(disk: &mut impl Disk, mark: Checkpoint, journal: u64) -> Result<bool, StoreError> {
     if mark.bytes > journal + 1 {
         return Ok(false);
     }
@@ -488,7 +488,7 @@ fn last_record_fits(disk: &mut impl Disk, mark: Mark, journal: u64) -> Result<bo
 }
 
 /// Why a journal does not fit the snapshot beside it.
-pub(super) fn misfit(bytes: &[u8], mark: Mark, lineage: String) -> Damage {
+pub(super) fn misfit(bytes: &[u8], mark: Checkpoint, lineage: String) -> Damage {
     let mut state = State::default();
     let mut reader = Reader::new(bytes);
     if let Err(e) = journal::fold(&mut reader, &mut state) {

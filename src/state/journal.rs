@@ -25,7 +25,7 @@ use crate::model::Sha256Hex;
 /// A place between two records of a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Mark {
+pub struct Checkpoint {
     /// The number of the last record before it; 0 at the start.
     #[schemars(example = 4)]
     pub seq: Seq,
@@ -37,9 +37,9 @@ pub struct Mark {
     pub bytes: u64,
 }
 
-impl Mark {
+impl Checkpoint {
     /// Before the first record.
-    pub const START: Mark = Mark { seq: 0, head: Sha256Hex::ZERO, bytes: 0 };
+    pub const START: Checkpoint = Checkpoint { seq: 0, head: Sha256Hex::ZERO, bytes: 0 };
 }
 
 /// A record that cannot be written as a line.
@@ -205,7 +205,7 @@ pub enum Tail {
 pub struct Reader<'a> {
     bytes: &'a [u8],
     pos: usize,
-    mark: Mark,
+    mark: Checkpoint,
     tail: Tail,
     done: bool,
 }
@@ -213,16 +213,16 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Reads a whole journal.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Reader::resume(bytes, Mark::START)
+        Reader::resume(bytes, Checkpoint::START)
     }
 
     /// Reads on from a mark; `bytes` are those behind it.
-    pub fn resume(bytes: &'a [u8], mark: Mark) -> Self {
+    pub fn resume(bytes: &'a [u8], mark: Checkpoint) -> Self {
         Reader { bytes, pos: 0, mark, tail: Tail::Clean, done: false }
     }
 
     /// The place behind the last good record.
-    pub fn mark(&self) -> Mark {
+    pub fn mark(&self) -> Checkpoint {
         self.mark
     }
 
@@ -262,7 +262,7 @@ impl<'a> Reader<'a> {
             self.tail = Tail::Unterminated;
         }
         self.pos += length;
-        self.mark = Mark { seq: entry.seq, head: entry.hash, bytes: self.mark.bytes + length as u64 };
+        self.mark = Checkpoint { seq: entry.seq, head: entry.hash, bytes: self.mark.bytes + length as u64 };
         Ok(Some(entry))
     }
 
@@ -320,7 +320,7 @@ pub(super) fn fold(reader: &mut Reader<'_>, state: &mut State) -> Result<(), Jou
 }
 
 /// Returns whether a journal holds the record of a mark, wherever the mark says that it ends.
-pub(super) fn holds(bytes: &[u8], mark: Mark) -> bool {
+pub(super) fn holds(bytes: &[u8], mark: Checkpoint) -> bool {
     Reader::new(bytes).map_while(Result::ok).any(|e| (e.seq, e.hash) == (mark.seq, mark.head))
 }
 
@@ -365,7 +365,7 @@ pub(super) fn salvage(line: &[u8]) -> Option<(Seq, jiff::Timestamp, Record)> {
 }
 
 /// Whether a line, without its newline, is intact and is the record that a mark names.
-pub(super) fn is_record_of(line: &[u8], mark: Mark) -> bool {
+pub(super) fn is_record_of(line: &[u8], mark: Checkpoint) -> bool {
     Line::parse(line).is_ok_and(|l| {
         l.seq == mark.seq && l.hash == mark.head && hash_of(l.seq, l.at, l.prev, l.record.get()) == l.hash
     })

@@ -32,7 +32,7 @@ pub use rebuild::{Acceptance, Accepted, Rebuild};
 pub use record::{
     AttemptId, Binding, CallAction, Intent, Object, Origin, Outcome, Record, Refusal, Sent, Seq,
 };
-pub use resource::{Asked, Attempt, Open, PastObject, Phase, RefusedChange, Resource, Side};
+pub use resource::{Attempt, LastCall, Open, PastObject, PendingUpdate, Phase, RefusedChange, Resource};
 pub use resources::Resources;
 pub use spent::Spent;
 pub use store::{Damage, Holder, Loaded, Notice, Opened, Store, StoreError};

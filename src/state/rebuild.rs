@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 
 use super::fold::State;
-use super::journal::{self, Fault, JournalError, Mark, Reader, Tail};
+use super::journal::{self, Checkpoint, Fault, JournalError, Reader, Tail};
 use super::record::{Record, Seq};
 use super::snapshot::{self, FORMAT_VERSION, Integrity, Snapshot, SnapshotError};
 use super::store::{Damage, StoreError};
@@ -137,7 +137,7 @@ fn acceptable(damage: &Damage) -> bool {
 /// The records up to the first fault.
 struct Walk {
     state: State,
-    mark: Mark,
+    mark: Checkpoint,
     fault: Option<JournalError>,
     tail: Tail,
     /// Whether the snapshot was made from one of them.
@@ -146,8 +146,13 @@ struct Walk {
 
 fn walk(bytes: &[u8], snapshot: Option<&Snapshot>) -> Walk {
     let mut reader = Reader::new(bytes);
-    let mut w =
-        Walk { state: State::default(), mark: Mark::START, fault: None, tail: Tail::Clean, fits: false };
+    let mut w = Walk {
+        state: State::default(),
+        mark: Checkpoint::START,
+        fault: None,
+        tail: Tail::Clean,
+        fits: false,
+    };
     while let Some(entry) = reader.next() {
         match entry.and_then(|e| journal::fold_entry(&e, &mut w.state)) {
             Ok(()) => {

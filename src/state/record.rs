@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::resources::Resources;
 use super::triage::{TriageChange, TriageValues};
 use crate::model::{
-    ActionStatus, Address, Alert, Call, MachineAction, OnRemove, PlanDigest, Rare, Request, RequestDigest,
-    Sha256Hex, Timestamp, Triage,
+    ActionStatus, Address, Alert, Call, MachineAction, OnRemove, PlanDigest, Request, RequestDigest,
+    Sha256Hex, Sparse, Timestamp, Triage,
 };
 
 /// The number of a journal record: 1, 2, 3, ...
@@ -308,17 +308,17 @@ pub struct Sent {
     /// The text that `recovery.marker` appended to the comment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"[casefile 3f0c2b6c]")]
-    pub marker: Rare<Option<String>>,
+    pub marker: Sparse<Option<String>>,
     /// The name under which the machine was asked, where the manifest named no id. Under the same name and
     /// revision the machine stays the one of this request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"fin-ws-042")]
-    pub machine_name: Rare<Option<String>>,
+    pub machine_name: Sparse<Option<String>>,
     /// SHA-256 of the query that found the event, and of its time span, where the manifest named none. It tells an
     /// edited query; the event stays the one of this request. Without it, which query it was is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = crate::model::Sha256Hex::of(b"test"))]
-    pub query_digest: Rare<Option<Sha256Hex>>,
+    pub query_digest: Sparse<Option<Sha256Hex>>,
 }
 
 impl Sent {

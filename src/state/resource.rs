@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::record::{AttemptId, CallAction, Object, Origin, Refusal, Sent, Seq};
 use super::triage::{TriageChange, TriageRecord};
 use crate::model::{
-    ActionStatus, Kind, OnRemove, PlanDigest, Rare, RequestDigest, Timestamp, known_or_owned, one_of,
+    ActionStatus, Kind, OnRemove, PlanDigest, RequestDigest, Sparse, Timestamp, known_or_owned, one_of,
     read_instant,
 };
 
@@ -135,7 +135,7 @@ pub struct Resource {
     /// Who asked for the object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"analyst@contoso.com")]
-    pub requestor: Rare<Option<String>>,
+    pub requestor: Sparse<Option<String>>,
     /// The device's name as the service gave it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"fin-ws-042.contoso.com")]
@@ -151,7 +151,7 @@ pub struct Resource {
     /// Who cancelled it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"analyst@contoso.com")]
-    pub cancelled_by: Rare<Option<String>>,
+    pub cancelled_by: Sparse<Option<String>>,
     /// When the phase was entered, by our clock.
     #[serde(deserialize_with = "read_instant")]
     #[schemars(example = OUR_TIME)]
@@ -159,7 +159,7 @@ pub struct Resource {
     /// When the busy answer came, by the service's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = SERVICE_TIME)]
-    pub busy_at: Rare<Option<Timestamp>>,
+    pub busy_at: Sparse<Option<Timestamp>>,
     /// The last refusal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = refusal_example())]
@@ -167,11 +167,11 @@ pub struct Resource {
     /// When the object was first missed, by our clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = OUR_TIME)]
-    pub missing_since: Rare<Option<jiff::Timestamp>>,
+    pub missing_since: Sparse<Option<jiff::Timestamp>>,
     /// When it was last missed, by our clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = OUR_TIME)]
-    pub missing_last: Rare<Option<jiff::Timestamp>>,
+    pub missing_last: Sparse<Option<jiff::Timestamp>>,
     /// The creating call without an outcome; `Requested` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = serde_json::json!({ "attempt": attempt_example() }))]
@@ -179,27 +179,27 @@ pub struct Resource {
     /// An update, cancel or resolve without an outcome.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = side_example())]
-    pub side: Option<Box<Side>>,
+    pub side: Option<Box<PendingUpdate>>,
     /// What is known of an alert's triage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = serde_json::json!({ "set": { "status": "InProgress" } }))]
-    pub triage: Rare<Option<TriageRecord>>,
+    pub triage: Sparse<Option<TriageRecord>>,
     /// The last change of the object that the service refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = refused_example())]
-    pub refused: Rare<Option<RefusedChange>>,
+    pub refused: Sparse<Option<RefusedChange>>,
     /// The last call about this resource, and the plan that asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = asked_example())]
-    pub asked: Option<Asked>,
+    pub asked: Option<LastCall>,
     /// Attempts given up without an answer; every look-up still searches for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(example = serde_json::json!([attempt_example()]))]
-    pub watched: Rare<Vec<Attempt>>,
+    pub watched: Sparse<Vec<Attempt>>,
     /// Objects that this resource held before, and late arrivals.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(example = past_example())]
-    pub past: Rare<Vec<PastObject>>,
+    pub past: Sparse<Vec<PastObject>>,
     /// `Released` only: the phase it had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = Phase::Succeeded)]
@@ -207,7 +207,7 @@ pub struct Resource {
     /// `metadata.labels` as last recorded.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(example = serde_json::json!({ "incident": "INC-2042" }))]
-    pub labels: Rare<BTreeMap<String, String>>,
+    pub labels: Sparse<BTreeMap<String, String>>,
     /// `lifecycle.onRemove` as last recorded.
     #[serde(default)]
     #[schemars(example = OnRemove::Retain)]
@@ -283,7 +283,8 @@ pub struct Open {
 /// An update, cancel or resolve without an outcome: settled by reading the object.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Side {
+#[schemars(rename = "Side")]
+pub struct PendingUpdate {
     /// The number of its intent's record.
     #[schemars(example = 6)]
     pub attempt: AttemptId,
@@ -303,7 +304,7 @@ pub struct Side {
     /// What it changes of an alert's triage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = serde_json::json!({ "set": { "status": "InProgress" } }))]
-    pub triage: Rare<Option<TriageChange>>,
+    pub triage: Sparse<Option<TriageChange>>,
     /// When the object had changed last, as far as it was known before the call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = SERVICE_TIME)]
@@ -328,7 +329,8 @@ pub struct RefusedChange {
 /// The last call about a resource, of whatever kind: a saved plan knows by it what it has done already.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Asked {
+#[schemars(rename = "Asked")]
+pub struct LastCall {
     /// The plan that asked for it.
     #[schemars(example = PlanDigest(crate::model::Sha256Hex::of(b"test")))]
     pub plan: PlanDigest,

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::fold::State;
-use super::journal::Mark;
+use super::journal::Checkpoint;
 use super::record::Binding;
 use super::resources::Resources;
 use crate::model::Sha256Hex;
@@ -32,7 +32,7 @@ pub struct Snapshot {
     /// Grows by one with every snapshot written.
     pub serial: u64,
     /// The place in the journal up to which it is the fold.
-    pub mark: Mark,
+    pub mark: Checkpoint,
     /// The fold.
     pub state: State,
     /// The verdict of its digest: whether it is as it was written.
@@ -95,8 +95,8 @@ struct Document {
     #[schemars(example = Binding { cloud: Some("public".into()), ..Binding::default() })]
     binding: Binding,
     /// Up to which record of the journal this is the fold.
-    #[schemars(example = Mark { seq: 4, bytes: 2731, ..Mark::START })]
-    journal: Mark,
+    #[schemars(example = Checkpoint { seq: 4, bytes: 2731, ..Checkpoint::START })]
+    journal: Checkpoint,
     /// SHA-256 over the bytes of this file without the line of the digest. Where it does not fit, the journal counts.
     #[serde(default)]
     #[schemars(example = Sha256Hex::of(b"test"))]
@@ -113,7 +113,7 @@ struct Written<'a> {
     lineage: &'a str,
     serial: u64,
     binding: &'a Binding,
-    journal: Mark,
+    journal: Checkpoint,
     digest: Sha256Hex,
     resources: &'a Resources,
 }
@@ -155,7 +155,7 @@ pub fn write(state: &State, serial: u64, bytes: u64) -> Result<Vec<u8>, serde_js
         lineage: state.lineage.as_deref().unwrap_or_default(),
         serial,
         binding: &state.binding,
-        journal: Mark { seq: state.seq, head: state.head, bytes },
+        journal: Checkpoint { seq: state.seq, head: state.head, bytes },
         digest: Sha256Hex::ZERO,
         resources: &state.resources,
     })?;

@@ -6,7 +6,7 @@
 use super::fold::FoldError;
 use super::record::{AttemptId, Object, Origin, Outcome, Refusal, Seq};
 use super::resource::{Open, PastObject, Phase, RefusedChange, Resource};
-use crate::model::{Address, Rare};
+use crate::model::{Address, Sparse};
 
 /// Where in the journal a rule is applied.
 #[derive(Clone, Copy)]
@@ -33,25 +33,25 @@ impl Resource {
             attempts: 0,
             sent,
             changed: step.seq,
-            requestor: Rare::default(),
+            requestor: Sparse::default(),
             computer_dns_name: None,
             created_at: None,
             updated_at: None,
-            cancelled_by: Rare::default(),
+            cancelled_by: Sparse::default(),
             since: step.at,
-            busy_at: Rare::default(),
+            busy_at: Sparse::default(),
             error: None,
-            missing_since: Rare::default(),
-            missing_last: Rare::default(),
+            missing_since: Sparse::default(),
+            missing_last: Sparse::default(),
             open: None,
             side: None,
-            triage: Rare::default(),
-            refused: Rare::default(),
+            triage: Sparse::default(),
+            refused: Sparse::default(),
             asked: None,
-            watched: Rare::default(),
-            past: Rare::default(),
+            watched: Sparse::default(),
+            past: Sparse::default(),
             released_from: None,
-            labels: Rare::default(),
+            labels: Sparse::default(),
             on_remove: Default::default(),
         }
     }
@@ -137,7 +137,7 @@ impl Resource {
                     // The call may have been about an object that the resource holds no more.
                     if self.id.as_ref() == Some(&object.id) {
                         self.error = None;
-                        self.refused = Rare::default();
+                        self.refused = Sparse::default();
                         if let Some(change) = self.side.as_ref().and_then(|s| s.triage.as_ref()) {
                             let triage = self.triage.get_or_insert_default();
                             triage.set(change);
@@ -293,15 +293,15 @@ impl Resource {
                 self.past.push(PastObject { id, origin: old, late: false });
             }
             self.status = None;
-            self.triage = Rare::default();
-            self.refused = Rare::default();
-            self.requestor = Rare::default();
+            self.triage = Sparse::default();
+            self.refused = Sparse::default();
+            self.requestor = Sparse::default();
             self.computer_dns_name = None;
             self.created_at = None;
             self.updated_at = None;
-            self.cancelled_by = Rare::default();
-            self.missing_since = Rare::default();
-            self.missing_last = Rare::default();
+            self.cancelled_by = Sparse::default();
+            self.missing_since = Sparse::default();
+            self.missing_last = Sparse::default();
             self.released_from = None;
             self.phase = Phase::Requested;
         }
@@ -312,7 +312,7 @@ impl Resource {
         self.id = Some(object.id.clone());
         self.origin = Some(if made_before { Origin::Made } else { origin });
         self.error = None;
-        self.busy_at = Rare::default();
+        self.busy_at = Sparse::default();
         if let Some(phase) = self.released_from.take() {
             self.phase = phase;
         }
@@ -338,8 +338,8 @@ impl Resource {
         if object.updated_at.is_some() {
             self.updated_at.clone_from(&object.updated_at);
         }
-        self.missing_since = Rare::default();
-        self.missing_last = Rare::default();
+        self.missing_since = Sparse::default();
+        self.missing_last = Sparse::default();
         let phase = Phase::of_object(address.kind(), object);
         let held = self.released_from.unwrap_or(self.phase);
         // Each object of ours counts once, and only while the service says that it failed: a read can also

@@ -5,7 +5,7 @@
 
 use super::fold::State;
 use super::folder::misfit;
-use super::journal::{self, Mark, Reader, Tail};
+use super::journal::{self, Checkpoint, Reader, Tail};
 use super::record::Seq;
 use super::resource::Resource;
 use super::snapshot::{self, Snapshot, SnapshotError};
@@ -101,7 +101,7 @@ pub fn verify(snapshot: Option<&[u8]>, journal: Option<&[u8]>) -> Verified {
             compare(s, &state, &mut v.findings);
         }
     }
-    let Mark { seq, head, .. } = reader.mark();
+    let Checkpoint { seq, head, .. } = reader.mark();
     (v.records, v.head) = (seq, head);
     match reader.tail() {
         Tail::Clean => {}

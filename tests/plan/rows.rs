@@ -182,7 +182,7 @@ fn a_late_arrival_beside_another_object_is_recorded() {
     assert!(past.iter().any(|p| p.id == late && p.late), "{past:?}");
     // It stays in sight, though nothing is to be done.
     let plan = w.plan();
-    assert_eq!(plan.changes[0].action, Action::None);
+    assert_eq!(plan.changes[0].action, Action::NoOp);
     assert_eq!(*plan.changes[0].warnings, [Warning::LateArrival { id: late }]);
 }
 
@@ -206,10 +206,10 @@ fn a_removed_manifest_that_comes_back_asks_nothing() {
     w.apply();
     assert_eq!(w.row(P), None, "row 32");
     w.desired.push(d);
-    assert_eq!(w.row(P), Some((Row::KnownFromBefore, Action::None)));
+    assert_eq!(w.row(P), Some((Row::KnownFromBefore, Action::NoOp)));
     w.apply();
     assert_eq!(resource(&w).phase, Phase::Succeeded);
-    assert_eq!(w.row(P), Some((Row::Done, Action::None)));
+    assert_eq!(w.row(P), Some((Row::Done, Action::NoOp)));
 }
 
 #[test]
@@ -435,7 +435,7 @@ fn asking_again_counts_for_the_look_alikes_that_the_plan_names() {
     w.apply();
     w.replace.clear();
     w.set(1, "Succeeded");
-    assert_eq!(w.row(P), Some((Row::Done, Action::None)));
+    assert_eq!(w.row(P), Some((Row::Done, Action::NoOp)));
 }
 
 #[test]
@@ -598,16 +598,16 @@ fn failures_are_repeated_slowly_and_not_for_ever() {
     assert_eq!(w.row(P), Some((Row::Failed, Action::Exhausted)));
     // What failed may still succeed.
     w.set(1, "Succeeded");
-    assert_eq!(w.row(P), Some((Row::Done, Action::None)));
+    assert_eq!(w.row(P), Some((Row::Done, Action::NoOp)));
 }
 
 #[test]
 fn cancelled_by_a_person_stays_cancelled() {
     let mut w = running();
     w.set(1, "Cancelled");
-    assert_eq!(w.row(P), Some((Row::Cancelled, Action::None)));
+    assert_eq!(w.row(P), Some((Row::Cancelled, Action::NoOp)));
     *w.declared(P) = package("p", 1, "edited", 1);
-    assert_eq!(w.row(P), Some((Row::Cancelled, Action::None)));
+    assert_eq!(w.row(P), Some((Row::Cancelled, Action::NoOp)));
     *w.declared(P) = package("p", 1, "edited", 2);
     assert_eq!(w.row(P), Some((Row::NewTarget, Action::Replace)));
 }
@@ -616,12 +616,12 @@ fn cancelled_by_a_person_stays_cancelled() {
 fn done_is_done() {
     let mut w = running();
     w.set(1, "Succeeded");
-    assert_eq!(w.row(P), Some((Row::Done, Action::None)));
+    assert_eq!(w.row(P), Some((Row::Done, Action::NoOp)));
     *w.declared(P) = package("p", 1, "edited", 1);
     assert_eq!(w.row(P), Some((Row::TextDiffers, Action::Differs)));
     *w.declared(P) = package("p", 1, "why", 1);
     w.actions.clear();
-    assert_eq!(w.row(P), Some((Row::Done, Action::None)), "retention is not drift");
+    assert_eq!(w.row(P), Some((Row::Done, Action::NoOp)), "retention is not drift");
 }
 
 #[test]

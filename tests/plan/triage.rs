@@ -36,7 +36,7 @@ fn triaged(triage: Triage) -> World {
     let mut w = raised(triage);
     w.apply();
     w.pass(600);
-    assert_eq!(w.row(A), Some((Row::Done, Action::None)));
+    assert_eq!(w.row(A), Some((Row::Done, Action::NoOp)));
     w
 }
 
@@ -82,7 +82,7 @@ fn each_value_is_set_once() {
     );
     w.apply();
     w.pass(1);
-    assert_eq!(w.row(A), Some((Row::Done, Action::None)));
+    assert_eq!(w.row(A), Some((Row::Done, Action::NoOp)));
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn a_verdict_that_an_analyst_changed_stays() {
     assert_eq!(body(&w.plan()), sent);
     w.apply();
     w.pass(600);
-    assert_eq!(w.row(A), Some((Row::Done, Action::None)));
+    assert_eq!(w.row(A), Some((Row::Done, Action::NoOp)));
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn a_new_declared_value_is_set_where_the_old_one_still_stands() {
     // Declared as they left it, nothing differs; that makes it no value of ours.
     declare(&mut w, |t| t.status = Some("New".into()));
     w.apply();
-    assert_eq!(w.row(A), Some((Row::Done, Action::None)));
+    assert_eq!(w.row(A), Some((Row::Done, Action::NoOp)));
     declare(&mut w, |t| t.status = Some("Resolved".into()));
     assert_eq!(w.row(A), Some((Row::TriageLeft, Action::Differs)));
 }
@@ -197,7 +197,7 @@ fn synonyms_are_no_difference() {
     w.apply();
     w.alerts[0].determination = Some("CompromisedAccount".into());
     w.pass(600);
-    assert_eq!(w.row(A), Some((Row::Done, Action::None)));
+    assert_eq!(w.row(A), Some((Row::Done, Action::NoOp)));
     declare(&mut w, |t| t.determination = Some("Malware".into()));
     assert_eq!(body(&w.plan()), r#"{"determination":"Malware"}"#, "it still is what we set");
 }
@@ -211,22 +211,22 @@ fn a_comment_is_appended_once() {
     for shown in ["R&amp;D&#39;s &quot;host&quot;\r\nsecond line", " R&D's \"host\"\rsecond line\n"] {
         let mut w = w.clone();
         w.triage(0, &[("comment", shown)]);
-        assert_eq!(w.row(A), Some((Row::Done, Action::None)), "{shown}");
+        assert_eq!(w.row(A), Some((Row::Done, Action::NoOp)), "{shown}");
     }
     w.apply();
     // The journal says that it was accepted, whatever the list shows, and for ever.
     w.alerts[0].comments.clear();
     for _ in 0..3 {
-        assert_eq!(w.row(A), Some((Row::Done, Action::None)));
+        assert_eq!(w.row(A), Some((Row::Done, Action::NoOp)));
         w.pass(86_400);
     }
     declare(&mut w, |t| t.comment = Some("another".into()));
     w.apply();
     w.alerts[0].comments.clear();
     declare(&mut w, |t| t.comment = Some(text.into()));
-    assert_eq!(w.row(A), Some((Row::Done, Action::None)));
+    assert_eq!(w.row(A), Some((Row::Done, Action::NoOp)));
     declare(&mut w, |t| t.mode = TriageMode::Enforce);
-    assert_eq!(w.row(A), Some((Row::Done, Action::None)), "nobody takes a comment away");
+    assert_eq!(w.row(A), Some((Row::Done, Action::NoOp)), "nobody takes a comment away");
 }
 
 #[test]
@@ -238,10 +238,10 @@ fn a_list_that_lags_says_nothing() {
     // The answer to the update is newer than the list, however long that lasts.
     for seconds in [1, 40, 4000] {
         w.pass(seconds);
-        assert_eq!(w.row(A), Some((Row::Done, Action::None)));
+        assert_eq!(w.row(A), Some((Row::Done, Action::NoOp)));
     }
     w.alerts = after;
-    assert_eq!(w.row(A), Some((Row::Done, Action::None)));
+    assert_eq!(w.row(A), Some((Row::Done, Action::NoOp)));
     declare(&mut w, |t| t.status = Some("New".into()));
     assert_eq!(body(&w.plan()), r#"{"status":"New"}"#, "nothing was taken for somebody else's");
 
@@ -253,7 +253,7 @@ fn a_list_that_lags_says_nothing() {
     before[0].last_update_time.clone_from(&w.alerts[0].last_update_time);
     w.alerts = before;
     w.pass(29);
-    assert_eq!(w.row(A), Some((Row::Done, Action::None)));
+    assert_eq!(w.row(A), Some((Row::Done, Action::NoOp)));
     w.pass(1);
     assert_eq!(w.row(A), Some((Row::TriageLeft, Action::Differs)));
 }
@@ -292,7 +292,7 @@ fn an_unanswered_update_is_settled_by_what_the_alert_shows() {
     assert!(body(&w.plan()).contains(r#""status":"Resolved""#));
     // It had.
     let mut w = lost(true);
-    assert_eq!(w.row(A), Some((Row::Done, Action::None)));
+    assert_eq!(w.row(A), Some((Row::Done, Action::NoOp)));
     declare(&mut w, |t| t.status = Some("InProgress".into()));
     assert_eq!(body(&w.plan()), r#"{"status":"InProgress"}"#);
     // It may have had, and somebody reopened the alert before anybody looked.
@@ -439,7 +439,7 @@ fn a_refused_update_is_not_sent_for_ever() {
     declare(&mut w, |t| t.determination = Some("Other".into()));
     w.apply();
     w.pass(600);
-    assert_eq!(w.row(A), Some((Row::Done, Action::None)));
+    assert_eq!(w.row(A), Some((Row::Done, Action::NoOp)));
     // Other codes, as often as attempts are allowed.
     let mut w = raised(verdict());
     for _ in 0..3 {

@@ -76,7 +76,7 @@ fn an_id_is_known_after_its_call_and_the_digest_holds_before_and_after() {
     p.run(0, &["apply", "--expect", first["digest"].as_str().unwrap(), "-q"]);
     assert_eq!(sent(&p), [format!("The package is {}.", id(&p, COLLECT))]);
     assert!(plan(&p)["changes"].as_array().unwrap().iter().all(|c| c["request"].is_null()));
-    // Asked for again, with the collection where it was: the id is known, the digest of the call is the same.
+    // LastCall for again, with the collection where it was: the id is known, the digest of the call is the same.
     let again = p.run(0, &["plan", "--replace", NOTIFY, "--format", "json", "-q"]);
     let again: Value = serde_json::from_str(&again).unwrap();
     let notify = row(&again, NOTIFY);

@@ -1,7 +1,7 @@
 //! Lines, chain, and what tells one kind of damage from another.
 
 use casefile::model::Sha256Hex;
-use casefile::state::journal::{self, Fault, JournalError, Mark, Reader, Tail};
+use casefile::state::journal::{self, Checkpoint, Fault, JournalError, Reader, Tail};
 
 use crate::build::*;
 
@@ -54,7 +54,7 @@ fn records_and_their_bytes_come_back() {
     assert_eq!((reader.mark().bytes, reader.mark().seq), (text.len() as u64, 6));
     // From any mark on.
     let first = text.find('\n').unwrap() + 1;
-    let mark = Mark { seq: 1, head: entries[0].hash, bytes: first as u64 };
+    let mark = Checkpoint { seq: 1, head: entries[0].hash, bytes: first as u64 };
     let mut rest = Reader::resume(&text.as_bytes()[first..], mark);
     assert_eq!(rest.by_ref().map(Result::unwrap).collect::<Vec<_>>(), entries[1..]);
     assert_eq!(rest.mark(), reader.mark());

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Document, FORMAT_VERSION, Snapshot, begin, integrity};
 use crate::model::Address;
-use crate::state::journal::Mark;
+use crate::state::journal::Checkpoint;
 use crate::state::resource::Resource;
 
 /// The line before the first resource, and the ends of the last one, of them all and of the document. A text has no
@@ -54,7 +54,7 @@ fn head(text: &[u8]) -> Result<Document, OtherForm> {
 
 impl Pieces {
     /// The mark of a snapshot of the usual form, from its beginning.
-    pub fn mark(text: &[u8]) -> Option<Mark> {
+    pub fn mark(text: &[u8]) -> Option<Checkpoint> {
         Some(head(text.get(..head_end(text)?)?).ok()?.journal)
     }
 

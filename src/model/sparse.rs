@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 ///
 /// Tens of thousands of resources, rows and states are in memory at once, each with a dozen of such fields.
 /// Reads as what it holds; a change makes room for it.
-pub struct Rare<T>(Option<Box<T>>);
+pub struct Sparse<T>(Option<Box<T>>);
 
 /// What can be empty.
 pub trait Empty: Sized + 'static {
@@ -46,7 +46,7 @@ impl<K: 'static, V: 'static> Empty for BTreeMap<K, V> {
     }
 }
 
-impl<T: Empty + Default> Rare<T> {
+impl<T: Empty + Default> Sparse<T> {
     /// Takes the value out, and leaves an empty one.
     pub fn take(&mut self) -> T {
         self.0.take().map_or_else(T::default, |held| *held)
@@ -58,7 +58,7 @@ impl<T: Empty + Default> Rare<T> {
     }
 }
 
-impl<A: 'static> Rare<Vec<A>> {
+impl<A: 'static> Sparse<Vec<A>> {
     /// Adds to a list that seldom gets a second item: it has no room for one.
     pub fn push(&mut self, item: A) {
         let list = self.0.get_or_insert_default();
@@ -69,19 +69,19 @@ impl<A: 'static> Rare<Vec<A>> {
     }
 }
 
-impl<T> Default for Rare<T> {
+impl<T> Default for Sparse<T> {
     fn default() -> Self {
-        Rare(None)
+        Sparse(None)
     }
 }
 
-impl<T: Empty> From<T> for Rare<T> {
+impl<T: Empty> From<T> for Sparse<T> {
     fn from(value: T) -> Self {
-        Rare((!value.is_empty()).then(|| Box::new(value)))
+        Sparse((!value.is_empty()).then(|| Box::new(value)))
     }
 }
 
-impl<T: Empty> Deref for Rare<T> {
+impl<T: Empty> Deref for Sparse<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -89,19 +89,19 @@ impl<T: Empty> Deref for Rare<T> {
     }
 }
 
-impl<T: Empty + Default> DerefMut for Rare<T> {
+impl<T: Empty + Default> DerefMut for Sparse<T> {
     fn deref_mut(&mut self) -> &mut T {
         self.0.get_or_insert_default()
     }
 }
 
-impl<A, T: Empty + FromIterator<A>> FromIterator<A> for Rare<T> {
+impl<A, T: Empty + FromIterator<A>> FromIterator<A> for Sparse<T> {
     fn from_iter<I: IntoIterator<Item = A>>(items: I) -> Self {
         T::from_iter(items).into()
     }
 }
 
-impl<'a, T: Empty> IntoIterator for &'a Rare<T>
+impl<'a, T: Empty> IntoIterator for &'a Sparse<T>
 where
     &'a T: IntoIterator,
 {
@@ -113,39 +113,39 @@ where
     }
 }
 
-impl<T: Clone> Clone for Rare<T> {
+impl<T: Clone> Clone for Sparse<T> {
     fn clone(&self) -> Self {
-        Rare(self.0.clone())
+        Sparse(self.0.clone())
     }
 }
 
-impl<T: Empty + PartialEq> PartialEq for Rare<T> {
+impl<T: Empty + PartialEq> PartialEq for Sparse<T> {
     fn eq(&self, other: &Self) -> bool {
         **self == **other
     }
 }
 
-impl<T: Empty + Eq> Eq for Rare<T> {}
+impl<T: Empty + Eq> Eq for Sparse<T> {}
 
-impl<T: Empty + fmt::Debug> fmt::Debug for Rare<T> {
+impl<T: Empty + fmt::Debug> fmt::Debug for Sparse<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
     }
 }
 
-impl<T: Empty + Serialize> Serialize for Rare<T> {
+impl<T: Empty + Serialize> Serialize for Sparse<T> {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         (**self).serialize(s)
     }
 }
 
-impl<'de, T: Empty + Deserialize<'de>> Deserialize<'de> for Rare<T> {
+impl<'de, T: Empty + Deserialize<'de>> Deserialize<'de> for Sparse<T> {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        T::deserialize(d).map(Rare::from)
+        T::deserialize(d).map(Sparse::from)
     }
 }
 
-impl<T: JsonSchema> JsonSchema for Rare<T> {
+impl<T: JsonSchema> JsonSchema for Sparse<T> {
     fn inline_schema() -> bool {
         T::inline_schema()
     }
@@ -169,15 +169,15 @@ mod tests {
 
     #[test]
     fn what_is_emptied_is_what_never_was_filled() {
-        let mut list: Rare<Vec<u8>> = Rare::default();
+        let mut list: Sparse<Vec<u8>> = Sparse::default();
         assert!(list.is_empty() && size_of_val(&list) == size_of::<usize>());
         list.push(1);
         list.extend([2]);
         assert_eq!(*list, [1, 2]);
         list.clear();
-        assert_eq!(list, Rare::default());
-        assert_eq!(Rare::from(vec![3]).take(), [3]);
-        assert_eq!(Rare::from(None::<u8>), Rare::default());
+        assert_eq!(list, Sparse::default());
+        assert_eq!(Sparse::from(vec![3]).take(), [3]);
+        assert_eq!(Sparse::from(None::<u8>), Sparse::default());
     }
 
     #[test]
@@ -185,9 +185,9 @@ mod tests {
         #[derive(Deserialize, Serialize)]
         struct Held {
             #[serde(default, skip_serializing_if = "Option::is_none")]
-            a: Rare<Option<u8>>,
+            a: Sparse<Option<u8>>,
             #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-            b: Rare<BTreeMap<String, u8>>,
+            b: Sparse<BTreeMap<String, u8>>,
         }
         for text in ["{}", r#"{"a":1}"#, r#"{"b":{"k":1}}"#] {
             let held: Held = serde_json::from_str(text).unwrap();

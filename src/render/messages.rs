@@ -643,7 +643,7 @@ pub fn counted(action: Action) -> &'static str {
         Action::Differs => "left as they are",
         Action::Exhausted => "exhausted",
         Action::Unresolved => "unresolved",
-        Action::None => "unchanged",
+        Action::NoOp => "unchanged",
     }
 }
 
