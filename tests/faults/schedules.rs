@@ -22,8 +22,9 @@ pub fn complaint(story: &Story, faults: &[Planned], played: &Played) -> Option<S
     if played.wrong.is_empty() {
         return None;
     }
+    let about = if story.about.is_empty() { String::new() } else { format!("{}\n", story.about) };
     Some(format!(
-        "{}: {}\nfaults: {faults:?}\n{}\n",
+        "{}: {}\n{about}faults: {faults:?}\n{}\n",
         story.name,
         played.wrong.join("; "),
         played.log.join("\n")
@@ -96,7 +97,7 @@ fn every_single_fault() {
                 for fault in kind.faults() {
                     counter += 1;
                     if whole() || counter % 40 == 0 {
-                        work.push((n, Planned { run, point, fault: *fault }));
+                        work.push((n, Planned { run, point, fault }));
                     }
                 }
             }
@@ -202,7 +203,7 @@ fn random(seed: u64, stories: &[Story], points: &[Vec<Vec<crate::fault::Point>>]
         let point = r.below(count + count / 4 + 1);
         let kind = points.get(run).and_then(|p| p.get(point));
         let fault = match kind {
-            Some(kind) => *r.pick(kind.faults()),
+            Some(kind) => *r.pick(&kind.faults()),
             None => *r.pick(&[Fault::Crash, Fault::Lost, Fault::Late(10), Fault::Stop, Fault::Refused]),
         };
         faults.push(Planned { run, point, fault });

@@ -20,6 +20,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::fault::{Call, Deed, Fault, Point};
+use crate::invariant::Invariant;
 
 /// How long the client waits for an answer.
 pub const PATIENCE: u64 = 60;
@@ -105,6 +106,17 @@ pub struct Attempt {
     pub request: String,
     /// How often a person asked for it anew by name.
     pub asked: u32,
+}
+
+impl Attempt {
+    /// Whether another attempt asks for the very thing that this one asks for.
+    fn asks_as(&self, other: &Attempt) -> bool {
+        let wish = |a: &Attempt| (a.resource.clone(), a.revision, a.asked);
+        // Another name with another text is another resource: no run lived long enough to see the one change
+        // without the other.
+        let same_manifest = self.address == other.address || self.request == other.request;
+        self.seq != other.seq && wish(self) == wish(other) && same_manifest
+    }
 }
 
 /// An object that one of our calls made, or was merged into.
@@ -193,6 +205,13 @@ pub struct Inner {
     comment: String,
     pub wrong: Vec<String>,
     pub log: Vec<String>,
+}
+
+impl Inner {
+    /// Something does not hold.
+    pub fn violates(&mut self, rule: Invariant, what: impl std::fmt::Display) {
+        self.wrong.push(format!("{rule}: {what}"));
+    }
 }
 
 /// See the module's words.
@@ -497,64 +516,57 @@ impl Site {
         }
     }
 
-    /// I8: what an analyst did is not undone. I9: a comment that was accepted is not appended again.
+    /// [`Invariant::PeopleStand`] and [`Invariant::CommentOnce`].
     fn updated(&self, inner: &mut Inner, flight: &Flight, effect: &Effect) {
         let body: BTreeMap<String, String> = serde_json::from_slice(&flight.request.body).unwrap();
         for (field, value) in body {
             if field == "comment" {
                 if inner.accepted.contains(&(effect.id.clone(), value)) && !flight.copy {
-                    inner.wrong.push(format!("I9: a comment of {} was appended again", effect.id));
+                    inner.violates(Invariant::CommentOnce, format!("on {}", effect.id));
                 }
                 continue;
             }
             // What was done after the run had looked cannot be known to it.
             let judged = inner.judged.remove(&(effect.id.clone(), field.clone()));
             if judged.is_some_and(|at| flight.looked.is_some_and(|looked| at + inner.lag < looked)) {
-                inner.wrong.push(format!("I8: {field} of {} was judged by an analyst, and set", effect.id));
+                inner.violates(Invariant::PeopleStand, format!("{field} of {}", effect.id));
             }
         }
     }
 
+    /// A call of ours made an object, or was merged into one: [`Invariant::OneEffect`].
     fn took_effect(&self, inner: &mut Inner, flight: &Flight, attempt: Attempt, effect: &Effect) {
         let visible = effect.at + inner.lag;
         let last = flight.gave_up.unwrap_or(flight.left).max(flight.left) + inner.settle;
         let merged = effect.kind == EffectKind::MergeAlert;
         let made = Made { id: effect.id.clone(), attempt, merged, visible, beyond: visible >= last };
-        let ours = |made: &Made| inner.made.iter().any(|m| m.id == made.id && !m.merged);
-        // I1: once, unless what was there before failed.
-        if !flight.copy {
-            let same = |m: &&Made| {
-                m.attempt.resource == made.attempt.resource
-                    && m.attempt.revision == made.attempt.revision
-                    && m.attempt.asked == made.attempt.asked
-                    && m.attempt.seq != made.attempt.seq
-                    // Another name with another text is another resource: no run lived long enough to see
-                    // the one change without the other.
-                    && (m.attempt.address == made.attempt.address
-                        || m.attempt.request == made.attempt.request)
-                    // A lost call that was merged into an alert of our own left nothing to find: row 3 takes
-                    // nothing that we made for a sign of it.
-                    && !(m.merged && ours(m))
-            };
-            let earlier: Vec<Made> = inner.made.iter().filter(same).cloned().collect();
-            let beyond = made.beyond || earlier.iter().any(|m| m.beyond);
-            if !earlier.is_empty() && !beyond && !inner.ambiguous {
-                let status = statuses(&mut inner.world, effect.at);
-                let live = earlier
-                    .iter()
-                    .find(|m| !matches!(status.get(&m.id).map(String::as_str), Some("Failed" | "TimeOut")));
-                if let Some(m) = live {
-                    inner.wrong.push(format!(
-                        "I1: {} revision {} took effect twice, attempts {} and {}",
-                        made.attempt.resource, made.attempt.revision, m.attempt.seq, made.attempt.seq
-                    ));
-                }
+        let earlier: Vec<Made> =
+            inner.made.iter().filter(|m| m.attempt.asks_as(&made.attempt)).cloned().collect();
+        // A lost call that was merged into an alert of our own left nothing to find: row 3 takes nothing that we
+        // made for a sign of it.
+        let is_ours = |id: &str| inner.made.iter().any(|m| m.id == id && !m.merged);
+        let earlier: Vec<Made> = earlier.into_iter().filter(|m| !(m.merged && is_ours(&m.id))).collect();
+        // The one case that nothing rules out: one of them came later than a look-up has to allow for.
+        let beyond = made.beyond || earlier.iter().any(|m| m.beyond);
+        if !earlier.is_empty() && !beyond && !flight.copy && !inner.ambiguous {
+            let status = statuses(&mut inner.world, effect.at);
+            let failed =
+                |m: &&Made| matches!(status.get(&m.id).map(String::as_str), Some("Failed" | "TimeOut"));
+            if let Some(m) = earlier.iter().find(|m| !failed(m)) {
+                let (first, second) = (&m.attempt, &made.attempt);
+                inner.violates(
+                    Invariant::OneEffect,
+                    format!(
+                        "{} revision {}, attempts {} and {}",
+                        second.resource, second.revision, first.seq, second.seq
+                    ),
+                );
             }
         }
         inner.made.push(made);
     }
 
-    /// Every mutating call needs a synced, open, young intent.
+    /// [`Invariant::YoungIntent`], and what has to be there before a call that depends on something.
     fn check_intent(&self, inner: &mut Inner, call: &HttpCall) -> Option<Attempt> {
         #[derive(serde::Deserialize)]
         struct Line {
@@ -583,19 +595,17 @@ impl Site {
                 continue;
             }
             if closed.contains(&seq) {
-                inner
-                    .wrong
-                    .push(format!("{} was sent under intent {seq}, which has an outcome", call.target));
+                inner.violates(Invariant::YoungIntent, format!("intent {seq} has an outcome"));
             }
             if inner.clock.as_ref().is_some_and(|c| c.now() > intent.send_by) {
-                inner.wrong.push(format!("intent {seq} was sent after its sendBy"));
+                inner.violates(Invariant::YoungIntent, format!("intent {seq} was sent after its sendBy"));
             }
             let times = inner.sent.entry(seq).or_default();
             *times += 1;
             if *times > 1 && !std::mem::take(&mut inner.refused_token) {
-                inner.wrong.push(format!("intent {seq} was sent twice"));
+                inner.violates(Invariant::YoungIntent, format!("intent {seq} was sent twice"));
             }
-            if let Some(on) = inner.depends.get(&intent.address) {
+            if let Some(on) = inner.depends.get(&intent.address).cloned() {
                 let mut state = State::default();
                 for entry in journal::Reader::new(&journal).flatten() {
                     let _ = state.apply(entry.seq, entry.at, &entry.record);
@@ -603,7 +613,7 @@ impl Site {
                 // What is recorded has happened: its effect comes before the one that now begins.
                 for d in on.iter().filter(|d| !is_met(state.resources.get(&d.address), d.until)) {
                     let (address, on) = (&intent.address, &d.address);
-                    inner.wrong.push(format!("I6: {address} was sent before {on} was there"));
+                    inner.violates(Invariant::InOrder, format!("{address} before {on}"));
                 }
                 if call.target.ends_with("CreateAlertByReference") {
                     let has = |d: &Dependency| {
@@ -611,8 +621,7 @@ impl Site {
                         id.is_some_and(|id| body.contains(id))
                     };
                     if body.contains("${{") || !on.iter().all(has) {
-                        let text = format!("I7: {} was sent without the ids in its text", intent.address);
-                        inner.wrong.push(text);
+                        inner.violates(Invariant::IdsInTexts, &intent.address);
                     }
                 }
             }
@@ -633,7 +642,7 @@ impl Site {
                 revision: intent.sent.revision,
             });
         }
-        inner.wrong.push(format!("{} was sent without a synced intent", call.target));
+        inner.violates(Invariant::YoungIntent, format!("{} was sent without one", call.target));
         None
     }
 
@@ -767,7 +776,7 @@ impl Transport for Network {
                     command: "apply".into(),
                 };
                 if site.disk().open(&holder).is_ok() {
-                    site.inner().wrong.push("a second run got the lock".into());
+                    site.inner().violates(Invariant::OneRun, "it got it");
                 }
             }
             _ => {}
