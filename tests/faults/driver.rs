@@ -233,6 +233,13 @@ pub struct Played {
     pub fired: usize,
 }
 
+impl Played {
+    /// Whether a line of what happened holds this.
+    pub fn logged(&self, text: &str) -> bool {
+        self.log.iter().any(|l| l.contains(text))
+    }
+}
+
 /// Plays a story with faults. `at_ease` runs follow, undisturbed, until everything must be well.
 pub fn play(story: &Story, faults: &[Planned]) -> Played {
     let runtime =

@@ -1,5 +1,7 @@
 //! What can go wrong, and where: the points of a run at which something observable happens.
 
+use casefile::defender::HttpCall;
+use casefile::model::Method;
 use casefile::state::FileName;
 use casefile::state::memory::{Operation, Unsynced};
 
@@ -20,6 +22,17 @@ pub enum Call {
     Read,
     Create,
     Change,
+}
+
+impl Call {
+    pub fn of(call: &HttpCall) -> Call {
+        let cancels = call.target.ends_with("/cancel");
+        match call.method {
+            Method::Get => Call::Read,
+            Method::Post if !cancels => Call::Create,
+            _ => Call::Change,
+        }
+    }
 }
 
 /// Something that goes wrong, or that somebody else does.

@@ -91,7 +91,16 @@ fn second_is_recorded(p: &Played) -> Result<(), String> {
 }
 
 fn took_effect_once(p: &Played) -> Result<(), String> {
-    if p.made.len() > 1 { Err(format!("{} effects", p.made.len())) } else { Ok(()) }
+    holds(p.made.len() <= 1, &format!("{} effects", p.made.len()))
+}
+
+/// An expectation: what is wrong where it does not hold.
+fn holds(it_does: bool, wrong: &str) -> Result<(), String> {
+    if it_does { Ok(()) } else { Err(wrong.to_owned()) }
+}
+
+fn adopted(p: &Played) -> bool {
+    p.state.resources.values().any(|r| r.origin == Some(casefile::state::Origin::Adopted))
 }
 
 /// What a run on another branch made is not asked for by one whose state does not know it.
@@ -106,7 +115,7 @@ fn nothing_twice(p: &Played) -> Result<(), String> {
 }
 
 fn waits_for_a_person(p: &Played) -> bool {
-    p.log.iter().any(|l| l.contains("unresolved (LookAlike)"))
+    p.logged("unresolved (LookAlike)")
 }
 
 fn late_arrival(p: &Played) -> bool {
@@ -185,7 +194,7 @@ fn all() -> Vec<Scenario> {
         )
         .tuned(|s| s.runs = 100_000)
         .expect(took_effect_once)
-        .seen(|p| p.made.iter().any(|m| m.beyond) || p.log.iter().any(|l| l.contains("\"busy\""))),
+        .seen(|p| p.made.iter().any(|m| m.beyond) || p.logged("\"busy\"")),
         scenario(
             "late-alert",
             "The lost call of an alert takes effect later than any look-up allows for, and an analyst \
@@ -210,10 +219,7 @@ fn all() -> Vec<Scenario> {
             thrice(&[a.clone()], 40),
             vec![Orphaned(60), Late(50), Late(300)],
         )
-        .expect(|p| match p.made.iter().filter(|m| !m.merged).count() {
-            0 | 1 => Ok(()),
-            n => Err(format!("{n} alerts")),
-        }),
+        .expect(|p| holds(p.made.iter().filter(|m| !m.merged).count() <= 1, "more than one alert")),
         scenario(
             "alert-resolved-between",
             "Our alert was made, its answer is lost, and an analyst resolves it before the next run. \
@@ -298,7 +304,7 @@ fn all() -> Vec<Scenario> {
             ],
             vec![Lost, Crash],
         )
-        .seen(|p| p.log.iter().any(|l| l.contains("\"busy\""))),
+        .seen(|p| p.logged("\"busy\"")),
         scenario(
             "adopted-by-sibling-finished",
             "A resource adopts, as busy, what the lost call of another one made, and the collection \
@@ -311,7 +317,7 @@ fn all() -> Vec<Scenario> {
             vec![Lost, Crash],
         )
         .tuned(|s| s.runs = 20)
-        .seen(|p| p.log.iter().any(|l| l.contains("\"busy\""))),
+        .seen(|p| p.logged("\"busy\"")),
         scenario(
             "late-own-blocker",
             "The lost call of the first revision takes effect right before that of the second, which \
@@ -325,7 +331,7 @@ fn all() -> Vec<Scenario> {
             vec![Orphaned(60)],
         )
         .tuned(|s| (s.lag, s.runs) = (1, 300))
-        .seen(|p| p.log.iter().any(|l| l.contains("\"busy\""))),
+        .seen(|p| p.logged("\"busy\"")),
         scenario(
             "alert-of-another-program",
             "An open alert of another program shows our event: ours was merged into it, and the \
@@ -337,7 +343,7 @@ fn all() -> Vec<Scenario> {
             ],
             vec![Lost, Crash, Status(503, true), Garbled],
         )
-        .seen(|p| p.log.iter().any(|l| l.contains("adopt (AlertShowsEvent)"))),
+        .seen(|p| p.logged("adopt (AlertShowsEvent)")),
         scenario(
             "call-doubled",
             "Something on the way sends a call twice, and the answer to the copy is busy. What is \
@@ -388,16 +394,12 @@ fn all() -> Vec<Scenario> {
         )
         .tuned(|s| s.alike_is_plain = true)
         .expect(|p| {
-            match p.state.resources.values().all(|r| {
-                r.phase != Phase::Requested
-                    || !p.made.is_empty()
-                    || p.log.iter().any(|l| l.contains("unresolved"))
-            }) {
-                true => Ok(()),
-                false => Err("a look-alike is no error row".into()),
-            }
+            let explained = |r: &casefile::state::Resource| {
+                r.phase != Phase::Requested || !p.made.is_empty() || p.logged("unresolved")
+            };
+            holds(p.state.resources.values().all(explained), "a look-alike is no error row")
         })
-        .seen(|p| p.log.iter().any(|l| l.contains("unresolved (OutcomeUnclear)"))),
+        .seen(|p| p.logged("unresolved (OutcomeUnclear)")),
         scenario(
             "foreign-same-comment-marker",
             "An analyst uses our very comment, and ours carries a mark. The mark tells whose object \
@@ -451,8 +453,7 @@ fn all() -> Vec<Scenario> {
         )
         .tuned(|s| (s.lag, s.runs) = (5, 8))
         .expect(|p| {
-            let unresolved = p.log.iter().any(|l| l.contains("unresolved"));
-            if unresolved { Err("its object was not found".into()) } else { took_effect_once(p) }
+            holds(!p.logged("unresolved"), "its object was not found").and_then(|()| took_effect_once(p))
         })
         .seen(|p| p.fired > 1),
         scenario(
@@ -496,7 +497,7 @@ fn all() -> Vec<Scenario> {
             vec![Crash, LOST, Lost, Status(503, true)],
         )
         .tuned(|s| s.lag = 5)
-        .seen(|p| p.log.iter().any(|l| l.contains("Cancel"))),
+        .seen(|p| p.logged("Cancel")),
         scenario(
             "analyst-cancels",
             "An analyst cancels our collection. It is not asked for again.",
@@ -536,7 +537,7 @@ fn all() -> Vec<Scenario> {
         )
         .tuned(|s| s.runs = 4000)
         .expect(nothing_twice)
-        .seen(|p| p.state.resources.values().any(|r| r.origin == Some(casefile::state::Origin::Adopted))),
+        .seen(adopted),
         scenario(
             "older-state-revised",
             "Both branches know the first revision, and both ask for the second. Two revisions, two \
@@ -545,10 +546,7 @@ fn all() -> Vec<Scenario> {
             crash(),
         )
         .tuned(|s| (s.lag, s.runs) = (5, 40))
-        .expect(|p| match p.made.len() {
-            0..=2 => Ok(()),
-            n => Err(format!("two revisions took effect {n} times")),
-        })
+        .expect(|p| holds(p.made.len() <= 2, "two revisions took effect more than twice"))
         .seen(waits_for_a_person),
         scenario(
             "gone-lag",
@@ -559,8 +557,7 @@ fn all() -> Vec<Scenario> {
         .tuned(|s| (s.lag, s.runs) = (12, 4))
         .expect(|p| {
             // What is not listed yet is not gone.
-            let gone = p.log.iter().any(|l| l.contains("unresolved"));
-            if gone { Err("it counts as gone".into()) } else { took_effect_once(p) }
+            holds(!p.logged("unresolved"), "it counts as gone").and_then(|()| took_effect_once(p))
         }),
         scenario(
             "saved-plan",
@@ -596,12 +593,7 @@ fn all() -> Vec<Scenario> {
             vec![Analyst(Deed::Start), Analyst(Deed::Finish), Crash],
         )
         .tuned(|s| s.existing = true)
-        .expect(|p| {
-            match p.state.resources.values().any(|r| r.origin == Some(casefile::state::Origin::Adopted)) {
-                true => Err("another's collection was taken, although `wait` is declared".into()),
-                false => Ok(()),
-            }
-        }),
+        .expect(|p| holds(!adopted(p), "another's collection was taken, although `wait` is declared")),
         scenario(
             "timeout-retry",
             "A collection times out at the service, and answers are lost. It is asked for again, and \
@@ -691,6 +683,8 @@ fn every_scenario_of_the_model() {
     let (singles, pairs) = if whole() { (200, 200) } else { (4, 8) };
     let began = std::time::Instant::now();
     let only = std::env::var("FAULTS_SCENARIO").ok();
+    let is_there = |name: &String| scenarios.iter().any(|s| s.story.name == name);
+    assert!(only.as_ref().is_none_or(is_there), "no scenario has the name {only:?}");
     let mut work = Vec::new();
     for (n, scenario) in scenarios.iter().enumerate() {
         if only.as_ref().is_some_and(|o| o != scenario.story.name) {

@@ -33,7 +33,17 @@ pub fn complaint(story: &Story, faults: &[Planned], played: &Played) -> Option<S
 
 /// How much is played.
 pub fn whole() -> bool {
-    std::env::var("FAULTS").is_ok_and(|v| v == "whole")
+    match std::env::var("FAULTS").as_deref() {
+        Ok("whole") => true,
+        Ok("") | Err(_) => false,
+        Ok(other) => panic!("FAULTS is `whole` or not set, not {other}"),
+    }
+}
+
+/// A number that is asked for in the environment.
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text}")))
 }
 
 /// Spreads work over the processors; the first complaints come back.
@@ -58,7 +68,7 @@ pub fn spread<T: Sync>(work: &[T], play: impl Fn(&T) -> Option<String> + Sync) -
 }
 
 pub fn fail_with(complaints: &[String], of: usize) {
-    let most = std::env::var("FAULTS_SHOW").ok().and_then(|n| n.parse().ok()).unwrap_or(3);
+    let most = number("FAULTS_SHOW").unwrap_or(3) as usize;
     let shown: Vec<&String> = complaints.iter().take(most).collect();
     let heads: std::collections::BTreeMap<String, usize> =
         complaints.iter().fold(Default::default(), |mut all, c| {
@@ -216,7 +226,7 @@ fn random_handfuls() {
     let stories = stories::all();
     let points: Vec<_> = stories.iter().map(|s| dry(s).points).collect();
     let count = if whole() { 20_000 } else { 300 };
-    let one = std::env::var("FAULTS_SEED").ok().and_then(|s| s.parse::<u64>().ok());
+    let one = number("FAULTS_SEED");
     let seeds: Vec<u64> = one.map_or_else(|| (1..=count).collect(), |s| vec![s]);
     let began = std::time::Instant::now();
     let complaints = spread(&seeds, |seed| {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use casefile::defender::{Clock, HttpAnswer, HttpCall, Reading, Transport, TransportError};
-use casefile::model::{Address, Dependency, Hindrance, Method};
+use casefile::model::{Address, Dependency, Hindrance};
 use casefile::plan::is_met;
 use casefile::sandbox::{Effect, EffectKind, HttpRequest, HttpResponse, Origin, Scenario, World};
 use casefile::state::memory::Trouble;
@@ -736,15 +736,11 @@ impl Transport for Network {
         if site.inner().dead {
             return std::future::pending().await;
         }
-        let kind = match call.method {
-            Method::Get => Call::Read,
-            Method::Post if !call.target.ends_with("/cancel") => Call::Create,
-            _ => Call::Change,
-        };
+        let kind = Call::of(&call);
         let fault = site.reach(Point::Send(kind));
         let now = site.time.now();
-        match fault {
-            Some(fault @ (Fault::Crash | Fault::Orphaned(_) | Fault::PowerLoss(..))) => {
+        match (fault, kind) {
+            (Some(fault @ (Fault::Crash | Fault::Orphaned(_) | Fault::PowerLoss(..))), _) => {
                 // A crash lets the bytes go, and the process does not live to hear of it; a power loss comes
                 // right before them.
                 let after = match fault {
@@ -759,15 +755,13 @@ impl Transport for Network {
                 site.die(fault);
                 return std::future::pending().await;
             }
-            Some(Fault::Outage(s)) => site.inner().outage = Some(now + Duration::from_secs(s)),
-            Some(Fault::Throttled(s)) => site.inner().throttled = Some(now + Duration::from_secs(s)),
-            Some(Fault::Stop) => drop(site.stop.send_replace(true)),
-            Some(fault @ (Fault::Stall(_) | Fault::Frozen(_))) if kind == Call::Read => {
-                site.time.disturb(fault)
-            }
-            Some(Fault::Step(s)) => site.time.step(s),
-            Some(Fault::Analyst(deed)) => site.deed(deed, 0),
-            Some(Fault::Rival) => {
+            (Some(Fault::Outage(s)), _) => site.inner().outage = Some(now + Duration::from_secs(s)),
+            (Some(Fault::Throttled(s)), _) => site.inner().throttled = Some(now + Duration::from_secs(s)),
+            (Some(Fault::Stop), _) => drop(site.stop.send_replace(true)),
+            (Some(fault @ (Fault::Stall(_) | Fault::Frozen(_))), Call::Read) => site.time.disturb(fault),
+            (Some(Fault::Step(s)), _) => site.time.step(s),
+            (Some(Fault::Analyst(deed)), _) => site.deed(deed, 0),
+            (Some(Fault::Rival), _) => {
                 let holder = Holder {
                     user: "rival".into(),
                     host: "h".into(),
@@ -798,19 +792,19 @@ impl Transport for Network {
             return Ok(site.too_many());
         }
         let seconds = Duration::from_secs;
-        match fault {
-            Some(Fault::Dropped) => {
+        match (fault, kind) {
+            (Some(Fault::Dropped), _) => {
                 tokio::time::sleep(seconds(5)).await;
                 return Err(reset());
             }
-            Some(Fault::Late(s)) => {
+            (Some(Fault::Late(s)), _) => {
                 let id = site.launch(&call, attempt, seconds(s), false);
                 tokio::time::sleep(HALF_WAY).await;
                 site.give_up(id);
                 return Err(reset());
             }
             // Frozen between the check and the bytes: nobody can tell this from a slow network.
-            Some(Fault::Held(s) | Fault::Stall(s)) if kind != Call::Read => {
+            (Some(Fault::Held(s) | Fault::Stall(s)), Call::Create | Call::Change) => {
                 let id = site.launch(&call, attempt, seconds(s), false);
                 if s < PATIENCE {
                     return Ok(site.answer(id, kind, seconds(s)).await);
@@ -819,11 +813,11 @@ impl Transport for Network {
                 site.give_up(id);
                 return Err(reset());
             }
-            Some(Fault::Status(status, false)) => {
+            (Some(Fault::Status(status, false)), _) => {
                 tokio::time::sleep(HALF_WAY).await;
                 return Ok(site.status(status));
             }
-            Some(Fault::Unauthorized) => {
+            (Some(Fault::Unauthorized), _) => {
                 tokio::time::sleep(HALF_WAY).await;
                 site.inner().refused_token = true;
                 return Ok(site.status(401));
