@@ -18,15 +18,22 @@ fn judge(story: &Story, faults: &[Planned], played: &Played) {
     }
 }
 
+/// What is wrong with what was played, each once, in the order in which it was found; then what the story is about.
 pub fn complaint(story: &Story, faults: &[Planned], played: &Played) -> Option<String> {
-    if played.wrong.is_empty() {
+    let mut wrong: Vec<&str> = Vec::new();
+    for one in &played.wrong {
+        if !wrong.contains(&one.as_str()) {
+            wrong.push(one);
+        }
+    }
+    if wrong.is_empty() {
         return None;
     }
     let about = if story.about.is_empty() { String::new() } else { format!("{}\n", story.about) };
     Some(format!(
         "{}: {}\n{about}faults: {faults:?}\n{}\n",
         story.name,
-        played.wrong.join("; "),
+        wrong.join("\n"),
         played.log.join("\n")
     ))
 }
