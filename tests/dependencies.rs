@@ -146,3 +146,20 @@ fn licence_expressions() {
         assert!(!met(refused, &allowed), "{refused}");
     }
 }
+
+/// The fuzz targets have a lock file of their own, which no build of the tool looks at.
+#[test]
+fn the_fuzz_targets_are_locked_with_the_same_dependencies() {
+    let lock = include_str!("../fuzz/Cargo.lock");
+    let casefile = lock.split("[[package]]").find(|p| p.contains("name = \"casefile\"")).unwrap();
+    let locked: BTreeSet<&str> =
+        casefile.lines().filter_map(|l| l.strip_prefix(" \"")?.split(['"', ' ']).next()).collect();
+    let (tables, _) = MANIFEST.split_once("[dev-dependencies]").unwrap();
+    let renamed = |name| if name == "serde_yaml" { "yaml_serde" } else { name };
+    let wanted: BTreeSet<&str> = direct()
+        .into_iter()
+        .filter(|name| tables.lines().any(|l| l.strip_prefix(name).is_some_and(|r| r.starts_with(" = "))))
+        .map(renamed)
+        .collect();
+    assert_eq!(locked, wanted, "run `cargo metadata` in fuzz/: its Cargo.lock is out of date");
+}

@@ -21,10 +21,12 @@ impl Random {
 fn replay(target: &str, check: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
     let mut random = Random(1);
-    let mut seeds = 0;
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
-        seeds += 1;
+    let mut seeds: Vec<_> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+    seeds.sort();
+    assert!(seeds.len() >= 2, "{target} has no seeds");
+    check(b"");
+    for seed in seeds {
+        let bytes = std::fs::read(&seed).unwrap();
         check(&bytes);
         for _ in 0..300 {
             check(&bytes[..random.below(bytes.len())]);
@@ -36,7 +38,6 @@ fn replay(target: &str, check: fn(&[u8])) {
             check(&changed);
         }
     }
-    assert!(seeds >= 2, "{target} has no seeds");
 }
 
 #[test]
@@ -52,4 +53,40 @@ fn snapshots() {
 #[test]
 fn manifests() {
     replay("manifest", checks::manifest);
+}
+
+/// What a check says of files that are refused, it says of nothing else.
+#[test]
+fn the_seeds_reach_what_is_checked() {
+    let seed = |name: &str| {
+        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(name)).unwrap()
+    };
+    let whole = casefile::state::verify(None, Some(&seed("journal/quickstart")));
+    assert!(whole.findings.is_empty() && whole.records > 2, "{whole:?}");
+    let edited = casefile::state::verify(None, Some(&seed("journal/edited")));
+    assert!(!edited.findings.is_empty() && edited.records > 0, "{edited:?}");
+    let snapshot = casefile::state::snapshot::read(&seed("snapshot/quickstart")).unwrap();
+    assert!(!snapshot.state.resources.is_empty());
+    let (resources, findings) = casefile::manifest::parse_manifests("a.yaml", &seed("manifest/quickstart"));
+    assert!(!resources.is_empty() && findings.is_empty(), "{findings:?}");
+    let (_, findings) = casefile::manifest::parse_manifests("a.yaml", &seed("manifest/mixed"));
+    assert!(!findings.is_empty());
+}
+
+/// A finding at another place than it says does not pass.
+#[test]
+fn a_place_that_is_not_there_is_noticed() {
+    let text = "kind: Alert\nwhat: 1\n";
+    let (_, findings) = casefile::manifest::parse_manifests("a.yaml", text.as_bytes());
+    let finding = findings.iter().find(|f| !f.source_line.is_empty()).unwrap();
+    let lines = checks::lines(text.as_bytes());
+    checks::has_a_place(finding, &lines);
+    let mut wrong = [finding.clone(), finding.clone(), finding.clone()];
+    wrong[0].line += 10;
+    wrong[1].source_line.push('x');
+    wrong[2].end_column += 100;
+    for finding in wrong {
+        let noticed = std::panic::catch_unwind(|| checks::has_a_place(&finding, &lines));
+        assert!(noticed.is_err(), "{finding:?}");
+    }
 }

@@ -18,6 +18,7 @@ use casefile::state::memory::Unsynced;
 use casefile::state::{self, Binding, FileName, Holder, MemoryDisk, Origin, Phase, Record, State, journal};
 
 use crate::fault::{Deed, Fault};
+use crate::invariant::Invariant;
 use crate::site::{self, Network, Planned, Site, resource_of};
 
 /// What a manifest declares, in few words.
@@ -160,6 +161,8 @@ impl Step {
 #[derive(Clone, Debug)]
 pub struct Story {
     pub name: &'static str,
+    /// What goes wrong in it and what has to hold, in sentences: shown by a failure.
+    pub about: &'static str,
     pub steps: Vec<Step>,
     /// Seconds until a new object is listed.
     pub lag: u64,
@@ -182,6 +185,7 @@ impl Story {
     pub fn new(name: &'static str, steps: Vec<Step>) -> Story {
         Story {
             name,
+            about: "",
             steps,
             lag: 0,
             runs: 600,
@@ -227,6 +231,13 @@ pub struct Played {
     pub state: State,
     /// Planned faults that took place.
     pub fired: usize,
+}
+
+impl Played {
+    /// Whether a line of what happened holds this.
+    pub fn logged(&self, text: &str) -> bool {
+        self.log.iter().any(|l| l.contains(text))
+    }
 }
 
 /// Plays a story with faults. `at_ease` runs follow, undisturbed, until everything must be well.
@@ -373,7 +384,7 @@ impl Actor<'_> {
         if !dead && !broken {
             let known = known(&state);
             for id in told.iter().filter(|id| !known.contains(id.as_str()) && !self.story.existing) {
-                self.wrong(format!("the answer about {id} was not kept"));
+                self.wrong(Invariant::AnswerKept, format!("the id {id}"));
             }
         }
         let disturbed = self.site.inner().disturbed || !self.site.quiet() || dead;
@@ -384,13 +395,13 @@ impl Actor<'_> {
                 }
                 self.last = Some((*plan, *report));
             }
-            End::Failed(why) if !disturbed => self.wrong(format!("an undisturbed run failed: {why}")),
+            End::Failed(why) if !disturbed => self.wrong(Invariant::AtRest, format!("it failed, {why}")),
             _ => self.last = None,
         }
     }
 
-    fn wrong(&self, what: String) {
-        self.site.inner().wrong.push(what);
+    fn wrong(&self, rule: Invariant, what: impl std::fmt::Display) {
+        self.site.inner().violates(rule, what);
     }
 
     async fn apply(&self, n: usize, step: &Step) -> End {
@@ -489,7 +500,7 @@ impl Actor<'_> {
         let loaded = match disk.read_state() {
             Ok(loaded) => loaded,
             Err(e) => {
-                self.wrong(format!("the state cannot be read: {e}"));
+                self.wrong(Invariant::Readable, format!("the state, {e}"));
                 return None;
             }
         };
@@ -504,17 +515,17 @@ impl Actor<'_> {
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(e) => {
-                    self.wrong(format!("the journal is damaged: {e}"));
+                    self.wrong(Invariant::Readable, format!("the journal is damaged, {e}"));
                     return None;
                 }
             };
             if let Err(e) = state.apply(entry.seq, entry.at, &entry.record) {
-                self.wrong(format!("the journal does not fold: {e}"));
+                self.wrong(Invariant::Readable, format!("the journal does not fold, {e}"));
                 return None;
             }
         }
         if disk.get(FileName::Rescue).is_none() && state.resources != loaded.state.resources {
-            self.wrong("snapshot and journal disagree".into());
+            self.wrong(Invariant::Readable, "snapshot and journal disagree");
         }
         Some(loaded.state)
     }
@@ -535,69 +546,54 @@ impl Actor<'_> {
         names.contains(address)
     }
 
-    /// I3 and I5: what is recorded as made by us was made by us, for that resource, and by no other record.
+    /// [`Invariant::NobodyElses`], [`Invariant::OneMaker`] and [`Invariant::OneRevision`], of all that a state holds.
     fn ownership(&self, state: &State) {
         let inner = self.site.inner();
         let mut wrong = Vec::new();
         let mut makers: BTreeMap<&str, &Address> = BTreeMap::new();
         for (address, r) in &state.resources {
+            let recorded = format!("{}{}", r.sent.request.path, r.sent.request.body.as_str());
             let held = r.id.iter().zip(r.origin).map(|(id, o)| (id, o, true));
             for (id, origin, held) in held.chain(r.past.iter().map(|p| (&p.id, p.origin, false))) {
-                let truth: Vec<_> = inner.made.iter().filter(|m| m.id == *id).collect();
-                let creator = truth.iter().find(|m| !m.merged);
-                if origin == Origin::Made {
-                    match creator {
-                        // A late arrival is whatever looks like a given-up call's, however late it comes.
-                        None if !inner.ambiguous && (held || !inner.alike) => {
-                            wrong.push(format!("I3: {address} counts {id} as made by us"));
-                        }
-                        // Two resources with one body cannot be told apart at the service.
-                        Some(m)
-                            if m.attempt.resource != resource_of(address)
-                                && m.attempt.request
-                                    != format!("{}{}", r.sent.request.path, r.sent.request.body.as_str())
-                                && !inner.ambiguous =>
-                        {
-                            wrong.push(format!(
-                                "I5: {id} of {} counts as made by {address}",
-                                m.attempt.address
-                            ));
-                        }
-                        // With one and the same body nobody can tell which of the two calls made it.
-                        Some(m)
-                            if held
-                                && m.attempt.revision != r.sent.revision
-                                && m.attempt.request
-                                    != format!("{}{}", r.sent.request.path, r.sent.request.body.as_str()) =>
-                        {
-                            wrong.push(format!(
-                                "I4: revision {} of {address} counts as made by a call of revision {}",
-                                r.sent.revision, m.attempt.revision
-                            ));
-                        }
-                        _ => {}
+                let creator = inner.made.iter().find(|m| m.id == *id && !m.merged);
+                let is_made = origin == Origin::Made;
+                if is_made && let Some(other) = makers.insert(id, address) {
+                    wrong.push((Invariant::OneMaker, format!("{other} and {address} both made {id}")));
+                }
+                let Some(m) = creator else {
+                    // A late arrival is whatever looks like a given-up call's, however late it comes.
+                    let may_look_so = inner.ambiguous || inner.alike && !held;
+                    if is_made && !may_look_so {
+                        wrong.push((Invariant::NobodyElses, format!("{id}, by {address}")));
                     }
-                    if let Some(other) = makers.insert(id, address) {
-                        wrong.push(format!("I5: {other} and {address} both made {id}"));
+                    continue;
+                };
+                // With one and the same body nobody can tell which of two calls made it.
+                let same_body = m.attempt.request == recorded;
+                let other_resource = m.attempt.resource != resource_of(address);
+                let other_revision = m.attempt.revision != r.sent.revision;
+                let text = format!(
+                    "{id} of {} revision {} counts for {address} revision {}",
+                    m.attempt.address, m.attempt.revision, r.sent.revision
+                );
+                if is_made && !same_body && other_resource && !inner.ambiguous {
+                    wrong.push((Invariant::OneMaker, text));
+                } else if is_made && !same_body && other_revision && held {
+                    wrong.push((Invariant::OneRevision, text));
+                } else if !is_made && other_revision && held {
+                    // An open alert absorbs the call of a later revision too.
+                    let is_package = address.kind() == Kind::InvestigationPackage;
+                    if is_package && self.was(address, &m.attempt.address) {
+                        wrong.push((Invariant::OneRevision, text));
                     }
-                } else if held
-                    && let Some(m) = creator
-                    && self.was(address, &m.attempt.address)
-                    && m.attempt.revision != r.sent.revision
-                    && address.kind() == Kind::InvestigationPackage
-                {
-                    wrong.push(format!(
-                        "I4: revision {} of {address} counts as served by {id} of revision {}",
-                        r.sent.revision, m.attempt.revision
-                    ));
                 }
             }
         }
         drop(inner);
-        wrong.into_iter().for_each(|w| self.wrong(w));
+        wrong.into_iter().for_each(|(rule, what)| self.wrong(rule, what));
     }
 
-    /// I2 and I4, after a run that nothing disturbed.
+    /// [`Invariant::Recorded`] and [`Invariant::Explained`], after a clean run.
     fn clean(&self, step: &Step, plan: &Plan, report: &Report, state: &State) {
         let known = known(state);
         let row = |a: &Address| plan.changes.iter().find(|c| c.address == *a);
@@ -610,7 +606,7 @@ impl Actor<'_> {
             // What only looks like ours is named by an error row.
             let looked = step.only.is_none() && m.visible < self.began;
             if looked && told_apart && !known.contains(m.id.as_str()) && !stopped {
-                wrong.push(format!("I2: {} of attempt {} is in no record", m.id, m.attempt.seq));
+                wrong.push((Invariant::Recorded, format!("{} of attempt {}", m.id, m.attempt.seq)));
             }
         }
         drop(inner);
@@ -624,17 +620,17 @@ impl Actor<'_> {
                 || row(&address).is_some_and(waits)
                 || row(&address).is_some_and(|c| matches!(c.action, Action::Wait | Action::Unresolved));
             if open && !explained {
-                wrong.push(format!("I4: {address} is {phase:?} after a clean run, and no row says why"));
+                wrong.push((Invariant::Explained, format!("{address} is {phase:?}, and no row says why")));
             }
         }
         let disk = self.site.disk();
         let verified =
             state::verify(disk.get(FileName::Snapshot).as_deref(), disk.get(FileName::Journal).as_deref());
-        wrong.extend(verified.findings.iter().map(|f| format!("after a clean run: {f}")));
-        wrong.into_iter().for_each(|w| self.wrong(w));
+        wrong.extend(verified.findings.iter().map(|f| (Invariant::Readable, f.to_string())));
+        wrong.into_iter().for_each(|(rule, what)| self.wrong(rule, what));
     }
 
-    /// I10: an alert that nobody else touched has its declared triage in the end.
+    /// Alerts that break [`Invariant::Triaged`].
     fn untriaged(&self, state: &State) -> Vec<String> {
         let mut inner = self.site.inner();
         let merged = inner.made.iter().any(|m| m.merged);
@@ -651,13 +647,13 @@ impl Actor<'_> {
             let (Some(who), Some(alert)) = (d.triage, held.and_then(|id| shown(&id))) else { continue };
             let comments = alert["comments"].as_array().map_or(0, Vec::len);
             if alert["assignedTo"] != who || alert["classification"] != "FalsePositive" || comments == 0 {
-                wrong.push(format!("I10: at rest {} is not triaged as declared: {alert}", d.address()));
+                wrong.push(format!("{} is {alert}", d.address()));
             }
         }
         wrong
     }
 
-    /// After the undisturbed runs at the end: nothing is open, and nothing was sent without need.
+    /// [`Invariant::AtRest`] and [`Invariant::Triaged`], after the undisturbed runs at the end.
     fn at_rest(&self) {
         let Some((plan, report)) = &self.last else {
             if !self.site.inner().wrong.is_empty() {
@@ -667,7 +663,7 @@ impl Actor<'_> {
             let blind =
                 self.site.inner().log.iter().rev().any(|l| l.contains("look-alikes of an empty state"));
             if !blind {
-                self.wrong("the last run came to no end".into());
+                self.wrong(Invariant::AtRest, "the last run came to no end");
             }
             return;
         };
@@ -677,17 +673,17 @@ impl Actor<'_> {
             let unresolved =
                 plan.changes.iter().any(|c| c.address == *address && c.action == Action::Unresolved);
             if r.phase == Phase::Requested && !unresolved {
-                wrong.push(format!("at rest {address} is still Requested"));
+                wrong.push((Invariant::AtRest, format!("{address} is still Requested")));
             }
             if r.side.is_some() {
-                wrong.push(format!("at rest a change of {address} has no outcome"));
+                wrong.push((Invariant::AtRest, format!("a change of {address} has no outcome")));
             }
         }
-        wrong.extend(self.untriaged(&state));
+        wrong.extend(self.untriaged(&state).into_iter().map(|w| (Invariant::Triaged, w)));
         if report.interrupted {
-            wrong.push("an undisturbed run was interrupted".into());
+            wrong.push((Invariant::AtRest, "an undisturbed run was interrupted".into()));
         }
-        wrong.into_iter().for_each(|w| self.wrong(w));
+        wrong.into_iter().for_each(|(rule, what)| self.wrong(rule, what));
     }
 }
 

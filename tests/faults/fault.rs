@@ -1,5 +1,7 @@
 //! What can go wrong, and where: the points of a run at which something observable happens.
 
+use casefile::defender::HttpCall;
+use casefile::model::Method;
 use casefile::state::FileName;
 use casefile::state::memory::{Operation, Unsynced};
 
@@ -20,6 +22,17 @@ pub enum Call {
     Read,
     Create,
     Change,
+}
+
+impl Call {
+    pub fn of(call: &HttpCall) -> Call {
+        let cancels = call.target.ends_with("/cancel");
+        match call.method {
+            Method::Get => Call::Read,
+            Method::Post if !cancels => Call::Create,
+            _ => Call::Change,
+        }
+    }
 }
 
 /// Something that goes wrong, or that somebody else does.
@@ -103,6 +116,17 @@ pub enum Deed {
 /// wakes up.
 pub const STEPS: [i64; 6] = [150, 600, -600, 3600, 3 * 86_400, -3 * 86_400];
 
+/// The wall clock is set, by each of these steps: at every point but a read's answer.
+const CLOCK: [Fault; STEPS.len()] = {
+    let mut all = [Fault::Step(0); STEPS.len()];
+    let mut n = 0;
+    while n < STEPS.len() {
+        all[n] = Fault::Step(STEPS[n]);
+        n += 1;
+    }
+    all
+};
+
 const DISK: &[Fault] = &[
     Fault::Crash,
     Fault::PowerLoss(Unsynced::Lost, Unsynced::Lost),
@@ -117,12 +141,6 @@ const DISK: &[Fault] = &[
     Fault::Stall(40),
     Fault::Stop,
     Fault::Frozen(600),
-    Fault::Step(STEPS[0]),
-    Fault::Step(STEPS[1]),
-    Fault::Step(STEPS[2]),
-    Fault::Step(STEPS[3]),
-    Fault::Step(STEPS[4]),
-    Fault::Step(STEPS[5]),
 ];
 
 const CREATE: &[Fault] = &[
@@ -169,12 +187,6 @@ const CREATE: &[Fault] = &[
     Fault::Analyst(Deed::Start),
     Fault::Analyst(Deed::StartAlike),
     Fault::Rival,
-    Fault::Step(STEPS[0]),
-    Fault::Step(STEPS[1]),
-    Fault::Step(STEPS[2]),
-    Fault::Step(STEPS[3]),
-    Fault::Step(STEPS[4]),
-    Fault::Step(STEPS[5]),
 ];
 
 const CHANGE: &[Fault] = &[
@@ -192,12 +204,6 @@ const CHANGE: &[Fault] = &[
     Fault::Throttled(90),
     Fault::Doubled(true),
     Fault::Analyst(Deed::Finish),
-    Fault::Step(STEPS[0]),
-    Fault::Step(STEPS[1]),
-    Fault::Step(STEPS[2]),
-    Fault::Step(STEPS[3]),
-    Fault::Step(STEPS[4]),
-    Fault::Step(STEPS[5]),
     Fault::Analyst(Deed::Judge),
 ];
 
@@ -221,15 +227,10 @@ const READ: &[Fault] = &[
     Fault::Analyst(Deed::Cancel),
     Fault::Analyst(Deed::Resolve),
     Fault::Frozen(600),
-    Fault::Step(STEPS[0]),
-    Fault::Step(STEPS[1]),
-    Fault::Step(STEPS[2]),
-    Fault::Step(STEPS[3]),
-    Fault::Step(STEPS[4]),
-    Fault::Step(STEPS[5]),
     Fault::Analyst(Deed::Judge),
 ];
 
+/// Once a call that changes something has taken effect.
 const ANSWER: &[Fault] = &[
     Fault::Crash,
     Fault::PowerLoss(Unsynced::Lost, Unsynced::Lost),
@@ -240,26 +241,21 @@ const ANSWER: &[Fault] = &[
     Fault::Analyst(Deed::Cancel),
     Fault::Analyst(Deed::Resolve),
     Fault::Frozen(600),
-    Fault::Step(STEPS[0]),
-    Fault::Step(STEPS[1]),
-    Fault::Step(STEPS[2]),
-    Fault::Step(STEPS[3]),
-    Fault::Step(STEPS[4]),
-    Fault::Step(STEPS[5]),
     Fault::Analyst(Deed::Judge),
 ];
 
 impl Point {
     /// What can go wrong here.
-    pub fn faults(self) -> &'static [Fault] {
-        match self {
+    pub fn faults(self) -> Vec<Fault> {
+        let own = match self {
             Point::Disk(..) => DISK,
             Point::Send(Call::Create) => CREATE,
             Point::Send(Call::Change) => CHANGE,
             Point::Send(Call::Read) => READ,
-            Point::Answer(Call::Read) => &ANSWER[..1],
-            Point::Answer(_) => ANSWER,
-        }
+            Point::Answer(Call::Read) => return vec![Fault::Crash],
+            Point::Answer(Call::Create | Call::Change) => ANSWER,
+        };
+        [own, &CLOCK].concat()
     }
 }
 

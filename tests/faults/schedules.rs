@@ -18,21 +18,39 @@ fn judge(story: &Story, faults: &[Planned], played: &Played) {
     }
 }
 
+/// What is wrong with what was played, each once, in the order in which it was found; then what the story is about.
 pub fn complaint(story: &Story, faults: &[Planned], played: &Played) -> Option<String> {
-    if played.wrong.is_empty() {
+    let mut wrong: Vec<&str> = Vec::new();
+    for one in &played.wrong {
+        if !wrong.contains(&one.as_str()) {
+            wrong.push(one);
+        }
+    }
+    if wrong.is_empty() {
         return None;
     }
+    let about = if story.about.is_empty() { String::new() } else { format!("{}\n", story.about) };
     Some(format!(
-        "{}: {}\nfaults: {faults:?}\n{}\n",
+        "{}: {}\n{about}faults: {faults:?}\n{}\n",
         story.name,
-        played.wrong.join("; "),
+        wrong.join("\n"),
         played.log.join("\n")
     ))
 }
 
 /// How much is played.
 pub fn whole() -> bool {
-    std::env::var("FAULTS").is_ok_and(|v| v == "whole")
+    match std::env::var("FAULTS").as_deref() {
+        Ok("whole") => true,
+        Ok("") | Err(_) => false,
+        Ok(other) => panic!("FAULTS is `whole` or not set, not {other}"),
+    }
+}
+
+/// A number that is asked for in the environment.
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text}")))
 }
 
 /// Spreads work over the processors; the first complaints come back.
@@ -57,7 +75,7 @@ pub fn spread<T: Sync>(work: &[T], play: impl Fn(&T) -> Option<String> + Sync) -
 }
 
 pub fn fail_with(complaints: &[String], of: usize) {
-    let most = std::env::var("FAULTS_SHOW").ok().and_then(|n| n.parse().ok()).unwrap_or(3);
+    let most = number("FAULTS_SHOW").unwrap_or(3) as usize;
     let shown: Vec<&String> = complaints.iter().take(most).collect();
     let heads: std::collections::BTreeMap<String, usize> =
         complaints.iter().fold(Default::default(), |mut all, c| {
@@ -96,7 +114,7 @@ fn every_single_fault() {
                 for fault in kind.faults() {
                     counter += 1;
                     if whole() || counter % 40 == 0 {
-                        work.push((n, Planned { run, point, fault: *fault }));
+                        work.push((n, Planned { run, point, fault }));
                     }
                 }
             }
@@ -202,7 +220,7 @@ fn random(seed: u64, stories: &[Story], points: &[Vec<Vec<crate::fault::Point>>]
         let point = r.below(count + count / 4 + 1);
         let kind = points.get(run).and_then(|p| p.get(point));
         let fault = match kind {
-            Some(kind) => *r.pick(kind.faults()),
+            Some(kind) => *r.pick(&kind.faults()),
             None => *r.pick(&[Fault::Crash, Fault::Lost, Fault::Late(10), Fault::Stop, Fault::Refused]),
         };
         faults.push(Planned { run, point, fault });
@@ -215,7 +233,7 @@ fn random_handfuls() {
     let stories = stories::all();
     let points: Vec<_> = stories.iter().map(|s| dry(s).points).collect();
     let count = if whole() { 20_000 } else { 300 };
-    let one = std::env::var("FAULTS_SEED").ok().and_then(|s| s.parse::<u64>().ok());
+    let one = number("FAULTS_SEED");
     let seeds: Vec<u64> = one.map_or_else(|| (1..=count).collect(), |s| vec![s]);
     let began = std::time::Instant::now();
     let complaints = spread(&seeds, |seed| {

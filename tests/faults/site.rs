@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use casefile::defender::{Clock, HttpAnswer, HttpCall, Reading, Transport, TransportError};
-use casefile::model::{Address, Dependency, Hindrance, Method};
+use casefile::model::{Address, Dependency, Hindrance};
 use casefile::plan::is_met;
 use casefile::sandbox::{Effect, EffectKind, HttpRequest, HttpResponse, Origin, Scenario, World};
 use casefile::state::memory::Trouble;
@@ -20,6 +20,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::fault::{Call, Deed, Fault, Point};
+use crate::invariant::Invariant;
 
 /// How long the client waits for an answer.
 pub const PATIENCE: u64 = 60;
@@ -105,6 +106,17 @@ pub struct Attempt {
     pub request: String,
     /// How often a person asked for it anew by name.
     pub asked: u32,
+}
+
+impl Attempt {
+    /// Whether another attempt asks for the very thing that this one asks for.
+    fn asks_as(&self, other: &Attempt) -> bool {
+        let wish = |a: &Attempt| (a.resource.clone(), a.revision, a.asked);
+        // Another name with another text is another resource: no run lived long enough to see the one change
+        // without the other.
+        let same_manifest = self.address == other.address || self.request == other.request;
+        self.seq != other.seq && wish(self) == wish(other) && same_manifest
+    }
 }
 
 /// An object that one of our calls made, or was merged into.
@@ -193,6 +205,13 @@ pub struct Inner {
     comment: String,
     pub wrong: Vec<String>,
     pub log: Vec<String>,
+}
+
+impl Inner {
+    /// Something does not hold.
+    pub fn violates(&mut self, rule: Invariant, what: impl std::fmt::Display) {
+        self.wrong.push(format!("{rule}: {what}"));
+    }
 }
 
 /// See the module's words.
@@ -497,64 +516,57 @@ impl Site {
         }
     }
 
-    /// I8: what an analyst did is not undone. I9: a comment that was accepted is not appended again.
+    /// [`Invariant::PeopleStand`] and [`Invariant::CommentOnce`].
     fn updated(&self, inner: &mut Inner, flight: &Flight, effect: &Effect) {
         let body: BTreeMap<String, String> = serde_json::from_slice(&flight.request.body).unwrap();
         for (field, value) in body {
             if field == "comment" {
                 if inner.accepted.contains(&(effect.id.clone(), value)) && !flight.copy {
-                    inner.wrong.push(format!("I9: a comment of {} was appended again", effect.id));
+                    inner.violates(Invariant::CommentOnce, format!("on {}", effect.id));
                 }
                 continue;
             }
             // What was done after the run had looked cannot be known to it.
             let judged = inner.judged.remove(&(effect.id.clone(), field.clone()));
             if judged.is_some_and(|at| flight.looked.is_some_and(|looked| at + inner.lag < looked)) {
-                inner.wrong.push(format!("I8: {field} of {} was judged by an analyst, and set", effect.id));
+                inner.violates(Invariant::PeopleStand, format!("{field} of {}", effect.id));
             }
         }
     }
 
+    /// A call of ours made an object, or was merged into one: [`Invariant::OneEffect`].
     fn took_effect(&self, inner: &mut Inner, flight: &Flight, attempt: Attempt, effect: &Effect) {
         let visible = effect.at + inner.lag;
         let last = flight.gave_up.unwrap_or(flight.left).max(flight.left) + inner.settle;
         let merged = effect.kind == EffectKind::MergeAlert;
         let made = Made { id: effect.id.clone(), attempt, merged, visible, beyond: visible >= last };
-        let ours = |made: &Made| inner.made.iter().any(|m| m.id == made.id && !m.merged);
-        // I1: once, unless what was there before failed.
-        if !flight.copy {
-            let same = |m: &&Made| {
-                m.attempt.resource == made.attempt.resource
-                    && m.attempt.revision == made.attempt.revision
-                    && m.attempt.asked == made.attempt.asked
-                    && m.attempt.seq != made.attempt.seq
-                    // Another name with another text is another resource: no run lived long enough to see
-                    // the one change without the other.
-                    && (m.attempt.address == made.attempt.address
-                        || m.attempt.request == made.attempt.request)
-                    // A lost call that was merged into an alert of our own left nothing to find: row 3 takes
-                    // nothing that we made for a sign of it.
-                    && !(m.merged && ours(m))
-            };
-            let earlier: Vec<Made> = inner.made.iter().filter(same).cloned().collect();
-            let beyond = made.beyond || earlier.iter().any(|m| m.beyond);
-            if !earlier.is_empty() && !beyond && !inner.ambiguous {
-                let status = statuses(&mut inner.world, effect.at);
-                let live = earlier
-                    .iter()
-                    .find(|m| !matches!(status.get(&m.id).map(String::as_str), Some("Failed" | "TimeOut")));
-                if let Some(m) = live {
-                    inner.wrong.push(format!(
-                        "I1: {} revision {} took effect twice, attempts {} and {}",
-                        made.attempt.resource, made.attempt.revision, m.attempt.seq, made.attempt.seq
-                    ));
-                }
+        let earlier: Vec<Made> =
+            inner.made.iter().filter(|m| m.attempt.asks_as(&made.attempt)).cloned().collect();
+        // A lost call that was merged into an alert of our own left nothing to find: row 3 takes nothing that we
+        // made for a sign of it.
+        let is_ours = |id: &str| inner.made.iter().any(|m| m.id == id && !m.merged);
+        let earlier: Vec<Made> = earlier.into_iter().filter(|m| !(m.merged && is_ours(&m.id))).collect();
+        // The one case that nothing rules out: one of them came later than a look-up has to allow for.
+        let beyond = made.beyond || earlier.iter().any(|m| m.beyond);
+        if !earlier.is_empty() && !beyond && !flight.copy && !inner.ambiguous {
+            let status = statuses(&mut inner.world, effect.at);
+            let failed =
+                |m: &&Made| matches!(status.get(&m.id).map(String::as_str), Some("Failed" | "TimeOut"));
+            if let Some(m) = earlier.iter().find(|m| !failed(m)) {
+                let (first, second) = (&m.attempt, &made.attempt);
+                inner.violates(
+                    Invariant::OneEffect,
+                    format!(
+                        "{} revision {}, attempts {} and {}",
+                        second.resource, second.revision, first.seq, second.seq
+                    ),
+                );
             }
         }
         inner.made.push(made);
     }
 
-    /// Every mutating call needs a synced, open, young intent.
+    /// [`Invariant::YoungIntent`], and what has to be there before a call that depends on something.
     fn check_intent(&self, inner: &mut Inner, call: &HttpCall) -> Option<Attempt> {
         #[derive(serde::Deserialize)]
         struct Line {
@@ -583,19 +595,17 @@ impl Site {
                 continue;
             }
             if closed.contains(&seq) {
-                inner
-                    .wrong
-                    .push(format!("{} was sent under intent {seq}, which has an outcome", call.target));
+                inner.violates(Invariant::YoungIntent, format!("intent {seq} has an outcome"));
             }
             if inner.clock.as_ref().is_some_and(|c| c.now() > intent.send_by) {
-                inner.wrong.push(format!("intent {seq} was sent after its sendBy"));
+                inner.violates(Invariant::YoungIntent, format!("intent {seq} was sent after its sendBy"));
             }
             let times = inner.sent.entry(seq).or_default();
             *times += 1;
             if *times > 1 && !std::mem::take(&mut inner.refused_token) {
-                inner.wrong.push(format!("intent {seq} was sent twice"));
+                inner.violates(Invariant::YoungIntent, format!("intent {seq} was sent twice"));
             }
-            if let Some(on) = inner.depends.get(&intent.address) {
+            if let Some(on) = inner.depends.get(&intent.address).cloned() {
                 let mut state = State::default();
                 for entry in journal::Reader::new(&journal).flatten() {
                     let _ = state.apply(entry.seq, entry.at, &entry.record);
@@ -603,7 +613,7 @@ impl Site {
                 // What is recorded has happened: its effect comes before the one that now begins.
                 for d in on.iter().filter(|d| !is_met(state.resources.get(&d.address), d.until)) {
                     let (address, on) = (&intent.address, &d.address);
-                    inner.wrong.push(format!("I6: {address} was sent before {on} was there"));
+                    inner.violates(Invariant::InOrder, format!("{address} before {on}"));
                 }
                 if call.target.ends_with("CreateAlertByReference") {
                     let has = |d: &Dependency| {
@@ -611,8 +621,7 @@ impl Site {
                         id.is_some_and(|id| body.contains(id))
                     };
                     if body.contains("${{") || !on.iter().all(has) {
-                        let text = format!("I7: {} was sent without the ids in its text", intent.address);
-                        inner.wrong.push(text);
+                        inner.violates(Invariant::IdsInTexts, &intent.address);
                     }
                 }
             }
@@ -633,7 +642,7 @@ impl Site {
                 revision: intent.sent.revision,
             });
         }
-        inner.wrong.push(format!("{} was sent without a synced intent", call.target));
+        inner.violates(Invariant::YoungIntent, format!("{} was sent without one", call.target));
         None
     }
 
@@ -727,15 +736,11 @@ impl Transport for Network {
         if site.inner().dead {
             return std::future::pending().await;
         }
-        let kind = match call.method {
-            Method::Get => Call::Read,
-            Method::Post if !call.target.ends_with("/cancel") => Call::Create,
-            _ => Call::Change,
-        };
+        let kind = Call::of(&call);
         let fault = site.reach(Point::Send(kind));
         let now = site.time.now();
-        match fault {
-            Some(fault @ (Fault::Crash | Fault::Orphaned(_) | Fault::PowerLoss(..))) => {
+        match (fault, kind) {
+            (Some(fault @ (Fault::Crash | Fault::Orphaned(_) | Fault::PowerLoss(..))), _) => {
                 // A crash lets the bytes go, and the process does not live to hear of it; a power loss comes
                 // right before them.
                 let after = match fault {
@@ -750,15 +755,13 @@ impl Transport for Network {
                 site.die(fault);
                 return std::future::pending().await;
             }
-            Some(Fault::Outage(s)) => site.inner().outage = Some(now + Duration::from_secs(s)),
-            Some(Fault::Throttled(s)) => site.inner().throttled = Some(now + Duration::from_secs(s)),
-            Some(Fault::Stop) => drop(site.stop.send_replace(true)),
-            Some(fault @ (Fault::Stall(_) | Fault::Frozen(_))) if kind == Call::Read => {
-                site.time.disturb(fault)
-            }
-            Some(Fault::Step(s)) => site.time.step(s),
-            Some(Fault::Analyst(deed)) => site.deed(deed, 0),
-            Some(Fault::Rival) => {
+            (Some(Fault::Outage(s)), _) => site.inner().outage = Some(now + Duration::from_secs(s)),
+            (Some(Fault::Throttled(s)), _) => site.inner().throttled = Some(now + Duration::from_secs(s)),
+            (Some(Fault::Stop), _) => drop(site.stop.send_replace(true)),
+            (Some(fault @ (Fault::Stall(_) | Fault::Frozen(_))), Call::Read) => site.time.disturb(fault),
+            (Some(Fault::Step(s)), _) => site.time.step(s),
+            (Some(Fault::Analyst(deed)), _) => site.deed(deed, 0),
+            (Some(Fault::Rival), _) => {
                 let holder = Holder {
                     user: "rival".into(),
                     host: "h".into(),
@@ -767,7 +770,7 @@ impl Transport for Network {
                     command: "apply".into(),
                 };
                 if site.disk().open(&holder).is_ok() {
-                    site.inner().wrong.push("a second run got the lock".into());
+                    site.inner().violates(Invariant::OneRun, "it got it");
                 }
             }
             _ => {}
@@ -789,19 +792,19 @@ impl Transport for Network {
             return Ok(site.too_many());
         }
         let seconds = Duration::from_secs;
-        match fault {
-            Some(Fault::Dropped) => {
+        match (fault, kind) {
+            (Some(Fault::Dropped), _) => {
                 tokio::time::sleep(seconds(5)).await;
                 return Err(reset());
             }
-            Some(Fault::Late(s)) => {
+            (Some(Fault::Late(s)), _) => {
                 let id = site.launch(&call, attempt, seconds(s), false);
                 tokio::time::sleep(HALF_WAY).await;
                 site.give_up(id);
                 return Err(reset());
             }
             // Frozen between the check and the bytes: nobody can tell this from a slow network.
-            Some(Fault::Held(s) | Fault::Stall(s)) if kind != Call::Read => {
+            (Some(Fault::Held(s) | Fault::Stall(s)), Call::Create | Call::Change) => {
                 let id = site.launch(&call, attempt, seconds(s), false);
                 if s < PATIENCE {
                     return Ok(site.answer(id, kind, seconds(s)).await);
@@ -810,11 +813,11 @@ impl Transport for Network {
                 site.give_up(id);
                 return Err(reset());
             }
-            Some(Fault::Status(status, false)) => {
+            (Some(Fault::Status(status, false)), _) => {
                 tokio::time::sleep(HALF_WAY).await;
                 return Ok(site.status(status));
             }
-            Some(Fault::Unauthorized) => {
+            (Some(Fault::Unauthorized), _) => {
                 tokio::time::sleep(HALF_WAY).await;
                 site.inner().refused_token = true;
                 return Ok(site.status(401));

@@ -123,6 +123,20 @@ fn waiting_lab() -> Lab {
     lab
 }
 
+/// The command ends at the signal although the service has not answered its first call.
+#[track_caller]
+fn ends_while_a_call_hangs(lab: &Lab, args: &[&str], name: &str) {
+    lab.service.freeze(true);
+    let before = lab.service.requests();
+    let serving = lab.service.serve();
+    let process = process::start(&Through::Nothing, &lab.path(), &lab.service.url(), args);
+    lab.service.wait_for_a_request(before);
+    process.signal(name);
+    let ended = process.wait();
+    assert_eq!(ended.code(), Some(130), "{args:?} SIG{name}: {ended:?}");
+    lab.service.drain(serving);
+}
+
 #[test]
 fn every_command_that_waits_for_the_service_ends_at_a_signal() {
     let lab = waiting_lab();
@@ -138,15 +152,7 @@ fn every_command_that_waits_for_the_service_ends_at_a_signal() {
     ];
     for (i, args) in commands.iter().enumerate() {
         for name in [SIGNALS[i % 3], SIGNALS[(i + 1) % 3]] {
-            lab.service.freeze(true);
-            let before = lab.service.requests();
-            let serving = lab.service.serve();
-            let process = process::start(&Through::Nothing, &lab.path(), &lab.service.url(), args);
-            lab.service.wait_for_a_request(before);
-            process.signal(name);
-            let ended = process.wait();
-            assert_eq!(ended.code(), Some(130), "{args:?} SIG{name}: {ended:?}");
-            lab.service.drain(serving);
+            ends_while_a_call_hangs(&lab, args, name);
         }
     }
     lab.verified();
@@ -159,15 +165,7 @@ fn a_look_at_what_runs_ends_at_a_signal() {
     let cancel = ["cancel", "InvestigationPackage/p00", "--comment", "INC-2042", "--auto-approve"];
     for (args, name) in [(&["status"][..], "INT"), (&["status"], "TERM"), (&cancel, "INT"), (&cancel, "HUP")]
     {
-        lab.service.freeze(true);
-        let before = lab.service.requests();
-        let serving = lab.service.serve();
-        let process = process::start(&Through::Nothing, &lab.path(), &lab.service.url(), args);
-        lab.service.wait_for_a_request(before);
-        process.signal(name);
-        let ended = process.wait();
-        assert_eq!(ended.code(), Some(130), "{args:?} SIG{name}: {ended:?}");
-        lab.service.drain(serving);
+        ends_while_a_call_hangs(&lab, args, name);
     }
     lab.verified();
 }
