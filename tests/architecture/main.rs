@@ -85,7 +85,9 @@ const FLOWS: [&str; 12] = [
 
 /// The first block of a page that shows boxes and arrows.
 fn picture(page: &str) -> Option<&str> {
-    page.split("```").skip(1).step_by(2).find(|block| block.contains('▶'))
+    let blocks = page.split("```").skip(1).step_by(2);
+    // The rest of the line that opens a block names its language.
+    blocks.filter_map(|block| Some(block.split_once('\n')?.1)).find(|block| block.contains('▶'))
 }
 
 /// Words without capitals, as modules are written.
