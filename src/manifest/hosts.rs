@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::diagnostic::{Diagnostic, Finding, Place};
 use super::syntax::shown;
 use super::text::{SourceText, decode};
-use super::wording::nearest;
+use super::validate::nearest;
 use crate::model::{Entry, EntryMachine, MachineNameError};
 
 /// How many problems of one file are told.

@@ -12,9 +12,9 @@ use super::depends::Wanted;
 use super::diagnostic::{Diagnostic, Finding, Level, Related};
 use super::discover::{self, Bounds};
 use super::document::{self, Declared, Entry};
+use super::fast_reader;
 use super::hosts;
 use super::kinds::{MachinesSpec, Named};
-use super::plain;
 use super::project::{Defender, PROJECT_FILE, Project};
 use super::reader::{Document, Id, NodeKind};
 use super::runbook::{Incident, Origin, Runbook};
@@ -381,7 +381,7 @@ fn utf16(file: &Arc<str>) -> Diagnostic {
 pub(super) fn documents<'d>(decoded: &'d Decoded<'_>) -> impl Iterator<Item = Document<'d>> {
     let text: &'d str = &decoded.text;
     let mut invalid = decoded.invalid.iter().copied().peekable();
-    let mut reader = plain::documents(text).peekable();
+    let mut reader = fast_reader::documents(text).peekable();
     std::iter::from_fn(move || {
         let mut doc = reader.next()?;
         let end = reader.peek().map_or(usize::MAX, |next| next.start);

@@ -1,8 +1,8 @@
 //! Manifests: text to validated values, and everything that can be wrong on the way.
 //!
 //! ```text
-//! bytes ─text─▶ str ─reader─▶ arena of nodes ─┬─ usual, or instance ─▶ schema ─▶ wording ─▶ findings
-//!                                             ├─ rules ─────────────────────────▶ findings
+//! bytes ─text─▶ str ─reader─▶ arena of nodes ─┬─ fast_validate, or validate by schema ─▶ findings
+//!                                             ├─ rules ───────────────────────────────▶ findings
 //!                                             ├─ value ─▶ kinds, project ─▶ Desired, Project
 //!                                             └─ runbook: incidents expanded to arenas, and so on as above
 //! ```
@@ -16,12 +16,13 @@ mod depends;
 mod diagnostic;
 mod discover;
 mod document;
+mod fast_reader;
+mod fast_validate;
 mod hosts;
-mod instance;
+mod json;
 mod kinds;
 mod load;
 mod pattern;
-mod plain;
 pub mod project;
 mod reader;
 mod references;
@@ -31,16 +32,15 @@ mod scalar;
 mod schema;
 mod syntax;
 mod text;
-mod usual;
+mod validate;
 mod value;
-mod wording;
 mod written;
 
 #[cfg(test)]
 mod tests;
 
 #[cfg(fuzzing)]
-pub use plain::both_ways;
+pub use fast_reader::both_ways;
 
 pub use depends::DependsOn;
 pub use diagnostic::{Diagnostic, Level, Related};

@@ -10,7 +10,7 @@ use super::project::{self, GUID, STATE_URL};
 use super::reader::{Document, Id, NodeKind};
 use super::scalar::{self, quoted};
 use super::syntax::shown;
-use super::wording::{Field, nearest};
+use super::validate::{Field, nearest};
 use crate::model::{
     AlertStatuses, Categories, Classifications, CommentRule, Determinations, MachineName, MachineNameError,
     MachinePattern, Severities, Span, Timestamp, TimestampError, Vocabulary as _, WORD_PATTERN,

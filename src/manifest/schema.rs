@@ -9,7 +9,6 @@ use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
-use super::instance::Arena;
 use super::kinds::{
     API_VERSION, AlertManifest, CaseFile, IncidentManifest, PackageManifest, RunbookManifest,
 };
@@ -123,7 +122,7 @@ impl Target {
 /// A schema and its validator.
 pub(super) struct Compiled {
     pub schema: Value,
-    pub validator: Validator<Arena>,
+    pub validator: Validator,
 }
 
 /// Compiled at its first use, once per process.
@@ -179,7 +178,7 @@ fn titled<T: JsonSchema>(target: Target, description: &str) -> Value {
 
 fn built(schema: Value) -> Compiled {
     // A linear-time engine, so that no text can make validation slow.
-    let validator = jsonschema::options_for::<Arena>()
+    let validator = jsonschema::options()
         .with_pattern_options(PatternOptions::regex())
         .with_keyword("pattern", pattern::keyword)
         .build(&schema)

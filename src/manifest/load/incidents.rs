@@ -15,7 +15,7 @@ use crate::manifest::reader::Document;
 use crate::manifest::references;
 use crate::manifest::runbook::{self, Budget, Incident, Origin, Resource, Runbook, expand};
 use crate::manifest::syntax::shown;
-use crate::manifest::wording::nearest;
+use crate::manifest::validate::nearest;
 use crate::model::{Address, Dependency, Kind, Sha256Hex, Source};
 
 /// An incident as it is declared, apart from what it expands to.

@@ -12,7 +12,7 @@ use super::filters::{FILTERS, TESTS};
 use super::ids;
 use super::types::{Gives, gives};
 use crate::manifest::syntax::shown;
-use crate::manifest::wording::nearest;
+use crate::manifest::validate::nearest;
 
 /// A name with the fields that are spelled out: `with.ticket`, `resources['collect'].id`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,10 +15,10 @@ use super::template::{self, COMPARE, Computed, Each, Template};
 use crate::manifest::depends::Wanted;
 use crate::manifest::diagnostic::{Diagnostic, Finding};
 use crate::manifest::document::{self, Entry};
-use crate::manifest::instance::Instance;
+use crate::manifest::json;
 use crate::manifest::kinds::{API_VERSION, Named};
 use crate::manifest::reader::{Document, Id, NodeKind};
-use crate::manifest::wording::Field;
+use crate::manifest::validate::Field;
 use crate::model::{Desired, Source};
 
 /// How much the incidents of a project may expand to. Everything is counted, so that the same project is refused
@@ -298,7 +298,7 @@ pub(in crate::manifest) fn expand(incident: &Incident, runbook: &Runbook, budget
     let mut expanded = Expanded::default();
     let given = incident.given();
     let mut findings = Vec::new();
-    let with = Instance::At(&incident.doc, given.value).value();
+    let with = json::value(&incident.doc, given.value);
     let checking = runbook.parameters.work(&with).saturating_mul(RULE);
     let Some(work) = budget.work.checked_sub(checking) else {
         let message = "it is too much work to check these values by the schema of the runbook's parameters";

@@ -16,7 +16,7 @@ use crate::manifest::kinds::Named;
 use crate::manifest::reader::{Document, Id, NodeKind};
 use crate::manifest::references;
 use crate::manifest::syntax::shown;
-use crate::manifest::wording::nearest;
+use crate::manifest::validate::nearest;
 use crate::model::{Address, Dependency, Kind};
 
 /// How many pairs of resources one incident may put in order.
