@@ -11,13 +11,13 @@ mod folder;
 pub mod journal;
 pub mod local;
 pub mod memory;
+mod quota_usage;
 mod rebuild;
 mod record;
 mod rescue;
 mod resource;
 mod resources;
 pub mod snapshot;
-mod spent;
 mod step;
 mod store;
 mod triage;
@@ -28,13 +28,15 @@ pub use fold::{FoldError, State};
 pub use folder::FolderStore;
 pub use local::LocalStore;
 pub use memory::{MemoryDisk, MemoryStore};
+pub use quota_usage::QuotaUsage;
+#[doc(hidden)]
+pub use quota_usage::QuotaUsage as Spent;
 pub use rebuild::{Acceptance, Accepted, Rebuild};
 pub use record::{
     AttemptId, Binding, CallAction, Intent, Object, Origin, Outcome, Record, Refusal, Sent, Seq,
 };
 pub use resource::{Asked, Attempt, Open, PastObject, Phase, RefusedChange, Resource, Side};
 pub use resources::Resources;
-pub use spent::Spent;
 pub use store::{Damage, Holder, Loaded, Notice, Opened, Store, StoreError};
 pub use triage::{TriageChange, TriageRecord, TriageValues};
 pub use verify::{Finding, Note, Verified, verify};
