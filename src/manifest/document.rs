@@ -6,14 +6,14 @@ use super::depends::{self, Wanted};
 use super::diagnostic::{Finding, Level};
 use super::kinds::{API_VERSION, AlertManifest, CaseFile, Named, PackageManifest};
 use super::project::ProjectFile;
-use super::reader::{Document, Id, NodeKind};
 use super::references;
-use super::rules;
 use super::runbook;
 use super::schema::Target;
-use super::syntax::shown;
-use super::validate::{self, nearest};
+use super::schema::rules;
+use super::schema::validate::{self, nearest};
 use super::value::{self, ValueError};
+use super::yaml::reader::{Document, Id, NodeKind};
+use super::yaml::syntax::shown;
 use crate::model::{Desired, Kind, Source};
 
 /// A resource and where its name stands.

@@ -12,13 +12,13 @@ use super::depends::Wanted;
 use super::diagnostic::{Diagnostic, Finding, Level, Related};
 use super::discover::{self, Bounds};
 use super::document::{self, Declared, Entry};
-use super::fast_reader;
 use super::hosts;
 use super::kinds::{MachinesSpec, Named};
 use super::project::{Defender, PROJECT_FILE, Project};
-use super::reader::{Document, Id, NodeKind};
 use super::runbook::{Incident, Origin, Runbook};
-use super::text::{Decoded, SourceText, decode};
+use super::yaml::fast_reader;
+use super::yaml::reader::{Document, Id, NodeKind};
+use super::yaml::text::{Decoded, SourceText, decode};
 use crate::model::{
     Address, CommentRule, Desired, Kind, MachineFile, Place, Sha256Hex, Source, Target, Template,
 };

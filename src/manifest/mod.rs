@@ -16,31 +16,22 @@ mod depends;
 mod diagnostic;
 mod discover;
 mod document;
-mod fast_reader;
-mod fast_validate;
 mod hosts;
-mod json;
 mod kinds;
 mod load;
-mod pattern;
 pub mod project;
-mod reader;
 mod references;
-mod rules;
 mod runbook;
-mod scalar;
 mod schema;
-mod syntax;
-mod text;
-mod validate;
 mod value;
 mod written;
+mod yaml;
 
 #[cfg(test)]
 mod tests;
 
 #[cfg(fuzzing)]
-pub use fast_reader::both_ways;
+pub use yaml::fast_reader::both_ways;
 
 pub use depends::DependsOn;
 pub use diagnostic::{Diagnostic, Level, Related};
@@ -60,8 +51,8 @@ pub use project::{
     HuntingQuota, Limits, OnUnknown, PROJECT_FILE, Project, ProjectFile, ProjectKind, ProjectMetadata,
     ProjectSpec, Quotas, Rate, Recovery, Region, State, endpoint,
 };
-pub use reader::{Unreadable, look_through};
 pub use runbook::CaseOutcome;
-pub use scalar::is_ambiguous;
 pub use schema::{SchemaKind, SchemaKindError, schema};
 pub use written::{Written, WrittenField};
+pub use yaml::reader::{Unreadable, look_through};
+pub use yaml::scalar::is_ambiguous;

@@ -341,6 +341,7 @@ mod properties {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::manifest::yaml::scalar;
     use crate::model::{Call, Kind, OnInProgress, OnRemove};
 
     /// Pieces that manifests, good and bad, are made of.

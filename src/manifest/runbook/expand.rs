@@ -15,10 +15,10 @@ use super::template::{self, COMPARE, Computed, Each, Template};
 use crate::manifest::depends::Wanted;
 use crate::manifest::diagnostic::{Diagnostic, Finding};
 use crate::manifest::document::{self, Entry};
-use crate::manifest::json;
 use crate::manifest::kinds::{API_VERSION, Named};
-use crate::manifest::reader::{Document, Id, NodeKind};
-use crate::manifest::validate::Field;
+use crate::manifest::schema::json;
+use crate::manifest::schema::validate::Field;
+use crate::manifest::yaml::reader::{Document, Id, NodeKind};
 use crate::model::{Desired, Source};
 
 /// How much the incidents of a project may expand to. Everything is counted, so that the same project is refused

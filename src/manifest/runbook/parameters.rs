@@ -11,12 +11,12 @@ use serde_json::{Value as Json, json};
 use super::expression::{MAX_TEXT, OPEN};
 use super::weight::{self, DEFS, Weight};
 use crate::manifest::diagnostic::{Finding, Level, Related};
-use crate::manifest::json;
-use crate::manifest::reader::{Document, Id, NodeKind};
-use crate::manifest::rules;
 use crate::manifest::schema::Compiled;
-use crate::manifest::syntax::shown;
-use crate::manifest::validate::{self, Field};
+use crate::manifest::schema::json;
+use crate::manifest::schema::rules;
+use crate::manifest::schema::validate::{self, Field};
+use crate::manifest::yaml::reader::{Document, Id, NodeKind};
+use crate::manifest::yaml::syntax::shown;
 
 /// Keywords that lead out of the schema, or rename places in it.
 const REFUSED: [&str; 7] =

@@ -18,16 +18,16 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
+use super::Target;
 use super::pattern::{self, FastPattern};
-use super::reader::{Document, Id, NodeKind};
-use super::schema::Target;
+use crate::manifest::yaml::reader::{Document, Id, NodeKind};
 use crate::model::Kind;
 
-const MANIFEST: &str = include_str!("../../schemas/manifest.schema.json");
-const PROJECT: &str = include_str!("../../schemas/project.schema.json");
+const MANIFEST: &str = include_str!("../../../schemas/manifest.schema.json");
+const PROJECT: &str = include_str!("../../../schemas/project.schema.json");
 
 /// Returns whether the target's schema certainly accepts a value. Without a yes that has still to be asked.
-pub(super) fn is_valid(doc: &Document<'_>, value: Id, target: Target) -> bool {
+pub(in crate::manifest) fn is_valid(doc: &Document<'_>, value: Id, target: Target) -> bool {
     rule(target).is_some_and(|rule| rule.fits(doc, value))
 }
 
@@ -355,9 +355,9 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::manifest::json;
-    use crate::manifest::reader::Reader;
     use crate::manifest::schema::compiled;
+    use crate::manifest::schema::json;
+    use crate::manifest::yaml::reader::Reader;
 
     const TARGETS: [Target; 4] = [
         Target::Resource(Kind::Alert),

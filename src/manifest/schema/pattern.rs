@@ -10,12 +10,12 @@ use jsonschema::paths::Location;
 use jsonschema::{Keyword, PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value, json};
 
-use super::{kinds, project};
+use crate::manifest::{kinds, project};
 use crate::model::WORD_PATTERN;
 
 /// A pattern and what tells it by hand, for texts in ASCII.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct FastPattern {
+pub(in crate::manifest) struct FastPattern {
     pattern: &'static str,
     fits: fn(&[u8]) -> bool,
 }
@@ -32,7 +32,7 @@ impl FastPattern {
 }
 
 /// Finds the pattern among those that are told by hand.
-pub(super) fn fast(pattern: &str) -> Option<FastPattern> {
+pub(in crate::manifest) fn fast(pattern: &str) -> Option<FastPattern> {
     FAST.into_iter().find(|fast| fast.pattern == pattern)
 }
 
@@ -113,7 +113,7 @@ struct Pattern {
 }
 
 /// Makes the keyword; for `with_keyword`.
-pub(super) fn keyword<'a>(
+pub(in crate::manifest) fn keyword<'a>(
     _: &'a Map<String, Value>,
     value: &'a Value,
     _: Location,

@@ -2,10 +2,10 @@
 
 use serde_json::{Number, Value};
 
-use super::reader::{Document, Id, Node, NodeKind};
+use crate::manifest::yaml::reader::{Document, Id, Node, NodeKind};
 
 /// Returns a value as JSON. What could not be made out is null.
-pub(super) fn value(doc: &Document<'_>, id: Id) -> Value {
+pub(in crate::manifest) fn value(doc: &Document<'_>, id: Id) -> Value {
     built(doc, id, &|node| number(&node.text))
 }
 
@@ -13,7 +13,7 @@ pub(super) fn value(doc: &Document<'_>, id: Id) -> Value {
 ///
 /// For JSON Schema `1.0` is an integer. Here it is none, as an integer is written without a point: this is the
 /// value that a schema is asked about a second time.
-pub(super) fn with_fractions(doc: &Document<'_>, id: Id) -> Option<Value> {
+pub(in crate::manifest) fn with_fractions(doc: &Document<'_>, id: Id) -> Option<Value> {
     // Any may stand in another document's part of this one: to look at all nodes is cheaper than to walk twice.
     let any = (0..doc.len() as Id).any(|id| is_whole_decimal(doc.node(id)));
     let half = |node: &Node<'_>| {
@@ -24,7 +24,7 @@ pub(super) fn with_fractions(doc: &Document<'_>, id: Id) -> Option<Value> {
 }
 
 /// Whether a node is a number with a decimal point whose value is an integer.
-pub(super) fn is_whole_decimal(node: &Node<'_>) -> bool {
+pub(in crate::manifest) fn is_whole_decimal(node: &Node<'_>) -> bool {
     let fraction = || node.text.split_once('.').map(|(_, fraction)| fraction);
     node.kind == NodeKind::Number && fraction().is_some_and(|digits| digits.bytes().all(|b| b == b'0'))
 }
