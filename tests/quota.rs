@@ -15,7 +15,7 @@ use casefile::manifest::parse_manifests;
 use casefile::model::{HuntingQuery, Kind};
 use casefile::plan::{Plan, Quota, Settings, last_call};
 use casefile::sandbox::{Delivery, HttpRequest, Scenario, World};
-use casefile::state::{Binding, CallAction, Holder, MemoryDisk, Spent};
+use casefile::state::{Binding, CallAction, Holder, MemoryDisk, QuotaUsage};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use tokio::sync::watch;
@@ -418,13 +418,13 @@ proptest! {
             window.take(last);
             window.answer(last);
         }
-        let spent = |age| Spent {
+        let spent = |age| QuotaUsage {
             kind: Kind::Alert,
             action: CallAction::Create,
             at: Some(at(age)),
             blocked_until: None,
         };
-        let spent: Vec<Spent> = ages.iter().map(spent).collect();
+        let spent: Vec<QuotaUsage> = ages.iter().map(spent).collect();
         let quota = Quota { per_minute: Some(per_minute), per_hour: Some(per_hour) };
         let estimate = last_call(n, quota, now, spent.iter());
         prop_assert_eq!(estimate, last.duration_since(now).as_secs() as u64);

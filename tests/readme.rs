@@ -42,7 +42,7 @@ fn blocks(doc: &str) -> Vec<Vec<Step<'_>>> {
 
 /// The arguments of `casefile`, if the line runs it.
 fn arguments(line: &str) -> Option<Vec<&str>> {
-    let rest = line.strip_prefix("cargo run --release -- ").or_else(|| line.strip_prefix("casefile "))?;
+    let rest = line.strip_prefix("cargo run -- ").or_else(|| line.strip_prefix("casefile "))?;
     Some(rest.split_whitespace().collect())
 }
 
@@ -122,7 +122,7 @@ fn what_is_extracted() {
     ]];
     assert_eq!(blocks(doc), want);
     assert_eq!(arguments("casefile plan -v"), Some(vec!["plan", "-v"]));
-    assert_eq!(arguments("cargo run --release -- -C x apply"), Some(vec!["-C", "x", "apply"]));
+    assert_eq!(arguments("cargo run -- -C x apply"), Some(vec!["-C", "x", "apply"]));
     assert_eq!(arguments("cargo test"), None);
     assert!(appears("a [..] c", "x\n a b c\n") && !appears("a [..] c", "a\nc\n"));
 }

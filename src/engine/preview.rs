@@ -12,7 +12,7 @@ use super::targets::{Depth, resolve};
 use crate::defender::{Client, Clock};
 use crate::model::{Address, Kind};
 use crate::plan::{self, Change, Input, Need, Observed, Plan, Settings};
-use crate::state::{Binding, Record, Seq, Spent, State, StoreError};
+use crate::state::{Binding, QuotaUsage, Record, Seq, State, StoreError};
 
 /// Makes a plan without writing anything: `casefile plan`. What the refresh saw is part of the rows, so
 /// that the plan can be saved and carried out on the state as it is recorded. `spent` tells what the calls since then
@@ -23,7 +23,7 @@ pub async fn preview(
     scope: &mut Scope,
     binding: &Binding,
     state: &mut State,
-    spent: &dyn Fn(Timestamp) -> Result<Vec<Spent>, StoreError>,
+    spent: &dyn Fn(Timestamp) -> Result<Vec<QuotaUsage>, StoreError>,
 ) -> Result<Plan, RunError> {
     check_binding(&state.binding, binding)?;
     resolve(client, clock, scope, state, Depth::Planned).await?;
@@ -34,7 +34,7 @@ pub async fn preview(
     fold(state, clock.now(), &records)?;
     let mut plan = make_plan(scope, state, &observed, &settings);
     if plan.calls().next().is_some() {
-        let calls = spent(Spent::since(settings.now)).map_err(Arc::new)?;
+        let calls = spent(QuotaUsage::since(settings.now)).map_err(Arc::new)?;
         settings.spent = calls.into_iter().map(|s| s.by(settings.now)).collect();
         // Of a plan that could not see what it needs nobody asks for more.
         if let Some(client) = client.filter(|_| observed.unread.is_empty()) {

@@ -21,10 +21,10 @@ use super::targets::{Depth, resolve};
 use crate::defender::{Client, Clock, Endpoint, LONGEST_NAP, Quotas};
 use crate::model::{Address, Desired, Hindrance, Kind};
 use crate::plan::{self, Action, Change, Machines, Observed, Plan, PlannedCall, Settings, Unread};
-use crate::state::{Binding, CallAction, Origin, Record, Spent, State, Store, StoreError};
+use crate::state::{Binding, CallAction, Origin, QuotaUsage, Record, State, Store, StoreError};
 
 /// Counts the calls of earlier runs: they share the service's hour.
-fn seed(quotas: &Quotas, spent: &[Spent]) {
+fn seed(quotas: &Quotas, spent: &[QuotaUsage]) {
     for s in spent {
         let endpoint = match (s.action, s.kind) {
             (CallAction::Cancel, _) => Endpoint::CancelAction,
@@ -83,7 +83,7 @@ impl<'a> Run<'a> {
         stop: watch::Receiver<bool>,
     ) -> Result<Self, RunError> {
         check_binding(&store.state().binding, &options.binding)?;
-        let spent = store.spent(Spent::since(lock_at)).map_err(Arc::new)?;
+        let spent = store.spent(QuotaUsage::since(lock_at)).map_err(Arc::new)?;
         scope.settings.spent = spent.into_iter().map(|s| s.by(lock_at)).collect();
         seed(client.quotas(), &scope.settings.spent);
         let tally = Arc::new(Tally::default());

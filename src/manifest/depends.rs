@@ -10,7 +10,7 @@ use std::ops::Range;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::reader::{Document, Id, NodeKind};
+use super::yaml::reader::{Document, Id, NodeKind};
 use crate::model::{Address, Dependency, Kind, Until};
 
 /// One entry of `dependsOn`.

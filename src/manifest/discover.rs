@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::diagnostic::{Diagnostic, Place};
 use super::load::declares_runbook;
 use super::project::{PROJECT_FILE, Project};
-use super::syntax::shown;
+use super::yaml::syntax::shown;
 
 mod bounds;
 

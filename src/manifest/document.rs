@@ -6,14 +6,14 @@ use super::depends::{self, Wanted};
 use super::diagnostic::{Finding, Level};
 use super::kinds::{API_VERSION, AlertManifest, CaseFile, Named, PackageManifest};
 use super::project::ProjectFile;
-use super::reader::{Document, Id, NodeKind};
 use super::references;
-use super::rules;
 use super::runbook;
 use super::schema::Target;
-use super::syntax::shown;
+use super::schema::rules;
+use super::schema::validate::{self, nearest};
 use super::value::{self, ValueError};
-use super::wording::{self, nearest};
+use super::yaml::reader::{Document, Id, NodeKind};
+use super::yaml::syntax::shown;
 use crate::model::{Desired, Kind, Source};
 
 /// A resource and where its name stands.
@@ -76,7 +76,7 @@ pub(super) fn declared(doc: &mut Document<'_>, source: impl FnOnce(usize) -> Sou
 /// Reads a case of a runbook.
 pub(super) fn case(doc: &mut Document<'_>) -> Option<CaseFile> {
     let root = doc.root?;
-    read(doc, root, |doc, findings| findings.extend(wording::judge(doc, root, Target::Case).findings))
+    read(doc, root, |doc, findings| findings.extend(validate::judge(doc, root, Target::Case).findings))
 }
 
 /// What is wrong with a resource of which not every value is known: those are poisoned.
@@ -85,7 +85,7 @@ pub(super) fn shape(doc: &Document<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     if doc.get(root, "kind").is_none() {
         let finding =
-            Finding::new("missing-field", wording::first_key(doc, root), "this template lacks `kind`");
+            Finding::new("missing-field", validate::first_key(doc, root), "this template lacks `kind`");
         let all = Kind::ALL.map(|kind| format!("`kind: {kind}`")).join(" or ");
         return vec![finding.help(format!("add {all}"))];
     }
@@ -174,7 +174,7 @@ fn sort(doc: &mut Document<'_>) {
 }
 
 fn judge(doc: &Document<'_>, root: Id, target: Target, settled: Option<Id>, findings: &mut Vec<Finding>) {
-    let mut verdict = wording::judge(doc, root, target);
+    let mut verdict = validate::judge(doc, root, target);
     if let Some(id) = settled {
         // The kind is misspelt and told so; the rest is judged as what was meant.
         let span = doc.node(id).span();
@@ -236,7 +236,7 @@ fn choose_kind(doc: &Document<'_>, root: Id, findings: &mut Vec<Finding>) -> Opt
                 let message = format!("this document lacks {lacks}");
                 let version =
                     if version { format!("`apiVersion: {API_VERSION}` and ") } else { String::new() };
-                Finding::new("missing-field", wording::first_key(doc, root), message)
+                Finding::new("missing-field", validate::first_key(doc, root), message)
                     .help(format!("add {version}{all}"))
             }
         });
@@ -254,7 +254,7 @@ fn choose_kind(doc: &Document<'_>, root: Id, findings: &mut Vec<Finding>) -> Opt
             findings.push(
                 Finding::new(
                     "missing-value",
-                    wording::Field { doc, key: doc.get(root, "kind").map(|f| f.0), value }.span(),
+                    validate::Field { doc, key: doc.get(root, "kind").map(|f| f.0), value }.span(),
                     "`kind` has no value",
                 )
                 .help(format!("write {all}")),
@@ -318,7 +318,7 @@ fn extract(
     };
     let reason = doc
         .get(spec, text)
-        .map_or(name.clone(), |(key, value)| wording::Field { doc, key: Some(key), value }.span());
+        .map_or(name.clone(), |(key, value)| validate::Field { doc, key: Some(key), value }.span());
     let mut wanted = depends::wanted(doc, root);
     wanted.extend(references::wanted(doc, spec, &desired));
     Ok(Entry { desired, named, name, reason, wanted })

@@ -5,9 +5,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Finding, Place};
-use super::syntax::shown;
-use super::text::{SourceText, decode};
-use super::wording::nearest;
+use super::schema::validate::nearest;
+use super::yaml::syntax::shown;
+use super::yaml::text::{SourceText, decode};
 use crate::model::{Entry, EntryMachine, MachineNameError};
 
 /// How many problems of one file are told.

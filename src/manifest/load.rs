@@ -14,11 +14,11 @@ use super::discover::{self, Bounds};
 use super::document::{self, Declared, Entry};
 use super::hosts;
 use super::kinds::{MachinesSpec, Named};
-use super::plain;
 use super::project::{Defender, PROJECT_FILE, Project};
-use super::reader::{Document, Id, NodeKind};
 use super::runbook::{Incident, Origin, Runbook};
-use super::text::{Decoded, SourceText, decode};
+use super::yaml::fast_reader;
+use super::yaml::reader::{Document, Id, NodeKind};
+use super::yaml::text::{Decoded, SourceText, decode};
 use crate::model::{
     Address, CommentRule, Desired, Kind, MachineFile, Place, Sha256Hex, Source, Target, Template,
 };
@@ -381,7 +381,7 @@ fn utf16(file: &Arc<str>) -> Diagnostic {
 pub(super) fn documents<'d>(decoded: &'d Decoded<'_>) -> impl Iterator<Item = Document<'d>> {
     let text: &'d str = &decoded.text;
     let mut invalid = decoded.invalid.iter().copied().peekable();
-    let mut reader = plain::documents(text).peekable();
+    let mut reader = fast_reader::documents(text).peekable();
     std::iter::from_fn(move || {
         let mut doc = reader.next()?;
         let end = reader.peek().map_or(usize::MAX, |next| next.start);

@@ -1,8 +1,8 @@
 //! Manifests: text to validated values, and everything that can be wrong on the way.
 //!
 //! ```text
-//! bytes ─text─▶ str ─reader─▶ arena of nodes ─┬─ usual, or instance ─▶ schema ─▶ wording ─▶ findings
-//!                                             ├─ rules ─────────────────────────▶ findings
+//! bytes ─text─▶ str ─reader─▶ arena of nodes ─┬─ fast_validate, or validate by schema ─▶ findings
+//!                                             ├─ rules ───────────────────────────────▶ findings
 //!                                             ├─ value ─▶ kinds, project ─▶ Desired, Project
 //!                                             └─ runbook: incidents expanded to arenas, and so on as above
 //! ```
@@ -17,30 +17,21 @@ mod diagnostic;
 mod discover;
 mod document;
 mod hosts;
-mod instance;
 mod kinds;
 mod load;
-mod pattern;
-mod plain;
 pub mod project;
-mod reader;
 mod references;
-mod rules;
 mod runbook;
-mod scalar;
 mod schema;
-mod syntax;
-mod text;
-mod usual;
 mod value;
-mod wording;
 mod written;
+mod yaml;
 
 #[cfg(test)]
 mod tests;
 
 #[cfg(fuzzing)]
-pub use plain::both_ways;
+pub use yaml::fast_reader::both_ways;
 
 pub use depends::DependsOn;
 pub use diagnostic::{Diagnostic, Level, Related};
@@ -60,8 +51,8 @@ pub use project::{
     PROJECT_FILE, Project, ProjectFile, ProjectKind, ProjectMetadata, ProjectSpec, Quotas, Rate, Recovery,
     State, endpoint,
 };
-pub use reader::{Unreadable, look_through};
 pub use runbook::CaseOutcome;
-pub use scalar::is_ambiguous;
 pub use schema::{SchemaKind, SchemaKindError, schema};
 pub use written::{Written, WrittenField};
+pub use yaml::reader::{Unreadable, look_through};
+pub use yaml::scalar::is_ambiguous;

@@ -8,9 +8,9 @@ use std::collections::HashMap;
 
 use super::depends::Wanted;
 use super::diagnostic::Finding;
-use super::reader::{Document, Id, NodeKind};
 use super::runbook;
-use super::syntax::shown;
+use super::yaml::reader::{Document, Id, NodeKind};
+use super::yaml::syntax::shown;
 use crate::model::{Address, Desired, Until, reference, replaced};
 
 /// The fields of `spec` whose texts can hold an id.

@@ -125,6 +125,18 @@ fn many_problems_are_counted() {
 }
 
 #[test]
+fn a_number_with_a_point_is_no_integer() {
+    assert_eq!(codes(package(&format!("{GOOD}  revision: 1.0\n")).as_bytes()), [("wrong-type", 7, 13)]);
+    let text = "apiVersion: casefile/v1\nkind: Runbook\nmetadata: { name: r }\nspec:\n  parameters:\n    type: object\n    \
+                properties: { whole: { type: integer }, any: { type: number, maximum: 2, multipleOf: 1 } }\n  \
+                resources:\n  - kind: InvestigationPackage\n    metadata: { name: p }\n    spec: { machineName: h, \
+                comment: c }\n---\napiVersion: casefile/v1\nkind: Incident\nmetadata: { name: i }\nspec: { runbook: r, \
+                with: { whole: 2.0, any: 2.0 } }\n";
+    assert_eq!(codes(text.as_bytes()), [("wrong-type", 16, 36)]);
+    assert_eq!(codes(text.replace("whole: 2.0", "whole: 2").as_bytes()), []);
+}
+
+#[test]
 fn lines_are_those_of_the_names_even_through_aliases() {
     let one = "apiVersion: casefile/v1\nkind: InvestigationPackage\nmetadata:\n  labels: { x: &n aliased }\n  name: *n\nspec:\n";
     let text =
@@ -330,6 +342,7 @@ mod properties {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::manifest::yaml::scalar;
     use crate::model::{Call, Kind, OnInProgress, OnRemove};
 
     /// Pieces that manifests, good and bad, are made of.

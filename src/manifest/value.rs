@@ -6,7 +6,7 @@ use std::slice;
 use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 
-use super::reader::{Document, Id, NodeKind};
+use super::yaml::reader::{Document, Id, NodeKind};
 
 /// A value that its type refuses although the schema accepted it.
 #[derive(Debug)]

@@ -50,7 +50,7 @@ pub use target::{
     Entry, EntryMachine, MachineFile, MachineName, MachineNameError, Place, Target, Template, first_label,
 };
 pub(crate) use text::{known_or_owned, one_of};
-pub use time::{Span, SpanError, Timestamp, TimestampError, read_instant};
+pub use time::{Span, SpanError, Timestamp, TimestampError};
 pub use triage::{Triage, TriageField, TriageMode, has_comment};
 pub use word::{
     AlertStatus, AlertStatuses, Categories, Category, Classification, Classifications, Determination,

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use super::facts::OnUnknown;
 use super::incidents::Incidents;
 use crate::model::{CommentRule, MachinePattern, Span, Timestamp};
-use crate::state::{Attempt, PendingUpdate, Spent};
+use crate::state::{Attempt, PendingUpdate, QuotaUsage};
 
 /// Two minutes: how far apart the clocks of the service and of this machine may be when an object is
 /// matched with an intent.
@@ -40,7 +40,7 @@ pub struct Settings {
     /// `quotas`, for the estimate.
     pub quotas: Quotas,
     /// What earlier runs have used of them, for the estimate.
-    pub spent: Vec<Spent>,
+    pub spent: Vec<QuotaUsage>,
     /// `--fresh`: an empty state is meant.
     pub fresh: bool,
     /// Closed incidents, and what seals hold back.

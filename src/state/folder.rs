@@ -15,10 +15,10 @@ use super::disk::{Disk, FileName};
 use super::fold::FoldError;
 use super::fold::State;
 use super::journal::{self, Checkpoint, Reader, Tail};
+use super::quota_usage::{self, QuotaUsage};
 use super::record::{Record, Seq};
 use super::rescue::{self, Rescued};
 use super::snapshot::{self, Pieces, Snapshot, SnapshotError};
-use super::spent::{self, Spent};
 use super::store::{Damage, Loaded, Notice, Store, StoreError};
 use crate::THREAD_STACK;
 use crate::model::Sha256Hex;
@@ -298,14 +298,14 @@ impl<D: Disk> Store for FolderStore<D> {
         Ok(serial)
     }
 
-    fn spent(&mut self, since: jiff::Timestamp) -> Result<Vec<Spent>, StoreError> {
+    fn spent(&mut self, since: jiff::Timestamp) -> Result<Vec<QuotaUsage>, StoreError> {
         spent(&mut self.disk, since)
     }
 }
 
 /// What the calls since then cost the service's quotas.
-pub(super) fn spent(disk: &mut impl Disk, since: jiff::Timestamp) -> Result<Vec<Spent>, StoreError> {
-    spent::read(disk, since).map_err(|e| io_error(FileName::Journal, "read", e))
+pub(super) fn spent(disk: &mut impl Disk, since: jiff::Timestamp) -> Result<Vec<QuotaUsage>, StoreError> {
+    quota_usage::read(disk, since).map_err(|e| io_error(FileName::Journal, "read", e))
 }
 
 /// What the file of rescued outcomes holds.

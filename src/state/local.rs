@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 
 use super::disk::{Disk, FileName};
 use super::folder::{self, Depth, FolderStore};
+use super::quota_usage::QuotaUsage;
 use super::rebuild::{self, Acceptance, Rebuild};
-use super::spent::Spent;
 use super::store::{Holder, Loaded, Opened, StoreError};
 use super::verify::{self, Verified};
 use crate::files::{self, FileError, Links};
@@ -49,7 +49,7 @@ pub fn read_whole(folder: &Path) -> Result<Loaded, StoreError> {
 }
 
 /// What the calls since then cost the service's quotas, without the lock.
-pub fn spent(folder: &Path, since: jiff::Timestamp) -> Result<Vec<Spent>, StoreError> {
+pub fn spent(folder: &Path, since: jiff::Timestamp) -> Result<Vec<QuotaUsage>, StoreError> {
     exists(folder)?;
     folder::spent(&mut LocalDisk::new(folder), since).map_err(|e| within(folder, e))
 }

@@ -10,7 +10,6 @@ use super::record::{AttemptId, CallAction, Object, Origin, Refusal, Sent, Seq};
 use super::triage::{TriageChange, TriageRecord};
 use crate::model::{
     ActionStatus, Kind, OnRemove, PlanDigest, RequestDigest, Sparse, Timestamp, known_or_owned, one_of,
-    read_instant,
 };
 
 /// Where a resource stands. See `docs/reconciliation.md`.
@@ -153,7 +152,6 @@ pub struct Resource {
     #[schemars(example = &"analyst@contoso.com")]
     pub cancelled_by: Sparse<Option<String>>,
     /// When the phase was entered, by our clock.
-    #[serde(deserialize_with = "read_instant")]
     #[schemars(example = OUR_TIME)]
     pub since: jiff::Timestamp,
     /// When the busy answer came, by the service's clock.

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::fold::{FoldError, State};
 use super::journal::{EncodeError, JournalError};
+use super::quota_usage::QuotaUsage;
 use super::record::{Record, Seq};
 use super::snapshot::SnapshotError;
-use super::spent::Spent;
 use crate::files::FileError;
 
 /// A state that is open for writing: whoever has one is the only one who does.
@@ -37,7 +37,7 @@ pub trait Store: Send {
     fn commit_snapshot(&mut self) -> Result<u64, StoreError>;
 
     /// What the calls since then cost the service's quotas, whoever made them.
-    fn spent(&mut self, since: jiff::Timestamp) -> Result<Vec<Spent>, StoreError>;
+    fn spent(&mut self, since: jiff::Timestamp) -> Result<Vec<QuotaUsage>, StoreError>;
 }
 
 /// A store that was opened, and what was noticed on the way.

@@ -8,7 +8,7 @@ use crate::manifest::discover::{self, Bounds};
 use crate::manifest::project::Project;
 use crate::manifest::runbook::{CaseOutcome, Runbook, run_case};
 use crate::manifest::schema::Target;
-use crate::manifest::text::decode;
+use crate::manifest::yaml::text::decode;
 
 /// The outcome of the cases of one runbook's file.
 #[derive(Clone, Debug)]

@@ -11,11 +11,11 @@ use crate::manifest::depends::{self, Wanted};
 use crate::manifest::diagnostic::{Diagnostic, Finding, Related};
 use crate::manifest::document::Declared;
 use crate::manifest::kinds::Named;
-use crate::manifest::reader::Document;
 use crate::manifest::references;
 use crate::manifest::runbook::{self, Budget, Incident, Origin, Resource, Runbook, expand};
-use crate::manifest::syntax::shown;
-use crate::manifest::wording::nearest;
+use crate::manifest::schema::validate::nearest;
+use crate::manifest::yaml::reader::Document;
+use crate::manifest::yaml::syntax::shown;
 use crate::model::{Address, Dependency, Kind, Sha256Hex, Source};
 
 /// An incident as it is declared, apart from what it expands to.

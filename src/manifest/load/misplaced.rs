@@ -9,10 +9,10 @@ use std::sync::Arc;
 use super::{documents, is_blank, utf16};
 use crate::manifest::diagnostic::{Diagnostic, Finding};
 use crate::manifest::discover::{self, Found};
-use crate::manifest::reader::{Document, NodeKind};
 use crate::manifest::schema::Target;
-use crate::manifest::syntax::shown;
-use crate::manifest::text::{SourceText, decode};
+use crate::manifest::yaml::reader::{Document, NodeKind};
+use crate::manifest::yaml::syntax::shown;
+use crate::manifest::yaml::text::{SourceText, decode};
 
 /// The code of a manifest where none is read.
 const CODE: &str = "misplaced-manifest";

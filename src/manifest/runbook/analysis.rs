@@ -11,8 +11,8 @@ use minijinja::machinery::ast::{BinOpKind, CallArg, Expr, Filter, GetItem, Unary
 use super::filters::{FILTERS, TESTS};
 use super::ids;
 use super::types::{Gives, gives};
-use crate::manifest::syntax::shown;
-use crate::manifest::wording::nearest;
+use crate::manifest::schema::validate::nearest;
+use crate::manifest::yaml::syntax::shown;
 
 /// A name with the fields that are spelled out: `with.ticket`, `resources['collect'].id`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,9 +12,9 @@ use crate::manifest::diagnostic::{Diagnostic, Level};
 use crate::manifest::document;
 use crate::manifest::kinds::{CaseFile, Expectation, ExpectedResource};
 use crate::manifest::load::{among_cases, column_of, documents, is_blank};
-use crate::manifest::reader::Id;
-use crate::manifest::text::decode;
 use crate::manifest::written::Written;
+use crate::manifest::yaml::reader::Id;
+use crate::manifest::yaml::text::decode;
 use crate::model::Address;
 
 /// What came of a case.
@@ -88,7 +88,7 @@ pub(in crate::manifest) fn run_case(file: &str, bytes: &[u8], runbooks: &[Runboo
 }
 
 fn read_incident(
-    doc: &crate::manifest::reader::Document<'_>,
+    doc: &crate::manifest::yaml::reader::Document<'_>,
     root: Id,
     text: &str,
     origin: Origin,

@@ -15,10 +15,10 @@ use super::template::{self, COMPARE, Computed, Each, Template};
 use crate::manifest::depends::Wanted;
 use crate::manifest::diagnostic::{Diagnostic, Finding};
 use crate::manifest::document::{self, Entry};
-use crate::manifest::instance::Instance;
 use crate::manifest::kinds::{API_VERSION, Named};
-use crate::manifest::reader::{Document, Id, NodeKind};
-use crate::manifest::wording::Field;
+use crate::manifest::schema::json;
+use crate::manifest::schema::validate::Field;
+use crate::manifest::yaml::reader::{Document, Id, NodeKind};
 use crate::model::{Desired, Source};
 
 /// How much the incidents of a project may expand to. Everything is counted, so that the same project is refused
@@ -54,7 +54,7 @@ impl Default for Budget {
 
 impl Budget {
     /// Reduces the budget to what is left behind an incident.
-    pub fn less(&mut self, spent: &Spent) {
+    pub fn less(&mut self, spent: &QuotaUsage) {
         self.all_text = self.all_text.saturating_sub(spent.text);
         self.all_work = self.all_work.saturating_sub(spent.work);
         self.text = self.text.min(self.all_text);
@@ -64,7 +64,7 @@ impl Budget {
 
 /// The part of a budget that an incident took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::manifest) struct Spent {
+pub(in crate::manifest) struct QuotaUsage {
     pub text: usize,
     pub work: u64,
 }
@@ -274,7 +274,7 @@ pub(in crate::manifest) struct Expanded {
     pub resources: Vec<Resource>,
     /// What is wrong, at the incident or at the runbook.
     pub problems: Vec<Diagnostic>,
-    pub spent: Spent,
+    pub spent: QuotaUsage,
 }
 
 /// A resource of an incident, with places in the runbook's file.
@@ -298,7 +298,7 @@ pub(in crate::manifest) fn expand(incident: &Incident, runbook: &Runbook, budget
     let mut expanded = Expanded::default();
     let given = incident.given();
     let mut findings = Vec::new();
-    let with = Instance::At(&incident.doc, given.value).value();
+    let with = json::value(&incident.doc, given.value);
     let checking = runbook.parameters.work(&with).saturating_mul(RULE);
     let Some(work) = budget.work.checked_sub(checking) else {
         let message = "it is too much work to check these values by the schema of the runbook's parameters";
@@ -334,7 +334,7 @@ pub(in crate::manifest) fn expand(incident: &Incident, runbook: &Runbook, budget
         run.order();
     }
     let findings = std::mem::take(&mut run.findings);
-    let spent = Spent { text: run.spent, work: budget.work - run.names.work_left() };
+    let spent = QuotaUsage { text: run.spent, work: budget.work - run.names.work_left() };
     expanded.spent = spent;
     expanded.problems.extend(runbook.origin.diagnose(findings));
     expanded

@@ -15,7 +15,7 @@ use super::filters;
 use super::ids::IdOf;
 use super::scope::Scope;
 use super::work::Step;
-use crate::manifest::reader::NodeKind;
+use crate::manifest::yaml::reader::NodeKind;
 use crate::model::{reference, replaced};
 
 /// What begins an expression.

@@ -12,7 +12,7 @@ use minijinja::value::{Object, ObjectRepr, Value};
 use super::expression::{EvalError, Scalar, Typed};
 use super::scope::{Missed, Scope};
 use crate::manifest::diagnostic::Finding;
-use crate::manifest::syntax::shown;
+use crate::manifest::yaml::syntax::shown;
 use crate::model::can_be_named;
 
 /// The name of them all.

@@ -8,11 +8,11 @@ use serde_json::json;
 
 use super::parameters::plain;
 use crate::manifest::diagnostic::{Diagnostic, Finding, Related};
-use crate::manifest::instance::Instance;
-use crate::manifest::reader::{Document, Id, NodeKind};
-use crate::manifest::rules;
-use crate::manifest::text::SourceText;
-use crate::manifest::wording::Field;
+use crate::manifest::schema::json;
+use crate::manifest::schema::rules;
+use crate::manifest::schema::validate::Field;
+use crate::manifest::yaml::reader::{Document, Id, NodeKind};
+use crate::manifest::yaml::text::SourceText;
 use crate::model::{Place, Sha256Hex, Source};
 
 /// Where a manifest's text is.
@@ -84,7 +84,7 @@ impl Incident {
         origin: Origin,
         place: (u32, u32),
     ) -> Incident {
-        let given = with.map_or_else(|| json!({}), |(_, id)| Instance::At(doc, id).value());
+        let given = with.map_or_else(|| json!({}), |(_, id)| json::value(doc, id));
         let name: Arc<str> = (&*doc.node(name_id).text).into();
         let said = json!([&*name, labels, &*doc.node(runbook).text, given]);
         let at = doc.node(name_id).span();

@@ -13,10 +13,10 @@ use super::template::{Computed, Template};
 use crate::manifest::depends::{self, Wanted};
 use crate::manifest::diagnostic::Finding;
 use crate::manifest::kinds::Named;
-use crate::manifest::reader::{Document, Id, NodeKind};
 use crate::manifest::references;
-use crate::manifest::syntax::shown;
-use crate::manifest::wording::nearest;
+use crate::manifest::schema::validate::nearest;
+use crate::manifest::yaml::reader::{Document, Id, NodeKind};
+use crate::manifest::yaml::syntax::shown;
 use crate::model::{Address, Dependency, Kind};
 
 /// How many pairs of resources one incident may put in order.

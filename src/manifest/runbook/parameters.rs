@@ -11,12 +11,12 @@ use serde_json::{Value as Json, json};
 use super::expression::{MAX_TEXT, OPEN};
 use super::weight::{self, DEFS, Weight};
 use crate::manifest::diagnostic::{Finding, Level, Related};
-use crate::manifest::instance::{Arena, Instance};
-use crate::manifest::reader::{Document, Id, NodeKind};
-use crate::manifest::rules;
 use crate::manifest::schema::Compiled;
-use crate::manifest::syntax::shown;
-use crate::manifest::wording::{self, Field};
+use crate::manifest::schema::json;
+use crate::manifest::schema::rules;
+use crate::manifest::schema::validate::{self, Field};
+use crate::manifest::yaml::reader::{Document, Id, NodeKind};
+use crate::manifest::yaml::syntax::shown;
 
 /// Keywords that lead out of the schema, or rename places in it.
 const REFUSED: [&str; 7] =
@@ -49,8 +49,7 @@ impl Parameters {
         findings: &mut Vec<Finding>,
     ) -> Option<Parameters> {
         let known = errors(findings);
-        let mut schema =
-            field.map_or_else(|| json!({"type": "object"}), |f| Instance::At(doc, f.value).value());
+        let mut schema = field.map_or_else(|| json!({"type": "object"}), |f| json::value(doc, f.value));
         if let Some(field) = field {
             check_schema(field, &schema, findings);
         }
@@ -62,14 +61,14 @@ impl Parameters {
         let object = schema.as_object_mut()?;
         object.entry("additionalProperties").or_insert(Json::Bool(false));
         object.entry("properties").or_insert_with(|| json!({}));
-        let validator = jsonschema::options_for::<Arena>()
+        let validator = jsonschema::options()
             .with_draft(jsonschema::Draft::Draft202012)
             .with_pattern_options(PatternOptions::regex().size_limit(weight::LARGEST_PATTERN))
             .build(&schema);
         let validator = match (validator, field) {
             (Ok(validator), _) => validator,
             (Err(e), Some(field)) => {
-                let at = wording::locate(field, e.instance_path()).unwrap_or(field);
+                let at = validate::locate(field, e.instance_path()).unwrap_or(field);
                 findings.push(bad(at, format!("this is no usable JSON Schema: {}", shown(&e.to_string()))));
                 return None;
             }
@@ -108,7 +107,7 @@ impl Parameters {
         declared: &dyn Fn(usize, String) -> Related,
         findings: &mut Vec<Finding>,
     ) {
-        let verdict = wording::judge_by(doc, with, &self.compiled, "`with`");
+        let verdict = validate::judge_by(doc, with, &self.compiled, "`with`");
         for finding in verdict.findings {
             let given = doc.fields(with.value).find(|&(key, value)| {
                 let (from, to) = (doc.node(key).start as usize, doc.node(value).end as usize);
@@ -174,7 +173,7 @@ fn check_schema(field: Field<'_>, schema: &Json, findings: &mut Vec<Finding>) {
     let metaschema = jsonschema::draft202012::meta::validator();
     let mut places: BTreeMap<Id, Finding> = BTreeMap::new();
     for error in metaschema.iter_errors(schema) {
-        let Some(at) = wording::locate(field, error.instance_path()) else { continue };
+        let Some(at) = validate::locate(field, error.instance_path()) else { continue };
         let message = format!("this is no JSON Schema: {}", shown(&error.to_string()));
         places.entry(at.value).or_insert_with(|| bad(at, message));
     }

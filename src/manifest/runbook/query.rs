@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::analysis::Flow;
 use super::expression::{Expression, OPEN, Part, Scalar};
-use crate::manifest::syntax::shown;
+use crate::manifest::yaml::syntax::shown;
 
 /// A value that could change a query.
 #[derive(Debug, PartialEq, Eq)]

@@ -16,12 +16,12 @@ use super::query;
 use super::types::{Gives, Kinds, NoField, Types};
 use crate::manifest::diagnostic::Finding;
 use crate::manifest::document;
-use crate::manifest::instance::Instance;
 use crate::manifest::kinds::API_VERSION;
-use crate::manifest::reader::{Document, Id, NodeKind};
 use crate::manifest::references;
-use crate::manifest::syntax::shown;
-use crate::manifest::wording::{Field, nearest};
+use crate::manifest::schema::json;
+use crate::manifest::schema::validate::{Field, nearest};
+use crate::manifest::yaml::reader::{Document, Id, NodeKind};
+use crate::manifest::yaml::syntax::shown;
 
 /// How many problems of one runbook's expressions are told.
 const MAX_FINDINGS: usize = 100;
@@ -382,8 +382,8 @@ impl Compiler<'_> {
         if self.doc.node(id).kind == NodeKind::Sequence {
             let field = Field { doc: self.doc, key: None, value: id };
             super::parameters::plain(field, self.findings);
-            crate::manifest::rules::check_values(field, self.findings);
-            return Some(Each::List(Instance::At(self.doc, id).value()));
+            crate::manifest::schema::rules::check_values(field, self.findings);
+            return Some(Each::List(json::value(self.doc, id)));
         }
         self.one_expression(id, "forEach", true, false).map(|e| Each::Expression(id, e))
     }

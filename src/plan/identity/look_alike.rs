@@ -27,7 +27,7 @@ pub struct LookAlike {
 /// that is `Released` without an object or with another target.
 pub(in crate::plan) fn is_unclaimed(d: &Desired, r: Option<&Resource>) -> bool {
     let Some(r) = r else { return true };
-    r.phase == Phase::Released && !(r.id.is_some() && !has_other_target(d, r))
+    r.phase == Phase::Released && (r.id.is_none() || has_other_target(d, r))
 }
 
 /// Returns whether a resource declares another target or revision than the one that was sent.

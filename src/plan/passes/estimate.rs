@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::model::Kind;
 use crate::plan::change::{Change, Estimate};
 use crate::plan::settings::{Quota, Settings};
-use crate::state::{CallAction, Spent};
+use crate::state::{CallAction, QuotaUsage};
 
 /// Counts calls per quota; quotas do not wait for each other, so the slowest one tells.
 pub fn estimate(changes: &[Change], settings: &Settings) -> Estimate {
@@ -32,7 +32,12 @@ pub fn estimate(changes: &[Change], settings: &Settings) -> Estimate {
 
 /// Whole seconds until the n-th call may leave: a call waits a minute for the one `per_minute` before it,
 /// and an hour for the one `per_hour` before it, whichever run made that.
-pub fn last_call<'a>(n: u64, quota: Quota, now: Timestamp, spent: impl Iterator<Item = &'a Spent>) -> u64 {
+pub fn last_call<'a>(
+    n: u64,
+    quota: Quota,
+    now: Timestamp,
+    spent: impl Iterator<Item = &'a QuotaUsage>,
+) -> u64 {
     // Milliseconds from now on.
     let since = |t: Timestamp| t.duration_since(now).as_millis();
     let mut last = 0;
@@ -74,8 +79,8 @@ mod tests {
         Timestamp::from_second(1_800_000_000 + seconds).unwrap()
     }
 
-    fn spent(at: Option<Timestamp>, blocked_until: Option<Timestamp>) -> Spent {
-        Spent { kind: Kind::Alert, action: CallAction::Create, at, blocked_until }
+    fn spent(at: Option<Timestamp>, blocked_until: Option<Timestamp>) -> QuotaUsage {
+        QuotaUsage { kind: Kind::Alert, action: CallAction::Create, at, blocked_until }
     }
 
     #[test]
@@ -93,7 +98,7 @@ mod tests {
     #[test]
     fn what_earlier_runs_used_is_not_there_any_more() {
         let one = Quota { per_minute: Some(1), per_hour: Some(100) };
-        let last = |spent: &[Spent]| last_call(1, one, at(0), spent.iter());
+        let last = |spent: &[QuotaUsage]| last_call(1, one, at(0), spent.iter());
         assert_eq!(last(&[spent(Some(at(-20)), None)]), 40);
         assert_eq!(last(&[spent(Some(at(-7200)), None)]), 0);
         assert_eq!(last(&[spent(None, None)]), 60, "without an answer it may count now");

@@ -136,21 +136,19 @@ impl RowExecution {
         if change.call.is_none() && change.records.is_empty() {
             return None;
         }
-        let call = change.call.as_ref().and_then(|c| {
-            Some(CallExecution {
-                revision: c.sent.revision,
-                digest: c.sent.digest,
-                marker: (*c.sent.marker).clone(),
-                machine: c.machine.clone(),
-                machine_name: (*c.sent.machine_name).clone(),
-                query_digest: *c.sent.query_digest,
-                labels: c.labels.clone(),
-                on_remove: c.on_remove,
-                on_in_progress: c.on_in_progress,
-                adopt_within: c.adopt_within,
-                ids: c.ids.clone(),
-                enforce: c.enforce,
-            })
+        let call = change.call.as_ref().map(|c| CallExecution {
+            revision: c.sent.revision,
+            digest: c.sent.digest,
+            marker: (*c.sent.marker).clone(),
+            machine: c.machine.clone(),
+            machine_name: (*c.sent.machine_name).clone(),
+            query_digest: *c.sent.query_digest,
+            labels: c.labels.clone(),
+            on_remove: c.on_remove,
+            on_in_progress: c.on_in_progress,
+            adopt_within: c.adopt_within,
+            ids: c.ids.clone(),
+            enforce: c.enforce,
         });
         Some(RowExecution {
             call,

@@ -6,39 +6,54 @@
 
 use std::sync::OnceLock;
 
-use jsonschema::json::Node;
 use jsonschema::paths::Location;
 use jsonschema::{Keyword, PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value, json};
 
-use super::instance::{Arena, Instance};
-use super::{kinds, project};
+use crate::manifest::{kinds, project};
+use crate::model::WORD_PATTERN;
 
 /// A pattern and what tells it by hand, for texts in ASCII.
-#[derive(Clone, Copy)]
-pub(super) struct Quick {
-    pub pattern: &'static str,
-    pub fits: fn(&[u8]) -> bool,
+#[derive(Clone, Copy, Debug)]
+pub(in crate::manifest) struct FastPattern {
+    pattern: &'static str,
+    fits: fn(&[u8]) -> bool,
 }
 
-pub(super) const TEXT: Quick = Quick { pattern: kinds::TEXT, fits: |text| !text.iter().all(is_blank) };
-pub(super) const NAME: Quick = Quick { pattern: kinds::NAME, fits: crate::model::is_name };
-pub(super) const MACHINE_NAME: Quick = Quick {
+impl FastPattern {
+    /// Returns whether the pattern certainly matches. One visible character of ASCII is enough for a text that says
+    /// something.
+    pub fn certainly_fits(&self, text: &str) -> bool {
+        match text.is_ascii() {
+            true => (self.fits)(text.as_bytes()),
+            false => self.pattern == TEXT.pattern && text.bytes().any(|b| b.is_ascii_graphic()),
+        }
+    }
+}
+
+/// Finds the pattern among those that are told by hand.
+pub(in crate::manifest) fn fast(pattern: &str) -> Option<FastPattern> {
+    FAST.into_iter().find(|fast| fast.pattern == pattern)
+}
+
+const TEXT: FastPattern = FastPattern { pattern: kinds::TEXT, fits: |text| !text.iter().all(is_blank) };
+const NAME: FastPattern = FastPattern { pattern: kinds::NAME, fits: crate::model::is_name };
+const MACHINE_NAME: FastPattern = FastPattern {
     pattern: r"^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*$",
     fits: |text| is_labels(text, |b| b.is_ascii_alphanumeric() || b == b'_'),
 };
-pub(super) const LABEL_KEY: Quick = Quick { pattern: kinds::LABEL_KEY, fits: is_label_key };
-pub(super) const MACHINE_ID: Quick = Quick {
+const LABEL_KEY: FastPattern = FastPattern { pattern: kinds::LABEL_KEY, fits: is_label_key };
+const MACHINE_ID: FastPattern = FastPattern {
     pattern: "^[0-9A-Fa-f]{32,64}$",
     fits: |text| (32..=64).contains(&text.len()) && text.iter().all(u8::is_ascii_hexdigit),
 };
-pub(super) const TIME: Quick = Quick {
+const TIME: FastPattern = FastPattern {
     pattern: r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,7})?Z$",
     fits: is_time,
 };
-pub(super) const UNBROKEN: Quick =
-    Quick { pattern: r"^[^\s]+$", fits: |text| !text.is_empty() && !text.iter().any(is_blank) };
-pub(super) const DURATION: Quick = Quick {
+const UNBROKEN: FastPattern =
+    FastPattern { pattern: r"^[^\s]+$", fits: |text| !text.is_empty() && !text.iter().any(is_blank) };
+const DURATION: FastPattern = FastPattern {
     pattern: "^[0-9]{1,8}[smh]$",
     fits: |text| {
         text.split_last().is_some_and(|(unit, digits)| {
@@ -48,15 +63,15 @@ pub(super) const DURATION: Quick = Quick {
         })
     },
 };
-pub(super) const GUID: Quick = Quick {
+const GUID: FastPattern = FastPattern {
     pattern: project::GUID,
     fits: |text| fits_form(text, b"00000000-0000-0000-0000-000000000000", u8::is_ascii_hexdigit),
 };
-pub(super) const WEB: Quick = Quick {
+const WEB: FastPattern = FastPattern {
     pattern: "^https?://",
     fits: |text| text.starts_with(b"http://") || text.starts_with(b"https://"),
 };
-pub(super) const STATE_URL: Quick = Quick {
+const STATE_URL: FastPattern = FastPattern {
     pattern: project::STATE_URL,
     fits: |text| {
         let schemes: [&[u8]; 5] = [b"file:", b"git:refs/", b"az://", b"s3://", b"gs://"];
@@ -64,54 +79,76 @@ pub(super) const STATE_URL: Quick = Quick {
     },
 };
 
+const UNLIMITED: FastPattern = FastPattern { pattern: project::UNLIMITED, fits: |text| text == b"unlimited" };
+const WORD: FastPattern = FastPattern {
+    pattern: WORD_PATTERN,
+    fits: |text| {
+        let inner = |b: &u8| b.is_ascii_alphanumeric() || b" ,./_-".contains(b);
+        text.split_first().is_some_and(|(first, rest)| first.is_ascii_alphabetic() && rest.iter().all(inner))
+    },
+};
+
 /// Those that are told by hand.
-const QUICK: [Quick; 11] =
-    [TEXT, NAME, MACHINE_NAME, LABEL_KEY, MACHINE_ID, TIME, UNBROKEN, DURATION, GUID, WEB, STATE_URL];
+const FAST: [FastPattern; 13] = [
+    TEXT,
+    NAME,
+    MACHINE_NAME,
+    LABEL_KEY,
+    MACHINE_ID,
+    TIME,
+    UNBROKEN,
+    DURATION,
+    GUID,
+    WEB,
+    STATE_URL,
+    UNLIMITED,
+    WORD,
+];
 
 /// The keyword `pattern`.
 struct Pattern {
     text: String,
-    quick: Option<fn(&[u8]) -> bool>,
-    full: OnceLock<Validator<Arena>>,
+    fast: Option<fn(&[u8]) -> bool>,
+    full: OnceLock<Validator>,
 }
 
 /// Makes the keyword; for `with_keyword`.
-pub(super) fn keyword<'a>(
+pub(in crate::manifest) fn keyword<'a>(
     _: &'a Map<String, Value>,
     value: &'a Value,
     _: Location,
-) -> Result<Box<dyn for<'i> Keyword<'i, Arena>>, ValidationError<'a>> {
+) -> Result<Box<dyn for<'i> Keyword<'i>>, ValidationError<'a>> {
     let Some(text) = value.as_str() else { return Err(ValidationError::custom("a pattern is a text")) };
-    let quick = QUICK.iter().find(|quick| quick.pattern == text).map(|quick| quick.fits);
-    Ok(Box::new(Pattern { text: text.to_owned(), quick, full: OnceLock::new() }))
+    let fast = fast(text).map(|fast| fast.fits);
+    Ok(Box::new(Pattern { text: text.to_owned(), fast, full: OnceLock::new() }))
 }
 
 impl Pattern {
-    fn full(&self) -> &Validator<Arena> {
+    fn full(&self) -> &Validator {
         self.full.get_or_init(|| compiled(&self.text))
     }
 }
 
-fn compiled(pattern: &str) -> Validator<Arena> {
-    jsonschema::options_for::<Arena>()
+fn compiled(pattern: &str) -> Validator {
+    jsonschema::options()
         .with_pattern_options(PatternOptions::regex())
         .build(&json!({ "pattern": pattern }))
         // The schemas come from our own types and a test compiles every pattern.
         .unwrap_or_else(|e| unreachable!("the schemas' patterns are valid: {e}"))
 }
 
-impl<'i> Keyword<'i, Arena> for Pattern {
-    fn validate(&self, instance: Instance<'i>) -> Result<(), ValidationError<'i>> {
+impl<'i> Keyword<'i> for Pattern {
+    fn validate(&self, instance: &'i Value) -> Result<(), ValidationError<'i>> {
         match self.is_valid(instance) {
             true => Ok(()),
             false => Err(ValidationError::custom("does not match its pattern")),
         }
     }
 
-    fn is_valid(&self, instance: Instance<'i>) -> bool {
-        let Some(text) = instance.as_string() else { return true };
-        match self.quick {
-            Some(quick) if text.is_ascii() => quick(text.as_bytes()),
+    fn is_valid(&self, instance: &'i Value) -> bool {
+        let Some(text) = instance.as_str() else { return true };
+        match self.fast {
+            Some(fits) if text.is_ascii() => fits(text.as_bytes()),
             _ => self.full().is_valid(instance),
         }
     }
@@ -176,24 +213,24 @@ mod tests {
     }
 
     #[test]
-    fn every_pattern_of_the_schemas_can_be_compiled_and_the_quick_ones_are_theirs() {
+    fn every_pattern_of_the_schemas_can_be_compiled_and_the_fast_ones_are_theirs() {
         let mut all = std::collections::BTreeSet::new();
         SchemaKind::ALL.iter().for_each(|kind| patterns(&schema(*kind), &mut all));
         all.iter().for_each(|pattern| drop(compiled(pattern)));
-        for Quick { pattern, .. } in QUICK {
+        for FastPattern { pattern, .. } in FAST {
             assert!(all.contains(pattern), "{pattern}");
         }
     }
 
     fn agree(text: &str) {
-        static FULL: OnceLock<Vec<Validator<Arena>>> = OnceLock::new();
-        let full = FULL.get_or_init(|| QUICK.iter().map(|quick| compiled(quick.pattern)).collect());
-        for (Quick { pattern, .. }, full) in QUICK.iter().zip(full) {
+        static FULL: OnceLock<Vec<Validator>> = OnceLock::new();
+        let full = FULL.get_or_init(|| FAST.iter().map(|fast| compiled(fast.pattern)).collect());
+        for (FastPattern { pattern, .. }, full) in FAST.iter().zip(full) {
             let (fields, value) = (Map::new(), Value::from(*pattern));
-            let quick = keyword(&fields, &value, Location::new()).unwrap();
-            let instance = Instance::Name(text);
-            assert_eq!(quick.is_valid(instance), full.is_valid(instance), "{pattern}: {text:?}");
-            assert_eq!(quick.validate(instance).is_ok(), quick.is_valid(instance));
+            let fast = keyword(&fields, &value, Location::new()).unwrap();
+            let instance = &Value::from(text);
+            assert_eq!(fast.is_valid(instance), full.is_valid(instance), "{pattern}: {text:?}");
+            assert_eq!(fast.validate(instance).is_ok(), fast.is_valid(instance));
         }
     }
 

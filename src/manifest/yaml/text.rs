@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::diagnostic::{Diagnostic, Finding, Place, Related};
+use crate::manifest::diagnostic::{Diagnostic, Finding, Place, Related};
 
 /// The longest stretch of a line that a diagnostic quotes, in characters.
 const LINE_LIMIT: usize = 200;
@@ -14,7 +14,7 @@ const LINE_LEAD: usize = 40;
 
 /// A file's text. What is no UTF-8 has become U+FFFD, and is listed.
 #[derive(Debug)]
-pub(super) struct Decoded<'b> {
+pub(in crate::manifest) struct Decoded<'b> {
     pub text: Cow<'b, str>,
     /// Where in `text` a byte was replaced, and that byte; ascending.
     pub invalid: Vec<(usize, u8)>,
@@ -22,11 +22,11 @@ pub(super) struct Decoded<'b> {
 
 /// The file is in another encoding altogether.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Utf16;
+pub(in crate::manifest) struct Utf16;
 
 /// Decodes UTF-8, with or without a byte order mark. Each invalid sequence becomes one character, so
 /// that columns stay those of an editor.
-pub(super) fn decode(bytes: &[u8]) -> Result<Decoded<'_>, Utf16> {
+pub(in crate::manifest) fn decode(bytes: &[u8]) -> Result<Decoded<'_>, Utf16> {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         return Err(Utf16);
     }
@@ -48,7 +48,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Decoded<'_>, Utf16> {
 
 /// A named text that can tell lines and columns. Lines are counted when the first one is asked for.
 #[derive(Debug)]
-pub(super) struct SourceText<'s> {
+pub(in crate::manifest) struct SourceText<'s> {
     pub file: Arc<str>,
     pub text: &'s str,
     starts: OnceCell<Vec<usize>>,

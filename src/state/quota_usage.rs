@@ -1,21 +1,24 @@
 //! What the calls of the last hour cost the service's quotas, as the journal tells of them.
 //!
-//! Reads the journal's end backwards and no further than asked; the chain is checked elsewhere. A record's
-//! first fields have fixed places in the line, so nothing is parsed but what is needed: plans are made
-//! every few seconds, over journals that grow by thousands of records an hour.
+//! Reads the journal's end backwards and no further than asked; the chain is checked elsewhere. Of each line only
+//! what is needed becomes a value: plans are made every few seconds, over journals that grow by thousands of records
+//! an hour.
 
 use std::collections::HashMap;
 use std::io;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::disk::{Disk, FileName};
 use super::record::{CallAction, Seq};
-use crate::model::Kind;
+use crate::model::{Address, Kind};
 
 /// A mutating call that the service may have counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Spent {
+pub struct QuotaUsage {
     /// What it acted on.
     pub kind: Kind,
     /// What it was for.
@@ -27,7 +30,7 @@ pub struct Spent {
     pub blocked_until: Option<Timestamp>,
 }
 
-impl Spent {
+impl QuotaUsage {
     /// How far back calls count: no quota of the service has a longer period than an hour.
     pub fn since(now: Timestamp) -> Timestamp {
         now.saturating_sub(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MIN)
@@ -36,12 +39,12 @@ impl Spent {
     /// As it counts for a run that began at `began`: an earlier run's call was answered before that, whatever its
     /// clock said, and a block lasts as long as it was meant to.
     #[must_use]
-    pub fn by(self, began: Timestamp) -> Spent {
+    pub fn by(self, began: Timestamp) -> QuotaUsage {
         let Some(ahead) = self.at.map(|at| at.duration_since(began)).filter(|a| a.is_positive()) else {
             return self;
         };
         let back = |t: Timestamp| t.saturating_sub(ahead).unwrap_or(Timestamp::MIN);
-        Spent { at: self.at.map(back), blocked_until: self.blocked_until.map(back), ..self }
+        QuotaUsage { at: self.at.map(back), blocked_until: self.blocked_until.map(back), ..self }
     }
 }
 
@@ -52,7 +55,7 @@ const LONGEST_CALL: SignedDuration = SignedDuration::from_mins(5);
 const CHUNK: u64 = 64 * 1024;
 
 /// The calls that were answered, or not, since `since`. A file that cannot be read as a journal has none.
-pub(super) fn read(disk: &mut impl Disk, since: Timestamp) -> io::Result<Vec<Spent>> {
+pub(super) fn read(disk: &mut impl Disk, since: Timestamp) -> io::Result<Vec<QuotaUsage>> {
     let Some(length) = disk.len(FileName::Journal)? else { return Ok(Vec::new()) };
     let mut scan = Scan::new(since);
     let mut end = length;
@@ -85,85 +88,57 @@ struct Scan {
     since: Timestamp,
     /// What was written before is too old.
     oldest: Timestamp,
-    /// Its second, as text.
-    oldest_second: String,
     /// By attempt: the outcomes whose intents were not met yet.
-    outcomes: HashMap<Seq, Spent>,
-    spent: Vec<Spent>,
+    outcomes: HashMap<Seq, QuotaUsage>,
+    spent: Vec<QuotaUsage>,
 }
 
 impl Scan {
     fn new(since: Timestamp) -> Scan {
         let oldest = since.saturating_sub(LONGEST_CALL).unwrap_or(Timestamp::MIN);
-        let oldest_second = oldest.strftime("%Y-%m-%dT%H:%M:%S").to_string();
-        Scan { since, oldest, oldest_second, outcomes: HashMap::new(), spent: Vec::new() }
+        Scan { since, oldest, outcomes: HashMap::new(), spent: Vec::new() }
     }
 
     /// Takes one line, the younger ones before the older; false once all further ones are too old.
     fn line(&mut self, line: &[u8]) -> bool {
-        let Some(line) = Line::of(line) else { return true };
-        if !self.is_later(line.at) {
-            match line.at.parse::<Timestamp>() {
-                Ok(at) if at < self.oldest => return false,
-                Ok(_) => {}
-                Err(_) => return true,
-            }
+        let Ok(Line { seq, at, record }) = serde_json::from_slice::<Line>(line) else { return true };
+        if let Some(outcome) = record.outcome.filter(|_| at >= self.oldest) {
+            self.outcome(&outcome, at);
         }
-        if let Some(record) = line.record.strip_prefix(b"{\"outcome\":") {
-            self.outcome(record, line.at);
-        } else if let Some(record) = line.record.strip_prefix(b"{\"intent\":") {
-            self.intent(line.seq, record);
+        if let Some(intent) = record.intent.filter(|_| at >= self.oldest) {
+            self.intent(seq, &intent);
         }
-        true
+        at >= self.oldest
     }
 
-    /// Whether a time lies in a later second than the oldest that counts: most do, and texts are compared sooner
-    /// than times are read.
-    fn is_later(&self, at: &str) -> bool {
-        let of_same_form = at.len() >= 20 && at.ends_with('Z') && self.oldest_second.len() == 19;
-        of_same_form && at.as_bytes()[..19] > *self.oldest_second.as_bytes()
-    }
-
-    fn outcome(&mut self, record: &[u8], at: &str) {
-        let Some((attempt, kind)) = number(record, b"\"attempt\":").zip(kind(record)) else { return };
-        let Ok(at) = at.parse::<Timestamp>() else { return };
-        let result = after(record, b"\"result\":").unwrap_or_default();
-        let unsent = result.starts_with(b"{\"unsent\"");
-        let waits = result.starts_with(b"{\"throttled\"").then(|| number(result, b"\"retryAfterSeconds\":"));
-        let blocked_until = waits.flatten().map(|s| {
-            at.saturating_add(SignedDuration::from_secs(i64::try_from(s).unwrap_or(i64::MAX)))
-                .unwrap_or(Timestamp::MAX)
+    fn outcome(&mut self, outcome: &Outcome, at: Timestamp) {
+        let kind = outcome.address.kind();
+        let blocked_until = outcome.result.throttled.as_ref().map(|throttled| {
+            let seconds = i64::try_from(throttled.retry_after_seconds).unwrap_or(i64::MAX);
+            at.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
         });
         // A later word on the same attempt was met before: it was settled, found, or found late.
-        let spent = Spent { kind, action: CallAction::Create, at: Some(at), blocked_until };
-        let known = self.outcomes.entry(attempt).or_insert(spent);
-        if unsent {
+        let spent = QuotaUsage { kind, action: CallAction::Create, at: Some(at), blocked_until };
+        let known = self.outcomes.entry(outcome.attempt).or_insert(spent);
+        if outcome.result.unsent.is_some() {
             known.at = Some(Timestamp::MIN);
         }
     }
 
-    fn intent(&mut self, seq: Seq, record: &[u8]) {
-        let Some(kind) = kind(record) else { return };
-        let action = match text(record, b"\"action\":\"") {
-            Some(b"cancel") => CallAction::Cancel,
-            Some(b"update") => CallAction::Update,
-            Some(b"resolve") => CallAction::Resolve,
-            Some(b"retry") => CallAction::Retry,
-            Some(b"replace") => CallAction::Replace,
-            _ => CallAction::Create,
-        };
-        let open = Spent { kind, action, at: None, blocked_until: None };
-        let spent = self.outcomes.remove(&seq).map_or(open, |known| Spent { kind, action, ..known });
+    fn intent(&mut self, seq: Seq, intent: &Intent) {
+        let (kind, action) = (intent.address.kind(), intent.action);
+        let open = QuotaUsage { kind, action, at: None, blocked_until: None };
+        let spent = self.outcomes.remove(&seq).map_or(open, |known| QuotaUsage { kind, action, ..known });
         self.push(spent);
     }
 
-    fn push(&mut self, spent: Spent) {
+    fn push(&mut self, spent: QuotaUsage) {
         if spent.at.is_none_or(|at| at >= self.since) {
             self.spent.push(spent);
         }
     }
 
-    fn finish(mut self) -> Vec<Spent> {
+    fn finish(mut self) -> Vec<QuotaUsage> {
         for spent in std::mem::take(&mut self.outcomes).into_values() {
             self.push(spent);
         }
@@ -171,52 +146,69 @@ impl Scan {
     }
 }
 
-/// A line as it is written: its first fields have fixed places.
-struct Line<'a> {
+/// What a line of the journal says about quotas.
+#[derive(Deserialize)]
+struct Line {
     seq: Seq,
-    at: &'a str,
-    record: &'a [u8],
+    at: Timestamp,
+    record: Record,
 }
 
-impl<'a> Line<'a> {
-    fn of(line: &'a [u8]) -> Option<Self> {
-        let rest = line.strip_prefix(b"{\"seq\":")?;
-        let (seq, rest) = digits(rest)?;
-        let rest = rest.strip_prefix(b",\"at\":\"")?;
-        let (at, rest) = rest.split_at_checked(memchr::memchr(b'"', rest)?)?;
-        let record = rest.strip_prefix(b"\",\"prev\":\"")?.get(HASH..)?.strip_prefix(b"\",\"hash\":\"")?;
-        let record = record.get(HASH..)?.strip_prefix(b"\",\"record\":")?;
-        Some(Line { seq, at: std::str::from_utf8(at).ok()?, record })
+/// A record, if it is of a kind that counts.
+#[derive(Deserialize)]
+struct Record {
+    intent: Option<Intent>,
+    outcome: Option<Outcome>,
+}
+
+#[derive(Deserialize)]
+struct Intent {
+    address: Address,
+    action: CallAction,
+}
+
+#[derive(Deserialize)]
+struct Outcome {
+    attempt: Seq,
+    address: Address,
+    #[serde(deserialize_with = "answer")]
+    result: Answer,
+}
+
+/// A result, if it is one that counts otherwise than all others.
+#[derive(Default, Deserialize)]
+struct Answer {
+    throttled: Option<Throttled>,
+    unsent: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Throttled {
+    retry_after_seconds: u64,
+}
+
+/// Reads a result: a mapping, or a word if there is no more to say.
+fn answer<'de, D: Deserializer<'de>>(d: D) -> Result<Answer, D::Error> {
+    struct WordOrMapping;
+
+    impl<'de> Visitor<'de> for WordOrMapping {
+        type Value = Answer;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a result")
+        }
+
+        fn visit_str<E>(self, _: &str) -> Result<Answer, E> {
+            Ok(Answer::default())
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Answer, A::Error> {
+            Answer::deserialize(MapAccessDeserializer::new(map))
+        }
     }
-}
 
-/// How many hex digits a hash has.
-const HASH: usize = 64;
-
-/// A number, and what follows it.
-fn digits(text: &[u8]) -> Option<(u64, &[u8])> {
-    let end = text.iter().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
-    let (digits, rest) = text.split_at_checked(end)?;
-    Some((std::str::from_utf8(digits).ok()?.parse().ok()?, rest))
-}
-
-/// What follows a mark. Marks hold bare quotes, which no text inside a string has.
-fn after<'a>(text: &'a [u8], mark: &[u8]) -> Option<&'a [u8]> {
-    memchr::memmem::find(text, mark).and_then(|i| text.get(i + mark.len()..))
-}
-
-fn text<'a>(line: &'a [u8], mark: &[u8]) -> Option<&'a [u8]> {
-    let rest = after(line, mark)?;
-    rest.get(..memchr::memchr(b'"', rest).unwrap_or(rest.len()))
-}
-
-fn number(line: &[u8], mark: &[u8]) -> Option<u64> {
-    digits(after(line, mark)?).map(|(number, _)| number)
-}
-
-fn kind(record: &[u8]) -> Option<Kind> {
-    let name = text(record, b"\"address\":\"")?.split(|b| *b == b'/').next()?;
-    Kind::ALL.into_iter().find(|k| k.as_str().as_bytes() == name)
+    d.deserialize_any(WordOrMapping)
 }
 
 #[cfg(test)]
@@ -292,7 +284,7 @@ mod tests {
             (24, intent(p, CallAction::Replace, "c")),
         ]);
         let all = read(&mut disk, at(-60)).unwrap();
-        let spent = |kind, action, at, blocked_until| Spent { kind, action, at, blocked_until };
+        let spent = |kind, action, at, blocked_until| QuotaUsage { kind, action, at, blocked_until };
         assert_eq!(
             all,
             [
@@ -308,7 +300,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_ahead_blocks_nothing_for_long() {
-        let call = |at, blocked_until| Spent {
+        let call = |at, blocked_until| QuotaUsage {
             kind: Kind::Alert,
             action: CallAction::Create,
             at: Some(at),

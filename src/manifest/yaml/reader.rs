@@ -9,25 +9,25 @@ use std::collections::{HashMap, HashSet};
 
 use granit_parser::{Event, Options, Parser, ScalarStyle, StrInput, options};
 
-use super::diagnostic::Finding;
 use super::scalar::{self, Plain};
 use super::syntax;
 use super::text::SourceText;
+use crate::manifest::diagnostic::Finding;
 
 /// How many values a document may hold, those that aliases repeat included.
-pub(super) const MAX_NODES: u64 = 20_000;
+pub(in crate::manifest) const MAX_NODES: u64 = 20_000;
 /// So many bytes of text that an alias repeats count as a value.
 const TEXT_OF_VALUE: u64 = 256;
 /// How deep values may be nested.
-pub(super) const MAX_DEPTH: usize = 64;
+pub(in crate::manifest) const MAX_DEPTH: usize = 64;
 
 /// The index of a [`Node`] in its [`Document`].
-pub(super) type Id = u32;
+pub(in crate::manifest) type Id = u32;
 
 /// What a node is. `Poison` stands where a value could not be made out and a finding says so: nothing
 /// more is to be said about it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum NodeKind {
+pub(in crate::manifest) enum NodeKind {
     Null,
     Bool,
     Number,
@@ -39,7 +39,7 @@ pub(super) enum NodeKind {
 
 /// One value or key.
 #[derive(Debug)]
-pub(super) struct Node<'s> {
+pub(in crate::manifest) struct Node<'s> {
     /// A scalar's text after unescaping; of a plain one, as it stands there. Empty for collections.
     pub text: Cow<'s, str>,
     pub kind: NodeKind,
@@ -71,7 +71,7 @@ impl<'s> Node<'s> {
 
 /// One document. Nodes that aliases refer to are shared, so the tree is a graph without cycles.
 #[derive(Debug, Default)]
-pub(super) struct Document<'s> {
+pub(in crate::manifest) struct Document<'s> {
     nodes: Vec<Node<'s>>,
     /// Children of collections; of mappings key, value, key, value.
     children: Vec<Id>,
@@ -305,7 +305,7 @@ fn look_through_to(text: &str, most: usize) -> Result<(), Unreadable> {
 }
 
 /// Reads a text document by document.
-pub(super) struct Reader<'s> {
+pub(in crate::manifest) struct Reader<'s> {
     text: &'s str,
     parser: Parser<'s, StrInput<'s>>,
     open: Vec<Open>,

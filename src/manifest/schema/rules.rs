@@ -4,13 +4,13 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::diagnostic::{Finding, Level};
-use super::kinds::{NAME, TEXT};
-use super::project::{self, GUID, STATE_URL};
-use super::reader::{Document, Id, NodeKind};
-use super::scalar::{self, quoted};
-use super::syntax::shown;
-use super::wording::{Field, nearest};
+use super::validate::{Field, nearest};
+use crate::manifest::diagnostic::{Finding, Level};
+use crate::manifest::kinds::{NAME, TEXT};
+use crate::manifest::project::{self, GUID, STATE_URL};
+use crate::manifest::yaml::reader::{Document, Id, NodeKind};
+use crate::manifest::yaml::scalar::{self, quoted};
+use crate::manifest::yaml::syntax::shown;
 use crate::model::{
     AlertStatuses, Categories, Classifications, CommentRule, Determinations, MachineName, MachineNameError,
     MachinePattern, Severities, Span, Timestamp, TimestampError, Vocabulary as _, WORD_PATTERN,
@@ -20,13 +20,18 @@ use crate::model::{
 const DURATIONS: [&str; 3] = ["retryAfter", "adoptWithin", "settle"];
 
 /// Checks every text of a document of which not enough is said already.
-pub(super) fn check(doc: &Document<'_>, root: Id, settled: &HashSet<Id>, out: &mut Vec<Finding>) {
+pub(in crate::manifest) fn check(
+    doc: &Document<'_>,
+    root: Id,
+    settled: &HashSet<Id>,
+    out: &mut Vec<Finding>,
+) {
     let mut seen = vec![false; doc.len()];
     walk(Field { doc, key: None, value: root }, false, settled, &mut seen, out);
 }
 
 /// Checks texts whose names are the user's own: nothing is expected of a field by its name.
-pub(super) fn check_values(field: Field<'_>, out: &mut Vec<Finding>) {
+pub(in crate::manifest) fn check_values(field: Field<'_>, out: &mut Vec<Finding>) {
     let Field { doc, value, .. } = field;
     match field.node().kind {
         NodeKind::Mapping => {
@@ -229,7 +234,7 @@ fn control(field: Field<'_>, out: &mut Vec<Finding>) -> bool {
 }
 
 /// What a field that holds text is expected to be.
-pub(super) fn expected(name: &str) -> &'static str {
+pub(in crate::manifest) fn expected(name: &str) -> &'static str {
     match name {
         _ if DURATIONS.contains(&name) => "a duration with its unit",
         "eventTime" => "a time in UTC",
@@ -240,13 +245,13 @@ pub(super) fn expected(name: &str) -> &'static str {
 }
 
 /// What to write for a plain number or boolean where text is meant.
-pub(super) enum Replacement {
+pub(in crate::manifest) enum Replacement {
     Text(String),
     Example,
 }
 
 /// See [`Replacement`]. Quotes are not always what was forgotten.
-pub(super) fn replacement(name: &str, text: &str) -> Replacement {
+pub(in crate::manifest) fn replacement(name: &str, text: &str) -> Replacement {
     match name {
         _ if DURATIONS.contains(&name) => match text.parse::<u32>() {
             Ok(seconds) => Replacement::Text(Span::from_secs(seconds).to_string()),
@@ -259,7 +264,7 @@ pub(super) fn replacement(name: &str, text: &str) -> Replacement {
 }
 
 /// A text that breaks its field's pattern or length.
-pub(super) fn bad_text(field: Field<'_>, schema: &Value, example: Option<&str>) -> Finding {
+pub(in crate::manifest) fn bad_text(field: Field<'_>, schema: &Value, example: Option<&str>) -> Finding {
     let text: &str = &field.node().text;
     let name = shown(field.name());
     let new = |code, message: String| Finding::new(code, field.span(), message);

@@ -30,7 +30,7 @@ struct NotPlain;
 type Read<T> = Result<T, NotPlain>;
 
 /// The documents of a text.
-pub(super) fn documents(text: &str) -> impl Iterator<Item = Document<'_>> {
+pub(in crate::manifest) fn documents(text: &str) -> impl Iterator<Item = Document<'_>> {
     let mut plain = is_printable(text).then(|| Documents::new(text));
     let mut other: Option<Reader<'_>> = None;
     // How many documents were given.

@@ -2,15 +2,15 @@
 
 use granit_parser::{ErrorKind, ScanError, Span};
 
-use super::diagnostic::Finding;
 use super::reader::MAX_DEPTH;
 use super::scalar;
+use crate::manifest::diagnostic::Finding;
 
 /// The longest piece of a user's text that a message repeats, in characters.
 const SHOWN: usize = 60;
 
 /// A user's text, short enough for a message.
-pub(super) fn shown(text: &str) -> String {
+pub(in crate::manifest) fn shown(text: &str) -> String {
     let mut chars = text.chars();
     let mut out: String = chars.by_ref().take(SHOWN).collect();
     if chars.next().is_some() {
@@ -20,7 +20,7 @@ pub(super) fn shown(text: &str) -> String {
 }
 
 /// A tag such as `!x` or `!!str`.
-pub(super) fn tag(text: &str, span: &Span, fallback: usize) -> Finding {
+pub(in crate::manifest) fn tag(text: &str, span: &Span, fallback: usize) -> Finding {
     let range = span.tag_span().and_then(|s| s.byte_range()).unwrap_or(fallback..fallback);
     let name = shown(text.get(range.clone()).unwrap_or("!"));
     Finding::new("tag", range, format!("the tag `{name}` is not supported"))
@@ -28,7 +28,7 @@ pub(super) fn tag(text: &str, span: &Span, fallback: usize) -> Finding {
 }
 
 /// An alias without its anchor; most often text that begins with an asterisk.
-pub(super) fn unknown_alias(text: &str, span: std::ops::Range<usize>, name: &str) -> Finding {
+pub(in crate::manifest) fn unknown_alias(text: &str, span: std::ops::Range<usize>, name: &str) -> Finding {
     let line = &text[span.start..line_end(text, span.start)];
     let value = line.split(" #").next().unwrap_or(line).trim_end();
     // Inside brackets the rest of the line is not all of this value.
@@ -39,7 +39,7 @@ pub(super) fn unknown_alias(text: &str, span: std::ops::Range<usize>, name: &str
 }
 
 /// An anchor that no alias uses; most often text that begins with an ampersand.
-pub(super) fn unused_anchor(text: &str, at: usize) -> Finding {
+pub(in crate::manifest) fn unused_anchor(text: &str, at: usize) -> Finding {
     let span = at..word_end(text, at);
     let message = format!("`{}` names this value, but no alias uses the name", shown(&text[span.clone()]));
     Finding::new("unused-anchor", span, message)
@@ -47,12 +47,12 @@ pub(super) fn unused_anchor(text: &str, at: usize) -> Finding {
 }
 
 /// Whether an error between documents says that the one before did not end.
-pub(super) fn goes_on(error: &ScanError) -> bool {
+pub(in crate::manifest) fn goes_on(error: &ScanError) -> bool {
     matches!(error.kind(), ErrorKind::ExpectedDocumentStart | ErrorKind::InvalidDocumentEnd)
 }
 
 /// `last_end` is where the last event that was understood ended, `start` where the document begins.
-pub(super) fn explain(text: &str, error: &ScanError, last_end: usize, start: usize) -> Finding {
+pub(in crate::manifest) fn explain(text: &str, error: &ScanError, last_end: usize, start: usize) -> Finding {
     let at = error.marker().byte_offset().unwrap_or(text.len());
     let at = text.floor_char_boundary(at);
     if let Some(finding) = tab(text, at, start) {
@@ -341,7 +341,7 @@ fn opening_bracket(text: &str, start: usize, at: usize, open: char) -> Option<us
     None
 }
 
-pub(super) fn line_start(text: &str, at: usize) -> usize {
+pub(in crate::manifest) fn line_start(text: &str, at: usize) -> usize {
     memchr::memrchr(b'\n', &text.as_bytes()[..at.min(text.len())]).map_or(0, |i| i + 1)
 }
 

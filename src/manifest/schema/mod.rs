@@ -1,4 +1,13 @@
 //! JSON Schemas of what users write: generated from the types, printed for editors, compiled to validate.
+//!
+//! [`fast_validate`] says yes to nearly every document. [`validate`] asks the schema about all others, and says in words
+//! what is wrong; [`rules`] holds what a schema cannot say.
+
+pub(super) mod fast_validate;
+pub(super) mod json;
+mod pattern;
+pub(super) mod rules;
+pub(super) mod validate;
 
 use std::str::FromStr;
 use std::sync::OnceLock;
@@ -9,11 +18,9 @@ use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
-use super::instance::Arena;
 use super::kinds::{
     API_VERSION, AlertManifest, CaseFile, IncidentManifest, PackageManifest, RunbookManifest,
 };
-use super::pattern;
 use super::project::ProjectFile;
 use crate::model::Kind;
 
@@ -90,7 +97,7 @@ pub fn schema(kind: SchemaKind) -> Value {
 
 /// What a document is validated as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Target {
+pub(in crate::manifest) enum Target {
     Resource(Kind),
     Runbook,
     Incident,
@@ -121,13 +128,13 @@ impl Target {
 }
 
 /// A schema and its validator.
-pub(super) struct Compiled {
+pub(in crate::manifest) struct Compiled {
     pub schema: Value,
-    pub validator: Validator<Arena>,
+    pub validator: Validator,
 }
 
 /// Compiled at its first use, once per process.
-pub(super) fn compiled(target: Target) -> &'static Compiled {
+pub(in crate::manifest) fn compiled(target: Target) -> &'static Compiled {
     static ALERT: OnceLock<Compiled> = OnceLock::new();
     static PACKAGE: OnceLock<Compiled> = OnceLock::new();
     static PROJECT: OnceLock<Compiled> = OnceLock::new();
@@ -179,7 +186,7 @@ fn titled<T: JsonSchema>(target: Target, description: &str) -> Value {
 
 fn built(schema: Value) -> Compiled {
     // A linear-time engine, so that no text can make validation slow.
-    let validator = jsonschema::options_for::<Arena>()
+    let validator = jsonschema::options()
         .with_pattern_options(PatternOptions::regex())
         .with_keyword("pattern", pattern::keyword)
         .build(&schema)

@@ -11,18 +11,18 @@ use jsonschema::error::ValidationErrorKind as Broken;
 use jsonschema::paths::{Location, LocationSegment};
 use serde_json::Value;
 
-use super::diagnostic::Finding;
-use super::instance::Instance;
-use super::reader::{Document, Id, Node, NodeKind};
+use super::fast_validate;
+use super::json;
 use super::rules;
-use super::scalar::{quoted, written};
-use super::schema::{Compiled, Target, compiled};
-use super::syntax::shown;
-use super::usual;
+use super::{Compiled, Target, compiled};
+use crate::manifest::diagnostic::Finding;
+use crate::manifest::yaml::reader::{Document, Id, Node, NodeKind};
+use crate::manifest::yaml::scalar::{quoted, written};
+use crate::manifest::yaml::syntax::shown;
 
 /// What a schema has against a document.
 #[derive(Debug, Default)]
-pub(super) struct Verdict {
+pub(in crate::manifest) struct Verdict {
     pub findings: Vec<Finding>,
     /// Keys and values of which enough is said.
     pub settled: HashSet<Id>,
@@ -30,7 +30,7 @@ pub(super) struct Verdict {
 
 /// A value with the key that it stands behind.
 #[derive(Clone, Copy)]
-pub(super) struct Field<'a> {
+pub(in crate::manifest) struct Field<'a> {
     pub doc: &'a Document<'a>,
     pub key: Option<Id>,
     pub value: Id,
@@ -80,24 +80,37 @@ struct Shape<'s> {
 }
 
 /// Validates a document's value as `target`.
-pub(super) fn judge(doc: &Document<'_>, root: Id, target: Target) -> Verdict {
-    if usual::is_right(doc, root, target) {
+pub(in crate::manifest) fn judge(doc: &Document<'_>, root: Id, target: Target) -> Verdict {
+    if fast_validate::is_valid(doc, root, target) {
         return Verdict::default();
     }
     judge_by(doc, Field { doc, key: None, value: root }, compiled(target), target.word())
 }
 
 /// Validates a value by a schema; `word` is what the value is called if it stands behind no key.
-pub(super) fn judge_by(doc: &Document<'_>, at: Field<'_>, compiled: &Compiled, word: &str) -> Verdict {
+pub(in crate::manifest) fn judge_by(
+    doc: &Document<'_>,
+    at: Field<'_>,
+    compiled: &Compiled,
+    word: &str,
+) -> Verdict {
     let root = at.value;
-    let instance = Instance::At(doc, root);
+    let (value, fractions) = (json::value(doc, root), json::with_fractions(doc, root));
     let mut verdict = Verdict::default();
-    if compiled.validator.is_valid(instance) {
+    if compiled.validator.is_valid(&value)
+        && fractions.as_ref().is_none_or(|f| compiled.validator.is_valid(f))
+    {
         return verdict;
     }
+    // Whether an error says that a number like `1.0` is no integer: all that is asked about those.
+    let no_integer = |error: &ValidationError<'_>| {
+        matches!(error.kind(), Broken::Type { .. })
+            && locate(at, error.instance_path()).is_some_and(|f| json::is_whole_decimal(f.node()))
+    };
+    let of_fractions = fractions.iter().flat_map(|f| compiled.validator.iter_errors(f)).filter(no_integer);
     let mut shapes: BTreeMap<Id, Shape<'_>> = BTreeMap::new();
     let mut leaves: BTreeMap<Id, (u8, Finding)> = BTreeMap::new();
-    for error in compiled.validator.iter_errors(instance) {
+    for error in compiled.validator.iter_errors(&value).chain(of_fractions) {
         let Some(field) = locate(at, error.instance_path()) else { continue };
         if field.node().kind == NodeKind::Poison {
             continue;
@@ -121,13 +134,15 @@ pub(super) fn judge_by(doc: &Document<'_>, at: Field<'_>, compiled: &Compiled, w
                 verdict.findings.extend(several_machines(field, schema));
             }
             Broken::AdditionalProperties { unexpected } => {
-                let fields = unexpected.iter().filter_map(|name| doc.get(field.value, name));
+                let unknown = |key| unexpected.iter().any(|name| *name == doc.node(key).text);
+                let fields = doc.fields(field.value).filter(|(key, _)| unknown(*key));
                 shapes.entry(field.value).or_insert_with(fresh).unknown.extend(fields);
             }
             _ => {
                 let (rank, finding) = leaf(field, &error, schema, word);
                 match leaves.get(&field.value) {
-                    Some((known, _)) if *known <= rank => {}
+                    // Of several about one value the first in the text, though JSON's fields are sorted.
+                    Some((known, first)) if (*known, first.start) <= (rank, finding.start) => {}
                     _ => drop(leaves.insert(field.value, (rank, finding))),
                 }
             }
@@ -172,7 +187,7 @@ fn several_machines(field: Field<'_>, schema: &Value) -> Option<Finding> {
 }
 
 /// The value below `at` that a schema's path names.
-pub(super) fn locate<'a>(at: Field<'a>, path: &Location) -> Option<Field<'a>> {
+pub(in crate::manifest) fn locate<'a>(at: Field<'a>, path: &Location) -> Option<Field<'a>> {
     let doc = at.doc;
     let mut field = at;
     for segment in path {
@@ -321,7 +336,7 @@ fn report_shape(doc: &Document<'_>, value: Id, mut shape: Shape<'_>, word: &str,
 }
 
 /// Where a finding about a whole document points.
-pub(super) fn first_key(doc: &Document<'_>, root: Id) -> std::ops::Range<usize> {
+pub(in crate::manifest) fn first_key(doc: &Document<'_>, root: Id) -> std::ops::Range<usize> {
     let id = doc.children(root).first().copied().unwrap_or(root);
     doc.node(id).span()
 }
@@ -341,7 +356,10 @@ fn example(schema: &Value) -> Option<String> {
 }
 
 /// The candidate that a word was most likely meant to be.
-pub(super) fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
+pub(in crate::manifest) fn nearest<'c>(
+    word: &str,
+    candidates: impl Iterator<Item = &'c str>,
+) -> Option<&'c str> {
     if word.chars().count() > 64 {
         return None;
     }

@@ -6,7 +6,7 @@
 
 /// What a plain scalar is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Plain {
+pub(in crate::manifest) enum Plain {
     Null,
     Bool,
     Number,
@@ -17,7 +17,7 @@ pub(super) enum Plain {
 const NUMBER_LIMIT: usize = 100;
 
 /// How this tool reads a plain scalar.
-pub(super) fn resolve(text: &str) -> Plain {
+pub(in crate::manifest) fn resolve(text: &str) -> Plain {
     match text.as_bytes() {
         b"" | b"~" | b"null" => Plain::Null,
         b"true" | b"false" => Plain::Bool,
@@ -46,7 +46,7 @@ pub fn is_ambiguous(text: &str) -> bool {
 }
 
 /// What readers of YAML 1.1 or 1.2 may take a plain scalar for, if not for text.
-pub(super) fn retyped(text: &str) -> Option<&'static str> {
+pub(in crate::manifest) fn retyped(text: &str) -> Option<&'static str> {
     match resolve(text) {
         Plain::Null => return Some("an empty value"),
         Plain::Bool => return Some("a boolean"),
@@ -145,7 +145,7 @@ fn is_date(text: &str) -> bool {
 }
 
 /// The text in double quotes, as it can stand in a manifest.
-pub(super) fn quoted(text: &str) -> String {
+pub(in crate::manifest) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {
@@ -163,7 +163,7 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// A JSON value as a manifest would hold it on one line.
-pub(super) fn written(value: &serde_json::Value) -> String {
+pub(in crate::manifest) fn written(value: &serde_json::Value) -> String {
     use serde_json::Value;
     match value {
         Value::String(text) => {
