@@ -137,6 +137,14 @@ fn a_number_with_a_point_is_no_integer() {
 }
 
 #[test]
+fn a_field_whose_name_is_a_number_is_told_by_its_name() {
+    let text = package(GOOD).replace("name: a }", "name: a, labels: { b: x, \"1\": true } }");
+    let messages: Vec<_> =
+        parse_manifests("x.yaml", text.as_bytes()).1.into_iter().map(|d| d.message).collect();
+    assert_eq!(messages, ["`1` must be text, but true without quotes is a boolean"]);
+}
+
+#[test]
 fn lines_are_those_of_the_names_even_through_aliases() {
     let one = "apiVersion: casefile/v1\nkind: InvestigationPackage\nmetadata:\n  labels: { x: &n aliased }\n  name: *n\nspec:\n";
     let text =

@@ -96,8 +96,15 @@ struct Required {
 #[derive(Debug)]
 struct Condition {
     when: Required,
-    then: Rule,
-    otherwise: Rule,
+    then: Branch,
+    otherwise: Branch,
+}
+
+/// What a schema asks for in addition. Its fields are mostly those of that schema, so they are looked for there.
+#[derive(Debug)]
+struct Branch {
+    required: Required,
+    other: Rule,
 }
 
 #[derive(Debug, Default)]
@@ -143,7 +150,7 @@ impl Rule {
             _ => self.length.hold(text.chars().count() as u64),
         };
         !self.never
-            && self.words.as_ref().is_none_or(|words| words.contains(&text))
+            && self.words.as_ref().is_none_or(|words| words.iter().any(|word| is_same(word, text)))
             && self.pattern.is_none_or(|fast| fast.certainly_fits(text))
             && fits_length()
     }
@@ -158,32 +165,37 @@ impl Rule {
 
     fn fits_fields(&self, doc: &Document<'_>, value: Id) -> bool {
         let mut seen: u64 = 0;
-        let mut count = 0;
-        let fit = doc.fields(value).all(|(key, value)| {
-            let name = &*doc.node(key).text;
-            count += 1;
-            self.names.as_ref().is_none_or(|rule| rule.fits_text(name))
-                && match self.fields.iter().position(|(known, _)| *known == name) {
-                    Some(place) => {
-                        seen |= 1 << place;
-                        self.fields[place].1.fits(doc, value)
+        let silent = self.fields.is_empty() && self.other_fields.is_none() && self.names.is_none();
+        let fit = silent
+            || doc.fields(value).all(|(key, value)| {
+                let name = &*doc.node(key).text;
+                self.names.as_ref().is_none_or(|rule| rule.fits_text(name))
+                    && match self.fields.iter().position(|(known, _)| is_same(known, name)) {
+                        Some(place) => {
+                            seen |= 1 << place;
+                            self.fields[place].1.fits(doc, value)
+                        }
+                        None => self.other_fields.as_ref().is_none_or(|rule| rule.fits(doc, value)),
                     }
-                    None => self.other_fields.as_ref().is_none_or(|rule| rule.fits(doc, value)),
-                }
-        });
+            });
         let has = |required: &Required| {
             seen & required.known == required.known
                 && required.other.iter().all(|name| doc.get(value, name).is_some())
         };
         // No key stands twice in a mapping.
-        fit && count >= self.least_fields
+        fit && doc.node(value).child_count() / 2 >= self.least_fields
             && has(&self.required)
             && (self.one_of.is_empty() || self.one_of.iter().filter(|set| has(set)).count() == 1)
             && self.condition.as_ref().is_none_or(|condition| {
-                let rule = if has(&condition.when) { &condition.then } else { &condition.otherwise };
-                rule.fits(doc, value)
+                let branch = if has(&condition.when) { &condition.then } else { &condition.otherwise };
+                has(&branch.required) && branch.other.fits(doc, value)
             })
     }
+}
+
+/// Most names differ in length or in the first letter, and are told apart without a call.
+fn is_same(a: &str, b: &str) -> bool {
+    a.len() == b.len() && a.as_bytes().first() == b.as_bytes().first() && a == b
 }
 
 fn is_integer(text: &str) -> Option<u64> {
@@ -293,11 +305,18 @@ impl From<Keywords> for Rule {
             }
             required
         };
+        let branch = |rule: Option<Rule>| {
+            let mut other = rule.unwrap_or_default();
+            Branch { required: required(std::mem::take(&mut other.required.other)), other }
+        };
+        let mut any_of = says.any_of;
+        // Branches without a list of words are told sooner.
+        any_of.sort_by_key(|rule| rule.words.is_some());
         let pattern = says.pattern.as_deref().map(pattern::fast);
         let condition = says.when.map(|when| Condition {
             when: required(when.required),
-            then: says.then.unwrap_or_default(),
-            otherwise: says.otherwise.unwrap_or_default(),
+            then: branch(says.then),
+            otherwise: branch(says.otherwise),
         });
         Rule {
             never: matches!(pattern, Some(None)) || fields.len() > u64::BITS as usize,
@@ -316,7 +335,7 @@ impl From<Keywords> for Rule {
             least_fields: says.min_properties,
             items: says.items,
             least_items: says.min_items,
-            any_of: says.any_of,
+            any_of,
             condition: condition.map(Box::new),
             fields,
         }

@@ -196,6 +196,12 @@ pub(in crate::manifest) fn locate<'a>(at: Field<'a>, path: &Location) -> Option<
                 let (key, value) = doc.get(field.value, &name)?;
                 field = Field { doc, key: Some(key), value };
             }
+            // A name of digits looks like an index in a path.
+            LocationSegment::Index(index) if field.node().kind == NodeKind::Mapping => {
+                let named = |key| doc.node(key).text.parse() == Ok(index);
+                let (key, value) = doc.fields(field.value).find(|&(key, _)| named(key))?;
+                field = Field { doc, key: Some(key), value };
+            }
             LocationSegment::Index(index) => {
                 let value = *doc.children(field.value).get(index)?;
                 field = Field { doc, key: field.key, value };
