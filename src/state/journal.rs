@@ -25,6 +25,7 @@ use crate::model::Sha256Hex;
 /// A place between two records of a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Mark")]
 pub struct Checkpoint {
     /// The number of the last record before it; 0 at the start.
     #[schemars(example = 4)]
