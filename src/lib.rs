@@ -21,11 +21,13 @@
 //! | [`engine`] | looks at the service, and carries plans out |
 //! | [`render`] | plans, events and diagnostics as text, JSON and Markdown |
 //! | [`seal`] | reviewed calls as files |
+//! | [`session`] | a project as a program uses it: planned, and applied as it was planned |
 //! | [`sandbox`] | the simulated service |
 //! | [`files`] | files that somebody may have planted |
 //! | [`cli`] | arguments, environment, terminal and exit codes |
 //!
-//! Who may use whom stands in `docs/architecture.md`, and a test holds it. A plan is a function of values:
+//! Who may use whom stands in `docs/architecture.md`, and a test holds it. `examples/embed.rs` plans and applies a
+//! project. A plan is a function of values:
 //!
 //! ```
 //! use casefile::model::{Address, Call, Desired, Kind, Source};
@@ -63,6 +65,7 @@ pub mod plan;
 pub mod render;
 pub mod sandbox;
 pub mod seal;
+pub mod session;
 pub mod state;
 
 /// The stack of every thread that is started, in bytes: RUST_MIN_STACK could ask for one that is too small.

@@ -12,7 +12,7 @@ use crate::defender::{
     Api, Client, Clock, Cloud, Endpoint, HttpOptions, HttpTransport, Hunter, HuntingApi, Limits, Quotas,
     Service, ServiceError,
 };
-use crate::manifest::{Project, project as file};
+use crate::manifest::Project;
 use crate::plan::Destination;
 use crate::sandbox::{self, ServeOptions, Server};
 use crate::state::Binding;
@@ -240,27 +240,19 @@ async fn serve(keep: Option<&Path>) -> Result<Server, Error> {
 /// What the project file says about quotas.
 fn limits(project: &Project) -> Vec<(Endpoint, Limits)> {
     let q = &project.spec.quotas;
-    let hunting = Limits { per_minute: most(q.hunting.per_minute), per_hour: most(q.hunting.per_hour) };
+    let hunting = Limits { per_minute: q.hunting.per_minute.most(), per_hour: q.hunting.per_hour.most() };
     vec![
         (Endpoint::Hunt, hunting),
         (Endpoint::GraphHunt, hunting),
         (
             Endpoint::Collect,
-            Limits { per_minute: most(q.collect.per_minute), per_hour: most(q.collect.per_hour) },
+            Limits { per_minute: q.collect.per_minute.most(), per_hour: q.collect.per_hour.most() },
         ),
         (
             Endpoint::CreateAlert,
-            Limits { per_minute: most(q.alert.per_minute), per_hour: most(q.alert.per_hour) },
+            Limits { per_minute: q.alert.per_minute.most(), per_hour: q.alert.per_hour.most() },
         ),
     ]
-}
-
-/// A rate as a bound.
-pub fn most(rate: file::Rate) -> Option<u32> {
-    match rate {
-        file::Rate::AtMost(n) => Some(n),
-        file::Rate::Unlimited => None,
-    }
 }
 
 fn failed(message: String) -> Error {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
 
 use super::args::Planning;
-use super::connect::{self, most};
+use super::connect;
 use super::context::{Context, complain};
 use super::exit::Error;
 use super::project::{self, Narrow};
@@ -15,11 +15,10 @@ use super::since::Changes;
 use crate::defender::Clock;
 use crate::engine::surgery::{Forbidden, SurgeryError};
 use crate::engine::{Lookups, RunError, Scope};
-use crate::manifest::{self, Loaded, Project, project as file};
+use crate::manifest::{Loaded, Project, project as file};
 use crate::model::{Address, Desired, Target, Template};
 use crate::plan::{
-    self, Allowed, Guards, Held, Limits, OnUnknown, Plan, PlanWarning, Quota, Quotas, Recovery, SavedPlan,
-    SealedMachine, Selector, Settings, Unread, Warning,
+    self, Allowed, Held, Plan, PlanWarning, SavedPlan, SealedMachine, Selector, Settings, Unread, Warning,
 };
 use crate::render::{escape, messages, unread};
 use crate::seal::{self, Seals};
@@ -133,35 +132,7 @@ fn select(
 
 /// The project file's settings, for the planner.
 pub fn settings(ctx: &Context, project: &Project, fresh: bool) -> Settings {
-    let spec = &project.spec;
-    let defaults = Quotas::default();
-    Settings {
-        new_lineage: uuid::Uuid::new_v4().to_string(),
-        recovery: Recovery {
-            settle: spec.recovery.settle,
-            on_unknown: match spec.recovery.on_unknown {
-                file::OnUnknown::Resend => OnUnknown::Resend,
-                file::OnUnknown::Ask => OnUnknown::Ask,
-            },
-            marker: spec.recovery.marker,
-        },
-        limits: Limits { new_collections: spec.limits.new_collections, new_alerts: spec.limits.new_alerts },
-        guards: Guards { comment: spec.require_comment.clone(), protected: spec.protected.clone() },
-        quotas: Quotas {
-            collect: Quota {
-                per_minute: most(spec.quotas.collect.per_minute),
-                per_hour: most(spec.quotas.collect.per_hour),
-            },
-            alert: Quota {
-                per_minute: most(spec.quotas.alert.per_minute),
-                per_hour: most(spec.quotas.alert.per_hour),
-            },
-            ..defaults
-        },
-        fresh,
-        beside: manifest::beside(project),
-        ..Settings::at(ctx.now())
-    }
+    Settings { fresh, ..crate::session::settings(project, ctx.now()) }
 }
 
 /// An empty state that the service contradicts: nothing is planned on top of it.

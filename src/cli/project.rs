@@ -1,16 +1,16 @@
 //! What several commands do first: read the project, narrow it to what was typed, find its state.
 
-use std::cell::OnceCell;
 use std::path::{Component, Path, PathBuf};
 
 use super::context::{Context, complain};
 use super::exit::Error;
 use crate::files::{self, FileError};
-use crate::manifest::{self, Diagnostic, IncidentState, Level, Project};
+use crate::manifest::{self, Diagnostic, Level, Project};
 use crate::plan::Incidents;
 use crate::render::diagnostic::{Looked, human};
 use crate::render::{Style, diagnostic};
-use crate::seal::{self, Seals};
+use crate::seal::Seals;
+use crate::session::SealsAtNeed;
 use crate::state::snapshot::SnapshotError;
 use crate::state::{Loaded, Notice, State, StoreError, local};
 
@@ -39,7 +39,7 @@ pub fn manifests(ctx: &Context, project: &Project) -> Result<manifest::Loaded, E
 
 /// As [`manifests`], with what is known of incidents besides.
 pub fn declared(ctx: &Context, project: &Project) -> Result<(manifest::Loaded, Incidents), Error> {
-    let mut found = SealsAtNeed::new(ctx, project);
+    let mut found = SealsAtNeed::new(&ctx.dir, project);
     let (mut loaded, incidents) = found.load(&|_| false);
     loaded.diagnostics.extend(found.problems());
     if let Some(seals) = found.seals() {
@@ -54,49 +54,8 @@ pub fn to_seal(
     project: &Project,
     anew: &dyn Fn(&str) -> bool,
 ) -> Result<(manifest::Loaded, Incidents), Error> {
-    let (loaded, incidents) = SealsAtNeed::new(ctx, project).load(anew);
+    let (loaded, incidents) = SealsAtNeed::new(&ctx.dir, project).load(anew);
     Ok((told(ctx, loaded)?, incidents))
-}
-
-/// The seals of a project, read when an incident asks for the first time.
-pub struct SealsAtNeed<'a> {
-    dir: &'a Path,
-    project: &'a Project,
-    read: OnceCell<Result<Seals, Vec<Diagnostic>>>,
-}
-
-impl<'a> SealsAtNeed<'a> {
-    /// Reads nothing yet.
-    pub fn new(ctx: &'a Context, project: &'a Project) -> Self {
-        SealsAtNeed { dir: &ctx.dir, project, read: OnceCell::new() }
-    }
-
-    /// Reads the manifests. Incidents that are sealed as they are come from their seals, but for those in
-    /// files that `anew` names: these are expanded again.
-    pub fn load(&mut self, anew: &dyn Fn(&str) -> bool) -> (manifest::Loaded, Incidents) {
-        let read = || manifest::find_seals(self.dir, self.project).map(Seals::new);
-        let mut loaded = manifest::load_with(self.dir, self.project, &|file, name, inputs| {
-            let seals = self.read.get_or_init(read).as_ref();
-            !anew(file) && seals.is_ok_and(|s| s.incident(file, name, inputs).is_some())
-        });
-        let frozen = self.seals().map(|s| seal::freeze(&mut loaded, s)).unwrap_or_default();
-        let closed = loaded.incidents.iter().filter(|i| i.state == IncidentState::Closed);
-        let closed = closed.map(|i| i.name.clone()).collect();
-        (loaded, Incidents { closed, held: frozen.held, deviating: frozen.deviating })
-    }
-
-    /// The seals, if an incident has asked and they could be read.
-    pub fn seals(&self) -> Option<&Seals> {
-        self.read.get()?.as_ref().ok()
-    }
-
-    /// Why they could not be read.
-    pub fn problems(&self) -> Vec<Diagnostic> {
-        match self.read.get() {
-            Some(Err(problems)) => problems.clone(),
-            _ => Vec::new(),
-        }
-    }
 }
 
 /// Shows what is wrong on stderr; an error if something forbids to go on.

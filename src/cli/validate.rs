@@ -6,13 +6,14 @@ use std::path::Path;
 use super::args::{FindingsFormat, ValidateArgs};
 use super::context::Context;
 use super::exit::{Code, Error};
-use super::project::{self, Narrow, SealsAtNeed};
+use super::project::{self, Narrow};
 use super::since::Changes;
 use crate::manifest::{self, Diagnostic, Loaded, Project, Unruly};
 use crate::model::{Address, Desired, Template};
 use crate::render::annotations;
 use crate::render::diagnostic::{self, Looked};
 use crate::seal::{self, Seals, manifest_name, sealed_name};
+use crate::session::SealsAtNeed;
 use crate::state::Resource;
 
 /// Shows the findings; exits 1 if one is an error.
@@ -42,7 +43,7 @@ fn check(
 ) -> (Vec<Diagnostic>, Looked) {
     // A file that `spec.manifests` does not hold would otherwise pass unread.
     project.spec.manifests.extend(narrow.names().filter(|n| !n.is_empty()).map(str::to_owned));
-    let mut found = SealsAtNeed::new(ctx, &project);
+    let mut found = SealsAtNeed::new(&ctx.dir, &project);
     let (mut loaded, incidents) = found.load(&|_| false);
     let unruly = std::mem::take(&mut loaded.unruly);
     let unsent = unsent(ctx, &project, unruly, &loaded);

@@ -260,6 +260,16 @@ pub enum Rate {
     Unlimited,
 }
 
+impl Rate {
+    /// Returns the most calls; none if there is no limit.
+    pub fn most(self) -> Option<u32> {
+        match self {
+            Rate::AtMost(n) => Some(n),
+            Rate::Unlimited => None,
+        }
+    }
+}
+
 impl Serialize for Rate {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         match self {
