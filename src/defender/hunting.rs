@@ -16,7 +16,7 @@ pub enum HuntError {
     /// The service did not run it, or its answer is of no use.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// The client was made without a [`Hunter`].
+    /// The client was made without a [`Hunter`](super::Hunter).
     #[error("no hunting is set up")]
     NoHunter,
     /// Only Microsoft Graph takes a time span.
