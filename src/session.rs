@@ -63,7 +63,7 @@ impl Session {
     /// Returns the plan of the whole project, after a look at the service. Writes nothing and takes no lock.
     ///
     /// # Errors
-    /// What is wrong with the manifests or the state, and what keeps the service from being looked at.
+    /// Mistakes in the manifests, a state that cannot be read, and a service that cannot be looked at.
     pub async fn plan(&self) -> Result<Plan, SessionError> {
         let mut scope = self.scope()?;
         let folder = self.state_folder();
@@ -138,7 +138,7 @@ impl Session {
     }
 }
 
-/// Whether a plan may be carried out.
+/// Refuses a plan that is not to be carried out.
 fn check(plan: &Plan, reviewed: PlanDigest) -> Result<(), SessionError> {
     if plan.digest != reviewed {
         return Err(SessionError::OtherPlan(plan.digest));

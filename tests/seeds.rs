@@ -55,7 +55,7 @@ fn manifests() {
     replay("manifest", checks::manifest);
 }
 
-/// What a check says of files that are refused, it says of nothing else.
+/// A check says of other files nothing that it says of files that are refused.
 #[test]
 fn the_seeds_reach_what_is_checked() {
     let seed = |name: &str| {

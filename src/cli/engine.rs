@@ -20,7 +20,7 @@ use crate::model::{Address, Desired, Target, Template};
 use crate::plan::{
     self, Allowed, Held, Plan, PlanWarning, SavedPlan, SealedMachine, Selector, Settings, Unread, Warning,
 };
-use crate::render::{escape, messages, unread};
+use crate::render::{escape, unread, ways_out};
 use crate::seal::{self, Seals};
 use crate::state::{State, StoreError};
 
@@ -252,7 +252,7 @@ pub fn surgery_error(e: SurgeryError) -> Error {
         SurgeryError::Store(e) => project::store_error(e),
         SurgeryError::Forbidden(Forbidden::NotInState(address)) => Error::NotInState(address),
         SurgeryError::Forbidden(f) => {
-            Error::Forbidden { message, next: messages::forbidden_next(&f).command() }
+            Error::Forbidden { message, next: ways_out::of_forbidden(&f).command() }
         }
     }
 }

@@ -195,7 +195,7 @@ fn typed(value: &str, wanted: &Value, schema: &Value) -> Result<Value, String> {
     })
 }
 
-/// What a text is in JSON or in YAML; none if it is neither.
+/// Reads a text as JSON or as YAML; none if it is neither.
 ///
 /// # Errors
 /// A key of it is set twice.

@@ -44,7 +44,7 @@ pub struct Window {
     blocked_until: Option<Timestamp>,
     /// The service's words of that block name the quota of an hour.
     hourly: bool,
-    /// Whether that block is a pause that the service asked for, and no quota.
+    /// That block is a pause that the service asked for, and no quota.
     paused: bool,
 }
 

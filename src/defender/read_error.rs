@@ -29,7 +29,7 @@ pub enum ReadError {
     /// Our own count says that the quota is used up for longer than a read is worth waiting.
     #[error("the quota of {} is used up for {} s", quota_calls(endpoint.quota_name()), wait.as_secs())]
     OverQuota {
-        /// Whose quota.
+        /// The endpoint whose quota it is.
         endpoint: Endpoint,
         /// For how long.
         wait: Duration,
@@ -45,7 +45,7 @@ pub enum ReadError {
     /// A list that cannot be read to its end.
     #[error("the list is not complete: {why}")]
     Incomplete {
-        /// What stopped it.
+        /// The cause, in words.
         why: String,
     },
 }

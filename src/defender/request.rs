@@ -256,7 +256,7 @@ fn batches(terms: impl Iterator<Item = String>, url_length: impl Fn(&str) -> usi
 }
 
 impl Endpoint {
-    /// Whose quota a call uses.
+    /// Returns the endpoint whose quota a call uses.
     pub fn of(mutation: &Mutation) -> Self {
         match mutation {
             Mutation::Create(Call::Collect { .. }) => Endpoint::Collect,

@@ -20,9 +20,9 @@ pub enum RunError {
     /// The state belongs to another cloud or tenant.
     #[error("the state belongs to {state}, this run to {run}")]
     OtherTenant {
-        /// Whose the state is.
+        /// The owner of the state.
         state: String,
-        /// Whose the run is.
+        /// The owner of the run.
         run: String,
     },
     /// The state belongs to a project of another name.
@@ -48,15 +48,15 @@ pub enum RunError {
     /// A saved plan was made for another cloud or tenant.
     #[error("the plan was made for {plan}, this run is for {run}")]
     OtherPlace {
-        /// What the plan looked at.
+        /// The place that the plan looked at.
         plan: String,
-        /// Whose the run is.
+        /// The owner of the run.
         run: String,
     },
-    /// What manifests name machines by means none, several, or could not be looked up.
+    /// Names and tags of manifests that mean no machine or several, or could not be looked up.
     #[error("{}", unresolved(.0))]
     Unresolved(Vec<TargetError>),
-    /// What was typed means no resource.
+    /// The typed address means no resource.
     #[error(transparent)]
     Mistyped(#[from] Mistyped),
     /// A person asked the run to stop before anything was sent.

@@ -612,7 +612,7 @@ enum Follow {
     },
 }
 
-/// Whether a call was refused only because the service does not know the new alert everywhere yet.
+/// Returns whether a call was refused only because the service does not know the new alert everywhere yet.
 fn is_early(job: &Job, answer: &Answer) -> bool {
     job.follows && matches!(answer, Answer::Rejected(e) if e.status == 404)
 }

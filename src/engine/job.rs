@@ -10,7 +10,7 @@ use crate::state::{Record, Resource, Seq, State};
 pub struct Job {
     /// The resource.
     pub address: Address,
-    /// What the row does.
+    /// The action of the row.
     pub action: Action,
     /// The call.
     pub call: PlannedCall,
@@ -21,7 +21,7 @@ pub struct Job {
     /// An earlier call of this resource has no answer, or a collection was active where a new one is asked for: the
     /// lists are read once more right before the intent.
     pub doubtful: bool,
-    /// What must be there before the call is made.
+    /// The resources that must be there before the call is made.
     pub depends_on: Vec<Dependency>,
     /// The resource's revision when the job was made; 0 for none.
     pub basis: Seq,
@@ -85,7 +85,7 @@ impl Job {
         matches!(self.action, Action::Update | Action::Resolve) && !self.call.enforce
     }
 
-    /// What it is counted against.
+    /// Returns the endpoint whose quota it is counted against.
     pub fn endpoint(&self) -> Endpoint {
         Endpoint::of(&self.call.mutation)
     }

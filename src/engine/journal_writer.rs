@@ -187,7 +187,7 @@ impl JournalWriter {
     }
 }
 
-/// What a [`JournalHandle`] is served from.
+/// The other end of a [`JournalHandle`].
 pub struct Service {
     waiting: mpsc::UnboundedReceiver<Entry>,
 }

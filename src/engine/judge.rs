@@ -125,14 +125,7 @@ mod tests {
     fn call(on_in_progress: OnInProgress) -> PlannedCall {
         let call = Call::Collect { machine_id: "ab".repeat(20).parse().unwrap(), comment: "why".into() };
         let request = call.request();
-        let sent = Sent {
-            digest: RequestDigest::of(&request, 1),
-            request,
-            revision: 1,
-            marker: Default::default(),
-            machine_name: Default::default(),
-            query_digest: Default::default(),
-        };
+        let sent = Sent::new(request.clone(), 1, RequestDigest::of(&request, 1));
         let machine = call.machine().clone();
         PlannedCall { on_in_progress, ..PlannedCall::new(Mutation::Create(call), sent, machine) }
     }

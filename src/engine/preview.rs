@@ -36,19 +36,23 @@ pub async fn preview(
     if plan.calls().next().is_some() {
         let calls = spent(QuotaUsage::since(settings.now)).map_err(Arc::new)?;
         settings.spent = calls.into_iter().map(|s| s.by(settings.now)).collect();
+        let mut more = !settings.spent.is_empty();
         // Of a plan that could not see what it needs nobody asks for more.
         if let Some(client) = client.filter(|_| observed.unread.is_empty()) {
             if scope.forecast {
-                list_for_reader(client, &plan.changes, &mut observed, &settings).await?;
+                more |= list_for_reader(client, &plan.changes, &mut observed, &settings).await?;
             }
             // What was listed just now is not asked for again.
             let unnamed = plan::unnamed(&plan.changes, &settings.guards);
             if !unnamed.is_empty() {
                 observe_machines(client, &unnamed, &mut observed.machines).await?;
+                more = true;
             }
         }
         // What was seen and spent is told in the rows, and decides none.
-        plan = make_plan(scope, state, &observed, &settings);
+        if more {
+            plan = make_plan(scope, state, &observed, &settings);
+        }
     }
     plan::saved::rebase(&mut plan.changes, &recorded, &records);
     Ok(plan)
@@ -66,9 +70,7 @@ pub(super) async fn list_for_reader(
         return Ok(false);
     }
     observe_listed(client, &machines, &mut observed.machines).await?;
-    let alerts = changes
-        .iter()
-        .any(|c| c.address.kind() == Kind::Alert && c.action.call().is_some_and(|call| call.creates()));
+    let alerts = changes.iter().any(|c| c.address.kind() == Kind::Alert && c.action.creates());
     if alerts && observed.recent_alerts.is_none() {
         observed.recent_alerts = observe_open_alerts(client, settings.now - plan::LOOK_BACK).await?;
     }

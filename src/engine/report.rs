@@ -8,7 +8,7 @@ use super::event::Progress;
 use crate::model::Address;
 use crate::state::Binding;
 
-/// Who is told what happens, while it happens.
+/// The receiver of what happens, while it happens.
 pub type Sink = Arc<dyn Fn(Progress) + Send + Sync>;
 
 /// How a run is carried out.
@@ -20,11 +20,11 @@ pub struct Options {
     pub wait: Option<Duration>,
     /// `--strict`: `exhausted` and `differs` rows fail the run.
     pub strict: bool,
-    /// Who writes: unique per process.
+    /// The name of the writer: unique per process.
     pub runner: String,
     /// Written into a new journal: `casefile/<version>`.
     pub tool: String,
-    /// Whose run this is.
+    /// The service, tenant and project that the run is of.
     pub binding: Binding,
 }
 
@@ -37,7 +37,7 @@ pub struct Report {
     pub attention: Vec<Address>,
     /// Approved calls that were not made.
     pub left: usize,
-    /// What failed, as far as it fails the run.
+    /// Something failed that fails the run.
     pub failed: bool,
     /// `--wait` ran out of time.
     pub timed_out: bool,

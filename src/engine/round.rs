@@ -20,7 +20,7 @@ impl Approved {
     }
 }
 
-/// What the rounds of one run share.
+/// The things that the rounds of one run share.
 pub(super) struct Round<'a> {
     /// The calls that a person approved.
     pub approved: &'a HashMap<Address, Approved>,
@@ -35,7 +35,7 @@ pub(super) struct Round<'a> {
 }
 
 impl Round<'_> {
-    /// Whether what is recorded of a job's dependencies can be trusted: no approved call of them is still to come.
+    /// Returns whether what is recorded of a job's dependencies can be trusted: no approved call of them is still to come.
     pub fn is_clear(&self, job: &Job) -> bool {
         let made = |a: &Address| {
             matches!(

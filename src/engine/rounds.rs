@@ -77,7 +77,7 @@ impl Run<'_> {
         Ok(begun)
     }
 
-    /// What the jobs that repeat an unanswered call look at before they do.
+    /// Returns the need of the jobs that look once more before they are sent.
     fn need_of_doubtful(&self, jobs: &[Job]) -> Need {
         let doubtful: BTreeSet<&Address> = jobs.iter().filter(|j| j.doubtful).map(|j| &j.address).collect();
         if doubtful.is_empty() {
@@ -236,7 +236,7 @@ impl Run<'_> {
         }
     }
 
-    /// Whether something is under way, by what is recorded.
+    /// Returns whether something is under way, by what is recorded.
     pub(super) fn is_running(&self, address: &Address) -> bool {
         let phase = self.state().resources.get(address).map(|r| r.phase);
         matches!(phase, Some(Phase::InProgress | Phase::Pending))

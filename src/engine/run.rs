@@ -244,7 +244,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// What is planned; complete once the plan was made.
+    /// Returns the resources that are planned; complete once the plan was made.
     pub fn desired(&self) -> &[Desired] {
         &self.scope.desired
     }

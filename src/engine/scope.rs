@@ -7,19 +7,19 @@ use crate::model::{Address, Desired, Template};
 use crate::plan::targets::{SealedMachine, Targets};
 use crate::plan::{Machines, Settings};
 
-/// What is planned: manifests, selection, settings.
+/// The things that are planned: resources, selection, settings.
 pub struct Scope {
     /// Every declared resource of the project, by address.
     pub desired: Vec<Desired>,
-    /// Which of them are planned; `None`: the whole project.
+    /// The addresses that are planned; `None`: the whole project.
     pub selected: Option<BTreeSet<Address>>,
     /// `--replace`.
     pub replace: BTreeSet<Address>,
     /// Settings; `now` and `lock_at` are set anew for each plan.
     pub settings: Settings,
-    /// Whether the service is asked before planning.
+    /// The service is asked before planning.
     pub refresh: bool,
-    /// Whether a person reads the plan: what they want to know of its machines is listed then.
+    /// A person reads the plan: what they want to know of its machines is listed then.
     pub forecast: bool,
     /// Resources whose machines are still to be found; they become part of the above before planning.
     pub lookups: Lookups,
@@ -28,11 +28,11 @@ pub struct Scope {
 /// Resources that stand for machines which are still to be found, and what they were found to mean.
 #[derive(Clone, Debug, Default)]
 pub struct Lookups {
-    /// By address.
+    /// The templates, by address.
     pub(super) templates: Vec<Template>,
     /// Machines that seals hold, by the address of their manifest: they count in place of a list.
     pub(super) sealed: BTreeMap<Address, Vec<SealedMachine>>,
-    /// What was learned; empty until they are resolved.
+    /// The machines that they mean; empty until they are resolved.
     pub(super) targets: Arc<Targets>,
     /// The machines that were listed.
     pub(super) machines: Machines,

@@ -38,9 +38,9 @@ pub(super) struct Search {
     pub cases: Vec<Found>,
     /// The files that are named like a seal and stand without a manifest beside them, sorted by name.
     pub orphans: Vec<Found>,
-    /// What cannot be walked.
+    /// The places that cannot be walked.
     pub problems: Vec<Diagnostic>,
-    /// What cannot be walked in folders of cases.
+    /// The places in folders of cases that cannot be walked.
     pub case_problems: Vec<Diagnostic>,
 }
 

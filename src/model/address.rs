@@ -54,7 +54,7 @@ pub struct Address {
 #[error("{}", told(.0))]
 pub struct AddressError(pub String);
 
-/// What is wrong with a text that is no address: most often the name of a resource stands alone.
+/// Says what is wrong with a text that is no address: most often the name of a resource stands alone.
 fn told(text: &str) -> String {
     if Kind::ALL.iter().all(|kind| format!("{kind}/{text}").parse::<Address>().is_ok()) {
         let all = Kind::ALL.map(|kind| format!("{kind}/{text}")).join(" or ");

@@ -331,7 +331,7 @@ mod tests {
         }
     }
 
-    /// What jiff makes of it.
+    /// Reads the text as jiff does.
     fn other_reader(text: &str) -> Option<jiff::Timestamp> {
         text.parse().ok()
     }

@@ -106,7 +106,7 @@ impl Action {
         self.call().is_some_and(CallAction::creates)
     }
 
-    /// Whether `plan --detailed-exitcode` counts it as a change.
+    /// Returns whether `plan --detailed-exitcode` counts it as a change.
     pub fn is_change(self) -> bool {
         self.call().is_some() || matches!(self, Action::Adopt | Action::Move | Action::Forget)
     }

@@ -12,7 +12,7 @@ pub struct Facts {
     pub whole: bool,
     /// Named by `--replace`.
     pub replace: bool,
-    /// What the state says; `None`: nothing.
+    /// The phase in the state; `None`: there is no record.
     pub phase: Option<Phase>,
     /// The state holds an object's id.
     pub holds_id: bool,
@@ -49,11 +49,11 @@ pub struct Facts {
     pub triage: TriageStanding,
     /// A renamed resource continues it.
     pub taken_by_move: bool,
-    /// What its removal leads to.
+    /// The outcome of its removal.
     pub removal: Removal,
 }
 
-/// What the look-up of an unknown outcome found.
+/// The result of looking an unknown outcome up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Lookup {
     /// No list, or an incomplete one.
@@ -75,7 +75,7 @@ pub enum Lookup {
     Absent,
 }
 
-/// What runs on the machine of a `Pending` resource.
+/// The collections on the machine of a `Pending` resource.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Busy {
     /// Nobody looked.
@@ -94,7 +94,7 @@ pub enum Busy {
     Free,
 }
 
-/// What the refresh showed of a running collection.
+/// The standing of a running collection, as the refresh showed it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Running {
     /// Nobody looked.
@@ -108,7 +108,7 @@ pub enum Running {
     Gone,
 }
 
-/// Whether a new resource is a renamed one.
+/// The ways in which a new resource can be a renamed one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Rename {
     /// No.
@@ -136,7 +136,7 @@ pub enum TriageStanding {
     Left,
 }
 
-/// What the removal of a manifest leads to.
+/// The outcome of the removal of a manifest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Removal {
     /// Id and body are remembered.

@@ -7,7 +7,7 @@ use crate::model::Timestamp;
 /// A machine reports about once a day; one that was silent for longer than two days is not counted on.
 pub const RECENT: SignedDuration = SignedDuration::from_hours(48);
 
-/// What the service says of a machine.
+/// The facts that the service tells of a machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MachineFacts {
     /// `computerDnsName`
@@ -22,7 +22,7 @@ pub struct MachineFacts {
     pub last_seen: Option<Timestamp>,
     /// `agentVersion`
     pub agent: Option<String>,
-    /// Whether it will answer now: `Active`, onboarded, not merged, and seen within [`RECENT`].
+    /// It will answer now: `Active`, onboarded, not merged, and seen within [`RECENT`].
     pub answers: bool,
 }
 
@@ -31,15 +31,15 @@ pub struct MachineFacts {
 pub struct Forecast {
     /// Machines that they go to.
     pub machines: usize,
-    /// Of these: listed by the service.
+    /// The machines among these that the service lists.
     pub listed: usize,
-    /// Of these: will answer now.
+    /// The machines among these that will answer now.
     pub answering: usize,
     /// How long collections took that the refresh showed, if it showed any that has ended.
     pub typical: Option<Typical>,
     /// Seconds until the last collection should be over: what the quotas need and what collections take.
     pub finish_seconds: Option<u64>,
-    /// Of quotas with an hourly limit.
+    /// The use of each quota with an hourly limit.
     pub shares: Vec<Share>,
 }
 
@@ -48,11 +48,11 @@ pub struct Forecast {
 pub struct Typical {
     /// The median.
     pub seconds: u64,
-    /// Of so many.
+    /// The number of collections that it is the median of.
     pub of: usize,
 }
 
-/// What the plan uses of an hour's quota.
+/// The use that a plan makes of an hour's quota.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Share {
     /// The quota's name in the project file.

@@ -11,7 +11,7 @@ use crate::state::{Resource, State};
 pub struct Input<'a> {
     /// Every declared resource of the project, by address.
     pub desired: &'a [Desired],
-    /// Which of them are shown; `None`: the whole project.
+    /// The addresses that are shown; `None`: the whole project.
     pub selected: Option<&'a BTreeSet<Address>>,
     /// `--replace`.
     pub replace: &'a BTreeSet<Address>,

@@ -56,13 +56,13 @@ impl<'a> Planner<'a> {
         self.input.settings
     }
 
-    /// Whether a new address waits for the open call of this one. What that call made must not be forgotten
+    /// Returns whether a new address waits for the open call of this one. What that call made must not be forgotten
     /// before the move.
     pub(super) fn renamed_open(&self, address: &Address) -> bool {
         self.renames.values().any(|(from, _)| *from == address)
     }
 
-    /// Why the manifest of this resource, which is there, does not ask for it.
+    /// Returns why the manifest of this resource, which is there, does not ask for it.
     pub(super) fn left(&self, address: &Address) -> Option<&Left> {
         self.input.observed.targets.left.get(address)
     }

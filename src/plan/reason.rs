@@ -120,7 +120,7 @@ pub enum Reason {
     AdoptRunning {
         /// Its id.
         id: String,
-        /// By whom.
+        /// The account that asked for it.
         requestor: Option<String>,
         /// Since when.
         created_at: Option<Timestamp>,
@@ -138,21 +138,21 @@ pub enum Reason {
     WaitForRunning {
         /// Its id.
         id: String,
-        /// By whom.
+        /// The account that asked for it.
         requestor: Option<String>,
     },
     /// `spec.onInProgress: fail`.
     FailOnRunning {
         /// Its id.
         id: String,
-        /// By whom.
+        /// The account that asked for it.
         requestor: Option<String>,
     },
     /// A collection that made the machine busy has succeeded since.
     AdoptFinished {
         /// Its id.
         id: String,
-        /// By whom.
+        /// The account that asked for it.
         requestor: Option<String>,
     },
     /// The machine was busy and is free now.
@@ -176,7 +176,7 @@ pub enum Reason {
     Running {
         /// The service's word.
         status: String,
-        /// Whether this run looked.
+        /// This run looked.
         looked: bool,
     },
     /// Another target is declared while the old one's collection still runs.
@@ -200,7 +200,7 @@ pub enum Reason {
     },
     /// Cancelled by a person.
     Cancelled {
-        /// By whom.
+        /// The account that cancelled it.
         by: Option<String>,
     },
     /// Declared triage differs from the alert's.
@@ -236,7 +236,7 @@ pub enum Reason {
     DoneAndGone,
     /// A person asked for it: `casefile cancel`.
     CancelAsked {
-        /// What the person wrote.
+        /// The comment that the person wrote.
         comment: String,
     },
     /// The manifest is there, and does not ask for this machine any more.
@@ -256,12 +256,12 @@ pub enum Reason {
     JudgedByPeople,
     /// An earlier cancel or update has no answer yet and nobody looked.
     SideCallOpen {
-        /// What was asked.
+        /// The change that was asked for.
         action: CallAction,
     },
     /// A resource that it depends on is not there, and will not be in this run.
     HeldBy {
-        /// Which one.
+        /// The resource that holds it back.
         by: Address,
         /// Why it is not there.
         why: Obstacle,

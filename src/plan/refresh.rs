@@ -15,7 +15,7 @@ use crate::state::{Attempt, Object, Origin, Outcome, Phase, Record, Resource, St
 /// How far back a list reaches that only warns of what runs on a machine.
 const WARN_BACK: std::time::Duration = std::time::Duration::from_secs(86_400);
 
-/// What the planner needs to see; the engine finds the fewest calls for it.
+/// The things that the planner needs to see; the engine finds the fewest calls for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Need {
     /// Machine actions created since then, by the service's clock.

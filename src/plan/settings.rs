@@ -76,7 +76,7 @@ pub struct Guards {
 }
 
 impl Guards {
-    /// Whether machines are protected by their names, so that names have to be known.
+    /// Returns whether machines are protected by their names, so that names have to be known.
     pub fn need_names(&self) -> bool {
         self.protected.iter().any(|p| matches!(p, MachinePattern::Name(_)))
     }
@@ -255,14 +255,7 @@ mod tests {
         let request = Request { method: Method::Post, path: "/x".into(), body };
         Attempt {
             attempt: 1,
-            sent: Sent {
-                request,
-                revision: 1,
-                digest: RequestDigest(Sha256Hex::of(b"r")),
-                marker: Default::default(),
-                machine_name: Default::default(),
-                query_digest: Default::default(),
-            },
+            sent: Sent::new(request, 1, RequestDigest(Sha256Hex::of(b"r"))),
             runner: "another".into(),
             at: at(wrong),
             server_at: at(0).into(),

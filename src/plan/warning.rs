@@ -6,14 +6,14 @@ use super::targets::{Candidate, Drift, Left};
 use super::unread::Unread;
 use crate::model::{Address, Timestamp};
 
-/// What a reader of one row should know.
+/// Something that a reader of one row should know.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Warning {
     /// A collection is active on the machine.
     ActiveCollection {
         /// Its id.
         id: String,
-        /// By whom.
+        /// The account that asked for it.
         requestor: Option<String>,
         /// Since when.
         created_at: Option<Timestamp>,
@@ -42,7 +42,7 @@ pub enum Warning {
     AutomatedInvestigation,
     /// Adopting somebody else's collection.
     AdoptsForeign {
-        /// By whom.
+        /// The account that asked for it.
         requestor: Option<String>,
         /// Since when.
         created_at: Option<Timestamp>,
@@ -92,7 +92,7 @@ pub enum Warning {
     OtherRecords {
         /// The name, as written.
         name: String,
-        /// They.
+        /// The other records.
         others: Vec<Candidate>,
     },
     /// The query that is declared is not the one that found the event. The event stays as sent.
@@ -110,7 +110,7 @@ pub enum Warning {
 }
 
 impl Warning {
-    /// Whether `apply` refuses the call without `--allow-protected`.
+    /// Returns whether `apply` refuses the call without `--allow-protected`.
     pub fn is_protected(&self) -> bool {
         matches!(
             self,
@@ -119,7 +119,7 @@ impl Warning {
     }
 }
 
-/// What a reader of the whole plan should know.
+/// Something that a reader of the whole plan should know.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PlanWarning {
     /// More creating calls of a kind than `limits` allows: `apply` refuses, unless so many are approved.
@@ -168,7 +168,7 @@ pub enum PlanWarning {
         incident: String,
         /// Its manifest.
         file: String,
-        /// What is held back.
+        /// The resources that are held back.
         addresses: Vec<Address>,
     },
     /// Machines that a manifest does not ask for any more; their resources are kept as they are.
@@ -191,14 +191,14 @@ pub enum PlanWarning {
     Skipped {
         /// The manifest.
         address: Address,
-        /// They.
+        /// The records.
         records: Vec<Candidate>,
     },
     /// The sealed machines of a manifest are not those that it means today, or that is not known.
     SealDrift {
         /// The manifest.
         address: Address,
-        /// What differs.
+        /// The difference.
         drift: Drift,
     },
     /// The plan is narrowed: it shows only what was selected.
@@ -211,7 +211,7 @@ pub enum PlanWarning {
 }
 
 impl PlanWarning {
-    /// Whether `apply` refuses the plan without `--allow-over-limits`.
+    /// Returns whether `apply` refuses the plan without `--allow-over-limits`.
     pub fn is_over_limit(&self) -> bool {
         match self {
             PlanWarning::OverLimit { planned, approved, .. } => {
@@ -225,7 +225,7 @@ impl PlanWarning {
 /// An approval to exceed a limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitApproval {
-    /// Whose manifest approves it.
+    /// The resource whose manifest approves it.
     pub by: Address,
     /// So many calls.
     pub up_to: u32,

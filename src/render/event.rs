@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::age::{ahead, clock};
 use super::layout::{Paint, Paragraph};
-use super::{Style, escape, messages, plan, unread};
+use super::{Style, escape, messages, plan, unread, ways_out};
 use crate::engine::{Event, Progress};
 use crate::model::{Address, Hindrance, quota_calls};
 use crate::plan::Action;
@@ -67,7 +67,7 @@ pub fn human(event: &Event, style: Style) -> String {
             (at, address, Paint::Info, "adopted", format!("it was there: {}", of(object)))
         }
         Event::Rejected { at, address, error } => {
-            let next = messages::refusal_next(error, address);
+            let next = ways_out::of_refusal(error, address);
             let text = format!("{}; to {}: {}", messages::refusal(error), next.what, next.command());
             (at, address, Paint::Bad, "refused", text)
         }
@@ -278,7 +278,7 @@ fn closing(
                 .push(Paint::Faint, format!("... and {more} more (-v shows them)"))
                 .write(style, out);
         }
-        let plan = messages::Next::new("see why, and the way out of each", "casefile plan");
+        let plan = ways_out::Next::new("see why, and the way out of each", "casefile plan");
         plan::next(&[plan], 2, style, out);
     }
     if exit_code == 0 {
@@ -286,7 +286,7 @@ fn closing(
     }
     let (meaning, command, what) = exit(exit_code);
     Paragraph::new(0, 2).text(format!("Exit code {exit_code}: {meaning}.")).write(style, out);
-    plan::next(&[messages::Next::new(what, command)], 2, style, out);
+    plan::next(&[ways_out::Next::new(what, command)], 2, style, out);
 }
 
 /// What an exit code of `docs/cli.md` means for an apply, and the next command.

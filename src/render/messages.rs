@@ -1,20 +1,17 @@
-//! Reasons, warnings and refusals as sentences of few words, and the command to run next.
+//! Reasons, warnings and refusals as sentences of few words.
 //!
 //! The vocabulary is that of `docs/reconciliation.md`. Texts from outside are quoted raw: whoever shows
 //! them escapes them (see [`escape`](super::escape)). Sentences begin in lower case and end without a
 //! full stop, because they stand behind a colon.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
 use super::age::{ago, ahead, duration};
 use super::unread;
-use crate::engine::surgery::Forbidden;
-use crate::model::{Address, Dependency, Kind, Request, Target, Triage, Until};
+use crate::model::{Address, Dependency, Request, Target, Triage, Until};
 use crate::plan::RECENT;
-use crate::plan::names::Misplaced;
 use crate::plan::{
     Action, Candidate, Change, Estimate, Forecast, Group, Left, MachineFacts, NameGap, Obstacle, PlanWarning,
     Reason, TriageLeft, Warning,
@@ -35,7 +32,7 @@ pub fn waits(waits_for: &[Dependency]) -> String {
         match &*of {
             [] => None,
             [only] => Some(format!("sent after {only} {one}")),
-            all => Some(format!("sent after {} {several}", some(all))),
+            all => Some(format!("sent after {} {several}", first(all, 3, String::clone))),
         }
     };
     let accepted = part(Until::Accepted, "is accepted", "are accepted");
@@ -44,11 +41,13 @@ pub fn waits(waits_for: &[Dependency]) -> String {
     accepted.into_iter().chain(over).collect::<Vec<_>>().join("; ")
 }
 
-/// A few names, and how many more there are.
-fn some(all: &[String]) -> String {
-    const SHOWN: usize = 3;
-    let shown = all.get(..SHOWN.min(all.len())).unwrap_or_default().join(", ");
-    match all.len().saturating_sub(SHOWN) {
+/// How many of a list a warning names.
+const NAMED: usize = 5;
+
+/// Names the first of a list, and says how many more there are.
+pub fn first<T>(list: &[T], most: usize, name: impl Fn(&T) -> String) -> String {
+    let shown = list.iter().take(most).map(name).collect::<Vec<_>>().join(", ");
+    match list.len().saturating_sub(most) {
         0 => shown,
         more => format!("{shown} and {} more", number(more)),
     }
@@ -239,7 +238,10 @@ pub fn warning(warning: &Warning, now: Timestamp) -> String {
             started(created_at, now)
         ),
         Warning::AlreadyThere { ids } => {
-            format!("the service has it already: {}; it is asked for again beside that", first(ids))
+            format!(
+                "the service has it already: {}; it is asked for again beside that",
+                first(ids, NAMED, String::clone)
+            )
         }
         Warning::Watched { attempts: 1 } => {
             "an earlier call without an answer may still take effect; it is watched for".into()
@@ -310,13 +312,10 @@ pub fn plan_warning(warning: &PlanWarning) -> String {
             format!("what rows need could not be read, so apply refuses: {}", unread::unread(unread))
         }
         PlanWarning::LookAlikes { found } => {
-            let shown: Vec<String> = found.iter().take(5).map(|(a, id)| format!("{a} ({id})")).collect();
-            let more = found.len().saturating_sub(shown.len());
-            let more = if more > 0 { format!(" and {} more", number(more)) } else { String::new() };
             format!(
-                "the state is empty, yet the service has what looks like {}{more}: most likely the state was \
-                 lost, so apply refuses",
-                shown.join(", ")
+                "the state is empty, yet the service has what looks like {}: most likely the state was lost, so \
+                 apply refuses",
+                first(found, NAMED, |(address, id)| format!("{address} ({id})"))
             )
         }
         PlanWarning::Beside { folders } => {
@@ -330,47 +329,33 @@ pub fn plan_warning(warning: &PlanWarning) -> String {
             }
         ),
         PlanWarning::HeldBack { incident, addresses, .. } => {
-            let shown: Vec<String> = addresses.iter().take(5).map(Address::to_string).collect();
-            let more = addresses.len().saturating_sub(shown.len());
-            let more = if more > 0 { format!(" and {} more", number(more)) } else { String::new() };
             format!(
-                "{incident} is sealed, and its runbook has gained resources since; they are held back: {}{more}",
-                shown.join(", ")
+                "{incident} is sealed, and its runbook has gained resources since; they are held back: {}",
+                first(addresses, NAMED, Address::to_string)
             )
         }
         PlanWarning::Left { address, left, rows } => {
-            let first: Vec<&str> = rows.iter().take(5).map(String::as_str).collect();
-            let more = rows.len().saturating_sub(first.len());
-            let more = if more > 0 { format!(" and {} more", number(more)) } else { String::new() };
             format!(
-                "{address}: {} {}, kept as it is: {}{more}",
+                "{address}: {} {}, kept as it is: {}",
                 plural(rows.len(), "machine"),
                 left_words(left),
-                first.join(", ")
+                first(rows, NAMED, String::clone)
             )
         }
         PlanWarning::EmptyGroup { address, tag } => {
             format!("{address}: no machine carries the tag {tag}, so nothing is asked for it")
         }
         PlanWarning::Skipped { address, records } => {
-            let listed: Vec<String> = records.iter().take(5).map(record_name).collect();
-            let more = records.len().saturating_sub(listed.len());
-            let more = if more > 0 { format!(" and {} more", number(more)) } else { String::new() };
             format!(
-                "{address}: {} merged into others or not onboarded, passed over: {}{more}",
+                "{address}: {} merged into others or not onboarded, passed over: {}",
                 plural(records.len(), "record"),
-                listed.join(", ")
+                first(records, NAMED, record_name)
             )
         }
         PlanWarning::SealDrift { address, drift } => match &drift.unknown {
             Some(why) => format!("{address}: the sealed machines are asked; today's are not known: {why}"),
             None => {
-                let first = |list: &[String]| {
-                    let shown: Vec<&str> = list.iter().take(5).map(String::as_str).collect();
-                    let more = list.len().saturating_sub(shown.len());
-                    let more = if more > 0 { format!(" and {} more", number(more)) } else { String::new() };
-                    format!("{}{more}", shown.join(", "))
-                };
+                let first = |list: &[String]| first(list, NAMED, String::clone);
                 let mut parts = Vec::new();
                 if !drift.joined.is_empty() {
                     parts.push(format!("not sealed and not asked: {}", first(&drift.joined)));
@@ -417,14 +402,6 @@ fn left_words(left: &Left) -> String {
     }
 }
 
-/// The first of some ids, and how many more there are.
-fn first(ids: &[String]) -> String {
-    const LISTED: usize = 5;
-    let more = ids.len().saturating_sub(LISTED);
-    let more = if more > 0 { format!(" and {} more", number(more)) } else { String::new() };
-    format!("{}{more}", ids[..ids.len().min(LISTED)].join(", "))
-}
-
 /// A device record in a few words.
 fn record_name(c: &Candidate) -> String {
     c.name.as_ref().map_or_else(|| c.id.clone(), |name| format!("{name} ({})", c.id))
@@ -432,11 +409,7 @@ fn record_name(c: &Candidate) -> String {
 
 /// Device records, each with what tells it from the others.
 pub fn records(records: &[Candidate], now: Timestamp) -> String {
-    const LISTED: usize = 5;
-    let shown: Vec<String> = records.iter().take(LISTED).map(|c| record(c, now)).collect();
-    let more = records.len().saturating_sub(LISTED);
-    let more = if more > 0 { format!(" and {} more", number(more)) } else { String::new() };
-    format!("{}{more}", shown.join(", "))
+    first(records, NAMED, |c| record(c, now))
 }
 
 /// `ID (NAME, Inactive, seen 3 days ago)`
@@ -467,118 +440,6 @@ fn name_gap(gap: &NameGap) -> String {
     }
 }
 
-/// A command to run next, and what it is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Next {
-    /// The command's words; those from outside are quoted for a shell.
-    pub words: Vec<String>,
-    /// What it is for, behind "to".
-    pub what: &'static str,
-}
-
-impl Next {
-    /// `command` is split at its spaces.
-    pub fn new(what: &'static str, command: &str) -> Self {
-        Next { words: command.split(' ').map(str::to_owned).collect(), what }
-    }
-
-    /// The same, with a word more.
-    pub(super) fn with(mut self, word: &str) -> Self {
-        self.words.push(shell(word).into_owned());
-        self
-    }
-
-    /// As it is typed.
-    pub fn command(&self) -> String {
-        self.words.join(" ")
-    }
-}
-
-/// The ways out of a row that waits for a person; empty for all others.
-pub fn next(change: &Change) -> Vec<Next> {
-    let address = change.address.to_string();
-    let again = Next::new("ask again", "casefile apply --replace").with(&address);
-    match change.action {
-        Action::Unresolved => {
-            let id = match &change.reason {
-                Reason::LookAlikes { ids } => ids.first().map(String::as_str),
-                Reason::FailOnRunning { id, .. } | Reason::AlreadyThere { id, .. } => Some(id.as_str()),
-                _ => None,
-            };
-            let import = Next::new("take it over", "casefile import").with(&address).with(id.unwrap_or("ID"));
-            vec![import, again]
-        }
-        Action::Exhausted => match &change.reason {
-            // What is left to do is said in the manifest. To ask again would make a second alert.
-            Reason::ChangeRefused { action: CallAction::Update, .. } => Vec::new(),
-            Reason::ChangeRefused { .. } => {
-                vec![Next::new("let go of it", "casefile state rm").with(&address)]
-            }
-            _ => vec![again],
-        },
-        _ => Vec::new(),
-    }
-}
-
-/// The ways out of what a plan warning tells; empty where there is nothing to do.
-pub fn plan_next(warning: &PlanWarning) -> Vec<Next> {
-    match warning {
-        over @ PlanWarning::OverLimit { .. } if over.is_over_limit() => {
-            vec![Next::new("send them all", "casefile apply --allow-over-limits")]
-        }
-        PlanWarning::Removals { .. } => {
-            vec![Next::new(
-                "send them, if the manifests are gone for good",
-                "casefile apply --allow-removals",
-            )]
-        }
-        PlanWarning::LookAlikes { .. } => vec![
-            Next::new("take them over", "casefile import --discover"),
-            Next::new("ask for all of it again", "casefile apply --fresh"),
-        ],
-        PlanWarning::HeldBack { file, .. } => {
-            vec![Next::new("take them in", "casefile seal").with(file)]
-        }
-        PlanWarning::SealDrift { .. } => vec![Next::new("seal today's machines", "casefile seal")],
-        PlanWarning::NotCompared { .. } => vec![Next::new("look first", "casefile plan")],
-        PlanWarning::OverLimit { .. }
-        | PlanWarning::NotLooked { .. }
-        | PlanWarning::Narrowed { .. }
-        | PlanWarning::Beside { .. }
-        | PlanWarning::Left { .. }
-        | PlanWarning::EmptyGroup { .. }
-        | PlanWarning::Skipped { .. } => Vec::new(),
-    }
-}
-
-/// What helps where surgery is forbidden.
-pub fn forbidden_next(forbidden: &Forbidden) -> Next {
-    let show =
-        |address: &Address| Next::new("see what it holds", "casefile state show").with(&address.to_string());
-    match forbidden {
-        Forbidden::CallOpen { .. } => Next::new("have its call looked up", "casefile apply"),
-        Forbidden::ChangeOpen { .. } => Next::new("have it settled", "casefile apply"),
-        Forbidden::NotInState(_) => Next::new("see what there is", "casefile state list"),
-        Forbidden::NotDeclared(_) => Next::new("see what is declared", "casefile plan -v"),
-        Forbidden::Alert(_) => Next::new("have it resolved by spec.triage.status", "casefile apply"),
-        Forbidden::NotActive { address, .. }
-        | Forbidden::Held { address, .. }
-        | Forbidden::MadeBy { by: address, .. }
-        | Forbidden::Taken(address)
-        | Forbidden::OtherKind { from: address, .. }
-        | Forbidden::Misplaced(Misplaced::OtherMachine { from: address, .. }) => show(address),
-        Forbidden::Misplaced(Misplaced::NotDeclarable(_)) => {
-            Next::new("see what is declared", "casefile plan -v")
-        }
-        Forbidden::StillRuns { address, .. } => {
-            Next::new("end it first", "casefile cancel --comment TEXT").with(&address.to_string())
-        }
-        Forbidden::NotFound { .. } | Forbidden::OtherType { .. } | Forbidden::OtherMachine { .. } => {
-            Next::new("see what matches the manifests", "casefile import --discover")
-        }
-    }
-}
-
 /// The service's words about a call that it did not carry out, with the id to quote to its support.
 pub fn refusal(error: &Refusal) -> String {
     match &error.target {
@@ -599,20 +460,6 @@ pub fn refusal_words(error: &Refusal) -> String {
         out.push_str(error.message.trim_end_matches('.'));
     }
     out
-}
-
-/// What to do about a refusal.
-pub fn refusal_next(error: &Refusal, address: &Address) -> Next {
-    match error.status {
-        401 => Next::new("send it once the sign-in is right", "casefile apply"),
-        403 => Next::new("send it once the role is granted", "casefile apply"),
-        // What was refused of an alert may be its triage, and to ask for the alert again would be the wrong way.
-        status if address.kind() == Kind::InvestigationPackage && (status == 404 || error.is_permanent()) => {
-            Next::new("ask again once the cause is removed", "casefile apply --replace")
-                .with(&address.to_string())
-        }
-        _ => Next::new("see whether it is asked again", "casefile plan"),
-    }
 }
 
 /// Why a call is made, as a noun: `an earlier cancel got no answer`.
@@ -678,22 +525,22 @@ pub fn facts(facts: &MachineFacts, now: Timestamp) -> String {
 }
 
 /// The calls that create as a whole, one sentence each.
-pub fn outlook(outlook: &Forecast) -> Vec<String> {
+pub fn forecast(forecast: &Forecast) -> Vec<String> {
     let mut lines = Vec::new();
-    if outlook.listed > 0 {
-        let missing = outlook.machines - outlook.listed;
+    if forecast.listed > 0 {
+        let missing = forecast.machines - forecast.listed;
         let missing = match missing {
             0 => String::new(),
             n => format!("; {} not listed by the service", number(n)),
         };
         lines.push(format!(
             "{} of {} will answer now: Active, and seen within {} hours{missing}.",
-            number(outlook.answering),
-            plural(outlook.machines, "machine"),
+            number(forecast.answering),
+            plural(forecast.machines, "machine"),
             RECENT.as_hours()
         ));
     }
-    if let (Some(finish), Some(typical)) = (outlook.finish_seconds, outlook.typical) {
+    if let (Some(finish), Some(typical)) = (forecast.finish_seconds, forecast.typical) {
         let of = match typical.of {
             1 => "the last one".to_owned(),
             n => format!("the median of {}", number(n)),
@@ -704,7 +551,7 @@ pub fn outlook(outlook: &Forecast) -> Vec<String> {
             duration(typical.seconds)
         ));
     }
-    for share in &outlook.shares {
+    for share in &forecast.shares {
         let made = if share.made == 0 {
             String::new()
         } else {
@@ -745,15 +592,6 @@ fn grouped(n: u64) -> String {
         out.push(d);
     }
     out
-}
-
-/// Quotes a text from outside so that a shell takes it as one word: a copied command runs nothing else.
-pub fn shell(word: &str) -> Cow<'_, str> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._/:@%+=,-".contains(c);
-    if !word.is_empty() && word.chars().all(plain) && !word.starts_with('-') {
-        return Cow::Borrowed(word);
-    }
-    Cow::Owned(format!("'{}'", word.replace('\'', r"'\''")))
 }
 
 fn by(requestor: &Option<String>) -> String {
@@ -819,27 +657,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copied_command_runs_nothing_else() {
-        assert_eq!(shell("InvestigationPackage/fin-ws-042"), "InvestigationPackage/fin-ws-042");
-        assert_eq!(shell("Alert/sweep[a]"), "'Alert/sweep[a]'");
-        assert_eq!(shell("x; rm -rf ~"), "'x; rm -rf ~'");
-        assert_eq!(shell("a'b"), r"'a'\''b'");
-        assert_eq!(shell("--replace"), "'--replace'");
-        assert_eq!(shell(""), "''");
-    }
-
-    #[test]
-    fn refusals_name_what_to_do() {
-        let error = |status, code: &str| Refusal { status, code: code.into(), ..Refusal::default() };
-        let address: Address = "Alert/a".parse().unwrap();
-        let next = |e: &Refusal| refusal_next(e, &address).command();
-        assert_eq!(next(&error(403, "Forbidden")), "casefile apply");
-        assert_eq!(next(&error(400, "Whatever")), "casefile plan");
-        // It may be the triage that was refused.
-        assert_eq!(next(&error(404, "ResourceNotFound")), "casefile plan");
-        let package: Address = "InvestigationPackage/a".parse().unwrap();
-        let permanent = refusal_next(&error(400, "OsPlatformNotSupported"), &package);
-        assert_eq!(permanent.command(), "casefile apply --replace InvestigationPackage/a");
-        assert_eq!(refusal(&error(400, "")), "400");
+    fn a_refusal_without_words_is_its_status() {
+        assert_eq!(refusal(&Refusal { status: 400, ..Refusal::default() }), "400");
     }
 }

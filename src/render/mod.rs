@@ -27,6 +27,7 @@ pub mod state;
 pub mod surgery;
 pub mod targets;
 pub mod unread;
+pub mod ways_out;
 
 #[cfg(test)]
 mod samples;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::destination::destination;
 use super::layout::{Paint, Paragraph, columns};
-use super::{Style, codes, diff, escape, messages, unread};
+use super::{Style, codes, diff, escape, messages, unread, ways_out};
 use crate::model::{Address, Call};
 use crate::plan::{Action, Change, Plan, PlanWarning, PlannedCall};
 
@@ -159,11 +159,11 @@ fn row(change: &Change, style: Style, now: Timestamp, out: &mut String) {
             .text(messages::warning(warning, now))
             .write(style, out);
     }
-    next(&messages::next(change), 6, style, out);
+    next(&ways_out::of_row(change), 6, style, out);
 }
 
 /// `to WHAT: COMMAND`, the commands below each other.
-pub(super) fn next(ways: &[messages::Next], indent: usize, style: Style, out: &mut String) {
+pub(super) fn next(ways: &[ways_out::Next], indent: usize, style: Style, out: &mut String) {
     let labels: Vec<String> = ways.iter().map(|way| format!("to {}: ", way.what)).collect();
     let widest = labels.iter().map(|l| columns(l)).max().unwrap_or(0);
     for (way, label) in ways.iter().zip(labels) {
@@ -357,12 +357,12 @@ fn closing(plan: &Plan, style: Style, out: &mut String) {
             _ => messages::plan_warning(warning),
         };
         Paragraph::new(0, 2).push(paint, label).text(text).write(style, out);
-        next(&messages::plan_next(warning), 2, style, out);
+        next(&ways_out::of_warning(warning), 2, style, out);
     }
     if calls > 0 && !incomplete {
         Paragraph::new(0, 8).push(Paint::Faint, "Digest: ").text(plan.digest.to_string()).write(style, out);
     }
-    for line in plan.forecast.iter().flat_map(messages::outlook) {
+    for line in plan.forecast.iter().flat_map(messages::forecast) {
         Paragraph::new(0, 2).text(line).write(style, out);
     }
     if let Some(line) = messages::estimate(&plan.estimate) {

@@ -141,7 +141,7 @@ fn warnings(plan: &Plan, now: Timestamp, out: &mut String) {
         }
         out.push('\n');
     }
-    for line in plan.forecast.iter().flat_map(messages::outlook) {
+    for line in plan.forecast.iter().flat_map(messages::forecast) {
         out.push_str(&format!("- {line}\n"));
     }
     for group in &plan.groups {

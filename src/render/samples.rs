@@ -61,14 +61,7 @@ pub fn alert(title: &str) -> Call {
 }
 
 pub fn sent(request: Request) -> Sent {
-    Sent {
-        digest: RequestDigest::of(&request, 1),
-        request,
-        revision: 1,
-        marker: Default::default(),
-        machine_name: Default::default(),
-        query_digest: Default::default(),
-    }
+    Sent::new(request.clone(), 1, RequestDigest::of(&request, 1))
 }
 
 pub fn planned(request: Request) -> Box<PlannedCall> {
@@ -355,7 +348,7 @@ pub fn facts(t: &str) -> MachineFacts {
     }
 }
 
-pub fn outlook() -> Forecast {
+pub fn forecast() -> Forecast {
     Forecast {
         machines: 40,
         listed: 38,

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::age::ago;
 use super::layout::{Paint, Paragraph};
-use super::{Style, escape, messages, plan, plan_json};
+use super::{Style, escape, messages, plan, plan_json, ways_out};
 use crate::engine::surgery::Discovered;
 use crate::model::{Address, Sha256Hex};
 use crate::state::snapshot::SnapshotError;
@@ -56,7 +56,7 @@ pub fn discovered(found: &Discovered, style: Style, now: Timestamp) -> String {
             for object in objects {
                 Paragraph::new(6, 8).text(described(object, now)).write(style, &mut out);
             }
-            let next = messages::Next::new("take the right one over", "casefile import");
+            let next = ways_out::Next::new("take the right one over", "casefile import");
             plan::next(&[next.with(&address.to_string()).with("ID")], 6, style, &mut out);
         }
     }
@@ -155,7 +155,7 @@ pub fn rebuilt(rebuilt: Option<&Rebuild>, style: Style) -> String {
     for name in &accepted.kept {
         say(format!("Kept as it was: {name}"));
     }
-    let next = messages::Next::new("see what the state leads to", "casefile plan");
+    let next = ways_out::Next::new("see what the state leads to", "casefile plan");
     plan::next(&[next], 0, style, &mut out);
     out
 }

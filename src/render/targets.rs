@@ -128,8 +128,5 @@ fn shown_rows(table: &HuntingTable) -> String {
             table.columns.iter().zip(cells).map(|(c, cell)| format!("{}: {}", c.name, value(cell))).collect();
         format!("{{{}}}", fields.join(", "))
     };
-    let rows: Vec<String> = table.rows.iter().take(ROWS).map(row).collect();
-    let more = table.rows.len().saturating_sub(ROWS);
-    let more = if more > 0 { format!(" and {} more", messages::number(more)) } else { String::new() };
-    format!("{}{more}", rows.join(", "))
+    messages::first(&table.rows, ROWS, row)
 }

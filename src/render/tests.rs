@@ -28,7 +28,7 @@ fn full_plan(t: &str) -> Plan {
     let mut plan = plan(every_reason(t));
     plan.warnings = every_plan_warning(t);
     plan.groups = groups(t);
-    plan.forecast = Some(outlook());
+    plan.forecast = Some(forecast());
     plan.estimate =
         Estimate { seconds: 250, calls: BTreeMap::from([("alert".into(), 3), ("collect".into(), 12_000)]) };
     plan

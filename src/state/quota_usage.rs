@@ -146,7 +146,7 @@ impl Scan {
     }
 }
 
-/// What a line of the journal says about quotas.
+/// The part of a line of the journal that matters to quotas.
 #[derive(Deserialize)]
 struct Line {
     seq: Seq,

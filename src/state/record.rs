@@ -322,6 +322,18 @@ pub struct Sent {
 }
 
 impl Sent {
+    /// Returns a request whose manifest names a machine by its id and an event by its time, without a marker.
+    pub fn new(request: Request, revision: u32, digest: RequestDigest) -> Self {
+        Sent {
+            request,
+            revision,
+            digest,
+            marker: Sparse::default(),
+            machine_name: Sparse::default(),
+            query_digest: Sparse::default(),
+        }
+    }
+
     /// Returns the call as it was sent; none for one that creates nothing, or that a person edited beyond reading.
     pub fn call(&self) -> Option<Call> {
         Call::from_request(&self.request)

@@ -295,7 +295,7 @@ pub struct PendingUpdate {
     /// Which run wrote the intent.
     #[schemars(example = RUNNER)]
     pub runner: String,
-    /// What was asked for, in full.
+    /// The digest of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = DIGEST)]
     pub request: Option<RequestDigest>,
@@ -313,7 +313,7 @@ pub struct PendingUpdate {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RefusedChange {
-    /// What was asked for.
+    /// The digest of the request.
     #[schemars(example = DIGEST)]
     pub request: RequestDigest,
     /// How many of its refusals count against `spec.maxAttempts`.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::source::{self, Source};
 
-/// Who uses whom, by name.
+/// The modules or files that each one uses, by name.
 pub type Graph = BTreeMap<String, BTreeSet<String>>;
 
 /// Returns the circles of a graph, each as the sorted names of those that reach each other.

@@ -77,7 +77,7 @@ fn rules(doc: &str) -> Rules {
         .collect()
 }
 
-/// What flows between the modules in a picture of them.
+/// The words for what flows between the modules in a picture of them.
 const FLOWS: [&str; 12] = [
     "service", "journal", "human", "json", "intent", "call", "outcome", "snapshot", "events", "progress",
     "lines", "summary",
@@ -119,7 +119,7 @@ fn depth_of(file: &str) -> usize {
     file.trim_end_matches("/mod.rs").matches('/').count() + 1
 }
 
-/// What a file does that it may not. `file` is relative to `src/`.
+/// Lists what a file does that it may not. `file` is relative to `src/`.
 fn violations(rules: &Rules, file: &str, text: &str) -> Vec<String> {
     let code = code(text);
     let module = module_of(file);
@@ -164,7 +164,7 @@ impl Edge {
     }
 }
 
-/// Whether a file is the one of that name, or in the folder of that name.
+/// Returns whether a file is the one of that name, or in the folder of that name.
 fn stands_in(name: &str, file: &str) -> bool {
     if name.ends_with('/') { file.starts_with(name) } else { file == name }
 }

@@ -161,7 +161,7 @@ impl Step {
 #[derive(Clone, Debug)]
 pub struct Story {
     pub name: &'static str,
-    /// What goes wrong in it and what has to hold, in sentences: shown by a failure.
+    /// The faults in it and what has to hold, in sentences: shown by a failure.
     pub about: &'static str,
     pub steps: Vec<Step>,
     /// Seconds until a new object is listed.
@@ -234,7 +234,7 @@ pub struct Played {
 }
 
 impl Played {
-    /// Whether a line of what happened holds this.
+    /// Returns whether a line of what happened holds this.
     pub fn logged(&self, text: &str) -> bool {
         self.log.iter().any(|l| l.contains(text))
     }

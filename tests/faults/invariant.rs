@@ -5,47 +5,37 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::LazyLock;
 
-/// A line of that list. `tests/protocol_model.py` uses the same numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Invariant {
-    OneEffect = 1,
-    Recorded,
-    NobodyElses,
-    Explained,
-    OneMaker,
-    InOrder,
-    IdsInTexts,
-    PeopleStand,
-    CommentOnce,
-    Triaged,
-    OneRevision,
-    YoungIntent,
-    AnswerKept,
-    Readable,
-    OneRun,
-    AtRest,
+macro_rules! invariants {
+    ($($name:ident)*) => {
+        /// A line of that list. `tests/protocol_model.py` uses the same numbers.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Invariant {
+            $($name),*
+        }
+
+        const ALL: &[Invariant] = &[$(Invariant::$name),*];
+    };
 }
 
-use Invariant::*;
-
-const ALL: [Invariant; 16] = [
-    OneEffect,
-    Recorded,
-    NobodyElses,
-    Explained,
-    OneMaker,
-    InOrder,
-    IdsInTexts,
-    PeopleStand,
-    CommentOnce,
-    Triaged,
-    OneRevision,
-    YoungIntent,
-    AnswerKept,
-    Readable,
-    OneRun,
-    AtRest,
-];
+// In the order of their numbers, from 1.
+invariants! {
+    OneEffect
+    Recorded
+    NobodyElses
+    Explained
+    OneMaker
+    InOrder
+    IdsInTexts
+    PeopleStand
+    CommentOnce
+    Triaged
+    OneRevision
+    YoungIntent
+    AnswerKept
+    Readable
+    OneRun
+    AtRest
+}
 
 /// The list of the page, by number: `| I1 | sentence |`.
 static SENTENCES: LazyLock<BTreeMap<usize, &str>> = LazyLock::new(|| {
@@ -57,15 +47,21 @@ static SENTENCES: LazyLock<BTreeMap<usize, &str>> = LazyLock::new(|| {
     .collect()
 });
 
+impl Invariant {
+    fn number(self) -> usize {
+        self as usize + 1
+    }
+}
+
 impl fmt::Display for Invariant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "I{} {}", *self as usize, SENTENCES[&(*self as usize)])
+        write!(f, "I{} {}", self.number(), SENTENCES[&self.number()])
     }
 }
 
 #[test]
 fn the_page_has_a_sentence_for_each() {
-    let numbers: Vec<usize> = ALL.iter().map(|i| *i as usize).collect();
+    let numbers: Vec<usize> = ALL.iter().map(|i| i.number()).collect();
     assert_eq!(SENTENCES.keys().copied().collect::<Vec<_>>(), numbers);
     assert!(SENTENCES.values().all(|s| !s.contains(": ") && s.len() > 20), "{:#?}", *SENTENCES);
 }

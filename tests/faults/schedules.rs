@@ -18,7 +18,7 @@ fn judge(story: &Story, faults: &[Planned], played: &Played) {
     }
 }
 
-/// What is wrong with what was played, each once, in the order in which it was found; then what the story is about.
+/// Says what is wrong with what was played, each once, in the order in which it was found; then what the story is about.
 pub fn complaint(story: &Story, faults: &[Planned], played: &Played) -> Option<String> {
     let mut wrong: Vec<&str> = Vec::new();
     for one in &played.wrong {

@@ -109,7 +109,7 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Whether another attempt asks for the very thing that this one asks for.
+    /// Returns whether another attempt asks for the very thing that this one asks for.
     fn asks_as(&self, other: &Attempt) -> bool {
         let wish = |a: &Attempt| (a.resource.clone(), a.revision, a.asked);
         // Another name with another text is another resource: no run lived long enough to see the one change

@@ -200,7 +200,7 @@ impl World {
                 continue;
             };
             let attempt = self.intend(&plan, &change.address);
-            let result = if change.action.call().is_some_and(|c| c.creates()) {
+            let result = if change.action.creates() {
                 Outcome::Made { object: self.take(call.request()) }
             } else {
                 Outcome::Done { object: self.change(&change.address, call.request()) }

@@ -32,14 +32,7 @@ pub fn sent(comment: &str, revision: u32) -> Sent {
         body,
     };
     let digest = RequestDigest::of(&request, revision);
-    Sent {
-        request,
-        revision,
-        digest,
-        marker: Default::default(),
-        machine_name: Default::default(),
-        query_digest: Default::default(),
-    }
+    Sent::new(request, revision, digest)
 }
 
 pub fn intent_of(address: &Address, action: CallAction, sent: Sent) -> Record {

@@ -77,7 +77,7 @@ fn texts(value: &Value) -> Vec<String> {
 }
 
 impl AccessToken {
-    /// What the token says about itself, if it is a readable JWT. Nothing is validated.
+    /// Reads what the token says about itself; none if it is no readable JWT. Nothing is validated.
     pub fn claims(&self) -> Option<Claims> {
         Claims::read(self.expose())
     }

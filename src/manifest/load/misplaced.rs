@@ -17,7 +17,7 @@ use crate::manifest::yaml::text::{SourceText, decode};
 /// The code of a manifest where none is read.
 const CODE: &str = "misplaced-manifest";
 
-/// What every `apiVersion` begins with.
+/// The beginning of every `apiVersion`.
 const API: &str = "casefile/";
 
 /// Returns an error for each manifest in a file in a folder of cases. A document that cannot be read may be one.

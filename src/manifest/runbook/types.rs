@@ -110,12 +110,12 @@ impl Kinds {
     }
 }
 
-/// What an expression gives, before the names in it have a schema.
+/// The result of an expression, before the names in it have a schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Gives {
     /// A value of one of these kinds.
     Kinds(Kinds),
-    /// What a name stands for.
+    /// The value of a name.
     Name(Vec<String>),
     /// One of them.
     Either(Vec<Gives>),

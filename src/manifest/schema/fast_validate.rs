@@ -88,7 +88,7 @@ struct Rule {
 /// Names of fields that have to be there.
 #[derive(Debug, Default)]
 struct Required {
-    /// By their places in `Rule::fields`: a bit each.
+    /// Those in `Rule::fields`, a bit for each place.
     known: u64,
     other: Vec<&'static str>,
 }
@@ -100,7 +100,7 @@ struct Condition {
     otherwise: Branch,
 }
 
-/// What a schema asks for in addition. Its fields are mostly those of that schema, so they are looked for there.
+/// The rules that a schema adds under a condition. Its fields are mostly those of that schema, so they are looked for there.
 #[derive(Debug)]
 struct Branch {
     required: Required,
@@ -385,7 +385,7 @@ mod tests {
         Target::Project,
     ];
 
-    /// Whether the table says yes; panics if the schema says no to that.
+    /// Returns whether the table says yes; panics if the schema says no to that.
     fn both(text: &str, target: Target) -> bool {
         let Some(doc) = Reader::new(text).next() else { return false };
         let Some(root) = doc.root else { return false };

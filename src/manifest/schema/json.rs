@@ -23,7 +23,7 @@ pub(in crate::manifest) fn with_fractions(doc: &Document<'_>, id: Id) -> Option<
     any.then(|| built(doc, id, &half))
 }
 
-/// Whether a node is a number with a decimal point whose value is an integer.
+/// Returns whether a node is a number with a decimal point whose value is an integer.
 pub(in crate::manifest) fn is_whole_decimal(node: &Node<'_>) -> bool {
     let fraction = || node.text.split_once('.').map(|(_, fraction)| fraction);
     node.kind == NodeKind::Number && fraction().is_some_and(|digits| digits.bytes().all(|b| b == b'0'))

@@ -246,7 +246,7 @@ pub struct Unreadable {
     pub column: u32,
     /// The description of what is wrong.
     pub why: String,
-    /// Whether a key is set twice: every other reader would take the text, and one of its values.
+    /// A key is set twice: every other reader would take the text, and one of its values.
     pub is_duplicate: bool,
 }
 

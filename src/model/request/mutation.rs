@@ -24,7 +24,7 @@ pub enum Mutation {
     Update {
         /// The id of the alert, or the reference that stands for the id of one that is still to be created.
         alert_id: String,
-        /// What is set. A comment is appended.
+        /// The fields that are set. A comment is appended.
         update: Box<Triage>,
     },
 }

@@ -10,7 +10,7 @@ use crate::model::{Address, Alert, Call, Likeness, MachineAction, Timestamp};
 use crate::plan::marker;
 use crate::state::{Object, Origin, State};
 
-/// Which objects the state knows, and who made them.
+/// The objects that the state knows, and their makers.
 #[derive(Debug, Default)]
 pub struct IdIndex {
     made_by: BTreeMap<String, Address>,
@@ -35,17 +35,17 @@ impl IdIndex {
         ids
     }
 
-    /// Whether one of our calls made it.
+    /// Returns whether one of our calls made it.
     pub fn made(&self, id: &str) -> bool {
         self.made_by.contains_key(&id.to_ascii_lowercase())
     }
 
-    /// Whether a call of this resource made it.
+    /// Returns whether a call of this resource made it.
     pub fn made_by(&self, id: &str, address: &Address) -> bool {
         self.made_by.get(&id.to_ascii_lowercase()) == Some(address)
     }
 
-    /// Whether any record holds it.
+    /// Returns whether any record holds it.
     pub fn contains(&self, id: &str) -> bool {
         self.known.contains(&id.to_ascii_lowercase())
     }

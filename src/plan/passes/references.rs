@@ -77,7 +77,7 @@ fn known(
     let recorded = || input.state.resources.get(address).and_then(id_of);
     let row = changes.binary_search_by(|c| c.address.cmp(address)).ok().map(|i| &changes[i]);
     let id = match row {
-        Some(c) if c.action.call().is_some_and(|a| a.creates()) => None,
+        Some(c) if c.action.creates() => None,
         Some(c) if c.action == Action::Adopt => c.records.iter().find_map(|r| match r {
             Record::Found { object, .. } => Some(object.id.as_str()),
             _ => None,

@@ -499,7 +499,7 @@ fn change(row: FileRow) -> Result<Change, SavedError> {
     let FileRow { address, action, request, follow_up, execution, .. } = row;
     let bad = |why| Err(SavedError::BadRow { address: address.clone(), why });
     let execution = execution.unwrap_or_default();
-    let creates = action.call().is_some_and(|call| call.creates());
+    let creates = action.creates();
     let follows = |request: &Request| {
         let id = reference(&address.to_string());
         creates
@@ -606,7 +606,7 @@ fn is_of_row(record: &Record, records: &[Record], address: &Address) -> bool {
 
 /// What a creating row declares.
 fn desired(c: &Change) -> Option<Desired> {
-    let call = c.call.as_ref().filter(|_| c.action.call().is_some_and(|a| a.creates()))?;
+    let call = c.call.as_ref().filter(|_| c.action.creates())?;
     let declared = call.sent.declared()?;
     let source = c.source.clone().unwrap_or(Source { file: "".into(), line: 1 });
     let mut d = Desired::new(c.address.clone(), source, declared, call.sent.revision);
@@ -644,14 +644,7 @@ mod tests {
         let row = Change {
             call: Some(Box::new(PlannedCall::new(
                 Mutation::Create(d.call.clone()),
-                Sent {
-                    request: d.request(),
-                    revision: 1,
-                    digest: d.digest,
-                    marker: Default::default(),
-                    machine_name: Default::default(),
-                    query_digest: Default::default(),
-                },
+                Sent::new(d.request(), 1, d.digest),
                 d.call.machine().clone(),
             ))),
             records: records.into(),
@@ -690,14 +683,7 @@ mod tests {
             plan: PlanDigest::of([DigestedCall::new(&d.address, &d.request())]),
             address: d.address.clone(),
             action: CallAction::Retry,
-            sent: Sent {
-                request: d.request(),
-                revision: 1,
-                digest: d.digest,
-                marker: Default::default(),
-                machine_name: Default::default(),
-                query_digest: Default::default(),
-            },
+            sent: Sent::new(d.request(), 1, d.digest),
             runner: "r".into(),
             send_by: at(10),
             server_at: at(0).into(),

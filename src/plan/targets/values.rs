@@ -9,7 +9,7 @@ use crate::model::{
 use crate::plan::unread::Unread;
 use crate::state::State;
 
-/// What has to be listed before the templates are resolved. the engine finds the fewest calls for it.
+/// The things that have to be listed before the templates are resolved. The engine finds the fewest calls for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
     /// Machines with these names, by their lower-case spelling.

@@ -1,0 +1,173 @@
+//! The ways out of what a reader is told: commands to run next.
+
+use std::borrow::Cow;
+
+use crate::engine::surgery::Forbidden;
+use crate::model::{Address, Kind};
+use crate::plan::names::Misplaced;
+use crate::plan::{Action, Change, PlanWarning, Reason};
+use crate::state::{CallAction, Refusal};
+
+/// A command to run next, and what it is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Next {
+    /// The command's words; those from outside are quoted for a shell.
+    pub words: Vec<String>,
+    /// What it is for, behind "to".
+    pub what: &'static str,
+}
+
+impl Next {
+    /// `command` is split at its spaces.
+    pub fn new(what: &'static str, command: &str) -> Self {
+        Next { words: command.split(' ').map(str::to_owned).collect(), what }
+    }
+
+    /// The same, with a word more.
+    pub(super) fn with(mut self, word: &str) -> Self {
+        self.words.push(shell(word).into_owned());
+        self
+    }
+
+    /// As it is typed.
+    pub fn command(&self) -> String {
+        self.words.join(" ")
+    }
+}
+
+/// Returns the ways out of a row that waits for a person; empty for all others.
+pub fn of_row(change: &Change) -> Vec<Next> {
+    let address = change.address.to_string();
+    let again = Next::new("ask again", "casefile apply --replace").with(&address);
+    match change.action {
+        Action::Unresolved => {
+            let id = match &change.reason {
+                Reason::LookAlikes { ids } => ids.first().map(String::as_str),
+                Reason::FailOnRunning { id, .. } | Reason::AlreadyThere { id, .. } => Some(id.as_str()),
+                _ => None,
+            };
+            let import = Next::new("take it over", "casefile import").with(&address).with(id.unwrap_or("ID"));
+            vec![import, again]
+        }
+        Action::Exhausted => match &change.reason {
+            // What is left to do is said in the manifest. To ask again would make a second alert.
+            Reason::ChangeRefused { action: CallAction::Update, .. } => Vec::new(),
+            Reason::ChangeRefused { .. } => {
+                vec![Next::new("let go of it", "casefile state rm").with(&address)]
+            }
+            _ => vec![again],
+        },
+        _ => Vec::new(),
+    }
+}
+
+/// Returns the ways out of what a plan warning tells; empty where there is nothing to do.
+pub fn of_warning(warning: &PlanWarning) -> Vec<Next> {
+    match warning {
+        over @ PlanWarning::OverLimit { .. } if over.is_over_limit() => {
+            vec![Next::new("send them all", "casefile apply --allow-over-limits")]
+        }
+        PlanWarning::Removals { .. } => {
+            vec![Next::new(
+                "send them, if the manifests are gone for good",
+                "casefile apply --allow-removals",
+            )]
+        }
+        PlanWarning::LookAlikes { .. } => vec![
+            Next::new("take them over", "casefile import --discover"),
+            Next::new("ask for all of it again", "casefile apply --fresh"),
+        ],
+        PlanWarning::HeldBack { file, .. } => {
+            vec![Next::new("take them in", "casefile seal").with(file)]
+        }
+        PlanWarning::SealDrift { .. } => vec![Next::new("seal today's machines", "casefile seal")],
+        PlanWarning::NotCompared { .. } => vec![Next::new("look first", "casefile plan")],
+        PlanWarning::OverLimit { .. }
+        | PlanWarning::NotLooked { .. }
+        | PlanWarning::Narrowed { .. }
+        | PlanWarning::Beside { .. }
+        | PlanWarning::Left { .. }
+        | PlanWarning::EmptyGroup { .. }
+        | PlanWarning::Skipped { .. } => Vec::new(),
+    }
+}
+
+/// Returns what helps where surgery is forbidden.
+pub fn of_forbidden(forbidden: &Forbidden) -> Next {
+    let show =
+        |address: &Address| Next::new("see what it holds", "casefile state show").with(&address.to_string());
+    match forbidden {
+        Forbidden::CallOpen { .. } => Next::new("have its call looked up", "casefile apply"),
+        Forbidden::ChangeOpen { .. } => Next::new("have it settled", "casefile apply"),
+        Forbidden::NotInState(_) => Next::new("see what there is", "casefile state list"),
+        Forbidden::NotDeclared(_) => Next::new("see what is declared", "casefile plan -v"),
+        Forbidden::Alert(_) => Next::new("have it resolved by spec.triage.status", "casefile apply"),
+        Forbidden::NotActive { address, .. }
+        | Forbidden::Held { address, .. }
+        | Forbidden::MadeBy { by: address, .. }
+        | Forbidden::Taken(address)
+        | Forbidden::OtherKind { from: address, .. }
+        | Forbidden::Misplaced(Misplaced::OtherMachine { from: address, .. }) => show(address),
+        Forbidden::Misplaced(Misplaced::NotDeclarable(_)) => {
+            Next::new("see what is declared", "casefile plan -v")
+        }
+        Forbidden::StillRuns { address, .. } => {
+            Next::new("end it first", "casefile cancel --comment TEXT").with(&address.to_string())
+        }
+        Forbidden::NotFound { .. } | Forbidden::OtherType { .. } | Forbidden::OtherMachine { .. } => {
+            Next::new("see what matches the manifests", "casefile import --discover")
+        }
+    }
+}
+
+/// Returns what to do about a refusal.
+pub fn of_refusal(error: &Refusal, address: &Address) -> Next {
+    match error.status {
+        401 => Next::new("send it once the sign-in is right", "casefile apply"),
+        403 => Next::new("send it once the role is granted", "casefile apply"),
+        // What was refused of an alert may be its triage, and to ask for the alert again would be the wrong way.
+        status if address.kind() == Kind::InvestigationPackage && (status == 404 || error.is_permanent()) => {
+            Next::new("ask again once the cause is removed", "casefile apply --replace")
+                .with(&address.to_string())
+        }
+        _ => Next::new("see whether it is asked again", "casefile plan"),
+    }
+}
+
+/// Quotes a text from outside so that a shell takes it as one word: a copied command runs nothing else.
+pub fn shell(word: &str) -> Cow<'_, str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._/:@%+=,-".contains(c);
+    if !word.is_empty() && word.chars().all(plain) && !word.starts_with('-') {
+        return Cow::Borrowed(word);
+    }
+    Cow::Owned(format!("'{}'", word.replace('\'', r"'\''")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copied_command_runs_nothing_else() {
+        assert_eq!(shell("InvestigationPackage/fin-ws-042"), "InvestigationPackage/fin-ws-042");
+        assert_eq!(shell("Alert/sweep[a]"), "'Alert/sweep[a]'");
+        assert_eq!(shell("x; rm -rf ~"), "'x; rm -rf ~'");
+        assert_eq!(shell("a'b"), r"'a'\''b'");
+        assert_eq!(shell("--replace"), "'--replace'");
+        assert_eq!(shell(""), "''");
+    }
+
+    #[test]
+    fn refusals_name_what_to_do() {
+        let error = |status, code: &str| Refusal { status, code: code.into(), ..Refusal::default() };
+        let address: Address = "Alert/a".parse().unwrap();
+        let next = |e: &Refusal| of_refusal(e, &address).command();
+        assert_eq!(next(&error(403, "Forbidden")), "casefile apply");
+        assert_eq!(next(&error(400, "Whatever")), "casefile plan");
+        // It may be the triage that was refused.
+        assert_eq!(next(&error(404, "ResourceNotFound")), "casefile plan");
+        let package: Address = "InvestigationPackage/a".parse().unwrap();
+        let permanent = of_refusal(&error(400, "OsPlatformNotSupported"), &package);
+        assert_eq!(permanent.command(), "casefile apply --replace InvestigationPackage/a");
+    }
+}
