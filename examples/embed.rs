@@ -11,8 +11,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use casefile::defender::auth::{AccessToken, AuthMethod, Credential, Environment, Identity, Tokens};
-use casefile::defender::{Client, Clock, Cloud, HttpOptions, HttpTransport, Quotas, Service};
-use casefile::engine::Report;
+use casefile::defender::{Client, Clock, Cloud, HttpOptions, HttpTransport, RateLimiter, Service};
+use casefile::engine::{Control, Report};
 use casefile::sandbox::{ServeOptions, serve};
 use casefile::session::Session;
 use casefile::state::{Binding, Holder};
@@ -35,7 +35,7 @@ pub async fn run(folder: &Path) -> Result<Report, Box<dyn std::error::Error>> {
         service.clone(),
         Arc::new(HttpTransport::new(&service, HttpOptions::default())),
         Tokens::new(Arc::new(credential)),
-        Quotas::new(clock.clone(), []),
+        RateLimiter::new(clock.clone(), []),
         clock.clone(),
     );
     let binding = Binding { cloud: Some(Cloud::Sandbox.to_string()), ..Binding::default() };
@@ -53,7 +53,8 @@ pub async fn run(folder: &Path) -> Result<Report, Box<dyn std::error::Error>> {
         command: "embed".into(),
     };
     let (_running, stop) = tokio::sync::watch::channel(false);
-    let report = session.apply(plan.digest, &holder, Arc::new(|_| ()), stop).await?;
+    let control = Control { sink: Arc::new(|_| ()), stop };
+    let report = session.apply(plan.digest, &holder, control).await?;
     server.shutdown().await?;
     Ok(report)
 }

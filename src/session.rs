@@ -7,14 +7,13 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use tokio::sync::watch;
-
 use crate::defender::{Client, Clock};
-use crate::engine::{Lookups, Options, Report, Run, RunError, Scope, Sink, preview};
+use crate::engine::{Control, Locked, Lookups, Options, Report, Run, RunError, Scope, preview};
 use crate::manifest::{self, Diagnostic, IncidentState, Level, Project, project as file};
 use crate::model::PlanDigest;
 use crate::plan::{
-    self, Allowed, Guards, Incidents, Limits, OnUnknown, Plan, PlanWarning, Quota, Quotas, Recovery, Settings,
+    self, Allowed, Guards, Incidents, OnUnknown, Plan, PlanLimits, PlanWarning, RateLimits, Recovery,
+    Settings,
 };
 use crate::seal::{self, Seals};
 use crate::state::{Binding, Holder, Loaded, StoreError, local};
@@ -74,8 +73,7 @@ impl Session {
     }
 
     /// Plans once more under the state's lock, and sends the calls if they are the reviewed ones. What happens is told
-    /// to `sink` while it happens; `holder` is what others read who find the lock taken. Once `stop` is true nothing more
-    /// is sent, and what is under way is recorded.
+    /// while it happens; `holder` is what others read who find the lock taken.
     ///
     /// # Errors
     /// As [`plan`](Self::plan); another plan than the reviewed one; one that is not to be carried out. Nothing was sent
@@ -84,21 +82,14 @@ impl Session {
         &self,
         reviewed: PlanDigest,
         holder: &Holder,
-        sink: Sink,
-        stop: watch::Receiver<bool>,
+        control: Control,
     ) -> Result<Report, SessionError> {
         let scope = self.scope()?;
         let store = Box::new(local::open(&self.state_folder(), holder)?.store);
-        let options = Options {
-            parallelism: 8,
-            wait: None,
-            strict: false,
-            runner: uuid::Uuid::new_v4().to_string(),
-            tool: concat!("casefile/", env!("CARGO_PKG_VERSION")).to_owned(),
-            binding: self.binding.clone(),
-        };
-        let lock_at = self.clock.now();
-        let mut run = Run::new(&self.client, &self.clock, scope, options, store, lock_at, sink, stop)?;
+        let runner = uuid::Uuid::new_v4().to_string();
+        let options = Options { parallelism: 8, ..Options::new(runner, self.binding.clone()) };
+        let locked = Locked { store, lock_at: self.clock.now() };
+        let mut run = Run::new(&self.client, &self.clock, scope, options, locked, control)?;
         let plan = run.prepare().await?;
         if let Err(refused) = check(&plan, reviewed) {
             // What was observed is recorded even when nothing is sent.
@@ -199,7 +190,6 @@ impl<'a> SealsAtNeed<'a> {
 /// Returns the project file's settings for the planner, and a new lineage for a state that is still to be begun.
 pub fn settings(project: &Project, now: jiff::Timestamp) -> Settings {
     let spec = &project.spec;
-    let defaults = Quotas::default();
     Settings {
         new_lineage: uuid::Uuid::new_v4().to_string(),
         recovery: Recovery {
@@ -210,18 +200,15 @@ pub fn settings(project: &Project, now: jiff::Timestamp) -> Settings {
             },
             marker: spec.recovery.marker,
         },
-        limits: Limits { new_collections: spec.limits.new_collections, new_alerts: spec.limits.new_alerts },
+        limits: PlanLimits {
+            new_collections: spec.limits.new_collections,
+            new_alerts: spec.limits.new_alerts,
+        },
         guards: Guards { comment: spec.require_comment.clone(), protected: spec.protected.clone() },
-        quotas: Quotas {
-            collect: Quota {
-                per_minute: spec.quotas.collect.per_minute.most(),
-                per_hour: spec.quotas.collect.per_hour.most(),
-            },
-            alert: Quota {
-                per_minute: spec.quotas.alert.per_minute.most(),
-                per_hour: spec.quotas.alert.per_hour.most(),
-            },
-            ..defaults
+        quotas: RateLimits {
+            collect: spec.quotas.of_collections(),
+            alert: spec.quotas.of_alerts(),
+            ..RateLimits::default()
         },
         beside: manifest::beside(project),
         ..Settings::at(now)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use casefile::defender::auth::{AccessToken, AuthError, Token, TokenSource, Tokens};
 use casefile::defender::{
-    Answer, Client, Clock, Cloud, Endpoint, HttpAnswer, HttpCall, Limits, NotSent, Quotas, ReadError,
+    Answer, Client, Clock, Cloud, Endpoint, HttpAnswer, HttpCall, NotSent, RateLimit, RateLimiter, ReadError,
     RetryPolicy, Service, Transport, TransportError,
 };
 use casefile::model::{Call, Hindrance, Method, Request};
@@ -62,7 +62,7 @@ fn now() -> Timestamp {
 }
 
 fn client(
-    limits: &[(Endpoint, Limits)],
+    limits: &[(Endpoint, RateLimit)],
     script: impl FnMut(usize, &HttpCall) -> Result<HttpAnswer> + Send + 'static,
 ) -> (Client, Arc<Fake>) {
     let start = Instant::now();
@@ -70,7 +70,7 @@ fn client(
     let service = Service::new(Cloud::Public, None, None).unwrap();
     let tokens = Tokens::new(Arc::new(Renewing(Mutex::new(0))));
     let clock = Clock::new(move || now() + start.elapsed());
-    let quotas = Quotas::new(clock.clone(), limits.iter().copied());
+    let quotas = RateLimiter::new(clock.clone(), limits.iter().copied());
     (Client::new(service, fake.clone(), tokens, quotas, clock), fake)
 }
 
@@ -138,7 +138,7 @@ async fn one_renewal_after_401() {
 
 #[tokio::test(start_paused = true)]
 async fn the_last_check_withholds_a_call_and_frees_its_slot() {
-    let one = [(Endpoint::Collect, Limits::new(1, 1))];
+    let one = [(Endpoint::Collect, RateLimit::new(1, 1))];
     let (client, fake) = client(&one, answers(vec![Ok(created())]));
     let slot = client.quotas().take(Endpoint::Collect).await;
     let answer = client.mutate(&collect(), slot, || Err("too late".into())).await;
@@ -173,7 +173,7 @@ async fn a_slot_of_another_endpoint_sends_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn sending_keeps_to_the_quota() {
-    let limits = [(Endpoint::Collect, Limits::new(3, 7))];
+    let limits = [(Endpoint::Collect, RateLimit::new(3, 7))];
     let (client, fake) = client(&limits, |_, _| Ok(created()));
     for _ in 0..8 {
         mutate(&client).await;
@@ -184,7 +184,7 @@ async fn sending_keeps_to_the_quota() {
 
 #[tokio::test(start_paused = true)]
 async fn waiting_calls_leave_in_the_order_they_came() {
-    let limits = [(Endpoint::Collect, Limits::new(1, 100))];
+    let limits = [(Endpoint::Collect, RateLimit::new(1, 100))];
     let (client, _) = client(&limits, |_, _| Ok(created()));
     let order = Arc::new(Mutex::new(Vec::new()));
     let calls = (0..5).map(|n| {
@@ -211,7 +211,7 @@ async fn a_throttled_call_blocks_the_endpoint() {
 
 #[tokio::test(start_paused = true)]
 async fn calls_of_an_earlier_run_count() {
-    let limits = [(Endpoint::Collect, Limits::new(1, 100))];
+    let limits = [(Endpoint::Collect, RateLimit::new(1, 100))];
     let (client, fake) = client(&limits, answers(vec![Ok(created())]));
     client.quotas().seed(Endpoint::Collect, Some(now() - Duration::from_secs(20)), None);
     mutate(&client).await;
@@ -331,7 +331,7 @@ async fn a_list_ends_however_long_the_service_goes_on() {
     assert_eq!(fake.seen.lock().unwrap().len(), 11);
     // A page a minute.
     let (slow, fake) =
-        client(&[(Endpoint::ListActions, Limits { per_minute: Some(1), per_hour: None })], move |n, _| {
+        client(&[(Endpoint::ListActions, RateLimit { per_minute: Some(1), per_hour: None })], move |n, _| {
             Ok(page(n..n + 1, &link(n)))
         });
     incomplete(slow.list_actions(now()).await.unwrap_err(), "10 min");
@@ -502,7 +502,7 @@ async fn a_dropped_call_still_counts() {
     let tokens = Tokens::new(Arc::new(Renewing(Mutex::new(0))));
     let start = Instant::now();
     let clock = Clock::new(move || now() + start.elapsed());
-    let quotas = Quotas::new(clock.clone(), [(Endpoint::Collect, Limits::new(1, 10))]);
+    let quotas = RateLimiter::new(clock.clone(), [(Endpoint::Collect, RateLimit::new(1, 10))]);
     let client = Client::new(service, Arc::new(Never), tokens, quotas, clock);
     let gone = tokio::time::timeout(Duration::from_secs(5), mutate(&client)).await;
     assert!(gone.is_err());

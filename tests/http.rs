@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use casefile::defender::auth::{AccessToken, AuthMethod, Credential, Environment, Identity, Tokens};
 use casefile::defender::{
-    Answer, Client, Clock, Cloud, Endpoint, HttpCall, HttpOptions, HttpTransport, Quotas, Service, Stage,
-    Transport, TransportError,
+    Answer, Client, Clock, Cloud, Endpoint, HttpCall, HttpOptions, HttpTransport, RateLimiter, Service,
+    Stage, Transport, TransportError,
 };
 use casefile::model::{Call, Method};
 
@@ -285,7 +285,7 @@ async fn the_token_is_in_no_log_and_no_debug() {
     let tokens = Tokens::new(Arc::new(credential));
     let start: jiff::Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
     let clock = Clock::new(move || start);
-    let quotas = Quotas::new(clock.clone(), []);
+    let quotas = RateLimiter::new(clock.clone(), []);
     let client = Client::new(service, Arc::new(transport), tokens, quotas, clock);
 
     let link = client.package_link("a-1").await.unwrap();

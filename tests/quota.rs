@@ -7,13 +7,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use casefile::defender::auth::{AccessToken, AuthError, Token, TokenSource, Tokens};
 use casefile::defender::{
-    Client, Clock, Cloud, HttpAnswer, HttpCall, Hunter, Hunting, HuntingApi, Limits, Next, Quotas, Service,
-    Transport, TransportError, Window,
+    Client, Clock, Cloud, HttpAnswer, HttpCall, Hunter, Hunting, HuntingApi, Next, RateLimit, RateLimiter,
+    Service, Transport, TransportError, Window,
 };
-use casefile::engine::{Event, Options, Progress, Report, Run, RunError, Scope};
+use casefile::engine::{Control, Event, Locked, Options, Progress, Report, Run, RunError, Scope};
 use casefile::manifest::parse_manifests;
 use casefile::model::{HuntingQuery, Kind};
-use casefile::plan::{Plan, Quota, Settings, last_call};
+use casefile::plan::{Plan, Settings, last_call};
 use casefile::sandbox::{Delivery, HttpRequest, Scenario, World};
 use casefile::state::{Binding, CallAction, Holder, MemoryDisk, QuotaUsage};
 use jiff::Timestamp;
@@ -122,7 +122,7 @@ impl Site {
             Service::new(Cloud::Public, None, None).unwrap(),
             Arc::new(Way(self.clone())),
             Tokens::new(Arc::new(AnyToken)),
-            Quotas::new(clock.clone(), []),
+            RateLimiter::new(clock.clone(), []),
             clock.clone(),
         );
         let (mut desired, diagnostics) = parse_manifests("a.yaml", manifests.as_bytes());
@@ -152,7 +152,8 @@ impl Site {
                 site.events.lock().unwrap().push(event);
             }
         });
-        let mut run = Run::new(&client, &clock, scope, options, store, clock.now(), sink, stop).unwrap();
+        let locked = Locked { store, lock_at: clock.now() };
+        let mut run = Run::new(&client, &clock, scope, options, locked, Control { sink, stop }).unwrap();
         let plan = run.prepare().await.unwrap();
         let began = Instant::now();
         let report = run.carry_out(&plan).await;
@@ -267,7 +268,7 @@ async fn forty_five_queries_a_minute_at_either_api() {
             Service::graph(Cloud::Public, None).unwrap(),
             Arc::new(Way(site.clone())),
             Tokens::new(Arc::new(AnyToken)),
-            Quotas::new(clock.clone(), []),
+            RateLimiter::new(clock.clone(), []),
             clock.clone(),
         );
         let hunter = Hunter::new(Ok(client), api, None);
@@ -408,7 +409,7 @@ proptest! {
     ) {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
         let at = |age: &i64| now - jiff::SignedDuration::from_secs(*age);
-        let mut window = Window::new(Limits::new(per_minute, per_hour));
+        let mut window = Window::new(RateLimit::new(per_minute, per_hour));
         ages.iter().for_each(|age| window.record(at(age)));
         let mut last = now;
         for _ in 0..n {
@@ -425,7 +426,7 @@ proptest! {
             blocked_until: None,
         };
         let spent: Vec<QuotaUsage> = ages.iter().map(spent).collect();
-        let quota = Quota { per_minute: Some(per_minute), per_hour: Some(per_hour) };
+        let quota = RateLimit { per_minute: Some(per_minute), per_hour: Some(per_hour) };
         let estimate = last_call(n, quota, now, spent.iter());
         prop_assert_eq!(estimate, last.duration_since(now).as_secs() as u64);
     }

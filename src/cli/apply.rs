@@ -13,7 +13,7 @@ use super::project;
 use super::saved;
 use super::signals;
 use super::stream;
-use crate::engine::{Lookups, Options, Report, Run, RunError};
+use crate::engine::{Control, Locked, Lookups, Options, Report, Run, RunError};
 use crate::manifest::Defender;
 use crate::model::Template;
 use crate::plan::{self, Destination, Deviating, Plan, SavedPlan};
@@ -73,9 +73,7 @@ pub fn run(ctx: &Context, args: &ApplyArgs) -> Result<Code, Error> {
             parallelism: usize::from(args.parallelism),
             wait: args.wait.then(|| args.timeout.get()),
             strict: args.planning.strict,
-            runner: uuid::Uuid::new_v4().to_string(),
-            tool: concat!("casefile/", env!("CARGO_PKG_VERSION")).to_owned(),
-            binding: connection.binding.clone(),
+            ..Options::new(uuid::Uuid::new_v4().to_string(), connection.binding.clone())
         };
         let display = Arc::new(Display::new(ctx, args.format));
         let sink = {
@@ -83,11 +81,11 @@ pub fn run(ctx: &Context, args: &ApplyArgs) -> Result<Code, Error> {
             Arc::new(move |p| display.show(&p))
         };
         let stop = signals::stop(signals::RUN);
-        let store = Box::new(opened.store);
+        let locked = Locked { store: Box::new(opened.store), lock_at };
+        let control = Control { sink, stop };
         let ended = {
-            let mut run =
-                Run::new(&connection.client, &clock, scope, options, store, lock_at, sink, stop.clone())
-                    .map_err(engine::run_error)?;
+            let mut run = Run::new(&connection.client, &clock, scope, options, locked, control)
+                .map_err(engine::run_error)?;
             carry_out(ctx, args, &mut run, reviewed.as_ref(), &connection.destination, &display).await
         };
         display.finish();

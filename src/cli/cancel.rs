@@ -14,7 +14,7 @@ use super::progress::Display;
 use super::project;
 use super::signals;
 use crate::defender::Clock;
-use crate::engine::{Lookups, Options, Run, Scope};
+use crate::engine::{Control, Locked, Lookups, Options, Run, Scope};
 use crate::manifest::{Loaded, Project};
 use crate::plan::{Destination, Plan};
 
@@ -88,14 +88,7 @@ impl Session<'_> {
         let lock_at = clock.now();
         let connection: Connection =
             connect(ctx, &self.project, &clock, Some(&folder.join("sandbox.json"))).await?;
-        let options = Options {
-            parallelism: 1,
-            wait: None,
-            strict: false,
-            runner: uuid::Uuid::new_v4().to_string(),
-            tool: concat!("casefile/", env!("CARGO_PKG_VERSION")).to_owned(),
-            binding: connection.binding.clone(),
-        };
+        let options = Options::new(uuid::Uuid::new_v4().to_string(), connection.binding.clone());
         let display = Arc::new(Display::new(ctx, Format::Human));
         let sink = {
             let display = display.clone();
@@ -103,8 +96,9 @@ impl Session<'_> {
         };
         let stop = signals::stop(signals::RUN);
         let ended = {
-            let store = Box::new(opened.store);
-            let mut run = Run::new(&connection.client, &clock, scope, options, store, lock_at, sink, stop)
+            let locked = Locked { store: Box::new(opened.store), lock_at };
+            let control = Control { sink, stop };
+            let mut run = Run::new(&connection.client, &clock, scope, options, locked, control)
                 .map_err(engine::run_error)?;
             let ended = work(&mut run, &display, &connection.destination).await;
             // What was observed is recorded even when nothing else is.

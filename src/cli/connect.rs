@@ -9,8 +9,8 @@ use super::context::Context;
 use super::exit::Error;
 use crate::defender::auth::{AuthError, Credential, Environment, Identity, Tokens};
 use crate::defender::{
-    Api, Client, Clock, Cloud, Endpoint, HttpOptions, HttpTransport, Hunter, HuntingApi, Limits, Quotas,
-    Service, ServiceError,
+    Api, Client, Clock, Cloud, Endpoint, HttpOptions, HttpTransport, Hunter, HuntingApi, RateLimit,
+    RateLimiter, Service, ServiceError,
 };
 use crate::manifest::Project;
 use crate::plan::Destination;
@@ -111,7 +111,7 @@ pub async fn connect(
     }
     let Services { defender: service, graph } = &services;
     let transport = HttpTransport::new(service, HttpOptions::default());
-    let quotas = Quotas::new(clock.clone(), limits(project));
+    let quotas = RateLimiter::new(clock.clone(), limits(project));
     let tokens = tokens(ctx, project, service)?.map_err(auth_error)?;
     let client = Client::new(service.clone(), Arc::new(transport), tokens, quotas, clock.clone());
     let claims = client.token().await.map_err(auth_error)?.claims();
@@ -238,20 +238,13 @@ async fn serve(keep: Option<&Path>) -> Result<Server, Error> {
 }
 
 /// What the project file says about quotas.
-fn limits(project: &Project) -> Vec<(Endpoint, Limits)> {
-    let q = &project.spec.quotas;
-    let hunting = Limits { per_minute: q.hunting.per_minute.most(), per_hour: q.hunting.per_hour.most() };
+fn limits(project: &Project) -> Vec<(Endpoint, RateLimit)> {
+    let quotas = &project.spec.quotas;
     vec![
-        (Endpoint::Hunt, hunting),
-        (Endpoint::GraphHunt, hunting),
-        (
-            Endpoint::Collect,
-            Limits { per_minute: q.collect.per_minute.most(), per_hour: q.collect.per_hour.most() },
-        ),
-        (
-            Endpoint::CreateAlert,
-            Limits { per_minute: q.alert.per_minute.most(), per_hour: q.alert.per_hour.most() },
-        ),
+        (Endpoint::Hunt, quotas.of_hunting()),
+        (Endpoint::GraphHunt, quotas.of_hunting()),
+        (Endpoint::Collect, quotas.of_collections()),
+        (Endpoint::CreateAlert, quotas.of_alerts()),
     ]
 }
 

@@ -54,8 +54,8 @@ pub fn show(text: &str) -> io::Result<()> {
 /// Writes a result for programs to stdout as it is; returns once it is written.
 pub fn document(text: &str) -> io::Result<()> {
     // Both may be one terminal.
-    ERR.settle(Some(ORDER)).or_else(unread)?;
-    if OUT.push(text, Full::Grow) { OUT.settle(None) } else { OUT.write_now(text) }
+    ERR.drain(Some(ORDER)).or_else(unread)?;
+    if OUT.push(text, Full::Grow) { OUT.drain(None) } else { OUT.write_now(text) }
 }
 
 /// Writes an event to stdout. Never waits once calls can be under way.
@@ -124,7 +124,7 @@ pub fn failure() -> Option<io::Error> {
 /// reads.
 pub fn finish() -> Result<(), io::Error> {
     // After a signal the reader may be given up; that is no failure.
-    let _ = OUT.settle(None);
+    let _ = OUT.drain(None);
     failure().map_or(Ok(()), Err)
 }
 
@@ -132,7 +132,7 @@ pub fn finish() -> Result<(), io::Error> {
 pub fn finish_lines() {
     status(None);
     ERR.tell_dropped();
-    let _ = ERR.settle(Some(PATIENCE));
+    let _ = ERR.drain(Some(PATIENCE));
 }
 
 /// The last line of a process that ends at once: written if that takes no time.
@@ -140,7 +140,7 @@ pub fn last_words(text: &'static str) {
     let (tell, told) = std::sync::mpsc::channel();
     let write = move || {
         complain(text);
-        let _ = ERR.settle(Some(ORDER));
+        let _ = ERR.drain(Some(ORDER));
         let _ = tell.send(());
     };
     if std::thread::Builder::new().stack_size(THREAD_STACK).spawn(write).is_ok() {
@@ -278,7 +278,7 @@ impl Stream {
     }
 
     /// Waits until everything is written; with a time, only as long as the reader takes something within it.
-    fn settle(&self, patience: Option<Duration>) -> io::Result<()> {
+    fn drain(&self, patience: Option<Duration>) -> io::Result<()> {
         let mut guard = self.lock();
         loop {
             let Some(queue) = guard.as_ref() else { return Ok(()) };

@@ -19,8 +19,8 @@ use super::auth::{AccessToken, AuthError, Tokens};
 use super::clock::{ClockOffset, ServerClock};
 use super::cloud::Service;
 use super::endpoint::Endpoint;
-use super::gate::{Quotas, Slot};
 use super::hunting::{HuntError, Hunting, table};
+use super::limiter::{RateLimiter, Slot};
 use super::quota::{LONGEST_PAUSE, Next};
 use super::read_error::ReadError;
 use super::request::{self, ActionFilter, Read};
@@ -28,8 +28,8 @@ use super::time::Clock;
 use super::transport::{HttpAnswer, HttpCall, Stage, Transport, TransportError};
 use super::wire::{self, Entity, PackageLink, Page, WireError};
 use crate::model::{
-    Alert, Hindrance, HuntingApi, HuntingQuery, HuntingTable, Machine, MachineAction, MachineName, Method,
-    Mutation, Request,
+    Alert, Hindrance, HuntingApi, HuntingQuery, HuntingTable, IdKey, Machine, MachineAction, MachineName,
+    Method, Mutation, Request,
 };
 
 /// How reads are repeated, and how much a list may hold.
@@ -90,7 +90,7 @@ struct Inner {
     service: Service,
     transport: Arc<dyn Transport>,
     tokens: Arc<Tokens>,
-    quotas: Quotas,
+    quotas: RateLimiter,
     clock: Clock,
     server: ServerClock,
     /// Held by whoever asks for the service's time; how far the wall clock was set when that was in vain.
@@ -129,7 +129,7 @@ impl Client {
         service: Service,
         transport: Arc<dyn Transport>,
         tokens: Tokens,
-        quotas: Quotas,
+        quotas: RateLimiter,
         clock: Clock,
     ) -> Self {
         let inner = Inner {
@@ -196,7 +196,7 @@ impl Client {
     }
 
     /// The quotas that all calls of this client share.
-    pub fn quotas(&self) -> &Quotas {
+    pub fn quotas(&self) -> &RateLimiter {
         &self.inner.quotas
     }
 
@@ -300,9 +300,9 @@ impl Client {
                 _ => {}
             }
             match &answer {
-                Answer::Unauthorized(e) => inner.quotas.judge(endpoint, Some(e)),
-                Answer::Rejected(e) => inner.quotas.judge(endpoint, e.is_denied().then_some(e)),
-                Answer::Accepted { .. } | Answer::Busy(_) => inner.quotas.judge(endpoint, None),
+                Answer::Unauthorized(e) => inner.quotas.note_denial(endpoint, Some(e)),
+                Answer::Rejected(e) => inner.quotas.note_denial(endpoint, e.is_denied().then_some(e)),
+                Answer::Accepted { .. } | Answer::Busy(_) => inner.quotas.note_denial(endpoint, None),
                 Answer::Throttled { .. } | Answer::NotExecuted(_) | Answer::Unknown { .. } => {}
             }
             return answer;
@@ -396,7 +396,7 @@ impl Client {
 
     /// The machines with these ids, as far as the service's list shows them. The service answers 404 where
     /// there is no recent one.
-    pub async fn machines_by_ids(&self, ids: &[String]) -> Result<Vec<Machine>, ReadError> {
+    pub async fn machines_by_ids(&self, ids: &[&str]) -> Result<Vec<Machine>, ReadError> {
         let mut list: Vec<Machine> = Vec::new();
         for read in Read::machines_by_ids(ids) {
             let _none = self.visit_found(read, None, &mut |m| list.push(m)).await?;
@@ -504,7 +504,7 @@ impl Client {
             odd += this.odd;
             let mut news = false;
             for entry in this.entries {
-                news |= ids.insert(hasher.hash_one(entry.id().to_ascii_lowercase()));
+                news |= ids.insert(hasher.hash_one(IdKey::of(entry.id())));
                 visit(entry);
             }
             let link = this.next_link.as_deref();
@@ -618,8 +618,8 @@ impl Inner {
             let refused = |error| Fail::Final(ReadError::Refused(error));
             let answer = answer::classify_read(result);
             match &answer {
-                ReadAnswer::Refused(e) => self.quotas.judge(read.endpoint, e.is_denied().then_some(e)),
-                ReadAnswer::Body(_) | ReadAnswer::NotFound(_) => self.quotas.judge(read.endpoint, None),
+                ReadAnswer::Refused(e) => self.quotas.note_denial(read.endpoint, e.is_denied().then_some(e)),
+                ReadAnswer::Body(_) | ReadAnswer::NotFound(_) => self.quotas.note_denial(read.endpoint, None),
                 _ => {}
             }
             return Err(match answer {
@@ -646,7 +646,7 @@ impl Inner {
                         renewed = true;
                         continue;
                     }
-                    self.quotas.judge(read.endpoint, Some(&error));
+                    self.quotas.note_denial(read.endpoint, Some(&error));
                     refused(error)
                 }
                 ReadAnswer::Throttled(t) => {
@@ -701,6 +701,6 @@ impl Inner {
 fn keep_latest<T: Entity>(list: &mut Vec<T>) {
     let mut seen = HashSet::new();
     list.reverse();
-    list.retain(|entry| seen.insert(entry.id().to_ascii_lowercase()));
+    list.retain(|entry| seen.insert(IdKey::of(entry.id())));
     list.reverse();
 }

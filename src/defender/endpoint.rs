@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::model::RateLimit;
+
 /// An endpoint with a quota of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Endpoint {
@@ -35,25 +37,6 @@ pub enum Endpoint {
     Hunt,
     /// `POST /v1.0/security/runHuntingQuery` of Microsoft Graph
     GraphHunt,
-}
-
-/// How many calls an endpoint takes; `None` is unlimited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Limits {
-    /// Calls in any 60 seconds.
-    pub per_minute: Option<u32>,
-    /// Calls in any 3600 seconds.
-    pub per_hour: Option<u32>,
-}
-
-impl Limits {
-    /// No limit at all.
-    pub const UNLIMITED: Limits = Limits { per_minute: None, per_hour: None };
-
-    /// So many a minute and an hour.
-    pub const fn new(per_minute: u32, per_hour: u32) -> Self {
-        Limits { per_minute: Some(per_minute), per_hour: Some(per_hour) }
-    }
 }
 
 impl Endpoint {
@@ -118,12 +101,12 @@ impl Endpoint {
     ///
     /// `CreateAlertByReference` has no published hourly figure. Hunting is counted per tenant, and limited in
     /// run time too, which only the service can count. Microsoft Graph publishes the same 45 a minute.
-    pub const fn documented_limits(self) -> Limits {
+    pub const fn documented_limits(self) -> RateLimit {
         match self {
-            Endpoint::PackageUri => Limits::new(2, 120),
-            Endpoint::CreateAlert => Limits { per_minute: Some(15), per_hour: None },
-            Endpoint::Hunt | Endpoint::GraphHunt => Limits::new(45, 1500),
-            _ => Limits::new(100, 1500),
+            Endpoint::PackageUri => RateLimit::new(2, 120),
+            Endpoint::CreateAlert => RateLimit { per_minute: Some(15), per_hour: None },
+            Endpoint::Hunt | Endpoint::GraphHunt => RateLimit::new(45, 1500),
+            _ => RateLimit::new(100, 1500),
         }
     }
 }
@@ -149,10 +132,10 @@ mod tests {
 
     #[test]
     fn the_tight_ones() {
-        assert_eq!(Endpoint::PackageUri.documented_limits(), Limits::new(2, 120));
+        assert_eq!(Endpoint::PackageUri.documented_limits(), RateLimit::new(2, 120));
         assert_eq!(Endpoint::CreateAlert.documented_limits().per_minute, Some(15));
         assert_eq!(Endpoint::CreateAlert.documented_limits().per_hour, None);
-        assert_eq!(Endpoint::Collect.documented_limits(), Limits::new(100, 1500));
-        assert_eq!(Endpoint::GraphHunt.documented_limits(), Limits::new(45, 1500));
+        assert_eq!(Endpoint::Collect.documented_limits(), RateLimit::new(100, 1500));
+        assert_eq!(Endpoint::GraphHunt.documented_limits(), RateLimit::new(45, 1500));
     }
 }

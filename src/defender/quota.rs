@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::answer::Period;
-use super::endpoint::Limits;
+use crate::model::RateLimit;
 
 impl Period {
     /// Its length.
@@ -36,7 +36,7 @@ pub enum Next {
 /// The calls of one endpoint that still count.
 #[derive(Clone, Debug)]
 pub struct Window {
-    limits: Limits,
+    limits: RateLimit,
     /// Calls that were sent and not answered.
     in_flight: usize,
     /// When calls were answered, oldest first, back to the longest period that is limited.
@@ -53,7 +53,7 @@ pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 
 impl Window {
     /// An empty window.
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: RateLimit) -> Self {
         Window {
             limits,
             in_flight: 0,
@@ -65,7 +65,7 @@ impl Window {
     }
 
     /// The limits now in force: a 429 lowers them.
-    pub fn limits(&self) -> Limits {
+    pub fn limits(&self) -> RateLimit {
         self.limits
     }
 
@@ -200,7 +200,7 @@ mod tests {
 
     /// Sends as fast as the window allows; call `i` is seen and answered `delays[i]` after its sending.
     /// Returns when calls were sent and seen.
-    fn run(limits: Limits, seeds: &[i64], delays: &[(i64, i64)]) -> Vec<(i64, i64)> {
+    fn run(limits: RateLimit, seeds: &[i64], delays: &[(i64, i64)]) -> Vec<(i64, i64)> {
         let mut window = Window::new(limits);
         for s in seeds {
             window.record(at(*s));
@@ -251,7 +251,7 @@ mod tests {
             let within = |length| most_in_any(seeds.clone(), length);
             // Earlier runs are not ours to answer for, only what we add.
             prop_assume!(within(60_000) <= per_minute as usize && within(3_600_000) <= per_hour as usize);
-            let calls = run(Limits::new(per_minute, per_hour), &seeds, &delays);
+            let calls = run(RateLimit::new(per_minute, per_hour), &seeds, &delays);
             let seen: Vec<i64> = calls.iter().map(|(_, seen)| *seen).chain(seeds).collect();
             prop_assert!(most_in_any(seen.clone(), 60_000) <= per_minute as usize);
             prop_assert!(most_in_any(seen, 3_600_000) <= per_hour as usize);
@@ -260,14 +260,14 @@ mod tests {
 
     #[test]
     fn the_first_full_window_goes_out_at_once() {
-        let calls = run(Limits::new(100, 1500), &[], &[(0, 0); 101]);
+        let calls = run(RateLimit::new(100, 1500), &[], &[(0, 0); 101]);
         assert!(calls[..100].iter().all(|(sent, _)| *sent == 0));
         assert_eq!(calls[100].0, 60_000);
     }
 
     #[test]
     fn a_slot_is_held_until_its_answer() {
-        let mut w = Window::new(Limits::new(1, 10));
+        let mut w = Window::new(RateLimit::new(1, 10));
         w.take(at(0));
         assert_eq!(w.earliest(at(1_000_000)), Next::AfterAnAnswer);
         w.answer(at(1_000_000));
@@ -280,7 +280,7 @@ mod tests {
 
     #[test]
     fn without_limits_nothing_waits_and_nothing_is_kept() {
-        let mut w = Window::new(Limits::UNLIMITED);
+        let mut w = Window::new(RateLimit::UNLIMITED);
         for _ in 0..10_000 {
             assert_eq!(w.earliest(at(0)), Next::Now);
             w.take(at(0));
@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn an_old_call_is_forgotten() {
-        let mut w = Window::new(Limits { per_minute: Some(5), per_hour: None });
+        let mut w = Window::new(RateLimit { per_minute: Some(5), per_hour: None });
         for s in 0..1000 {
             w.take(at(s * 60_000));
             w.answer(at(s * 60_000));
@@ -301,22 +301,22 @@ mod tests {
 
     #[test]
     fn a_refusal_blocks_and_lowers_once_a_burst() {
-        let mut w = Window::new(Limits::new(100, 1500));
+        let mut w = Window::new(RateLimit::new(100, 1500));
         let secs = Duration::from_secs;
         w.throttled(at(0), secs(30), Some(Period::Minute), Some(100), false);
         w.throttled(at(10), secs(29), Some(Period::Minute), Some(100), false);
-        assert_eq!(w.limits(), Limits::new(50, 1500));
+        assert_eq!(w.limits(), RateLimit::new(50, 1500));
         assert_eq!(w.long_block(at(10)), None, "a pause");
         assert_eq!(w.earliest(at(20)), Next::At(at(30_000)));
         assert_eq!(w.earliest(at(30_000)), Next::Now);
         w.throttled(at(40_000), secs(900), Some(Period::Hour), Some(600), true);
-        assert_eq!(w.limits(), Limits::new(50, 600), "the service named a lower one");
+        assert_eq!(w.limits(), RateLimit::new(50, 600), "the service named a lower one");
         assert_eq!(w.earliest(at(40_000)), Next::At(at(940_000)));
         assert_eq!(w.long_block(at(939_000)), Some(at(940_000)), "an hour's, to its end");
         assert_eq!(w.long_block(at(940_000)), None);
         for n in 1..20 {
             w.throttled(at(n * 1_000_000), secs(1), None, None, false);
         }
-        assert_eq!(w.limits(), Limits::new(1, 600), "never down to nothing");
+        assert_eq!(w.limits(), RateLimit::new(1, 600), "never down to nothing");
     }
 }

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
+use super::accepted::{accepted, object_of};
 use super::event::{Event, Progress};
 use super::job::{End, Job};
 use super::journal_writer::{JournalHandle, View};
-use super::judge::{self, Entity};
 use super::queues::Queues;
 use super::refresh::observe;
 use super::report::Sink;
@@ -36,7 +36,7 @@ const CONNECT_TRIES: u32 = 3;
 const LOOKS_FOR_NEW: u32 = 5;
 
 /// How often a call may meet a used-up quota or come too late for its `sendBy` in one run.
-const PATIENCE: u32 = 100;
+const MOST_TRIES: u32 = 100;
 
 /// What became of jobs.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ pub struct Executor<'a> {
     /// The service.
     pub client: &'a Client,
     /// The journal.
-    pub desk: JournalHandle,
+    pub journal: JournalHandle,
     /// Our clock.
     pub clock: &'a Clock,
     /// Who wants to know.
@@ -216,7 +216,7 @@ impl Executor<'_> {
             return Ok(Vec::new());
         }
         let (reply, answer) = tokio::sync::oneshot::channel();
-        self.desk
+        self.journal
             .record(move |view| {
                 let met = |d: &Dependency| is_met(view.resource(&d.address), d.until);
                 // Nobody waits only if the run has ended.
@@ -243,57 +243,20 @@ impl Executor<'_> {
         permits: &Semaphore,
         created: &mut Option<Box<Alert>>,
     ) -> Result<End, Arc<StoreError>> {
-        let endpoint = job.endpoint();
         let mut alert = job.seen.clone();
         let mut records = job.records.clone();
         let (mut connects, mut unknown_yet) = (0, 0);
-        for _ in 0..PATIENCE {
-            let Some(slot) = self.slot(endpoint).await else { return Ok(End::NotSent) };
-            // The semaphore is never closed.
-            let Ok(_permit) = permits.acquire().await else { return Ok(End::NotSent) };
-            let mut stop = self.stop.clone();
-            let token = tokio::select! {
-                biased;
-                _ = stop.wait_for(|s| *s) => return Ok(End::NotSent),
-                token = self.client.token() => token,
-            };
-            if let Err(e) = token {
-                self.unreachable.store(true, Ordering::Relaxed);
-                self.unsent(job, e.to_string());
+        for _ in 0..MOST_TRIES {
+            let Some(ready) = self.make_ready(job, &mut alert, permits).await else {
                 return Ok(End::NotSent);
-            }
-            let seen = match job.doubtful {
-                true => match self.look_again().await {
-                    Some(seen) => Some(seen),
-                    None => return Ok(End::NotSent),
-                },
-                false => None,
             };
-            if let Err(why) = self.look_at_alert(job, &mut alert).await {
-                self.unsent(job, why);
-                return Ok(End::NotSent);
-            }
-            let server_at = match self.server_time().await {
-                Some(server_at) => server_at,
-                None => {
-                    if !self.halted() {
-                        self.unreachable.store(true, Ordering::Relaxed);
-                        self.unsent(job, "no answer of the service has told its time".to_owned());
-                    }
-                    return Ok(End::NotSent);
-                }
-            };
-            if self.halted() || self.is_stopped(endpoint) {
-                return Ok(End::NotSent);
-            }
+            let Ready { slot, seen, server_at, _permit } = ready;
             let shown = alert.as_ref().map(|(_, alert)| alert.clone());
-            let intended = match self
-                .intend(job, std::mem::take(&mut records), seen, shown, server_at)
-                .await?
-            {
+            let intended = self.intend(job, std::mem::take(&mut records), seen, shown, server_at).await?;
+            let intended = match intended {
                 Ok(intended) => intended,
                 Err(NotIntended::Seen) => return Ok(End::Stale),
-                Err(NotIntended::Judged) => {
+                Err(NotIntended::Overtaken) => {
                     self.unsent(job, "somebody else has changed the alert since this was planned".to_owned());
                     return Ok(End::Overtaken);
                 }
@@ -338,6 +301,48 @@ impl Executor<'_> {
             }
         }
         Ok(End::NotSent)
+    }
+
+    /// Waits for all that a call needs before its intent is recorded. `None` if it is not to be sent: the run stops,
+    /// or what is missing was told.
+    async fn make_ready<'p>(
+        &self,
+        job: &Job,
+        alert: &mut Option<(jiff::Timestamp, Box<Alert>)>,
+        permits: &'p Semaphore,
+    ) -> Option<Ready<'p>> {
+        let endpoint = job.endpoint();
+        let slot = self.slot(endpoint).await?;
+        // The semaphore is never closed.
+        let permit = permits.acquire().await.ok()?;
+        let mut stop = self.stop.clone();
+        let token = tokio::select! {
+            biased;
+            _ = stop.wait_for(|s| *s) => return None,
+            token = self.client.token() => token,
+        };
+        if let Err(e) = token {
+            self.unreachable.store(true, Ordering::Relaxed);
+            self.unsent(job, e.to_string());
+            return None;
+        }
+        let seen = match job.doubtful {
+            true => Some(self.look_again().await?),
+            false => None,
+        };
+        if let Err(why) = self.look_at_alert(job, alert).await {
+            self.unsent(job, why);
+            return None;
+        }
+        let Some(server_at) = self.server_time().await else {
+            if !self.halted() {
+                self.unreachable.store(true, Ordering::Relaxed);
+                self.unsent(job, "no answer of the service has told its time".to_owned());
+            }
+            return None;
+        };
+        let goes = !self.halted() && !self.is_stopped(endpoint);
+        goes.then_some(Ready { slot, seen, server_at, _permit: permit })
     }
 
     /// Waits for a quota slot; `None` when the run stops, or makes no more calls of this kind.
@@ -449,15 +454,15 @@ impl Executor<'_> {
         let (tell, told) = tokio::sync::oneshot::channel();
         let planned = job.call.ids.clone();
         let written = self
-            .desk
+            .journal
             .record(move |view| {
-                let judged = shown.is_some_and(|alert| {
+                let overtaken = shown.is_some_and(|alert| {
                     let holder = view.resource(&intent.address);
                     holder.is_none_or(|r| !undoes_nothing(r, &alert, intent.action, &intent.sent.request))
                 });
                 let made = match check {
                     Some(absent) if !absent(view.state()) => Err(NotIntended::Seen),
-                    _ if judged => Err(NotIntended::Judged),
+                    _ if overtaken => Err(NotIntended::Overtaken),
                     _ => fill(&mut intent, &planned, view).map_err(NotIntended::Id),
                 };
                 if let Err(why) = made {
@@ -496,7 +501,7 @@ impl Executor<'_> {
             self.unreachable.store(true, Ordering::Relaxed);
         }
         let written = self
-            .desk
+            .journal
             .record(move |view| {
                 let result = outcome(&job, &answer, server_at, server_now, view);
                 let carried_out =
@@ -567,6 +572,17 @@ impl Executor<'_> {
     }
 }
 
+/// What a call needs before its intent is recorded.
+struct Ready<'p> {
+    slot: Slot,
+    /// What was seen of its earlier calls, if one of them has no answer.
+    seen: Option<Arc<Observed>>,
+    /// The service's time: the least that it can be.
+    server_at: jiff::Timestamp,
+    /// One of the calls at once; goes when the call has ended.
+    _permit: SemaphorePermit<'p>,
+}
+
 /// A call whose intent is on disk.
 struct Intended {
     /// With the request as it is sent.
@@ -582,7 +598,7 @@ struct Intended {
 /// Why a call has no intent.
 enum NotIntended {
     /// Somebody else has changed what it would change.
-    Judged,
+    Overtaken,
     /// What was seen shows that an earlier call took effect, or does not show that it did not.
     Seen,
     /// An id that its text holds is not known, or another one than was planned.
@@ -628,15 +644,11 @@ fn outcome(
     let creates = job.action.call().is_some_and(CallAction::creates);
     match answer {
         Answer::Accepted { status, object } => {
-            let entity = match object {
-                Accepted::Action(a) => Entity::Action(a.clone()),
-                Accepted::Alert(a) => Entity::Alert(a.clone()),
-            };
             if creates {
                 let before = view.resource(&job.address);
-                judge::accepted(&job.call, (*status, &entity), server_at, server_now, before, view)
+                accepted(&job.call, (*status, object), server_at, server_now, before, view)
             } else {
-                Outcome::Done { object: entity.object() }
+                Outcome::Done { object: object_of(object) }
             }
         }
         Answer::Rejected(e) if is_early(job, answer) => {

@@ -67,7 +67,7 @@ impl Run<'_> {
             let mut sent = self.replan(&running, &observed, round, true).await?;
             sent |= self.release(round).await?;
             while sent {
-                self.settle(round).await?;
+                self.look_up_unknown(round).await?;
                 sent = self.release(round).await?;
             }
         }

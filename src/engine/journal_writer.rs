@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::judge::{Knows, ids_of};
+use super::accepted::{KnownIds, ids_of};
+use crate::model::IdKey;
 use crate::state::{Object, Outcome, Record, Resource, Seq, State, Store, StoreError};
 
 /// What a record is made from: the state as it is when its turn comes.
 pub struct View<'a> {
     state: &'a State,
-    ids: &'a HashSet<String>,
+    ids: &'a HashSet<IdKey>,
 }
 
 impl View<'_> {
@@ -30,9 +31,9 @@ impl View<'_> {
     }
 }
 
-impl Knows for View<'_> {
-    fn knows(&self, id: &str) -> bool {
-        self.ids.contains(&id.to_ascii_lowercase())
+impl KnownIds for View<'_> {
+    fn has(&self, id: &str) -> bool {
+        self.ids.contains(&IdKey::of(id))
     }
 }
 
@@ -46,7 +47,7 @@ struct Entry {
     reply: oneshot::Sender<Written>,
 }
 
-/// A way to the ledger; clones lead to the same one.
+/// A way to the journal of a run; clones lead to the same one.
 #[derive(Clone)]
 pub struct JournalHandle {
     entries: mpsc::UnboundedSender<Entry>,
@@ -66,7 +67,7 @@ impl JournalHandle {
 /// State and journal of a run.
 pub struct JournalWriter {
     store: Box<dyn Store>,
-    ids: HashSet<String>,
+    ids: HashSet<IdKey>,
     clock: crate::defender::Clock,
     failed: Option<Arc<StoreError>>,
 }
@@ -77,7 +78,7 @@ const GROUP: usize = 256;
 impl JournalWriter {
     /// Takes a store that is open for writing.
     pub fn new(store: Box<dyn Store>, clock: crate::defender::Clock) -> Self {
-        let ids = ids_of(store.state()).map(str::to_ascii_lowercase).collect();
+        let ids = ids_of(store.state()).map(IdKey::of).collect();
         JournalWriter { store, ids, clock, failed: None }
     }
 
@@ -137,13 +138,13 @@ impl JournalWriter {
         self.store.commit_snapshot().map(|_| ())
     }
 
-    /// Opens a desk; the ledger serves it while [`JournalWriter::serve`] runs.
-    pub fn desk() -> (JournalHandle, Service) {
+    /// Returns a handle, and its other end for [`JournalWriter::serve`].
+    pub fn handle() -> (JournalHandle, Service) {
         let (entries, waiting) = mpsc::unbounded_channel();
         (JournalHandle { entries }, Service { waiting })
     }
 
-    /// Serves until every desk is gone. `failed` is called once, at the first failure.
+    /// Serves until every handle is gone. `failed` is called once, at the first failure.
     pub async fn serve(&mut self, mut service: Service, failed: impl Fn()) {
         let mut group = Vec::new();
         while service.waiting.recv_many(&mut group, GROUP).await > 0 {
@@ -193,7 +194,7 @@ pub struct Service {
 }
 
 /// The ids that a record adds to what is known.
-fn learn(ids: &mut HashSet<String>, record: &Record) {
+fn learn(ids: &mut HashSet<IdKey>, record: &Record) {
     let object: Option<&Object> = match record {
         Record::Outcome {
             result: Outcome::Made { object } | Outcome::Adopted { object } | Outcome::Done { object },
@@ -204,5 +205,5 @@ fn learn(ids: &mut HashSet<String>, record: &Record) {
         }
         _ => None,
     };
-    ids.extend(object.map(|o| o.id.to_ascii_lowercase()));
+    ids.extend(object.map(|o| IdKey::of(&o.id)));
 }

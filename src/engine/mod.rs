@@ -4,13 +4,13 @@
 //! ends, and for telling what happens as [`Event`]s. It decides nothing: rows come from `plan`, and a row
 //! that was not approved is not sent. Not responsible for words and bars (`render`, `cli`).
 
+mod accepted;
 mod error;
 mod event;
 mod execute;
 mod follow;
 mod job;
 mod journal_writer;
-mod judge;
 mod preview;
 mod queues;
 mod refresh;
@@ -29,6 +29,6 @@ pub use event::{Event, Progress};
 pub use execute::SEND_WITHIN;
 pub use preview::{preview, refresh};
 pub use refresh::observe_inventory;
-pub use report::{Options, Report, Sink};
+pub use report::{Control, Locked, Options, Report, Sink};
 pub use run::Run;
 pub use scope::{Lookups, Scope};

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::defender::auth::AuthError;
 use crate::defender::{ActionFilter, Client, Clock, Endpoint, HuntError, ReadError};
-use crate::model::{Alert, Hindrance, Machine, MachineName};
+use crate::model::{Alert, Hindrance, IdKey, Machine, MachineName};
 use crate::plan::targets::{Inventory, NotListed, Wanted};
 use crate::plan::{Actions, Machines, Need, Observed, Unread};
 
@@ -60,13 +60,13 @@ pub async fn observe(client: &Client, clock: &Clock, need: &Need) -> Result<Obse
         seen.recent_alerts = reader.read("alerts", Endpoint::ListAlerts, read).await?;
     }
     for machine in &need.machine_alerts {
-        let read = client.machine_alerts(machine);
+        let read = client.machine_alerts(machine.as_str());
         match reader.read("alerts of single machines", Endpoint::MachineAlerts, read).await? {
             Some(list) => {
                 // A machine that the service does not know has no alerts. Each of the list is of this machine.
                 let mut list = list.unwrap_or_default();
                 for alert in &mut list {
-                    alert.machine_id.get_or_insert_with(|| machine.clone());
+                    alert.machine_id.get_or_insert_with(|| machine.as_str().to_owned());
                 }
                 seen.machine_alerts.insert(machine.clone(), list);
             }
@@ -154,23 +154,23 @@ const SINGLY: usize = 100;
 /// why is kept: only a missing token is an error.
 pub async fn observe_machines(
     client: &Client,
-    ids: &BTreeSet<String>,
+    ids: &BTreeSet<IdKey>,
     machines: &mut Machines,
 ) -> Result<(), AuthError> {
     let listed = list_by_ids(client, ids, machines).await;
     if machines_or_why(listed, machines)?.is_none() {
         return Ok(());
     }
-    let left: Vec<&String> = ids.iter().filter(|id| machines.get(id).is_none()).collect();
+    let left: Vec<&IdKey> = ids.iter().filter(|id| machines.get(id.as_str()).is_none()).collect();
     for (n, id) in left.into_iter().enumerate() {
         let machine = match n {
-            0..SINGLY => match machines_or_why(client.get_machine(id).await, machines)? {
+            0..SINGLY => match machines_or_why(client.get_machine(id.as_str()).await, machines)? {
                 Some(machine) => machine,
                 None => return Ok(()),
             },
             _ => None,
         };
-        machines.insert(id, machine);
+        machines.insert(id.as_str(), machine);
     }
     Ok(())
 }
@@ -179,7 +179,7 @@ pub async fn observe_machines(
 /// stays unknown. Only a missing token is an error.
 pub async fn observe_listed(
     client: &Client,
-    ids: &BTreeSet<String>,
+    ids: &BTreeSet<IdKey>,
     machines: &mut Machines,
 ) -> Result<(), AuthError> {
     match list_by_ids(client, ids, machines).await {
@@ -195,25 +195,25 @@ pub async fn observe_listed(
 /// Lists the machines that are neither known nor known to be in no list.
 async fn list_by_ids(
     client: &Client,
-    ids: &BTreeSet<String>,
+    ids: &BTreeSet<IdKey>,
     machines: &mut Machines,
 ) -> Result<(), ReadError> {
-    let ids: Vec<String> =
-        ids.iter().filter(|id| machines.get(id).is_none() && !machines.is_unlisted(id)).cloned().collect();
+    let unknown = |id: &&IdKey| machines.get(id.as_str()).is_none();
+    let ids: Vec<&str> =
+        ids.iter().filter(unknown).map(IdKey::as_str).filter(|id| !machines.is_unlisted(id)).collect();
     let list = match ids.len() {
         0 => return Ok(()),
         1..=BATCHED => client.machines_by_ids(&ids).await?,
         _ => client.list_machines().await?,
     };
-    let wanted: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
+    let wanted: BTreeSet<IdKey> = ids.iter().map(IdKey::of).collect();
     for machine in list {
-        let id = machine.id.to_ascii_lowercase();
-        if wanted.contains(id.as_str()) {
+        if wanted.contains(&IdKey::of(&machine.id)) {
+            let id = machine.id.clone();
             machines.insert(&id, Some(machine));
         }
     }
-    let unlisted = |id: &String| machines.get(id).is_none();
-    let unlisted: Vec<String> = ids.into_iter().filter(unlisted).collect();
+    let unlisted = wanted.into_iter().filter(|id| machines.get(id.as_str()).is_none()).collect();
     machines.note_unlisted(unlisted);
     Ok(())
 }

@@ -4,12 +4,31 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::event::Progress;
 use crate::model::Address;
-use crate::state::Binding;
+use crate::state::{Binding, Store};
 
 /// The receiver of what happens, while it happens.
 pub type Sink = Arc<dyn Fn(Progress) + Send + Sync>;
+
+/// How a run is watched and stopped.
+#[derive(Clone)]
+pub struct Control {
+    /// Told what happens.
+    pub sink: Sink,
+    /// Once it is true nothing more is sent, and what is under way is recorded.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// A state that is open for writing.
+pub struct Locked {
+    /// The state.
+    pub store: Box<dyn Store>,
+    /// When its lock was taken, by the run's clock.
+    pub lock_at: jiff::Timestamp,
+}
 
 /// How a run is carried out.
 #[derive(Clone, Debug)]
@@ -26,6 +45,14 @@ pub struct Options {
     pub tool: String,
     /// The service, tenant and project that the run is of.
     pub binding: Binding,
+}
+
+impl Options {
+    /// One call at a time, and not followed. `runner` is unique per process.
+    pub fn new(runner: String, binding: Binding) -> Self {
+        let tool = concat!("casefile/", env!("CARGO_PKG_VERSION")).to_owned();
+        Options { parallelism: 1, wait: None, strict: false, runner, tool, binding }
+    }
 }
 
 /// How a run ended.

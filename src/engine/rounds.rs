@@ -28,11 +28,11 @@ impl Run<'_> {
             settings: self.settings(),
             last: tokio::sync::Mutex::new(None),
         };
-        let (desk, service) = JournalWriter::desk();
+        let (journal, service) = JournalWriter::handle();
         let (halt, halted) = watch::channel(self.stopped());
         let executor = Executor {
             client: self.client,
-            desk,
+            journal,
             clock: self.clock,
             sink: &self.sink,
             stop: halted,
@@ -55,7 +55,7 @@ impl Run<'_> {
             std::future::pending::<()>().await;
         };
         let work = async move {
-            // The desk goes with the executor, and the service ends.
+            // The handle goes with the executor, and the service ends.
             let ends = executor.execute(jobs).await;
             drop(executor);
             ends
@@ -88,7 +88,7 @@ impl Run<'_> {
 
     /// Looks this run's unknown and busy calls up until each is known: at once, after the settle time,
     /// and after the one repetition that `recovery.onUnknown: resend` allows.
-    pub(super) async fn settle(&mut self, round: &mut Round<'_>) -> Result<(), RunError> {
+    pub(super) async fn look_up_unknown(&mut self, round: &mut Round<'_>) -> Result<(), RunError> {
         for pass in 0.. {
             let mut doubtful: BTreeSet<Address> = round
                 .ends

@@ -13,18 +13,18 @@ use super::job::Job;
 use super::journal_writer::JournalWriter;
 use super::preview::{attach_targets, check_binding, list_for_reader, make_plan, not_looked};
 use super::refresh::{observe, observe_machines};
-use super::report::{Options, Report, Sink};
+use super::report::{Control, Locked, Options, Report, Sink};
 use super::round::{Approved, Round};
 use super::scope::Scope;
 use super::tally::Tally;
 use super::targets::{Depth, resolve};
-use crate::defender::{Client, Clock, Endpoint, LONGEST_NAP, Quotas};
+use crate::defender::{Client, Clock, Endpoint, LONGEST_NAP, RateLimiter};
 use crate::model::{Address, Desired, Hindrance, Kind};
 use crate::plan::{self, Action, Change, Machines, Observed, Plan, PlannedCall, Settings, Unread};
-use crate::state::{Binding, CallAction, Origin, QuotaUsage, Record, State, Store, StoreError};
+use crate::state::{Binding, CallAction, Origin, QuotaUsage, Record, State, StoreError};
 
 /// Counts the calls of earlier runs: they share the service's hour.
-fn seed(quotas: &Quotas, spent: &[QuotaUsage]) {
+fn seed(quotas: &RateLimiter, spent: &[QuotaUsage]) {
     for s in spent {
         let endpoint = match (s.action, s.kind) {
             (CallAction::Cancel, _) => Endpoint::CancelAction,
@@ -70,30 +70,30 @@ pub struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// Takes a store that is open for writing, its lock taken at `lock_at` by `clock`.
-    #[expect(clippy::too_many_arguments, reason = "the parts of a run, each of its own kind")]
+    /// Begins a run on a state that is open for writing.
+    ///
+    /// # Errors
+    /// The state is that of another service, tenant or project, or cannot be read.
     pub fn new(
         client: &'a Client,
         clock: &'a Clock,
         mut scope: Scope,
         options: Options,
-        mut store: Box<dyn Store>,
-        lock_at: jiff::Timestamp,
-        sink: Sink,
-        stop: watch::Receiver<bool>,
+        locked: Locked,
+        control: Control,
     ) -> Result<Self, RunError> {
+        let Locked { mut store, lock_at } = locked;
+        let Control { sink, stop } = control;
         check_binding(&store.state().binding, &options.binding)?;
         let spent = store.spent(QuotaUsage::since(lock_at)).map_err(Arc::new)?;
         scope.settings.spent = spent.into_iter().map(|s| s.by(lock_at)).collect();
         seed(client.quotas(), &scope.settings.spent);
         let tally = Arc::new(Tally::default());
-        let counted = {
-            let (tally, sink) = (tally.clone(), sink);
-            Arc::new(move |p: Progress| {
-                tally.count(&p);
-                sink(p);
-            }) as Sink
-        };
+        let counting = tally.clone();
+        let counted: Sink = Arc::new(move |p: Progress| {
+            counting.count(&p);
+            sink(p);
+        });
         Ok(Run {
             client,
             clock,
@@ -402,10 +402,10 @@ impl<'a> Run<'a> {
             held: Vec::new(),
         };
         self.execute(jobs, &mut round).await?;
-        self.settle(&mut round).await?;
+        self.look_up_unknown(&mut round).await?;
         self.look_behind(approved, &round).await?;
         while self.release(&mut round).await? {
-            self.settle(&mut round).await?;
+            self.look_up_unknown(&mut round).await?;
         }
         let timed_out = match self.options.wait {
             Some(limit) => !self.follow(approved, &mut round, limit).await?,
@@ -421,7 +421,6 @@ impl<'a> Run<'a> {
         self.append(&records)
     }
 
-    /// Returns whether a call was begun.
     /// Writes the snapshot of a run that ends without a summary.
     pub fn commit(&mut self) -> Result<(), StoreError> {
         self.journal.commit()

@@ -407,7 +407,7 @@ fn imported(d: &Desired, object: &Object) -> Record {
             machine_name: d.machine_name.as_deref().map(str::to_owned).into(),
             query_digest: d.query.clone(),
         },
-        labels: (*d.labels).clone(),
+        labels: d.labels.to_inner(),
         on_remove: d.on_remove,
     }
 }

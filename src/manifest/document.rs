@@ -51,9 +51,9 @@ pub(super) fn declared(doc: &mut Document<'_>, source: impl FnOnce(usize) -> Sou
     let mut findings = std::mem::take(&mut doc.findings);
     let declared = match choose_kind(doc, root, &mut findings) {
         Some((target, word)) => {
-            judge(doc, root, target, word, &mut findings);
+            check_document(doc, root, target, word, &mut findings);
             if matches!(target, Target::Resource(_)) && sound(&findings) {
-                references::settle(doc, root, &mut findings);
+                references::normalize(doc, root, &mut findings);
             }
             match target {
                 _ if !sound(&findings) => None,
@@ -76,7 +76,7 @@ pub(super) fn declared(doc: &mut Document<'_>, source: impl FnOnce(usize) -> Sou
 /// Reads a case of a runbook.
 pub(super) fn case(doc: &mut Document<'_>) -> Option<CaseFile> {
     let root = doc.root?;
-    read(doc, root, |doc, findings| findings.extend(validate::judge(doc, root, Target::Case).findings))
+    read(doc, root, |doc, findings| findings.extend(validate::validate(doc, root, Target::Case).findings))
 }
 
 /// What is wrong with a resource of which not every value is known: those are poisoned.
@@ -90,7 +90,7 @@ pub(super) fn shape(doc: &Document<'_>) -> Vec<Finding> {
         return vec![finding.help(format!("add {all}"))];
     }
     match choose_kind(doc, root, &mut findings) {
-        Some((target @ Target::Resource(_), word)) => judge(doc, root, target, word, &mut findings),
+        Some((target @ Target::Resource(_), word)) => check_document(doc, root, target, word, &mut findings),
         Some((other, _)) => {
             let at = path(doc, root, &["kind"]).unwrap_or(root);
             let message = format!("a runbook makes resources, not another {}", other.word());
@@ -112,9 +112,9 @@ pub(super) fn manifest(doc: &mut Document<'_>, source: impl FnOnce(usize) -> Sou
     let mut findings = std::mem::take(&mut doc.findings);
     let entry = match choose_kind(doc, root, &mut findings) {
         Some((Target::Resource(kind), word)) => {
-            judge(doc, root, Target::Resource(kind), word, &mut findings);
+            check_document(doc, root, Target::Resource(kind), word, &mut findings);
             if sound(&findings) {
-                references::settle(doc, root, &mut findings);
+                references::normalize(doc, root, &mut findings);
             }
             if sound(&findings) {
                 extract(doc, root, kind, source).map_err(|e| findings.push(refused(doc, root, e))).ok()
@@ -133,7 +133,7 @@ pub(super) fn manifest(doc: &mut Document<'_>, source: impl FnOnce(usize) -> Sou
 pub(super) fn project(doc: &mut Document<'_>) -> Option<(ProjectFile, Vec<Range<usize>>)> {
     let root = doc.root?;
     let file = read(doc, root, |doc, findings| {
-        judge(doc, root, Target::Project, None, findings);
+        check_document(doc, root, Target::Project, None, findings);
         region_fits(doc, root, findings);
     });
     let manifests = path(doc, root, &["spec", "manifests"]).map(|id| doc.children(id)).unwrap_or_default();
@@ -173,8 +173,14 @@ fn sort(doc: &mut Document<'_>) {
     doc.findings.dedup_by(|a, b| a.start == b.start && a.code == b.code && a.message == b.message);
 }
 
-fn judge(doc: &Document<'_>, root: Id, target: Target, settled: Option<Id>, findings: &mut Vec<Finding>) {
-    let mut verdict = validate::judge(doc, root, target);
+fn check_document(
+    doc: &Document<'_>,
+    root: Id,
+    target: Target,
+    settled: Option<Id>,
+    findings: &mut Vec<Finding>,
+) {
+    let mut verdict = validate::validate(doc, root, target);
     if let Some(id) = settled {
         // The kind is misspelt and told so; the rest is judged as what was meant.
         let span = doc.node(id).span();

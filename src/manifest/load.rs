@@ -93,7 +93,7 @@ pub fn load_with(
     frozen: &dyn Fn(&str, &str, &Sha256Hex) -> bool,
 ) -> Loaded {
     let (reading, files) = Reading::of(project_dir, project);
-    Loaded { files, service: project.service(), ..reading.settle(Some(project_dir), frozen) }
+    Loaded { files, service: project.service(), ..reading.finish(Some(project_dir), frozen) }
 }
 
 /// Reads a manifest that is not there yet, as one more file of its project: the problems that it has or makes.
@@ -101,7 +101,7 @@ pub fn load_draft(project_dir: &Path, project: &Project, file: &str, bytes: &[u8
     let (mut reading, _) = Reading::of(project_dir, project);
     reading.see();
     reading.file(file, bytes);
-    let loaded = reading.settle(Some(project_dir), &|_, _, _| false);
+    let loaded = reading.finish(Some(project_dir), &|_, _, _| false);
     let unruly = loaded.unruly.into_iter().map(|u| u.diagnostic);
     let concerns = |d: &Diagnostic| *d.file == *file || d.related.iter().any(|r| *r.file == *file);
     loaded.diagnostics.into_iter().chain(unruly).filter(concerns).collect()
@@ -202,7 +202,7 @@ fn against(rule: &CommentRule, desired: &Desired, at: Range<usize>) -> Option<Fi
 pub fn parse_manifests(file: &str, bytes: &[u8]) -> (Vec<Desired>, Vec<Diagnostic>) {
     let mut reading = Reading { seen: Some(Seen::new()), ..Reading::default() };
     reading.file(file, bytes);
-    let loaded = reading.settle(None, &|_, _, _| false);
+    let loaded = reading.finish(None, &|_, _, _| false);
     (loaded.resources, loaded.diagnostics)
 }
 

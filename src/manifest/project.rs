@@ -7,7 +7,7 @@ use url::{Host, Url};
 
 use super::diagnostic::Place;
 use super::kinds::{ApiVersion, NAME, TEXT};
-use crate::model::{AuthMethod, Cloud, CommentRule, HuntingApi, MachinePattern, Region, Span};
+use crate::model::{AuthMethod, Cloud, CommentRule, HuntingApi, MachinePattern, RateLimit, Region, Span};
 
 /// The project file's name.
 pub const PROJECT_FILE: &str = "casefile.yaml";
@@ -396,6 +396,23 @@ pub struct Quotas {
     /// Hunting queries, by either API.
     #[schemars(example = json!({"perMinute": 45, "perHour": 1500}))]
     pub hunting: HuntingQuota,
+}
+
+impl Quotas {
+    /// Returns what may be asked of the calls that collect.
+    pub fn of_collections(&self) -> RateLimit {
+        RateLimit { per_minute: self.collect.per_minute.most(), per_hour: self.collect.per_hour.most() }
+    }
+
+    /// Returns what may be asked of the calls that raise alerts.
+    pub fn of_alerts(&self) -> RateLimit {
+        RateLimit { per_minute: self.alert.per_minute.most(), per_hour: self.alert.per_hour.most() }
+    }
+
+    /// Returns what may be asked of hunting queries, by either API.
+    pub fn of_hunting(&self) -> RateLimit {
+        RateLimit { per_minute: self.hunting.per_minute.most(), per_hour: self.hunting.per_hour.most() }
+    }
 }
 
 /// How many new objects one plan may ask for.

@@ -33,7 +33,7 @@ fn asks(text: &str) -> bool {
 }
 
 /// Brings the references of a resource's document into the form that calls keep.
-pub(super) fn settle(doc: &mut Document<'_>, root: Id, findings: &mut Vec<Finding>) {
+pub(super) fn normalize(doc: &mut Document<'_>, root: Id, findings: &mut Vec<Finding>) {
     let Some((_, spec)) = doc.get(root, "spec") else { return };
     let texts = |doc: &Document<'_>, mapping| -> Vec<(bool, Id)> {
         let text =

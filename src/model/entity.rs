@@ -7,6 +7,22 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Timestamp;
 
+/// An id of the service as a key: it tells ids apart without their case.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IdKey(Box<str>);
+
+impl IdKey {
+    /// Returns the key of an id.
+    pub fn of(id: impl AsRef<str>) -> Self {
+        IdKey(id.as_ref().to_ascii_lowercase().into())
+    }
+
+    /// Returns the id in lower case.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// An entry of `/api/machineactions`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -32,7 +32,7 @@ pub use dependency::{Dependency, Until};
 pub use desired::{Desired, Expansion, OnInProgress, OnRemove, Policy, Source};
 pub use digest::{DigestedCall, PlanDigest, RequestDigest, Sha256Hex, plain_text};
 pub use echo::{as_meant, same_text, text_digest};
-pub use entity::{ActionStatus, Alert, AlertComment, Machine, MachineAction};
+pub use entity::{ActionStatus, Alert, AlertComment, IdKey, Machine, MachineAction};
 pub use guard::{Approval, CommentRule, CommentRuleError, MachinePattern, MachinePatternError, NameGlob};
 pub use hindrance::Hindrance;
 pub use hunting::{
@@ -40,7 +40,7 @@ pub use hunting::{
     TimespanError,
 };
 pub use likeness::{Likeness, is_of_machine};
-pub use quota::quota_calls;
+pub use quota::{RateLimit, quota_calls};
 pub use reference::{NoId, can_be_named, filled, gives, is_reference, reference, replaced};
 pub(crate) use request::segment;
 pub use request::{Body, Method, Mutation, Request};

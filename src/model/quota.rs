@@ -1,4 +1,23 @@
-//! The words for the calls that have a quota of their own.
+//! How many calls a quota allows, and the words for the calls that have one of their own.
+
+/// How many calls may be made; `None` is unlimited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RateLimit {
+    /// Calls in any 60 seconds.
+    pub per_minute: Option<u32>,
+    /// Calls in any 3,600 seconds.
+    pub per_hour: Option<u32>,
+}
+
+impl RateLimit {
+    /// No limit at all.
+    pub const UNLIMITED: RateLimit = RateLimit { per_minute: None, per_hour: None };
+
+    /// So many a minute and an hour.
+    pub const fn new(per_minute: u32, per_hour: u32) -> Self {
+        RateLimit { per_minute: Some(per_minute), per_hour: Some(per_hour) }
+    }
+}
 
 /// Returns what the calls of a quota are called, by its name in the project file; a name that is not known is itself.
 pub fn quota_calls(name: &str) -> &str {

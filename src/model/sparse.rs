@@ -56,6 +56,14 @@ impl<T: Empty + Default> Sparse<T> {
     pub fn into_inner(mut self) -> T {
         self.take()
     }
+
+    /// A copy of what it holds.
+    pub fn to_inner(&self) -> T
+    where
+        T: Clone,
+    {
+        T::clone(self)
+    }
 }
 
 impl<A: 'static> Sparse<Vec<A>> {

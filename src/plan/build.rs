@@ -21,7 +21,7 @@ use super::reason::Reason;
 use super::table::{Row, decide};
 use super::warn::warn_of_edited_queries;
 use super::warning::Warning;
-use crate::model::{Address, Desired};
+use crate::model::{Address, Desired, IdKey};
 use crate::state::{Object, Origin, Phase, Record, Resource, State};
 
 /// Makes the plan. A pure function: the same input gives the same plan.
@@ -103,7 +103,7 @@ impl<'a> Planner<'a> {
         address: &'a Address,
         desired: Option<&'a Desired>,
         resource: Option<&'a Resource>,
-        taken: &mut BTreeSet<String>,
+        taken: &mut BTreeSet<IdKey>,
     ) -> Option<Change> {
         let found = self.gather_facts(address, desired, resource, taken);
         let (row, action) = decide(&found.facts);
@@ -332,12 +332,12 @@ fn note(change: &mut Change, d: &Desired, r: &Resource) {
     if is_noted(d, r) {
         change.records.push(Record::Noted {
             address: d.address.clone(),
-            labels: (*d.labels).clone(),
+            labels: d.labels.to_inner(),
             on_remove: d.on_remove,
         });
     }
 }
 
-fn claim(taken: &mut BTreeSet<String>, object: &Option<Object>) {
-    taken.extend(object.iter().map(|o| o.id.to_ascii_lowercase()));
+fn claim(taken: &mut BTreeSet<IdKey>, object: &Option<Object>) {
+    taken.extend(object.iter().map(|o| IdKey::of(&o.id)));
 }

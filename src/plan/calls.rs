@@ -27,7 +27,7 @@ impl Planner<'_> {
             query_digest: d.query.clone(),
         };
         Box::new(PlannedCall {
-            labels: (*d.labels).clone(),
+            labels: d.labels.to_inner(),
             on_remove: d.on_remove,
             on_in_progress: d.policy.on_in_progress,
             adopt_within: d.policy.adopt_within,
@@ -43,7 +43,7 @@ pub(super) fn update(d: &Desired, r: &Resource, due: &TriageState) -> Option<Pla
     let declared = d.triage.as_ref()?;
     let mutation = Mutation::Update { alert_id: r.id.clone()?, update: Box::new(due.update(declared)) };
     Some(PlannedCall {
-        labels: (*d.labels).clone(),
+        labels: d.labels.to_inner(),
         on_remove: d.on_remove,
         adopt_within: d.policy.adopt_within,
         enforce: declared.mode == TriageMode::Enforce,
@@ -62,7 +62,7 @@ fn changing(r: &Resource, machine: &MachineId, mutation: Mutation) -> PlannedCal
         query_digest: r.sent.query_digest.clone(),
     };
     PlannedCall {
-        labels: (*r.labels).clone(),
+        labels: r.labels.to_inner(),
         on_remove: r.on_remove,
         ..PlannedCall::new(mutation, sent, machine.clone())
     }

@@ -19,7 +19,7 @@ pub fn cancel(state: &State, address: &Address, comment: &str, now: jiff::Timest
     let mut warnings = Vec::new();
     if !r.made() {
         warnings.push(Warning::AdoptsForeign {
-            requestor: (*r.requestor).clone(),
+            requestor: r.requestor.to_inner(),
             created_at: r.created_at.clone(),
         });
     }

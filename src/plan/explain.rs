@@ -121,7 +121,7 @@ impl Planner<'_> {
                 attempt: next_attempt,
                 max: policy.max_attempts,
             },
-            Row::Cancelled => Reason::Cancelled { by: resource.and_then(|r| (*r.cancelled_by).clone()) },
+            Row::Cancelled => Reason::Cancelled { by: resource.and_then(|r| r.cancelled_by.to_inner()) },
             Row::TriageDiffers => match action {
                 Action::Wait => Reason::AlertNotShown { id: id() },
                 Action::Exhausted => refused(CallAction::Update),

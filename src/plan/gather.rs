@@ -14,7 +14,7 @@ use super::passes::references::ids_of;
 use super::planner::Planner;
 use super::triage::{self, TriageState};
 use crate::model::{
-    ActionStatus, Address, Desired, Kind, MachineAction, OnRemove, Policy, RequestDigest, Timestamp,
+    ActionStatus, Address, Desired, IdKey, Kind, MachineAction, OnRemove, Policy, RequestDigest, Timestamp,
     TriageField,
 };
 use crate::state::{Object, Origin, Phase, Resource, TriageRecord};
@@ -30,7 +30,7 @@ impl<'a> Planner<'a> {
         address: &Address,
         desired: Option<&'a Desired>,
         resource: Option<&Resource>,
-        taken: &BTreeSet<String>,
+        taken: &BTreeSet<IdKey>,
     ) -> Findings<'a> {
         let settings = self.settings();
         let mut facts = Facts::new(desired.is_some(), resource.map(|r| r.phase));

@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::Machine;
+use crate::model::{IdKey, Machine};
 
 /// The machines that a run asked for. The default is: not looked at all.
 #[derive(Clone, Debug, Default)]
 pub struct Machines {
-    /// By lower-case id; `None` where the service shows no such machine.
-    by_id: BTreeMap<String, Option<Machine>>,
-    /// Lower-case ids that a list left out.
-    unlisted: BTreeSet<String>,
+    /// By id; `None` where the service shows no such machine.
+    by_id: BTreeMap<IdKey, Option<Machine>>,
+    /// Ids that a list left out.
+    unlisted: BTreeSet<IdKey>,
     /// Why some that were asked for are missing here.
     failure: Option<String>,
 }
@@ -53,17 +53,17 @@ impl<'a> Named<'a> {
 impl Machines {
     /// What the service answered about an id: a machine, or that there is none.
     pub fn insert(&mut self, id: &str, machine: Option<Machine>) {
-        self.by_id.insert(id.to_ascii_lowercase(), machine);
+        self.by_id.insert(IdKey::of(id), machine);
     }
 
-    /// Notes the lower-case ids of machines that a list left out: it shows recent ones only.
-    pub fn note_unlisted(&mut self, ids: Vec<String>) {
+    /// Notes the ids of machines that a list left out: it shows recent ones only.
+    pub fn note_unlisted(&mut self, ids: Vec<IdKey>) {
         self.unlisted.extend(ids);
     }
 
     /// Whether another list would leave it out too.
     pub fn is_unlisted(&self, id: &str) -> bool {
-        self.unlisted.contains(&id.to_ascii_lowercase())
+        self.unlisted.contains(&IdKey::of(id))
     }
 
     /// Notes why what was asked for is not here.
@@ -73,12 +73,12 @@ impl Machines {
 
     /// The machine with this id, if the service showed it.
     pub fn get(&self, id: &str) -> Option<&Machine> {
-        self.by_id.get(&id.to_ascii_lowercase())?.as_ref()
+        self.by_id.get(&IdKey::of(id))?.as_ref()
     }
 
     /// The name of a machine.
     pub fn named(&self, id: &str) -> Named<'_> {
-        let gap = match self.by_id.get(&id.to_ascii_lowercase()) {
+        let gap = match self.by_id.get(&IdKey::of(id)) {
             Some(Some(machine)) => match machine.computer_dns_name.as_deref() {
                 Some(name) if !name.trim().is_empty() => return Named::As(name),
                 _ => NameGap::Nameless,

@@ -64,7 +64,7 @@ pub use reason::{Obstacle, Reason, TriageLeft};
 pub use refresh::{Need, absorb, need};
 pub use saved::{SavedError, SavedPlan, Stale};
 pub use selector::{Selector, SelectorError};
-pub use settings::{CLOCK_TOLERANCE, Guards, LOOK_BACK, Limits, Quota, Quotas, Recovery, Settings};
+pub use settings::{CLOCK_TOLERANCE, Guards, LOOK_BACK, PlanLimits, RateLimits, Recovery, Settings};
 pub use table::{Row, decide};
 pub use targets::{
     Candidate, Drift, EventGap, Group, Inventory, Left, NotListed, Resolved, SealedMachine, TargetError,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::machines::Machines;
 use super::targets::Targets;
 use super::unread::Unread;
-use crate::model::{Alert, MachineAction};
+use crate::model::{Alert, IdKey, MachineAction};
 
 /// The service as far as this run looked. The default is: not looked at all.
 #[derive(Clone, Debug, Default)]
@@ -17,8 +17,8 @@ pub struct Observed {
     pub server_at: jiff::Timestamp,
     /// Machine actions; `None` if the list is missing or incomplete.
     pub actions: Option<Actions>,
-    /// Alerts per machine (lower-case id), only for machines that were asked; each complete.
-    pub machine_alerts: BTreeMap<String, Vec<Alert>>,
+    /// Alerts per machine, only for machines that were asked; each complete.
+    pub machine_alerts: BTreeMap<IdKey, Vec<Alert>>,
     /// Alerts by id, from batched reads.
     pub alerts: BTreeMap<String, Alert>,
     /// Alert ids that were asked for, found or not.
@@ -40,28 +40,28 @@ pub struct Observed {
 pub struct Actions {
     /// Nothing older is in the list.
     pub since: jiff::Timestamp,
-    by_machine: BTreeMap<String, Vec<MachineAction>>,
-    by_id: BTreeMap<String, (String, usize)>,
+    by_machine: BTreeMap<IdKey, Vec<MachineAction>>,
+    by_id: BTreeMap<IdKey, (IdKey, usize)>,
 }
 
 impl Actions {
     /// Orders a list by machine, oldest first. Entries seen twice (pages shift while they are read) are
     /// kept once, the later reading counts.
     pub fn new(since: jiff::Timestamp, list: impl IntoIterator<Item = MachineAction>) -> Self {
-        let mut latest: BTreeMap<String, MachineAction> = BTreeMap::new();
+        let mut latest: BTreeMap<IdKey, MachineAction> = BTreeMap::new();
         for a in list {
-            latest.insert(a.id.to_ascii_lowercase(), a);
+            latest.insert(IdKey::of(&a.id), a);
         }
-        let mut by_machine: BTreeMap<String, Vec<MachineAction>> = BTreeMap::new();
+        let mut by_machine: BTreeMap<IdKey, Vec<MachineAction>> = BTreeMap::new();
         for (_, a) in latest {
-            let machine = a.machine_id.as_deref().unwrap_or_default().to_ascii_lowercase();
+            let machine = IdKey::of(a.machine_id.as_deref().unwrap_or_default());
             by_machine.entry(machine).or_default().push(a);
         }
         let mut by_id = BTreeMap::new();
         for (machine, list) in &mut by_machine {
             list.sort_by(|a, b| (&a.creation_date_time_utc, &a.id).cmp(&(&b.creation_date_time_utc, &b.id)));
             for (i, a) in list.iter().enumerate() {
-                by_id.insert(a.id.to_ascii_lowercase(), (machine.clone(), i));
+                by_id.insert(IdKey::of(&a.id), (machine.clone(), i));
             }
         }
         Actions { since, by_machine, by_id }
@@ -75,12 +75,12 @@ impl Actions {
 
     /// The actions of a machine, oldest first.
     pub fn of_machine(&self, machine: &str) -> &[MachineAction] {
-        self.by_machine.get(&machine.to_ascii_lowercase()).map_or(&[], Vec::as_slice)
+        self.by_machine.get(&IdKey::of(machine)).map_or(&[], Vec::as_slice)
     }
 
     /// One action by id.
     pub fn get(&self, id: &str) -> Option<&MachineAction> {
-        let (machine, i) = self.by_id.get(&id.to_ascii_lowercase())?;
+        let (machine, i) = self.by_id.get(&IdKey::of(id))?;
         self.by_machine.get(machine)?.get(*i)
     }
 

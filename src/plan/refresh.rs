@@ -9,7 +9,7 @@ use super::input::{find, pairs};
 use super::observed::Observed;
 use super::settings::{CLOCK_TOLERANCE, LOOK_BACK, Settings};
 use super::triage;
-use crate::model::{Address, Call, Desired, Kind, MachineAction, OnRemove};
+use crate::model::{Address, Call, Desired, IdKey, Kind, MachineAction, OnRemove};
 use crate::state::{Attempt, Object, Origin, Outcome, Phase, Record, Resource, State};
 
 /// How far back a list reaches that only warns of what runs on a machine.
@@ -23,9 +23,9 @@ pub struct Need {
     /// Actions of every type, not collections alone: something else may keep a machine busy.
     pub all_types: bool,
     /// Actions of these machines (lower-case ids) are enough; `None`: of every machine.
-    pub machines: Option<BTreeSet<String>>,
+    pub machines: Option<BTreeSet<IdKey>>,
     /// Alerts of these machines (lower-case ids), for look-ups.
-    pub machine_alerts: BTreeSet<String>,
+    pub machine_alerts: BTreeSet<IdKey>,
     /// Alerts by id, for triage and unanswered updates.
     pub alerts: BTreeSet<String>,
     /// Alerts created since then, for new resources.
@@ -44,7 +44,7 @@ impl Need {
     /// machine.
     pub fn concerns(&self, action: &MachineAction) -> bool {
         let (Some(machines), Some(machine)) = (&self.machines, &action.machine_id) else { return true };
-        machines.contains(&machine.to_ascii_lowercase()) || self.running.contains(&action.id)
+        machines.contains(&IdKey::of(machine)) || self.running.contains(&action.id)
     }
 
     fn actions_from(&mut self, since: jiff::Timestamp) {
@@ -111,7 +111,7 @@ pub fn need(
                     called.push(call);
                 }
                 Some(Call::Alert(alert)) => {
-                    need.machine_alerts.insert(alert.machine_id.as_str().to_ascii_lowercase());
+                    need.machine_alerts.insert(IdKey::of(alert.machine_id.as_str()));
                 }
                 None => {}
             }
@@ -149,7 +149,7 @@ pub fn need(
     if need.actions_since.is_some() {
         let declared = desired.iter().filter(|d| selected(&d.address)).map(|d| &d.call);
         let collected = declared.chain(&called).filter(|c| matches!(c, Call::Collect { .. }));
-        need.machines = Some(collected.map(|c| c.machine().as_str().to_ascii_lowercase()).collect());
+        need.machines = Some(collected.map(|c| IdKey::of(c.machine().as_str())).collect());
     }
     need
 }
@@ -213,7 +213,7 @@ pub fn absorb(desired: &[Desired], state: &State, observed: &Observed, settings:
             && !contested(state, address, r)
             && let Some(object) = look_up.behind_busy(r, &taken)
         {
-            taken.insert(object.id.to_ascii_lowercase());
+            taken.insert(IdKey::of(&object.id));
             records.push(Record::Found {
                 address: address.clone(),
                 attempt: None,
@@ -225,7 +225,7 @@ pub fn absorb(desired: &[Desired], state: &State, observed: &Observed, settings:
         if let Some(open) = &r.open
             && let Some(object) = look_up.open_attempt(address, &open.attempt, &taken).object
         {
-            taken.insert(object.id.to_ascii_lowercase());
+            taken.insert(IdKey::of(&object.id));
         }
         let declared = desired.binary_search_by(|d| d.address.cmp(address)).ok().map(|i| &desired[i]);
         for attempt in attempts(r, settings).filter(|a| r.watched.contains(a)) {
@@ -234,9 +234,9 @@ pub fn absorb(desired: &[Desired], state: &State, observed: &Observed, settings:
             }
             // What a person took over is looked at already: a second object may still arrive.
             let mut passed_over = taken.clone();
-            passed_over.extend(r.id.iter().map(|id| id.to_ascii_lowercase()));
+            passed_over.extend(r.id.iter().map(IdKey::of));
             if let Some(object) = look_up.watched(attempt, &passed_over) {
-                taken.insert(object.id.to_ascii_lowercase());
+                taken.insert(IdKey::of(&object.id));
                 records.push(Record::Late { address: address.clone(), attempt: attempt.attempt, object });
             }
         }

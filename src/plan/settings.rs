@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use super::facts::OnUnknown;
 use super::incidents::Incidents;
-use crate::model::{CommentRule, MachinePattern, Span, Timestamp};
+use crate::model::{CommentRule, MachinePattern, RateLimit, Span, Timestamp};
 use crate::state::{Attempt, PendingUpdate, QuotaUsage};
 
 /// Two minutes: how far apart the clocks of the service and of this machine may be when an object is
@@ -34,11 +34,11 @@ pub struct Settings {
     /// How far the service's clock is ahead of ours, at the least; `None` if no answer has told yet.
     pub service_ahead: Option<SignedDuration>,
     /// `limits`.
-    pub limits: Limits,
+    pub limits: PlanLimits,
     /// `requireComment` and `protected`.
     pub guards: Guards,
     /// `quotas`, for the estimate.
-    pub quotas: Quotas,
+    pub quotas: RateLimits,
     /// What earlier runs have used of them, for the estimate.
     pub spent: Vec<QuotaUsage>,
     /// `--fresh`: an empty state is meant.
@@ -92,48 +92,39 @@ impl Guards {
 
 /// `limits` of the project file: creating calls of one plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct PlanLimits {
     /// Default 50.
     pub new_collections: u32,
     /// Default 25.
     pub new_alerts: u32,
 }
 
-impl Default for Limits {
+impl Default for PlanLimits {
     fn default() -> Self {
-        Limits { new_collections: 50, new_alerts: 25 }
+        PlanLimits { new_collections: 50, new_alerts: 25 }
     }
-}
-
-/// Calls allowed per minute and per hour; `None` is unlimited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Quota {
-    /// In any 60 seconds.
-    pub per_minute: Option<u32>,
-    /// In any 3,600 seconds.
-    pub per_hour: Option<u32>,
 }
 
 /// The quotas of the mutating calls, for the estimate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Quotas {
+pub struct RateLimits {
     /// `POST machines/{id}/collectInvestigationPackage`.
-    pub collect: Quota,
+    pub collect: RateLimit,
     /// `POST alerts/CreateAlertByReference`.
-    pub alert: Quota,
+    pub alert: RateLimit,
     /// `PATCH alerts/{id}`.
-    pub update: Quota,
+    pub update: RateLimit,
     /// `POST machineactions/{id}/cancel`.
-    pub cancel: Quota,
+    pub cancel: RateLimit,
 }
 
-impl Default for Quotas {
+impl Default for RateLimits {
     /// The throttling table of the API's documentation.
     fn default() -> Self {
-        let usual = Quota { per_minute: Some(100), per_hour: Some(1500) };
-        Quotas {
+        let usual = RateLimit { per_minute: Some(100), per_hour: Some(1500) };
+        RateLimits {
             collect: usual,
-            alert: Quota { per_minute: Some(15), per_hour: None },
+            alert: RateLimit { per_minute: Some(15), per_hour: None },
             update: usual,
             cancel: usual,
         }
@@ -151,9 +142,9 @@ impl Settings {
             lock_at: None,
             runner: None,
             service_ahead: None,
-            limits: Limits::default(),
+            limits: PlanLimits::default(),
             guards: Guards::default(),
-            quotas: Quotas::default(),
+            quotas: RateLimits::default(),
             spent: Vec::new(),
             fresh: false,
             incidents: Incidents::default(),

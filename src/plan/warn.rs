@@ -10,7 +10,7 @@ use super::reason::Reason;
 use super::table::Row;
 use super::targets::{Drift, Group, Left};
 use super::warning::{PlanWarning, Warning};
-use crate::model::{Address, Alert, Call, Desired, Kind, MachineId, Target, is_of_machine, same_text};
+use crate::model::{Address, Alert, Call, Desired, IdKey, Kind, MachineId, Target, is_of_machine, same_text};
 use crate::state::Resource;
 
 impl Planner<'_> {
@@ -40,7 +40,7 @@ impl Planner<'_> {
             }
             Call::Alert(alert) => {
                 change.warnings.push(Warning::AutomatedInvestigation);
-                let machine = alert.machine_id.as_str().to_ascii_lowercase();
+                let machine = IdKey::of(alert.machine_id.as_str());
                 let of_machine = self.input.observed.machine_alerts.get(&machine).into_iter().flatten();
                 let recent = self
                     .input
@@ -48,7 +48,7 @@ impl Planner<'_> {
                     .recent_alerts
                     .iter()
                     .flatten()
-                    .filter(|a| is_of_machine(&machine, a.machine_id.as_deref()) == Some(true));
+                    .filter(|a| is_of_machine(machine.as_str(), a.machine_id.as_deref()) == Some(true));
                 let mut open = of_machine.chain(recent).filter(|a| a.is_open());
                 let titled = |a: &&Alert| a.title.as_deref().is_some_and(|t| same_text(&alert.title, t));
                 if let Some(a) = open.find(titled) {

@@ -452,7 +452,7 @@ impl ChangeDocument {
             .map(|w| WarningDocument { code: codes::warning(w), message: messages::warning(w, now) });
         ChangeDocument {
             address: change.address.clone(),
-            shown_as: (*change.shown).clone(),
+            shown_as: change.shown.to_inner(),
             action: change.action,
             row: change.row.map_or(0, Row::number),
             reason: messages::why(change, now),
@@ -464,10 +464,10 @@ impl ChangeDocument {
             objects: change.call.as_ref().map_or(0, |c| c.objects),
             follow_up: change.call.as_ref().and_then(|c| c.follow_up.as_deref().cloned()),
             ids: change.call.as_ref().map(|c| c.ids.clone()).unwrap_or_default(),
-            look_alikes: (*change.look_alikes).clone(),
-            depends_on: (*change.depends_on).clone(),
-            before: (*change.before).clone().map(Fields),
-            after: (*change.after).clone().map(Fields),
+            look_alikes: change.look_alikes.to_inner(),
+            depends_on: change.depends_on.to_inner(),
+            before: change.before.to_inner().map(Fields),
+            after: change.after.to_inner().map(Fields),
             warnings: warnings.collect(),
             basis: change.basis,
             execution: None,

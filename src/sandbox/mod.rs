@@ -34,7 +34,7 @@ pub use effect::{Effect, EffectKind, Origin};
 pub use http::{Clock, ServeOptions, Server, serve};
 pub use hunting::{CannedColumn, CannedQuery};
 pub use message::{Delivery, HttpRequest, HttpResponse};
-pub use quota::{Limit, Quotas};
+pub use quota::{Limit, Throttling};
 pub use route::Endpoint;
 pub use scenario::{
     Collection, Delays, Event, Events, FaultRule, Foreign, Lists, MachineSpec, Machines, Packages, Scenario,

@@ -12,16 +12,16 @@ use super::route::Endpoint;
 /// Whether calls are limited, and how.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Quotas {
+pub struct Throttling {
     /// `false` answers everything.
     pub enabled: bool,
     /// Takes the place of the documented limits, endpoint by endpoint.
     pub limits: BTreeMap<Endpoint, Limit>,
 }
 
-impl Default for Quotas {
+impl Default for Throttling {
     fn default() -> Self {
-        Quotas { enabled: true, limits: BTreeMap::new() }
+        Throttling { enabled: true, limits: BTreeMap::new() }
     }
 }
 
@@ -35,7 +35,7 @@ pub struct Limit {
     pub per_hour: Option<u32>,
 }
 
-impl Quotas {
+impl Throttling {
     /// The scenario's figures, or the documented ones.
     fn limit(&self, endpoint: Endpoint) -> Limit {
         if !self.enabled {
@@ -65,7 +65,7 @@ pub(super) struct Windows {
 
 impl Windows {
     /// Takes one call out of the quota, or refuses it. Refused calls do not count.
-    pub fn take(&mut self, quotas: &Quotas, endpoint: Endpoint, now: Timestamp) -> Result<(), Refusal> {
+    pub fn take(&mut self, quotas: &Throttling, endpoint: Endpoint, now: Timestamp) -> Result<(), Refusal> {
         let limit = quotas.limit(endpoint);
         if limit == Limit::default() {
             return Ok(());
@@ -111,13 +111,13 @@ mod tests {
         Timestamp::from_second(1_700_000_000 + seconds).unwrap()
     }
 
-    fn take(w: &mut Windows, q: &Quotas, e: Endpoint, seconds: i64) -> Result<(), (String, Option<u64>)> {
+    fn take(w: &mut Windows, q: &Throttling, e: Endpoint, seconds: i64) -> Result<(), (String, Option<u64>)> {
         w.take(q, e, at(seconds)).map_err(|r| (r.message, r.retry_after))
     }
 
     #[test]
     fn two_package_links_a_minute() {
-        let (mut w, q) = (Windows::default(), Quotas::default());
+        let (mut w, q) = (Windows::default(), Throttling::default());
         assert_eq!(take(&mut w, &q, Endpoint::PackageUri, 0), Ok(()));
         assert_eq!(take(&mut w, &q, Endpoint::PackageUri, 20), Ok(()));
         let message = "API calls quota exceeded! maximum allowed 2 per 00:01:00".to_owned();
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn the_hour_outlasts_the_minute() {
-        let mut q = Quotas::default();
+        let mut q = Throttling::default();
         q.limits.insert(Endpoint::Collect, Limit { per_minute: Some(2), per_hour: Some(3) });
         let mut w = Windows::default();
         for s in [0, 100, 200] {
@@ -144,11 +144,11 @@ mod tests {
     #[test]
     fn off_and_none() {
         let mut w = Windows::default();
-        let off = Quotas { enabled: false, ..Quotas::default() };
+        let off = Throttling { enabled: false, ..Throttling::default() };
         for _ in 0..200 {
             assert_eq!(take(&mut w, &off, Endpoint::Collect, 0), Ok(()));
         }
-        let none = Quotas {
+        let none = Throttling {
             enabled: true,
             limits: [(Endpoint::Collect, Limit { per_minute: Some(0), per_hour: None })].into(),
         };
@@ -158,7 +158,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_window_ever_holds_more(gaps in proptest::collection::vec(0i64..40, 1..200), limit in 1u32..6) {
-            let mut q = Quotas::default();
+            let mut q = Throttling::default();
             q.limits.insert(Endpoint::Collect, Limit { per_minute: Some(limit), per_hour: None });
             let (mut w, mut now, mut answered) = (Windows::default(), 0, Vec::new());
             for gap in gaps {

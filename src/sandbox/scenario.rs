@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::fleet::Fleet;
 use super::hunting::CannedQuery;
-use super::quota::Quotas;
+use super::quota::Throttling;
 use super::route::Endpoint;
 
 /// A scenario file. Everything is optional; an empty one is the world that people meet first.
@@ -32,7 +32,7 @@ pub struct Scenario {
     /// What goes wrong, and when. The first rule that fits a call is applied to it.
     pub faults: Vec<FaultRule>,
     /// Limits of calls.
-    pub quotas: Quotas,
+    pub quotas: Throttling,
     /// Pages of lists.
     pub lists: Lists,
     /// How alerts come back.
@@ -55,7 +55,7 @@ impl Default for Scenario {
             hunting: Vec::new(),
             foreign: Vec::new(),
             faults: Vec::new(),
-            quotas: Quotas::default(),
+            quotas: Throttling::default(),
             lists: Lists::default(),
             alerts: AlertReplies::default(),
             packages: Packages::default(),

@@ -384,7 +384,7 @@ impl Sealed {
                 reason: Text::of(&a.reason),
             }),
             on_remove: d.on_remove,
-            depends_on: (*d.depends_on).clone(),
+            depends_on: d.depends_on.to_inner(),
             request: Request {
                 method: request.method,
                 body: body_pieces(request.body.as_str()),

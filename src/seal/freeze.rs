@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::check::Seals;
 use super::format::{Sealed, SealedTarget, Text, sealed_name};
 use crate::manifest::{Declaration, Diagnostic, IncidentState, Loaded};
-use crate::model::{self, Approval, Desired, Policy, Target, Template, Triage};
+use crate::model::{self, Address, Approval, Desired, Policy, Target, Template, Triage};
 use crate::plan::{Deviating, HeldBack};
 use crate::render::escape;
 
@@ -30,7 +30,7 @@ pub(super) fn exact(d: &Desired) -> Option<Vec<String>> {
         return None;
     }
     let exact =
-        Exact { labels: (*d.labels).clone(), triage: (*d.triage).clone(), approve: (*d.approve).clone() };
+        Exact { labels: d.labels.to_inner(), triage: d.triage.to_inner(), approve: d.approve.to_inner() };
     let text = serde_json::to_string(&exact).ok()?;
     Some(super::format::pieces(&text))
 }
@@ -52,100 +52,14 @@ pub fn freeze(loaded: &mut Loaded, found: &Seals) -> Frozen {
     if frozen.is_empty() {
         return Frozen::default();
     }
-    let names: BTreeSet<&str> = frozen.iter().map(|i| &*i.name).collect();
-    let mut expanded: BTreeMap<model::Address, Desired> = BTreeMap::new();
-    let mut rest = Vec::with_capacity(loaded.resources.len());
-    for d in loaded.resources.drain(..) {
-        match &*d.expanded {
-            Some(t) if names.contains(&*t.incident) => drop(expanded.insert(d.address.clone(), d)),
-            _ => rest.push(d),
-        }
-    }
-    // What stood for machines by name or tag is sealed as the machines that were meant.
-    let mut meant: BTreeMap<model::Address, Template> = BTreeMap::new();
-    loaded.templates.retain(|t| match &*t.declared().expanded {
-        Some(e) if names.contains(&*e.incident) => {
-            meant.insert(t.address().clone(), t.clone());
-            false
-        }
-        _ => true,
-    });
-    let mut problems = Vec::new();
-    let mut taken_in = Vec::new();
-    let mut others: BTreeMap<&str, Vec<model::Address>> = BTreeMap::new();
-    for i in &frozen {
-        let templates: Vec<Template> =
-            meant.values().filter(|t| of_incident(t.declared(), i)).cloned().collect();
-        let mut queries = BTreeMap::new();
-        for target in found.targets(&i.source.file, &i.name) {
-            meant.retain(|address, t| {
-                let sealed = address.to_string() == target.address;
-                // A seal shows its query escaped: which one it was is known as long as the runbook has the same.
-                if let (true, Target::Event(query)) = (sealed && SealedTarget::of(t) == *target, &t.target) {
-                    queries.insert(address.clone(), query.digest());
-                }
-                !sealed
-            });
-        }
-        for sealed in found.incident(&i.source.file, &i.name, &i.inputs).into_iter().flatten() {
-            let made = expanded.remove(&sealed.address);
-            let today = made.as_ref().map(Sealed::of).or_else(|| on_sealed_machine(&templates, sealed));
-            if today.as_ref() != Some(sealed) {
-                others.entry(&i.name).or_default().push(sealed.address.clone());
-            }
-            let taken = match made {
-                // The very same: as it was expanded.
-                Some(d) if Sealed::of(&d) == *sealed => Some(d),
-                made => thaw(sealed, i, made.and_then(|d| d.expanded.into_inner()?.source)),
-            };
-            let taken = taken.map(|d| Desired { query: queries.get(&d.address).copied().into(), ..d });
-            let problem =
-                |code, message: String| Diagnostic::of_file(code, sealed_name(&i.source.file), message);
-            match taken {
-                Some(d) if !d.address.name().starts_with(&format!("{}.", i.name)) => {
-                    let message = format!("{} is no address of Incident/{}", d.address, i.name);
-                    let help = format!("run `casefile seal {}` and review the difference", i.source.file);
-                    problems.push(problem("seal-edited", message).with_help(help));
-                }
-                Some(d) if rest.binary_search_by(|r| r.address.cmp(&d.address)).is_err() => taken_in.push(d),
-                Some(d) => {
-                    let message =
-                        format!("{} is sealed for Incident/{} and declared besides", d.address, i.name);
-                    let help = format!("rename the other one, or run `casefile seal {}`", i.source.file);
-                    problems.push(problem("duplicate-address", message).with_help(help));
-                }
-                None => {
-                    let message = format!("the call of {} does not fit its digest", sealed.address);
-                    let help = format!("run `casefile seal {}` and review the difference", i.source.file);
-                    problems.push(problem("seal-edited", message).with_help(help));
-                }
-            }
-        }
-    }
-    rest.append(&mut taken_in);
-    rest.sort_by(|a, b| a.address.cmp(&b.address));
-    // Two incidents with equal prefixes can seal one address: the first to be read keeps it, as elsewhere.
-    rest.dedup_by(|later, first| {
-        let twice = later.address == first.address;
-        if twice {
-            let message = format!("{} is sealed twice", later.address);
-            problems.push(Diagnostic::of_file("duplicate-address", sealed_name(&later.source.file), message));
-        }
-        twice
-    });
-    loaded.resources = rest;
-    loaded.diagnostics.extend(problems);
-    let mut held: BTreeMap<&str, Vec<model::Address>> = BTreeMap::new();
-    for d in expanded.values().chain(meant.values().map(Template::declared)) {
-        if let Some(t) = &*d.expanded {
-            held.entry(&t.incident).or_default().push(d.address.clone());
-        }
-    }
+    let mut thawed = Thawed::new(loaded, &frozen);
+    let others: Vec<Vec<Address>> = frozen.iter().map(|i| thawed.take_in(i, found)).collect();
+    let mut held = thawed.not_sealed();
+    thawed.give_back(loaded);
     let mut outcome = Frozen::default();
-    for i in &frozen {
-        let (incident, file) = (i.name.clone(), i.source.file.clone());
-        let gained = held.remove(&*i.name).unwrap_or_default();
-        let mut addresses = others.remove(&*i.name).unwrap_or_default();
+    for (i, mut addresses) in frozen.into_iter().zip(others) {
+        let (incident, file) = (i.name, i.source.file);
+        let gained = held.remove(&*incident).unwrap_or_default();
         addresses.extend(gained.iter().cloned());
         addresses.sort();
         if !gained.is_empty() {
@@ -159,8 +73,129 @@ pub fn freeze(loaded: &mut Loaded, found: &Seals) -> Frozen {
     outcome
 }
 
-fn of_incident(d: &Desired, i: &Declaration) -> bool {
-    d.expanded.as_ref().is_some_and(|e| e.incident == i.name)
+/// What runbooks make of the frozen incidents, and what is taken of their seals instead.
+struct Thawed {
+    /// The resources of runbooks; what a seal holds as well is taken out.
+    expanded: BTreeMap<Address, Desired>,
+    /// Those that stand for machines by name or tag, which are sealed as the machines that were meant; the same.
+    meant: BTreeMap<Address, Template>,
+    /// All other resources of the project, by address.
+    rest: Vec<Desired>,
+    /// The resources of seals.
+    taken_in: Vec<Desired>,
+    problems: Vec<Diagnostic>,
+}
+
+impl Thawed {
+    /// Takes the resources of the frozen incidents out of `loaded`.
+    fn new(loaded: &mut Loaded, frozen: &[Declaration]) -> Self {
+        let names: BTreeSet<&str> = frozen.iter().map(|i| &*i.name).collect();
+        let is_frozen = |d: &Desired| d.expanded.as_ref().is_some_and(|e| names.contains(&*e.incident));
+        let (expanded, rest): (Vec<_>, _) = loaded.resources.drain(..).partition(&is_frozen);
+        let expanded = expanded.into_iter().map(|d| (d.address.clone(), d)).collect();
+        let templates = std::mem::take(&mut loaded.templates);
+        let (meant, templates): (Vec<_>, _) = templates.into_iter().partition(|t| is_frozen(t.declared()));
+        let meant = meant.into_iter().map(|t| (t.address().clone(), t)).collect();
+        loaded.templates = templates;
+        Thawed { expanded, meant, rest, taken_in: Vec::new(), problems: Vec::new() }
+    }
+
+    /// Takes what the seal holds of one incident. Returns the addresses that the runbook makes otherwise today.
+    fn take_in(&mut self, i: &Declaration, found: &Seals) -> Vec<Address> {
+        let of_incident =
+            |t: &&Template| t.declared().expanded.as_ref().is_some_and(|e| e.incident == i.name);
+        let templates: Vec<Template> = self.meant.values().filter(of_incident).cloned().collect();
+        let mut queries = BTreeMap::new();
+        for target in found.targets(&i.source.file, &i.name) {
+            self.meant.retain(|address, t| {
+                let sealed = address.to_string() == target.address;
+                // A seal shows its query escaped: which one it was is known as long as the runbook has the same.
+                if let (true, Target::Event(query)) = (sealed && SealedTarget::of(t) == *target, &t.target) {
+                    queries.insert(address.clone(), query.digest());
+                }
+                !sealed
+            });
+        }
+        let mut others = Vec::new();
+        for sealed in found.incident(&i.source.file, &i.name, &i.inputs).into_iter().flatten() {
+            let made = self.expanded.remove(&sealed.address);
+            let today = made.as_ref().map(Sealed::of).or_else(|| on_sealed_machine(&templates, sealed));
+            if today.as_ref() != Some(sealed) {
+                others.push(sealed.address.clone());
+            }
+            let taken = match made {
+                // The very same: as it was expanded.
+                Some(d) if Sealed::of(&d) == *sealed => Some(d),
+                made => thaw(sealed, i, made.and_then(|d| d.expanded.into_inner()?.source)),
+            };
+            let taken = taken.map(|d| Desired { query: queries.get(&d.address).copied().into(), ..d });
+            match self.checked(i, sealed, taken) {
+                Ok(d) => self.taken_in.push(d),
+                Err(problem) => self.problems.push(*problem),
+            }
+        }
+        others
+    }
+
+    /// Returns a resource of a seal if it may stand beside all others.
+    fn checked(
+        &self,
+        i: &Declaration,
+        sealed: &Sealed,
+        taken: Option<Desired>,
+    ) -> Result<Desired, Box<Diagnostic>> {
+        let problem = |code, message: String, help: String| {
+            Box::new(Diagnostic::of_file(code, sealed_name(&i.source.file), message).with_help(help))
+        };
+        let seal_again = format!("run `casefile seal {}`", i.source.file);
+        let review = format!("{seal_again} and review the difference");
+        let Some(d) = taken else {
+            let message = format!("the call of {} does not fit its digest", sealed.address);
+            return Err(problem("seal-edited", message, review));
+        };
+        if !d.address.name().starts_with(&format!("{}.", i.name)) {
+            let message = format!("{} is no address of Incident/{}", d.address, i.name);
+            return Err(problem("seal-edited", message, review));
+        }
+        if self.rest.binary_search_by(|r| r.address.cmp(&d.address)).is_ok() {
+            let message = format!("{} is sealed for Incident/{} and declared besides", d.address, i.name);
+            return Err(problem(
+                "duplicate-address",
+                message,
+                format!("rename the other one, or {seal_again}"),
+            ));
+        }
+        Ok(d)
+    }
+
+    /// Returns what runbooks make and seals do not hold, by incident.
+    fn not_sealed(&self) -> BTreeMap<String, Vec<Address>> {
+        let mut held: BTreeMap<String, Vec<Address>> = BTreeMap::new();
+        for d in self.expanded.values().chain(self.meant.values().map(Template::declared)) {
+            if let Some(e) = &*d.expanded {
+                held.entry(e.incident.to_string()).or_default().push(d.address.clone());
+            }
+        }
+        held
+    }
+
+    /// Puts the resources of seals among the others, in order.
+    fn give_back(mut self, loaded: &mut Loaded) {
+        self.rest.append(&mut self.taken_in);
+        self.rest.sort_by(|a, b| a.address.cmp(&b.address));
+        // Two incidents with equal prefixes can seal one address: the first to be read keeps it, as elsewhere.
+        self.rest.dedup_by(|later, first| {
+            let twice = later.address == first.address;
+            if twice {
+                let message = format!("{} is sealed twice", later.address);
+                let file = sealed_name(&later.source.file);
+                self.problems.push(Diagnostic::of_file("duplicate-address", file, message));
+            }
+            twice
+        });
+        loaded.resources = self.rest;
+        loaded.diagnostics.extend(self.problems);
+    }
 }
 
 /// Returns what today's templates say of the machine that a seal holds. Which machine a name or a tag means is not

@@ -1,10 +1,10 @@
 //! State = fold(journal): one rule per record, no other way to change a state.
 
-use super::record::{AttemptId, Binding, Intent, Origin, Record, Seq};
+use super::record::{AttemptId, Binding, Intent, Object, Origin, Outcome, Record, Seq};
 use super::resource::{Attempt, LastCall, Open, PastObject, PendingUpdate, Phase, Resource};
 use super::resources::Resources;
 use super::step::{Reverted, Step};
-use crate::model::{Address, RequestDigest, Sha256Hex};
+use crate::model::{Address, RequestDigest, Sha256Hex, Timestamp};
 
 /// The fold of a journal.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,75 +91,18 @@ impl State {
             Record::Recovered { resources, .. } => self.resources.clone_from(resources),
             Record::Intent(intent) => self.intent(step, intent)?,
             Record::Outcome { attempt, address, result, server_at } => {
-                let (reverted, asked) = {
-                    let r = self.get(step, address)?;
-                    let asked = r.asked.clone().filter(|a| a.intent == *attempt);
-                    (r.outcome(step, address, *attempt, result, server_at.as_ref())?, asked)
-                };
-                match reverted {
-                    Reverted::No => {}
-                    Reverted::To(prior) => {
-                        let mut prior = *prior;
-                        prior.changed = seq;
-                        if let Some(asked) = asked {
-                            prior.asked = Some(LastCall { unsent: Some(seq), ..asked });
-                        }
-                        self.resources.insert(address.clone(), prior);
-                    }
-                    Reverted::Nothing => {
-                        self.resources.remove(address);
-                    }
-                }
+                self.outcome(step, *attempt, address, result, server_at.as_ref())?;
             }
             Record::Found { address, attempt, origin, object } => {
-                let r = self.get(step, address)?;
-                if let Some(attempt) = *attempt
-                    && !r.is_open(attempt)
-                    && !r.watches(attempt)
-                {
-                    return Err(FoldError::UnknownAttempt { seq, attempt, address: address.clone() });
-                }
-                r.take(step, address, *attempt, *origin, object);
+                self.found(step, address, *attempt, *origin, object)?;
             }
-            Record::Late { address, attempt, object } => {
-                let r = self.get(step, address)?;
-                if !r.watches(*attempt) {
-                    return Err(FoldError::UnknownAttempt {
-                        seq,
-                        attempt: *attempt,
-                        address: address.clone(),
-                    });
-                }
-                r.each_layer(&mut |r| {
-                    if r.is_open(*attempt) {
-                        // Here it is not late: it is what this layer waits for.
-                        return r.take(step, address, Some(*attempt), Origin::Made, object);
-                    }
-                    r.watched.retain(|w| w.attempt != *attempt);
-                    r.remember(PastObject { id: object.id.clone(), origin: Origin::Made, late: true });
-                });
-                r.changed = seq;
-            }
+            Record::Late { address, attempt, object } => self.late(step, address, *attempt, object)?,
             Record::Observed { address, object } => {
-                let r = self.get(step, address)?;
-                if r.id.as_deref() != Some(object.id.as_str()) {
-                    return Err(FoldError::Impossible {
-                        seq,
-                        address: address.clone(),
-                        what: "observed: it holds another object",
-                    });
-                }
-                r.absorb(step, address, object);
+                let what = "observed: it holds another object";
+                self.holder(step, address, &object.id, what)?.absorb(step, address, object);
             }
             Record::Triaged { address, id, ours, given } => {
-                let r = self.get(step, address)?;
-                if r.id.as_ref() != Some(id) {
-                    return Err(FoldError::Impossible {
-                        seq,
-                        address: address.clone(),
-                        what: "triaged: it holds another object",
-                    });
-                }
+                let r = self.holder(step, address, id, "triaged: it holds another object")?;
                 let triage = r.triage.get_or_insert_default();
                 triage.set(ours);
                 triage.give(given);
@@ -173,33 +116,7 @@ impl State {
                     r.changed = seq;
                 }
             }
-            Record::Moved { from, to } => {
-                let impossible = |what| Err(FoldError::Impossible { seq, address: to.clone(), what });
-                if self.resources.get(to).is_some_and(|r| r.phase != Phase::Released) {
-                    return impossible("the target of a move: it exists");
-                }
-                if from.kind() != to.kind() {
-                    return impossible("the target of a move: it is of another kind");
-                }
-                let mut r = self
-                    .resources
-                    .remove(from)
-                    .ok_or_else(|| FoldError::UnknownResource { seq, address: from.clone() })?;
-                r.changed = seq;
-                if let Some(old) = self.resources.remove(to) {
-                    // A released resource of that name gives way, but what it once made stays known.
-                    let held = old.id.clone().zip(old.origin);
-                    let held = held.map(|(id, origin)| PastObject { id, origin, late: false });
-                    r.each_layer(&mut |r| {
-                        for object in held.iter().chain(&old.past) {
-                            r.remember(object.clone());
-                        }
-                        r.watched.extend(old.watched.iter().cloned());
-                    });
-                    r.put_beneath(old);
-                }
-                self.resources.insert(to.clone(), r);
-            }
+            Record::Moved { from, to } => self.moved(step, from, to)?,
             Record::Released { address } => {
                 let r = self.get(step, address)?;
                 if let Some(open) = r.open.take() {
@@ -210,19 +127,7 @@ impl State {
                     r.enter(step, Phase::Released);
                 }
             }
-            Record::Restored { address } => {
-                let r = self.get(step, address)?;
-                let impossible = |what| Err(FoldError::Impossible { seq, address: address.clone(), what });
-                // `Requested` without its attempt or `Pending` without its answer would be a phase that
-                // nothing leads out of.
-                if r.id.is_none() {
-                    return impossible("restored: it holds no object");
-                }
-                let Some(phase) = r.released_from.take() else {
-                    return impossible("restored: it is not released");
-                };
-                r.enter(step, phase);
-            }
+            Record::Restored { address } => self.restored(step, address)?,
             Record::Noted { address, labels, on_remove } => {
                 let r = self.get(step, address)?;
                 r.each_layer(&mut |r| {
@@ -245,11 +150,7 @@ impl State {
             }
             Record::Removed { address } => {
                 if self.get(step, address)?.phase == Phase::Requested {
-                    return Err(FoldError::Impossible {
-                        seq,
-                        address: address.clone(),
-                        what: "removed: a call of it is open",
-                    });
+                    return Err(step.impossible(address, "removed: a call of it is open"));
                 }
                 self.resources.remove(address);
             }
@@ -264,29 +165,133 @@ impl State {
             .ok_or_else(|| FoldError::UnknownResource { seq: step.seq, address: address.clone() })
     }
 
+    /// Returns the resource of an address that holds this object; `what` says what cannot be done to any other.
+    fn holder(
+        &mut self,
+        step: Step,
+        address: &Address,
+        id: &str,
+        what: &'static str,
+    ) -> Result<&mut Resource, FoldError> {
+        let r = self.get(step, address)?;
+        if r.id.as_deref() != Some(id) {
+            return Err(step.impossible(address, what));
+        }
+        Ok(r)
+    }
+
+    fn outcome(
+        &mut self,
+        step: Step,
+        attempt: AttemptId,
+        address: &Address,
+        result: &Outcome,
+        server_at: Option<&Timestamp>,
+    ) -> Result<(), FoldError> {
+        let r = self.get(step, address)?;
+        let asked = r.asked.clone().filter(|a| a.intent == attempt);
+        match r.outcome(step, address, attempt, result, server_at)? {
+            Reverted::No => {}
+            Reverted::To(prior) => {
+                let mut prior = *prior;
+                prior.changed = step.seq;
+                if let Some(asked) = asked {
+                    prior.asked = Some(LastCall { unsent: Some(step.seq), ..asked });
+                }
+                self.resources.insert(address.clone(), prior);
+            }
+            Reverted::Nothing => {
+                self.resources.remove(address);
+            }
+        }
+        Ok(())
+    }
+
+    fn found(
+        &mut self,
+        step: Step,
+        address: &Address,
+        attempt: Option<AttemptId>,
+        origin: Origin,
+        object: &Object,
+    ) -> Result<(), FoldError> {
+        let r = self.get(step, address)?;
+        if let Some(attempt) = attempt
+            && !r.is_open(attempt)
+            && !r.watches(attempt)
+        {
+            return Err(step.unknown_attempt(address, attempt));
+        }
+        r.take(step, address, attempt, origin, object);
+        Ok(())
+    }
+
+    fn late(
+        &mut self,
+        step: Step,
+        address: &Address,
+        attempt: AttemptId,
+        object: &Object,
+    ) -> Result<(), FoldError> {
+        let r = self.get(step, address)?;
+        if !r.watches(attempt) {
+            return Err(step.unknown_attempt(address, attempt));
+        }
+        r.each_layer(&mut |r| {
+            if r.is_open(attempt) {
+                // Here it is not late: it is what this layer waits for.
+                return r.take(step, address, Some(attempt), Origin::Made, object);
+            }
+            r.watched.retain(|w| w.attempt != attempt);
+            r.remember(PastObject { id: object.id.clone(), origin: Origin::Made, late: true });
+        });
+        r.changed = step.seq;
+        Ok(())
+    }
+
+    fn moved(&mut self, step: Step, from: &Address, to: &Address) -> Result<(), FoldError> {
+        if self.resources.get(to).is_some_and(|r| r.phase != Phase::Released) {
+            return Err(step.impossible(to, "the target of a move: it exists"));
+        }
+        if from.kind() != to.kind() {
+            return Err(step.impossible(to, "the target of a move: it is of another kind"));
+        }
+        let Some(mut r) = self.resources.remove(from) else {
+            return Err(FoldError::UnknownResource { seq: step.seq, address: from.clone() });
+        };
+        r.changed = step.seq;
+        if let Some(old) = self.resources.remove(to) {
+            // A released resource of that name gives way, but what it once made stays known.
+            let held = old.id.clone().zip(old.origin);
+            let held = held.map(|(id, origin)| PastObject { id, origin, late: false });
+            r.each_layer(&mut |r| {
+                for object in held.iter().chain(&old.past) {
+                    r.remember(object.clone());
+                }
+                r.watched.extend(old.watched.iter().cloned());
+            });
+            r.put_beneath(old);
+        }
+        self.resources.insert(to.clone(), r);
+        Ok(())
+    }
+
+    fn restored(&mut self, step: Step, address: &Address) -> Result<(), FoldError> {
+        let r = self.get(step, address)?;
+        // `Requested` without its attempt or `Pending` without its answer would be a phase that nothing leads out of.
+        if r.id.is_none() {
+            return Err(step.impossible(address, "restored: it holds no object"));
+        }
+        let Some(phase) = r.released_from.take() else {
+            return Err(step.impossible(address, "restored: it is not released"));
+        };
+        r.enter(step, phase);
+        Ok(())
+    }
+
     fn intent(&mut self, step: Step, intent: &Intent) -> Result<(), FoldError> {
         if !intent.action.creates() {
-            let r = self.get(step, &intent.address)?;
-            let impossible =
-                |what| Err(FoldError::Impossible { seq: step.seq, address: intent.address.clone(), what });
-            if r.id.is_none() {
-                return impossible("changed: it holds no object");
-            }
-            if r.side.is_some() {
-                return impossible("changed: an earlier change has no outcome");
-            }
-            r.side = Some(Box::new(PendingUpdate {
-                attempt: step.seq,
-                action: intent.action,
-                send_by: intent.send_by,
-                runner: intent.runner.clone(),
-                request: Some(RequestDigest::of(&intent.sent.request, intent.sent.revision)),
-                triage: intent.triage_change().into(),
-                updated_at: r.updated_at.clone(),
-            }));
-            r.asked = Some(LastCall { plan: intent.plan, intent: step.seq, unsent: None });
-            r.changed = step.seq;
-            return Ok(());
+            return self.change_intent(step, intent);
         }
         let prior = self.resources.remove(&intent.address);
         let mut r = Resource::new(step, intent.sent.clone());
@@ -314,6 +319,30 @@ impl State {
             prior: prior.map(Box::new),
         }));
         self.resources.insert(intent.address.clone(), r);
+        Ok(())
+    }
+
+    /// The intent of a call that changes an object that is there: a cancel, an update, a resolve.
+    fn change_intent(&mut self, step: Step, intent: &Intent) -> Result<(), FoldError> {
+        let address = &intent.address;
+        let r = self.get(step, address)?;
+        if r.id.is_none() {
+            return Err(step.impossible(address, "changed: it holds no object"));
+        }
+        if r.side.is_some() {
+            return Err(step.impossible(address, "changed: an earlier change has no outcome"));
+        }
+        r.side = Some(Box::new(PendingUpdate {
+            attempt: step.seq,
+            action: intent.action,
+            send_by: intent.send_by,
+            runner: intent.runner.clone(),
+            request: Some(RequestDigest::of(&intent.sent.request, intent.sent.revision)),
+            triage: intent.triage_change().into(),
+            updated_at: r.updated_at.clone(),
+        }));
+        r.asked = Some(LastCall { plan: intent.plan, intent: step.seq, unsent: None });
+        r.changed = step.seq;
         Ok(())
     }
 }

@@ -169,6 +169,43 @@ fn walk(bytes: &[u8], snapshot: Option<&Snapshot>) -> Walk {
     w
 }
 
+/// Returns what the readable records and the snapshot know together, and whether the snapshot added to it. `fits` says
+/// whether the snapshot was made of one of the records.
+fn known_by_both(readable: &State, fits: bool, snapshot: Option<Snapshot>) -> (State, bool) {
+    let same = |s: &Snapshot| readable.lineage.is_none() || readable.lineage == s.state.lineage;
+    match snapshot.filter(same) {
+        // A snapshot that was made behind the damage knows what the records in it did.
+        Some(s) if s.mark.seq > readable.seq && s.integrity == Integrity::Edited => {
+            // It is later, and somebody changed it: what it does not know may have been taken out of it.
+            let mut base = s.state;
+            add_missing(&mut base, readable);
+            if readable.lineage.is_some() {
+                base.binding.clone_from(&readable.binding);
+            }
+            (base, true)
+        }
+        Some(s) if s.mark.seq > readable.seq => (s.state, true),
+        Some(s) if !fits => {
+            // Of another history of this state: what only it knows is kept, lest it be asked for again.
+            let mut base = readable.clone();
+            let added = add_missing(&mut base, &s.state);
+            (base, added)
+        }
+        _ => (readable.clone(), false),
+    }
+}
+
+/// Adds the resources that only the other state knows; says whether there are some.
+fn add_missing(state: &mut State, other: &State) -> bool {
+    let known = state.resources.len();
+    for (address, r) in &other.resources {
+        if !state.resources.contains_key(address) {
+            state.resources.insert(address.clone(), r.clone());
+        }
+    }
+    state.resources.len() > known
+}
+
 fn recover(
     bytes: &[u8],
     walk: Walk,
@@ -184,38 +221,8 @@ fn recover(
         Tail::Torn { .. } => Vec::new(),
         _ => rest.split(|b| *b == b'\n').filter(|l| !l.is_empty()).collect(),
     };
-    // A snapshot that was made behind the damage knows what the records in it did.
-    let same = |s: &Snapshot| readable.lineage.is_none() || readable.lineage == s.state.lineage;
     let beside = snapshot.as_ref().map(|(_, digest)| *digest);
-    let (mut base, from_snapshot) = match snapshot.map(|(s, _)| s).filter(same) {
-        Some(s) if s.mark.seq > readable.seq && s.integrity == Integrity::Edited => {
-            // It is later, and somebody changed it: what it does not know may have been taken out of it.
-            let mut base = s.state;
-            for (address, r) in &readable.resources {
-                if !base.resources.contains_key(address) {
-                    base.resources.insert(address.clone(), r.clone());
-                }
-            }
-            if readable.lineage.is_some() {
-                base.binding.clone_from(&readable.binding);
-            }
-            (base, true)
-        }
-        Some(s) if s.mark.seq > readable.seq => (s.state, true),
-        Some(s) if !fits => {
-            // Of another history of this state: what only it knows is kept, lest it be asked for again.
-            let mut base = readable.clone();
-            let known = base.resources.len();
-            for (address, r) in &s.state.resources {
-                if !base.resources.contains_key(address) {
-                    base.resources.insert(address.clone(), r.clone());
-                }
-            }
-            let more = base.resources.len() > known;
-            (base, more)
-        }
-        _ => (readable.clone(), false),
-    };
+    let (mut base, from_snapshot) = known_by_both(&readable, fits, snapshot.map(|(s, _)| s));
     if base.lineage.is_none() {
         return Err(StoreError::Lost {
             damage,

@@ -15,6 +15,18 @@ pub(super) struct Step {
     pub(super) at: jiff::Timestamp,
 }
 
+impl Step {
+    /// A record that cannot follow: `address` cannot be `what`.
+    pub(super) fn impossible(self, address: &Address, what: &'static str) -> FoldError {
+        FoldError::Impossible { seq: self.seq, address: address.clone(), what }
+    }
+
+    /// An answer to an attempt that is not open.
+    pub(super) fn unknown_attempt(self, address: &Address, attempt: AttemptId) -> FoldError {
+        FoldError::UnknownAttempt { seq: self.seq, attempt, address: address.clone() }
+    }
+}
+
 /// What a definite "it never left" leads back to.
 pub(super) enum Reverted {
     No,
@@ -131,33 +143,10 @@ impl Resource {
         server_at: Option<&crate::model::Timestamp>,
     ) -> Result<Reverted, FoldError> {
         if self.side.as_ref().is_some_and(|s| s.attempt == attempt) {
-            match result {
-                Outcome::Unknown { .. } => return Ok(Reverted::No),
-                Outcome::Done { object } | Outcome::Made { object } | Outcome::Adopted { object } => {
-                    // The call may have been about an object that the resource holds no more.
-                    if self.id.as_ref() == Some(&object.id) {
-                        self.error = None;
-                        self.refused = Sparse::default();
-                        if let Some(change) = self.side.as_ref().and_then(|s| s.triage.as_ref()) {
-                            let triage = self.triage.get_or_insert_default();
-                            triage.set(change);
-                            triage.set_at = Some(step.at);
-                            triage.changed_at.clone_from(&object.updated_at);
-                        }
-                        self.absorb(step, address, object);
-                    }
-                }
-                Outcome::Rejected { error } => self.refuse(error),
-                Outcome::Busy { error } => self.error = Some(Box::new(error.clone())),
-                Outcome::Throttled { .. } | Outcome::Unsent { .. } => {
-                    if let Some(asked) = self.asked.as_mut().filter(|a| a.intent == attempt) {
-                        asked.unsent = Some(step.seq);
-                    }
-                }
-                Outcome::Settled => {}
+            if matches!(result, Outcome::Unknown { .. }) {
+                return Ok(Reverted::No);
             }
-            self.side = None;
-            self.changed = step.seq;
+            self.change_outcome(step, address, attempt, result);
             self.prior_outcome(step, address, attempt, result, server_at);
             return Ok(Reverted::No);
         }
@@ -196,14 +185,40 @@ impl Resource {
                 self.changed = step.seq;
             }
             Outcome::Done { .. } | Outcome::Settled => {
-                return Err(FoldError::Impossible {
-                    seq: step.seq,
-                    address: address.clone(),
-                    what: "done: its open call creates",
-                });
+                return Err(step.impossible(address, "done: its open call creates"));
             }
         }
         Ok(Reverted::No)
+    }
+
+    /// The open change of the object was answered: it is open no more.
+    fn change_outcome(&mut self, step: Step, address: &Address, attempt: AttemptId, result: &Outcome) {
+        match result {
+            Outcome::Done { object } | Outcome::Made { object } | Outcome::Adopted { object } => {
+                // The call may have been about an object that the resource holds no more.
+                if self.id.as_ref() == Some(&object.id) {
+                    self.error = None;
+                    self.refused = Sparse::default();
+                    if let Some(change) = self.side.as_ref().and_then(|s| s.triage.as_ref()) {
+                        let triage = self.triage.get_or_insert_default();
+                        triage.set(change);
+                        triage.set_at = Some(step.at);
+                        triage.changed_at.clone_from(&object.updated_at);
+                    }
+                    self.absorb(step, address, object);
+                }
+            }
+            Outcome::Rejected { error } => self.refuse(error),
+            Outcome::Busy { error } => self.error = Some(Box::new(error.clone())),
+            Outcome::Throttled { .. } | Outcome::Unsent { .. } => {
+                if let Some(asked) = self.asked.as_mut().filter(|a| a.intent == attempt) {
+                    asked.unsent = Some(step.seq);
+                }
+            }
+            Outcome::Settled | Outcome::Unknown { .. } => {}
+        }
+        self.side = None;
+        self.changed = step.seq;
     }
 
     /// The open change of the object was refused.
@@ -243,7 +258,7 @@ impl Resource {
         result: &Outcome,
     ) -> Result<(), FoldError> {
         let Some(watched) = self.watched.iter().find(|w| w.attempt == attempt) else {
-            return Err(FoldError::UnknownAttempt { seq: step.seq, attempt, address: address.clone() });
+            return Err(step.unknown_attempt(address, attempt));
         };
         match result {
             Outcome::Unknown { .. } => return Ok(()),

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use casefile::defender::auth::{AccessToken, AuthError, Token, TokenSource, Tokens};
-use casefile::defender::{Client, Cloud, Quotas, Service};
-use casefile::engine::{Lookups, Options, Report, Run, Scope};
+use casefile::defender::{Client, Cloud, RateLimiter, Service};
+use casefile::engine::{Control, Locked, Lookups, Options, Report, Run, Scope};
 use casefile::model::{
     Address, Call, CreateAlert, Dependency, Desired, Kind, OnInProgress, OnRemove, Source, Span, Triage,
     Until, reference,
@@ -424,7 +424,7 @@ impl Actor<'_> {
             Service::new(Cloud::Public, None, None).unwrap(),
             Arc::new(Network(site.clone())),
             Tokens::new(Arc::new(AnyToken)),
-            Quotas::new(clock.clone(), []),
+            RateLimiter::new(clock.clone(), []),
             clock.clone(),
         );
         let mut desired: Vec<Desired> = step.desired.iter().map(Res::desired).collect();
@@ -465,7 +465,8 @@ impl Actor<'_> {
             })
         };
         let stop = site.stop.subscribe();
-        let mut run = match Run::new(&client, &clock, scope, options, store, lock_at, sink, stop) {
+        let (locked, control) = (Locked { store, lock_at }, Control { sink, stop });
+        let mut run = match Run::new(&client, &clock, scope, options, locked, control) {
             Ok(run) => run,
             Err(e) => return End::Failed(e.to_string()),
         };

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use casefile::model::{
-    ActionStatus, Address, Alert, Call, CreateAlert, Desired, Kind, MachineAction, OnInProgress, Request,
-    Source, Timestamp,
+    ActionStatus, Address, Alert, Call, CreateAlert, Desired, IdKey, Kind, MachineAction, OnInProgress,
+    Request, Source, Timestamp,
 };
 use casefile::plan::{self, Action, Actions, Input, Observed, Plan, Row, Settings};
 use casefile::state::{Binding, Intent, Object, Outcome, Record, State};
@@ -97,14 +97,14 @@ impl World {
         let mut seen = Observed { at: self.now, server_at: self.now, ..Observed::default() };
         seen.actions = Some(Actions::new(t0() - Duration::from_secs(40 * 86_400), self.actions.clone()));
         for a in &self.alerts {
-            let machine = a.machine_id.clone().unwrap_or_default();
+            let machine = IdKey::of(a.machine_id.as_deref().unwrap_or_default());
             seen.machine_alerts.entry(machine).or_default().push(a.clone());
             seen.alerts.insert(a.id.clone(), a.clone());
             seen.alerts_asked.insert(a.id.clone());
         }
         seen.recent_alerts = Some(self.alerts.clone());
         for d in &self.desired {
-            seen.machine_alerts.entry(d.call.machine().as_str().to_owned()).or_default();
+            seen.machine_alerts.entry(IdKey::of(d.call.machine().as_str())).or_default();
         }
         seen
     }

@@ -49,7 +49,7 @@ impl Reading {
     ///
     /// Files that name machines are read in `project_dir`; without one, resources that name them otherwise than by
     /// an id are checked and left out.
-    pub(super) fn settle(
+    pub(super) fn finish(
         mut self,
         project_dir: Option<&Path>,
         frozen: &dyn Fn(&str, &str, &Sha256Hex) -> bool,

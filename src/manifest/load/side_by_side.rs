@@ -194,7 +194,7 @@ mod tests {
         let project = project(dir.path());
         let read = |threads| {
             let (reading, files) = Reading::of_by(dir.path(), &project, threads);
-            format!("{files} {:#?}", reading.settle(Some(dir.path()), &|_, _, _| false))
+            format!("{files} {:#?}", reading.finish(Some(dir.path()), &|_, _, _| false))
         };
         let alone = read(1);
         for code in ["duplicate-address", "too-many-problems", "unknown-runbook", "not-utf-8", "no-documents"]

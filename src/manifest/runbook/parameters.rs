@@ -107,7 +107,7 @@ impl Parameters {
         declared: &dyn Fn(usize, String) -> Related,
         findings: &mut Vec<Finding>,
     ) {
-        let verdict = validate::judge_by(doc, with, &self.compiled, "`with`");
+        let verdict = validate::validate_by(doc, with, &self.compiled, "`with`");
         for finding in verdict.findings {
             let given = doc.fields(with.value).find(|&(key, value)| {
                 let (from, to) = (doc.node(key).start as usize, doc.node(value).end as usize);

@@ -80,15 +80,15 @@ struct Shape<'s> {
 }
 
 /// Validates a document's value as `target`.
-pub(in crate::manifest) fn judge(doc: &Document<'_>, root: Id, target: Target) -> Verdict {
+pub(in crate::manifest) fn validate(doc: &Document<'_>, root: Id, target: Target) -> Verdict {
     if fast_validate::is_valid(doc, root, target) {
         return Verdict::default();
     }
-    judge_by(doc, Field { doc, key: None, value: root }, compiled(target), target.word())
+    validate_by(doc, Field { doc, key: None, value: root }, compiled(target), target.word())
 }
 
 /// Validates a value by a schema; `word` is what the value is called if it stands behind no key.
-pub(in crate::manifest) fn judge_by(
+pub(in crate::manifest) fn validate_by(
     doc: &Document<'_>,
     at: Field<'_>,
     compiled: &Compiled,

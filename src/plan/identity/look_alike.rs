@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 
 use super::{Candidate, IdIndex};
-use crate::model::{ActionStatus, Call, Desired, Likeness, Timestamp, as_meant};
+use crate::model::{ActionStatus, Call, Desired, IdKey, Likeness, Timestamp, as_meant};
 use crate::plan::marker;
 use crate::plan::observed::Observed;
 use crate::plan::settings::{CLOCK_TOLERANCE, LOOK_BACK, Settings};
@@ -72,8 +72,8 @@ fn is_later(object: &Object, d: &Desired, r: &Resource) -> bool {
 /// The objects of a refresh by what places them, so that thousands of new resources cost one walk over the list.
 #[derive(Default)]
 pub(in crate::plan) struct Shown<'a> {
-    /// The objects that name a machine, by machine (lower case).
-    placed: HashMap<String, Vec<Candidate<'a>>>,
+    /// The objects that name a machine, by machine.
+    placed: HashMap<IdKey, Vec<Candidate<'a>>>,
     /// Those that name no machine, by their text.
     unplaced: HashMap<String, Vec<Candidate<'a>>>,
 }
@@ -85,7 +85,7 @@ impl<'a> Shown<'a> {
         let alerts = observed.recent_alerts.iter().flatten();
         for c in actions.map(Candidate::Action).chain(alerts.map(Candidate::Alert)) {
             match c.machine() {
-                Some(machine) => shown.placed.entry(machine.to_ascii_lowercase()).or_default().push(c),
+                Some(machine) => shown.placed.entry(IdKey::of(machine)).or_default().push(c),
                 None => shown.unplaced.entry(text_of(&c)).or_default().push(c),
             }
         }
@@ -101,7 +101,7 @@ impl<'a> Shown<'a> {
             Call::Collect { comment, .. } => comment,
             Call::Alert(alert) => &alert.title,
         };
-        let placed = self.placed.get(&call.machine().as_str().to_ascii_lowercase());
+        let placed = self.placed.get(&IdKey::of(call.machine().as_str()));
         let unplaced = self.unplaced.get(&*as_meant(text));
         placed.into_iter().chain(unplaced).flatten()
     }
@@ -134,16 +134,16 @@ fn text_of(c: &Candidate<'_>) -> String {
 struct Known {
     ids: IdIndex,
     /// The calls by machine (lower case), and when each can have made something.
-    calls: HashMap<String, Vec<(Call, RangeInclusive<jiff::Timestamp>)>>,
+    calls: HashMap<IdKey, Vec<(Call, RangeInclusive<jiff::Timestamp>)>>,
 }
 
 impl Known {
     fn of(state: &State, settings: &Settings) -> Self {
-        let mut calls: HashMap<String, Vec<_>> = HashMap::new();
+        let mut calls: HashMap<IdKey, Vec<_>> = HashMap::new();
         let mut explain = |attempt: &Attempt, until: jiff::Timestamp| {
             if let Some(call) = attempt.sent.call() {
                 let within = settings.made_within(attempt).0..=until;
-                calls.entry(call.machine().as_str().to_ascii_lowercase()).or_default().push((call, within));
+                calls.entry(IdKey::of(call.machine().as_str())).or_default().push((call, within));
             }
         };
         for (_, r) in &state.resources {
@@ -159,7 +159,7 @@ impl Known {
     }
 
     /// Returns whether a record holds it, or a call of ours without an answer explains it.
-    fn has(&self, c: &Candidate<'_>, machine: &str) -> bool {
+    fn has(&self, c: &Candidate<'_>, machine: &IdKey) -> bool {
         let explained = |(call, within): &(Call, RangeInclusive<jiff::Timestamp>)| {
             c.created().is_none_or(|t| within.contains(&t))
                 && matches!(c.likeness(call), Likeness::Same | Likeness::Unplaced)
@@ -186,7 +186,7 @@ impl<'a> LookAlikes<'a> {
     /// known to no record; oldest first. An active collection is none: the service answers with it. One that failed or
     /// was cancelled is none either, for it gave nobody what is asked for.
     fn of(&self, call: &Call) -> Vec<Object> {
-        let machine = call.machine().as_str().to_ascii_lowercase();
+        let machine = IdKey::of(call.machine().as_str());
         let counts = |c: &Candidate<'_>| {
             let done = match c {
                 // A word that is not documented is neither active nor over: a person looks.
@@ -235,6 +235,6 @@ pub fn look_alikes(calls: &[&Call], state: &State, observed: &Observed) -> Vec<V
 
 /// The ids of objects that a plan made now would name and a saved row does not: it was made before them.
 pub fn unexpected<'c>(now: &'c [String], saved: &[String]) -> Vec<&'c str> {
-    let saved: BTreeSet<String> = saved.iter().map(|id| id.to_ascii_lowercase()).collect();
-    now.iter().filter(|id| !saved.contains(&id.to_ascii_lowercase())).map(String::as_str).collect()
+    let saved: BTreeSet<IdKey> = saved.iter().map(IdKey::of).collect();
+    now.iter().filter(|id| !saved.contains(&IdKey::of(id))).map(String::as_str).collect()
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::SignedDuration;
 
 use super::{Candidate, IdIndex};
-use crate::model::{Address, Call, Desired, Likeness};
+use crate::model::{Address, Call, Desired, IdKey, Likeness};
 use crate::plan::facts::Lookup;
 use crate::plan::observed::Observed;
 use crate::plan::settings::{CLOCK_TOLERANCE, LOOK_BACK, Settings};
@@ -63,7 +63,7 @@ impl LookUp<'_> {
                 Some(list)
             }
             Call::Alert(_) => {
-                let alerts = self.observed.machine_alerts.get(&machine.to_ascii_lowercase())?;
+                let alerts = self.observed.machine_alerts.get(&IdKey::of(machine))?;
                 let mut list: Vec<_> = alerts.iter().map(Candidate::Alert).collect();
                 list.sort_by(|a, b| (a.created(), a.id()).cmp(&(b.created(), b.id())));
                 Some(list)
@@ -73,7 +73,7 @@ impl LookUp<'_> {
 
     /// The outcome of the open attempt of a `Requested` resource. `taken` holds what other resources of
     /// this plan were given already.
-    pub fn open_attempt(&self, address: &Address, attempt: &Attempt, taken: &BTreeSet<String>) -> Found {
+    pub fn open_attempt(&self, address: &Address, attempt: &Attempt, taken: &BTreeSet<IdKey>) -> Found {
         let too_old = self.settings.now.duration_since(attempt.at)
             > SignedDuration::try_from(LOOK_BACK).unwrap_or(SignedDuration::MAX);
         let Some(call) = attempt.sent.call() else {
@@ -83,7 +83,7 @@ impl LookUp<'_> {
             return Found::of(if too_old { Lookup::TooOld } else { Lookup::NotLooked });
         };
         let (from, to) = self.settings.made_within(attempt);
-        let free = |c: &&Candidate| !self.ids.made(c.id()) && !taken.contains(&c.id().to_ascii_lowercase());
+        let free = |c: &&Candidate| !self.ids.made(c.id()) && !taken.contains(&IdKey::of(c.id()));
         let mut ours = Vec::new();
         let mut alike: Vec<Candidate<'_>> = Vec::new();
         for c in candidates.iter().filter(free) {
@@ -147,13 +147,13 @@ impl LookUp<'_> {
     ///
     /// No upper bound in time: an attempt is watched just because it may arrive later than assumed, and
     /// taking its object is the way not to ask again.
-    pub fn watched(&self, attempt: &Attempt, taken: &BTreeSet<String>) -> Option<Object> {
+    pub fn watched(&self, attempt: &Attempt, taken: &BTreeSet<IdKey>) -> Option<Object> {
         let call = attempt.sent.call()?;
         let candidates = self.candidates(attempt, &call)?;
         let (from, _) = self.settings.made_within(attempt);
         let ours = candidates.iter().find(|c| {
             !self.ids.made(c.id())
-                && !taken.contains(&c.id().to_ascii_lowercase())
+                && !taken.contains(&IdKey::of(c.id()))
                 && c.likeness(&call) == Likeness::Same
                 && c.created().is_some_and(|t| from <= t)
         });
@@ -162,7 +162,7 @@ impl LookUp<'_> {
 
     /// The collection that made the machine busy, if it was the very call that was answered so: something on
     /// the way sent it twice, and the second answer came through.
-    pub fn behind_busy(&self, r: &Resource, taken: &BTreeSet<String>) -> Option<Object> {
+    pub fn behind_busy(&self, r: &Resource, taken: &BTreeSet<IdKey>) -> Option<Object> {
         let busy_at = r.busy_at.as_ref()?.instant();
         let call = r.sent.call()?;
         let actions = self.observed.actions.as_ref()?.of_machine(call.machine().as_str());
@@ -170,7 +170,7 @@ impl LookUp<'_> {
         let mut candidates = actions.iter().filter(|a| a.is_collection()).map(Candidate::Action);
         let ours = candidates.find(|c| {
             !self.ids.contains(c.id())
-                && !taken.contains(&c.id().to_ascii_lowercase())
+                && !taken.contains(&IdKey::of(c.id()))
                 && c.likeness(&call) == Likeness::Same
                 && c.created().is_some_and(|t| from <= t && t <= to)
         });

@@ -6,15 +6,15 @@ pub mod recheck;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Address, Alert, Call, Likeness, MachineAction, Timestamp};
+use crate::model::{Address, Alert, Call, IdKey, Likeness, MachineAction, Timestamp};
 use crate::plan::marker;
 use crate::state::{Object, Origin, State};
 
 /// The objects that the state knows, and their makers.
 #[derive(Debug, Default)]
 pub struct IdIndex {
-    made_by: BTreeMap<String, Address>,
-    known: BTreeSet<String>,
+    made_by: BTreeMap<IdKey, Address>,
+    known: BTreeSet<IdKey>,
 }
 
 impl IdIndex {
@@ -25,7 +25,7 @@ impl IdIndex {
             let held = r.id.iter().zip(r.origin);
             let past = r.past.iter().map(|p| (&p.id, p.origin));
             for (id, origin) in held.chain(past) {
-                let id = id.to_ascii_lowercase();
+                let id = IdKey::of(id);
                 if origin == Origin::Made {
                     ids.made_by.insert(id.clone(), address.clone());
                 }
@@ -37,17 +37,17 @@ impl IdIndex {
 
     /// Returns whether one of our calls made it.
     pub fn made(&self, id: &str) -> bool {
-        self.made_by.contains_key(&id.to_ascii_lowercase())
+        self.made_by.contains_key(&IdKey::of(id))
     }
 
     /// Returns whether a call of this resource made it.
     pub fn made_by(&self, id: &str, address: &Address) -> bool {
-        self.made_by.get(&id.to_ascii_lowercase()) == Some(address)
+        self.made_by.get(&IdKey::of(id)) == Some(address)
     }
 
     /// Returns whether any record holds it.
     pub fn contains(&self, id: &str) -> bool {
-        self.known.contains(&id.to_ascii_lowercase())
+        self.known.contains(&IdKey::of(id))
     }
 }
 

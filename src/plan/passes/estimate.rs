@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::model::Kind;
+use crate::model::RateLimit;
 use crate::plan::change::{Change, Estimate};
-use crate::plan::settings::{Quota, Settings};
+use crate::plan::settings::Settings;
 use crate::state::{CallAction, QuotaUsage};
 
 /// Counts calls per quota; quotas do not wait for each other, so the slowest one tells.
 pub fn estimate(changes: &[Change], settings: &Settings) -> Estimate {
-    let mut calls: BTreeMap<&'static str, (u64, Quota)> = BTreeMap::new();
+    let mut calls: BTreeMap<&'static str, (u64, RateLimit)> = BTreeMap::new();
     for c in changes {
         let (Some(planned), Some(action)) = (&c.call, c.action.call()) else { continue };
         let follow_up = planned.follow_up.as_ref().map(|_| CallAction::Update);
@@ -20,7 +21,7 @@ pub fn estimate(changes: &[Change], settings: &Settings) -> Estimate {
             calls.entry(name).or_insert((0, quota)).0 += 1;
         }
     }
-    let seconds = |(name, (n, quota)): (&&str, &(u64, Quota))| {
+    let seconds = |(name, (n, quota)): (&&str, &(u64, RateLimit))| {
         let spent = settings.spent.iter().filter(|s| settings.quotas.of(s.action, s.kind).0 == *name);
         last_call(*n, *quota, settings.now, spent)
     };
@@ -34,7 +35,7 @@ pub fn estimate(changes: &[Change], settings: &Settings) -> Estimate {
 /// and an hour for the one `per_hour` before it, whichever run made that.
 pub fn last_call<'a>(
     n: u64,
-    quota: Quota,
+    quota: RateLimit,
     now: Timestamp,
     spent: impl Iterator<Item = &'a QuotaUsage>,
 ) -> u64 {
@@ -59,9 +60,9 @@ pub fn last_call<'a>(
     if n == 0 { 0 } else { u64::try_from((last + 999) / 1000).unwrap_or(0) }
 }
 
-impl crate::plan::settings::Quotas {
+impl crate::plan::settings::RateLimits {
     /// The quota that a call takes from, by its name in the project file.
-    pub fn of(&self, call: CallAction, kind: Kind) -> (&'static str, Quota) {
+    pub fn of(&self, call: CallAction, kind: Kind) -> (&'static str, RateLimit) {
         match (call, kind) {
             (CallAction::Cancel, _) => ("cancel", self.cancel),
             (CallAction::Update | CallAction::Resolve, _) => ("update", self.update),
@@ -85,7 +86,7 @@ mod tests {
 
     #[test]
     fn full_windows() {
-        let q = |m, h| Quota { per_minute: m, per_hour: h };
+        let q = |m, h| RateLimit { per_minute: m, per_hour: h };
         let last = |n, q| last_call(n, q, at(0), [].iter());
         assert_eq!(last(0, q(Some(15), None)), 0);
         assert_eq!(last(15, q(Some(15), None)), 0);
@@ -97,7 +98,7 @@ mod tests {
 
     #[test]
     fn what_earlier_runs_used_is_not_there_any_more() {
-        let one = Quota { per_minute: Some(1), per_hour: Some(100) };
+        let one = RateLimit { per_minute: Some(1), per_hour: Some(100) };
         let last = |spent: &[QuotaUsage]| last_call(1, one, at(0), spent.iter());
         assert_eq!(last(&[spent(Some(at(-20)), None)]), 40);
         assert_eq!(last(&[spent(Some(at(-7200)), None)]), 0);

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 
-use crate::model::{ActionStatus, Kind, Machine, Timestamp};
+use crate::model::RateLimit;
+use crate::model::{ActionStatus, IdKey, Kind, Machine, Timestamp};
 use crate::plan::change::{Change, Estimate};
 use crate::plan::forecast::{Forecast, MachineFacts, RECENT, Share, Typical};
 use crate::plan::input::Input;
-use crate::plan::settings::{Quota, Quotas};
+use crate::plan::settings::RateLimits;
 use crate::plan::warning::Warning;
 use crate::state::State;
 
@@ -30,9 +31,9 @@ fn facts_of(m: &Machine, now: jiff::Timestamp) -> MachineFacts {
 }
 
 /// The machines (lower-case ids) of a plan's creating calls.
-pub fn machines(changes: &[Change]) -> BTreeSet<String> {
+pub fn machines(changes: &[Change]) -> BTreeSet<IdKey> {
     let creating = changes.iter().filter(|c| c.action.creates());
-    creating.filter_map(|c| Some(c.call.as_ref()?.machine.as_str().to_ascii_lowercase())).collect()
+    creating.filter_map(|c| Some(IdKey::of(c.call.as_ref()?.machine.as_str()))).collect()
 }
 
 /// Adds what is known of the machines to rows with a call that creates, and warns where one is too old.
@@ -98,7 +99,7 @@ fn typical(input: &Input<'_>) -> Option<Typical> {
     Some(Typical { seconds: *took.get(took.len() / 2)?, of: took.len() })
 }
 
-fn shares(estimate: &Estimate, quotas: &Quotas, state: &State, now: jiff::Timestamp) -> Vec<Share> {
+fn shares(estimate: &Estimate, quotas: &RateLimits, state: &State, now: jiff::Timestamp) -> Vec<Share> {
     let made = |kind| {
         let recent = state.resources.iter().filter(|(a, r)| {
             let at = r.created_at.as_ref().map(Timestamp::instant);
@@ -106,7 +107,7 @@ fn shares(estimate: &Estimate, quotas: &Quotas, state: &State, now: jiff::Timest
         });
         recent.count() as u64
     };
-    let share = |quota: &'static str, limit: Quota, kind| {
+    let share = |quota: &'static str, limit: RateLimit, kind| {
         let calls = *estimate.calls.get(quota)?;
         Some(Share { quota, calls, made: made(kind), per_hour: limit.per_hour? })
     };

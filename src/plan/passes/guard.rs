@@ -5,11 +5,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{Address, Approval, Kind};
+use crate::model::{Address, Approval, IdKey, Kind};
 use crate::plan::action::Action;
 use crate::plan::change::{Change, Plan};
 use crate::plan::machines::{Machines, Named};
-use crate::plan::settings::{Guards, Limits};
+use crate::plan::settings::{Guards, PlanLimits};
 use crate::plan::warning::{LimitApproval, PlanWarning, Warning};
 use crate::state::{Phase, State};
 
@@ -26,14 +26,14 @@ pub const NAME_UNKNOWN_APPROVED: &str = "machine-name-unknown-approved";
 /// See [`Warning::CommentRule`].
 pub const COMMENT: &str = "comment-rule";
 
-/// The machines (lower-case ids) of creating calls whose names a look at the service could tell;
+/// The machines of creating calls whose names a look at the service could tell;
 /// empty where no names are protected.
-pub fn unnamed(changes: &[Change], guards: &Guards) -> BTreeSet<String> {
+pub fn unnamed(changes: &[Change], guards: &Guards) -> BTreeSet<IdKey> {
     if !guards.need_names() {
         return BTreeSet::new();
     }
     let creating = changes.iter().filter_map(creating_machine);
-    creating.filter(|machine| guards.by_id(machine).is_none()).map(str::to_owned).collect()
+    creating.filter(|machine| guards.by_id(machine).is_none()).map(IdKey::of).collect()
 }
 
 fn creating_machine(c: &Change) -> Option<&str> {
@@ -75,7 +75,7 @@ fn by_name(guards: &Guards, named: Named<'_>, approved: Option<String>) -> Optio
 
 /// Which limits a plan's creating calls exceed. `approving` are the rows whose approvals count: the
 /// plan's own, or those of the saved plan of which it is the rest.
-pub fn over_limits(changes: &[Change], limits: &Limits, approving: &[Change]) -> Vec<PlanWarning> {
+pub fn over_limits(changes: &[Change], limits: &PlanLimits, approving: &[Change]) -> Vec<PlanWarning> {
     fn creating(rows: &[Change], kind: Kind) -> impl Iterator<Item = &Change> {
         rows.iter().filter(move |c| c.action.creates() && c.address.kind() == kind)
     }
@@ -210,7 +210,7 @@ mod tests {
     fn the_largest_approval_counts() {
         let rows = [package("a", up_to(2)), package("b", up_to(3)), package("c", up_to(3))];
         let plan = planned(&rows, &settings(&[]), &Observed::default());
-        let limits = Limits { new_collections: 1, new_alerts: 0 };
+        let limits = PlanLimits { new_collections: 1, new_alerts: 0 };
         let over = over_limits(&plan.changes, &limits, &plan.changes);
         let [PlanWarning::OverLimit { planned: 3, allowed: 1, approved: Some(by), .. }] = over.as_slice()
         else {
@@ -221,7 +221,7 @@ mod tests {
         // The rest of a saved plan has the approvals of the whole.
         let rest: Vec<Change> =
             plan.changes.iter().filter(|c| c.approve != up_to(3).into()).cloned().collect();
-        let none = Limits { new_collections: 0, new_alerts: 0 };
+        let none = PlanLimits { new_collections: 0, new_alerts: 0 };
         assert!(!over_limits(&rest, &none, &plan.changes)[0].is_over_limit());
         assert!(over_limits(&rest, &limits, &[]).is_empty(), "one call is within the limit");
         assert!(over_limits(&rest, &none, &[])[0].is_over_limit());

@@ -139,9 +139,9 @@ impl RowExecution {
         let call = change.call.as_ref().map(|c| CallExecution {
             revision: c.sent.revision,
             digest: c.sent.digest,
-            marker: (*c.sent.marker).clone(),
+            marker: c.sent.marker.to_inner(),
             machine: c.machine.clone(),
-            machine_name: (*c.sent.machine_name).clone(),
+            machine_name: c.sent.machine_name.to_inner(),
             query_digest: *c.sent.query_digest,
             labels: c.labels.clone(),
             on_remove: c.on_remove,
@@ -152,9 +152,9 @@ impl RowExecution {
         });
         Some(RowExecution {
             call,
-            approve: (*change.approve).clone(),
-            records: (*change.records).clone(),
-            then: (*change.then).clone(),
+            approve: change.approve.to_inner(),
+            records: change.records.to_inner(),
+            then: change.then.to_inner(),
         })
     }
 }

@@ -8,13 +8,14 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex as Turn, Notify, watch};
 
 use super::answer::{ApiError, Period};
-use super::endpoint::{Endpoint, Limits};
+use super::endpoint::Endpoint;
 use super::quota::{Next, Window};
 use super::time::Clock;
+use crate::model::RateLimit;
 
 /// The quotas of a run; clones share them.
 #[derive(Clone, Debug)]
-pub struct Quotas {
+pub struct RateLimiter {
     clock: Clock,
     lanes: Arc<BTreeMap<Endpoint, Lane>>,
 }
@@ -46,7 +47,7 @@ struct Stop {
 const DENIALS: u32 = 3;
 
 impl Lane {
-    fn new(limits: Limits) -> Self {
+    fn new(limits: RateLimit) -> Self {
         Lane {
             window: Mutex::new(Window::new(limits)),
             turn: Turn::new(()),
@@ -75,13 +76,16 @@ impl Lane {
     }
 }
 
-impl Quotas {
+impl RateLimiter {
     /// The documented limits, but for those that `limits` names.
-    pub fn new(clock: Clock, limits: impl IntoIterator<Item = (Endpoint, Limits)>) -> Self {
-        let mut all: BTreeMap<Endpoint, Limits> =
+    pub fn new(clock: Clock, limits: impl IntoIterator<Item = (Endpoint, RateLimit)>) -> Self {
+        let mut all: BTreeMap<Endpoint, RateLimit> =
             Endpoint::ALL.into_iter().map(|e| (e, e.documented_limits())).collect();
         all.extend(limits);
-        Quotas { clock, lanes: Arc::new(all.into_iter().map(|(e, limits)| (e, Lane::new(limits))).collect()) }
+        RateLimiter {
+            clock,
+            lanes: Arc::new(all.into_iter().map(|(e, limits)| (e, Lane::new(limits))).collect()),
+        }
     }
 
     /// Counts a call of an earlier run that was answered at `at`, by our clock; without an answer the service
@@ -102,7 +106,7 @@ impl Quotas {
     }
 
     /// The limits now in force.
-    pub fn limits(&self, endpoint: Endpoint) -> Limits {
+    pub fn limits(&self, endpoint: Endpoint) -> RateLimit {
         self.lane(endpoint).window().limits()
     }
 
@@ -161,14 +165,14 @@ impl Quotas {
         self.lane(endpoint).window().is_paused(self.now())
     }
 
-    /// The end of a block by the service that is longer than a pause, by the clock given to [`Quotas::new`].
+    /// The end of a block by the service that is longer than a pause, by the clock given to [`RateLimiter::new`].
     pub fn long_block(&self, endpoint: Endpoint) -> Option<Timestamp> {
         self.lane(endpoint).window().long_block(self.now())
     }
 
     /// Takes in what an answer says about whether the caller may call an endpoint at all: a denial of the kind of
     /// call closes it for the rest of the run, and so do several denials in a row that give no reason.
-    pub(super) fn judge(&self, endpoint: Endpoint, denial: Option<&ApiError>) {
+    pub(super) fn note_denial(&self, endpoint: Endpoint, denial: Option<&ApiError>) {
         let lane = self.lane(endpoint);
         let mut denials = lane.denials.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(error) = denial else {
@@ -217,7 +221,7 @@ impl Quotas {
 #[derive(Debug)]
 #[must_use = "a dropped slot is given back"]
 pub struct Slot {
-    quotas: Quotas,
+    quotas: RateLimiter,
     endpoint: Endpoint,
     sent: bool,
 }

@@ -5,85 +5,75 @@
 
 use jiff::SignedDuration;
 
-use crate::model::{ActionStatus, Alert, Call, Likeness, MachineAction, OnInProgress, Timestamp};
+use crate::defender::Accepted;
+use crate::model::{ActionStatus, Call, Likeness, OnInProgress, Timestamp};
 use crate::plan::{CLOCK_TOLERANCE, PlannedCall};
 use crate::state::{Object, Origin, Outcome, Refusal, Resource, State};
 
-/// The object of an accepted call, of either kind.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Entity {
-    /// A machine action.
-    Action(Box<MachineAction>),
-    /// An alert.
-    Alert(Box<Alert>),
+/// Returns what the journal keeps of the object that an accepted call is about.
+pub fn object_of(accepted: &Accepted) -> Object {
+    match accepted {
+        Accepted::Action(a) => Object::from(&**a),
+        Accepted::Alert(a) => Object::from(&**a),
+    }
 }
 
-impl Entity {
-    /// What the journal keeps of it.
-    pub fn object(&self) -> Object {
-        match self {
-            Entity::Action(a) => Object::from(&**a),
-            Entity::Alert(a) => Object::from(&**a),
+fn created_at(accepted: &Accepted) -> Option<jiff::Timestamp> {
+    let at = match accepted {
+        Accepted::Action(a) => &a.creation_date_time_utc,
+        Accepted::Alert(a) => &a.alert_creation_time,
+    };
+    at.as_ref().map(Timestamp::instant)
+}
+
+fn likeness(accepted: &Accepted, call: &Call) -> Likeness {
+    match accepted {
+        Accepted::Action(a) => {
+            call.likeness_of_collection(a.machine_id.as_deref(), a.requestor_comment.as_deref())
         }
-    }
-
-    fn created(&self) -> Option<jiff::Timestamp> {
-        let at = match self {
-            Entity::Action(a) => &a.creation_date_time_utc,
-            Entity::Alert(a) => &a.alert_creation_time,
-        };
-        at.as_ref().map(Timestamp::instant)
-    }
-
-    fn likeness(&self, call: &Call) -> Likeness {
-        match self {
-            Entity::Action(a) => {
-                call.likeness_of_collection(a.machine_id.as_deref(), a.requestor_comment.as_deref())
-            }
-            Entity::Alert(a) => call.likeness_of_alert(a),
-        }
+        Accepted::Alert(a) => call.likeness_of_alert(a),
     }
 }
 
-/// Which ids the state knows, as far as a judgement needs it.
-pub trait Knows {
-    /// Whether any record holds this id.
-    fn knows(&self, id: &str) -> bool;
+/// The ids that the state knows.
+pub trait KnownIds {
+    /// Returns whether any record holds this id.
+    fn has(&self, id: &str) -> bool;
 }
 
-/// The outcome of a creating call that the service accepted with `entity`, under an HTTP `status`.
+/// The outcome of a creating call that the service accepted with `answered`, under an HTTP `status`.
 ///
 /// `server_at` is the intent's moment by the service's clock, `server_now` the answer's.
 pub fn accepted(
     call: &PlannedCall,
-    (status, entity): (u16, &Entity),
+    (status, answered): (u16, &Accepted),
     server_at: jiff::Timestamp,
     server_now: jiff::Timestamp,
     before: Option<&Resource>,
-    known: &dyn Knows,
+    known: &dyn KnownIds,
 ) -> Outcome {
-    let object = entity.object();
-    let young = entity.created().is_none_or(|t| t >= server_at - CLOCK_TOLERANCE);
+    let object = object_of(answered);
+    let young = created_at(answered).is_none_or(|t| t >= server_at - CLOCK_TOLERANCE);
     // It is the answer to this call, so what the service leaves out is no sign of another's object.
-    let fits = call
-        .created()
-        .is_some_and(|c| matches!(entity.likeness(c), Likeness::Same | Likeness::Unplaced | Likeness::Bare));
-    let ours = young && fits && !known.knows(&object.id);
+    let fits = call.created().is_some_and(|c| {
+        matches!(likeness(answered, c), Likeness::Same | Likeness::Unplaced | Likeness::Bare)
+    });
+    let ours = young && fits && !known.has(&object.id);
     if ours {
         return Outcome::Made { object };
     }
-    let Entity::Action(action) = entity else { return Outcome::Adopted { object } };
+    let Accepted::Action(action) = answered else { return Outcome::Adopted { object } };
     let own = before.is_some_and(|r| {
         r.past.iter().any(|p| p.origin == Origin::Made && p.id.eq_ignore_ascii_case(&object.id))
     });
     let within = SignedDuration::try_from(call.adopt_within.get()).unwrap_or(SignedDuration::MAX);
-    let recent = entity.created().is_some_and(|t| server_now.duration_since(t) <= within);
+    let recent = created_at(answered).is_some_and(|t| server_now.duration_since(t) <= within);
     let over = action.status.is_over();
     let served = !over || action.status == ActionStatus::Succeeded;
     if served && !own && recent && call.on_in_progress == OnInProgress::Adopt {
         return Outcome::Adopted { object };
     }
-    let began = entity.created().map(|t| format!(", begun at {t:.0}")).unwrap_or_default();
+    let began = created_at(answered).map(|t| format!(", begun at {t:.0}")).unwrap_or_default();
     let who = action.requestor.as_deref().map(|r| format!(" of {r}")).unwrap_or_default();
     let words = |what| format!("the service answered with the {what} collection {}{who}{began}", object.id);
     if over {
@@ -112,8 +102,8 @@ mod tests {
     use crate::state::Sent;
 
     struct Ids(&'static [&'static str]);
-    impl Knows for Ids {
-        fn knows(&self, id: &str) -> bool {
+    impl KnownIds for Ids {
+        fn has(&self, id: &str) -> bool {
             self.0.contains(&id)
         }
     }
@@ -130,19 +120,19 @@ mod tests {
         PlannedCall { on_in_progress, ..PlannedCall::new(Mutation::Create(call), sent, machine) }
     }
 
-    fn entity(fields: serde_json::Value) -> Entity {
+    fn entity(fields: serde_json::Value) -> Accepted {
         let mut all = serde_json::json!({
             "id": "one", "type": "CollectInvestigationPackage", "status": "Pending", "requestor": "ann"
         });
         all.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-        Entity::Action(Box::new(serde_json::from_value(all).unwrap()))
+        Accepted::Action(Box::new(serde_json::from_value(all).unwrap()))
     }
 
-    fn action(created: &str, comment: &str) -> Entity {
+    fn action(created: &str, comment: &str) -> Accepted {
         entity(serde_json::json!({ "creationDateTimeUtc": created, "requestorComment": comment }))
     }
 
-    fn judge(call: &PlannedCall, entity: &Entity, known: &'static [&'static str]) -> Outcome {
+    fn outcome(call: &PlannedCall, entity: &Accepted, known: &'static [&'static str]) -> Outcome {
         let (at, now) = (at("2026-01-01T12:00:00Z"), at("2026-01-01T12:00:01Z"));
         accepted(call, (201, entity), at, now, None, &Ids(known))
     }
@@ -150,7 +140,7 @@ mod tests {
     #[test]
     fn made_if_young_ours_and_unknown() {
         let c = call(OnInProgress::Adopt);
-        let made = |e: &Entity, k| matches!(judge(&c, e, k), Outcome::Made { .. });
+        let made = |e: &Accepted, k| matches!(outcome(&c, e, k), Outcome::Made { .. });
         assert!(made(&action("2026-01-01T12:00:00Z", " why "), &[]));
         // Two minutes are left to clocks.
         assert!(made(&action("2026-01-01T11:58:30Z", "why"), &[]));
@@ -165,11 +155,11 @@ mod tests {
     #[test]
     fn another_s_collection_is_adopted_or_busy() {
         let foreign = action("2026-01-01T11:30:00Z", "other");
-        assert!(matches!(judge(&call(OnInProgress::Adopt), &foreign, &[]), Outcome::Adopted { .. }));
-        assert!(matches!(judge(&call(OnInProgress::Wait), &foreign, &[]), Outcome::Busy { .. }));
-        assert!(matches!(judge(&call(OnInProgress::Fail), &foreign, &[]), Outcome::Busy { .. }));
+        assert!(matches!(outcome(&call(OnInProgress::Adopt), &foreign, &[]), Outcome::Adopted { .. }));
+        assert!(matches!(outcome(&call(OnInProgress::Wait), &foreign, &[]), Outcome::Busy { .. }));
+        assert!(matches!(outcome(&call(OnInProgress::Fail), &foreign, &[]), Outcome::Busy { .. }));
         let old = action("2026-01-01T10:30:00Z", "other");
-        let Outcome::Busy { error } = judge(&call(OnInProgress::Adopt), &old, &[]) else { panic!("busy") };
+        let Outcome::Busy { error } = outcome(&call(OnInProgress::Adopt), &old, &[]) else { panic!("busy") };
         // What was answered, and no word that was not.
         assert_eq!((error.status, error.code.as_str()), (201, ""));
         assert_eq!(
@@ -187,8 +177,8 @@ mod tests {
         };
         let adopt = call(OnInProgress::Adopt);
         let recent = finished("2026-01-01T11:30:00Z", "Succeeded");
-        assert!(matches!(judge(&adopt, &recent, &[]), Outcome::Adopted { .. }));
-        let unknown = |call: &PlannedCall, e: &Entity| match judge(call, e, &[]) {
+        assert!(matches!(outcome(&adopt, &recent, &[]), Outcome::Adopted { .. }));
+        let unknown = |call: &PlannedCall, e: &Accepted| match outcome(call, e, &[]) {
             Outcome::Unknown { why, other } => {
                 assert!(
                     why.starts_with("201, but the service answered with the finished collection one"),
