@@ -4,7 +4,7 @@ use casefile::manifest::parse_manifests;
 use casefile::model::{Desired, PlanDigest, Request, RequestDigest, Sha256Hex};
 use casefile::plan::{Input, Observed, Settings, plan};
 use casefile::state::{
-    Binding, CallAction, Holder, Intent, MemoryDisk, Object, Outcome, Record, Sent, State, Store, journal,
+    Binding, CallAction, Holder, Intent, MemoryDisk, Object, Outcome, Record, Sent, State, journal,
 };
 use divan::Bencher;
 use granit_parser::{Parser, options};
@@ -164,7 +164,14 @@ fn fold(bencher: Bencher<'_, '_>) {
 #[divan::bench(args = [1, 16, 64])]
 fn append(bencher: Bencher<'_, '_>, group: usize) {
     let records = records(&desired());
-    let holder = Holder { user: "u".into(), host: "h".into(), pid: 1, since: now(), command: "apply".into() };
+    let holder = Holder {
+        user: "u".into(),
+        host: "h".into(),
+        pid: 1,
+        since: now(),
+        command: "apply".into(),
+        job: None,
+    };
     bencher.bench_local(|| {
         let mut store = MemoryDisk::new().open(&holder).unwrap().store;
         for group in records.chunks(group) {

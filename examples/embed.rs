@@ -51,6 +51,7 @@ pub async fn run(folder: &Path) -> Result<Report, Box<dyn std::error::Error>> {
         pid: std::process::id(),
         since: clock.now(),
         command: "embed".into(),
+        job: None,
     };
     let (_running, stop) = tokio::sync::watch::channel(false);
     let control = Control { sink: Arc::new(|_| ()), stop };

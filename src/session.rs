@@ -88,16 +88,16 @@ impl Session {
         let store = Box::new(local::open(&self.state_folder(), holder)?.store);
         let runner = uuid::Uuid::new_v4().to_string();
         let options = Options { parallelism: 8, ..Options::new(runner, self.binding.clone()) };
-        let locked = Locked { store, lock_at: self.clock.now() };
+        let locked = Locked { store, opened_at: self.clock.now() };
         let mut run = Run::new(&self.client, &self.clock, scope, options, locked, control)?;
         let plan = run.prepare().await?;
         if let Err(refused) = check(&plan, reviewed) {
             // What was observed is recorded even when nothing is sent.
-            run.commit()?;
+            run.commit().await?;
             return Err(refused);
         }
         let report = run.carry_out(&plan).await?;
-        run.close(&report)?;
+        run.close(&report).await?;
         Ok(report)
     }
 

@@ -116,6 +116,7 @@ impl Site {
             pid: 1,
             since: clock.now(),
             command: "apply".into(),
+            job: None,
         };
         let store = Box::new(self.disk.open(&holder).unwrap().store);
         let client = Client::new(
@@ -152,15 +153,15 @@ impl Site {
                 site.events.lock().unwrap().push(event);
             }
         });
-        let locked = Locked { store, lock_at: clock.now() };
+        let locked = Locked { store, opened_at: clock.now() };
         let mut run = Run::new(&client, &clock, scope, options, locked, Control { sink, stop }).unwrap();
         let plan = run.prepare().await.unwrap();
         let began = Instant::now();
         let report = run.carry_out(&plan).await;
         let took = began.elapsed();
         match &report {
-            Ok(report) => run.close(report).unwrap(),
-            Err(_) => run.commit().unwrap(),
+            Ok(report) => run.close(report).await.unwrap(),
+            Err(_) => run.commit().await.unwrap(),
         }
         (plan, report, took)
     }

@@ -7,11 +7,11 @@ use super::connect::connect;
 use super::context::{Context, runtime};
 use super::engine;
 use super::exit::{Code, Error};
-use super::lock;
 use super::progress::Display;
 use super::project;
 use super::saved;
 use super::signals;
+use super::store;
 use super::stream;
 use crate::engine::{Control, Locked, Lookups, Options, Report, Run, RunError};
 use crate::manifest::Defender;
@@ -65,10 +65,10 @@ pub fn run(ctx: &Context, args: &ApplyArgs) -> Result<Code, Error> {
     };
     runtime()?.block_on(async {
         let clock = engine::clock(ctx);
-        let folder = project::state_folder(ctx, &project)?;
-        let opened = lock::take(ctx, &project, args.locking, "casefile apply", &clock).await?;
-        let lock_at = clock.now();
-        let connection = connect(ctx, &project, &clock, Some(&folder.join("sandbox.json"))).await?;
+        let world = store::world(ctx, &project)?;
+        let store = store::open(ctx, &project, args.locking, "casefile apply", &clock).await?;
+        let opened_at = clock.now();
+        let connection = connect(ctx, &project, &clock, Some(&world)).await?;
         let options = Options {
             parallelism: usize::from(args.parallelism),
             wait: args.wait.then(|| args.timeout.get()),
@@ -81,7 +81,7 @@ pub fn run(ctx: &Context, args: &ApplyArgs) -> Result<Code, Error> {
             Arc::new(move |p| display.show(&p))
         };
         let stop = signals::stop(signals::RUN);
-        let locked = Locked { store: Box::new(opened.store), lock_at };
+        let locked = Locked { store, opened_at };
         let control = Control { sink, stop };
         let ended = {
             let mut run = Run::new(&connection.client, &clock, scope, options, locked, control)
@@ -108,23 +108,23 @@ async fn carry_out(
     };
     let plan = match prepared {
         Ok(plan) => Plan { destination: Some(destination.clone()), ..plan },
-        Err(e) => return Err(end_early(run, e)),
+        Err(e) => return Err(end_early(run, e).await),
     };
     if let Err(e) = approve(ctx, args, &plan, reviewed, run, display).await {
         // What was observed is recorded even when nothing is sent.
-        run.commit().map_err(project::store_error)?;
+        run.commit().await.map_err(project::store_error)?;
         return Err(e);
     }
     match run.carry_out(&plan).await {
         Ok(report) => {
-            run.close(&report).map_err(project::store_error)?;
+            run.close(&report).await.map_err(project::store_error)?;
             match stream::failure() {
                 Some(source) => Err(Error::Unread { source, left: report.left }),
                 None => Ok(code(&report)),
             }
         }
         Err(e) => {
-            let e = end_early(run, e);
+            let e = end_early(run, e).await;
             run.abort(&plan, e.code().as_u8());
             Err(e)
         }
@@ -132,8 +132,8 @@ async fn carry_out(
 }
 
 /// Keeps what can be kept and passes the first error on.
-pub(super) fn end_early(run: &mut Run<'_>, e: RunError) -> Error {
-    if let Err(second) = run.commit() {
+pub(super) async fn end_early(run: &mut Run<'_>, e: RunError) -> Error {
+    if let Err(second) = run.commit().await {
         tracing::warn!("the snapshot was not written: {second}");
     }
     engine::run_error(e)

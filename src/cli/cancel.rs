@@ -9,10 +9,10 @@ use super::connect::{Connection, connect};
 use super::context::{Context, runtime};
 use super::engine;
 use super::exit::{Code, Error};
-use super::lock;
 use super::progress::Display;
 use super::project;
 use super::signals;
+use super::store;
 use crate::defender::Clock;
 use crate::engine::{Control, Locked, Lookups, Options, Run, Scope};
 use crate::manifest::{Loaded, Project};
@@ -43,10 +43,10 @@ pub fn run(ctx: &Context, args: &CancelArgs) -> Result<Code, Error> {
         }
         match run.cancel(&plan).await {
             Ok(report) => {
-                run.close(&report).map_err(project::store_error)?;
+                run.close(&report).await.map_err(project::store_error)?;
                 Ok(apply::code(&report))
             }
-            Err(e) => Err(apply::end_early(run, e)),
+            Err(e) => Err(apply::end_early(run, e).await),
         }
     }))
 }
@@ -83,11 +83,10 @@ impl Session<'_> {
     ) -> Result<Code, Error> {
         let ctx = self.ctx;
         let clock: Clock = engine::clock(ctx);
-        let folder = project::state_folder(ctx, &self.project)?;
-        let opened = lock::take(ctx, &self.project, self.locking, self.command, &clock).await?;
-        let lock_at = clock.now();
-        let connection: Connection =
-            connect(ctx, &self.project, &clock, Some(&folder.join("sandbox.json"))).await?;
+        let world = store::world(ctx, &self.project)?;
+        let store = store::open(ctx, &self.project, self.locking, self.command, &clock).await?;
+        let opened_at = clock.now();
+        let connection: Connection = connect(ctx, &self.project, &clock, Some(&world)).await?;
         let options = Options::new(uuid::Uuid::new_v4().to_string(), connection.binding.clone());
         let display = Arc::new(Display::new(ctx, Format::Human));
         let sink = {
@@ -96,13 +95,14 @@ impl Session<'_> {
         };
         let stop = signals::stop(signals::RUN);
         let ended = {
-            let locked = Locked { store: Box::new(opened.store), lock_at };
+            let locked = Locked { store, opened_at };
             let control = Control { sink, stop };
             let mut run = Run::new(&connection.client, &clock, scope, options, locked, control)
                 .map_err(engine::run_error)?;
             let ended = work(&mut run, &display, &connection.destination).await;
             // What was observed is recorded even when nothing else is.
-            match (run.commit().map_err(project::store_error), ended) {
+            let committed = run.commit().await.map_err(project::store_error);
+            match (committed, ended) {
                 (Err(e), Ok(_)) => Err(e),
                 (_, ended) => ended,
             }

@@ -16,6 +16,7 @@ use super::args::{Color, CompletionsArgs, Global, LogFormat};
 use super::context::Context;
 use super::exit::{Code, Error};
 use super::project;
+use super::store;
 use crate::model::{Address, Kind};
 use crate::state::local;
 
@@ -66,7 +67,8 @@ pub fn answer(words: &[OsString]) -> Code {
 fn addresses(dir: Option<PathBuf>) -> Option<Vec<Address>> {
     let ctx = Context::new(&global(dir)).ok()?;
     let project = project::read(&ctx).ok()?.ok()?;
-    let folder = project::state_folder(&ctx, &project).ok()?;
+    // A state that is elsewhere is not asked for at every key.
+    let folder = store::folder(&ctx, &project).ok()?;
     Some(local::read(&folder).ok()?.state.resources.keys().cloned().collect())
 }
 

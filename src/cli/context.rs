@@ -48,6 +48,7 @@ pub struct Context {
     pub allowed_hosts: AllowedHosts,
     /// The environment of programs that a command runs.
     pub child_environment: Vec<(&'static str, OsString)>,
+    inherited: Vec<(OsString, OsString)>,
     clock: Clock,
 }
 
@@ -71,6 +72,7 @@ impl Context {
             quiet: global.quiet,
             allowed_hosts: allowed_hosts(&env, &global.allow_host)?,
             child_environment: child_environment(),
+            inherited: inherited(),
             clock: clock::begin(),
             env,
         })
@@ -103,6 +105,17 @@ impl Context {
         }
     }
 
+    /// The environment for a git that reaches a remote: what it finds itself, its user's settings and its credentials in,
+    /// without our own secrets.
+    pub fn git_environment(&self) -> impl Iterator<Item = (OsString, OsString)> + '_ {
+        let own = |name: &OsString| {
+            name.to_str().is_some_and(|n| {
+                n.starts_with("CASEFILE_") || n.starts_with("AZURE_") || n.starts_with("ACTIONS_ID_TOKEN_")
+            })
+        };
+        self.inherited.iter().filter(move |(name, _)| !own(name)).cloned()
+    }
+
     /// Our clock, for the library.
     pub fn clock(&self) -> Clock {
         self.clock.clone()
@@ -116,6 +129,7 @@ impl Context {
             pid: std::process::id(),
             since,
             command: command.to_owned(),
+            job: self.env.job(),
         }
     }
 
@@ -188,6 +202,11 @@ fn child_environment() -> Vec<(&'static str, OsString)> {
     CHILD_ENVIRONMENT.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))).collect()
 }
 
+#[expect(clippy::disallowed_methods, reason = "the one file where the environment is read")]
+fn inherited() -> Vec<(OsString, OsString)> {
+    std::env::vars_os().collect()
+}
+
 fn allowed_hosts(env: &Environment, typed: &[String]) -> Result<AllowedHosts, Error> {
     const NAME: &str = "CASEFILE_ALLOW_HOST";
     let mut hosts = AllowedHosts::default();
@@ -219,13 +238,25 @@ pub struct Environment(BTreeMap<&'static str, String>);
 
 impl Environment {
     /// Every name that is read, here or by a credential that is handed the value.
-    pub const NAMES: [&'static str; 21] = [
+    pub const NAMES: [&'static str; 33] = [
         "CASEFILE_ENDPOINT",
         "CASEFILE_ACCESS_TOKEN",
         "CASEFILE_ALLOW_HOST",
         "CASEFILE_GRAPH_ENDPOINT",
         "CASEFILE_GRAPH_TOKEN",
         "CASEFILE_STATE_URL",
+        "CASEFILE_ALLOW_STORE",
+        "CASEFILE_CACHE_DIR",
+        "XDG_CACHE_HOME",
+        "LOCALAPPDATA",
+        "HOME",
+        "CI_JOB_URL",
+        "GITHUB_SERVER_URL",
+        "GITHUB_REPOSITORY",
+        "GITHUB_RUN_ID",
+        "SYSTEM_COLLECTIONURI",
+        "SYSTEM_TEAMPROJECT",
+        "BUILD_BUILDID",
         "AZURE_CLIENT_CERTIFICATE_PATH",
         "AZURE_CLIENT_ID",
         "AZURE_CLIENT_SECRET",
@@ -242,6 +273,20 @@ impl Environment {
         "USER",
         "USERNAME",
     ];
+
+    /// Returns the address of the pipeline's job that this is, on the forges that tell it.
+    pub fn job(&self) -> Option<String> {
+        let github = || {
+            let (server, repository) = (self.get("GITHUB_SERVER_URL")?, self.get("GITHUB_REPOSITORY")?);
+            Some(format!("{server}/{repository}/actions/runs/{}", self.get("GITHUB_RUN_ID")?))
+        };
+        let azure = || {
+            let (collection, project) = (self.get("SYSTEM_COLLECTIONURI")?, self.get("SYSTEM_TEAMPROJECT")?);
+            let collection = collection.trim_end_matches('/');
+            Some(format!("{collection}/{project}/_build/results?buildId={}", self.get("BUILD_BUILDID")?))
+        };
+        self.get("CI_JOB_URL").map(str::to_owned).or_else(github).or_else(azure)
+    }
 
     /// Takes the known names from `get`. A value that is no UTF-8 is an error that names the variable.
     pub fn read(get: impl Fn(&str) -> Option<OsString>) -> Result<Self, Error> {

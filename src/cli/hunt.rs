@@ -10,6 +10,7 @@ use super::engine;
 use super::exit::{Code, Error};
 use super::new;
 use super::project;
+use super::store;
 use crate::defender::{HuntError, ReadError};
 use crate::manifest::Project;
 use crate::model::{CreateAlert, HuntedEvent, HuntingQuery, HuntingTable, MachineId, NoEvent};
@@ -52,7 +53,7 @@ fn text(args: &HuntArgs) -> Result<String, Error> {
 
 fn ask(ctx: &Context, project: &Project, query: &HuntingQuery) -> Result<HuntingTable, Error> {
     let clock = engine::clock(ctx);
-    let world = project::state_folder(ctx, project)?.join("sandbox.json");
+    let world = store::world(ctx, project)?;
     let keep = world.exists().then_some(world.as_path());
     runtime()?.block_on(async {
         let connection = connect(ctx, project, &clock, keep).await?;

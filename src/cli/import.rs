@@ -30,7 +30,7 @@ pub fn run(ctx: &Context, args: &ImportArgs) -> Result<Code, Error> {
             if !args.auto_approve {
                 engine::ask("Record these?", run.stopping()).await?;
             }
-            run.take_over(&discovered).map_err(engine::surgery_error)?;
+            run.take_over(&discovered).await.map_err(engine::surgery_error)?;
             ctx.out(&surgery::taken_over(&discovered, style))?;
         }
         // What is left would be asked for a second time by the next apply.

@@ -34,6 +34,7 @@ mod signals;
 mod since;
 mod state;
 mod status;
+mod store;
 mod stream;
 mod test;
 mod usage;

@@ -7,12 +7,12 @@ use super::engine;
 use super::exit::{Code, Error};
 use super::project;
 use super::saved;
+use super::store;
 use crate::engine::preview;
 use crate::plan::saved::PlanExecution;
 use crate::plan::{Action, Plan};
 use crate::render::plan_json::PlanDocument;
 use crate::render::plan_markdown::plan_markdown;
-use crate::state::local;
 
 /// Plans and shows the plan. Writes nothing, takes no lock.
 pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
@@ -20,17 +20,17 @@ pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
         return Err(Error::Usage("--out: the name of a plan ends in .json".to_owned()));
     }
     let project = project::load(ctx)?;
-    let (mut scope, mut state) =
+    let (mut scope, read) =
         project::beside_state(ctx, &project, || engine::scope(ctx, &project, &args.planning))?;
     scope.forecast = true;
-    let folder = project::state_folder(ctx, &project)?;
-    let spent = |since| local::spent(&folder, since);
+    let mut state = read.state.clone();
+    let spent = |since| read.spent(since);
+    let world = store::world(ctx, &project)?;
     let clock = engine::clock(ctx);
     let new_state = state.lineage.is_none();
     let (mut plan, binding, destination) = if scope.refresh {
         reading_runtime()?.block_on(async {
             // A world that no run has kept yet is not begun by a plan.
-            let world = folder.join("sandbox.json");
             let keep = world.exists().then_some(world.as_path());
             let connection = connect(ctx, &project, &clock, keep).await?;
             let plan = preview(

@@ -4,6 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::context::{Context, complain};
 use super::exit::Error;
+use super::store::{self, Check, ReadState};
 use crate::files::{self, FileError};
 use crate::manifest::{self, Diagnostic, Level, Project};
 use crate::plan::Incidents;
@@ -12,7 +13,7 @@ use crate::render::{Style, diagnostic};
 use crate::seal::Seals;
 use crate::session::SealsAtNeed;
 use crate::state::snapshot::SnapshotError;
-use crate::state::{Loaded, Notice, State, StoreError, local};
+use crate::state::{Loaded, Notice, StoreError};
 
 /// Reads `casefile.yaml`; shows on stderr what is wrong with it.
 pub fn load(ctx: &Context) -> Result<Project, Error> {
@@ -167,47 +168,18 @@ pub fn stays_inside(ctx: &Context, typed: &Path) -> Result<(), FileError> {
     }
 }
 
-/// The folder of the state: CASEFILE_STATE_URL, or `state.url` of the project.
-pub fn state_folder(ctx: &Context, project: &Project) -> Result<PathBuf, Error> {
-    let url = ctx.env.get("CASEFILE_STATE_URL").unwrap_or(&project.spec.state.url);
-    let path = url.strip_prefix("file:").ok_or_else(|| Error::State {
-        message: format!("the state cannot be kept in `{url}`: this version keeps it in folders only"),
-        next: "write `state: { url: \"file:.casefile\" }` into casefile.yaml".into(),
-    })?;
-    // `file:///srv/state` names a host, an empty one, before the path.
-    let path = path.strip_prefix("//").filter(|p| p.starts_with('/')).unwrap_or(path);
-    let path = Path::new(path);
-    // The state is kept where the project file says, not where a link in the repository leads.
-    stays_inside(ctx, path).map_err(|why| Error::State {
-        message: format!("the state cannot be kept in {}: {why}", path.display()),
-        next: "remove the link, or name the folder that it leads to in state.url".into(),
-    })?;
-    Ok(ctx.path(path))
-}
-
-/// Reads the state without a lock, to show it; says what was noticed on the way.
-pub fn state(ctx: &Context, project: &Project) -> Result<Loaded, Error> {
-    let folder = state_folder(ctx, project)?;
-    let loaded = local::read(&folder).map_err(store_error)?;
-    notices(&folder, &loaded);
-    Ok(loaded)
-}
-
 /// Does something else while the state is read, which needs nothing of it: the journal's whole chain is checked, for
 /// nothing is planned on a damaged one. What is wrong with the other is told first, as if it had been done first.
 pub fn beside_state<T: Send>(
     ctx: &Context,
     project: &Project,
     other: impl FnOnce() -> Result<T, Error> + Copy + Send,
-) -> Result<(T, State), Error> {
-    let folder = match state_folder(ctx, project) {
-        Ok(folder) => folder,
-        Err(e) => {
-            other()?;
-            return Err(e);
-        }
-    };
-    let whole = || local::read_whole(&folder).map_err(store_error);
+) -> Result<(T, ReadState), Error> {
+    if let Err(e) = store::location(ctx, project) {
+        other()?;
+        return Err(e);
+    }
+    let whole = || store::read(ctx, project, Check::Whole);
     // The state is read here: it is large, and the memory of the first thread grows at the least cost.
     let (other, loaded) = std::thread::scope(|scope| {
         match std::thread::Builder::new().stack_size(crate::THREAD_STACK).spawn_scoped(scope, other) {
@@ -219,12 +191,11 @@ pub fn beside_state<T: Send>(
             Err(_) => (other(), whole()),
         }
     });
-    let (other, loaded) = (other?, loaded?);
-    notices(&folder, &loaded);
-    Ok((other, loaded.state))
+    Ok((other?, loaded?))
 }
 
-fn notices(folder: &Path, loaded: &Loaded) {
+/// Says what was noticed while a state was read.
+pub fn notices(folder: &Path, loaded: &Loaded) {
     for notice in &loaded.notices {
         if matches!(notice, Notice::SnapshotRebuilt { why: Some(SnapshotError::Edited) }) {
             tracing::warn!("{}: {}", folder.display(), self::notice(notice));
@@ -268,6 +239,9 @@ pub fn store_error(e: StoreError) -> Error {
             |h| format!("{}@{}, process {}, since {}: {}", h.user, h.host, h.pid, h.since, h.command),
         )),
         StoreError::OtherProject { state, project } => Error::OtherProject { state, project },
+        e @ (StoreError::Unreachable { .. } | StoreError::Unfit { .. } | StoreError::Overtaken) => {
+            Error::Service { next: e.hint().map(str::to_owned), message: e.to_string() }
+        }
         e => Error::State {
             next: e.hint().unwrap_or("casefile state list").to_owned(),
             message: e.to_string(),

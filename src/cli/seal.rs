@@ -9,6 +9,7 @@ use super::context::{Context, runtime};
 use super::engine;
 use super::exit::{Code, Error};
 use super::project::{self, Narrow};
+use super::store::{self, Check};
 use crate::engine::observe_inventory;
 use crate::manifest::Project;
 use crate::model::{Desired, Template};
@@ -110,7 +111,7 @@ fn resolved(
     if templates.is_empty() {
         return Ok(Vec::new());
     }
-    let state = project::state(ctx, project)?.state;
+    let state = store::read(ctx, project, Check::Tail)?.state;
     let events = engine::sealed_events(templates, found);
     let sealed = |t: &Template| narrow.covers(&t.declared().source.file);
     let input = Templates {
@@ -126,7 +127,7 @@ fn resolved(
         Inventory::not_looked("nothing had to be asked")
     } else {
         runtime()?.block_on(async {
-            let world = project::state_folder(ctx, project)?.join("sandbox.json");
+            let world = store::world(ctx, project)?;
             let keep = world.exists().then_some(world.as_path());
             let connection = connect(ctx, project, &ctx.clock(), keep).await?;
             let listed = observe_inventory(&connection.client, &ctx.clock(), &wanted).await;

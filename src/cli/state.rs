@@ -8,16 +8,17 @@ use super::engine;
 use super::exit::{Code, Error};
 use super::lock;
 use super::project;
+use super::store::{self, Check};
 use crate::engine::surgery::{self, SurgeryError};
 use crate::manifest::{self, Project};
 use crate::model::{Address, Template};
 use crate::render;
 use crate::render::state::{StateDocument, show as show_resource, table};
-use crate::state::{Acceptance, LocalStore, Opened, Store as _, local};
+use crate::state::{Acceptance, Store, local};
 
 /// One line a resource.
 pub fn list(ctx: &Context) -> Result<Code, Error> {
-    let loaded = project::state(ctx, &project::load(ctx)?)?;
+    let loaded = store::read(ctx, &project::load(ctx)?, Check::Tail)?;
     let document = StateDocument::new(&loaded.state, |_, _| true);
     ctx.out(&table(&document, project::style_out(ctx), ctx.now()))?;
     Ok(Code::Done)
@@ -25,7 +26,7 @@ pub fn list(ctx: &Context) -> Result<Code, Error> {
 
 /// Everything about one resource.
 pub fn show(ctx: &Context, args: &StateShowArgs) -> Result<Code, Error> {
-    let loaded = project::state(ctx, &project::load(ctx)?)?;
+    let loaded = store::read(ctx, &project::load(ctx)?, Check::Tail)?;
     let address = engine::in_state(&loaded.state, &args.address)?;
     let resource = loaded.state.resources.get(&address).ok_or_else(|| Error::NotInState(address.clone()))?;
     ctx.out(&show_resource(&address, resource, project::style_out(ctx), ctx.now()))?;
@@ -35,8 +36,8 @@ pub fn show(ctx: &Context, args: &StateShowArgs) -> Result<Code, Error> {
 /// Takes a resource out of the state.
 pub fn rm(ctx: &Context, args: &StateRmArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
-    let address = change(ctx, &project, args.locking, "casefile state rm", |store| {
-        surgery::remove(store, ctx.now(), &args.address)
+    let address = change(ctx, &project, args.locking, "casefile state rm", async |store| {
+        surgery::remove(store, ctx.now(), &args.address).await
     })?;
     let declared = declares(ctx, &project, &address);
     ctx.out(&render::surgery::removed(&address, declared, project::style_out(ctx)))?;
@@ -47,8 +48,8 @@ pub fn rm(ctx: &Context, args: &StateRmArgs) -> Result<Code, Error> {
 pub fn mv(ctx: &Context, args: &StateMvArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
     whole_group(ctx, &project, args)?;
-    let (from, to) = change(ctx, &project, args.locking, "casefile state mv", |store| {
-        surgery::rename(store, ctx.now(), &args.from, &args.to)
+    let (from, to) = change(ctx, &project, args.locking, "casefile state mv", async |store| {
+        surgery::rename(store, ctx.now(), &args.from, &args.to).await
     })?;
     let declared = declares(ctx, &project, &to);
     ctx.out(&render::surgery::renamed(&from, &to, declared, project::style_out(ctx)))?;
@@ -85,13 +86,16 @@ pub fn rename_project(ctx: &Context, args: &StateRenameProjectArgs) -> Result<Co
             next: format!("casefile state rename-project {name}"),
         });
     }
-    let mut opened = lock(ctx, &project, args.locking, "casefile state rename-project")?;
-    let begun = opened.store.state().lineage.is_some();
-    let old = if begun {
-        surgery::rename_project(&mut opened.store, ctx.now(), name).map_err(engine::surgery_error)?
-    } else {
-        None
-    };
+    let (begun, old) = runtime()?.block_on(async {
+        let command = "casefile state rename-project";
+        let mut store = store::open(ctx, &project, args.locking, command, &engine::clock(ctx)).await?;
+        if store.state().lineage.is_none() {
+            return Ok((false, None));
+        }
+        let old =
+            surgery::rename_project(&mut *store, ctx.now(), name).await.map_err(engine::surgery_error)?;
+        Ok::<_, Error>((true, old))
+    })?;
     let style = project::style_out(ctx);
     ctx.out(&render::surgery::project_renamed(begun, old.as_deref(), name, style))?;
     Ok(Code::Done)
@@ -100,44 +104,37 @@ pub fn rename_project(ctx: &Context, args: &StateRenameProjectArgs) -> Result<Co
 /// Writes the snapshot anew; a damaged state only if its damage is accepted.
 pub fn rebuild(ctx: &Context, args: &StateRebuildArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
-    let folder = project::state_folder(ctx, &project)?;
+    let folder = store::folder(ctx, &project)?;
     let holder = ctx.holder("casefile state rebuild", ctx.now());
     let acceptance = args.accept_damage.then(|| Acceptance {
         by: format!("{}@{}", holder.user, holder.host),
         at: holder.since,
         tool: concat!("casefile/", env!("CARGO_PKG_VERSION")).to_owned(),
     });
-    let rebuilt = runtime()?.block_on(lock::patiently(ctx, args.locking, || {
+    let rebuilt = runtime()?.block_on(lock::patiently(ctx, args.locking, async || {
         local::rebuild(&folder, &project.name, &holder, acceptance.as_ref())
     }))?;
     ctx.out(&render::surgery::rebuilt(rebuilt.as_ref(), project::style_out(ctx)))?;
     Ok(Code::Done)
 }
 
-/// Takes the lock of a state of this project, and changes something.
+/// Opens a state of this project for writing, and changes something.
 fn change<T>(
     ctx: &Context,
     project: &Project,
     locking: Locking,
     command: &str,
-    step: impl FnOnce(&mut LocalStore) -> Result<T, SurgeryError>,
+    step: impl AsyncFnOnce(&mut dyn Store) -> Result<T, SurgeryError>,
 ) -> Result<T, Error> {
-    let mut opened = lock(ctx, project, locking, command)?;
-    if let Some(state) = opened.store.state().binding.project.clone()
-        && state != project.name
-    {
-        return Err(Error::OtherProject { state, project: project.name.clone() });
-    }
-    step(&mut opened.store).map_err(engine::surgery_error)
-}
-
-fn lock(
-    ctx: &Context,
-    project: &Project,
-    locking: Locking,
-    command: &str,
-) -> Result<Opened<LocalStore>, Error> {
-    runtime()?.block_on(lock::take(ctx, project, locking, command, &engine::clock(ctx)))
+    runtime()?.block_on(async {
+        let mut store = store::open(ctx, project, locking, command, &engine::clock(ctx)).await?;
+        if let Some(state) = store.state().binding.project.clone()
+            && state != project.name
+        {
+            return Err(Error::OtherProject { state, project: project.name.clone() });
+        }
+        step(&mut *store).await.map_err(engine::surgery_error)
+    })
 }
 
 /// Whether a manifest declares it. Manifests with errors declare what can be read of them: this is for a

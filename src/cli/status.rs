@@ -9,6 +9,7 @@ use super::context::{Context, reading_runtime};
 use super::engine;
 use super::exit::{Code, Error};
 use super::project;
+use super::store::{self, Check};
 use crate::engine::{Lookups, Scope, refresh};
 use crate::manifest::{self, IncidentState, Project};
 use crate::plan::{Incidents, Settings};
@@ -18,7 +19,7 @@ use crate::state::State;
 /// Shows all resources of the state, or the named ones, as the service shows them now. Writes nothing.
 pub fn run(ctx: &Context, args: &StatusArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
-    let mut state = project::state(ctx, &project)?.state;
+    let mut state = store::read(ctx, &project, Check::Tail)?.state;
     let mut unread = Vec::new();
     if !args.no_refresh {
         let scope = Scope {
@@ -36,7 +37,7 @@ pub fn run(ctx: &Context, args: &StatusArgs) -> Result<Code, Error> {
         };
         let clock = ctx.clock();
         reading_runtime()?.block_on(async {
-            let world = project::state_folder(ctx, &project)?.join("sandbox.json");
+            let world = store::world(ctx, &project)?;
             let keep = world.exists().then_some(world.as_path());
             let connection = connect(ctx, &project, &clock, keep).await?;
             let client = Some(&connection.client);

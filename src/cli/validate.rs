@@ -8,6 +8,7 @@ use super::context::Context;
 use super::exit::{Code, Error};
 use super::project::{self, Narrow};
 use super::since::Changes;
+use super::store::{self, Check};
 use crate::manifest::{self, Diagnostic, Loaded, Project, Unruly};
 use crate::model::{Address, Desired, Template};
 use crate::render::annotations;
@@ -98,7 +99,9 @@ fn unsent(ctx: &Context, project: &Project, unruly: Vec<Unruly>, loaded: &Loaded
     if unruly.is_empty() {
         return Vec::new();
     }
-    let Ok(recorded) = project::state(ctx, project) else {
+    // A shared state is not asked for: to validate needs no network.
+    let local = store::folder(ctx, project).is_ok();
+    let Some(recorded) = local.then(|| store::read(ctx, project, Check::Tail).ok()).flatten() else {
         return unruly.into_iter().map(|u| u.diagnostic.as_warning()).collect();
     };
     let sent = |address: &Address| {

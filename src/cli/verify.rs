@@ -4,13 +4,14 @@ use super::args::{Format, VerifyArgs};
 use super::context::Context;
 use super::exit::{Code, Error};
 use super::project;
+use super::store;
 use crate::render::surgery::{self, VerifyDocument};
 use crate::state::local;
 
 /// Shows the findings; exits 1 if there is one.
 pub fn run(ctx: &Context, args: &VerifyArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
-    let folder = project::state_folder(ctx, &project)?;
+    let folder = store::folder(ctx, &project)?;
     let verified = local::verify(&folder).map_err(project::store_error)?;
     match args.format {
         Format::Human => ctx.out(&surgery::verified(&verified, project::style_out(ctx)))?,

@@ -105,6 +105,12 @@ impl RateLimiter {
         self.lane(endpoint).window().earliest(self.now())
     }
 
+    /// Returns whether more calls will count, so long from now, than may be made: others have used slots that this run
+    /// had taken.
+    pub fn is_over(&self, endpoint: Endpoint, lead: Duration) -> bool {
+        self.lane(endpoint).window().is_over(self.now().saturating_add(lead).unwrap_or(Timestamp::MAX))
+    }
+
     /// The limits now in force.
     pub fn limits(&self, endpoint: Endpoint) -> RateLimit {
         self.lane(endpoint).window().limits()
@@ -112,22 +118,34 @@ impl RateLimiter {
 
     /// Waits for a slot. Dropping the future gives up waiting and holds nothing.
     pub async fn take(&self, endpoint: Endpoint) -> Slot {
+        self.take_ahead(endpoint, Duration::ZERO).await
+    }
+
+    /// As [`take`](Self::take), but up to `lead` before the slot falls free: the call may not leave before
+    /// [`Slot::leaves_at`].
+    pub async fn take_ahead(&self, endpoint: Endpoint, lead: Duration) -> Slot {
         let lane = self.lane(endpoint);
         let _turn = lane.turn.lock().await;
         loop {
+            let now = self.now();
             let next = {
                 let mut window = lane.window();
-                let next = window.earliest(self.now());
-                if next == Next::Now {
-                    window.take(self.now());
+                let next = match window.earliest(now) {
+                    Next::At(at) if at.saturating_sub(lead).is_ok_and(|t| t <= now) => Ok(at),
+                    Next::Now => Ok(now),
+                    later => Err(later),
+                };
+                if next.is_ok() {
+                    window.take(now);
                 }
                 next
             };
             match next {
-                Next::Now => return Slot { quotas: self.clone(), endpoint, sent: false },
-                Next::AfterAnAnswer => lane.changed.notified().await,
-                Next::At(at) => {
-                    let wait = Duration::try_from(at.duration_since(self.now())).unwrap_or_default();
+                Ok(leaves_at) => return Slot { quotas: self.clone(), endpoint, leaves_at, sent: false },
+                Err(Next::Now | Next::AfterAnAnswer) => lane.changed.notified().await,
+                Err(Next::At(at)) => {
+                    let wait = Duration::try_from(at.duration_since(now)).unwrap_or_default();
+                    let wait = wait.saturating_sub(lead);
                     let wait = wait.min(LONGEST_NAP);
                     // A block may be put on, or a slot given back, meanwhile.
                     tokio::select! {
@@ -223,10 +241,16 @@ impl RateLimiter {
 pub struct Slot {
     quotas: RateLimiter,
     endpoint: Endpoint,
+    leaves_at: Timestamp,
     sent: bool,
 }
 
 impl Slot {
+    /// The moment before which the call may not leave, by the limiter's clock.
+    pub fn leaves_at(&self) -> Timestamp {
+        self.leaves_at
+    }
+
     /// Which endpoint it is for.
     pub fn endpoint(&self) -> Endpoint {
         self.endpoint

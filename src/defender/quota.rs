@@ -86,6 +86,14 @@ impl Window {
         if earliest <= now { Next::Now } else { Next::At(earliest) }
     }
 
+    /// Returns whether more calls will count at `then` than may be made.
+    pub fn is_over(&self, then: Timestamp) -> bool {
+        self.in_force().any(|(limit, period)| {
+            let counts = |t: &&Timestamp| later(**t, period.length()) > then;
+            self.answered.iter().rev().take_while(counts).count() + self.in_flight > limit.max(1) as usize
+        })
+    }
+
     /// Counts a call that leaves now.
     pub fn take(&mut self, now: Timestamp) {
         self.forget_before(now);

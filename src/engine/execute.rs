@@ -24,10 +24,13 @@ use crate::defender::auth::AuthError;
 use crate::defender::{Accepted, Answer, ApiError, Client, Clock, Endpoint, Next, NotSent, Slot};
 use crate::model::{Address, Alert, Dependency, Desired, PlanDigest, filled};
 use crate::plan::{Need, Observed, PlannedId, Settings, id_of, is_met, still_absent, undoes_nothing};
-use crate::state::{CallAction, Intent, Outcome, Record, Refusal, Seq, State, StoreError};
+use crate::state::{CallAction, Intent, Outcome, Pace, Record, Refusal, Seq, State, StoreError};
 
 /// How long an intent may be sent after it was written: an older one is not sent any more.
 pub const SEND_WITHIN: Duration = Duration::from_secs(10);
+
+/// So many intents of one endpoint may be recorded ahead of their calls, where the journal is slower than the service.
+const AHEAD: usize = 256;
 
 /// How often a call that found no connection is tried before its resource is left to the next run.
 const CONNECT_TRIES: u32 = 3;
@@ -79,6 +82,8 @@ pub struct Executor<'a> {
     pub waits_until: Option<jiff::Timestamp>,
     /// Endpoints of which the run has told that they take no more calls.
     pub stopped: &'a Mutex<BTreeSet<Endpoint>>,
+    /// How fast the journal takes records, if others share it.
+    pub pace: Option<Pace>,
 }
 
 /// What is looked at once more before a call is made again.
@@ -125,7 +130,7 @@ impl Executor<'_> {
                         continue;
                     }
                     let busy = under_way.entry(endpoint).or_default();
-                    while *busy < self.parallelism.max(1)
+                    while *busy < self.begun_at_once()
                         && let Some((machine, job)) = queues.next(endpoint)
                     {
                         *busy += 1;
@@ -178,6 +183,17 @@ impl Executor<'_> {
             Some(e) => Err(e),
             None => Ok(Executed { ends, held: queues.held() }),
         }
+    }
+
+    /// Returns how many calls of one endpoint are begun at once. A shared journal takes the intents of many together;
+    /// no more than `parallelism` calls leave at once all the same.
+    fn begun_at_once(&self) -> usize {
+        self.pace.map_or(self.parallelism.max(1), |_| AHEAD)
+    }
+
+    /// How long after its intent a call may leave.
+    fn send_within(&self) -> Duration {
+        self.pace.map_or(SEND_WITHIN, |pace| pace.send_within().max(SEND_WITHIN))
     }
 
     fn halted(&self) -> bool {
@@ -250,7 +266,7 @@ impl Executor<'_> {
             let Some(ready) = self.make_ready(job, &mut alert, permits).await else {
                 return Ok(End::NotSent);
             };
-            let Ready { slot, seen, server_at, _permit } = ready;
+            let Ready { slot, seen, server_at, permit } = ready;
             let shown = alert.as_ref().map(|(_, alert)| alert.clone());
             let intended = self.intend(job, std::mem::take(&mut records), seen, shown, server_at).await?;
             let intended = match intended {
@@ -268,9 +284,21 @@ impl Executor<'_> {
             let Intended { job: sent, attempt, deadline, .. } = &intended;
             let (address, action, attempt) = (sent.address.clone(), sent.action, *attempt);
             self.emit(Event::Intent { at: self.clock.now(), address, action, attempt });
+            let _permit = match permit {
+                Some(permit) => Some(permit),
+                None => self.turn(&slot, permits).await,
+            };
             let check = || {
                 let in_time = self.clock.now() <= deadline.0 && self.clock.wall() <= deadline.1;
-                if in_time { Ok(()) } else { Err("its intent was older than 10 s".to_owned()) }
+                if !in_time {
+                    return Err(format!("its intent was older than {} s", self.send_within().as_secs()));
+                }
+                // Only a turn that was waited for can have been given up.
+                if self.pace.is_some() && self.halted() {
+                    Err("the run is stopping".to_owned())
+                } else {
+                    Ok(())
+                }
             };
             let answer = self.client.mutate(sent.call.request(), slot, check).await;
             if let Answer::Accepted { object: Accepted::Alert(alert), .. } = &answer {
@@ -314,7 +342,10 @@ impl Executor<'_> {
         let endpoint = job.endpoint();
         let slot = self.slot(endpoint).await?;
         // The semaphore is never closed.
-        let permit = permits.acquire().await.ok()?;
+        let permit = match self.pace {
+            None => Some(permits.acquire().await.ok()?),
+            Some(_) => None,
+        };
         let mut stop = self.stop.clone();
         let token = tokio::select! {
             biased;
@@ -342,7 +373,23 @@ impl Executor<'_> {
             return None;
         };
         let goes = !self.halted() && !self.is_stopped(endpoint);
-        goes.then_some(Ready { slot, seen, server_at, _permit: permit })
+        goes.then_some(Ready { slot, seen, server_at, permit })
+    }
+
+    /// Waits until a call whose intent is recorded may leave: its slot has fallen free, and fewer calls than `parallelism`
+    /// are under way. `None` when the run stops.
+    async fn turn<'p>(&self, slot: &Slot, permits: &'p Semaphore) -> Option<SemaphorePermit<'p>> {
+        let mut stop = self.stop.clone();
+        let turn = async {
+            let wait = Duration::try_from(slot.leaves_at().duration_since(self.clock.now()));
+            tokio::time::sleep(wait.unwrap_or_default()).await;
+            permits.acquire().await.ok()
+        };
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|s| *s) => None,
+            permit = turn => permit,
+        }
     }
 
     /// Waits for a quota slot; `None` when the run stops, or makes no more calls of this kind.
@@ -353,6 +400,7 @@ impl Executor<'_> {
         if let Next::At(until) = self.client.quotas().next(endpoint) {
             (self.sink)(Progress::WaitingForQuota { quota: endpoint.quota_name(), until });
         }
+        let lead = self.pace.map_or(Duration::ZERO, Pace::lead);
         let mut stop = self.stop.clone();
         tokio::select! {
             biased;
@@ -361,7 +409,7 @@ impl Executor<'_> {
                 self.is_stopped(endpoint);
                 None
             }
-            slot = self.client.quotas().take(endpoint) => Some(slot),
+            slot = self.client.quotas().take_ahead(endpoint, lead) => Some(slot),
         }
     }
 
@@ -429,7 +477,7 @@ impl Executor<'_> {
         server_at: jiff::Timestamp,
     ) -> Result<Result<Intended, NotIntended>, Arc<StoreError>> {
         let now = self.clock.now();
-        let deadline = (now + SEND_WITHIN, self.clock.wall() + SEND_WITHIN);
+        let deadline = (now + self.send_within(), self.clock.wall() + self.send_within());
         let mut intent = Box::new(Intent {
             address: job.address.clone(),
             action: job.action.call().unwrap_or(CallAction::Create),
@@ -579,8 +627,9 @@ struct Ready<'p> {
     seen: Option<Arc<Observed>>,
     /// The service's time: the least that it can be.
     server_at: jiff::Timestamp,
-    /// One of the calls at once; goes when the call has ended.
-    _permit: SemaphorePermit<'p>,
+    /// One of the calls at once; goes when the call has ended. Where the journal is shared it is taken once the intent
+    /// is in it.
+    permit: Option<SemaphorePermit<'p>>,
 }
 
 /// A call whose intent is on disk.

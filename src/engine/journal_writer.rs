@@ -1,17 +1,20 @@
 //! The one writer of a run: everything that is recorded passes here, in order, in groups.
 //!
 //! Whoever records something waits until it is durable. While one group is being synced the next one
-//! gathers, so that a sync carries as many records as there are calls under way.
+//! gathers, so that a sync, or a push, carries as many records as there are calls under way.
 
 use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::accepted::{KnownIds, ids_of};
+use super::quota;
+use crate::defender::{Clock, RateLimiter};
 use crate::model::IdKey;
-use crate::state::{Object, Outcome, Record, Resource, Seq, State, Store, StoreError};
+use crate::state::{Group, Intent, Object, Outcome, Pace, Record, Resource, Seq, State, Store, StoreError};
 
 /// What a record is made from: the state as it is when its turn comes.
 pub struct View<'a> {
@@ -68,18 +71,22 @@ impl JournalHandle {
 pub struct JournalWriter {
     store: Box<dyn Store>,
     ids: HashSet<IdKey>,
-    clock: crate::defender::Clock,
+    clock: Clock,
+    limiter: RateLimiter,
     failed: Option<Arc<StoreError>>,
 }
 
-/// How many entries one sync carries at the most.
+/// How many entries one append carries at the most.
 const GROUP: usize = 256;
 
+/// The numbers of each group's records; none for a group that was refused.
+type Numbers = Vec<Option<Range<Seq>>>;
+
 impl JournalWriter {
-    /// Takes a store that is open for writing.
-    pub fn new(store: Box<dyn Store>, clock: crate::defender::Clock) -> Self {
+    /// Takes a store that is open for writing. Calls of others count against the limits, too.
+    pub fn new(store: Box<dyn Store>, clock: Clock, limiter: RateLimiter) -> Self {
         let ids = ids_of(store.state()).map(IdKey::of).collect();
-        JournalWriter { store, ids, clock, failed: None }
+        JournalWriter { store, ids, clock, limiter, failed: None }
     }
 
     /// The state as of the last durable record.
@@ -87,31 +94,56 @@ impl JournalWriter {
         self.store.state()
     }
 
+    /// How fast the store takes records, if others share it.
+    pub fn pace(&self) -> Option<Pace> {
+        self.store.pace()
+    }
+
     /// The first failure to record something; nothing is sent after it.
     pub fn failure(&self) -> Option<&Arc<StoreError>> {
         self.failed.as_ref()
     }
 
-    /// Appends records and returns once they are durable. Nothing to append is no write.
-    pub fn append(&mut self, records: &[Record]) -> Result<Range<Seq>, Arc<StoreError>> {
+    /// Appends records that stand or fall together, and returns once they are durable, or known to ride along with the
+    /// next ones; false if others were faster and they do not fit any more. Nothing to append is no write.
+    pub async fn append(&mut self, records: &[Record]) -> Result<bool, Arc<StoreError>> {
         if records.is_empty() {
-            return Ok(0..0);
+            return Ok(true);
         }
+        let numbers = self.append_groups(vec![records.to_vec()]).await?;
+        Ok(numbers.iter().all(Option::is_some))
+    }
+
+    async fn append_groups(&mut self, groups: Vec<Group>) -> Result<Numbers, Arc<StoreError>> {
         if let Some(e) = self.failed.clone() {
-            self.rescue(records);
+            self.rescue(&groups).await;
             return Err(e);
         }
-        match self.store.append(self.clock.now(), records) {
-            Ok(range) => {
-                for r in records {
-                    learn(&mut self.ids, r);
+        let lead = self.store.pace().map_or(Duration::ZERO, Pace::lead);
+        let (ids, limiter) = (&mut self.ids, &self.limiter);
+        // Others may be read several times before this append is in; each of their records counts once.
+        let mut counted = 0;
+        let mut admit = |_: &State, others: &[Record], intent: &Intent| {
+            for record in others.iter().skip(counted) {
+                learn(ids, record);
+                if let Record::Intent(other) = record {
+                    limiter.seed(quota::endpoint_of(other.action, other.address.kind()), None, None);
                 }
-                Ok(range)
+            }
+            counted = counted.max(others.len());
+            !limiter.is_over(quota::endpoint_of(intent.action, intent.address.kind()), lead)
+        };
+        match self.store.append(self.clock.now(), groups.clone(), &mut admit).await {
+            Ok(numbers) => {
+                for record in groups.iter().zip(&numbers).filter(|(_, n)| n.is_some()).flat_map(|(g, _)| g) {
+                    learn(&mut self.ids, record);
+                }
+                Ok(numbers)
             }
             Err(e) => {
                 let e = Arc::new(e);
                 self.failed = Some(e.clone());
-                self.rescue(records);
+                self.rescue(&groups).await;
                 Err(e)
             }
         }
@@ -119,13 +151,13 @@ impl JournalWriter {
 
     /// Keeps the outcomes among records that the journal does not take: beside it, or else in the log. What
     /// else was seen will be seen again.
-    fn rescue(&mut self, records: &[Record]) {
+    async fn rescue(&mut self, groups: &[Group]) {
         let outcomes: Vec<Record> =
-            records.iter().filter(|r| matches!(r, Record::Outcome { .. })).cloned().collect();
+            groups.iter().flatten().filter(|r| matches!(r, Record::Outcome { .. })).cloned().collect();
         if outcomes.is_empty() {
             return;
         }
-        if let Err(e) = self.store.rescue(self.clock.now(), &outcomes) {
+        if let Err(e) = self.store.rescue(self.clock.now(), &outcomes).await {
             for outcome in &outcomes {
                 let line = serde_json::to_string(outcome).unwrap_or_default();
                 tracing::error!("neither the journal nor a file beside it takes this outcome ({e}): {line}");
@@ -134,8 +166,8 @@ impl JournalWriter {
     }
 
     /// Writes the snapshot.
-    pub fn commit(&mut self) -> Result<(), StoreError> {
-        self.store.commit_snapshot().map(|_| ())
+    pub async fn commit(&mut self) -> Result<(), StoreError> {
+        self.store.commit_snapshot(self.clock.now()).await.map(|_| ())
     }
 
     /// Returns a handle, and its other end for [`JournalWriter::serve`].
@@ -148,42 +180,56 @@ impl JournalWriter {
     pub async fn serve(&mut self, mut service: Service, failed: impl Fn()) {
         let mut group = Vec::new();
         while service.waiting.recv_many(&mut group, GROUP).await > 0 {
+            self.gather(&mut service, &mut group).await;
             let was_well = self.failed.is_none();
-            self.serve_group(&mut group);
+            self.serve_group(&mut group).await;
             if was_well && self.failed.is_some() {
                 failed();
             }
         }
     }
 
-    fn serve_group(&mut self, group: &mut Vec<Entry>) {
-        let mut records = Vec::new();
+    /// Waits until a shared store may be appended to, and takes in what comes meanwhile.
+    async fn gather(&mut self, service: &mut Service, group: &mut Vec<Entry>) {
+        let Some(at) = self.store.next_append() else { return };
+        let wait = Duration::try_from(at.duration_since(self.clock.now())).unwrap_or_default();
+        let end = tokio::time::sleep(wait);
+        tokio::pin!(end);
+        while group.len() < GROUP {
+            tokio::select! {
+                biased;
+                () = &mut end => return,
+                entry = service.waiting.recv() => match entry {
+                    Some(entry) => group.push(entry),
+                    None => return,
+                }
+            }
+        }
+    }
+
+    async fn serve_group(&mut self, entries: &mut Vec<Entry>) {
+        let mut groups = Vec::new();
         let mut replies = Vec::new();
-        for entry in group.drain(..) {
+        for entry in entries.drain(..) {
             let made = (entry.make)(&View { state: self.store.state(), ids: &self.ids });
-            // Known at once: a second answer in this group must see the id of the first.
+            // Known at once: a second answer in this batch must see the id of the first.
             for r in &made {
                 learn(&mut self.ids, r);
             }
-            replies.push((entry.reply, made.len()));
-            records.extend(made);
+            groups.push(made);
+            replies.push(entry.reply);
         }
-        let result = self.append(&records);
-        let mut numbered = records.into_iter();
-        // A store may put records of its own in front, so the numbers are counted from the end.
-        let mut seq = result.as_ref().map_or(0, |r| r.end.saturating_sub(numbered.len() as Seq));
-        for (reply, count) in replies {
-            let own: Vec<_> = numbered
-                .by_ref()
-                .take(count)
-                .map(|r| {
-                    let n = seq;
-                    seq += 1;
-                    (n, r)
-                })
-                .collect();
-            // Nobody waits any more: the record is durable all the same.
-            let _ = reply.send(result.as_ref().map(|_| own).map_err(Arc::clone));
+        let result = match groups.iter().all(Vec::is_empty) {
+            true => Ok(groups.iter().map(|_| Some(0..0)).collect()),
+            false => self.append_groups(groups.clone()).await,
+        };
+        for (i, (reply, group)) in replies.into_iter().zip(groups).enumerate() {
+            let own = result.as_ref().map_err(Arc::clone).map(|numbers| {
+                let range = numbers.get(i).cloned().flatten();
+                range.map_or_else(Vec::new, |range| range.zip(group).collect())
+            });
+            // Nobody waits any more: the records are durable all the same.
+            let _ = reply.send(own);
         }
     }
 }

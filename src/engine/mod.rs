@@ -13,6 +13,7 @@ mod job;
 mod journal_writer;
 mod preview;
 mod queues;
+mod quota;
 mod refresh;
 mod report;
 mod resume;

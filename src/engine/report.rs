@@ -26,8 +26,8 @@ pub struct Control {
 pub struct Locked {
     /// The state.
     pub store: Box<dyn Store>,
-    /// When its lock was taken, by the run's clock.
-    pub lock_at: jiff::Timestamp,
+    /// When it was opened, its lock taken if it has one; by the run's clock.
+    pub opened_at: jiff::Timestamp,
 }
 
 /// How a run is carried out.

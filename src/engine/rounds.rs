@@ -21,7 +21,7 @@ impl Run<'_> {
         if jobs.is_empty() || self.stopped() {
             return Ok(false);
         }
-        self.begin()?;
+        self.begin().await?;
         let again = Again {
             desired: &self.scope.desired,
             need: self.need_of_doubtful(&jobs),
@@ -46,6 +46,7 @@ impl Run<'_> {
             looked: self.looked,
             waits_until: self.waits_until,
             stopped: &self.stopped,
+            pace: self.journal.pace(),
         };
         let mut stop = self.stop.clone();
         let relay = async {
@@ -165,7 +166,7 @@ impl Run<'_> {
             observed,
             settings: &settings,
         });
-        self.record_rows(&plan)?;
+        self.record_rows(&plan).await?;
         let mut jobs = Vec::new();
         for change in &plan.changes {
             let Some(job) = Job::of(change, self.state()) else { continue };

@@ -12,29 +12,17 @@ use super::event::{Event, Progress};
 use super::job::Job;
 use super::journal_writer::JournalWriter;
 use super::preview::{attach_targets, check_binding, list_for_reader, make_plan, not_looked};
+use super::quota;
 use super::refresh::{observe, observe_machines};
 use super::report::{Control, Locked, Options, Report, Sink};
 use super::round::{Approved, Round};
 use super::scope::Scope;
 use super::tally::Tally;
 use super::targets::{Depth, resolve};
-use crate::defender::{Client, Clock, Endpoint, LONGEST_NAP, RateLimiter};
-use crate::model::{Address, Desired, Hindrance, Kind};
+use crate::defender::{Client, Clock, Endpoint, LONGEST_NAP};
+use crate::model::{Address, Desired, Hindrance};
 use crate::plan::{self, Action, Change, Machines, Observed, Plan, PlannedCall, Settings, Unread};
-use crate::state::{Binding, CallAction, Origin, QuotaUsage, Record, State, StoreError};
-
-/// Counts the calls of earlier runs: they share the service's hour.
-fn seed(quotas: &RateLimiter, spent: &[QuotaUsage]) {
-    for s in spent {
-        let endpoint = match (s.action, s.kind) {
-            (CallAction::Cancel, _) => Endpoint::CancelAction,
-            (CallAction::Update | CallAction::Resolve, _) => Endpoint::PatchAlert,
-            (_, Kind::InvestigationPackage) => Endpoint::Collect,
-            (_, Kind::Alert) => Endpoint::CreateAlert,
-        };
-        quotas.seed(endpoint, s.at, s.blocked_until);
-    }
-}
+use crate::state::{Binding, Origin, QuotaUsage, Record, State, StoreError};
 
 /// How long the last look may take that is made when `--wait` ends.
 const LAST_LOOK: Duration = Duration::from_secs(2);
@@ -57,7 +45,8 @@ pub struct Run<'a> {
     pub(super) sink: Sink,
     pub(super) tally: Arc<Tally>,
     pub(super) stop: watch::Receiver<bool>,
-    pub(super) lock_at: jiff::Timestamp,
+    /// When the lock was taken; a shared store has none.
+    pub(super) lock_at: Option<jiff::Timestamp>,
     pub(super) unreachable: Arc<AtomicBool>,
     /// When everything that is planned was looked at last.
     pub(super) looked: Option<jiff::Timestamp>,
@@ -82,12 +71,13 @@ impl<'a> Run<'a> {
         locked: Locked,
         control: Control,
     ) -> Result<Self, RunError> {
-        let Locked { mut store, lock_at } = locked;
+        let Locked { mut store, opened_at } = locked;
+        let lock_at = store.pace().is_none().then_some(opened_at);
         let Control { sink, stop } = control;
         check_binding(&store.state().binding, &options.binding)?;
-        let spent = store.spent(QuotaUsage::since(lock_at)).map_err(Arc::new)?;
-        scope.settings.spent = spent.into_iter().map(|s| s.by(lock_at)).collect();
-        seed(client.quotas(), &scope.settings.spent);
+        let spent = store.spent(QuotaUsage::since(opened_at)).map_err(Arc::new)?;
+        scope.settings.spent = spent.into_iter().map(|s| s.by(opened_at)).collect();
+        quota::seed(client.quotas(), &scope.settings.spent);
         let tally = Arc::new(Tally::default());
         let counting = tally.clone();
         let counted: Sink = Arc::new(move |p: Progress| {
@@ -99,7 +89,7 @@ impl<'a> Run<'a> {
             clock,
             scope,
             options,
-            journal: JournalWriter::new(store, clock.clone()),
+            journal: JournalWriter::new(store, clock.clone(), client.quotas().clone()),
             sink: counted,
             tally,
             stop,
@@ -120,7 +110,7 @@ impl<'a> Run<'a> {
     pub(super) fn settings(&self) -> Settings {
         Settings {
             now: self.clock.now(),
-            lock_at: Some(self.lock_at),
+            lock_at: self.lock_at,
             runner: Some(self.options.runner.clone()),
             service_ahead: self.client.server_offset().map(|o| o.least()),
             ..self.scope.settings.clone()
@@ -299,17 +289,17 @@ impl<'a> Run<'a> {
             self.looked = Some(at);
         }
         let records = plan::absorb(&self.scope.desired, self.state(), &observed, &settings);
-        self.append(&records)?;
+        self.append(&records).await?;
         Ok(observed)
     }
 
     /// Appends records and tells about them; begins the journal if this is its first record.
-    pub(super) fn append(&mut self, records: &[Record]) -> Result<(), RunError> {
+    pub(super) async fn append(&mut self, records: &[Record]) -> Result<(), RunError> {
         if records.is_empty() {
             return Ok(());
         }
-        self.begin()?;
-        self.journal.append(records)?;
+        self.begin().await?;
+        self.journal.append(records).await?;
         let at = self.clock.now();
         for record in records {
             match record {
@@ -329,7 +319,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    pub(super) fn begin(&mut self) -> Result<(), RunError> {
+    pub(super) async fn begin(&mut self) -> Result<(), RunError> {
         let state = self.journal.state();
         let binding = &self.options.binding;
         let first = if state.lineage.is_none() {
@@ -350,7 +340,7 @@ impl<'a> Run<'a> {
             }
             Record::Bound { binding: complete }
         };
-        self.journal.append(&[first])?;
+        self.journal.append(&[first]).await?;
         Ok(())
     }
 
@@ -392,7 +382,7 @@ impl<'a> Run<'a> {
         });
         (self.sink)(Progress::Started { calls: approved.requests().count() });
         self.waits_until = self.options.wait.map(|limit| self.clock.now() + limit);
-        self.record_rows(approved)?;
+        self.record_rows(approved).await?;
         let jobs = approved.changes.iter().filter_map(|c| Job::of(c, self.state())).collect();
         let mut round = Round {
             approved: &calls,
@@ -415,15 +405,15 @@ impl<'a> Run<'a> {
     }
 
     /// Appends what the rows without a call record.
-    pub(super) fn record_rows(&mut self, plan: &Plan) -> Result<(), RunError> {
+    pub(super) async fn record_rows(&mut self, plan: &Plan) -> Result<(), RunError> {
         let rows = plan.changes.iter().filter(|c| c.call.is_none());
         let records: Vec<Record> = rows.flat_map(|c| c.records.iter().cloned()).collect();
-        self.append(&records)
+        self.append(&records).await
     }
 
     /// Writes the snapshot of a run that ends without a summary.
-    pub fn commit(&mut self) -> Result<(), StoreError> {
-        self.journal.commit()
+    pub async fn commit(&mut self) -> Result<(), StoreError> {
+        self.journal.commit().await
     }
 
     /// Tells the summary of a run that an error broke off.
@@ -439,8 +429,8 @@ impl<'a> Run<'a> {
     }
 
     /// Writes the snapshot and tells the summary. Call it however the run ended.
-    pub fn close(&mut self, report: &Report) -> Result<(), StoreError> {
-        let committed = self.journal.commit();
+    pub async fn close(&mut self, report: &Report) -> Result<(), StoreError> {
+        let committed = self.journal.commit().await;
         self.emit(Event::Summary {
             at: self.clock.now(),
             counts: report.counts.clone(),

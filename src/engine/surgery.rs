@@ -236,7 +236,7 @@ impl Run<'_> {
             return Err(Forbidden::MadeBy { id: id.to_owned(), by: by.clone() }.into());
         }
         let object = self.unless_stopped(self.read_object(&desired, id)).await?;
-        self.append(&[imported(&desired, &object)])?;
+        self.append(&[imported(&desired, &object)]).await?;
         Ok((address.clone(), object))
     }
 
@@ -371,12 +371,12 @@ impl Run<'_> {
     }
 
     /// Records what was discovered and is beyond doubt.
-    pub fn take_over(&mut self, discovered: &Discovered) -> Result<(), SurgeryError> {
+    pub async fn take_over(&mut self, discovered: &Discovered) -> Result<(), SurgeryError> {
         let mut records = Vec::new();
         for (address, object) in &discovered.matches {
             records.push(imported(self.declared(address)?, object));
         }
-        Ok(self.append(&records)?)
+        Ok(self.append(&records).await?)
     }
 
     fn declared(&self, address: &Address) -> Result<&Desired, Forbidden> {
@@ -413,18 +413,18 @@ fn imported(d: &Desired, object: &Object) -> Record {
 }
 
 /// Takes a resource out of the state and returns its address: `casefile state rm`. What it held stays at the service.
-pub fn remove(store: &mut dyn Store, at: Timestamp, typed: &Address) -> Result<Address, SurgeryError> {
+pub async fn remove(store: &mut dyn Store, at: Timestamp, typed: &Address) -> Result<Address, SurgeryError> {
     let address = &recorded(store, typed)?;
     let resource = known(store.state(), address)?;
     if resource.phase == Phase::Requested {
         return Err(Forbidden::CallOpen { address: address.clone() }.into());
     }
-    record(store, at, Record::Removed { address: address.clone() })?;
+    record(store, at, Record::Removed { address: address.clone() }).await?;
     Ok(address.clone())
 }
 
 /// Gives a resource another address and returns both: `casefile state mv`. Open and watched calls go along.
-pub fn rename(
+pub async fn rename(
     store: &mut dyn Store,
     at: Timestamp,
     from: &Address,
@@ -444,13 +444,13 @@ pub fn rename(
     if from == to || store.state().resources.get(to).is_some_and(|r| r.phase != Phase::Released) {
         return Err(Forbidden::Taken(to.clone()).into());
     }
-    record(store, at, Record::Moved { from: from.clone(), to: to.clone() })?;
+    record(store, at, Record::Moved { from: from.clone(), to: to.clone() }).await?;
     Ok((from.clone(), to.clone()))
 }
 
 /// Records that the project of a state has another name now, and returns the one that it had: `casefile state
 /// rename-project`. Nothing is recorded if it has the name already.
-pub fn rename_project(
+pub async fn rename_project(
     store: &mut dyn Store,
     at: Timestamp,
     name: &str,
@@ -458,7 +458,8 @@ pub fn rename_project(
     let binding = store.state().binding.clone();
     let old = binding.project.clone();
     if old.as_deref() != Some(name) {
-        record(store, at, Record::Bound { binding: Binding { project: Some(name.to_owned()), ..binding } })?;
+        let binding = Binding { project: Some(name.to_owned()), ..binding };
+        record(store, at, Record::Bound { binding }).await?;
     }
     Ok(old)
 }
@@ -472,8 +473,11 @@ fn known<'a>(state: &'a State, address: &Address) -> Result<&'a crate::state::Re
     state.resources.get(address).ok_or_else(|| Forbidden::NotInState(address.clone()))
 }
 
-fn record(store: &mut dyn Store, at: Timestamp, record: Record) -> Result<(), SurgeryError> {
-    store.append(at, &[record])?;
-    store.commit_snapshot()?;
+async fn record(store: &mut dyn Store, at: Timestamp, record: Record) -> Result<(), SurgeryError> {
+    let numbers = store.append(at, vec![vec![record]], &mut |_, _, _| true).await?;
+    if numbers.iter().any(Option::is_none) {
+        return Err(StoreError::Overtaken.into());
+    }
+    store.commit_snapshot(at).await?;
     Ok(())
 }

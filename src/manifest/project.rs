@@ -192,14 +192,23 @@ pub struct State {
     /// (`az://account/container/prefix`, `s3://bucket/prefix`, `gs://bucket/prefix`).
     #[schemars(regex(pattern = STATE_URL), example = &"file:.casefile")]
     pub url: String,
+    /// The lineage of a shared state, as the first apply prints it. With it a state that is gone, or another one, is an
+    /// error, and never "no state".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = GUID), example = &"0d3c5f0e-6a53-4c1e-9f0e-3f0c2b6c9a11")]
+    pub lineage: Option<String>,
+    /// The least time between two pushes to a git repository: 10 s over https and ssh, none on this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"10s")]
+    pub push_interval: Option<Span>,
 }
 
 /// The ways to name a state.
-pub(super) const STATE_URL: &str = r"^(file:|git:refs/|az://|s3://|gs://)\S";
+pub(super) const STATE_URL: &str = r"^(git:|(file:|az://|s3://|gs://)\S)";
 
 impl Default for State {
     fn default() -> Self {
-        State { url: "file:.casefile".into() }
+        State { url: "file:.casefile".into(), lineage: None, push_interval: None }
     }
 }
 

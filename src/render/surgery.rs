@@ -278,6 +278,8 @@ fn code(finding: &Finding) -> &'static str {
         Finding::Damage(Damage::SnapshotAhead { .. }) => "snapshot-ahead",
         Finding::Damage(Damage::Diverged { .. }) => "snapshot-diverged",
         Finding::Damage(Damage::OtherLineage { .. }) => "other-lineage",
+        Finding::Damage(Damage::SnapshotUnusable { .. }) => "snapshot-unusable",
+        Finding::Damage(Damage::Gap { .. }) => "journal-gap",
         Finding::Snapshot(SnapshotError::Edited) => "snapshot-edited",
         Finding::Snapshot(_) => "snapshot-unreadable",
         Finding::Binding => "snapshot-binding",

@@ -1,9 +1,13 @@
 //! State = fold(journal): one rule per record, no other way to change a state.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::record::{AttemptId, Binding, Intent, Object, Origin, Outcome, Record, Seq};
 use super::resource::{Attempt, LastCall, Open, PastObject, PendingUpdate, Phase, Resource};
 use super::resources::Resources;
 use super::step::{Reverted, Step};
+use super::store::Holder;
 use crate::model::{Address, RequestDigest, Sha256Hex, Timestamp};
 
 /// The fold of a journal.
@@ -19,6 +23,22 @@ pub struct State {
     pub head: Sha256Hex,
     /// By address.
     pub resources: Resources,
+    /// The run that makes calls just now, where several can.
+    pub running: Option<Box<Running>>,
+}
+
+/// A run that makes calls on a state that others share.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Running {
+    /// Whose run.
+    #[schemars(example = serde_json::json!({
+        "user": "ann", "host": "laptop", "pid": 4711, "since": "2026-03-01T08:00:00Z", "command": "casefile apply"
+    }))]
+    pub by: Holder,
+    /// When others need no longer reckon with it, by its clock.
+    #[schemars(example = &"2026-03-01T08:10:00Z")]
+    pub until: jiff::Timestamp,
 }
 
 impl Default for State {
@@ -29,6 +49,7 @@ impl Default for State {
             seq: 0,
             head: Sha256Hex::ZERO,
             resources: Resources::default(),
+            running: None,
         }
     }
 }
@@ -88,11 +109,20 @@ impl State {
             }
             Record::Bound { binding } => self.binding = binding.clone(),
             Record::Cut { .. } | Record::Lost { .. } => {}
+            Record::Begun { by, until } => {
+                self.running = Some(Box::new(Running { by: by.clone(), until: *until }));
+            }
+            Record::Ended { by } => {
+                if self.running.as_ref().is_some_and(|r| r.by == *by) {
+                    self.running = None;
+                }
+            }
             Record::Recovered { resources, .. } => self.resources.clone_from(resources),
             Record::Intent(intent) => self.intent(step, intent)?,
             Record::Outcome { attempt, address, result, server_at } => {
                 self.outcome(step, *attempt, address, result, server_at.as_ref())?;
             }
+            Record::Answered { address, result, .. } => self.answered(step, address, result),
             Record::Found { address, attempt, origin, object } => {
                 self.found(step, address, *attempt, *origin, object)?;
             }
@@ -205,6 +235,28 @@ impl State {
             }
         }
         Ok(())
+    }
+
+    /// An object that nobody knew becomes one of the past of its resource; everything else is known.
+    fn answered(&mut self, step: Step, address: &Address, result: &Outcome) {
+        let Outcome::Made { object } = result else { return };
+        let holds =
+            |r: &Resource| r.id.as_ref() == Some(&object.id) || r.past.iter().any(|p| p.id == object.id);
+        if self.resources.values().any(holds) {
+            return;
+        }
+        if let Some(r) = self.resources.get_mut(address) {
+            let late = PastObject { id: object.id.clone(), origin: Origin::Made, late: true };
+            r.each_layer(&mut |r| r.remember(late.clone()));
+            r.changed = step.seq;
+        }
+    }
+
+    /// Returns the resource that waits for the outcome of an attempt, wherever it was moved to.
+    pub(super) fn awaiting(&self, attempt: AttemptId, address: &Address) -> Option<&Address> {
+        let there = self.resources.range(address.clone()..=address.clone());
+        let mut all = there.chain(&self.resources);
+        all.find(|(_, r)| r.awaits(attempt)).map(|(address, _)| address)
     }
 
     fn found(

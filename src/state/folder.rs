@@ -10,6 +10,8 @@ use std::io;
 use std::ops::Range;
 use std::thread;
 
+use async_trait::async_trait;
+
 use super::chain;
 use super::disk::{Disk, FileName};
 use super::fold::FoldError;
@@ -19,7 +21,7 @@ use super::quota_usage::{self, QuotaUsage};
 use super::record::{Record, Seq};
 use super::rescue::{self, Rescued};
 use super::snapshot::{self, Pieces, Snapshot, SnapshotError};
-use super::store::{Damage, Loaded, Notice, Store, StoreError};
+use super::store::{Admit, Damage, Group, Loaded, Notice, Store, StoreError};
 use crate::THREAD_STACK;
 use crate::model::Sha256Hex;
 
@@ -219,12 +221,14 @@ impl<D: Disk> FolderStore<D> {
     }
 }
 
-impl<D: Disk> Store for FolderStore<D> {
-    fn state(&self) -> &State {
+impl<D: Disk> FolderStore<D> {
+    /// Returns the fold of everything that was appended.
+    pub fn state(&self) -> &State {
         &self.state
     }
 
-    fn append(&mut self, at: jiff::Timestamp, records: &[Record]) -> Result<Range<Seq>, StoreError> {
+    /// Appends records with one write and one sync, and folds them in; see [`Store::append`].
+    pub fn append(&mut self, at: jiff::Timestamp, records: &[Record]) -> Result<Range<Seq>, StoreError> {
         if let Some(why) = &self.poison {
             return Err(StoreError::Poisoned { why: why.clone() });
         }
@@ -262,7 +266,8 @@ impl<D: Disk> Store for FolderStore<D> {
         Ok(first..self.state.seq + 1)
     }
 
-    fn rescue(&mut self, at: jiff::Timestamp, records: &[Record]) -> Result<(), StoreError> {
+    /// Keeps records beside the journal; see [`Store::rescue`].
+    pub fn rescue(&mut self, at: jiff::Timestamp, records: &[Record]) -> Result<(), StoreError> {
         let name = FileName::Rescue;
         let (after, head) = self.durable;
         // Behind whatever an earlier try left there, in a line of its own.
@@ -282,7 +287,8 @@ impl<D: Disk> Store for FolderStore<D> {
         self.disk.sync_names().map_err(|e| io_error(name, "sync the folder", e))
     }
 
-    fn commit_snapshot(&mut self) -> Result<u64, StoreError> {
+    /// Replaces the snapshot; see [`Store::commit_snapshot`].
+    pub fn commit_snapshot(&mut self) -> Result<u64, StoreError> {
         if let Some(why) = &self.poison {
             return Err(StoreError::Poisoned { why: why.clone() });
         }
@@ -298,8 +304,44 @@ impl<D: Disk> Store for FolderStore<D> {
         Ok(serial)
     }
 
-    fn spent(&mut self, since: jiff::Timestamp) -> Result<Vec<QuotaUsage>, StoreError> {
+    /// Returns what the calls since then cost the service's quotas.
+    pub fn spent(&mut self, since: jiff::Timestamp) -> Result<Vec<QuotaUsage>, StoreError> {
         spent(&mut self.disk, since)
+    }
+}
+
+#[async_trait]
+impl<D: Disk> Store for FolderStore<D> {
+    fn state(&self) -> &State {
+        self.state()
+    }
+
+    async fn append(
+        &mut self,
+        at: jiff::Timestamp,
+        groups: Vec<Group>,
+        _: &mut Admit<'_>,
+    ) -> Result<Vec<Option<Range<Seq>>>, StoreError> {
+        let lengths: Vec<Seq> = groups.iter().map(|g| g.len() as Seq).collect();
+        let mut next = self.append(at, &groups.concat())?.start;
+        let ranges = lengths.into_iter().map(|length| {
+            let range = next..next + length;
+            next = range.end;
+            Some(range)
+        });
+        Ok(ranges.collect())
+    }
+
+    async fn rescue(&mut self, at: jiff::Timestamp, records: &[Record]) -> Result<(), StoreError> {
+        self.rescue(at, records)
+    }
+
+    async fn commit_snapshot(&mut self, _: jiff::Timestamp) -> Result<u64, StoreError> {
+        self.commit_snapshot()
+    }
+
+    fn spent(&mut self, since: jiff::Timestamp) -> Result<Vec<QuotaUsage>, StoreError> {
+        self.spent(since)
     }
 }
 

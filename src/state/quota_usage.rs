@@ -84,6 +84,21 @@ pub(super) fn read(disk: &mut impl Disk, since: Timestamp) -> io::Result<Vec<Quo
     Ok(scan.finish())
 }
 
+/// The same of a journal's last lines.
+pub(super) fn of_lines(mut lines: &[u8], since: Timestamp) -> Vec<QuotaUsage> {
+    let mut scan = Scan::new(since);
+    while let Some(start) = (!lines.is_empty()).then(|| {
+        let body = lines.strip_suffix(b"\n").unwrap_or(lines);
+        memchr::memrchr(b'\n', body).map_or(0, |i| i + 1)
+    }) {
+        if !scan.line(&lines[start..]) {
+            break;
+        }
+        lines = &lines[..start];
+    }
+    scan.finish()
+}
+
 struct Scan {
     since: Timestamp,
     /// What was written before is too old.

@@ -129,7 +129,7 @@ fn acceptable(damage: &Damage) -> bool {
         Damage::Journal(JournalError { fault, .. }) => {
             !matches!(fault, Fault::Newer { .. } | Fault::Crlf | Fault::MergeConflict)
         }
-        Damage::OtherLineage { .. } => false,
+        Damage::OtherLineage { .. } | Damage::SnapshotUnusable { .. } | Damage::Gap { .. } => false,
         Damage::JournalMissing | Damage::SnapshotAhead { .. } | Damage::Diverged { .. } => true,
     }
 }

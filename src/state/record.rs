@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::resources::Resources;
+use super::store::Holder;
 use super::triage::{TriageChange, TriageValues};
 use crate::model::{
     ActionStatus, Address, Alert, Call, MachineAction, OnRemove, PlanDigest, Request, RequestDigest,
@@ -43,6 +44,19 @@ pub enum Record {
     Intent(Box<Intent>),
     /// What became of an intent.
     Outcome {
+        /// The intent's record number.
+        attempt: AttemptId,
+        /// Its resource.
+        address: Address,
+        /// What happened.
+        result: Outcome,
+        /// The service's time of the answer, as far as known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        server_at: Option<Timestamp>,
+    },
+    /// What became of an intent, told when its attempt had been settled already: by another run's look-up, say. It adds
+    /// what nobody knew, and takes nothing back.
+    Answered {
         /// The intent's record number.
         attempt: AttemptId,
         /// Its resource.
@@ -169,6 +183,18 @@ pub enum Record {
         /// Every resource, as far as it could still be told.
         resources: Resources,
     },
+    /// A run begins to make calls on a state that others share, or goes on.
+    Begun {
+        /// Whose run.
+        by: Holder,
+        /// When others need no longer reckon with it, by its clock.
+        until: jiff::Timestamp,
+    },
+    /// That run has ended.
+    Ended {
+        /// Whose run.
+        by: Holder,
+    },
     /// A torn last line was cut off before this record.
     Cut {
         /// How many bytes were dropped.
@@ -183,6 +209,7 @@ impl Record {
             Record::Intent(intent) => Some(&intent.address),
             Record::Moved { from, .. } => Some(from),
             Record::Outcome { address, .. }
+            | Record::Answered { address, .. }
             | Record::Found { address, .. }
             | Record::Late { address, .. }
             | Record::Observed { address, .. }
@@ -195,6 +222,8 @@ impl Record {
             | Record::Removed { address } => Some(address),
             Record::Open { .. }
             | Record::Bound { .. }
+            | Record::Begun { .. }
+            | Record::Ended { .. }
             | Record::Cut { .. }
             | Record::Lost { .. }
             | Record::Recovered { .. } => None,

@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::fold::State;
+use super::fold::{Running, State};
 use super::journal::Checkpoint;
 use super::record::Binding;
 use super::resources::Resources;
@@ -101,6 +101,10 @@ struct Document {
     #[serde(default)]
     #[schemars(example = Sha256Hex::of(b"test"))]
     digest: Option<Sha256Hex>,
+    /// The run that makes calls just now, where several can.
+    #[serde(default)]
+    #[schemars(example = serde_json::Value::Null)]
+    running: Option<Box<Running>>,
     /// Every resource by its address, in the order of the addresses.
     #[schemars(example = serde_json::json!({}))]
     resources: Resources,
@@ -115,6 +119,8 @@ struct Written<'a> {
     binding: &'a Binding,
     journal: Checkpoint,
     digest: Sha256Hex,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    running: &'a Option<Box<Running>>,
     resources: &'a Resources,
 }
 
@@ -157,6 +163,7 @@ pub fn write(state: &State, serial: u64, bytes: u64) -> Result<Vec<u8>, serde_js
         binding: &state.binding,
         journal: Checkpoint { seq: state.seq, head: state.head, bytes },
         digest: Sha256Hex::ZERO,
+        running: &state.running,
         resources: &state.resources,
     })?;
     out.push(b'\n');
@@ -220,6 +227,7 @@ impl Document {
                 seq: self.journal.seq,
                 head: self.journal.head,
                 resources: self.resources,
+                running: self.running,
             },
             integrity,
         })

@@ -95,6 +95,14 @@ impl Resource {
         self.watched.iter().any(|w| w.attempt == attempt)
     }
 
+    /// Returns whether an outcome of this attempt changes something here, or in what the resource returns to.
+    pub(super) fn awaits(&self, attempt: AttemptId) -> bool {
+        self.is_open(attempt)
+            || self.watches(attempt)
+            || self.side.as_ref().is_some_and(|s| s.attempt == attempt)
+            || self.open.as_ref().and_then(|o| o.prior.as_ref()).is_some_and(|prior| prior.awaits(attempt))
+    }
+
     /// Keeps an object that the resource does not hold (any more), once.
     pub(super) fn remember(&mut self, object: PastObject) {
         if self.id.as_ref() == Some(&object.id) {

@@ -2,42 +2,95 @@
 
 use std::ops::Range;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use async_trait::async_trait;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::fold::{FoldError, State};
 use super::journal::{EncodeError, JournalError};
 use super::quota_usage::QuotaUsage;
-use super::record::{Record, Seq};
+use super::record::{Intent, Record, Seq};
 use super::snapshot::SnapshotError;
 use crate::files::FileError;
 
-/// A state that is open for writing: whoever has one is the only one who does.
+/// Records that stand or fall together: an intent and what its row records, an answer and what follows from it, what one
+/// look showed.
+pub type Group = Vec<Record>;
+
+/// Says whether an intent may still be recorded, although others have recorded something since it was meant: the state
+/// with their records in it, and these records.
+pub type Admit<'a> = dyn FnMut(&State, &[Record], &Intent) -> bool + Send + 'a;
+
+/// How fast a store takes records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// The least time between two appends.
+    pub interval: Duration,
+    /// The longest time that one append may take.
+    pub bound: Duration,
+}
+
+impl Pace {
+    /// How long before its quota slot falls free a call's intent is recorded: an append carries the intents of the next
+    /// interval.
+    pub fn lead(self) -> Duration {
+        self.interval + self.bound
+    }
+
+    /// How long after its intent a call may leave.
+    pub fn send_within(self) -> Duration {
+        self.interval * 2 + self.bound
+    }
+}
+
+/// A state that is open for writing.
 ///
-/// The lock is taken before the state is read and goes when the value is dropped, or with the process.
+/// Of a folder whoever has one is the only one who does: the lock is taken before the state is read and goes when the
+/// value is dropped, or with the process. A shared store has no lock: others may record something at any time, and every
+/// append is one atomic step behind the records that are known.
+#[async_trait]
 pub trait Store: Send {
     /// The fold of everything that was appended.
     fn state(&self) -> &State;
 
-    /// Appends records with one write and one sync, and folds them in. Durable when it returns.
+    /// Appends groups of records, and folds them in. Durable when it returns, but for groups of a shared store without an
+    /// intent or an outcome: these ride along with the next append, or with the snapshot.
     ///
-    /// Returns the numbers of these records; an intent's number is its attempt's id. They need not follow
-    /// the last known number: the store may put a record of its own before them.
+    /// Returns the numbers of each group's records; an intent's number is its attempt's id. They need not follow the last
+    /// known number: the store may put records of its own before them. `None` for a group that was refused: others were
+    /// faster, and `admit` says no, or its records do not fit any more. What holds an outcome is never refused.
     ///
     /// After a failed write or sync nothing is known about what reached the disk, so every later append
     /// fails with [`StoreError::Poisoned`], and [`Store::state`] may be ahead of the journal.
-    fn append(&mut self, at: jiff::Timestamp, records: &[Record]) -> Result<Range<Seq>, StoreError>;
+    async fn append(
+        &mut self,
+        at: jiff::Timestamp,
+        groups: Vec<Group>,
+        admit: &mut Admit<'_>,
+    ) -> Result<Vec<Option<Range<Seq>>>, StoreError>;
 
     /// Keeps records beside the journal after an append failed: outcomes of calls that were in flight. The next
     /// run that opens the state takes into the journal what is not there yet. Works although later appends fail.
-    fn rescue(&mut self, at: jiff::Timestamp, records: &[Record]) -> Result<(), StoreError>;
+    async fn rescue(&mut self, at: jiff::Timestamp, records: &[Record]) -> Result<(), StoreError>;
 
     /// Replaces the snapshot by the present state and returns its serial, which grows by one each time.
     /// Does nothing if it is up to date. A failure harms nothing: the snapshot is then behind the journal.
-    fn commit_snapshot(&mut self) -> Result<u64, StoreError>;
+    async fn commit_snapshot(&mut self, at: jiff::Timestamp) -> Result<u64, StoreError>;
 
     /// What the calls since then cost the service's quotas, whoever made them.
     fn spent(&mut self, since: jiff::Timestamp) -> Result<Vec<QuotaUsage>, StoreError>;
+
+    /// How fast a shared store takes records; `None` for a folder, which one run has for itself.
+    fn pace(&self) -> Option<Pace> {
+        None
+    }
+
+    /// When the next append should be made at the earliest.
+    fn next_append(&self) -> Option<jiff::Timestamp> {
+        None
+    }
 }
 
 /// A store that was opened, and what was noticed on the way.
@@ -100,18 +153,27 @@ pub enum Notice {
 }
 
 /// Who holds a lock.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Holder {
     /// The user's name.
+    #[schemars(example = &"ann")]
     pub user: String,
     /// The machine's name.
+    #[schemars(example = &"laptop")]
     pub host: String,
     /// The process.
+    #[schemars(example = 4711)]
     pub pid: u32,
     /// Since when.
+    #[schemars(example = &"2026-03-01T08:00:00Z")]
     pub since: jiff::Timestamp,
     /// What was started, without anything secret.
+    #[schemars(example = &"casefile apply")]
     pub command: String,
+    /// The pipeline's job, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"https://github.com/contoso/cases/actions/runs/1")]
+    pub job: Option<String>,
 }
 
 /// Why a state cannot be read or written.
@@ -177,6 +239,43 @@ pub enum StoreError {
     /// A record that cannot be written.
     #[error(transparent)]
     Encode(#[from] EncodeError),
+    /// A shared store cannot be reached. Nothing is sent without it.
+    #[error("the state cannot be reached at {place}: {why}")]
+    Unreachable {
+        /// The store, without anything secret.
+        place: String,
+        /// What happened.
+        why: String,
+    },
+    /// A shared store refuses what a state needs.
+    #[error("{place} does not take the state: {why}")]
+    Unfit {
+        /// The store, without anything secret.
+        place: String,
+        /// What it refuses, or does wrong.
+        why: String,
+        /// What to do.
+        next: &'static str,
+    },
+    /// A shared store holds another history than the one that is known here.
+    #[error("the state at {place} is not the one that is known here: {why}")]
+    Rewritten {
+        /// The store, without anything secret.
+        place: String,
+        /// What is different.
+        why: String,
+    },
+    /// A shared store holds no state, although the project says that there is one.
+    #[error("there is no state at {place}, but casefile.yaml names one of lineage {lineage}")]
+    Vanished {
+        /// The store, without anything secret.
+        place: String,
+        /// `state.lineage` of the project file.
+        lineage: String,
+    },
+    /// Others recorded something about the same resource first; nothing was recorded.
+    #[error("another run has recorded something about this just now; nothing was changed")]
+    Overtaken,
     /// An earlier write failed.
     #[error("nothing more is recorded in this run, because an earlier write failed: {why}")]
     Poisoned {
@@ -201,6 +300,20 @@ pub enum Damage {
         /// The last record in the snapshot.
         snapshot: Seq,
         /// The last record in the journal.
+        journal: Seq,
+    },
+    /// A snapshot of a shared state that cannot be used: nothing is made anew there by itself.
+    #[error("state.json cannot be used: {why}")]
+    SnapshotUnusable {
+        /// The reason.
+        why: String,
+    },
+    /// The journal of a shared state begins behind its snapshot.
+    #[error("state.json knows record {snapshot}, and the journal begins with record {journal}")]
+    Gap {
+        /// The last record in the snapshot.
+        snapshot: Seq,
+        /// The first record in the journal.
         journal: Seq,
     },
     /// The journal has another record in the place of the snapshot's last one.
@@ -234,6 +347,20 @@ impl StoreError {
             }
             StoreError::Newer { .. } => "use a newer casefile",
             StoreError::Poisoned { .. } => "put the cause right and run `casefile apply` again",
+            StoreError::Unreachable { .. } => {
+                "check the network and the credentials of the store, then casefile apply"
+            }
+            StoreError::Unfit { next, .. } => next,
+            StoreError::Rewritten { .. } => {
+                "find out who rewrote it; casefile verify --head HASH says whether a head that somebody kept is in it"
+            }
+            StoreError::Vanished { .. } => {
+                "restore it from a clone or a backup; if this project shall begin a new state, take state.lineage out \
+                 of casefile.yaml"
+            }
+            StoreError::Overtaken => {
+                "look at it with `casefile state list`, and run the command again if it still fits"
+            }
             StoreError::Io { source, .. } if is_planted(source) => {
                 "keep the state in a folder of your own with regular files in it: replace what stands there, \
                  or name another folder in spec.state.url"
@@ -275,6 +402,9 @@ impl Damage {
             Damage::SnapshotAhead { .. } | Damage::Diverged { .. } => {
                 "restore the journal that belongs to state.json; \
                  if there is none, casefile state rebuild --accept-damage"
+            }
+            Damage::SnapshotUnusable { .. } | Damage::Gap { .. } => {
+                "find out who changed the state where it is kept; an earlier commit or a backup of it has it whole"
             }
             Damage::OtherLineage { .. } => {
                 "move the file that belongs to another state away, then casefile state rebuild"

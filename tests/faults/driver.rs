@@ -413,13 +413,14 @@ impl Actor<'_> {
             pid: n as u32,
             since: clock.now(),
             command: "apply".into(),
+            job: None,
         };
         let disk = site.disk();
         let store = match disk.open(&holder) {
             Ok(opened) => Box::new(opened.store),
             Err(e) => return End::Failed(e.to_string()),
         };
-        let lock_at = clock.now();
+        let opened_at = clock.now();
         let client = Client::new(
             Service::new(Cloud::Public, None, None).unwrap(),
             Arc::new(Network(site.clone())),
@@ -465,7 +466,7 @@ impl Actor<'_> {
             })
         };
         let stop = site.stop.subscribe();
-        let (locked, control) = (Locked { store, lock_at }, Control { sink, stop });
+        let (locked, control) = (Locked { store, opened_at }, Control { sink, stop });
         let mut run = match Run::new(&client, &clock, scope, options, locked, control) {
             Ok(run) => run,
             Err(e) => return End::Failed(e.to_string()),
@@ -473,23 +474,23 @@ impl Actor<'_> {
         let plan = match run.prepare().await {
             Ok(plan) => plan,
             Err(e) => {
-                let _ = run.commit();
+                let _ = run.commit().await;
                 return End::Failed(e.to_string());
             }
         };
         site.say(format!("run {n} plans {}", words(&plan)));
         if plan.warnings.iter().any(|w| matches!(w, PlanWarning::LookAlikes { .. })) {
-            let _ = run.commit();
+            let _ = run.commit().await;
             return End::Blind;
         }
         tokio::time::sleep(Duration::from_secs(step.approval)).await;
         match run.carry_out(&plan).await {
-            Ok(report) => match run.close(&report) {
+            Ok(report) => match run.close(&report).await {
                 Ok(()) => End::Done(Box::new(plan), Box::new(report)),
                 Err(e) => End::Failed(e.to_string()),
             },
             Err(e) => {
-                let _ = run.commit();
+                let _ = run.commit().await;
                 End::Failed(e.to_string())
             }
         }

@@ -768,6 +768,7 @@ impl Transport for Network {
                     pid: 2,
                     since: now,
                     command: "apply".into(),
+                    job: None,
                 };
                 if site.disk().open(&holder).is_ok() {
                     site.inner().violates(Invariant::OneRun, "it got it");

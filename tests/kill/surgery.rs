@@ -208,6 +208,7 @@ fn what_is_no_journal_is_not_accepted_for_ever() {
         pid: 1,
         since: jiff::Timestamp::UNIX_EPOCH,
         command: "test".into(),
+        job: None,
     };
     let refused = local::rebuild(dir.path(), "t", &holder, None).unwrap_err();
     assert!(matches!(refused, StoreError::Damaged(Damage::Journal(_))), "{refused}");

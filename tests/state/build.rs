@@ -97,6 +97,7 @@ pub fn holder() -> Holder {
         pid: 4711,
         since: at(0),
         command: "casefile apply".into(),
+        job: None,
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use casefile::state::journal::Fault;
 use casefile::state::snapshot::SnapshotError;
 use casefile::state::{
-    CallAction, Damage, Finding, Note, Notice, Record, State, Store, StoreError, local, snapshot,
+    CallAction, Damage, Finding, Note, Notice, Record, State, StoreError, local, snapshot,
 };
 
 use crate::build::*;

@@ -1,7 +1,7 @@
 //! Power loss, full disks and failing syncs, at every step.
 
 use casefile::state::memory::{MemoryDisk, Trouble, Unsynced};
-use casefile::state::{FileName, Record, State, Store, StoreError};
+use casefile::state::{FileName, Record, State, StoreError};
 
 use crate::build::*;
 

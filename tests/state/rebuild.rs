@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use casefile::state::{
-    Acceptance, CallAction, Damage, Outcome, Phase, Rebuild, Record, State, Store, StoreError, local,
+    Acceptance, CallAction, Damage, Outcome, Phase, Rebuild, Record, State, StoreError, local,
 };
 
 use crate::build::*;

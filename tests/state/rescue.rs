@@ -1,7 +1,7 @@
 //! Outcomes that the journal would not take: kept beside it, and taken in by the next run.
 
 use casefile::state::memory::{MemoryDisk, Trouble, Unsynced};
-use casefile::state::{CallAction, FileName, Notice, Phase, Record, Store, StoreError};
+use casefile::state::{CallAction, FileName, Notice, Phase, Record, StoreError};
 
 use crate::build::*;
 

@@ -74,8 +74,9 @@ const WEB: FastPattern = FastPattern {
 const STATE_URL: FastPattern = FastPattern {
     pattern: project::STATE_URL,
     fits: |text| {
-        let schemes: [&[u8]; 5] = [b"file:", b"git:refs/", b"az://", b"s3://", b"gs://"];
-        schemes.iter().any(|s| text.strip_prefix(*s).and_then(<[u8]>::first).is_some_and(|b| !is_blank(b)))
+        let schemes: [&[u8]; 4] = [b"file:", b"az://", b"s3://", b"gs://"];
+        let named = |s: &&[u8]| text.strip_prefix(*s).and_then(<[u8]>::first).is_some_and(|b| !is_blank(b));
+        text.starts_with(b"git:") || schemes.iter().any(named)
     },
 };
 
@@ -271,6 +272,7 @@ mod tests {
             "file: ",
             "file:x",
             "git:refs/x",
+            "git:",
             "s3://",
             "az://\u{a0}",
         ] {

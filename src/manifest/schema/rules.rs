@@ -302,7 +302,7 @@ pub(in crate::manifest) fn bad_text(field: Field<'_>, schema: &Value, example: O
             with_example(new("bad-id", format!("`{name}` is no id of the directory: `{}`", shown(text))))
         }
         (_, Some(STATE_URL)) => new("bad-state-url", format!("`{}` names no place for state", shown(text)))
-            .help("begin it with file:, git:refs/, az://, s3:// or gs://"),
+            .help("begin it with file:, git:, az://, s3:// or gs://"),
         (_, Some(project::UNLIMITED)) => new(
             "wrong-value",
             format!("`{name}` must be a whole number or `unlimited`, not `{}`", shown(text)),

@@ -596,6 +596,9 @@ fn is_of_row(record: &Record, records: &[Record], address: &Address) -> bool {
         | Record::Bound { .. }
         | Record::Intent(_)
         | Record::Outcome { .. }
+        | Record::Answered { .. }
+        | Record::Begun { .. }
+        | Record::Ended { .. }
         | Record::Imported { .. }
         | Record::Removed { .. }
         | Record::Lost { .. }

@@ -1,0 +1,265 @@
+//! Where the state of a project is kept, and how commands get at it: a folder on this machine, or a place that several
+//! runs share.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::args::Locking;
+use super::context::{Context, reading_runtime};
+use super::exit::Error;
+use super::{lock, project};
+use crate::defender::Clock;
+use crate::manifest::Project;
+use crate::model::Sha256Hex;
+use crate::state::location::{Location, Repository, is_loopback};
+use crate::state::shared::command::Git;
+use crate::state::shared::git::{Author, GitRemote, Place, configured, shown};
+use crate::state::shared::{self, Cache, Opening, Reading, SharedStore};
+use crate::state::{Loaded, Opened, QuotaUsage, State, Store, StoreError, local};
+
+/// A state that was read without a lock.
+pub struct ReadState {
+    /// The state.
+    pub state: State,
+    source: Source,
+}
+
+enum Source {
+    Folder(PathBuf),
+    Shared(Box<Reading>),
+}
+
+impl ReadState {
+    /// Returns what the calls since then cost the service's quotas.
+    pub fn spent(&self, since: Timestamp) -> Result<Vec<QuotaUsage>, StoreError> {
+        match &self.source {
+            Source::Folder(folder) => local::spent(folder, since),
+            Source::Shared(reading) => Ok(reading.spent(since)),
+        }
+    }
+}
+
+/// How much of a state in a folder is checked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// Enough to show it.
+    Tail,
+    /// The whole chain: something is planned on it.
+    Whole,
+}
+
+/// Returns where the state is kept: CASEFILE_STATE_URL, or `state.url` of the project.
+pub fn location(ctx: &Context, project: &Project) -> Result<Location, Error> {
+    let url = ctx.env.get("CASEFILE_STATE_URL").unwrap_or(&project.spec.state.url);
+    Location::parse(url, &project.name).map_err(|e| Error::State {
+        message: e.to_string(),
+        next: "write `state: { url: \"file:.casefile\" }` into casefile.yaml, or `git:refs/casefile/NAME`"
+            .into(),
+    })
+}
+
+/// Returns the folder of a state that is kept in one.
+///
+/// # Errors
+/// The state is shared, or a link leads elsewhere.
+pub fn folder(ctx: &Context, project: &Project) -> Result<PathBuf, Error> {
+    match location(ctx, project)? {
+        Location::Folder(path) => checked(ctx, &path),
+        Location::Git { .. } => Err(Error::State {
+            message: "this state is shared: what it holds is not rebuilt from here".into(),
+            next: "casefile verify; an earlier commit of the state's ref has it whole".into(),
+        }),
+    }
+}
+
+fn checked(ctx: &Context, path: &str) -> Result<PathBuf, Error> {
+    let path = Path::new(path);
+    // The state is kept where the project file says, not where a link in the repository leads.
+    project::stays_inside(ctx, path).map_err(|why| Error::State {
+        message: format!("the state cannot be kept in {}: {why}", path.display()),
+        next: "remove the link, or name the folder that it leads to in state.url".into(),
+    })?;
+    Ok(ctx.path(path))
+}
+
+/// Returns the file in which the built-in sandbox keeps its world: beside a state in a folder, otherwise in the
+/// project's `.casefile`.
+pub fn world(ctx: &Context, project: &Project) -> Result<PathBuf, Error> {
+    let folder = match location(ctx, project)? {
+        Location::Folder(path) => checked(ctx, &path)?,
+        Location::Git { .. } => checked(ctx, ".casefile")?,
+    };
+    Ok(folder.join("sandbox.json"))
+}
+
+/// Reads the state without a lock; says what was noticed on the way.
+pub fn read(ctx: &Context, project: &Project, check: Check) -> Result<ReadState, Error> {
+    match location(ctx, project)? {
+        Location::Folder(path) => {
+            let folder = checked(ctx, &path)?;
+            let loaded = match check {
+                Check::Tail => local::read(&folder),
+                Check::Whole => local::read_whole(&folder),
+            };
+            let loaded: Loaded = loaded.map_err(project::store_error)?;
+            project::notices(&folder, &loaded);
+            Ok(ReadState { state: loaded.state, source: Source::Folder(folder) })
+        }
+        Location::Git { repository, reference } => {
+            let reading = reading_runtime()?.block_on(async {
+                let Reached { mut remote, cache } = reach(ctx, project, &repository, &reference).await?;
+                let lineage = project.spec.state.lineage.as_deref();
+                shared::read(&mut remote, Some(&cache), lineage).await.map_err(project::store_error)
+            })?;
+            Ok(ReadState { state: reading.state.clone(), source: Source::Shared(Box::new(reading)) })
+        }
+    }
+}
+
+/// Opens the state for writing, and waits as long as was asked for while another run has it; says what was put right on
+/// the way. `command` is what others read who find it taken.
+pub async fn open(
+    ctx: &Context,
+    project: &Project,
+    locking: Locking,
+    command: &str,
+    clock: &Clock,
+) -> Result<Box<dyn Store>, Error> {
+    match location(ctx, project)? {
+        Location::Folder(path) => {
+            let folder = checked(ctx, &path)?;
+            let open = async || local::open(&folder, &ctx.holder(command, clock.now()));
+            let Opened { store, notices } = lock::patiently(ctx, locking, open).await?;
+            for notice in &notices {
+                tracing::warn!("{}: {}", folder.display(), project::notice(notice));
+            }
+            Ok(Box::new(store))
+        }
+        Location::Git { repository, reference } => {
+            let holder = ctx.holder(command, clock.now());
+            let opening = || Opening {
+                holder: holder.clone(),
+                lineage: project.spec.state.lineage.clone(),
+                now: clock.now(),
+            };
+            // Reached once: what is wrong with the settings does not pass by waiting.
+            let reached = reach(ctx, project, &repository, &reference).await?;
+            let place = crate::state::shared::Remote::place(&reached.remote);
+            drop(reached);
+            let open = async || {
+                let Reached { remote, cache } = reach(ctx, project, &repository, &reference)
+                    .await
+                    .map_err(|e| StoreError::Unreachable { place: place.clone(), why: e.to_string() })?;
+                SharedStore::open(remote, Some(cache), &opening()).await
+            };
+            let (store, notices) = lock::patiently(ctx, locking, open).await?;
+            for notice in &notices {
+                tracing::warn!("{place}: {}", project::notice(notice));
+            }
+            Ok(Box::new(store))
+        }
+    }
+}
+
+struct Reached {
+    remote: GitRemote,
+    cache: Cache,
+}
+
+/// Finds the way to a ref.
+async fn reach(
+    ctx: &Context,
+    project: &Project,
+    repository: &Repository,
+    reference: &str,
+) -> Result<Reached, Error> {
+    let environment = || ctx.git_environment();
+    let failed = |message: String, next: &str| Error::State { message, next: next.to_owned() };
+    let (url, push_url, settings) = match repository {
+        Repository::Url(url) => {
+            allowed(ctx, url)?;
+            (url.clone(), None, Vec::new())
+        }
+        Repository::Remote(name) => {
+            let git = Git::new(environment(), "none");
+            let found = configured(&git, &ctx.dir, name)
+                .await
+                .map_err(|e| failed(e.to_string(), "install git 2.30 or newer"))?;
+            let Some(url) = found.url else {
+                let message = match found.root {
+                    Some(root) => format!("the repository {} has no remote `{name}`", root.display()),
+                    None => {
+                        "the state is kept in a git remote, but the project lies in no git repository".into()
+                    }
+                };
+                let next = format!("git remote add {name} URL; or name another place in state.url");
+                return Err(failed(message, &next));
+            };
+            (url, found.push_url, found.settings)
+        }
+    };
+    let mut git = Git::new(environment(), protocols(&url));
+    git.add_settings(&settings);
+    let interval = match project.spec.state.push_interval {
+        Some(interval) => interval.get(),
+        None if is_near(&url) => Duration::ZERO,
+        None => Duration::from_secs(10),
+    };
+    let key = Sha256Hex::of(format!("{url}\0{reference}").as_bytes()).to_string();
+    let folder = cache_folder(ctx).join("casefile").join("state").join(&key[..16]);
+    let cache = Cache::new(folder).map_err(project::store_error)?;
+    let bare = cache.path("git");
+    std::fs::create_dir_all(&bare).map_err(|source| Error::Io {
+        what: "make",
+        path: bare.clone(),
+        source,
+    })?;
+    let holder = ctx.holder("", ctx.now());
+    let author = Author { name: holder.user.clone(), email: format!("{}@{}", holder.user, holder.host) };
+    let place = Place { url, push_url, reference: reference.to_owned(), interval };
+    Ok(Reached { remote: GitRemote::new(git, place, author, bare, ctx.clock()), cache })
+}
+
+/// A repository that the project file alone names gets no credentials, unless somebody outside of it says so.
+fn allowed(ctx: &Context, url: &str) -> Result<(), Error> {
+    const NAME: &str = "CASEFILE_ALLOW_STORE";
+    let outside = ctx.env.get("CASEFILE_STATE_URL").is_some();
+    let list = ctx.env.get(NAME).unwrap_or_default();
+    let listed = list.split(',').map(str::trim).filter(|p| !p.is_empty()).any(|prefix| {
+        url.strip_prefix(prefix)
+            .is_some_and(|rest| prefix.ends_with('/') || rest.is_empty() || rest.starts_with('/'))
+    });
+    if outside || listed || is_near(url) {
+        return Ok(());
+    }
+    Err(Error::State {
+        message: format!("casefile.yaml alone names {}: no credentials go there", shown(url)),
+        next: format!("{NAME}={} casefile plan, if that repository is yours", shown(url)),
+    })
+}
+
+/// Says whether a repository is on this machine.
+fn is_near(url: &str) -> bool {
+    match url.split_once("://") {
+        Some(("file", _)) => true,
+        Some((_, rest)) => is_loopback(rest.split('/').next().unwrap_or_default()),
+        None => Path::new(url).is_absolute(),
+    }
+}
+
+/// The ways that git may go to a repository: never `ext::`, and plain http on this machine alone.
+fn protocols(url: &str) -> &'static str {
+    if url.starts_with("http://") && is_near(url) { "https:ssh:file:http" } else { "https:ssh:file" }
+}
+
+/// The folder for what can be made again.
+fn cache_folder(ctx: &Context) -> PathBuf {
+    let of = |name: &str| ctx.env.get(name).filter(|v| Path::new(v).is_absolute()).map(PathBuf::from);
+    of("CASEFILE_CACHE_DIR")
+        .or_else(|| of("XDG_CACHE_HOME"))
+        .or_else(|| of("LOCALAPPDATA"))
+        .or_else(|| of("HOME").map(|home| home.join(".cache")))
+        .unwrap_or_else(std::env::temp_dir)
+}

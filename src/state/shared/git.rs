@@ -1,0 +1,446 @@
+//! A state in a ref of a git repository: one commit an append, pushed without force onto the tip that was read.
+//!
+//! Everything happens in a bare repository of our own, in the cache: the user's repository is read for the address of its
+//! remote and for the settings that reach it, and never changed.
+//!
+//! The tip's tree holds `README.md`, `state.json` and `journal.jsonl`: the snapshot, and the records since. Older records
+//! are in the ref's history.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::command::{CommandError, Git};
+use super::{Pace, Put, Remote, Segment, StoreError, Tip};
+use crate::defender::Clock;
+
+/// How long a fetch or a push may take.
+const BOUND: Duration = Duration::from_secs(30);
+
+/// How long everything else may take.
+const LOCAL: Duration = Duration::from_secs(20);
+
+/// Records of about as much time go into one push, so that the answers to calls which left together are one commit.
+const GATHER: Duration = Duration::from_millis(200);
+
+/// The ref in the cache that holds what was fetched.
+const FETCHED: &str = "refs/casefile/fetched";
+
+const README: &str = "# The state of a casefile project
+
+Written by `casefile`; nothing here is edited by hand. `state.json` is what was asked of Microsoft Defender and what
+became of it, `journal.jsonl` the records since. Older records are in this ref's history.
+
+    git fetch origin REF && git show FETCH_HEAD:state.json
+";
+
+/// Where a ref lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The repository, as git takes it.
+    pub url: String,
+    /// The repository that is pushed to, if it is another one.
+    pub push_url: Option<String>,
+    /// The whole name of the ref.
+    pub reference: String,
+    /// The least time between two pushes.
+    pub interval: Duration,
+}
+
+/// Who commits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Author {
+    /// A name.
+    pub name: String,
+    /// An address of mail, or what looks like one.
+    pub email: String,
+}
+
+/// A ref of a repository.
+#[derive(Debug)]
+pub struct GitRemote {
+    git: Git,
+    place: Place,
+    author: Author,
+    cache: PathBuf,
+    clock: Clock,
+    /// The commit that was read or pushed last.
+    tip: Option<String>,
+    /// `README.md` and `state.json` as they are in the tip: their ids.
+    readme: Option<String>,
+    snapshot: Option<String>,
+    last_push: Option<Timestamp>,
+    /// How many pushes this run has made: the first two may be closer.
+    pushes: u32,
+}
+
+impl GitRemote {
+    /// Takes a ref. `cache` is a folder of our own, in which a bare repository is made if there is none.
+    pub fn new(git: Git, place: Place, author: Author, cache: PathBuf, clock: Clock) -> Self {
+        GitRemote {
+            git,
+            place,
+            author,
+            cache,
+            clock,
+            tip: None,
+            readme: None,
+            snapshot: None,
+            last_push: None,
+            pushes: 0,
+        }
+    }
+
+    /// Runs git on the repository in the cache, which is named: git takes no bare one that it finds by itself.
+    async fn git(&self, words: &[&str], input: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let words = [&["--git-dir=."], words].concat();
+        let output =
+            self.git.run(&self.cache, &words, input, LOCAL).await.map_err(|e| self.unfit(&e.to_string()))?;
+        if !output.status.success() {
+            return Err(self.unfit(&words_of(&output.stderr)));
+        }
+        Ok(output.stdout)
+    }
+
+    async fn line(&self, words: &[&str], input: &[u8]) -> Result<String, StoreError> {
+        Ok(String::from_utf8_lossy(&self.git(words, input).await?).trim().to_owned())
+    }
+
+    fn unfit(&self, why: &str) -> StoreError {
+        StoreError::Unfit {
+            place: self.place(),
+            why: why.to_owned(),
+            next: "git 2.30 or newer has to be installed, and the cache folder has to be writable",
+        }
+    }
+
+    fn unreachable(&self, why: String) -> StoreError {
+        StoreError::Unreachable { place: self.place(), why }
+    }
+
+    /// Makes the bare repository if there is none.
+    async fn prepare(&self, format: &str) -> Result<(), StoreError> {
+        let words = ["init", "--quiet", "--bare", &format!("--object-format={format}")];
+        self.git(&words, b"").await.map(drop)
+    }
+
+    /// Fetches the ref; `None` if there is no such ref.
+    async fn fetch(&mut self) -> Result<Option<String>, StoreError> {
+        if !self.cache.join("HEAD").exists() {
+            self.prepare("sha1").await?;
+        }
+        let mut made_anew = false;
+        loop {
+            let refspec = format!("+{}:{FETCHED}", self.place.reference);
+            let mut words = vec!["--git-dir=.", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head"];
+            words.push("--no-recurse-submodules");
+            if self.tip.is_none() {
+                words.push("--depth=1");
+            }
+            words.extend(["--end-of-options", &self.place.url, &refspec]);
+            let output = match self.git.run(&self.cache, &words, b"", BOUND).await {
+                Ok(output) => output,
+                Err(e @ CommandError::Start(_)) => return Err(self.unfit(&e.to_string())),
+                Err(e @ CommandError::Late(_)) => return Err(self.unreachable(e.to_string())),
+            };
+            if output.status.success() {
+                return Ok(Some(self.line(&["rev-parse", "--verify", FETCHED], b"").await?));
+            }
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            if stderr.contains("couldn't find remote ref") {
+                return Ok(None);
+            }
+            if !made_anew && stderr.contains("mismatched algorithms") {
+                made_anew = true;
+                self.make_anew("sha256").await?;
+                continue;
+            }
+            return Err(self.unreachable(words_of(&output.stderr)));
+        }
+    }
+
+    /// Makes the bare repository again, for a remote whose objects have other names.
+    async fn make_anew(&self, format: &str) -> Result<(), StoreError> {
+        std::fs::remove_dir_all(&self.cache)
+            .and_then(|()| std::fs::create_dir(&self.cache))
+            .map_err(|e| self.unfit(&e.to_string()))?;
+        self.prepare(format).await
+    }
+
+    /// Reads a file of a commit; `None` if it has none of that name.
+    async fn file(&self, tree: &[(String, String)], name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        match tree.iter().find(|(n, _)| n == name) {
+            Some((_, id)) => self.git(&["cat-file", "blob", id], b"").await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Lists the files of a commit, with their ids.
+    async fn tree(&self, commit: &str) -> Result<Vec<(String, String)>, StoreError> {
+        let listed = self.git(&["ls-tree", "-z", commit], b"").await?;
+        let entries = listed.split(|b| *b == 0).filter_map(|entry| {
+            let entry = std::str::from_utf8(entry).ok()?;
+            let (about, name) = entry.split_once('\t')?;
+            Some((name.to_owned(), about.rsplit(' ').next()?.to_owned()))
+        });
+        Ok(entries.collect())
+    }
+
+    async fn blob(&self, bytes: &[u8]) -> Result<String, StoreError> {
+        self.line(&["hash-object", "-w", "--stdin"], bytes).await
+    }
+
+    /// Writes the commit of a segment.
+    async fn commit(&mut self, segment: &Segment<'_>) -> Result<String, StoreError> {
+        if self.readme.is_none() {
+            let text = README.replace("REF", &self.place.reference);
+            self.readme = Some(self.blob(text.as_bytes()).await?);
+        }
+        if let Some(snapshot) = segment.snapshot {
+            self.snapshot = Some(self.blob(snapshot).await?);
+        }
+        let journal = self.blob(segment.journal).await?;
+        let mut tree = String::new();
+        let files =
+            [("README.md", &self.readme), ("journal.jsonl", &Some(journal)), ("state.json", &self.snapshot)];
+        for (name, id) in files {
+            if let Some(id) = id {
+                tree.push_str(&format!("100644 blob {id}\t{name}\n"));
+            }
+        }
+        let tree = self.line(&["mktree"], tree.as_bytes()).await?;
+        let branch = self.place.reference.starts_with("refs/heads/");
+        let message = format!("{}{}\n", segment.message, if branch { " [skip ci]" } else { "" });
+        let (name, email) =
+            (format!("user.name={}", self.author.name), format!("user.email={}", self.author.email));
+        let mut words = vec!["-c", &name, "-c", &email, "-c", "commit.gpgSign=false", "commit-tree", &tree];
+        if let Some(tip) = &self.tip {
+            words.extend(["-p", tip]);
+        }
+        self.line(&words, message.as_bytes()).await
+    }
+}
+
+/// What git said, in one line.
+fn words_of(stderr: &[u8]) -> String {
+    let text = String::from_utf8_lossy(stderr);
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty()).take(4).collect();
+    if lines.is_empty() { "git failed without a word".to_owned() } else { lines.join("; ") }
+}
+
+/// What a push came to, by git's words for programs.
+fn pushed(porcelain: &str, stderr: &str) -> Result<Put, String> {
+    let Some(line) = porcelain.lines().find(|l| l.starts_with(['!', '=', '*', ' ', '+', '-'])) else {
+        return Ok(Put::Unknown(words_of(stderr.as_bytes())));
+    };
+    if !line.starts_with('!') {
+        return Ok(Put::Done);
+    }
+    let raced = [
+        "stale info",
+        "fetch first",
+        "non-fast-forward",
+        "cannot lock ref",
+        "failed to update ref",
+        "reference already exists",
+    ];
+    if raced.iter().any(|words| line.contains(words)) {
+        return Ok(Put::Raced);
+    }
+    if line.contains("[remote rejected]") || line.contains("[rejected]") {
+        let remote = stderr.lines().filter_map(|l| l.trim().strip_prefix("remote:")).map(str::trim);
+        let remote: Vec<&str> = remote.filter(|l| !l.is_empty()).take(3).collect();
+        let reason = line.rsplit_once('(').map_or("", |(_, r)| r.trim_end_matches(')'));
+        return Err([&[reason][..], &remote].concat().join("; "));
+    }
+    Ok(Put::Unknown(words_of(stderr.as_bytes())))
+}
+
+#[async_trait]
+impl Remote for GitRemote {
+    fn place(&self) -> String {
+        format!("{} of {}", self.place.reference, shown(&self.place.url))
+    }
+
+    async fn read(&mut self) -> Result<Option<Tip>, StoreError> {
+        let Some(commit) = self.fetch().await? else {
+            self.tip = None;
+            return Ok(None);
+        };
+        let tree = self.tree(&commit).await?;
+        let id = |name: &str| tree.iter().find(|(n, _)| n == name).map(|(_, id)| id.clone());
+        let Some(journal) = self.file(&tree, "journal.jsonl").await? else {
+            return Err(StoreError::Unfit {
+                place: self.place(),
+                why: "its tip holds no journal.jsonl: it is no state of casefile".to_owned(),
+                next: "name another ref in state.url",
+            });
+        };
+        let snapshot = self.file(&tree, "state.json").await?;
+        (self.readme, self.snapshot) = (id("README.md"), id("state.json"));
+        let committed = self.line(&["log", "-1", "--format=%ct", &commit], b"").await?;
+        let committed = committed.parse().ok().and_then(|s| Timestamp::from_second(s).ok());
+        // Whose clock was ahead would hold everybody back.
+        self.last_push = committed.map(|t| t.min(self.clock.now())).max(self.last_push);
+        self.tip = Some(commit);
+        Ok(Some(Tip { snapshot, journal }))
+    }
+
+    async fn append(&mut self, segment: &Segment<'_>) -> Result<Put, StoreError> {
+        let before = self.snapshot.clone();
+        let commit = self.commit(segment).await?;
+        let lease = format!(
+            "--force-with-lease={}:{}",
+            self.place.reference,
+            self.tip.as_deref().unwrap_or_default()
+        );
+        let refspec = format!("{commit}:{}", self.place.reference);
+        let url = self.place.push_url.as_ref().unwrap_or(&self.place.url);
+        let words = [
+            "--git-dir=.",
+            "push",
+            "--porcelain",
+            "--no-verify",
+            "--no-recurse-submodules",
+            "--no-signed",
+            &lease,
+            "--end-of-options",
+            url,
+            &refspec,
+        ];
+        let result = match self.git.run(&self.cache, &words, b"", BOUND).await {
+            Ok(output) => {
+                let (stdout, stderr) =
+                    (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+                pushed(&stdout, &stderr).map_err(|why| StoreError::Unfit {
+                    place: self.place(),
+                    why: format!("the push is refused: {why}"),
+                    next: "let this pipeline or user push to that ref, without force; or name another one in state.url",
+                })
+            }
+            Err(e @ CommandError::Late(_)) => Ok(Put::Unknown(e.to_string())),
+            Err(e) => Err(self.unfit(&e.to_string())),
+        };
+        match &result {
+            Ok(Put::Done) => {
+                self.tip = Some(commit);
+                self.last_push = Some(self.clock.now());
+                self.pushes += 1;
+            }
+            _ => self.snapshot = before,
+        }
+        result
+    }
+
+    fn pace(&self) -> Pace {
+        Pace { interval: self.place.interval, bound: BOUND }
+    }
+
+    fn next_append(&self) -> Option<Timestamp> {
+        let now = self.clock.now();
+        let gathered = now.saturating_add(GATHER).unwrap_or(now);
+        let spaced = self.last_push.filter(|_| self.pushes >= 2);
+        let spaced = spaced.map(|t| t.saturating_add(self.place.interval).unwrap_or(t));
+        Some(spaced.map_or(gathered, |t| t.max(gathered)))
+    }
+}
+
+/// An address without what could be a secret.
+pub fn shown(url: &str) -> String {
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+            let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+            format!("{scheme}://{host}/{}", path.split(['?', '#']).next().unwrap_or_default())
+        }
+        None => url.to_owned(),
+    }
+}
+
+/// What a repository says of one of its remotes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Configured {
+    /// The addresses.
+    pub url: Option<String>,
+    /// The address that is pushed to, if it is another one.
+    pub push_url: Option<String>,
+    /// The settings that reach it: headers, helpers, certificates, rewritten addresses.
+    pub settings: Vec<(String, String)>,
+    /// The root of the work tree.
+    pub root: Option<PathBuf>,
+}
+
+/// The settings of a repository that reach a remote.
+const CARRIED: &str = r"^(http\..*|credential\..*|url\..*|core\.sshcommand)$";
+
+/// Reads what the repository around a folder says of a remote.
+///
+/// # Errors
+/// git cannot be started.
+pub async fn configured(git: &Git, folder: &Path, remote: &str) -> Result<Configured, CommandError> {
+    let root = git.run(folder, &["rev-parse", "--show-toplevel"], b"", LOCAL).await?;
+    if !root.status.success() {
+        return Ok(Configured::default());
+    }
+    let root = PathBuf::from(String::from_utf8_lossy(&root.stdout).trim_end_matches(['\n', '\r']));
+    let get = async |name: &str| {
+        let words = ["config", "--get", &format!("remote.{remote}.{name}")];
+        let output = git.run(folder, &words, b"", LOCAL).await?;
+        let value = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        // A path is relative to the root of the work tree.
+        let value =
+            (!value.is_empty()).then(|| match value.contains(':') || Path::new(&value).is_absolute() {
+                true => value,
+                false => root.join(value).to_string_lossy().into_owned(),
+            });
+        Ok::<_, CommandError>(value)
+    };
+    let (url, push_url) = (get("url").await?, get("pushurl").await?);
+    let words = ["config", "--local", "--includes", "-z", "--get-regexp", CARRIED];
+    let output = git.run(folder, &words, b"", LOCAL).await?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let settings = text.split('\0').filter_map(|entry| {
+        let (key, value) = entry.split_once('\n')?;
+        Some((key.to_owned(), value.to_owned()))
+    });
+    let settings = settings.collect();
+    Ok(Configured { url, push_url, settings, root: Some(root) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_push_is_told_by_its_porcelain() {
+        let of = |line: &str| pushed(&format!("To /srv/x.git\n{line}\nDone\n"), "remote: why\n");
+        for line in [
+            "*\ta:refs/casefile/x\t[new reference]",
+            " \ta:refs/casefile/x\t1..2",
+            "=\ta:refs/casefile/x\t[up to date]",
+        ] {
+            assert_eq!(of(line), Ok(Put::Done), "{line}");
+        }
+        for why in [
+            "[rejected] (stale info)",
+            "[rejected] (fetch first)",
+            "[rejected] (non-fast-forward)",
+            "[remote rejected] (cannot lock ref 'refs/casefile/x': is at 1 but expected 2)",
+            "[remote rejected] (failed to update ref)",
+        ] {
+            assert_eq!(of(&format!("!\ta:refs/casefile/x\t{why}")), Ok(Put::Raced), "{why}");
+        }
+        let refused = of("!\ta:refs/casefile/x\t[remote rejected] (pre-receive hook declined)");
+        assert_eq!(refused, Err("pre-receive hook declined; why".to_owned()));
+        assert!(matches!(pushed("", "fatal: the remote end hung up"), Ok(Put::Unknown(_))));
+    }
+
+    #[test]
+    fn an_address_is_shown_without_secrets() {
+        assert_eq!(shown("https://user:token@host/a.git?x=1"), "https://host/a.git");
+        assert_eq!(shown("git@github.com:o/r.git"), "git@github.com:o/r.git");
+        assert_eq!(shown("/srv/a.git"), "/srv/a.git");
+    }
+}
