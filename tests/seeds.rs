@@ -61,9 +61,9 @@ fn the_seeds_reach_what_is_checked() {
     let seed = |name: &str| {
         std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(name)).unwrap()
     };
-    let whole = casefile::state::verify(None, Some(&seed("journal/quickstart")));
+    let whole = casefile::state::verify(None, Some(&seed("journal/quickstart")), None);
     assert!(whole.findings.is_empty() && whole.records > 2, "{whole:?}");
-    let edited = casefile::state::verify(None, Some(&seed("journal/edited")));
+    let edited = casefile::state::verify(None, Some(&seed("journal/edited")), None);
     assert!(!edited.findings.is_empty() && edited.records > 0, "{edited:?}");
     let snapshot = casefile::state::snapshot::read(&seed("snapshot/quickstart")).unwrap();
     assert!(!snapshot.state.resources.is_empty());

@@ -86,7 +86,12 @@ pub fn run(ctx: &Context, args: &ApplyArgs) -> Result<Code, Error> {
         let ended = {
             let mut run = Run::new(&connection.client, &clock, scope, options, locked, control)
                 .map_err(engine::run_error)?;
-            carry_out(ctx, args, &mut run, reviewed.as_ref(), &connection.destination, &display).await
+            let ended =
+                carry_out(ctx, args, &mut run, reviewed.as_ref(), &connection.destination, &display).await;
+            if ended.is_ok() {
+                store::tell_head(ctx, &project, &run);
+            }
+            ended
         };
         display.finish();
         connection.close().await;

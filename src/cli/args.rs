@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::model::{Address, PlanDigest, Span, Timespan};
+use crate::model::{Address, PlanDigest, Sha256Hex, Span, Timespan};
 
 /// Incident actions as code for Microsoft Defender for Endpoint: declare, review, apply
 #[derive(Debug, Parser)]
@@ -367,6 +367,8 @@ pub enum StateCommand {
     Mv(StateMvArgs),
     /// Say that the project of this state has another name now
     RenameProject(StateRenameProjectArgs),
+    /// Copy the whole state, its history included, into a folder
+    Pull(StatePullArgs),
     /// Write state.json anew from the journal
     Rebuild(StateRebuildArgs),
 }
@@ -559,9 +561,27 @@ pub struct ImportArgs {
 /// `verify`
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
+    /// A head that somebody kept: it has to be in the history
+    #[arg(long, value_name = "sha256:HEX", value_parser = head)]
+    pub head: Option<Sha256Hex>,
     /// How the findings are written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub format: Format,
+}
+
+fn head(text: &str) -> Result<Sha256Hex, String> {
+    let hex = text.strip_prefix("sha256:").unwrap_or(text);
+    hex.parse().map_err(|_| {
+        "write the 64 hex digits that `apply` and `verify` print, with sha256: before them".into()
+    })
+}
+
+/// `state pull`
+#[derive(Debug, Args)]
+pub struct StatePullArgs {
+    /// The folder to write; it must not exist yet, or be empty
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
 }
 
 /// `state rm`

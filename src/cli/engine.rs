@@ -269,10 +269,7 @@ pub fn run_error(e: RunError) -> Error {
                 next: "put the cause right, then casefile apply: it looks up what was under way".to_owned(),
             }
         }
-        RunError::Store(e) => Error::State {
-            next: e.hint().unwrap_or("casefile state list").to_owned(),
-            message: e.to_string(),
-        },
+        RunError::Store(e) => project::store_words(&e),
         RunError::OtherTenant { .. } | RunError::OtherPlace { .. } => Error::OtherTenant(e.to_string()),
         RunError::OtherProject { state, project } => Error::OtherProject { state, project },
         RunError::Stale(e) => Error::StalePlan {

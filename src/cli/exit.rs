@@ -224,6 +224,14 @@ pub enum Error {
         /// What to run.
         next: String,
     },
+    /// A shared state that is not the one that is meant: it is gone, or another one.
+    #[error("{message}")]
+    OtherState {
+        /// What is different.
+        message: String,
+        /// What to do.
+        next: String,
+    },
     /// Surgery that the protocol forbids.
     #[error("{message}")]
     Forbidden {
@@ -331,6 +339,7 @@ impl Error {
                 ),
             ),
             Error::Interrupted => (Code::Interrupted, next("casefile apply")),
+            Error::OtherState { next, .. } => (Code::Conflict, Some(next.clone())),
             Error::State { next, .. } | Error::Forbidden { next, .. } => (Code::Failed, Some(next.clone())),
             Error::NoCredential { .. } => (Code::Failed, next(SIGN_IN)),
             Error::Service { next, .. } => (Code::Failed, next.clone()),

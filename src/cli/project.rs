@@ -13,7 +13,7 @@ use crate::render::{Style, diagnostic};
 use crate::seal::Seals;
 use crate::session::SealsAtNeed;
 use crate::state::snapshot::SnapshotError;
-use crate::state::{Loaded, Notice, StoreError};
+use crate::state::{Damage, Loaded, Notice, StoreError};
 
 /// Reads `casefile.yaml`; shows on stderr what is wrong with it.
 pub fn load(ctx: &Context) -> Result<Project, Error> {
@@ -233,19 +233,33 @@ pub fn notice(notice: &Notice) -> String {
 
 /// A store's error as an exit code, words and what to do.
 pub fn store_error(e: StoreError) -> Error {
+    store_words(&e)
+}
+
+/// The same of an error that others have, too.
+pub fn store_words(e: &StoreError) -> Error {
+    let (message, hint) = (e.to_string(), e.hint());
+    let next = hint.unwrap_or("casefile state list").to_owned();
     match e {
-        StoreError::Locked { holder } => Error::Locked(holder.map_or_else(
+        StoreError::Locked { holder } => Error::Locked(holder.as_ref().map_or_else(
             || "it does not say which".into(),
-            |h| format!("{}@{}, process {}, since {}: {}", h.user, h.host, h.pid, h.since, h.command),
+            |h| {
+                let job = h.job.as_ref().map_or_else(String::new, |job| format!(", {job}"));
+                format!("{}@{}, process {}, since {}: {}{job}", h.user, h.host, h.pid, h.since, h.command)
+            },
         )),
-        StoreError::OtherProject { state, project } => Error::OtherProject { state, project },
-        e @ (StoreError::Unreachable { .. } | StoreError::Unfit { .. } | StoreError::Overtaken) => {
-            Error::Service { next: e.hint().map(str::to_owned), message: e.to_string() }
+        StoreError::OtherProject { state, project } => {
+            Error::OtherProject { state: state.clone(), project: project.clone() }
         }
-        e => Error::State {
-            next: e.hint().unwrap_or("casefile state list").to_owned(),
-            message: e.to_string(),
-        },
+        StoreError::Unreachable { .. } | StoreError::Unfit { .. } | StoreError::Overtaken => {
+            Error::Service { next: hint.map(str::to_owned), message }
+        }
+        StoreError::Rewritten { .. }
+        | StoreError::Vanished { .. }
+        | StoreError::Damaged(Damage::Gap { .. } | Damage::SnapshotUnusable { .. }) => {
+            Error::OtherState { message, next }
+        }
+        _ => Error::State { message, next },
     }
 }
 

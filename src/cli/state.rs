@@ -1,7 +1,7 @@
 //! `state`: what is recorded, without a look at the service, and the surgery that needs none.
 
 use super::args::{
-    Locking, StateMvArgs, StateRebuildArgs, StateRenameProjectArgs, StateRmArgs, StateShowArgs,
+    Locking, StateMvArgs, StatePullArgs, StateRebuildArgs, StateRenameProjectArgs, StateRmArgs, StateShowArgs,
 };
 use super::context::{Context, runtime};
 use super::engine;
@@ -14,7 +14,7 @@ use crate::manifest::{self, Project};
 use crate::model::{Address, Template};
 use crate::render;
 use crate::render::state::{StateDocument, show as show_resource, table};
-use crate::state::{Acceptance, Store, local};
+use crate::state::{Acceptance, Store, copy, local};
 
 /// One line a resource.
 pub fn list(ctx: &Context) -> Result<Code, Error> {
@@ -98,6 +98,25 @@ pub fn rename_project(ctx: &Context, args: &StateRenameProjectArgs) -> Result<Co
     })?;
     let style = project::style_out(ctx);
     ctx.out(&render::surgery::project_renamed(begun, old.as_deref(), name, style))?;
+    Ok(Code::Done)
+}
+
+/// Copies the whole state into a folder, in the layout of a state that is kept in one.
+pub fn pull(ctx: &Context, args: &StatePullArgs) -> Result<Code, Error> {
+    let project = project::load(ctx)?;
+    let (snapshot, journal) = store::whole(ctx, &project)?;
+    let Some(journal) = journal else {
+        return Err(Error::State { message: "there is no state yet".into(), next: "casefile apply".into() });
+    };
+    let (snapshot, seq, resources) = copy(snapshot, &journal).map_err(project::store_error)?;
+    let folder = ctx.path(&args.dir);
+    local::write_new(&folder, &snapshot, &journal).map_err(project::store_error)?;
+    ctx.out(&render::surgery::pulled(
+        &args.dir.display().to_string(),
+        seq,
+        resources,
+        project::style_out(ctx),
+    ))?;
     Ok(Code::Done)
 }
 

@@ -11,13 +11,14 @@ use super::context::{Context, reading_runtime};
 use super::exit::Error;
 use super::{lock, project};
 use crate::defender::Clock;
+use crate::engine::Run;
 use crate::manifest::Project;
 use crate::model::Sha256Hex;
 use crate::state::location::{Location, Repository, is_loopback};
 use crate::state::shared::command::Git;
 use crate::state::shared::git::{Author, GitRemote, Place, configured, shown};
 use crate::state::shared::{self, Cache, Opening, Reading, SharedStore};
-use crate::state::{Loaded, Opened, QuotaUsage, State, Store, StoreError, local};
+use crate::state::{Holder, Loaded, Opened, QuotaUsage, State, Store, StoreError, local};
 
 /// A state that was read without a lock.
 pub struct ReadState {
@@ -118,6 +119,19 @@ pub fn read(ctx: &Context, project: &Project, check: Check) -> Result<ReadState,
     }
 }
 
+/// Returns the bytes of `state.json` and of the journal from its first record on.
+pub fn whole(ctx: &Context, project: &Project) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>), Error> {
+    match location(ctx, project)? {
+        Location::Folder(path) => local::files_of(&checked(ctx, &path)?).map_err(project::store_error),
+        Location::Git { repository, reference } => reading_runtime()?.block_on(async {
+            let Reached { mut remote, .. } = reach(ctx, project, &repository, &reference).await?;
+            let lineage = project.spec.state.lineage.as_deref();
+            let tip = shared::history(&mut remote, lineage).await.map_err(project::store_error)?;
+            Ok(tip.map_or((None, None), |tip| (tip.snapshot, Some(tip.journal))))
+        }),
+    }
+}
+
 /// Opens the state for writing, and waits as long as was asked for while another run has it; says what was put right on
 /// the way. `command` is what others read who find it taken.
 pub async fn open(
@@ -143,6 +157,7 @@ pub async fn open(
                 holder: holder.clone(),
                 lineage: project.spec.state.lineage.clone(),
                 now: clock.now(),
+                is_gone,
             };
             // Reached once: what is wrong with the settings does not pass by waiting.
             let reached = reach(ctx, project, &repository, &reference).await?;
@@ -161,6 +176,36 @@ pub async fn open(
             Ok(Box::new(store))
         }
     }
+}
+
+/// Says which head a run has left in a shared state: who keeps it can tell later whether the history was rewritten.
+pub fn tell_head(ctx: &Context, project: &Project, run: &Run<'_>) {
+    let state = run.state();
+    let Some(lineage) = state.lineage.as_ref().filter(|_| run.is_shared()) else { return };
+    ctx.note(&format!("state: record {}, head sha256:{}", state.seq, state.head));
+    if project.spec.state.lineage.is_none() {
+        ctx.note(&format!(
+            "note: commit `lineage: {lineage}` under `state` in casefile.yaml: a state that is gone is then an error, and \
+             never taken for a new one"
+        ));
+    }
+}
+
+/// Says whether a run of this machine is over: its process is gone. What runs elsewhere cannot be seen from here.
+fn is_gone(holder: &Holder) -> bool {
+    holder.host == gethostname::gethostname().to_string_lossy() && !process_is_there(holder.pid)
+}
+
+#[cfg(unix)]
+fn process_is_there(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    // Whatever else is said of it, it is there.
+    pid.is_none_or(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
+}
+
+#[cfg(not(unix))]
+fn process_is_there(_: u32) -> bool {
+    true
 }
 
 struct Reached {

@@ -1,4 +1,4 @@
-//! `verify`: the journal's chain and the snapshot, offline, without the lock.
+//! `verify`: the journal's whole chain and the snapshot, without the lock. Of the service nothing is asked.
 
 use super::args::{Format, VerifyArgs};
 use super::context::Context;
@@ -6,13 +6,13 @@ use super::exit::{Code, Error};
 use super::project;
 use super::store;
 use crate::render::surgery::{self, VerifyDocument};
-use crate::state::local;
+use crate::state::verify;
 
 /// Shows the findings; exits 1 if there is one.
 pub fn run(ctx: &Context, args: &VerifyArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
-    let folder = store::folder(ctx, &project)?;
-    let verified = local::verify(&folder).map_err(project::store_error)?;
+    let (snapshot, journal) = store::whole(ctx, &project)?;
+    let verified = verify(snapshot.as_deref(), journal.as_deref(), args.head);
     match args.format {
         Format::Human => ctx.out(&surgery::verified(&verified, project::style_out(ctx)))?,
         Format::Json => {

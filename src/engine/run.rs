@@ -107,6 +107,11 @@ impl<'a> Run<'a> {
         self.journal.state()
     }
 
+    /// Returns whether others can record something at the same time.
+    pub fn is_shared(&self) -> bool {
+        self.journal.pace().is_some()
+    }
+
     pub(super) fn settings(&self) -> Settings {
         Settings {
             now: self.clock.now(),

@@ -123,6 +123,14 @@ fn said(verb: &str, address: &Address, rest: &str, style: Style) -> String {
     out
 }
 
+/// What `state pull` did.
+pub fn pulled(folder: &str, seq: Seq, resources: usize, style: Style) -> String {
+    let mut out = String::new();
+    let size = format!("{} of {} records", messages::resources(resources), grouped(seq));
+    Paragraph::new(0, 2).text(format!("The state was copied into {folder}: {size}.")).write(style, &mut out);
+    out
+}
+
 /// What `state rebuild` did.
 pub fn rebuilt(rebuilt: Option<&Rebuild>, style: Style) -> String {
     let mut out = String::new();
@@ -282,6 +290,7 @@ fn code(finding: &Finding) -> &'static str {
         Finding::Damage(Damage::Gap { .. }) => "journal-gap",
         Finding::Snapshot(SnapshotError::Edited) => "snapshot-edited",
         Finding::Snapshot(_) => "snapshot-unreadable",
+        Finding::HeadMissing { .. } => "head-missing",
         Finding::Binding => "snapshot-binding",
         Finding::Differs { .. } => "snapshot-differs",
     }
@@ -298,6 +307,9 @@ fn note_code(note: &Note) -> &'static str {
 fn next(finding: &Finding) -> &'static str {
     match finding {
         Finding::Damage(d) => d.hint(),
+        Finding::HeadMissing { .. } => {
+            "find out who rewrote the state; a clone or a backup of it has the old history"
+        }
         Finding::Snapshot(_) | Finding::Binding | Finding::Differs { .. } => "casefile state rebuild",
     }
 }

@@ -18,6 +18,7 @@ use super::rebuild::{self, Acceptance, Rebuild};
 use super::store::{Holder, Loaded, Opened, StoreError};
 use super::verify::{self, Verified};
 use crate::files::{self, FileError, Links};
+use crate::model::Sha256Hex;
 
 /// How much of a long file is read at once.
 const PIECE: usize = 64 * 1024;
@@ -74,14 +75,37 @@ pub fn open(folder: &Path, holder: &Holder) -> Result<Opened<LocalStore>, StoreE
     Ok(Opened { store, notices })
 }
 
-/// Walks the whole journal and compares the snapshot with it. Takes no lock and writes nothing.
-pub fn verify(folder: &Path) -> Result<Verified, StoreError> {
+/// Walks the whole journal and compares the snapshot with it. Takes no lock and writes nothing. `kept` is a head that
+/// somebody kept.
+pub fn verify(folder: &Path, kept: Option<Sha256Hex>) -> Result<Verified, StoreError> {
+    let (snapshot, journal) = files_of(folder)?;
+    Ok(verify::verify(snapshot.as_deref(), journal.as_deref(), kept))
+}
+
+/// The bytes of a file of the state, if there is one.
+type Bytes = Option<Vec<u8>>;
+
+/// Returns the bytes of snapshot and journal. Takes no lock and writes nothing.
+pub fn files_of(folder: &Path) -> Result<(Bytes, Bytes), StoreError> {
     exists(folder)?;
     let mut disk = LocalDisk::new(folder);
     // The snapshot first: a run that writes meanwhile only makes the journal longer than it says.
     let snapshot = whole(&mut disk, FileName::Snapshot)?;
-    let journal = whole(&mut disk, FileName::Journal)?;
-    Ok(verify::verify(snapshot.as_deref(), journal.as_deref()))
+    Ok((snapshot, whole(&mut disk, FileName::Journal)?))
+}
+
+/// Writes a state into a folder that does not exist yet, or is empty: the journal first.
+pub fn write_new(folder: &Path, snapshot: &[u8], journal: &[u8]) -> Result<(), StoreError> {
+    create_folder(folder)?;
+    let mut entries = std::fs::read_dir(folder).map_err(|e| failed(folder, "read", e))?;
+    if entries.next().is_some() {
+        return Err(failed(folder, "write a state into it", io::ErrorKind::DirectoryNotEmpty.into()));
+    }
+    for (name, bytes) in [(FileName::Journal, journal), (FileName::Snapshot, snapshot)] {
+        let path = folder.join(name.as_str());
+        write_copy(&path, bytes).map_err(|e| failed(&path, "write", e))?;
+    }
+    sync_folder(folder).map_err(|e| failed(folder, "sync", e))
 }
 
 /// Writes the snapshot anew from the journal; `None` for a folder without a state.

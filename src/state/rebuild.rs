@@ -111,6 +111,20 @@ pub(super) fn rebuild(
     recover(bytes, walk, snapshot.zip(beside), damage, serial, acceptance).map(Some)
 }
 
+/// Returns a snapshot that fits a whole journal as it stands, with the number of its last record and of its resources. The
+/// given one keeps its serial.
+///
+/// # Errors
+/// Whatever is wrong with the journal.
+pub fn copy(snapshot: Option<Vec<u8>>, journal: &[u8]) -> Result<(Vec<u8>, Seq, usize), StoreError> {
+    let mut state = State::default();
+    let mut reader = Reader::new(journal);
+    journal::fold(&mut reader, &mut state).map_err(Damage::from)?;
+    let serial = snapshot.and_then(|bytes| snapshot::read(&bytes).ok()).map_or(0, |s| s.serial);
+    let written = write(&state, serial.saturating_add(1), reader.mark().bytes)?;
+    Ok((written, state.seq, state.resources.len()))
+}
+
 /// Refuses a state that is of other projects alone. Of two that are damaged one may know a later name than the other.
 fn of_project(journal: &State, snapshot: Option<&State>, project: &str) -> Result<(), StoreError> {
     let states = [Some(journal), snapshot];

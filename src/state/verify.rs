@@ -53,6 +53,12 @@ pub enum Finding {
     /// The snapshot cannot be used, or was edited.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// A head that somebody kept is the hash of no record.
+    #[error("no record has the hash {head}: the history is another one than it was when that head was kept")]
+    HeadMissing {
+        /// The head.
+        head: Sha256Hex,
+    },
     /// The snapshot's lineage or binding is not the journal's.
     #[error("state.json names another tenant, endpoint or lineage than the journal")]
     Binding,
@@ -64,11 +70,13 @@ pub enum Finding {
     },
 }
 
-/// Walks the whole journal and compares the snapshot with the fold of the records it was made from.
-pub fn verify(snapshot: Option<&[u8]>, journal: Option<&[u8]>) -> Verified {
+/// Walks the whole journal and compares the snapshot with the fold of the records it was made from. `kept` is a head that
+/// somebody kept: it has to be the hash of a record.
+pub fn verify(snapshot: Option<&[u8]>, journal: Option<&[u8]>, kept: Option<Sha256Hex>) -> Verified {
     let mut v = Verified { records: 0, head: Sha256Hex::ZERO, findings: Vec::new(), notes: Vec::new() };
     let Some(bytes) = journal else {
         v.findings.extend(snapshot.map(|_| Damage::JournalMissing.into()));
+        v.findings.extend(kept.map(|head| Finding::HeadMissing { head }));
         return v;
     };
     let snapshot = match snapshot.map(snapshot::read) {
@@ -87,10 +95,11 @@ pub fn verify(snapshot: Option<&[u8]>, journal: Option<&[u8]>) -> Verified {
             Some(s)
         }
     };
-    let mut met = false;
+    let (mut met, mut found) = (false, kept.is_none());
     let mut state = State::default();
     let mut reader = Reader::new(bytes);
     for entry in reader.by_ref() {
+        found |= entry.as_ref().is_ok_and(|e| Some(e.hash) == kept);
         let folded = entry.and_then(|e| journal::fold_entry(&e, &mut state));
         if let Err(e) = folded {
             v.findings.push(Damage::from(e).into());
@@ -107,6 +116,9 @@ pub fn verify(snapshot: Option<&[u8]>, journal: Option<&[u8]>) -> Verified {
         Tail::Clean => {}
         Tail::Unterminated => v.notes.push(Note::Unterminated),
         Tail::Torn { bytes } => v.notes.push(Note::TornTail { bytes }),
+    }
+    if let Some(head) = kept.filter(|_| !found) {
+        v.findings.push(Finding::HeadMissing { head });
     }
     if let Some(s) = snapshot.filter(|_| !met) {
         let damage = misfit(bytes, s.mark, s.state.lineage.unwrap_or_default());

@@ -626,8 +626,11 @@ impl Actor<'_> {
             }
         }
         let disk = self.site.disk();
-        let verified =
-            state::verify(disk.get(FileName::Snapshot).as_deref(), disk.get(FileName::Journal).as_deref());
+        let verified = state::verify(
+            disk.get(FileName::Snapshot).as_deref(),
+            disk.get(FileName::Journal).as_deref(),
+            None,
+        );
         wrong.extend(verified.findings.iter().map(|f| (Invariant::Readable, f.to_string())));
         wrong.into_iter().for_each(|(rule, what)| self.wrong(rule, what));
     }

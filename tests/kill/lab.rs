@@ -181,7 +181,7 @@ impl Lab {
     /// Journal and snapshot are whole and say the same.
     #[track_caller]
     pub fn verified(&self) {
-        let verified = local::verify(&self.folder()).unwrap();
+        let verified = local::verify(&self.folder(), None).unwrap();
         assert_eq!(verified.findings, [], "{} records", verified.records);
     }
 }

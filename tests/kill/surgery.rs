@@ -126,7 +126,7 @@ impl Applied {
         let again = self.run(dir.path(), &Through::Nothing, operation.args);
         let done_before = ["the state holds no ", "holds a "].iter().any(|w| again.stderr.contains(w));
         assert!(again.code() == Some(0) || done_before, "{what}: {again:?}");
-        let verified = local::verify(&folder).unwrap();
+        let verified = local::verify(&folder, None).unwrap();
         assert_eq!(verified.findings, [], "{what}");
         let state = local::read(&folder).unwrap().state;
         if operation.resources > 0 {

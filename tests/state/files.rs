@@ -108,7 +108,7 @@ fn a_new_state_is_begun_kept_and_found_again() {
     store.append(at(9), &[Record::Released { address: addr("InvestigationPackage/a") }]).unwrap();
     assert_eq!(store.commit_snapshot().unwrap(), 2);
     drop(store);
-    assert_eq!(local::verify(&folder.path()).unwrap().findings, []);
+    assert_eq!(local::verify(&folder.path(), None).unwrap().findings, []);
 }
 
 #[cfg(unix)]
@@ -223,7 +223,7 @@ fn a_missing_last_newline_loses_nothing() {
         let whole = folder.get("journal.jsonl");
         folder.write("journal.jsonl", whole.trim_end());
         assert_eq!(folder.read().unwrap().0.seq, 6);
-        let verified = local::verify(&folder.path()).unwrap();
+        let verified = local::verify(&folder.path(), None).unwrap();
         assert_eq!(verified.findings, []);
         assert!(verified.notes.contains(&Note::Unterminated), "{:?}", verified.notes);
         let (_, notices) = folder.open().unwrap();
@@ -296,7 +296,7 @@ fn a_snapshot_that_does_not_fit_its_digest_is_not_believed() {
         store.commit_snapshot().unwrap();
         drop(store);
         assert_eq!(folder.read().unwrap(), (whole.clone(), vec![]));
-        assert_eq!(local::verify(&folder.path()).unwrap().findings, []);
+        assert_eq!(local::verify(&folder.path(), None).unwrap().findings, []);
     }
     // An edit does not hide that the journal lacks records.
     let folder = Folder::with(&story()[..4], None);
@@ -454,9 +454,9 @@ fn leftovers_of_an_interrupted_run_are_cleared() {
 
 #[test]
 fn verify_walks_what_loading_trusts() {
-    let findings = |folder: &Folder| local::verify(&folder.path()).unwrap().findings;
+    let findings = |folder: &Folder| local::verify(&folder.path(), None).unwrap().findings;
     let folder = Folder::with(&story(), Some(6));
-    let good = local::verify(&folder.path()).unwrap();
+    let good = local::verify(&folder.path(), None).unwrap();
     assert_eq!((good.records, good.findings.len()), (6, 0));
     assert_eq!(folder.read().unwrap().0.head, good.head);
 
@@ -491,7 +491,7 @@ fn verify_walks_what_loading_trusts() {
 
     let folder = Folder::with(&story(), None);
     folder.write("journal.jsonl", format!("{}{{\"seq\":7", folder.get("journal.jsonl")));
-    let verified = local::verify(&folder.path()).unwrap();
+    let verified = local::verify(&folder.path(), None).unwrap();
     assert_eq!(verified.findings, []);
     assert_eq!(verified.notes, [Note::SnapshotMissing, Note::TornTail { bytes: 8 }]);
 }
@@ -558,6 +558,6 @@ fn fifty_thousand_records() {
         println!("{} records, {size} bytes", records.len());
         time("tail", &|| drop(local::read(&folder.path()).unwrap()));
         time("whole", &|| drop(local::read_whole(&folder.path()).unwrap()));
-        time("verify", &|| assert_eq!(local::verify(&folder.path()).unwrap().findings, []));
+        time("verify", &|| assert_eq!(local::verify(&folder.path(), None).unwrap().findings, []));
     }
 }

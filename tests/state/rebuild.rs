@@ -41,7 +41,7 @@ impl Folder {
     }
     /// Sound from the first record to the last, and what a run reads.
     fn sound(&self) -> State {
-        let verified = local::verify(self.0.path()).unwrap();
+        let verified = local::verify(self.0.path(), None).unwrap();
         assert_eq!(verified.findings, []);
         let mut opened = local::open(self.0.path(), &holder()).unwrap();
         assert_eq!(opened.notices, []);
@@ -50,7 +50,7 @@ impl Folder {
         opened.store.append(at(2_000), &[intent("InvestigationPackage/new", CallAction::Create)]).unwrap();
         opened.store.commit_snapshot().unwrap();
         drop(opened);
-        assert_eq!(local::verify(self.0.path()).unwrap().findings, []);
+        assert_eq!(local::verify(self.0.path(), None).unwrap().findings, []);
         state
     }
 }

@@ -19,6 +19,9 @@ use crate::defender::Clock;
 /// How long a fetch or a push may take.
 const BOUND: Duration = Duration::from_secs(30);
 
+/// How long a fetch of the whole history may take.
+const WHOLE: Duration = Duration::from_secs(300);
+
 /// How long everything else may take.
 const LOCAL: Duration = Duration::from_secs(20);
 
@@ -192,6 +195,34 @@ impl GitRemote {
         self.line(&["hash-object", "-w", "--stdin"], bytes).await
     }
 
+    /// Returns the journal from its first record on. Lines leave the tip together with a new snapshot, so the commits that
+    /// write one, and those before them, hold all that the tip does not.
+    async fn whole_journal(&self, tip: &str) -> Result<Vec<u8>, StoreError> {
+        let words = ["log", "--first-parent", "--reverse", "--format=%H %P", tip, "--", "state.json"];
+        let listed = self.line(&words, b"").await?;
+        let mut names = String::new();
+        for line in listed.lines() {
+            let (commit, parent) = line.split_once(' ').unwrap_or((line, ""));
+            for id in [parent, commit].into_iter().filter(|id| !id.is_empty()) {
+                names.push_str(&format!("{id}:journal.jsonl\n"));
+            }
+        }
+        names.push_str(&format!("{tip}:journal.jsonl\n"));
+        let read = self.git(&["cat-file", "--batch"], names.as_bytes()).await?;
+        let mut journal = Vec::new();
+        let (mut rest, mut next) = (&read[..], 1);
+        while let Some(end) = memchr::memchr(b'\n', rest) {
+            let header = String::from_utf8_lossy(&rest[..end]).into_owned();
+            let Some(length) = header.rsplit(' ').next().and_then(|n| n.parse::<usize>().ok()) else {
+                return Err(self.unfit(&format!("the history lacks a part: {header}")));
+            };
+            let blob = rest.get(end + 1..end + 1 + length).unwrap_or_default();
+            next = super::extend(&mut journal, blob, next);
+            rest = rest.get(end + 2 + length..).unwrap_or_default();
+        }
+        Ok(journal)
+    }
+
     /// Writes the commit of a segment.
     async fn commit(&mut self, segment: &Segment<'_>) -> Result<String, StoreError> {
         if self.readme.is_none() {
@@ -288,6 +319,31 @@ impl Remote for GitRemote {
         Ok(Some(Tip { snapshot, journal }))
     }
 
+    async fn history(&mut self) -> Result<Option<Tip>, StoreError> {
+        let Some(tip) = self.read().await? else { return Ok(None) };
+        let Some(commit) = self.tip.clone() else { return Ok(None) };
+        if self.line(&["rev-parse", "--is-shallow-repository"], b"").await? == "true" {
+            let refspec = format!("+{}:{FETCHED}", self.place.reference);
+            let words = [
+                "--git-dir=.",
+                "fetch",
+                "--quiet",
+                "--no-tags",
+                "--no-write-fetch-head",
+                "--unshallow",
+                "--end-of-options",
+                &self.place.url,
+                &refspec,
+            ];
+            let output = self.git.run(&self.cache, &words, b"", WHOLE).await;
+            let output = output.map_err(|e| self.unreachable(e.to_string()))?;
+            if !output.status.success() {
+                return Err(self.unreachable(words_of(&output.stderr)));
+            }
+        }
+        Ok(Some(Tip { journal: self.whole_journal(&commit).await?, ..tip }))
+    }
+
     async fn append(&mut self, segment: &Segment<'_>) -> Result<Put, StoreError> {
         let before = self.snapshot.clone();
         let commit = self.commit(segment).await?;
@@ -323,6 +379,14 @@ impl Remote for GitRemote {
             Err(e @ CommandError::Late(_)) => Ok(Put::Unknown(e.to_string())),
             Err(e) => Err(self.unfit(&e.to_string())),
         };
+        if let Ok(Put::Unknown(why)) = &result
+            && why.contains("hash algorithm")
+        {
+            // The repository names its objects otherwise than the cache does: the same is pushed from a cache like it.
+            self.make_anew("sha256").await?;
+            (self.readme, self.snapshot, self.tip) = (None, None, None);
+            return Ok(Put::Raced);
+        }
         match &result {
             Ok(Put::Done) => {
                 self.tip = Some(commit);

@@ -84,6 +84,9 @@ pub trait Remote: Send {
     /// Reads what is there, and takes it for the head that the next append follows; `None` if nothing is.
     async fn read(&mut self) -> Result<Option<Tip>, StoreError>;
 
+    /// Reads what is there, with the journal from its first record on.
+    async fn history(&mut self) -> Result<Option<Tip>, StoreError>;
+
     /// Appends behind the head that was read or appended last, in one step.
     async fn append(&mut self, segment: &Segment<'_>) -> Result<Put, StoreError>;
 
@@ -196,6 +199,31 @@ fn first_mark(journal: &[u8]) -> Result<Checkpoint, StoreError> {
     Ok(Checkpoint { seq: seq.saturating_sub(1), head: prev, bytes: 0 })
 }
 
+/// Appends the lines of a part of a journal that begin with the record `next`; returns the number behind the last one.
+fn extend(journal: &mut Vec<u8>, part: &[u8], mut next: Seq) -> Seq {
+    for line in part.split_inclusive(|b| *b == b'\n') {
+        let begins = format!("{{\"seq\":{next},");
+        if line.starts_with(begins.as_bytes()) {
+            journal.extend_from_slice(line);
+            next += 1;
+        }
+    }
+    next
+}
+
+/// Reads a shared state whole: the bytes of `state.json` and of the journal from its first record on.
+///
+/// # Errors
+/// A place that cannot be reached, or holds nothing although the project says otherwise.
+pub async fn history<R: Remote>(remote: &mut R, lineage: Option<&str>) -> Result<Option<Tip>, StoreError> {
+    match (remote.history().await?, lineage) {
+        (None, Some(lineage)) => {
+            Err(StoreError::Vanished { place: remote.place(), lineage: lineage.to_owned() })
+        }
+        (tip, _) => Ok(tip),
+    }
+}
+
 /// How a shared state is opened.
 #[derive(Clone, Debug)]
 pub struct Opening {
@@ -205,6 +233,8 @@ pub struct Opening {
     pub lineage: Option<String>,
     /// Now, by our clock.
     pub now: Timestamp,
+    /// Says whether a run that is shown as going on is known to have died: one of this machine, whose process is gone.
+    pub is_gone: fn(&Holder) -> bool,
 }
 
 /// How long a run is reckoned with that writes nothing more: its mark is renewed by appends that are made anyway.
@@ -267,7 +297,7 @@ impl<R: Remote> SharedStore<R> {
         opening: &Opening,
     ) -> Result<(Self, Vec<Notice>), StoreError> {
         let reading = read(&mut remote, cache.as_ref(), opening.lineage.as_deref()).await?;
-        busy(&reading.state, &opening.holder, opening.now)?;
+        busy(&reading.state, opening)?;
         let mut store = SharedStore {
             remote,
             cache,
@@ -284,6 +314,11 @@ impl<R: Remote> SharedStore<R> {
         };
         let notices = store.take_rescued_in(opening.now).await?;
         Ok((store, notices))
+    }
+
+    /// Returns the place.
+    pub fn remote(&mut self) -> &mut R {
+        &mut self.remote
     }
 
     /// Appends what an earlier run kept beside the journal, and forgets it.
@@ -407,7 +442,7 @@ impl<R: Remote> SharedStore<R> {
         if overtaken {
             if let Some(running) = self.base.running.as_deref().filter(|r| r.by != self.holder)
                 && self.marked.is_none()
-                && batch.iter().any(|b| holds_intent(&b.group))
+                && batch.iter().any(|b| holds_intent(&b.group) && b.at < running.until)
             {
                 return Err(StoreError::Locked { holder: Some(running.by.clone()) });
             }
@@ -545,7 +580,7 @@ async fn pause(n: u32) {
 /// Folds what others have recorded into what is known. A read that shows less than is known is stale, and no news.
 fn catch_up(base: &mut State, reading: &Reading, ours: Sha256Hex, place: &str) -> Result<News, StoreError> {
     let mut news = News { others: Vec::new(), ours: false, more: false };
-    if reading.state.seq < base.seq {
+    if reading.state.seq < base.seq || reading.state.seq == 0 {
         return Ok(news);
     }
     let rewritten = |why: String| StoreError::Rewritten { place: place.to_owned(), why };
@@ -627,9 +662,11 @@ pub async fn read<R: Remote>(
 }
 
 /// Refuses a state on which another run makes calls.
-fn busy(state: &State, holder: &Holder, now: Timestamp) -> Result<(), StoreError> {
+fn busy(state: &State, opening: &Opening) -> Result<(), StoreError> {
     match state.running.as_deref() {
-        Some(Running { by, until }) if by != holder && *until > now => {
+        Some(Running { by, until })
+            if *by != opening.holder && *until > opening.now && !(opening.is_gone)(by) =>
+        {
             Err(StoreError::Locked { holder: Some(by.clone()) })
         }
         _ => Ok(()),
@@ -773,6 +810,8 @@ impl<R: Remote> Store for SharedStore<R> {
                 }
                 Ok(numbers)
             }
+            // Nothing was recorded, and nothing more will be.
+            Err(e @ StoreError::Locked { .. }) => Err(e),
             Err(e) => {
                 self.poison = Some(e.to_string());
                 Err(e)

@@ -1,0 +1,331 @@
+//! The whole tool with its state in a bare repository, against the sandbox.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+/// A bare repository, a sandbox, and clones of a project.
+struct Lab {
+    dir: TempDir,
+    sandbox: std::process::Child,
+    endpoint: String,
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let _ = self.sandbox.kill();
+        let _ = self.sandbox.wait();
+    }
+}
+
+const LINEAGE: &str = "lineage: ";
+
+impl Lab {
+    fn new(machines: usize) -> Lab {
+        let dir = TempDir::new().unwrap();
+        let mut sandbox = Command::new(env!("CARGO_BIN_EXE_casefile"))
+            .args(["sandbox", "--listen", "127.0.0.1:0"])
+            .current_dir(dir.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = std::io::BufRead::lines(std::io::BufReader::new(sandbox.stdout.take().unwrap()));
+        let endpoint = loop {
+            let line = lines.next().unwrap().unwrap();
+            if let Some(url) = line.strip_prefix("Listening on ") {
+                break url.to_owned();
+            }
+        };
+        std::thread::spawn(move || lines.for_each(drop));
+        let lab = Lab { dir, sandbox, endpoint };
+        lab.git(lab.dir.path(), &["init", "-q", "--bare", "remote.git"]);
+        let first = lab.clone_as("first");
+        std::fs::create_dir(first.join("manifests")).unwrap();
+        let project = "apiVersion: casefile/v1\nkind: Project\nmetadata: { name: ir }\nspec:\n  state: { url: \"git:\" }\n";
+        std::fs::write(first.join("casefile.yaml"), project).unwrap();
+        for n in 0..machines {
+            let text = format!(
+                "apiVersion: casefile/v1\nkind: InvestigationPackage\nmetadata: {{ name: ws-{n:02} }}\nspec:\n  \
+                 machineId: a{n:039x}\n  comment: \"INC-2042: forensics\"\n"
+            );
+            std::fs::write(first.join(format!("manifests/ws-{n:02}.yaml")), text).unwrap();
+        }
+        lab.git(&first, &["add", "."]);
+        lab.git(&first, &["commit", "-q", "-m", "a project"]);
+        lab.git(&first, &["push", "-q", "origin", "HEAD:main"]);
+        lab
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn git(&self, folder: &Path, words: &[&str]) -> String {
+        let output = Command::new("git")
+            .args(["-c", "user.name=t", "-c", "user.email=t@t", "-c", "init.defaultBranch=main"])
+            .args(words)
+            .current_dir(folder)
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "git {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    fn clone_as(&self, name: &str) -> PathBuf {
+        self.git(self.dir.path(), &["clone", "-q", "remote.git", name]);
+        self.path(name)
+    }
+
+    /// The tool in a clone, with a cache of its own: as on a fresh machine.
+    fn command(&self, clone: &Path, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_casefile"));
+        command.arg("-C").arg(clone).args(words).stdin(Stdio::null());
+        for name in ["CASEFILE_STATE_URL", "CASEFILE_ALLOW_STORE", "RUST_LOG", "CI_JOB_URL"] {
+            command.env_remove(name);
+        }
+        command.env("CASEFILE_ENDPOINT", &self.endpoint).env("CASEFILE_ACCESS_TOKEN", "t");
+        command.env("CASEFILE_CACHE_DIR", clone.with_extension("cache"));
+        command
+    }
+
+    fn run(&self, clone: &Path, words: &[&str]) -> (i32, String, String) {
+        let Output { status, stdout, stderr } = self.command(clone, words).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (status.code().unwrap_or(-1), text(stdout), text(stderr))
+    }
+
+    /// How many collections the service has begun.
+    fn collections(&self) -> usize {
+        let answer = get(&self.endpoint, "/api/machineactions");
+        answer.matches("\"CollectInvestigationPackage\"").count()
+    }
+
+    fn commits(&self) -> usize {
+        self.git(&self.path("remote.git"), &["rev-list", "--count", "refs/casefile/ir"]).parse().unwrap()
+    }
+
+    fn hook(&self, name: &str, text: &str) {
+        let path = self.path("remote.git").join("hooks").join(name);
+        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    fn unhook(&self, name: &str) {
+        std::fs::remove_file(self.path("remote.git").join("hooks").join(name)).unwrap();
+    }
+}
+
+/// One request over a connection of its own.
+fn get(endpoint: &str, path: &str) -> String {
+    use std::io::{Read as _, Write as _};
+    let host = endpoint.strip_prefix("http://").unwrap();
+    let mut stream = std::net::TcpStream::connect(host).unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer t\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+#[test]
+fn another_clone_goes_on_where_one_was_thrown_away() {
+    let lab = Lab::new(40);
+    let first = lab.path("first");
+    let before = lab.git(&first, &["status", "--porcelain", "--ignored"]);
+    let files = |clone: &Path| {
+        let list = lab.git(clone, &["for-each-ref"]);
+        (
+            list,
+            std::fs::read(clone.join(".git/config")).unwrap(),
+            std::fs::read(clone.join(".git/index")).unwrap(),
+        )
+    };
+    let untouched = files(&first);
+    let (code, _, stderr) = lab.run(&first, &["apply", "--auto-approve"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stderr.contains("head sha256:") && stderr.contains(LINEAGE), "{stderr}");
+    assert_eq!(lab.collections(), 40);
+    assert!(lab.commits() <= 14, "{} commits", lab.commits());
+    assert_eq!(lab.git(&first, &["status", "--porcelain", "--ignored"]), before);
+    assert_eq!(files(&first), untouched);
+    let commits = lab.commits();
+    std::fs::remove_dir_all(&first).unwrap();
+    let second = lab.clone_as("second");
+    let (code, stdout, stderr) = lab.run(&second, &["plan", "--detailed-exitcode"]);
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    let (code, ..) = lab.run(&second, &["apply", "--auto-approve"]);
+    assert_eq!((code, lab.collections()), (0, 40));
+    assert!(lab.commits() <= commits + 1, "what the look showed is one commit, if there is something");
+    let (code, stdout, _) = lab.run(&second, &["verify"]);
+    assert_eq!(code, 0, "{stdout}");
+    let head = stdout.split("sha256:").nth(1).map(|h| h.chars().take(64).collect::<String>());
+    if let Some(head) = head {
+        assert_eq!(lab.run(&second, &["verify", "--head", &format!("sha256:{head}")]).0, 0);
+    }
+    let other = format!("sha256:{}", "0".repeat(63) + "1");
+    let (code, stdout, _) = lab.run(&second, &["verify", "--head", &other]);
+    assert!(code == 1 && stdout.contains("no record has the hash"), "{stdout}");
+    let copy = lab.path("copy");
+    assert_eq!(lab.run(&second, &["state", "pull", copy.to_str().unwrap()]).0, 0);
+    let mut verify = lab.command(&second, &["verify"]);
+    let local = verify.env("CASEFILE_STATE_URL", format!("file:{}", copy.display())).output().unwrap();
+    assert!(local.status.success(), "{}", String::from_utf8_lossy(&local.stdout));
+}
+
+#[test]
+fn four_processes_at_once_do_everything_once() {
+    let lab = Lab::new(6);
+    let clones: Vec<PathBuf> = (0..4).map(|n| lab.clone_as(&format!("clone{n}"))).collect();
+    let words = ["apply", "--auto-approve", "--lock-timeout", "2m"];
+    let running: Vec<_> = clones
+        .iter()
+        .map(|c| lab.command(c, &words).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap())
+        .collect();
+    let mut ends = Vec::new();
+    for child in running {
+        let output = child.wait_with_output().unwrap();
+        ends.push((output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned()));
+    }
+    assert_eq!(lab.collections(), 6, "{ends:?}");
+    // Whoever was overtaken before its first call says so, and has sent nothing.
+    assert!(ends.iter().all(|(code, _)| matches!(code, Some(0 | 4))), "{ends:?}");
+    assert!(ends.iter().any(|(code, _)| *code == Some(0)), "{ends:?}");
+    let (code, stdout, _) = lab.run(&clones[0], &["verify"]);
+    assert_eq!(code, 0, "{stdout}");
+}
+
+#[test]
+fn a_push_that_is_refused_sends_nothing() {
+    let lab = Lab::new(1);
+    lab.hook("pre-receive", "echo protected by policy >&2; exit 1");
+    let (code, _, stderr) = lab.run(&lab.path("first"), &["apply", "--auto-approve"]);
+    assert_eq!(code, 1, "{stderr}");
+    assert!(
+        stderr.contains("pre-receive hook declined") && stderr.contains("protected by policy"),
+        "{stderr}"
+    );
+    assert_eq!(lab.collections(), 0);
+}
+
+#[test]
+fn an_outcome_that_cannot_be_pushed_is_kept_and_comes_back() {
+    let lab = Lab::new(1);
+    let first = lab.path("first");
+    // The first push, the intent's, goes in; later ones do not.
+    lab.hook("pre-receive", "[ -e seen ] && exit 1; touch seen");
+    let (code, _, stderr) = lab.run(&first, &["apply", "--auto-approve"]);
+    assert_eq!(code, 1, "{stderr}");
+    assert_eq!(lab.collections(), 1);
+    lab.unhook("pre-receive");
+    let mut wait = lab.command(&first, &["apply", "--auto-approve"]);
+    let again = wait.output().unwrap();
+    let stderr = String::from_utf8_lossy(&again.stderr);
+    assert_eq!(lab.collections(), 1, "{stderr}");
+    assert!(stderr.contains("taken in"), "{stderr}");
+    let (_, stdout, _) = lab.run(&first, &["state", "list"]);
+    assert!(stdout.contains("InProgress"), "{stdout}");
+}
+
+#[test]
+fn a_process_that_is_killed_at_any_push_loses_nothing() {
+    for (push, accepted) in [(1, false), (1, true), (2, false), (2, true), (3, true)] {
+        let lab = Lab::new(2);
+        let first = lab.path("first");
+        // The hook kills the pusher's parent, and takes the push or not.
+        let verdict = if accepted { 0 } else { 1 };
+        let hook = format!(
+            "n=$(cat count 2>/dev/null || echo 0); n=$((n + 1)); echo $n > count\n\
+             [ $n -eq {push} ] || exit 0\nkill -9 $(cat victim); exit {verdict}"
+        );
+        lab.hook("pre-receive", &hook);
+        let mut child = lab
+            .command(&first, &["apply", "--auto-approve"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::fs::write(lab.path("remote.git").join("victim"), child.id().to_string()).unwrap();
+        child.wait().unwrap();
+        lab.unhook("pre-receive");
+        std::fs::remove_dir_all(&first).unwrap();
+        let made = lab.collections();
+        assert_eq!(made, if push == 1 { 0 } else { 2 }, "push {push}, {accepted}");
+        let second = lab.clone_as("second");
+        let (_, stdout, stderr) = lab.run(&second, &["plan"]);
+        let creates = stdout.matches("create: new").count();
+        let expected = if push == 1 && !accepted { 2 } else { 0 };
+        assert_eq!(creates, expected, "push {push}, {accepted}: {stdout}{stderr}");
+        // What is not settled waits, or is found.
+        assert_eq!(lab.collections(), made);
+    }
+}
+
+#[test]
+fn a_state_that_is_gone_or_rewritten_is_no_new_state() {
+    let lab = Lab::new(1);
+    let first = lab.path("first");
+    let (_, _, stderr) = lab.run(&first, &["apply", "--auto-approve"]);
+    let lineage = stderr.split(LINEAGE).nth(1).unwrap().split('`').next().unwrap().to_owned();
+    let remote = lab.path("remote.git");
+    let tip = lab.git(&remote, &["rev-parse", "refs/casefile/ir"]);
+    lab.git(&remote, &["update-ref", "refs/casefile/ir", &format!("{tip}~1")]);
+    let (code, _, stderr) = lab.run(&first, &["plan"]);
+    assert!(code == 4 && stderr.contains("was there before"), "{code} {stderr}");
+    lab.git(&remote, &["update-ref", "-d", "refs/casefile/ir"]);
+    let (code, _, stderr) = lab.run(&first, &["plan"]);
+    assert!(code == 4 && stderr.contains("it is gone"), "{code} {stderr}");
+    // On a machine that has never seen it the lineage tells.
+    let second = lab.clone_as("second");
+    let project = std::fs::read_to_string(second.join("casefile.yaml")).unwrap();
+    let named = project.replace("url: \"git:\"", &format!("url: \"git:\", lineage: {lineage}"));
+    std::fs::write(second.join("casefile.yaml"), named).unwrap();
+    let (code, _, stderr) = lab.run(&second, &["apply", "--auto-approve"]);
+    assert!(code == 4 && stderr.contains(&lineage), "{code} {stderr}");
+    assert_eq!(lab.collections(), 1);
+}
+
+#[test]
+fn a_repository_that_the_project_alone_names_gets_no_credentials() {
+    let lab = Lab::new(1);
+    let first = lab.path("first");
+    let project = std::fs::read_to_string(first.join("casefile.yaml")).unwrap();
+    let elsewhere = project.replace("git:", "git:https://host.invalid/a.git?ref=refs/casefile/x");
+    std::fs::write(first.join("casefile.yaml"), elsewhere).unwrap();
+    let (code, _, stderr) = lab.run(&first, &["plan"]);
+    assert!(code == 1 && stderr.contains("CASEFILE_ALLOW_STORE"), "{code} {stderr}");
+    for url in ["git:refs/heads/main", "git:ext::sh -c touch% x", "git:https://u:secret@host.invalid/a.git"] {
+        let mut command = lab.command(&first, &["plan"]);
+        let output = command.env("CASEFILE_STATE_URL", url).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(1) && !stderr.contains("secret"), "{url}: {stderr}");
+    }
+}
+
+#[test]
+fn a_sha256_repository_and_a_shallow_clone_work() {
+    let lab = Lab::new(1);
+    lab.git(lab.dir.path(), &["init", "-q", "--bare", "--object-format=sha256", "other.git"]);
+    let first = lab.path("first");
+    let url = format!("git:{}?ref=refs/casefile/ir", lab.path("other.git").display());
+    let apply = |clone: &Path| {
+        let mut command = lab.command(clone, &["apply", "--auto-approve"]);
+        command.env("CASEFILE_STATE_URL", &url).output().unwrap()
+    };
+    let output = apply(&first);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let address = format!("file://{}", lab.path("remote.git").display());
+    lab.git(lab.dir.path(), &["clone", "-q", "--depth=1", "--single-branch", &address, "shallow"]);
+    let shallow = lab.path("shallow");
+    let output = apply(&shallow);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(lab.collections(), 1);
+    let (code, _, stderr) = lab.run(&shallow, &["plan"]);
+    assert_eq!(code, 4, "the other place knows nothing of it, and the service does: {stderr}");
+}
