@@ -418,7 +418,14 @@ impl<'a> Run<'a> {
     pub(super) fn record_rows(&mut self, plan: &Plan) -> Result<(), RunError> {
         let rows = plan.changes.iter().filter(|c| c.call.is_none());
         let records: Vec<Record> = rows.flat_map(|c| c.records.iter().cloned()).collect();
-        self.append(&records)
+        self.append(&records)?;
+        // `casefile import` says by itself what it took over.
+        for record in records {
+            if let Record::Imported { address, object, .. } = record {
+                self.emit(Event::Adopted { at: self.clock.now(), address, object, ours: false });
+            }
+        }
+        Ok(())
     }
 
     /// Writes the snapshot of a run that ends without a summary.

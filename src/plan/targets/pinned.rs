@@ -52,6 +52,7 @@ fn hunted(revision: u32, query: Option<&str>, found: bool) -> Resolved {
         labels: BTreeMap::new(),
         on_remove: OnRemove::Retain,
         ids: BTreeMap::new(),
+        replaces: Vec::new(),
     }));
     let mut state = State::default();
     state.apply(1, jiff::Timestamp::UNIX_EPOCH, &intent).unwrap();
