@@ -67,6 +67,7 @@ fn records(desired: &[Desired]) -> Vec<Record> {
             labels: Default::default(),
             on_remove: d.on_remove,
             ids: Default::default(),
+            replaces: Vec::new(),
         })));
         let object = Object {
             id: format!("da{n}"),

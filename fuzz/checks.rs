@@ -11,7 +11,7 @@ use casefile::state::{Damage, Finding, snapshot, verify};
 /// a chain, and each record of it, written again, is the very line that was read. What is behind the last whole
 /// record of a good journal can be cut off without a loss.
 pub fn journal(bytes: &[u8]) {
-    let verified = verify(None, Some(bytes));
+    let verified = verify(None, Some(bytes), None);
     let lines = 1 + bytes.iter().filter(|b| **b == b'\n').count() as u64;
     for finding in &verified.findings {
         let Finding::Damage(Damage::Journal(e)) = finding else {
@@ -37,7 +37,7 @@ pub fn journal(bytes: &[u8]) {
         if let Tail::Torn { bytes: torn } = reader.tail() {
             let whole = &bytes[..length];
             assert_eq!(length as u64 + torn, bytes.len() as u64);
-            let again = verify(None, Some(whole));
+            let again = verify(None, Some(whole), None);
             assert_eq!((again.records, again.head, again.findings), (seq, head, Vec::new()));
         }
     }

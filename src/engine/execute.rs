@@ -489,6 +489,7 @@ impl Executor<'_> {
             server_at: server_at.into(),
             labels: job.call.labels.clone(),
             on_remove: job.call.on_remove,
+            replaces: job.call.replaces.clone(),
         });
         let address = job.address.clone();
         // Few calls look again, and every call comes by here.

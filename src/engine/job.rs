@@ -62,6 +62,7 @@ impl Job {
             ids: Vec::new(),
             objects: 0,
             follow_up: None,
+            replaces: Vec::new(),
             ..self.call.clone()
         };
         call.sent.request = request;

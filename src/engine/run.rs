@@ -304,7 +304,10 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         self.begin().await?;
-        self.journal.append(records).await?;
+        if !self.journal.append(records).await? {
+            // Others have recorded something about it: the next look shows it again.
+            return Ok(());
+        }
         let at = self.clock.now();
         for record in records {
             match record {
@@ -413,7 +416,14 @@ impl<'a> Run<'a> {
     pub(super) async fn record_rows(&mut self, plan: &Plan) -> Result<(), RunError> {
         let rows = plan.changes.iter().filter(|c| c.call.is_none());
         let records: Vec<Record> = rows.flat_map(|c| c.records.iter().cloned()).collect();
-        self.append(&records).await
+        self.append(&records).await?;
+        // `casefile import` says by itself what it took over.
+        for record in records {
+            if let Record::Imported { address, object, .. } = record {
+                self.emit(Event::Adopted { at: self.clock.now(), address, object, ours: false });
+            }
+        }
+        Ok(())
     }
 
     /// Writes the snapshot of a run that ends without a summary.

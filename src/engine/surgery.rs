@@ -14,10 +14,10 @@ use super::report::Report;
 use super::run::Run;
 use super::targets::Depth;
 use crate::defender::{Endpoint, ReadError};
-use crate::model::{Address, Call, Desired, Kind, Sparse, is_of_machine};
+use crate::model::{Address, Call, Desired, Kind};
 use crate::plan::names::{self, Misplaced};
-use crate::plan::{self, Action, Input, LOOK_BACK, Need, Plan, Unread};
-use crate::state::{Binding, CallAction, Object, Phase, Record, Sent, State, Store, StoreError};
+use crate::plan::{self, Action, IdIndex, ImportRefusal, Input, LOOK_BACK, Need, Plan, Unread};
+use crate::state::{Binding, CallAction, Object, Phase, Record, State, Store, StoreError};
 
 /// So long an `import` waits until its resource's open call can be called lost.
 const SETTLE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
@@ -134,6 +134,20 @@ pub enum Forbidden {
     },
 }
 
+impl Forbidden {
+    fn of(id: &str, why: ImportRefusal) -> Forbidden {
+        let id = id.to_owned();
+        match why {
+            ImportRefusal::NotFound => Forbidden::NotFound { id },
+            ImportRefusal::OtherType { found } => Forbidden::OtherType { id, found },
+            ImportRefusal::OtherMachine { found, declared } => {
+                Forbidden::OtherMachine { id, found, declared }
+            }
+            ImportRefusal::MadeBy { by } => Forbidden::MadeBy { id, by },
+        }
+    }
+}
+
 fn word(action: CallAction) -> &'static str {
     match action {
         CallAction::Update => "update",
@@ -227,16 +241,11 @@ impl Run<'_> {
         if self.state().resources.contains_key(address) {
             self.may_import(address, id).await?;
         }
-        let made_by = self.state().resources.iter().find(|(a, r)| {
-            let held = r.made() && r.id.as_deref().is_some_and(|held| held.eq_ignore_ascii_case(id));
-            let past = || r.past.iter().any(|p| p.origin == MADE && p.id.eq_ignore_ascii_case(id));
-            *a != address && (held || past())
-        });
-        if let Some((by, _)) = made_by {
+        if let Some(by) = IdIndex::of(self.state()).maker(id).filter(|by| *by != address) {
             return Err(Forbidden::MadeBy { id: id.to_owned(), by: by.clone() }.into());
         }
         let object = self.unless_stopped(self.read_object(&desired, id)).await?;
-        self.append(&[imported(&desired, &object)]).await?;
+        self.append(&[plan::imported(&desired, &object)]).await?;
         Ok((address.clone(), object))
     }
 
@@ -302,38 +311,19 @@ impl Run<'_> {
     }
 
     async fn read_object(&self, desired: &Desired, id: &str) -> Result<Object, SurgeryError> {
-        let declared = desired.call.machine();
-        let not_found = || Forbidden::NotFound { id: id.to_owned() };
-        let (machine, object) = match desired.address.kind() {
+        let read = match desired.address.kind() {
             Kind::InvestigationPackage => {
-                let action = self
-                    .client
-                    .get_action(id)
-                    .await
-                    .map_err(|e| self.unread(Endpoint::GetAction, e))?
-                    .ok_or_else(not_found)?;
-                if !action.is_collection() {
-                    let found = action.action_type.clone();
-                    return Err(Forbidden::OtherType { id: id.to_owned(), found }.into());
-                }
-                (action.machine_id.clone(), Object::from(&action))
+                let action =
+                    self.client.get_action(id).await.map_err(|e| self.unread(Endpoint::GetAction, e))?;
+                plan::import_of_action(desired, action.as_ref())
             }
             Kind::Alert => {
-                let alert = self
-                    .client
-                    .get_alert(id)
-                    .await
-                    .map_err(|e| self.unread(Endpoint::GetAlert, e))?
-                    .ok_or_else(not_found)?;
-                (alert.machine_id.clone(), Object::from(&alert))
+                let alert =
+                    self.client.get_alert(id).await.map_err(|e| self.unread(Endpoint::GetAlert, e))?;
+                plan::import_of_alert(desired, alert.as_ref())
             }
         };
-        // A machine that is not told is not another one: the person who names the object knows.
-        if is_of_machine(declared.as_str(), machine.as_deref()) == Some(false) {
-            let (found, declared) = (machine.unwrap_or_default(), declared.to_string());
-            return Err(Forbidden::OtherMachine { id: id.to_owned(), found, declared }.into());
-        }
-        Ok(object)
+        Ok(read.map_err(|why| Forbidden::of(id, why))?)
     }
 
     /// Searches the service for objects of manifests that the state does not know: a state that was lost.
@@ -374,7 +364,7 @@ impl Run<'_> {
     pub async fn take_over(&mut self, discovered: &Discovered) -> Result<(), SurgeryError> {
         let mut records = Vec::new();
         for (address, object) in &discovered.matches {
-            records.push(imported(self.declared(address)?, object));
+            records.push(plan::imported(self.declared(address)?, object));
         }
         Ok(self.append(&records).await?)
     }
@@ -388,28 +378,8 @@ impl Run<'_> {
 /// How often a cancel without an answer is looked at: the first read may be one that failed.
 const SETTLING_READS: usize = 3;
 
-const MADE: crate::state::Origin = crate::state::Origin::Made;
-
 fn only(address: &Address) -> BTreeSet<Address> {
     [address.clone()].into()
-}
-
-/// The manifest's body counts as the body as sent.
-fn imported(d: &Desired, object: &Object) -> Record {
-    Record::Imported {
-        address: d.address.clone(),
-        object: object.clone(),
-        sent: Sent {
-            request: d.request(),
-            revision: d.revision,
-            digest: d.digest,
-            marker: Sparse::default(),
-            machine_name: d.machine_name.as_deref().map(str::to_owned).into(),
-            query_digest: d.query.clone(),
-        },
-        labels: d.labels.to_inner(),
-        on_remove: d.on_remove,
-    }
 }
 
 /// Takes a resource out of the state and returns its address: `casefile state rm`. What it held stays at the service.

@@ -11,6 +11,7 @@ use super::runbook;
 use super::schema::Target;
 use super::schema::rules;
 use super::schema::validate::{self, nearest};
+use super::surgery;
 use super::value::{self, ValueError};
 use super::yaml::reader::{Document, Id, NodeKind};
 use super::yaml::syntax::shown;
@@ -27,6 +28,8 @@ pub(super) struct Entry {
     pub reason: Range<usize>,
     /// `dependsOn`, its names not resolved yet.
     pub wanted: Vec<Wanted>,
+    /// Where `moved.from` stands.
+    pub moved: Option<Range<usize>>,
 }
 
 /// What a document declares.
@@ -60,6 +63,11 @@ pub(super) fn declared(doc: &mut Document<'_>, source: impl FnOnce(usize) -> Sou
                 Target::Resource(kind) => extract(doc, root, kind, source)
                     .map_err(|e| findings.push(refused(doc, root, e)))
                     .ok()
+                    .filter(|entry| {
+                        let several = matches!(entry.named, Some((Named::Tag(_) | Named::File(_), _)));
+                        findings.extend(surgery::check(doc, root, &entry.desired, several));
+                        sound(&findings)
+                    })
                     .map(Declared::Resource),
                 Target::Runbook => Some(Declared::Runbook(root)),
                 Target::Incident => Some(Declared::Incident(root)),
@@ -327,7 +335,7 @@ fn extract(
         .map_or(name.clone(), |(key, value)| validate::Field { doc, key: Some(key), value }.span());
     let mut wanted = depends::wanted(doc, root);
     wanted.extend(references::wanted(doc, spec, &desired));
-    Ok(Entry { desired, named, name, reason, wanted })
+    Ok(Entry { desired, named, name, reason, wanted, moved: surgery::place_of_move(doc, root) })
 }
 
 /// A type that is stricter than its schema: reported, so that no mistake of ours lets a resource vanish.

@@ -13,7 +13,7 @@ use super::depends::DependsOn;
 use crate::model::{
     Address, AlertStatus, Approval, Call, Category, Classification, CreateAlert, Desired, Determination,
     HuntingQuery, Kind, MachineId, MachineName, OnInProgress, OnRemove, Policy, ReportId, Severity, Source,
-    Span, Timespan, Timestamp, Triage, TriageMode,
+    Span, Surgery, Timespan, Timestamp, Triage, TriageMode,
 };
 
 /// The value of `apiVersion`.
@@ -25,6 +25,10 @@ pub(super) const TEXT: &str = r"\S";
 pub(super) const NAME: &str = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$";
 /// A label's key.
 pub(super) const LABEL_KEY: &str = r"^[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?$";
+/// The id of an object at the service.
+pub(super) const OBJECT_ID: &str = r"^[A-Za-z0-9][A-Za-z0-9._-]*$";
+/// `Kind/name`.
+pub(super) const ADDRESS: &str = r"^(Alert|InvestigationPackage)/[^/\s]+$";
 
 /// The version of the manifest format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -79,6 +83,71 @@ pub struct Manifest<K, S, R> {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(example = json!(["InvestigationPackage/fin-ws-042"]))]
     pub depends_on: Vec<DependsOn>,
+    /// An object that is there already and becomes this resource's own: nothing is sent. Ignored once the resource
+    /// holds it or has held it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = json!({"id": "5382f7ea-7557-4ab7-9782-d50480024a4e"}))]
+    pub import: Option<Import>,
+    /// The name that this resource had before, where target or text have changed with it. A resource that was only
+    /// renamed is found without. Ignored once nothing is recorded under the old name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = json!({"from": "InvestigationPackage/fin-ws-042"}))]
+    pub moved: Option<MovedFrom>,
+    /// An object that is there already and is not enough: the resource is asked for once more. Counts once, for this
+    /// object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = json!({"id": "5382f7ea-7557-4ab7-9782-d50480024a4e"}))]
+    pub replace: Option<Replace>,
+}
+
+/// `import`: an object that is taken over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Import {
+    /// The id of the machine action or the alert, as the service names it.
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = OBJECT_ID),
+        example = &"5382f7ea-7557-4ab7-9782-d50480024a4e"
+    )]
+    pub id: String,
+}
+
+/// `moved`: an explicit rename.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MovedFrom {
+    /// `Kind/name` under which the resource was declared before; of the same kind.
+    #[schemars(
+        length(min = 1, max = 300),
+        regex(pattern = ADDRESS),
+        example = &"InvestigationPackage/fin-ws-042"
+    )]
+    pub from: String,
+}
+
+/// `replace`: an object in spite of which the resource is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Replace {
+    /// The id of the machine action or the alert, as the plan names it.
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = OBJECT_ID),
+        example = &"5382f7ea-7557-4ab7-9782-d50480024a4e"
+    )]
+    pub id: String,
+}
+
+/// What `import`, `moved` and `replace` of a manifest say together.
+fn surgery(import: Option<Import>, moved: Option<MovedFrom>, replace: Option<Replace>) -> Option<Surgery> {
+    let surgery = Surgery {
+        import: import.map(|i| i.id),
+        // What is no address is told before this.
+        moved_from: moved.and_then(|m| m.from.parse().ok()),
+        replace: replace.map(|r| r.id),
+    };
+    (surgery != Surgery::default()).then_some(surgery)
 }
 
 /// Name and labels of a resource.
@@ -567,6 +636,7 @@ impl PackageManifest {
         let mut desired = Desired::new(address, source, call, spec.revision);
         desired.labels = self.metadata.labels.into();
         desired.approve = spec.approve.into();
+        desired.surgery = surgery(self.import, self.moved, self.replace).into();
         desired.policy = Policy {
             max_attempts: spec.max_attempts,
             retry_after: spec.retry_after,
@@ -601,6 +671,7 @@ impl AlertManifest {
         let mut desired = Desired::new(address, source, call, spec.revision);
         desired.labels = self.metadata.labels.into();
         desired.approve = spec.approve.into();
+        desired.surgery = surgery(self.import, self.moved, self.replace).into();
         desired.policy.max_attempts = spec.max_attempts;
         desired.triage = spec.triage.map(Triage::from).into();
         desired.on_remove = match self.lifecycle.map(|l| l.on_remove) {

@@ -16,6 +16,7 @@ use super::hosts;
 use super::kinds::{MachinesSpec, Named};
 use super::project::{Defender, PROJECT_FILE, Project};
 use super::runbook::{Incident, Origin, Runbook};
+use super::surgery::Move;
 use super::yaml::fast_reader;
 use super::yaml::reader::{Document, Id, NodeKind};
 use super::yaml::text::{Decoded, SourceText, decode};
@@ -225,6 +226,8 @@ struct Reading {
     /// `dependsOn` of what stands in manifests of its own.
     wanted: Vec<(Address, Vec<Wanted>, Origin)>,
     named: Vec<NamedResource>,
+    /// Manifests that say where they were moved from.
+    moves: Vec<Move>,
     /// How many incidents name a runbook that is not there.
     unknown_runbooks: usize,
 }
@@ -466,7 +469,8 @@ impl Reading {
                 }
             }
             findings.extend(doc.findings);
-            let Some(Declared::Resource(Entry { mut desired, named, name, reason, wanted })) = declared
+            let Some(Declared::Resource(Entry { mut desired, named, name, reason, wanted, moved })) =
+                declared
             else {
                 continue;
             };
@@ -497,6 +501,10 @@ impl Reading {
                 let text = kept.get_or_insert_with(|| (&*decoded.text).into()).clone();
                 let origin = Origin { file: file.clone(), text };
                 self.wanted.push((desired.address.clone(), wanted, origin));
+            }
+            if let (Some(at), Some(from)) = (moved, desired.moved_from()) {
+                let (to, from) = (desired.address.clone(), from.clone());
+                self.moves.push(Move { to, from, place: source.place(at).of(file.clone()) });
             }
             match named {
                 None => self.resources.push(desired),

@@ -23,6 +23,7 @@ pub mod project;
 mod references;
 mod runbook;
 mod schema;
+mod surgery;
 mod value;
 mod written;
 mod yaml;
@@ -38,9 +39,9 @@ pub use diagnostic::{Diagnostic, Level, Related};
 pub use discover::{beside, find_seals};
 pub use kinds::{
     API_VERSION, AlertKind, AlertManifest, AlertOnRemove, AlertSpec, ApiVersion, CaseFile, CaseIncident,
-    EventSpec, Expectation, ExpectedResource, IncidentKind, IncidentManifest, IncidentSpec, Lifecycle,
-    MachinesSpec, Manifest, Metadata, PackageKind, PackageManifest, PackageOnRemove, PackageSpec,
-    ResourceTemplate, RunbookKind, RunbookManifest, RunbookSpec, TriageSpec,
+    EventSpec, Expectation, ExpectedResource, Import, IncidentKind, IncidentManifest, IncidentSpec,
+    Lifecycle, MachinesSpec, Manifest, Metadata, MovedFrom, PackageKind, PackageManifest, PackageOnRemove,
+    PackageSpec, Replace, ResourceTemplate, RunbookKind, RunbookManifest, RunbookSpec, TriageSpec,
 };
 pub use load::{
     CaseRun, Declaration, IncidentState, Loaded, Unruly, load, load_draft, load_project, load_with,

@@ -22,6 +22,8 @@ pub struct Written {
     pub on_remove: WrittenField,
     /// `dependsOn`, with addresses for names.
     pub depends_on: Vec<DependsOn>,
+    /// `import`, `moved` and `replace`, as far as they are there.
+    pub surgery: Vec<WrittenField>,
 }
 
 /// One field.
@@ -105,6 +107,14 @@ impl Written {
         if let Some(approve) = &*d.approve {
             field("approve", json!(approve), false);
         }
+        let one = |name, key: &str, value: Option<String>| {
+            value.map(|value| WrittenField { name, value: json!({ key: value }), is_default: false })
+        };
+        let surgery = [
+            one("import", "id", d.import().map(str::to_owned)),
+            one("moved", "from", d.moved_from().map(Address::to_string)),
+            one("replace", "id", d.replace().map(str::to_owned)),
+        ];
         Written {
             address: d.address.clone(),
             labels: d.labels.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
@@ -115,6 +125,7 @@ impl Written {
                 is_default: d.on_remove == OnRemove::default(),
             },
             depends_on: d.depends_on.iter().map(DependsOn::from).collect(),
+            surgery: surgery.into_iter().flatten().collect(),
         }
     }
 }

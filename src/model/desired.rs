@@ -42,6 +42,19 @@ pub struct Desired {
     /// [`super::HuntingQuery::digest`] of the query that found the event; none if there was no query, or if which one
     /// it was is not known.
     pub query: Sparse<Option<Sha256Hex>>,
+    /// `import`, `moved` and `replace`. No part of any request, so they can be removed once they are done.
+    pub surgery: Sparse<Option<Surgery>>,
+}
+
+/// What a manifest says about what is there already: an object at the service, or a record under an old name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Surgery {
+    /// `import.id`: the object that the resource takes over.
+    pub import: Option<String>,
+    /// `moved.from`: the address that the resource had before.
+    pub moved_from: Option<Address>,
+    /// `replace.id`: the object that keeps the resource from being asked for no longer.
+    pub replace: Option<String>,
 }
 
 impl Desired {
@@ -63,7 +76,23 @@ impl Desired {
             depends_on: Sparse::default(),
             machine_name: Sparse::default(),
             query: Sparse::default(),
+            surgery: Sparse::default(),
         }
+    }
+
+    /// Returns the id of `import`.
+    pub fn import(&self) -> Option<&str> {
+        self.surgery.as_ref()?.import.as_deref()
+    }
+
+    /// Returns the address of `moved`.
+    pub fn moved_from(&self) -> Option<&Address> {
+        self.surgery.as_ref()?.moved_from.as_ref()
+    }
+
+    /// Returns the id of `replace`.
+    pub fn replace(&self) -> Option<&str> {
+        self.surgery.as_ref()?.replace.as_deref()
     }
 
     /// The creating request, byte for byte. Made when it is asked for: most resources of most plans are done.

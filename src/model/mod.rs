@@ -29,7 +29,7 @@ mod word;
 pub use address::{Address, AddressError, Kind, is_name};
 pub use call::{Call, CreateAlert, MachineId, MachineIdError, ReportId};
 pub use dependency::{Dependency, Until};
-pub use desired::{Desired, Expansion, OnInProgress, OnRemove, Policy, Source};
+pub use desired::{Desired, Expansion, OnInProgress, OnRemove, Policy, Source, Surgery};
 pub use digest::{DigestedCall, PlanDigest, RequestDigest, Sha256Hex, plain_text};
 pub use echo::{as_meant, same_text, text_digest};
 pub use entity::{ActionStatus, Alert, AlertComment, IdKey, Machine, MachineAction};

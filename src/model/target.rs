@@ -258,6 +258,7 @@ impl Template {
         on.on_remove = d.on_remove;
         on.depends_on.clone_from(&d.depends_on);
         on.approve.clone_from(&d.approve);
+        on.surgery.clone_from(&d.surgery);
         on.machine_name = name.map(Arc::from).into();
         on.expanded.clone_from(&d.expanded);
         on

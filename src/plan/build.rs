@@ -18,6 +18,7 @@ use super::passes::order::order;
 use super::passes::references::{show_as_sent, tell_ids};
 use super::planner::Planner;
 use super::reason::Reason;
+use super::surgery::{Import, imported};
 use super::table::{Row, decide};
 use super::warn::warn_of_edited_queries;
 use super::warning::Warning;
@@ -112,6 +113,7 @@ impl<'a> Planner<'a> {
         // call, `forget`, or something that a person has to decide.
         if action == Action::Adopt
             && matches!(found.facts.phase, Some(Phase::Requested))
+            && row != Row::ImportedByManifest
             && !self.renamed_open(address)
             && let Some(r) = resource
             && let Some(after) = self.after_adoption(address, r, &found, row)
@@ -194,7 +196,11 @@ impl<'a> Planner<'a> {
         }
         change.look_alikes = look_alikes.into();
         if let (Some(d), true) = (desired, action.creates()) {
-            change.call = Some(self.creating_call(address, d));
+            let mut call = self.creating_call(address, d);
+            if row == Row::AskedByName {
+                call.replaces.clone_from(&found.replaces);
+            }
+            change.call = Some(call);
             change.approve.clone_from(&d.approve);
             change.after = Some(comparison::of_desired(d)).into();
             self.warn(d, resource, &mut change);
@@ -214,6 +220,14 @@ impl<'a> Planner<'a> {
                 change.then = vec![Record::Released { address: address.clone() }].into();
             }
             (Action::Forget, _) => change.records.push(Record::Released { address: address.clone() }),
+            (Action::Adopt, _) if row == Row::ImportedByManifest => {
+                if let (Some(d), Some(Import::Fits { object, other_text })) = (desired, &found.import) {
+                    change.records.push(imported(d, object));
+                    if *other_text {
+                        change.warnings.push(Warning::ImportOtherText);
+                    }
+                }
+            }
             (Action::Adopt, _) => {
                 change.records = self.adoption(address, found, row).into();
                 if matches!(row, Row::BusyWithOther | Row::OtherSucceeded) {
@@ -250,8 +264,12 @@ impl<'a> Planner<'a> {
         if let (Some(d), Some(r)) = (desired, resource)
             && change.call.is_none()
             && action != Action::Move
+            && row != Row::ImportedByManifest
         {
             note(&mut change, d, r);
+        }
+        if let Some(d) = desired {
+            warn_of_surgery(d, found, row, &mut change);
         }
         if let Some(r) = resource {
             for p in r.past.iter().filter(|p| p.late) {
@@ -262,6 +280,20 @@ impl<'a> Planner<'a> {
             }
         }
         change
+    }
+}
+
+/// Says what a manifest asks for besides, and why this plan does not do it.
+fn warn_of_surgery(d: &Desired, found: &Findings<'_>, row: Row, change: &mut Change) {
+    if let Some(id) = d.import().filter(|_| found.import.is_some() && row != Row::ImportedByManifest) {
+        change.warnings.push(Warning::ImportWaits { id: id.to_owned() });
+    }
+    if let Some(id) = d.replace() {
+        if !found.replaces.is_empty() && row != Row::AskedByName {
+            change.warnings.push(Warning::ReplaceWaits { id: id.to_owned() });
+        } else if found.replace_unknown {
+            change.warnings.push(Warning::ReplaceUnknown { id: id.to_owned() });
+        }
     }
 }
 
@@ -308,6 +340,7 @@ fn is_up_to_date(input: &Input<'_>, d: &Desired, r: &Resource) -> bool {
     r.phase == Phase::Succeeded
         && r.digest == d.digest
         && d.triage.is_none()
+        && d.surgery.is_none()
         && r.watched.is_empty()
         && r.side.is_none()
         && !r.past.iter().any(|p| p.late)

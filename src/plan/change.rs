@@ -120,6 +120,8 @@ pub struct PlannedCall {
     /// The update that sets the triage of the alert that the call creates, sent once it is created. Its path holds a
     /// reference in place of the alert's id.
     pub follow_up: Option<Box<Request>>,
+    /// The objects in spite of which the manifest asks, by `replace`; empty for any other reason.
+    pub replaces: Vec<String>,
     /// An update that sets what is declared, whatever somebody else has done.
     pub enforce: bool,
 }
@@ -138,6 +140,7 @@ impl PlannedCall {
             ids: Vec::new(),
             objects: 0,
             follow_up: None,
+            replaces: Vec::new(),
             enforce: false,
         }
     }

@@ -5,6 +5,7 @@ use super::facts::{Busy, Lookup, Removal, Running};
 use super::gather::Findings;
 use super::planner::Planner;
 use super::reason::Reason;
+use super::surgery::{DeclaredMove, Import};
 use super::table::Row;
 use super::targets::Left;
 use crate::model::{Address, Desired, Kind, OnInProgress};
@@ -41,7 +42,33 @@ impl Planner<'_> {
             error: resource.and_then(|r| r.refused.as_ref()).map(|r| r.error.clone()).unwrap_or_default(),
         };
         match row {
-            Row::AskedByName => Reason::AskedByName,
+            Row::AskedByName => match desired.and_then(Desired::replace) {
+                Some(id) if !found.replaces.is_empty() && !self.input.replace.contains(address) => {
+                    Reason::ReplaceDeclared { id: id.to_owned() }
+                }
+                _ => Reason::AskedByName,
+            },
+            Row::MovedByManifest => match self.moves.get(address) {
+                Some(DeclaredMove { from, refused: Some(why), .. }) => {
+                    Reason::MoveRefused { from: (*from).clone(), why: *why }
+                }
+                Some(m) if action == Action::Move => Reason::MoveDeclared { from: m.from.clone() },
+                Some(m) => Reason::RenamedWhileOpen { from: m.from.clone() },
+                None => Reason::New,
+            },
+            Row::ImportedByManifest => {
+                let id = desired.and_then(Desired::import).unwrap_or_default().to_owned();
+                match &found.import {
+                    Some(Import::Fits { object, .. }) => Reason::ImportDeclared {
+                        id,
+                        status: object.status.clone(),
+                        requestor: object.requestor.clone(),
+                        created_at: object.created_at.clone(),
+                    },
+                    Some(Import::Refused(why)) => Reason::ImportRefused { id, why: why.clone() },
+                    Some(Import::NotLooked) | None => Reason::ImportNotLooked { id },
+                }
+            }
             Row::OursFound => Reason::FoundOurs { id: found_id() },
             Row::AlertShowsEvent => Reason::AlertShowsEvent { id: found_id() },
             Row::OutcomeUnclear if found.lookup.lookup == Lookup::TooOld => Reason::IntentTooOld,

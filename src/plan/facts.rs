@@ -10,7 +10,11 @@ pub struct Facts {
     pub desired: bool,
     /// The plan is not narrowed.
     pub whole: bool,
-    /// Named by `--replace`.
+    /// Its record is still under the address that the manifest's `moved` names.
+    pub moving: Moving,
+    /// The object of the manifest's `import`, which the resource never held.
+    pub importing: Importing,
+    /// Named by `--replace`, or by the manifest's `replace`, which was not done yet.
     pub replace: bool,
     /// The phase in the state; `None`: there is no record.
     pub phase: Option<Phase>,
@@ -51,6 +55,34 @@ pub struct Facts {
     pub taken_by_move: bool,
     /// The outcome of its removal.
     pub removal: Removal,
+}
+
+/// The standing of the manifest's `moved`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Moving {
+    /// There is none, or it is done.
+    #[default]
+    No,
+    /// The record can be moved.
+    Yes,
+    /// The same, once the old one's call is not open any more.
+    WhileOpen,
+    /// The new address has a record of its own, or the old one is still declared.
+    Refused,
+}
+
+/// The standing of the manifest's `import`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Importing {
+    /// There is none, or it is done.
+    #[default]
+    No,
+    /// Nobody looked at the object.
+    NotLooked,
+    /// The object can be taken over.
+    Fits,
+    /// It cannot.
+    Refused,
 }
 
 /// The result of looking an unknown outcome up.
@@ -174,6 +206,8 @@ impl Facts {
         Facts {
             desired,
             whole: true,
+            moving: Moving::default(),
+            importing: Importing::default(),
             replace: false,
             phase,
             holds_id: false,
@@ -228,6 +262,24 @@ impl Facts {
             || self.is(Phase::Pending) && (!self.same_target || free)
             || self.asks_anew()
             || self.is(Phase::Failed) && self.same_target && self.retry_due && self.attempts_left
+    }
+
+    /// What its open call made is found first, or can still be.
+    pub(super) fn settles_first(&self) -> bool {
+        self.is(Phase::Requested)
+            && match self.lookup {
+                Lookup::NotLooked
+                | Lookup::InFlight
+                | Lookup::Settling
+                | Lookup::Ours
+                | Lookup::OpenAlert => true,
+                Lookup::LookAlikes | Lookup::TooOld | Lookup::Absent => false,
+            }
+    }
+
+    /// A call that was given up has turned up, and the resource needs its object.
+    pub(super) fn takes_watched(&self) -> bool {
+        self.watched_found && self.phase.is_some_and(|p| !matches!(p, Phase::InProgress | Phase::Succeeded))
     }
 
     pub(super) fn running_is(&self, any: &[Running]) -> bool {

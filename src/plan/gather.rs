@@ -7,11 +7,12 @@ use jiff::SignedDuration;
 use super::calls::{self, MANIFEST_REMOVED};
 use super::change::PlannedCall;
 use super::comparison;
-use super::facts::{Busy, Facts, Lookup, Removal, Rename, Running, TriageStanding};
-use super::identity::look_alike::has_other_target;
+use super::facts::{Busy, Facts, Importing, Lookup, Moving, Removal, Rename, Running, TriageStanding};
+use super::identity::look_alike::{asks_by_itself, has_other_target};
 use super::identity::lookup::{Found, LookUp, answers_need};
 use super::passes::references::ids_of;
 use super::planner::Planner;
+use super::surgery::{Import, Replace, to_import};
 use super::triage::{self, TriageState};
 use crate::model::{
     ActionStatus, Address, Desired, IdKey, Kind, MachineAction, OnRemove, Policy, RequestDigest, Timestamp,
@@ -26,6 +27,66 @@ const NOT_SHOWN_YET: SignedDuration = SignedDuration::from_hours(24);
 impl<'a> Planner<'a> {
     /// Gathers the facts of one resource.
     pub(super) fn gather_facts(
+        &self,
+        address: &Address,
+        desired: Option<&'a Desired>,
+        resource: Option<&Resource>,
+        taken: &BTreeSet<IdKey>,
+    ) -> Findings<'a> {
+        let mut found = self.gather_recorded(address, desired, resource, taken);
+        if let Some(d) = desired.filter(|d| d.surgery.is_some()) {
+            self.gather_surgery(d, resource, &mut found);
+        }
+        found
+    }
+
+    /// Notes what `import`, `moved` and `replace` of a manifest still have to do.
+    fn gather_surgery(&self, d: &Desired, resource: Option<&Resource>, found: &mut Findings<'a>) {
+        if let Some(m) = self.moves.get(&d.address) {
+            found.facts.moving = match m.refused {
+                Some(_) => Moving::Refused,
+                None if m.old.phase == Phase::Requested => Moving::WhileOpen,
+                None => Moving::Yes,
+            };
+        }
+        if let Some(id) = to_import(d, resource) {
+            let import = Import::of(d, id, &self.ids, self.input.observed);
+            found.facts.importing = match &import {
+                Import::NotLooked => Importing::NotLooked,
+                Import::Fits { .. } => Importing::Fits,
+                Import::Refused(_) => Importing::Refused,
+            };
+            found.import = Some(import);
+        }
+        // What the resource holds is not known before these two are done, and neither is what it replaces.
+        if found.facts.moving != Moving::No || found.facts.importing != Importing::No {
+            return;
+        }
+        let Some(id) = d.replace() else { return };
+        let other = || resource.and_then(|r| r.open.as_ref()?.attempt.other.as_ref());
+        let unclear = match found.facts.lookup {
+            Lookup::LookAlikes => found.lookup.ids.clone(),
+            Lookup::Absent => other().into_iter().cloned().collect(),
+            _ => Vec::new(),
+        };
+        match Replace::of(id, resource, &found.alike, &unclear) {
+            Replace::Done => {}
+            Replace::Counts(ids) => {
+                found.facts.replace |= !found.facts.settles_first();
+                found.replaces = ids;
+            }
+            Replace::Unknown => {
+                let looked = match d.address.kind() {
+                    Kind::InvestigationPackage => self.input.observed.actions.is_some(),
+                    Kind::Alert => self.input.observed.recent_alerts.is_some(),
+                };
+                let compared = looked && self.look_alikes.is_some() || !asks_by_itself(d, resource);
+                found.replace_unknown = compared && !found.facts.settles_first();
+            }
+        }
+    }
+
+    fn gather_recorded(
         &self,
         address: &Address,
         desired: Option<&'a Desired>,
@@ -107,7 +168,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Notes what the service shows already of a resource that would be asked for. Of a state that knows nothing at all
-    /// the plan says so as a whole.
+    /// the plan says so as a whole, unless the manifest names what it has seen there.
     fn gather_look_alikes(
         &self,
         desired: Option<&Desired>,
@@ -115,7 +176,7 @@ impl<'a> Planner<'a> {
         found: &mut Findings<'a>,
     ) {
         if let (Some(d), Some(look_alikes)) = (desired, &self.look_alikes)
-            && !self.input.state.resources.is_empty()
+            && (!self.input.state.resources.is_empty() || d.replace().is_some())
         {
             found.alike = look_alikes.unknown_to(d, resource);
             found.facts.look_alike = !found.alike.is_empty();
@@ -274,6 +335,12 @@ pub(super) struct Findings<'a> {
     pub(super) triage: TriageState,
     pub(super) retry_at: Option<jiff::Timestamp>,
     pub(super) gone: bool,
+    /// The object that the manifest's `import` names, if that is not done.
+    pub(super) import: Option<Import>,
+    /// The objects that the manifest's `replace` counts for, if that is not done.
+    pub(super) replaces: Vec<String>,
+    /// It names none that the resource has anything to do with.
+    pub(super) replace_unknown: bool,
 }
 
 impl Findings<'_> {
@@ -290,6 +357,9 @@ impl Findings<'_> {
             triage: TriageState::default(),
             retry_at: None,
             gone: false,
+            import: None,
+            replaces: Vec::new(),
+            replace_unknown: false,
         }
     }
 }

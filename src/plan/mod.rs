@@ -32,6 +32,7 @@ mod refresh;
 pub mod saved;
 mod selector;
 mod settings;
+mod surgery;
 mod table;
 pub mod targets;
 mod triage;
@@ -46,7 +47,9 @@ pub use change::{Change, Estimate, Plan, PlannedCall, PlannedId, digest_of};
 pub use comparison::View;
 pub use destination::Destination;
 pub use differing::{Difference, differing};
-pub use facts::{Busy, Facts, Lookup, OnUnknown, Removal, Rename, Running, TriageStanding};
+pub use facts::{
+    Busy, Facts, Importing, Lookup, Moving, OnUnknown, Removal, Rename, Running, TriageStanding,
+};
 pub use forecast::{Forecast, MachineFacts, RECENT, Share, Typical};
 pub use identity::IdIndex;
 pub use identity::look_alike::{LookAlike, asks_by_itself, look_alikes, unexpected};
@@ -65,6 +68,7 @@ pub use refresh::{Need, absorb, need};
 pub use saved::{SavedError, SavedPlan, Stale};
 pub use selector::{Selector, SelectorError};
 pub use settings::{CLOCK_TOLERANCE, Guards, LOOK_BACK, PlanLimits, RateLimits, Recovery, Settings};
+pub use surgery::{ImportRefusal, MoveRefusal, import_of_action, import_of_alert, imported};
 pub use table::{Row, decide};
 pub use targets::{
     Candidate, Drift, EventGap, Group, Inventory, Left, NotListed, Resolved, SealedMachine, TargetError,

@@ -7,6 +7,7 @@ use super::identity::look_alike::{LookAlikes, asks_by_itself};
 use super::input::{Input, find, pairs};
 use super::passes::rename::find_renames;
 use super::settings::Settings;
+use super::surgery::{DeclaredMove, to_import};
 use super::targets::Left;
 use crate::model::{Address, OnRemove};
 use crate::state::{Phase, Resource};
@@ -19,6 +20,8 @@ pub(super) struct Planner<'a> {
     pub(super) look_alikes: Option<LookAlikes<'a>>,
     /// New address -> old address, for renamed manifests.
     pub(super) renames: BTreeMap<&'a Address, (&'a Address, &'a Resource)>,
+    /// Resources whose manifest says from where they were moved, as long as that is not done.
+    pub(super) moves: BTreeMap<&'a Address, DeclaredMove<'a>>,
     /// Old addresses that a move continues.
     pub(super) moved: BTreeSet<&'a Address>,
     /// How many addresses hold an object.
@@ -33,13 +36,17 @@ impl<'a> Planner<'a> {
             .resources
             .values()
             .any(|r| matches!(r.phase, Phase::Requested | Phase::Pending) || !r.watched.is_empty());
-        let ids = if matching { IdIndex::of(input.state) } else { IdIndex::default() };
+        let importing =
+            pairs(input.desired, input.state).any(|(_, d, r)| d.is_some_and(|d| to_import(d, r).is_some()));
+        let ids = if matching || importing { IdIndex::of(input.state) } else { IdIndex::default() };
         let meant = input.state.resources.is_empty() && input.settings.fresh;
         let new =
             || pairs(input.desired, input.state).any(|(_, d, r)| d.is_some_and(|d| asks_by_itself(d, r)));
         let look_alikes =
             (!meant && new()).then(|| LookAlikes::new(input.state, input.observed, input.settings));
-        let (renames, moved) = find_renames(input);
+        let moves = input.desired.iter().filter_map(|d| Some((&d.address, DeclaredMove::of(input, d)?)));
+        let moves = moves.collect();
+        let (renames, moved) = find_renames(input, &moves);
         let mut holders = HashMap::new();
         let removals = input.state.resources.iter().any(|(a, r)| {
             r.phase != Phase::Released && r.on_remove != OnRemove::Retain && find(input.desired, a).is_none()
@@ -49,7 +56,7 @@ impl<'a> Planner<'a> {
                 *holders.entry(id).or_insert(0) += 1;
             }
         }
-        Planner { input, ids, look_alikes, renames, moved, holders }
+        Planner { input, ids, look_alikes, renames, moves, moved, holders }
     }
 
     pub(super) fn settings(&self) -> &Settings {

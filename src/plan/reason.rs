@@ -1,5 +1,6 @@
 //! Why the rows of a plan are what they are, as data; renderers make words of it.
 
+use super::surgery::{ImportRefusal, MoveRefusal};
 use super::targets::Left;
 use crate::model::{Address, Span, Timestamp, TriageField};
 use crate::state::{CallAction, Phase, Refusal};
@@ -13,6 +14,46 @@ pub enum Reason {
     DeclaredAgain,
     /// Named by `--replace`.
     AskedByName,
+    /// The manifest's `replace` names an object that is not enough.
+    ReplaceDeclared {
+        /// Its id.
+        id: String,
+    },
+    /// The manifest's `import` names an object that it takes over.
+    ImportDeclared {
+        /// Its id.
+        id: String,
+        /// The service's word for where it stands.
+        status: String,
+        /// The requestor that the service names, if any.
+        requestor: Option<String>,
+        /// Since when.
+        created_at: Option<Timestamp>,
+    },
+    /// The same, and nobody looked at the object.
+    ImportNotLooked {
+        /// Its id.
+        id: String,
+    },
+    /// The same, and the object cannot be taken over.
+    ImportRefused {
+        /// Its id.
+        id: String,
+        /// Why not.
+        why: ImportRefusal,
+    },
+    /// The manifest's `moved` names the address under which it is recorded.
+    MoveDeclared {
+        /// That address.
+        from: Address,
+    },
+    /// The same, and it cannot be moved.
+    MoveRefused {
+        /// The address that the manifest names.
+        from: Address,
+        /// Why not.
+        why: MoveRefusal,
+    },
     /// `spec.revision` is another than the one sent.
     NewRevision {
         /// Sent.

@@ -8,6 +8,7 @@ use super::identity::lookup::{LookUp, answers_need};
 use super::input::{find, pairs};
 use super::observed::Observed;
 use super::settings::{CLOCK_TOLERANCE, LOOK_BACK, Settings};
+use super::surgery::to_import;
 use super::triage;
 use crate::model::{Address, Call, Desired, IdKey, Kind, MachineAction, OnRemove};
 use crate::state::{Attempt, Object, Origin, Outcome, Phase, Record, Resource, State};
@@ -26,11 +27,12 @@ pub struct Need {
     pub machines: Option<BTreeSet<IdKey>>,
     /// Alerts of these machines (lower-case ids), for look-ups.
     pub machine_alerts: BTreeSet<IdKey>,
-    /// Alerts by id, for triage and unanswered updates.
+    /// Alerts by id, for triage, unanswered updates, and those that manifests want taken over.
     pub alerts: BTreeSet<String>,
     /// Alerts created since then, for new resources.
     pub recent_alerts_since: Option<jiff::Timestamp>,
-    /// Running objects: an id that the list does not show is read once by itself.
+    /// Running objects, and those that manifests want taken over: an id that the list does not show is read once by
+    /// itself.
     pub running: BTreeSet<String>,
 }
 
@@ -78,6 +80,15 @@ pub fn need(
                 }
                 Call::Alert(_) if !meant => need.recent_alerts_since = Some(settings.now - LOOK_BACK),
                 Call::Alert(_) => {}
+            }
+        }
+        if let Some(id) = d.and_then(|d| to_import(d, r)) {
+            match address.kind() {
+                Kind::InvestigationPackage => {
+                    need.actions_from(settings.now - LOOK_BACK);
+                    need.running.insert(id.to_owned());
+                }
+                Kind::Alert => drop(need.alerts.insert(id.to_owned())),
             }
         }
         let Some(r) = r else { continue };

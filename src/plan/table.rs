@@ -1,14 +1,16 @@
 //! The decision table of `docs/reconciliation.md`, row for row: the first row that fits counts.
 
 use super::action::Action;
-use super::facts::{Busy, Facts, Lookup, OnUnknown, Removal, Rename, Running, TriageStanding};
+use super::facts::{
+    Busy, Facts, Importing, Lookup, Moving, OnUnknown, Removal, Rename, Running, TriageStanding,
+};
 use crate::model::OnInProgress;
 use crate::state::Phase;
 
 /// A row of the table, in its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Row {
-    /// Named by `--replace`.
+    /// Named by `--replace`, or its object by the manifest's `replace`.
     AskedByName,
     /// An unknown outcome, and an object that is ours.
     OursFound,
@@ -76,6 +78,10 @@ pub enum Row {
     Removed,
     /// Not declared, and released already.
     Forgotten,
+    /// The manifest says from where it was moved.
+    MovedByManifest,
+    /// The manifest names an object that it takes over.
+    ImportedByManifest,
 }
 
 impl Row {
@@ -111,8 +117,13 @@ macro_rules! rules {
 const ACTIVE_OR_UNSEEN: [Running; 2] = [Running::Active, Running::NotLooked];
 const NOT_GONE: [Running; 3] = [Running::Active, Running::NotLooked, Running::UnknownStatus];
 
-static TABLE: [Rule; 34] = rules! {
-    AskedByName: |f| f.desired && f.replace && !f.running_is(&ACTIVE_OR_UNSEEN)
+/// How many rows there were when a row's number was its place in the order too. Those behind them came later, and are
+/// asked before them: a number that documents hold never changes.
+const NUMBERED_IN_ORDER: usize = Row::Forgotten as usize + 1;
+
+static TABLE: [Rule; 36] = rules! {
+    AskedByName: |f| f.desired && f.replace && f.moving == Moving::No && f.importing == Importing::No
+        && !f.running_is(&ACTIVE_OR_UNSEEN)
         && !(f.is(Phase::Requested) && f.lookup == Lookup::InFlight)
         => |_| Some(Action::Replace);
     OursFound: |f| f.is(Phase::Requested) && f.lookup == Lookup::Ours => |_| Some(Action::Adopt);
@@ -122,9 +133,7 @@ static TABLE: [Rule; 34] = rules! {
     OutcomeOpen: |f| f.is(Phase::Requested)
         && matches!(f.lookup, Lookup::NotLooked | Lookup::InFlight | Lookup::Settling)
         => |_| Some(Action::Wait);
-    WatchedFound: |f| f.desired && f.watched_found
-        && f.phase.is_some_and(|p| !matches!(p, Phase::InProgress | Phase::Succeeded))
-        => |_| Some(Action::Adopt);
+    WatchedFound: |f| f.desired && f.takes_watched() => |_| Some(Action::Adopt);
     AskBeforeResend: |f| f.desired && f.is(Phase::Requested)
         && (f.on_unknown == OnUnknown::Ask || f.answered_otherwise || f.look_alike)
         => |_| Some(Action::Unresolved);
@@ -182,12 +191,26 @@ static TABLE: [Rule; 34] = rules! {
             Removal::Keep => Action::NoOp,
         });
     Forgotten: |_| true => |_| None;
+    MovedByManifest: |f| f.desired && f.moving != Moving::No && !f.settles_first()
+        => |f| Some(match f.moving {
+            Moving::WhileOpen => Action::Wait,
+            Moving::Refused => Action::Unresolved,
+            Moving::Yes | Moving::No => Action::Move,
+        });
+    ImportedByManifest: |f| f.desired && f.importing != Importing::No && !f.settles_first() && !f.takes_watched()
+        && !f.running_is(&NOT_GONE)
+        => |f| Some(match f.importing {
+            Importing::NotLooked => Action::Wait,
+            Importing::Refused => Action::Unresolved,
+            Importing::Fits | Importing::No => Action::Adopt,
+        });
 };
 
-/// Returns the first row that fits, and what it does. Total: the last row fits everything.
+/// Returns the first row that fits, and what it does. Total: the last one that is asked fits everything.
 pub fn decide(facts: &Facts) -> (Row, Option<Action>) {
-    let last = &TABLE[TABLE.len() - 1];
-    let rule = TABLE.iter().find(|rule| (rule.fits)(facts)).unwrap_or(last);
+    let (rows, asked_first) = TABLE.split_at(NUMBERED_IN_ORDER);
+    let last = &TABLE[NUMBERED_IN_ORDER - 1];
+    let rule = asked_first.iter().chain(rows).find(|rule| (rule.fits)(facts)).unwrap_or(last);
     (rule.row, (rule.action)(facts))
 }
 
@@ -200,7 +223,11 @@ mod tests {
     /// The table once more, told by phase instead of by row.
     fn by_phase(f: &Facts) -> (Row, Option<Action>) {
         use Action::*;
-        let to_replace = f.desired && f.replace;
+        if let Some(told) = by_manifest(f) {
+            return told;
+        }
+        let by_manifest = f.moving != Moving::No || f.importing != Importing::No;
+        let to_replace = f.desired && f.replace && !by_manifest;
         let Some(phase) = f.phase else {
             return match (f.desired, to_replace, f.rename) {
                 (true, true, _) => (Row::AskedByName, Some(Replace)),
@@ -292,6 +319,38 @@ mod tests {
         }
     }
 
+    /// What `moved` and `import` come to, before anything else is asked.
+    fn by_manifest(f: &Facts) -> Option<(Row, Option<Action>)> {
+        let needs_nobody = match (f.phase, f.lookup) {
+            (Some(Phase::Requested), Lookup::LookAlikes | Lookup::TooOld | Lookup::Absent) => false,
+            (phase, _) => phase == Some(Phase::Requested),
+        };
+        if !f.desired || needs_nobody {
+            return None;
+        }
+        let moved = match f.moving {
+            Moving::No => None,
+            Moving::Yes => Some(Action::Move),
+            Moving::WhileOpen => Some(Action::Wait),
+            Moving::Refused => Some(Action::Unresolved),
+        };
+        if moved.is_some() {
+            return Some((Row::MovedByManifest, moved));
+        }
+        let runs = f.phase == Some(Phase::InProgress) && f.running != Running::Gone;
+        let done = matches!(f.phase, None | Some(Phase::InProgress | Phase::Succeeded));
+        if runs || f.watched_found && !done {
+            return None;
+        }
+        let imported = match f.importing {
+            Importing::No => None,
+            Importing::NotLooked => Some(Action::Wait),
+            Importing::Fits => Some(Action::Adopt),
+            Importing::Refused => Some(Action::Unresolved),
+        };
+        imported.is_some().then_some((Row::ImportedByManifest, imported))
+    }
+
     fn no_row(f: &Facts) -> (Row, Option<Action>) {
         (
             if f.taken_by_move {
@@ -335,6 +394,9 @@ mod tests {
             busy in any_of(vec![Busy::NotLooked, Busy::Own, Busy::Other { recent: true },
                 Busy::Other { recent: false }, Busy::SucceededSince, Busy::Free]),
             running in any_of(vec![Running::NotLooked, Running::Active, Running::UnknownStatus, Running::Gone]),
+            moving in any_of(vec![Moving::No, Moving::No, Moving::Yes, Moving::WhileOpen, Moving::Refused]),
+            importing in any_of(vec![Importing::No, Importing::No, Importing::NotLooked, Importing::Fits,
+                Importing::Refused]),
             rename in any_of(vec![Rename::No, Rename::WhileOpen, Rename::Yes]),
             on_in_progress in any_of(vec![OnInProgress::Adopt, OnInProgress::Wait, OnInProgress::Fail]),
             removal in any_of(vec![
@@ -345,7 +407,7 @@ mod tests {
             let [desired, whole, replace, holds_id, same_target, same_text, watched_found, ask,
                 refused_for_good, retry_due, attempts_left, answered_otherwise, look_alike] = bools;
             Facts {
-                desired, whole, replace, phase, holds_id, same_target, same_text, lookup, watched_found,
+                desired, whole, moving, importing, replace, phase, holds_id, same_target, same_text, lookup, watched_found,
                 on_unknown: if ask { OnUnknown::Ask } else { OnUnknown::Resend },
                 answered_otherwise,
                 rename, look_alike, refused_for_good, busy, on_in_progress, running, retry_due, attempts_left,
@@ -374,7 +436,8 @@ mod tests {
         #[test]
         fn every_declared_resource_gets_a_row(f in facts()) {
             let (row, action) = decide(&f);
-            prop_assert!(!f.desired || (row <= Row::Done && action.is_some()));
+            let asked_first = matches!(row, Row::MovedByManifest | Row::ImportedByManifest);
+            prop_assert!(!f.desired || ((row <= Row::Done || asked_first) && action.is_some()));
         }
 
         /// A call needs a new resource, a new target or revision, a failure of ours, a call known to be
@@ -413,6 +476,15 @@ mod tests {
             let creates = action.and_then(Action::call).is_some_and(|c| c.creates());
             let answered = f.phase == Some(Phase::Requested) && f.answered_otherwise;
             prop_assert!(!((f.look_alike || answered) && creates && !f.replace));
+        }
+
+        /// What a manifest moves or takes over is not asked for in the same plan, and neither is what it must not.
+        #[test]
+        fn nothing_is_sent_for_what_is_moved_or_imported(f in facts()) {
+            let (row, action) = decide(&f);
+            let creates = action.and_then(Action::call).is_some_and(|c| c.creates());
+            let told = f.moving != Moving::No || f.importing != Importing::No;
+            prop_assert!(!(f.desired && told && creates), "{row:?}");
         }
 
         /// A narrowed plan forgets nothing.

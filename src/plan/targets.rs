@@ -128,10 +128,16 @@ impl<'a> Recorded<'a> {
     /// again, whatever has become of its text. Of what was released only the id counts, so that a name can be used
     /// anew.
     fn event(&self, t: &Template) -> Option<(HuntedEvent, Option<Sha256Hex>)> {
-        let r = self.state.resources.get(t.address()).filter(|r| r.phase != Phase::Released)?;
+        let own = self.state.resources.get(t.address()).filter(|r| r.phase != Phase::Released);
+        let r = own.or_else(|| self.moved(t))?;
         let same = r.sent.revision == t.declared().revision;
         let event = HuntedEvent::of(&r.sent.call()?).filter(|_| same)?;
         Some((event, *r.sent.query_digest))
+    }
+
+    /// The record that a manifest's `moved` names, as long as it is under its old address.
+    fn moved(&self, t: &Template) -> Option<&'a Resource> {
+        self.state.resources.get(t.declared().moved_from()?).filter(|r| r.phase != Phase::Released)
     }
 
     /// The machine that was asked under this name and revision. A renamed manifest's is that of the only resource
@@ -148,6 +154,9 @@ impl<'a> Recorded<'a> {
             return machine(latest?.1);
         }
         if let Some(r) = self.state.resources.get(t.address()).filter(|r| same(r)) {
+            return machine(r);
+        }
+        if let Some(r) = self.moved(t).filter(|r| same(r)) {
             return machine(r);
         }
         if self.state.resources.contains_key(t.address()) {

@@ -108,11 +108,21 @@ impl Planner<'_> {
         let mut warnings = Vec::new();
         if self.input.state.resources.is_empty() && !settings.fresh {
             let selected = |d: &&Desired| self.input.selected.is_none_or(|s| s.contains(&d.address));
+            // A manifest that names what is there has not lost it.
+            let row = |d: &Desired| {
+                changes.binary_search_by(|c| c.address.cmp(&d.address)).ok().map(|i| &changes[i])
+            };
+            let is_named = |d: &&Desired| {
+                row(d).is_some_and(|c| {
+                    c.row == Some(Row::ImportedByManifest)
+                        || matches!(c.reason, Reason::ReplaceDeclared { .. })
+                })
+            };
             let found: Vec<_> = self
                 .input
                 .desired
                 .iter()
-                .filter(selected)
+                .filter(|d| selected(d) && !is_named(d))
                 .filter_map(|d| Some((d.address.clone(), self.look_alikes.as_ref()?.any(&d.call)?)))
                 .collect();
             if !found.is_empty() {

@@ -52,6 +52,23 @@ pub enum Warning {
         /// The ids of what there is.
         ids: Vec<String>,
     },
+    /// The manifest's `import` is not done, because something of the resource comes first.
+    ImportWaits {
+        /// The id of the object that it names.
+        id: String,
+    },
+    /// The service shows another text of the object that the manifest takes over.
+    ImportOtherText,
+    /// The manifest's `replace` counts once what runs is over.
+    ReplaceWaits {
+        /// The id of the object that it names.
+        id: String,
+    },
+    /// The manifest's `replace` names an object that is neither the resource's nor in its way.
+    ReplaceUnknown {
+        /// Its id.
+        id: String,
+    },
     /// A given-up attempt is still watched for.
     Watched {
         /// How many.

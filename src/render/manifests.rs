@@ -58,6 +58,9 @@ fn document(d: &Desired, w: &Written) -> String {
             };
         }
     }
+    for field in &w.surgery {
+        value(field.name, &field.value, 0, &mut out);
+    }
     out
 }
 

@@ -13,8 +13,8 @@ use super::unread;
 use crate::model::{Address, Dependency, Request, Target, Triage, Until};
 use crate::plan::RECENT;
 use crate::plan::{
-    Action, Candidate, Change, Estimate, Forecast, Group, Left, MachineFacts, NameGap, Obstacle, PlanWarning,
-    Reason, TriageLeft, Warning,
+    Action, Candidate, Change, Estimate, Forecast, Group, ImportRefusal, Left, MachineFacts, MoveRefusal,
+    NameGap, Obstacle, PlanWarning, Reason, TriageLeft, Warning,
 };
 use crate::state::{CallAction, Refusal};
 
@@ -75,6 +75,26 @@ pub fn reason(reason: &Reason, now: Timestamp) -> String {
         Reason::New => "new".into(),
         Reason::DeclaredAgain => "declared again; nothing was made for this target before".into(),
         Reason::AskedByName => "asked for by --replace".into(),
+        Reason::ReplaceDeclared { id } => format!("its manifest asks again, in spite of {id} (replace)"),
+        Reason::ImportDeclared { id, status, requestor, created_at } => {
+            let made = created_at.as_ref().map(|t| format!(", made {}", ago(now, t.instant())));
+            format!(
+                "its manifest takes over {id}{}{}, which the service calls {} (import)",
+                by(requestor),
+                made.unwrap_or_default(),
+                word(status)
+            )
+        }
+        Reason::ImportNotLooked { id } => {
+            format!("its manifest takes over {id} (import), which was not looked at in this run")
+        }
+        Reason::ImportRefused { id, why } => {
+            format!("its manifest cannot take over {id} (import): {}", import_refusal(why))
+        }
+        Reason::MoveDeclared { from } => format!("its manifest says that it was {from} (moved)"),
+        Reason::MoveRefused { from, why } => {
+            format!("its manifest says that it was {from} (moved), but {}", move_refusal(*why))
+        }
         Reason::NewRevision { from, to } => format!("new revision: {to} (sent: {from})"),
         Reason::NewTarget => "new target: machine or event changed since it was sent".into(),
         Reason::FoundOurs { id } => format!("the call without an answer had made it: {id}"),
@@ -209,6 +229,26 @@ pub fn reason(reason: &Reason, now: Timestamp) -> String {
     }
 }
 
+/// Why an object is not taken over.
+fn import_refusal(why: &ImportRefusal) -> String {
+    match why {
+        ImportRefusal::NotFound => "the service does not know it".into(),
+        ImportRefusal::OtherType { found } => format!("it is no package collection but {found}"),
+        ImportRefusal::OtherMachine { found, declared } => {
+            format!("it is of machine {found}, the manifest says {declared}")
+        }
+        ImportRefusal::MadeBy { by } => format!("a call of {by} made it"),
+    }
+}
+
+/// Why a record is not moved.
+fn move_refusal(why: MoveRefusal) -> &'static str {
+    match why {
+        MoveRefusal::Taken => "this address has a record of its own; a person has to say which one counts",
+        MoveRefusal::StillDeclared => "a manifest still declares that",
+    }
+}
+
 /// What a reader of a row should know.
 pub fn warning(warning: &Warning, now: Timestamp) -> String {
     match warning {
@@ -241,6 +281,18 @@ pub fn warning(warning: &Warning, now: Timestamp) -> String {
             format!(
                 "the service has it already: {}; it is asked for again beside that",
                 first(ids, NAMED, String::clone)
+            )
+        }
+        Warning::ImportWaits { id } => {
+            format!("{id} is not taken over yet (import): what this row is about comes first")
+        }
+        Warning::ImportOtherText => "the service shows another text of it, which stays as it is".into(),
+        Warning::ReplaceWaits { id } => {
+            format!("not asked again yet in spite of {id} (replace): what this row is about comes first")
+        }
+        Warning::ReplaceUnknown { id } => {
+            format!(
+                "replace names {id}, which is no object of this resource and not in its way: it changes nothing"
             )
         }
         Warning::Watched { attempts: 1 } => {

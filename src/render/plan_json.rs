@@ -74,7 +74,7 @@ pub struct ChangeDocument {
     /// What happens.
     pub action: Action,
     /// The row of the decision table in docs/reconciliation.md that fitted first.
-    #[schemars(range(min = 1, max = 34))]
+    #[schemars(range(min = 1, max = 36))]
     pub row: u8,
     /// Why, in words for a person; they may change.
     pub reason: String,

@@ -10,9 +10,9 @@ use crate::model::{
     Request, RequestDigest, Source, Span, Target, TriageField, Until,
 };
 use crate::plan::{
-    Action, Candidate, Change, Destination, Drift, Estimate, Forecast, Group, Left, LimitApproval,
-    MachineFacts, NameGap, Obstacle, Plan, PlanWarning, PlannedCall, Reason, Row, Share, TriageLeft, Typical,
-    Unread, View, Warning, digest_of,
+    Action, Candidate, Change, Destination, Drift, Estimate, Forecast, Group, ImportRefusal, Left,
+    LimitApproval, MachineFacts, MoveRefusal, NameGap, Obstacle, Plan, PlanWarning, PlannedCall, Reason, Row,
+    Share, TriageLeft, Typical, Unread, View, Warning, digest_of,
 };
 use crate::state::{
     Attempt, CallAction, Object, Open, Origin, PastObject, PendingUpdate, Phase, Refusal, RefusedChange,
@@ -217,6 +217,43 @@ pub fn every_reason(t: &str) -> Vec<Change> {
             Action::Unresolved,
             Reason::AnsweredOtherwise { why: format!("201, but it names {ID}{t}, which is of type Isolate") },
         ),
+        row(Action::Replace, Reason::ReplaceDeclared { id: id() }),
+        row(
+            Action::Adopt,
+            Reason::ImportDeclared {
+                id: id(),
+                status: format!("Succeeded{t}"),
+                requestor: who(),
+                created_at: service(720),
+            },
+        ),
+        row(Action::Wait, Reason::ImportNotLooked { id: id() }),
+        row(
+            Action::Unresolved,
+            Reason::ImportRefused {
+                id: id(),
+                why: ImportRefusal::OtherType { found: format!("Isolate{t}") },
+            },
+        ),
+        row(
+            Action::Unresolved,
+            Reason::ImportRefused {
+                id: id(),
+                why: ImportRefusal::OtherMachine { found: format!("x{t}"), declared: MACHINE.into() },
+            },
+        ),
+        row(
+            Action::Unresolved,
+            Reason::ImportRefused {
+                id: id(),
+                why: ImportRefusal::MadeBy { by: address("InvestigationPackage/other") },
+            },
+        ),
+        row(Action::Move, Reason::MoveDeclared { from: address("InvestigationPackage/old-name") }),
+        row(
+            Action::Unresolved,
+            Reason::MoveRefused { from: address("InvestigationPackage/old-name"), why: MoveRefusal::Taken },
+        ),
     ];
     rows.extend([
         change("Alert/phish-1", Action::Adopt, Reason::AlertShowsEvent { id: format!("{ALERT_ID}{t}") }),
@@ -325,6 +362,10 @@ pub fn every_warning(t: &str) -> Vec<Warning> {
         Warning::QueryChanged,
         Warning::AlreadyThere { ids: vec![id(), id()] },
         Warning::TriageLeft { fields: triage_left(t) },
+        Warning::ImportWaits { id: id() },
+        Warning::ImportOtherText,
+        Warning::ReplaceWaits { id: id() },
+        Warning::ReplaceUnknown { id: id() },
     ]
 }
 
@@ -487,6 +528,7 @@ pub fn resource(phase: Phase, t: &str) -> Resource {
         asked: None,
         watched: Default::default(),
         past: Default::default(),
+        replaced: Default::default(),
         released_from: None,
         labels: Default::default(),
         on_remove: OnRemove::Retain,

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::engine::surgery::Forbidden;
 use crate::model::{Address, Kind};
 use crate::plan::names::Misplaced;
-use crate::plan::{Action, Change, PlanWarning, Reason};
+use crate::plan::{Action, Change, ImportRefusal, PlanWarning, Reason};
 use crate::state::{CallAction, Refusal};
 
 /// A command to run next, and what it is for.
@@ -35,11 +35,28 @@ impl Next {
     }
 }
 
+const SEE_RECORD: &str = "see what it holds";
+
+fn matches_manifests() -> Next {
+    Next::new("see what matches the manifests", "casefile import --discover")
+}
+
 /// Returns the ways out of a row that waits for a person; empty for all others.
 pub fn of_row(change: &Change) -> Vec<Next> {
     let address = change.address.to_string();
     let again = Next::new("ask again", "casefile apply --replace").with(&address);
     match change.action {
+        Action::Unresolved
+            if matches!(change.reason, Reason::ImportRefused { .. } | Reason::MoveRefused { .. }) =>
+        {
+            // The manifest says what it wants; what it names cannot be had.
+            let other = match &change.reason {
+                Reason::ImportRefused { why: ImportRefusal::MadeBy { by }, .. } => by.to_string(),
+                Reason::MoveRefused { .. } => address,
+                _ => return vec![matches_manifests()],
+            };
+            vec![Next::new(SEE_RECORD, "casefile state show").with(&other)]
+        }
         Action::Unresolved => {
             let id = match &change.reason {
                 Reason::LookAlikes { ids } => ids.first().map(String::as_str),
@@ -94,8 +111,7 @@ pub fn of_warning(warning: &PlanWarning) -> Vec<Next> {
 
 /// Returns what helps where surgery is forbidden.
 pub fn of_forbidden(forbidden: &Forbidden) -> Next {
-    let show =
-        |address: &Address| Next::new("see what it holds", "casefile state show").with(&address.to_string());
+    let show = |address: &Address| Next::new(SEE_RECORD, "casefile state show").with(&address.to_string());
     match forbidden {
         Forbidden::CallOpen { .. } => Next::new("have its call looked up", "casefile apply"),
         Forbidden::ChangeOpen { .. } => Next::new("have it settled", "casefile apply"),
@@ -115,7 +131,7 @@ pub fn of_forbidden(forbidden: &Forbidden) -> Next {
             Next::new("end it first", "casefile cancel --comment TEXT").with(&address.to_string())
         }
         Forbidden::NotFound { .. } | Forbidden::OtherType { .. } | Forbidden::OtherMachine { .. } => {
-            Next::new("see what matches the manifests", "casefile import --discover")
+            matches_manifests()
         }
     }
 }

@@ -176,6 +176,10 @@ pub struct Sealed {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(example = serde_json::json!([{ "address": "InvestigationPackage/a", "until": "Accepted" }]))]
     pub depends_on: Vec<Dependency>,
+    /// `replace.id`: the call is made in spite of this object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"5382f7ea-7557-4ab7-9782-d50480024a4e")]
+    pub replace: Option<String>,
     /// The call that creates it.
     pub request: Request,
     /// Of the exact request and the revision.
@@ -385,6 +389,7 @@ impl Sealed {
             }),
             on_remove: d.on_remove,
             depends_on: d.depends_on.to_inner(),
+            replace: d.replace().map(str::to_owned),
             request: Request {
                 method: request.method,
                 body: body_pieces(request.body.as_str()),

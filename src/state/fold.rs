@@ -321,6 +321,7 @@ impl State {
                     r.remember(object.clone());
                 }
                 r.watched.extend(old.watched.iter().cloned());
+                r.replaced.extend(old.replaced.iter().cloned());
             });
             r.put_beneath(old);
         }
@@ -355,6 +356,11 @@ impl State {
             && let Some(p) = prior.as_ref().filter(|p| p.digest == r.digest)
         {
             r.attempts = p.attempts;
+        }
+        for id in &intent.replaces {
+            if !r.has_replaced(id) {
+                r.replaced.push(id.clone());
+            }
         }
         r.open = Some(Box::new(Open {
             attempt: Attempt {

@@ -262,6 +262,7 @@ mod tests {
             labels: Default::default(),
             on_remove: Default::default(),
             ids: Default::default(),
+            replaces: Vec::new(),
         }))
     }
 

@@ -282,6 +282,9 @@ pub struct Intent {
     /// references in their place: `${{ resources['Kind/name'].id }}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub ids: BTreeMap<Address, String>,
+    /// The objects in spite of which the manifest asked for the call, by `replace`: that counts once for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaces: Vec<String>,
 }
 
 impl Intent {

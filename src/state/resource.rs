@@ -198,6 +198,10 @@ pub struct Resource {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(example = past_example())]
     pub past: Sparse<Vec<PastObject>>,
+    /// Objects in spite of which it was asked for, because its manifest's `replace` named one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(example = serde_json::json!(["5382f7ea-7557-4ab7-9782-d50480024a4e"]))]
+    pub replaced: Sparse<Vec<String>>,
     /// `Released` only: the phase it had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = Phase::Succeeded)]
@@ -216,6 +220,22 @@ impl Resource {
     /// Takes the service's word for where the object stands.
     pub(super) fn set_status(&mut self, word: &str) {
         self.status = Some(known_or_owned(word, &STATUSES));
+    }
+
+    /// Returns whether this is an object that it holds, or once held. A late arrival was never held.
+    pub fn has_held(&self, id: &str) -> bool {
+        let past = || self.past.iter().any(|p| !p.late && p.id.eq_ignore_ascii_case(id));
+        self.holds(id) || past()
+    }
+
+    /// Returns whether this is the object that it holds.
+    pub fn holds(&self, id: &str) -> bool {
+        self.id.as_deref().is_some_and(|held| held.eq_ignore_ascii_case(id))
+    }
+
+    /// Returns whether it was asked for in spite of this object.
+    pub fn has_replaced(&self, id: &str) -> bool {
+        self.replaced.iter().any(|known| known.eq_ignore_ascii_case(id))
     }
 
     /// Returns how many objects it has had at the service, made or adopted.

@@ -62,6 +62,7 @@ impl Resource {
             asked: None,
             watched: Sparse::default(),
             past: Sparse::default(),
+            replaced: Sparse::default(),
             released_from: None,
             labels: Sparse::default(),
             on_remove: Default::default(),
@@ -85,6 +86,7 @@ impl Resource {
         self.watched = p.watched.clone();
         self.watched.extend(p.open.as_ref().map(|o| o.attempt.clone()));
         self.side.clone_from(&p.side);
+        self.replaced.clone_from(&p.replaced);
     }
 
     pub(super) fn is_open(&self, attempt: AttemptId) -> bool {

@@ -42,7 +42,7 @@ const EDGES: &[Edge] = &[
         what: "the async runtime",
         paths: &["tokio"],
         text: &[],
-        files: &["engine/", "session.rs", "defender/", "sandbox/http.rs", "cli/"],
+        files: &["engine/", "defender/", "sandbox/http.rs", "cli/"],
     },
     Edge {
         what: "the network",

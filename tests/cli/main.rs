@@ -19,6 +19,7 @@ mod since;
 mod state;
 mod strangers;
 mod streams;
+mod surgery;
 mod targets;
 mod triage;
 mod unread;

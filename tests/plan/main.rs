@@ -4,5 +4,6 @@ mod differing;
 mod order;
 mod properties;
 mod rows;
+mod surgery;
 mod triage;
 mod world;

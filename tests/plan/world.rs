@@ -103,6 +103,12 @@ impl World {
             seen.alerts_asked.insert(a.id.clone());
         }
         seen.recent_alerts = Some(self.alerts.clone());
+        for id in self.desired.iter().filter_map(Desired::import) {
+            seen.alerts_asked.insert(id.to_owned());
+            if !self.actions.iter().any(|a| a.id.eq_ignore_ascii_case(id)) {
+                seen.not_found.insert(id.to_owned());
+            }
+        }
         for d in &self.desired {
             seen.machine_alerts.entry(IdKey::of(d.call.machine().as_str())).or_default();
         }
@@ -155,6 +161,7 @@ impl World {
             labels: call.labels,
             on_remove: call.on_remove,
             ids: Default::default(),
+            replaces: call.replaces,
         })))
     }
 

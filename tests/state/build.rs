@@ -47,6 +47,7 @@ pub fn intent_of(address: &Address, action: CallAction, sent: Sent) -> Record {
         labels: Default::default(),
         on_remove: OnRemove::default(),
         ids: Default::default(),
+        replaces: Vec::new(),
     }))
 }
 

@@ -14,6 +14,7 @@ use crate::manifest::kinds::Named;
 use crate::manifest::references;
 use crate::manifest::runbook::{self, Budget, Incident, Origin, Resource, Runbook, expand};
 use crate::manifest::schema::validate::nearest;
+use crate::manifest::surgery;
 use crate::manifest::yaml::reader::Document;
 use crate::manifest::yaml::syntax::shown;
 use crate::model::{Address, Dependency, Kind, Sha256Hex, Source};
@@ -80,6 +81,9 @@ impl Reading {
         }
         declarations.sort_by(|a, b| a.name.cmp(&b.name));
         self.order();
+        let declared = self.resources.iter().chain(self.named.iter().map(|(d, ..)| d));
+        let wrong = surgery::check_moves(&self.moves, declared);
+        self.diagnostics.extend(wrong);
         let named = std::mem::take(&mut self.named);
         let mut templates = match project_dir {
             Some(dir) => templates(dir, named, &mut self.diagnostics),

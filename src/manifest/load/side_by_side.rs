@@ -60,6 +60,7 @@ impl Reading {
             unruly,
             wanted,
             named,
+            moves,
             unknown_runbooks: _,
         } = later;
         let before = self.runbooks.len();
@@ -76,6 +77,7 @@ impl Reading {
         self.unruly.extend(unruly);
         self.wanted.extend(wanted);
         self.named.extend(named);
+        self.moves.extend(moves);
         Some(())
     }
 

@@ -415,7 +415,7 @@ impl<'a> Run<'a> {
             Err((id, e)) => return self.failed(id, &e),
         };
         match document::manifest(&mut doc, |_| self.incident.source.clone()) {
-            Some(Entry { mut desired, named, name, reason, wanted }) => {
+            Some(Entry { mut desired, named, name, reason, wanted, moved: _ }) => {
                 if !self.runbook.called.is_empty() {
                     self.made.note(i, &desired.address);
                 }

@@ -20,6 +20,7 @@ use crate::manifest::kinds::API_VERSION;
 use crate::manifest::references;
 use crate::manifest::schema::json;
 use crate::manifest::schema::validate::{Field, nearest};
+use crate::manifest::surgery;
 use crate::manifest::yaml::reader::{Document, Id, NodeKind};
 use crate::manifest::yaml::syntax::shown;
 
@@ -203,6 +204,10 @@ impl Compiler<'_> {
                 Finding::new("unknown-field", node.span(), format!("unknown field `{}`", shown(name)));
             self.findings.push(match nearest(name, FIELDS.into_iter()) {
                 _ if name == "apiVersion" => finding.help("remove it: the runbook's own counts"),
+                _ if surgery::FIELDS.contains(&name) => {
+                    let message = format!("`{name}` cannot stand in a template");
+                    Finding::new("misplaced-field", node.span(), message).help(surgery::NOT_IN_TEMPLATES)
+                }
                 Some(meant) => finding.help(format!("did you mean `{meant}`?")),
                 None => finding.help(format!("known fields here: {}", FIELDS.join(", "))),
             });

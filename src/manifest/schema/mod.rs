@@ -22,6 +22,7 @@ use super::kinds::{
     API_VERSION, AlertManifest, CaseFile, IncidentManifest, PackageManifest, RunbookManifest,
 };
 use super::project::ProjectFile;
+use crate::manifest::surgery;
 use crate::model::Kind;
 
 /// The schemas of what users write.
@@ -256,6 +257,9 @@ fn runbook() -> Value {
         if let Some(fields) = fields.as_object_mut() {
             fields.remove("apiVersion");
             fields.remove("kind");
+            for field in surgery::FIELDS {
+                fields.remove(field);
+            }
             fields.values_mut().for_each(or_expression);
         }
         branches.push(json!({

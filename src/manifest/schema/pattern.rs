@@ -11,7 +11,7 @@ use jsonschema::{Keyword, PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value, json};
 
 use crate::manifest::{kinds, project};
-use crate::model::WORD_PATTERN;
+use crate::model::{Kind, WORD_PATTERN};
 
 /// A pattern and what tells it by hand, for texts in ASCII.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +81,22 @@ const STATE_URL: FastPattern = FastPattern {
 };
 
 const UNLIMITED: FastPattern = FastPattern { pattern: project::UNLIMITED, fits: |text| text == b"unlimited" };
+const OBJECT_ID: FastPattern = FastPattern {
+    pattern: kinds::OBJECT_ID,
+    fits: |text| {
+        let inner = |b: &u8| b.is_ascii_alphanumeric() || b"._-".contains(b);
+        text.split_first()
+            .is_some_and(|(first, rest)| first.is_ascii_alphanumeric() && rest.iter().all(inner))
+    },
+};
+const ADDRESS: FastPattern = FastPattern {
+    pattern: kinds::ADDRESS,
+    fits: |text| {
+        let name = Kind::ALL.iter().find_map(|kind| text.strip_prefix(kind.as_str().as_bytes()));
+        let name = name.and_then(|rest| rest.strip_prefix(b"/"));
+        name.is_some_and(|name| !name.is_empty() && !name.iter().any(|b| *b == b'/' || is_blank(b)))
+    },
+};
 const WORD: FastPattern = FastPattern {
     pattern: WORD_PATTERN,
     fits: |text| {
@@ -90,7 +106,7 @@ const WORD: FastPattern = FastPattern {
 };
 
 /// Those that are told by hand.
-const FAST: [FastPattern; 13] = [
+const FAST: [FastPattern; 15] = [
     TEXT,
     NAME,
     MACHINE_NAME,
@@ -104,6 +120,8 @@ const FAST: [FastPattern; 13] = [
     STATE_URL,
     UNLIMITED,
     WORD,
+    OBJECT_ID,
+    ADDRESS,
 ];
 
 /// The keyword `pattern`.

@@ -212,7 +212,8 @@ impl<'a> LookAlikes<'a> {
             return Vec::new();
         }
         let mut found = self.of(&d.call);
-        found.retain(|object| r.is_none_or(|r| is_later(object, d, r)));
+        // In spite of what its manifest named it was asked for already: that is no reason to wait any more.
+        found.retain(|object| r.is_none_or(|r| is_later(object, d, r) && !r.has_replaced(&object.id)));
         found
     }
 

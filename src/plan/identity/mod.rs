@@ -45,6 +45,11 @@ impl IdIndex {
         self.made_by.get(&IdKey::of(id)) == Some(address)
     }
 
+    /// Returns the resource whose call made it.
+    pub fn maker(&self, id: &str) -> Option<&Address> {
+        self.made_by.get(&IdKey::of(id))
+    }
+
     /// Returns whether any record holds it.
     pub fn contains(&self, id: &str) -> bool {
         self.known.contains(&IdKey::of(id))

@@ -140,7 +140,7 @@ fn standing(
         (Reason::KnownFromBefore { phase }, _) => reached(*phase),
         (_, Action::Adopt) => {
             let found = c.records.iter().find_map(|r| match r {
-                Record::Found { object, .. } => Some(object),
+                Record::Found { object, .. } | Record::Imported { object, .. } => Some(object),
                 _ => None,
             });
             let done = address.kind() == Kind::Alert || found.is_some_and(|o| o.status == "Succeeded");

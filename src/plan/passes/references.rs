@@ -79,7 +79,7 @@ fn known(
     let id = match row {
         Some(c) if c.action.creates() => None,
         Some(c) if c.action == Action::Adopt => c.records.iter().find_map(|r| match r {
-            Record::Found { object, .. } => Some(object.id.as_str()),
+            Record::Found { object, .. } | Record::Imported { object, .. } => Some(object.id.as_str()),
             _ => None,
         }),
         Some(c) if c.action == Action::Move => renames.get(&c.address).and_then(|(_, old)| id_of(old)),

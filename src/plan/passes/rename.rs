@@ -6,30 +6,45 @@ use crate::model::{Address, Desired, Kind, MachineId, RequestDigest};
 use crate::plan::comparison;
 use crate::plan::identity::look_alike::is_unclaimed;
 use crate::plan::input::{Input, pairs};
+use crate::plan::surgery::DeclaredMove;
 use crate::state::{Phase, Resource};
 
 /// A new address and the one undeclared resource whose target and text it has, where both are alone.
 pub type Renames<'a> = (BTreeMap<&'a Address, (&'a Address, &'a Resource)>, BTreeSet<&'a Address>);
 
-pub fn find_renames<'a>(input: &'a Input<'a>) -> Renames<'a> {
+/// Finds what was renamed: what manifests say of that, and then what is the same but for its name.
+pub fn find_renames<'a>(
+    input: &'a Input<'a>,
+    moves: &BTreeMap<&'a Address, DeclaredMove<'a>>,
+) -> Renames<'a> {
+    let mut renames = BTreeMap::new();
+    let mut moved = BTreeSet::new();
+    for (to, m) in moves {
+        if m.refused.is_none() {
+            renames.insert(*to, (m.from, m.old));
+        }
+        // What a person has to decide about is not forgotten meanwhile.
+        if m.refused.is_some() || m.old.phase != Phase::Requested {
+            moved.insert(m.from);
+        }
+    }
+    let sources: BTreeSet<&Address> = moves.values().map(|m| m.from).collect();
     let mut orphans: Orphans<'a> = HashMap::new();
     let undeclared = pairs(input.desired, input.state)
         .filter_map(|(a, declared, r)| declared.is_none().then_some((a, r?)))
-        .filter(|(_, r)| r.phase != Phase::Released)
+        .filter(|(a, r)| r.phase != Phase::Released && !sources.contains(a))
         // Their manifest is there.
         .filter(|(a, _)| !input.settings.incidents.keep(a) && !input.observed.targets.left.contains_key(*a));
     for (a, r) in undeclared {
         orphans.entry((a.kind(), r.digest)).or_default().push((a, r));
     }
-    let mut renames = BTreeMap::new();
-    let mut moved = BTreeSet::new();
     if orphans.is_empty() {
         return (renames, moved);
     }
     let mut new: HashMap<(Kind, RequestDigest), Vec<&Address>> = HashMap::new();
     let mut machines = None;
     for d in input.desired {
-        if is_unclaimed(d, input.state.resources.get(&d.address)) {
+        if !moves.contains_key(&d.address) && is_unclaimed(d, input.state.resources.get(&d.address)) {
             let digest = match d.call.references().is_empty() {
                 true => None,
                 false => by_text(d, machines.get_or_insert_with(|| by_machine(&orphans))),

@@ -25,7 +25,7 @@ use super::table::Row;
 use super::warning::Warning;
 use crate::model::{
     Address, Approval, Dependency, Desired, DigestedCall, Kind, MachineId, Mutation, OnInProgress, OnRemove,
-    PlanDigest, Policy, Request, RequestDigest, Sha256Hex, Source, Span, Triage, reference,
+    PlanDigest, Policy, Request, RequestDigest, Sha256Hex, Source, Span, Surgery, Triage, reference,
 };
 use crate::state::{Binding, Record, Resource, Sent, Seq, State};
 
@@ -109,6 +109,10 @@ pub struct CallExecution {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(example = serde_json::json!([]))]
     pub ids: Vec<PlannedId>,
+    /// The objects in spite of which the manifest asks, by `replace`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(example = serde_json::json!(["5382f7ea-7557-4ab7-9782-d50480024a4e"]))]
+    pub replaces: Vec<String>,
     /// `spec.triage.mode: enforce`: the update is sent whatever somebody else has done.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[schemars(example = true)]
@@ -148,6 +152,7 @@ impl RowExecution {
             on_in_progress: c.on_in_progress,
             adopt_within: c.adopt_within,
             ids: c.ids.clone(),
+            replaces: c.replaces.clone(),
             enforce: c.enforce,
         });
         Some(RowExecution {
@@ -536,6 +541,7 @@ fn change(row: FileRow) -> Result<Change, SavedError> {
                 on_in_progress: x.on_in_progress,
                 adopt_within: x.adopt_within,
                 ids: x.ids,
+                replaces: x.replaces,
                 objects: row.objects,
                 follow_up: follow_up.map(Box::new),
                 enforce: x.enforce,
@@ -592,6 +598,8 @@ fn is_of_row(record: &Record, records: &[Record], address: &Address) -> bool {
         | Record::Released { address: of }
         | Record::Restored { address: of }
         | Record::Noted { address: of, .. } => of == address || renamed(of),
+        // Its manifest says so; no call follows from it that the next plan does not show.
+        Record::Imported { address: of, .. } => of == address,
         Record::Open { .. }
         | Record::Bound { .. }
         | Record::Intent(_)
@@ -599,7 +607,6 @@ fn is_of_row(record: &Record, records: &[Record], address: &Address) -> bool {
         | Record::Answered { .. }
         | Record::Begun { .. }
         | Record::Ended { .. }
-        | Record::Imported { .. }
         | Record::Removed { .. }
         | Record::Lost { .. }
         | Record::Recovered { .. }
@@ -618,6 +625,9 @@ fn desired(c: &Change) -> Option<Desired> {
     d.query = call.sent.query_digest.clone();
     d.on_remove = call.on_remove;
     d.depends_on.clone_from(&c.depends_on);
+    // The object that the manifest named stands behind those that were there before it.
+    d.surgery =
+        call.replaces.last().map(|id| Surgery { replace: Some(id.clone()), ..Surgery::default() }).into();
     d.triage = call.follow_up.as_ref().and_then(|r| Triage::sent(r.body.as_str())).into();
     d.policy =
         Policy { on_in_progress: call.on_in_progress, adopt_within: call.adopt_within, ..Policy::default() };
@@ -693,6 +703,7 @@ mod tests {
             labels: BTreeMap::new(),
             on_remove: OnRemove::Retain,
             ids: BTreeMap::new(),
+            replaces: Vec::new(),
         }))
     }
 

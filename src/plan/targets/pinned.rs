@@ -1,11 +1,24 @@
 //! Tests: the event of what was sent stays, and an edit of its query is known.
 
 use super::*;
-use crate::model::{Call, CreateAlert, Desired, HuntingTable, OnRemove, PlanDigest, ReportId, Source};
+use crate::model::{
+    Call, CreateAlert, Desired, HuntingTable, OnRemove, PlanDigest, ReportId, Source, Surgery,
+};
 use crate::state::{CallAction, Intent, Record, Sent};
 
 /// What a plan learns of an alert whose event was sent under this record, and is declared with the query `new`.
 fn hunted(revision: u32, query: Option<&str>, found: bool) -> Resolved {
+    hunted_as("Alert/a", None, revision, query, found)
+}
+
+/// The same, declared under this address, with `moved`. The record is that of `Alert/a`.
+fn hunted_as(
+    address: &str,
+    moved_from: Option<Address>,
+    revision: u32,
+    query: Option<&str>,
+    found: bool,
+) -> Resolved {
     let event = |report: &str| HuntedEvent {
         machine_id: "ab".repeat(20).parse().unwrap(),
         event_time: "2026-03-01T09:15:42.1830907Z".parse().unwrap(),
@@ -31,11 +44,12 @@ fn hunted(revision: u32, query: Option<&str>, found: bool) -> Resolved {
         source_line: "".into(),
         source_offset: 0,
     };
-    let declared = Desired::new("Alert/a".parse().unwrap(), source, call, 1);
+    let mut declared = Desired::new(address.parse().unwrap(), source, call, 1);
+    declared.surgery = moved_from.map(|from| Surgery { moved_from: Some(from), ..Surgery::default() }).into();
     let t = Template::new(declared, Target::Event(asks("new")), place);
     let sent = t.on_event(&event("1"), query.map(|q| asks(q).digest()));
     let intent = Record::Intent(Box::new(Intent {
-        address: sent.address.clone(),
+        address: "Alert/a".parse().unwrap(),
         action: CallAction::Create,
         sent: Sent {
             request: sent.request(),
@@ -52,6 +66,7 @@ fn hunted(revision: u32, query: Option<&str>, found: bool) -> Resolved {
         labels: BTreeMap::new(),
         on_remove: OnRemove::Retain,
         ids: BTreeMap::new(),
+        replaces: Vec::new(),
     }));
     let mut state = State::default();
     state.apply(1, jiff::Timestamp::UNIX_EPOCH, &intent).unwrap();
@@ -86,4 +101,18 @@ fn an_event_stays_and_an_edited_query_is_known() {
     let r = hunted(2, Some("old"), true);
     assert_eq!((report(&r).as_str(), r.targets.edited.len()), ("2", 0), "another revision asks anew");
     assert_eq!(r.desired[0].query, digest("new").into());
+}
+
+#[test]
+fn a_moved_manifest_keeps_the_event_of_the_record_that_it_names() {
+    let moved = |from: &str| {
+        hunted_as("Alert/b", Some(from.parse().unwrap()), 1, Some("old"), true)
+            .desired
+            .iter()
+            .find(|d| d.address.name() == "b")
+            .map(|d| d.query.clone())
+    };
+    let digest = |text: &str| HuntingQuery { text: text.into(), timespan: None }.digest();
+    assert_eq!(moved("Alert/a"), Some(Some(digest("old")).into()), "the query is not run again");
+    assert_eq!(moved("Alert/c"), Some(Some(digest("new")).into()), "nothing is recorded there");
 }
