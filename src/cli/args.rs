@@ -367,6 +367,8 @@ pub enum StateCommand {
     Mv(StateMvArgs),
     /// Say that the project of this state has another name now
     RenameProject(StateRenameProjectArgs),
+    /// Move the state to another place, its history included
+    Migrate(StateMigrateArgs),
     /// Copy the whole state, its history included, into a folder
     Pull(StatePullArgs),
     /// Write state.json anew from the journal
@@ -582,6 +584,17 @@ pub struct StatePullArgs {
     /// The folder to write; it must not exist yet, or be empty
     #[arg(value_name = "DIR")]
     pub dir: PathBuf,
+}
+
+/// `state migrate`
+#[derive(Debug, Args)]
+pub struct StateMigrateArgs {
+    /// Where the state is kept from now on: file:FOLDER, git:refs/casefile/NAME, or git:URL?ref=refs/casefile/NAME
+    #[arg(long, value_name = "URL")]
+    pub to: String,
+    /// The lock.
+    #[command(flatten)]
+    pub locking: Locking,
 }
 
 /// `state rm`

@@ -202,7 +202,6 @@ fn child_environment() -> Vec<(&'static str, OsString)> {
     CHILD_ENVIRONMENT.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))).collect()
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one file where the environment is read")]
 fn inherited() -> Vec<(OsString, OsString)> {
     std::env::vars_os().collect()
 }
@@ -350,8 +349,8 @@ mod tests {
 
     #[test]
     fn empty_is_not_set_and_other_names_are_not_read() {
-        let e = env(&[("CI", " "), ("HOME", "/root")]);
-        assert!(!e.is_set("CI") && !e.is_set("HOME"));
+        let e = env(&[("CI", " "), ("SHELL", "/root")]);
+        assert!(!e.is_set("CI") && !e.is_set("SHELL"));
     }
 
     #[cfg(unix)]

@@ -111,6 +111,7 @@ fn dispatch(ctx: &Context, command: Command) -> Result<Code, Error> {
         Command::State(StateCommand::Rm(args)) => state::rm(ctx, &args),
         Command::State(StateCommand::Mv(args)) => state::mv(ctx, &args),
         Command::State(StateCommand::RenameProject(args)) => state::rename_project(ctx, &args),
+        Command::State(StateCommand::Migrate(args)) => state::migrate(ctx, &args),
         Command::State(StateCommand::Pull(args)) => state::pull(ctx, &args),
         Command::State(StateCommand::Rebuild(args)) => state::rebuild(ctx, &args),
         Command::State(StateCommand::List(_)) => state::list(ctx),

@@ -1,20 +1,21 @@
 //! `state`: what is recorded, without a look at the service, and the surgery that needs none.
 
 use super::args::{
-    Locking, StateMvArgs, StatePullArgs, StateRebuildArgs, StateRenameProjectArgs, StateRmArgs, StateShowArgs,
+    Locking, StateMigrateArgs, StateMvArgs, StatePullArgs, StateRebuildArgs, StateRenameProjectArgs,
+    StateRmArgs, StateShowArgs,
 };
 use super::context::{Context, runtime};
 use super::engine;
 use super::exit::{Code, Error};
 use super::lock;
 use super::project;
-use super::store::{self, Check};
+use super::store::{self, Check, Destination};
 use crate::engine::surgery::{self, SurgeryError};
 use crate::manifest::{self, Project};
 use crate::model::{Address, Template};
 use crate::render;
 use crate::render::state::{StateDocument, show as show_resource, table};
-use crate::state::{Acceptance, Store, copy, local};
+use crate::state::{Acceptance, Record, State, Store, arrived, copy, local};
 
 /// One line a resource.
 pub fn list(ctx: &Context) -> Result<Code, Error> {
@@ -101,10 +102,77 @@ pub fn rename_project(ctx: &Context, args: &StateRenameProjectArgs) -> Result<Co
     Ok(Code::Done)
 }
 
+/// Moves the state to another place. The old one is closed first, and the copy is made of what it holds then: whatever
+/// interrupts this, the same command goes on with it.
+pub fn migrate(ctx: &Context, args: &StateMigrateArgs) -> Result<Code, Error> {
+    let project = project::load(ctx)?;
+    runtime()?.block_on(async {
+        let clock = engine::clock(ctx);
+        let mut to = Destination::new(ctx, &project, &args.to).await?;
+        let mut store =
+            store::open_anyway(ctx, &project, args.locking, "casefile state migrate", &clock).await?;
+        may_move(store.state(), &args.to)?;
+        match to.state().await? {
+            Some(there) if there.lineage != store.state().lineage => {
+                return Err(Error::OtherState {
+                    message: format!("there is another state at {}", args.to),
+                    next: "name an empty place".into(),
+                });
+            }
+            Some(_) if store.state().departed_to.as_ref() != Some(&args.to) => {
+                return Err(Error::OtherState {
+                    message: format!("the state is at {} already", args.to),
+                    next: "name another place".into(),
+                });
+            }
+            Some(_) => {
+                ctx.out(&render::surgery::migrated(&args.to, project::style_out(ctx)))?;
+                return Ok(Code::Done);
+            }
+            None => {}
+        }
+        if store.state().departed_to.is_none() {
+            let departed = vec![Record::Departed { to: args.to.clone() }];
+            let numbers = store.append(clock.now(), vec![departed], &mut |_, _, _| true).await;
+            numbers.map_err(project::store_error)?;
+            store.commit_snapshot(clock.now()).await.map_err(project::store_error)?;
+        }
+        drop(store);
+        let (_, journal) = store::whole(ctx, &project).await?;
+        let (journal, snapshot) =
+            arrived(journal.unwrap_or_default(), clock.now()).map_err(project::store_error)?;
+        to.write(&snapshot, &journal).await?;
+        ctx.out(&render::surgery::migrated(&args.to, project::style_out(ctx)))?;
+        Ok(Code::Done)
+    })
+}
+
+/// Refuses to move a state that is not there, has moved elsewhere, or holds calls without an outcome.
+fn may_move(state: &State, to: &str) -> Result<(), Error> {
+    let refused = |message: String, next: &str| Err(Error::Forbidden { message, next: next.to_owned() });
+    if state.lineage.is_none() {
+        return refused(
+            "there is no state yet: nothing to move".into(),
+            &format!("write `url: \"{to}\"` into casefile.yaml"),
+        );
+    }
+    if let Some(there) = state.departed_to.as_ref().filter(|there| *there != to) {
+        return refused(
+            format!("the state has moved to {there}"),
+            &format!("casefile state migrate --to {there}"),
+        );
+    }
+    let open = state.resources.iter().find(|(_, r)| r.open.is_some() || r.side.is_some());
+    match open {
+        Some((address, _)) => refused(format!("a call of {address} has no outcome yet"), "casefile apply"),
+        None => Ok(()),
+    }
+}
+
 /// Copies the whole state into a folder, in the layout of a state that is kept in one.
 pub fn pull(ctx: &Context, args: &StatePullArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
-    let (snapshot, journal) = store::whole(ctx, &project)?;
+    let (snapshot, journal) = runtime()?.block_on(store::whole(ctx, &project))?;
     let Some(journal) = journal else {
         return Err(Error::State { message: "there is no state yet".into(), next: "casefile apply".into() });
     };

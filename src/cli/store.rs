@@ -2,6 +2,7 @@
 //! runs share.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -97,6 +98,24 @@ pub fn world(ctx: &Context, project: &Project) -> Result<PathBuf, Error> {
 
 /// Reads the state without a lock; says what was noticed on the way.
 pub fn read(ctx: &Context, project: &Project, check: Check) -> Result<ReadState, Error> {
+    let read = read_anyway(ctx, project, check)?;
+    is_here(&read.state)?;
+    Ok(read)
+}
+
+/// Refuses a state that has moved.
+fn is_here(state: &State) -> Result<(), Error> {
+    match &state.departed_to {
+        Some(to) => Err(Error::OtherState {
+            message: format!("the state has moved to {to}"),
+            next: format!("write `url: \"{to}\"` under `state` in casefile.yaml"),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// As [`read`], of a state that has moved too.
+fn read_anyway(ctx: &Context, project: &Project, check: Check) -> Result<ReadState, Error> {
     match location(ctx, project)? {
         Location::Folder(path) => {
             let folder = checked(ctx, &path)?;
@@ -119,22 +138,85 @@ pub fn read(ctx: &Context, project: &Project, check: Check) -> Result<ReadState,
     }
 }
 
+/// The bytes of a file of the state, if there is one.
+type Bytes = Option<Vec<u8>>;
+
 /// Returns the bytes of `state.json` and of the journal from its first record on.
-pub fn whole(ctx: &Context, project: &Project) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>), Error> {
+pub async fn whole(ctx: &Context, project: &Project) -> Result<(Bytes, Bytes), Error> {
     match location(ctx, project)? {
         Location::Folder(path) => local::files_of(&checked(ctx, &path)?).map_err(project::store_error),
-        Location::Git { repository, reference } => reading_runtime()?.block_on(async {
+        Location::Git { repository, reference } => {
             let Reached { mut remote, .. } = reach(ctx, project, &repository, &reference).await?;
             let lineage = project.spec.state.lineage.as_deref();
             let tip = shared::history(&mut remote, lineage).await.map_err(project::store_error)?;
             Ok(tip.map_or((None, None), |tip| (tip.snapshot, Some(tip.journal))))
-        }),
+        }
+    }
+}
+
+/// A place that a state moves to.
+pub enum Destination {
+    /// A folder.
+    Folder(PathBuf),
+    /// A ref.
+    Git(Box<GitRemote>),
+}
+
+impl Destination {
+    /// Finds the way there, and asks whether something can be written.
+    pub async fn new(ctx: &Context, project: &Project, url: &str) -> Result<Self, Error> {
+        let bad = |e: crate::state::location::LocationError| Error::Usage(format!("--to: {e}"));
+        match Location::parse(url, &project.name).map_err(bad)? {
+            Location::Folder(path) => Ok(Destination::Folder(checked(ctx, &path)?)),
+            Location::Git { repository, reference } => {
+                let mut remote = reach(ctx, project, &repository, &reference).await?.remote;
+                shared::Remote::probe(&mut remote).await.map_err(project::store_error)?;
+                Ok(Destination::Git(Box::new(remote)))
+            }
+        }
+    }
+
+    /// Returns the state that is there, if there is one.
+    pub async fn state(&mut self) -> Result<Option<State>, Error> {
+        match self {
+            Destination::Folder(folder) => {
+                let loaded = local::read_whole(folder).map_err(project::store_error)?;
+                Ok(loaded.state.lineage.is_some().then_some(loaded.state))
+            }
+            Destination::Git(remote) => {
+                let tip = shared::Remote::read(&mut **remote).await.map_err(project::store_error)?;
+                let reading = tip.map(Reading::of).transpose().map_err(project::store_error)?;
+                Ok(reading.map(|r| r.state))
+            }
+        }
+    }
+
+    /// Writes a whole state there.
+    pub async fn write(&mut self, snapshot: &[u8], journal: &[u8]) -> Result<(), Error> {
+        let written = match self {
+            Destination::Folder(folder) => local::write_new(folder, snapshot, journal),
+            Destination::Git(remote) => shared::write_new(&mut **remote, snapshot, journal).await,
+        };
+        written.map_err(project::store_error)
     }
 }
 
 /// Opens the state for writing, and waits as long as was asked for while another run has it; says what was put right on
 /// the way. `command` is what others read who find it taken.
 pub async fn open(
+    ctx: &Context,
+    project: &Project,
+    locking: Locking,
+    command: &str,
+    clock: &Clock,
+) -> Result<Box<dyn Store>, Error> {
+    let store = open_anyway(ctx, project, locking, command, clock).await?;
+    is_here(store.state())?;
+    Ok(store)
+}
+
+/// As [`open`], of a state that has moved too.
+pub async fn open_anyway(
     ctx: &Context,
     project: &Project,
     locking: Locking,
@@ -263,8 +345,10 @@ async fn reach(
     })?;
     let holder = ctx.holder("", ctx.now());
     let author = Author { name: holder.user.clone(), email: format!("{}@{}", holder.user, holder.host) };
+    let clock = ctx.clock();
+    let now = Arc::new(move || clock.now());
     let place = Place { url, push_url, reference: reference.to_owned(), interval };
-    Ok(Reached { remote: GitRemote::new(git, place, author, bare, ctx.clock()), cache })
+    Ok(Reached { remote: GitRemote::new(git, place, author, bare, now), cache })
 }
 
 /// A repository that the project file alone names gets no credentials, unless somebody outside of it says so.

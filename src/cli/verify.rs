@@ -1,7 +1,7 @@
 //! `verify`: the journal's whole chain and the snapshot, without the lock. Of the service nothing is asked.
 
 use super::args::{Format, VerifyArgs};
-use super::context::Context;
+use super::context::{Context, reading_runtime};
 use super::exit::{Code, Error};
 use super::project;
 use super::store;
@@ -11,7 +11,7 @@ use crate::state::verify;
 /// Shows the findings; exits 1 if there is one.
 pub fn run(ctx: &Context, args: &VerifyArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
-    let (snapshot, journal) = store::whole(ctx, &project)?;
+    let (snapshot, journal) = reading_runtime()?.block_on(store::whole(ctx, &project))?;
     let verified = verify(snapshot.as_deref(), journal.as_deref(), args.head);
     match args.format {
         Format::Human => ctx.out(&surgery::verified(&verified, project::style_out(ctx)))?,

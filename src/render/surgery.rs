@@ -123,6 +123,15 @@ fn said(verb: &str, address: &Address, rest: &str, style: Style) -> String {
     out
 }
 
+/// What `state migrate` did.
+pub fn migrated(to: &str, style: Style) -> String {
+    let mut out = String::new();
+    let text =
+        format!("The state is kept at {to} now. Write `url: \"{to}\"` under `state` in casefile.yaml.");
+    Paragraph::new(0, 2).text(text).write(style, &mut out);
+    out
+}
+
 /// What `state pull` did.
 pub fn pulled(folder: &str, seq: Seq, resources: usize, style: Style) -> String {
     let mut out = String::new();

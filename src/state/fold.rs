@@ -25,6 +25,8 @@ pub struct State {
     pub resources: Resources,
     /// The run that makes calls just now, where several can.
     pub running: Option<Box<Running>>,
+    /// Where the state is kept now, if it has moved.
+    pub departed_to: Option<String>,
 }
 
 /// A run that makes calls on a state that others share.
@@ -50,6 +52,7 @@ impl Default for State {
             head: Sha256Hex::ZERO,
             resources: Resources::default(),
             running: None,
+            departed_to: None,
         }
     }
 }
@@ -112,6 +115,8 @@ impl State {
             Record::Begun { by, until } => {
                 self.running = Some(Box::new(Running { by: by.clone(), until: *until }));
             }
+            Record::Departed { to } => self.departed_to = Some(to.clone()),
+            Record::Arrived => self.departed_to = None,
             Record::Ended { by } => {
                 if self.running.as_ref().is_some_and(|r| r.by == *by) {
                     self.running = None;

@@ -28,7 +28,7 @@ pub enum Repository {
 pub enum LocationError {
     /// A scheme that is not known.
     #[error(
-        "`{0}` is no place for a state: write file:FOLDER, git:refs/casefile/NAME, or git:URL?ref=refs/casefile/NAME"
+        "a state cannot be kept at `{0}:`: write file:FOLDER, git:refs/casefile/NAME, or git:URL?ref=refs/casefile/NAME"
     )]
     Scheme(String),
     /// A ref that could be a branch of people.

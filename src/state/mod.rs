@@ -31,7 +31,7 @@ pub use folder::FolderStore;
 pub use local::LocalStore;
 pub use memory::{MemoryDisk, MemoryStore};
 pub use quota_usage::QuotaUsage;
-pub use rebuild::{Acceptance, Accepted, Rebuild, copy};
+pub use rebuild::{Acceptance, Accepted, Rebuild, arrived, copy};
 pub use record::{
     AttemptId, Binding, CallAction, Intent, Object, Origin, Outcome, Record, Refusal, Sent, Seq,
 };

@@ -125,6 +125,20 @@ pub fn copy(snapshot: Option<Vec<u8>>, journal: &[u8]) -> Result<(Vec<u8>, Seq, 
     Ok((written, state.seq, state.resources.len()))
 }
 
+/// Returns a whole journal with the record that it is kept at a new place from here on, and a snapshot that fits it.
+///
+/// # Errors
+/// Whatever is wrong with the journal.
+pub fn arrived(journal: Vec<u8>, at: jiff::Timestamp) -> Result<(Vec<u8>, Vec<u8>), StoreError> {
+    let mut reader = Reader::new(&journal);
+    let mut state = State::default();
+    journal::fold(&mut reader, &mut state).map_err(Damage::from)?;
+    let mut out = Journal { seq: state.seq, head: state.head, text: journal };
+    out.push(at, &Record::Arrived)?;
+    let (snapshot, ..) = copy(None, &out.text)?;
+    Ok((out.text, snapshot))
+}
+
 /// Refuses a state that is of other projects alone. Of two that are damaged one may know a later name than the other.
 fn of_project(journal: &State, snapshot: Option<&State>, project: &str) -> Result<(), StoreError> {
     let states = [Some(journal), snapshot];

@@ -195,6 +195,13 @@ pub enum Record {
         /// Whose run.
         by: Holder,
     },
+    /// The state is kept elsewhere from here on.
+    Departed {
+        /// Where.
+        to: String,
+    },
+    /// The state is kept here from here on, with everything that was recorded before.
+    Arrived,
     /// A torn last line was cut off before this record.
     Cut {
         /// How many bytes were dropped.
@@ -224,6 +231,8 @@ impl Record {
             | Record::Bound { .. }
             | Record::Begun { .. }
             | Record::Ended { .. }
+            | Record::Departed { .. }
+            | Record::Arrived
             | Record::Cut { .. }
             | Record::Lost { .. }
             | Record::Recovered { .. } => None,

@@ -105,6 +105,10 @@ struct Document {
     #[serde(default)]
     #[schemars(example = serde_json::Value::Null)]
     running: Option<Box<Running>>,
+    /// Where the state is kept now, if it has moved.
+    #[serde(default)]
+    #[schemars(example = serde_json::Value::Null)]
+    departed_to: Option<String>,
     /// Every resource by its address, in the order of the addresses.
     #[schemars(example = serde_json::json!({}))]
     resources: Resources,
@@ -121,6 +125,8 @@ struct Written<'a> {
     digest: Sha256Hex,
     #[serde(skip_serializing_if = "Option::is_none")]
     running: &'a Option<Box<Running>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    departed_to: &'a Option<String>,
     resources: &'a Resources,
 }
 
@@ -164,6 +170,7 @@ pub fn write(state: &State, serial: u64, bytes: u64) -> Result<Vec<u8>, serde_js
         journal: Checkpoint { seq: state.seq, head: state.head, bytes },
         digest: Sha256Hex::ZERO,
         running: &state.running,
+        departed_to: &state.departed_to,
         resources: &state.resources,
     })?;
     out.push(b'\n');
@@ -228,6 +235,7 @@ impl Document {
                 head: self.journal.head,
                 resources: self.resources,
                 running: self.running,
+                departed_to: self.departed_to,
             },
             integrity,
         })

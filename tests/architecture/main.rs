@@ -30,7 +30,14 @@ const EDGES: &[Edge] = &[
         what: "files",
         paths: &["std::fs", "std::os", "rustix", "tempfile", "tokio::fs"],
         text: &[],
-        files: &["files.rs", "manifest/discover.rs", "sandbox/store.rs", "state/local.rs", "cli/"],
+        files: &[
+            "files.rs",
+            "manifest/discover.rs",
+            "sandbox/store.rs",
+            "state/local.rs",
+            "state/shared/",
+            "cli/",
+        ],
     },
     Edge {
         what: "threads",
@@ -42,7 +49,7 @@ const EDGES: &[Edge] = &[
         what: "the async runtime",
         paths: &["tokio"],
         text: &[],
-        files: &["engine/", "defender/", "sandbox/http.rs", "cli/"],
+        files: &["engine/", "defender/", "sandbox/http.rs", "state/shared/", "cli/"],
     },
     Edge {
         what: "the network",
@@ -51,7 +58,12 @@ const EDGES: &[Edge] = &[
         files: &["defender/", "sandbox/http.rs", "cli/"],
     },
     Edge { what: "the environment", paths: &["std::env"], text: &[], files: &["cli/"] },
-    Edge { what: "processes", paths: &["std::process"], text: &[], files: &["cli/"] },
+    Edge {
+        what: "processes",
+        paths: &["std::process", "tokio::process"],
+        text: &[],
+        files: &["state/shared/command.rs", "cli/"],
+    },
     Edge {
         what: "clocks",
         paths: &["std::time::SystemTime", "std::time::Instant"],

@@ -242,7 +242,7 @@ fn a_process_that_is_killed_at_any_push_loses_nothing() {
         let verdict = if accepted { 0 } else { 1 };
         let hook = format!(
             "n=$(cat count 2>/dev/null || echo 0); n=$((n + 1)); echo $n > count\n\
-             [ $n -eq {push} ] || exit 0\nkill -9 $(cat victim); exit {verdict}"
+             [ $n -eq {push} ] || exit 0\nuntil [ -s victim ]; do sleep 0.01; done; kill -9 $(cat victim); exit {verdict}"
         );
         lab.hook("pre-receive", &hook);
         let mut child = lab
@@ -328,4 +328,37 @@ fn a_sha256_repository_and_a_shallow_clone_work() {
     assert_eq!(lab.collections(), 1);
     let (code, _, stderr) = lab.run(&shallow, &["plan"]);
     assert_eq!(code, 4, "the other place knows nothing of it, and the service does: {stderr}");
+}
+
+#[test]
+fn a_state_moves_and_the_old_place_says_where() {
+    let lab = Lab::new(2);
+    let first = lab.path("first");
+    let project = std::fs::read_to_string(first.join("casefile.yaml")).unwrap();
+    std::fs::write(first.join("casefile.yaml"), project.replace("git:", "file:.casefile")).unwrap();
+    assert_eq!(lab.run(&first, &["apply", "--auto-approve"]).0, 0);
+    let (code, stdout, stderr) = lab.run(&first, &["state", "migrate", "--to", "git:refs/casefile/moved"]);
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    let (code, _, stderr) = lab.run(&first, &["apply", "--auto-approve"]);
+    assert!(code == 4 && stderr.contains("has moved to git:refs/casefile/moved"), "{code} {stderr}");
+    // Interrupted before the copy: the same command goes on; and once more it changes nothing.
+    lab.git(&lab.path("remote.git"), &["update-ref", "-d", "refs/casefile/moved"]);
+    for _ in 0..2 {
+        let words = ["state", "migrate", "--to", "git:refs/casefile/moved"];
+        let (code, _, stderr) = lab.run(&first, &words);
+        assert_eq!(code, 0, "{stderr}");
+    }
+    let (code, ..) = lab.run(&first, &["state", "migrate", "--to", "file:elsewhere"]);
+    assert_eq!(code, 1, "it has moved already");
+    std::fs::write(first.join("casefile.yaml"), project.replace("git:", "git:refs/casefile/moved")).unwrap();
+    let (code, stdout, stderr) = lab.run(&first, &["apply", "--auto-approve"]);
+    assert_eq!((code, lab.collections()), (0, 2), "{stdout}{stderr}");
+    let (code, stdout, _) = lab.run(&first, &["verify"]);
+    assert_eq!(code, 0, "{stdout}");
+    // And back into a folder.
+    let (code, _, stderr) = lab.run(&first, &["state", "migrate", "--to", "file:back"]);
+    assert_eq!(code, 0, "{stderr}");
+    std::fs::write(first.join("casefile.yaml"), project.replace("git:", "file:back")).unwrap();
+    let (code, stdout, stderr) = lab.run(&first, &["apply", "--auto-approve"]);
+    assert_eq!((code, lab.collections()), (0, 2), "{stdout}{stderr}");
 }

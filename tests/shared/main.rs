@@ -1,5 +1,6 @@
 //! States that several runs share: the protocol against a simulated place that races, loses answers and shows old heads;
 //! and the whole tool against git.
+#![allow(clippy::disallowed_methods, reason = "tests write their own files and read their environment")]
 
 mod git;
 mod place;

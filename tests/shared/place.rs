@@ -169,6 +169,10 @@ impl Remote for Simulated {
         })
     }
 
+    async fn probe(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     fn pace(&self) -> Pace {
         Pace { interval: Duration::ZERO, bound: Duration::from_secs(30) }
     }
@@ -228,6 +232,7 @@ pub fn intent(name: &str, runner: &str, second: i64) -> Record {
         labels: Default::default(),
         on_remove: Default::default(),
         ids: Default::default(),
+        replaces: Default::default(),
     }))
 }
 

@@ -607,6 +607,8 @@ fn is_of_row(record: &Record, records: &[Record], address: &Address) -> bool {
         | Record::Answered { .. }
         | Record::Begun { .. }
         | Record::Ended { .. }
+        | Record::Departed { .. }
+        | Record::Arrived
         | Record::Removed { .. }
         | Record::Lost { .. }
         | Record::Recovered { .. }

@@ -7,6 +7,7 @@
 //! are in the ref's history.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,7 +15,6 @@ use jiff::Timestamp;
 
 use super::command::{CommandError, Git};
 use super::{Pace, Put, Remote, Segment, StoreError, Tip};
-use crate::defender::Clock;
 
 /// How long a fetch or a push may take.
 const BOUND: Duration = Duration::from_secs(30);
@@ -30,6 +30,9 @@ const GATHER: Duration = Duration::from_millis(200);
 
 /// The ref in the cache that holds what was fetched.
 const FETCHED: &str = "refs/casefile/fetched";
+
+/// What git says where objects are named by another hash than here.
+const OTHER_NAMES: &str = "hash algorithm";
 
 const README: &str = "# The state of a casefile project
 
@@ -61,14 +64,16 @@ pub struct Author {
     pub email: String,
 }
 
+/// Our clock.
+pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
 /// A ref of a repository.
-#[derive(Debug)]
 pub struct GitRemote {
     git: Git,
     place: Place,
     author: Author,
     cache: PathBuf,
-    clock: Clock,
+    now: Now,
     /// The commit that was read or pushed last.
     tip: Option<String>,
     /// `README.md` and `state.json` as they are in the tip: their ids.
@@ -81,13 +86,13 @@ pub struct GitRemote {
 
 impl GitRemote {
     /// Takes a ref. `cache` is a folder of our own, in which a bare repository is made if there is none.
-    pub fn new(git: Git, place: Place, author: Author, cache: PathBuf, clock: Clock) -> Self {
+    pub fn new(git: Git, place: Place, author: Author, cache: PathBuf, now: Now) -> Self {
         GitRemote {
             git,
             place,
             author,
             cache,
-            clock,
+            now,
             tip: None,
             readme: None,
             snapshot: None,
@@ -124,6 +129,11 @@ impl GitRemote {
     }
 
     /// Makes the bare repository if there is none.
+    async fn ready(&self) -> Result<(), StoreError> {
+        if self.cache.join("HEAD").exists() { Ok(()) } else { self.prepare("sha1").await }
+    }
+
+    /// Makes a bare repository.
     async fn prepare(&self, format: &str) -> Result<(), StoreError> {
         let words = ["init", "--quiet", "--bare", &format!("--object-format={format}")];
         self.git(&words, b"").await.map(drop)
@@ -131,9 +141,7 @@ impl GitRemote {
 
     /// Fetches the ref; `None` if there is no such ref.
     async fn fetch(&mut self) -> Result<Option<String>, StoreError> {
-        if !self.cache.join("HEAD").exists() {
-            self.prepare("sha1").await?;
-        }
+        self.ready().await?;
         let mut made_anew = false;
         loop {
             let refspec = format!("+{}:{FETCHED}", self.place.reference);
@@ -314,7 +322,7 @@ impl Remote for GitRemote {
         let committed = self.line(&["log", "-1", "--format=%ct", &commit], b"").await?;
         let committed = committed.parse().ok().and_then(|s| Timestamp::from_second(s).ok());
         // Whose clock was ahead would hold everybody back.
-        self.last_push = committed.map(|t| t.min(self.clock.now())).max(self.last_push);
+        self.last_push = committed.map(|t| t.min((self.now)())).max(self.last_push);
         self.tip = Some(commit);
         Ok(Some(Tip { snapshot, journal }))
     }
@@ -380,7 +388,7 @@ impl Remote for GitRemote {
             Err(e) => Err(self.unfit(&e.to_string())),
         };
         if let Ok(Put::Unknown(why)) = &result
-            && why.contains("hash algorithm")
+            && why.contains(OTHER_NAMES)
         {
             // The repository names its objects otherwise than the cache does: the same is pushed from a cache like it.
             self.make_anew("sha256").await?;
@@ -390,7 +398,7 @@ impl Remote for GitRemote {
         match &result {
             Ok(Put::Done) => {
                 self.tip = Some(commit);
-                self.last_push = Some(self.clock.now());
+                self.last_push = Some((self.now)());
                 self.pushes += 1;
             }
             _ => self.snapshot = before,
@@ -398,12 +406,38 @@ impl Remote for GitRemote {
         result
     }
 
+    async fn probe(&mut self) -> Result<(), StoreError> {
+        self.ready().await?;
+        let empty = Segment { first: 1, lines: b"", journal: b"", snapshot: None, message: "a probe" };
+        let before = (self.tip.clone(), self.snapshot.clone());
+        let commit = self.commit(&empty).await?;
+        (self.tip, self.snapshot) = before;
+        // Beside the ref: what is on it already is no obstacle to a right.
+        let refspec = format!("{commit}:{}.probe", self.place.reference);
+        let url = self.place.push_url.as_ref().unwrap_or(&self.place.url);
+        let words = [
+            "--git-dir=.",
+            "push",
+            "--dry-run",
+            "--porcelain",
+            "--no-verify",
+            "--end-of-options",
+            url,
+            &refspec,
+        ];
+        let output = self.git.run(&self.cache, &words, b"", BOUND).await;
+        let output = output.map_err(|e| self.unreachable(e.to_string()))?;
+        let why = words_of(&output.stderr);
+        // Then the cache is made anew once something is written.
+        if output.status.success() || why.contains(OTHER_NAMES) { Ok(()) } else { Err(self.unreachable(why)) }
+    }
+
     fn pace(&self) -> Pace {
         Pace { interval: self.place.interval, bound: BOUND }
     }
 
     fn next_append(&self) -> Option<Timestamp> {
-        let now = self.clock.now();
+        let now = (self.now)();
         let gathered = now.saturating_add(GATHER).unwrap_or(now);
         let spaced = self.last_push.filter(|_| self.pushes >= 2);
         let spaced = spaced.map(|t| t.saturating_add(self.place.interval).unwrap_or(t));

@@ -90,6 +90,9 @@ pub trait Remote: Send {
     /// Appends behind the head that was read or appended last, in one step.
     async fn append(&mut self, segment: &Segment<'_>) -> Result<Put, StoreError>;
 
+    /// Asks whether records may be written, without writing one.
+    async fn probe(&mut self) -> Result<(), StoreError>;
+
     /// How fast it takes records.
     fn pace(&self) -> Pace;
 
@@ -222,6 +225,33 @@ pub async fn history<R: Remote>(remote: &mut R, lineage: Option<&str>) -> Result
         }
         (tip, _) => Ok(tip),
     }
+}
+
+/// Writes a whole state to a place that holds none.
+///
+/// # Errors
+/// A place that cannot be reached, or that holds something by now.
+pub async fn write_new<R: Remote>(remote: &mut R, snapshot: &[u8], journal: &[u8]) -> Result<(), StoreError> {
+    let segment = Segment {
+        first: 1,
+        lines: journal,
+        journal,
+        snapshot: Some(snapshot),
+        message: "the state moves here",
+    };
+    for n in 0..=REPEATS {
+        match remote.read().await? {
+            Some(tip) if tip.journal == journal => return Ok(()),
+            Some(_) => break,
+            None => {}
+        }
+        match remote.append(&segment).await? {
+            Put::Done => return Ok(()),
+            Put::Raced | Put::Unknown(_) => pause(n).await,
+        }
+    }
+    let why = "something else is there, or it takes nothing".to_owned();
+    Err(StoreError::Unreachable { place: remote.place(), why })
 }
 
 /// How a shared state is opened.
