@@ -137,6 +137,37 @@ pub struct InitArgs {
     /// The folder to write into; made if it is missing
     #[arg(value_name = "DIR", default_value = ".")]
     pub dir: PathBuf,
+    /// Write the pipelines of this forge; with `--state git` those that apply what is merged too
+    #[arg(long, value_name = "FORGE", default_value = "github")]
+    pub pipeline: Forge,
+    /// Keep the state in a folder of the project, or in a ref of the repository's remote
+    #[arg(long, value_name = "PLACE", default_value = "folder")]
+    pub state: StatePlace,
+}
+
+/// A forge whose pipelines `init` writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Forge {
+    /// GitHub Actions.
+    #[value(help = None)]
+    Github,
+    /// GitLab CI/CD.
+    #[value(help = None)]
+    Gitlab,
+    /// Azure Pipelines.
+    #[value(help = None)]
+    Azure,
+}
+
+/// Where the state of a new project is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StatePlace {
+    /// In `.casefile`, which is committed.
+    #[value(help = None)]
+    Folder,
+    /// In a ref of the remote `origin`.
+    #[value(help = None)]
+    Git,
 }
 
 /// `validate`

@@ -4,17 +4,24 @@ use std::fs;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use super::args::{InitArgs, SchemaKind};
+use super::args::{Forge, InitArgs, SchemaKind, StatePlace};
 use super::context::Context;
 use super::exit::{Code, Error};
 use super::schema;
 use crate::files::{self, FileError};
 use crate::render::escape::one_line;
 
+/// The text of an example of a pipeline, which is the one that `init` writes.
+macro_rules! example {
+    ($name:literal) => {
+        include_str!(concat!("../../examples/pipelines/", $name))
+    };
+}
+
 /// Writes all files of a new project, or none if one of them exists.
 pub fn run(ctx: &Context, args: &InitArgs) -> Result<Code, Error> {
     let dir = ctx.path(&args.dir);
-    let files = project_files(&project_name(&dir));
+    let files = project_files(&project_name(&dir), args);
     let taken: Vec<String> = files
         .iter()
         .filter(|(name, _)| dir.join(name).symlink_metadata().is_ok())
@@ -39,26 +46,80 @@ pub fn run(ctx: &Context, args: &InitArgs) -> Result<Code, Error> {
         true => String::new(),
         false => format!(" -C {}", one_line(&dir.to_string_lossy())),
     };
-    told.push_str(&format!(
-        "\nNext, without an account:\n  casefile{there} plan\n  casefile{there} apply --wait\n"
-    ));
+    told.push_str(&match args.state {
+        StatePlace::Folder => {
+            format!("\nNext, without an account:\n  casefile{there} plan\n  casefile{there} apply --wait\n")
+        }
+        StatePlace::Git => format!(
+            "\nNext, in a git repository with a remote `origin`, without an account:\n  casefile{there} plan\n  \
+             casefile{there} seal\n\nThen read the comments at the top of the pipelines: they name the permissions that they need.\n"
+        ),
+    });
     ctx.out(&told)?;
     Ok(Code::Done)
 }
 
-fn project_files(name: &str) -> Vec<(&'static str, String)> {
-    vec![
-        ("casefile.yaml", include_str!("template/casefile.yaml").replace("{{name}}", name)),
+/// The files of a new project, each with its text. Pipelines are where their forge reads them.
+fn project_files(name: &str, args: &InitArgs) -> Vec<(&'static str, String)> {
+    let shared = args.state == StatePlace::Git;
+    let gitignore = match args.state {
+        StatePlace::Folder => include_str!("template/gitignore"),
+        StatePlace::Git => include_str!("template/gitignore-git"),
+    };
+    let mut files = vec![
+        ("casefile.yaml", project_file(name, args)),
         ("manifests/example.yaml", include_str!("template/example.yaml").to_owned()),
         ("schemas/manifest.schema.json", schema::text(SchemaKind::Manifest)),
         ("schemas/project.schema.json", schema::text(SchemaKind::Project)),
-        (
-            ".github/workflows/casefile.yaml",
-            include_str!("../../examples/pipelines/github-actions.yaml").to_owned(),
-        ),
-        ("scripts/plan-comment.sh", include_str!("../../examples/pipelines/plan-comment.sh").to_owned()),
-        (".gitignore", include_str!("template/gitignore").to_owned()),
-    ]
+    ];
+    let mut add = |name, text: &str| files.push((name, text.to_owned()));
+    match args.pipeline {
+        Forge::Github => {
+            add(".github/workflows/casefile.yaml", example!("github-actions.yaml"));
+            if shared {
+                add(".github/workflows/casefile-apply.yaml", example!("github-actions-apply.yaml"));
+            }
+        }
+        // GitLab reads one file: what applies takes the other in.
+        Forge::Gitlab if shared => {
+            add(".gitlab-ci.yml", example!("gitlab-ci-apply.yaml"));
+            add(".gitlab/casefile.yml", example!("gitlab-ci.yaml"));
+        }
+        Forge::Gitlab => add(".gitlab-ci.yml", example!("gitlab-ci.yaml")),
+        Forge::Azure => {
+            add("azure-pipelines.yml", example!("azure-pipelines.yaml"));
+            if shared {
+                add("azure-pipelines-apply.yml", example!("azure-pipelines-apply.yaml"));
+            }
+        }
+    }
+    add("scripts/plan-comment.sh", example!("plan-comment.sh"));
+    add("scripts/state-token.sh", example!("state-token.sh"));
+    if shared {
+        add("scripts/apply-merged.sh", example!("apply-merged.sh"));
+        add("scripts/nightly-plan.sh", example!("nightly-plan.sh"));
+    }
+    add(".gitignore", gitignore);
+    files
+}
+
+fn project_file(name: &str, args: &InitArgs) -> String {
+    let (forget, state) = match args.state {
+        StatePlace::Folder => {
+            ("remove the folder .casefile,\n    # which belongs to the sandbox", String::new())
+        }
+        StatePlace::Git => {
+            // Every forge takes branches; of other refs that is sure for GitHub alone.
+            let url = match args.pipeline {
+                Forge::Github => "git:".to_owned(),
+                Forge::Gitlab | Forge::Azure => format!("git:refs/heads/casefile/{name}"),
+            };
+            let state = include_str!("template/state-git.yaml").replace("{{url}}", &url);
+            ("name another ref in state.url,\n    # for the first one belongs to the sandbox", state)
+        }
+    };
+    let text = include_str!("template/casefile.yaml");
+    text.replace("{{name}}", name).replace("{{forget}}", forget).replace("{{state}}", &state)
 }
 
 /// Fails if the file has appeared since it was looked for: `init` never overwrites.

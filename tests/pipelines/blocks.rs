@@ -18,23 +18,52 @@ pub struct Block {
     pub variables: Variables,
 }
 
+/// The pipeline of pull requests.
 pub fn document(kind: Kind) -> Value {
-    let name = match kind {
+    example(match kind {
         Kind::Github => "github-actions.yaml",
         Kind::Gitlab => "gitlab-ci.yaml",
         Kind::Azure => "azure-pipelines.yaml",
-    };
+    })
+}
+
+/// The pipeline of the main branch. GitLab's is taken together with the file that it takes in.
+pub fn applying_document(kind: Kind) -> Value {
+    match kind {
+        Kind::Github => example("github-actions-apply.yaml"),
+        Kind::Gitlab => {
+            let mut all = document(kind);
+            let own = example("gitlab-ci-apply.yaml");
+            assert_eq!(own["include"], serde_json::json!([{ "local": ".gitlab/casefile.yml" }]));
+            for (key, value) in own.as_object().unwrap() {
+                all[key] = value.clone();
+            }
+            all
+        }
+        Kind::Azure => example("azure-pipelines-apply.yaml"),
+    }
+}
+
+fn example(name: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/pipelines").join(name);
     serde_yaml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// Every shell block, in the order in which the forge runs them.
+/// Every shell block of the pipeline of pull requests, in the order in which the forge runs them.
 pub fn blocks(kind: Kind) -> Vec<Block> {
-    let document = document(kind);
+    of(kind, &document(kind))
+}
+
+/// Every shell block of the pipeline of the main branch.
+pub fn applying_blocks(kind: Kind) -> Vec<Block> {
+    of(kind, &applying_document(kind))
+}
+
+fn of(kind: Kind, document: &Value) -> Vec<Block> {
     match kind {
-        Kind::Github => github(&document),
-        Kind::Gitlab => gitlab(&document),
-        Kind::Azure => azure(&document),
+        Kind::Github => github(document),
+        Kind::Gitlab => gitlab(document),
+        Kind::Azure => azure(document),
     }
 }
 

@@ -1,5 +1,5 @@
-//! A code host on loopback with the comments of one pull request: they are listed, created and updated
-//! as GitHub, GitLab and Azure DevOps do it, and each request is checked for its token.
+//! A code host on loopback with the comments of one pull request and the issues of GitLab: they are listed,
+//! created and updated as GitHub, GitLab and Azure DevOps do it, and each request is checked for its token.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -27,29 +27,43 @@ pub struct Comment {
     pub body: String,
 }
 
+#[derive(Clone, Debug, PartialEq)]
+pub struct Issue {
+    pub number: u64,
+    pub author: u64,
+    pub open: bool,
+    pub body: String,
+}
+
 pub struct Forge {
     pub kind: Kind,
     pub url: String,
     comments: Arc<Mutex<Vec<Comment>>>,
+    issues: Arc<Mutex<Vec<Issue>>>,
     _runtime: tokio::runtime::Runtime,
 }
 
-type Shared = (Kind, Arc<Mutex<Vec<Comment>>>);
+type Shared = (Kind, Arc<Mutex<Vec<Comment>>>, Arc<Mutex<Vec<Issue>>>);
 
 impl Forge {
     pub fn start(kind: Kind) -> Forge {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let comments: Arc<Mutex<Vec<Comment>>> = Arc::default();
-        let app = axum::Router::new().fallback(answer).with_state((kind, comments.clone()));
+        let issues: Arc<Mutex<Vec<Issue>>> = Arc::default();
+        let app = axum::Router::new().fallback(answer).with_state((kind, comments.clone(), issues.clone()));
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         runtime.spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Forge { kind, url, comments, _runtime: runtime }
+        Forge { kind, url, comments, issues, _runtime: runtime }
     }
 
     pub fn comments(&self) -> MutexGuard<'_, Vec<Comment>> {
         self.comments.lock().unwrap()
+    }
+
+    pub fn issues(&self) -> MutexGuard<'_, Vec<Issue>> {
+        self.issues.lock().unwrap()
     }
 
     /// Somebody else writes a comment.
@@ -66,7 +80,7 @@ impl Forge {
 }
 
 async fn answer(
-    State((kind, comments)): State<Shared>,
+    State((kind, comments, issues)): State<Shared>,
     method: Method,
     uri: Uri,
     Query(query): Query<HashMap<String, String>>,
@@ -82,6 +96,10 @@ async fn answer(
     }
     let mut all = comments.lock().unwrap();
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    if let Some(path) = uri.path().strip_prefix("/projects/5/issues") {
+        let (status, value) = gitlab_issues(&mut issues.lock().unwrap(), &method, path, &query, &body);
+        return (status, value.to_string());
+    }
     let (status, value) = match kind {
         Kind::Github => github(&mut all, &method, uri.path(), &query, &body),
         Kind::Gitlab => gitlab(&mut all, &method, uri.path(), &query, &body),
@@ -161,6 +179,40 @@ fn gitlab(
         ),
         ("POST", "", _) => done(StatusCode::CREATED, create(all, &body["body"])),
         ("PUT", _, Some(id)) => done(StatusCode::OK, change(all, id, &body["body"])),
+        _ => NOWHERE,
+    }
+}
+
+fn gitlab_issues(
+    all: &mut Vec<Issue>,
+    method: &Method,
+    path: &str,
+    query: &HashMap<String, String>,
+    body: &Value,
+) -> (StatusCode, Value) {
+    match (method.as_str(), path.strip_prefix('/')) {
+        ("GET", None) => {
+            assert_eq!(query["state"], "opened");
+            let asked = |i: &&Issue| i.open && i.author.to_string() == query["author_id"];
+            let shown = |i: &Issue| json!({ "iid": i.number, "description": i.body });
+            (StatusCode::OK, all.iter().filter(asked).map(shown).collect())
+        }
+        ("POST", None) => {
+            assert!(body["title"].as_str().is_some_and(|t| !t.is_empty()));
+            let (number, text) = (all.len() as u64 + 1, body["description"].as_str().unwrap().to_owned());
+            all.push(Issue { number, author: 99, open: true, body: text });
+            (StatusCode::CREATED, json!({ "iid": number }))
+        }
+        ("PUT", Some(number)) => {
+            let Some(issue) = all.iter_mut().find(|i| i.number.to_string() == number) else { return NOWHERE };
+            if body["state_event"] == "close" {
+                issue.open = false;
+            }
+            if let Some(text) = body["description"].as_str() {
+                issue.body = text.to_owned();
+            }
+            (StatusCode::OK, json!({}))
+        }
         _ => NOWHERE,
     }
 }

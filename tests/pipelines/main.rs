@@ -5,6 +5,7 @@
 
 mod blocks;
 mod forge;
+mod merged;
 #[path = "../cli/sandbox.rs"]
 mod sandbox;
 
@@ -12,13 +13,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use blocks::{blocks, document, expanded};
+use blocks::{Block, blocks, document, expanded};
 use forge::{Forge, Kind, TOKEN};
 use sandbox::{BIN, Sandbox};
 use serde_json::{Value, json};
 
 const SERVICE_TOKEN: &str = "service-token-41cc";
 const ID_TOKEN: &str = "id-token-9a2d";
+const JOB_TOKEN: &str = "job-token-50fd";
 const KINDS: [Kind; 3] = [Kind::Github, Kind::Gitlab, Kind::Azure];
 
 /// Whether the programs of the scripts are there. A gate must not pass because one is missing.
@@ -40,6 +42,8 @@ struct Case {
     root: tempfile::TempDir,
     sandbox: Sandbox,
     forge: Forge,
+    /// The digest that a person gives who runs the pipeline by hand.
+    expect: String,
 }
 
 fn package(name: &str, comment: &str) -> String {
@@ -54,7 +58,8 @@ fn package(name: &str, comment: &str) -> String {
 impl Case {
     fn new(kind: Kind) -> Case {
         let root = tempfile::tempdir().unwrap();
-        let case = Case { root, sandbox: Sandbox::start("{}"), forge: Forge::start(kind) };
+        let forge = Forge::start(kind);
+        let case = Case { root, sandbox: Sandbox::start("{}"), forge, expect: String::new() };
         for folder in ["repo/manifests", "repo/scripts", "bin", "temp"] {
             std::fs::create_dir_all(case.path(folder)).unwrap();
         }
@@ -63,8 +68,10 @@ impl Case {
         for name in ["cargo", "apt-get"] {
             std::os::unix::fs::symlink("/bin/true", case.path("bin").join(name)).unwrap();
         }
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/pipelines/plan-comment.sh");
-        std::fs::copy(script, case.path("repo/scripts/plan-comment.sh")).unwrap();
+        for name in ["plan-comment.sh", "state-token.sh"] {
+            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/pipelines").join(name);
+            std::fs::copy(script, case.path("repo/scripts").join(name)).unwrap();
+        }
         case.write("casefile.yaml", "apiVersion: casefile/v1\nkind: Project\nmetadata: { name: t }\n");
         case.write("manifests/a.yaml", &package("a", "first"));
         case.commit();
@@ -112,6 +119,9 @@ impl Case {
                 vec![
                     ("GITHUB_API_URL", url),
                     ("GITHUB_REPOSITORY", "contoso/cases".into()),
+                    ("GITHUB_RUN_ID", "11".into()),
+                    ("GITHUB_SERVER_URL", "https://github.example".into()),
+                    ("GITHUB_STEP_SUMMARY", text(self.path("temp/casefile-summary.md"))),
                     ("RUNNER_TEMP", text(self.path("temp"))),
                 ],
                 BTreeMap::from([
@@ -119,6 +129,8 @@ impl Case {
                     ("${{ vars.CASEFILE_REV }}", "0".repeat(40)),
                     ("${{ vars.AZURE_TENANT_ID }}", "tenant".into()),
                     ("${{ vars.AZURE_CLIENT_ID }}", "client".into()),
+                    ("${{ vars.AZURE_APPLY_CLIENT_ID }}", "client".into()),
+                    ("${{ inputs.expect }}", self.expect.clone()),
                     ("${{ github.token }}", TOKEN.into()),
                     ("${{ github.event.pull_request.number }}", "7".into()),
                 ]),
@@ -129,7 +141,12 @@ impl Case {
                     ("CI_PROJECT_ID", "5".into()),
                     ("CI_MERGE_REQUEST_IID", "7".into()),
                     ("CI_PROJECT_DIR", text(self.path("repo"))),
+                    ("CI_SERVER_URL", "https://gitlab.example".into()),
+                    ("CI_DEFAULT_BRANCH", "main".into()),
+                    ("CI_JOB_URL", "https://gitlab.example/contoso/cases/-/jobs/11".into()),
+                    ("CI_JOB_TOKEN", JOB_TOKEN.into()),
                     ("CASEFILE_COMMENT_TOKEN", TOKEN.into()),
+                    ("CASEFILE_EXPECT", self.expect.clone()),
                 ],
                 BTreeMap::from([("$ID_TOKEN", ID_TOKEN.into())]),
             ),
@@ -140,19 +157,30 @@ impl Case {
                     ("BUILD_REPOSITORY_ID", "repository-id".into()),
                     ("SYSTEM_PULLREQUEST_PULLREQUESTID", "7".into()),
                     ("BUILD_ARTIFACTSTAGINGDIRECTORY", text(self.path("temp"))),
+                    ("AGENT_TEMPDIRECTORY", text(self.path("temp"))),
                     ("AZURESUBSCRIPTION_TENANT_ID", "tenant".into()),
                     ("AZURESUBSCRIPTION_CLIENT_ID", "client".into()),
                 ],
-                BTreeMap::from([("$(project)", ".".into()), ("$(System.AccessToken)", TOKEN.into())]),
+                BTreeMap::from([
+                    ("$(project)", ".".into()),
+                    ("$(System.AccessToken)", TOKEN.into()),
+                    // A parameter cannot be empty.
+                    ("${{ parameters.expect }}", format!("{} ", self.expect)),
+                ]),
             ),
         }
     }
 
-    /// Runs a job's blocks one after the other until one fails, as a runner does.
     fn job(&self, job: &str) -> (bool, String) {
-        let (builtin, known) = self.environment();
         let blocks: Vec<_> = blocks(self.forge.kind).into_iter().filter(|b| b.job == job).collect();
         assert!(!blocks.is_empty(), "{job}");
+        let (code, told) = self.run(&blocks);
+        (code == 0, told)
+    }
+
+    /// Runs blocks one after the other until one fails, as a runner does. Returns its exit code and what all told.
+    fn run(&self, blocks: &[Block]) -> (i32, String) {
+        let (builtin, known) = self.environment();
         let mut told = String::new();
         for block in blocks {
             let mut command = self.command("bash");
@@ -165,14 +193,14 @@ impl Case {
             let output = command.output().unwrap();
             told += &String::from_utf8(output.stdout).unwrap();
             told += &String::from_utf8(output.stderr).unwrap();
-            for secret in [TOKEN, SERVICE_TOKEN, ID_TOKEN] {
+            for secret in [TOKEN, SERVICE_TOKEN, ID_TOKEN, JOB_TOKEN] {
                 assert!(!told.contains(secret), "{told}");
             }
             if !output.status.success() {
-                return (false, told);
+                return (output.status.code().unwrap(), told);
             }
         }
-        (true, told)
+        (0, told)
     }
 
     #[track_caller]
@@ -315,7 +343,7 @@ fn rights_are_the_least_that_work() {
         plan["condition"].as_str().unwrap().contains("ne(variables['System.PullRequest.IsFork'], 'True')")
     );
     let gitlab = document(Kind::Gitlab);
-    let rule = "$CI_MERGE_REQUEST_SOURCE_PROJECT_ID == $CI_MERGE_REQUEST_PROJECT_ID";
+    let rule = "$CI_MERGE_REQUEST_IID && $CI_MERGE_REQUEST_SOURCE_PROJECT_ID == $CI_MERGE_REQUEST_PROJECT_ID";
     assert_eq!(gitlab["plan"]["rules"], json!([{ "if": rule }]));
     assert_eq!(gitlab["plan"]["id_tokens"]["CASEFILE_ID_TOKEN"]["aud"], "api://AzureADTokenExchange");
 }
@@ -327,6 +355,7 @@ fn init_writes_the_same_workflow() {
     for (written, example) in [
         (".github/workflows/casefile.yaml", "github-actions.yaml"),
         ("scripts/plan-comment.sh", "plan-comment.sh"),
+        ("scripts/state-token.sh", "state-token.sh"),
     ] {
         let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/pipelines").join(example);
         let read = |p: &Path| std::fs::read_to_string(p).unwrap();
