@@ -464,14 +464,15 @@ pub struct Configured {
     pub url: Option<String>,
     /// The address that is pushed to, if it is another one.
     pub push_url: Option<String>,
-    /// The settings that reach it: headers, helpers, certificates, rewritten addresses.
+    /// The settings that reach it: headers, certificates, proxies, rewritten addresses. None of them starts a program: a
+    /// folder from an archive can bring settings, too.
     pub settings: Vec<(String, String)>,
     /// The root of the work tree.
     pub root: Option<PathBuf>,
 }
 
 /// The settings of a repository that reach a remote.
-const CARRIED: &str = r"^(http\..*|credential\..*|url\..*|core\.sshcommand)$";
+const CARRIED: &str = r"^(http|url)\..*$";
 
 /// Reads what the repository around a folder says of a remote.
 ///
