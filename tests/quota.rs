@@ -15,11 +15,18 @@ use casefile::manifest::parse_manifests;
 use casefile::model::{HuntingQuery, Kind};
 use casefile::plan::{Plan, Settings, last_call};
 use casefile::sandbox::{Delivery, HttpRequest, Scenario, World};
-use casefile::state::{Binding, CallAction, Holder, MemoryDisk, QuotaUsage};
+use casefile::state::shared::{Opening, SharedStore};
+use casefile::state::{Binding, CallAction, Holder, MemoryDisk, QuotaUsage, Store};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use tokio::sync::watch;
 use tokio::time::Instant;
+
+#[allow(dead_code, reason = "the tests of the protocol use the rest")]
+#[path = "shared/place.rs"]
+mod place;
+
+use place::Place;
 
 /// Between sending and the service, and between the service and the answer.
 const HALF_WAY: Duration = Duration::from_millis(40);
@@ -108,17 +115,28 @@ impl Site {
         parallelism: usize,
         wait: Option<Duration>,
     ) -> (Plan, Result<Report, RunError>, Duration) {
-        let site = self.clone();
-        let clock = Clock::new(move || site.now());
         let holder = Holder {
             user: "u".into(),
             host: "h".into(),
             pid: 1,
-            since: clock.now(),
+            since: self.now(),
             command: "apply".into(),
             job: None,
         };
         let store = Box::new(self.disk.open(&holder).unwrap().store);
+        self.run_on(store, manifests, parallelism, wait).await
+    }
+
+    /// The same on any store.
+    async fn run_on(
+        self: &Arc<Self>,
+        store: Box<dyn Store>,
+        manifests: &str,
+        parallelism: usize,
+        wait: Option<Duration>,
+    ) -> (Plan, Result<Report, RunError>, Duration) {
+        let site = self.clone();
+        let clock = Clock::new(move || site.now());
         let client = Client::new(
             Service::new(Cloud::Public, None, None).unwrap(),
             Arc::new(Way(self.clone())),
@@ -216,6 +234,45 @@ async fn fifteen_hundred_collections_take_fourteen_windows() {
     assert_eq!(plan.estimate.seconds, 14 * 60);
     let least = Duration::from_secs(14 * 60);
     assert!(least <= took && took <= least + least / 100, "{took:?}");
+}
+
+/// By git with 2 s a push and one push in 10 s, and by a store that takes 20 ms a request.
+#[tokio::test(start_paused = true)]
+async fn a_shared_store_is_nearly_as_fast_as_the_quota() {
+    for (latency, interval) in [(secs(1), Some(secs(10))), (Duration::from_millis(20), None)] {
+        let site = Site::new();
+        let place = Place::default();
+        let mut remote = place.remote();
+        let by = site.clone();
+        remote.latency = latency;
+        remote.spaced = interval.map(|interval| (interval, Arc::new(move || by.now()) as place::Now));
+        let opening =
+            Opening { holder: place::holder("one"), lineage: None, now: site.now(), is_gone: |_| false };
+        let store = Box::new(SharedStore::open(remote, None, &opening).await.unwrap().0);
+        let (_, report, took) = site.run_on(store, &packages(0..1500), 32, None).await;
+        let report = report.unwrap();
+        assert_eq!(report.counts["accepted"], 1500, "{report:?}");
+        assert_eq!((site.refusals(), site.sent("collectInvestigationPackage")), (0, 1500));
+        let least = secs(14 * 60);
+        let puts = place.inner().puts;
+        println!("{latency:?} a request, {interval:?} between appends: {took:?}, {puts} appends");
+        assert!(least <= took && took <= least + least / 20, "{took:?}, {puts} appends");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_hundred_collections_take_few_appends() {
+    let site = Site::new();
+    let place = Place::default();
+    let mut remote = place.remote();
+    remote.latency = Duration::from_millis(20);
+    let opening =
+        Opening { holder: place::holder("one"), lineage: None, now: site.now(), is_gone: |_| false };
+    let store = Box::new(SharedStore::open(remote, None, &opening).await.unwrap().0);
+    let (_, report, _) = site.run_on(store, &packages(0..200), 32, None).await;
+    assert_eq!(report.unwrap().counts["accepted"], 200);
+    let puts = place.inner().puts;
+    assert!(puts <= 100, "{puts} appends");
 }
 
 #[tokio::test(start_paused = true)]

@@ -284,7 +284,7 @@ impl Executor<'_> {
             let Intended { job: sent, attempt, deadline, .. } = &intended;
             let (address, action, attempt) = (sent.address.clone(), sent.action, *attempt);
             self.emit(Event::Intent { at: self.clock.now(), address, action, attempt });
-            let _permit = match permit {
+            let permit = match permit {
                 Some(permit) => Some(permit),
                 None => self.turn(&slot, permits).await,
             };
@@ -301,6 +301,8 @@ impl Executor<'_> {
                 }
             };
             let answer = self.client.mutate(sent.call.request(), slot, check).await;
+            // A shared journal takes its time for the outcome; another call may leave meanwhile.
+            let _permit = permit.filter(|_| self.pace.is_none());
             if let Answer::Accepted { object: Accepted::Alert(alert), .. } = &answer {
                 *created = Some(alert.clone());
             }

@@ -34,14 +34,15 @@ pub struct Pace {
 
 impl Pace {
     /// How long before its quota slot falls free a call's intent is recorded: an append carries the intents of the next
-    /// interval.
+    /// interval, and takes a while.
     pub fn lead(self) -> Duration {
-        self.interval + self.bound
+        self.interval + self.bound / 3
     }
 
-    /// How long after its intent a call may leave.
+    /// How long after it was meant a call may leave: its append may wait for an interval and take as long as one may, and
+    /// then its slot has still to fall free.
     pub fn send_within(self) -> Duration {
-        self.interval * 2 + self.bound
+        (self.interval + self.bound) * 2
     }
 }
 

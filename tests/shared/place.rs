@@ -12,6 +12,9 @@ use casefile::state::{
 };
 use jiff::Timestamp;
 
+/// A clock.
+pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
 /// What goes wrong with one use of the place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
@@ -46,7 +49,14 @@ impl Place {
     }
 
     pub fn remote(&self) -> Simulated {
-        Simulated { place: self.clone(), head: 0, trouble: VecDeque::new(), latency: Duration::ZERO }
+        Simulated {
+            place: self.clone(),
+            head: 0,
+            trouble: VecDeque::new(),
+            latency: Duration::ZERO,
+            spaced: None,
+            last: None,
+        }
     }
 
     /// The state as a fresh runner reads it.
@@ -100,6 +110,9 @@ pub struct Simulated {
     pub trouble: VecDeque<Trouble>,
     /// How long each use takes.
     pub latency: Duration,
+    /// The least time between two appends, by a clock.
+    pub spaced: Option<(Duration, Now)>,
+    last: Option<Timestamp>,
 }
 
 impl Simulated {
@@ -160,6 +173,7 @@ impl Remote for Simulated {
         let done = self.place.swap(self.head, &owned);
         if done {
             self.head += 1;
+            self.last = self.spaced.as_ref().map(|(_, now)| now());
         }
         tokio::time::sleep(self.latency).await;
         Ok(match (fate, done) {
@@ -174,11 +188,12 @@ impl Remote for Simulated {
     }
 
     fn pace(&self) -> Pace {
-        Pace { interval: Duration::ZERO, bound: Duration::from_secs(30) }
+        let interval = self.spaced.as_ref().map_or(Duration::ZERO, |(interval, _)| *interval);
+        Pace { interval, bound: Duration::from_secs(30) }
     }
 
     fn next_append(&self) -> Option<Timestamp> {
-        None
+        Some(self.last? + self.spaced.as_ref()?.0)
     }
 }
 
