@@ -241,16 +241,9 @@ pub async fn open_anyway(
                 now: clock.now(),
                 is_gone,
             };
-            // Reached once: what is wrong with the settings does not pass by waiting.
-            let reached = reach(ctx, project, &repository, &reference).await?;
-            let place = crate::state::shared::Remote::place(&reached.remote);
-            drop(reached);
-            let open = async || {
-                let Reached { remote, cache } = reach(ctx, project, &repository, &reference)
-                    .await
-                    .map_err(|e| StoreError::Unreachable { place: place.clone(), why: e.to_string() })?;
-                SharedStore::open(remote, Some(cache), &opening()).await
-            };
+            let Reached { remote, cache } = reach(ctx, project, &repository, &reference).await?;
+            let place = shared::Remote::place(&remote);
+            let open = async || SharedStore::open(remote.clone(), Some(cache.clone()), &opening()).await;
             let (store, notices) = lock::patiently(ctx, locking, open).await?;
             for notice in &notices {
                 tracing::warn!("{place}: {}", project::notice(notice));

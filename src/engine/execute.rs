@@ -623,10 +623,10 @@ impl Executor<'_> {
     }
 }
 
-/// What a call needs before its intent is recorded.
+/// The things that a call needs before its intent is recorded.
 struct Ready<'p> {
     slot: Slot,
-    /// What was seen of its earlier calls, if one of them has no answer.
+    /// The traces of its earlier calls, if one of them has no answer.
     seen: Option<Arc<Observed>>,
     /// The service's time: the least that it can be.
     server_at: jiff::Timestamp,

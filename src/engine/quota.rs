@@ -1,4 +1,4 @@
-//! Which quota a recorded call counts against.
+//! The quota that a recorded call counts against.
 
 use crate::defender::{Endpoint, RateLimiter};
 use crate::model::Kind;

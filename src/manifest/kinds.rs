@@ -139,7 +139,7 @@ pub struct Replace {
     pub id: String,
 }
 
-/// What `import`, `moved` and `replace` of a manifest say together.
+/// The fields `import`, `moved` and `replace` of a manifest together.
 fn surgery(import: Option<Import>, moved: Option<MovedFrom>, replace: Option<Replace>) -> Option<Surgery> {
     let surgery = Surgery {
         import: import.map(|i| i.id),

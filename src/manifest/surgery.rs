@@ -14,7 +14,7 @@ use crate::model::{Address, Desired, Place};
 /// The fields, which stand beside `spec`.
 pub(super) const FIELDS: [&str; 3] = ["import", "moved", "replace"];
 
-/// What such a field says in a template: nothing.
+/// Refuses such a field in a template, where it says nothing.
 pub(super) const NOT_IN_TEMPLATES: &str = "remove it: it is about one object, and a template makes resources of every \
                                            incident; it stands beside the spec of a manifest of its own";
 

@@ -46,7 +46,7 @@ pub struct Desired {
     pub surgery: Sparse<Option<Surgery>>,
 }
 
-/// What a manifest says about what is there already: an object at the service, or a record under an old name.
+/// The word of a manifest about what is there already: an object at the service, or a record under an old name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Surgery {
     /// `import.id`: the object that the resource takes over.

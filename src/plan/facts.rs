@@ -264,7 +264,7 @@ impl Facts {
             || self.is(Phase::Failed) && self.same_target && self.retry_due && self.attempts_left
     }
 
-    /// What its open call made is found first, or can still be.
+    /// The object of its open call is found first, or can still be.
     pub(super) fn settles_first(&self) -> bool {
         self.is(Phase::Requested)
             && match self.lookup {

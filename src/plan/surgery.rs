@@ -1,4 +1,4 @@
-//! What manifests say about what is there already: `import`, `moved` and `replace`, each until it is done.
+//! The words of manifests about what is there already: `import`, `moved` and `replace`, each until it is done.
 //!
 //! These fields stand in files, so every later plan reads them again. What they ask for must happen once:
 //!
@@ -182,7 +182,7 @@ impl<'a> DeclaredMove<'a> {
     }
 }
 
-/// What `replace` of a manifest comes to.
+/// The effect of `replace` of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Replace {
     /// It was asked for in spite of the object already, or something newer is known.

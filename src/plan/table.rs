@@ -319,7 +319,7 @@ mod tests {
         }
     }
 
-    /// What `moved` and `import` come to, before anything else is asked.
+    /// The effect of `moved` and `import`, before anything else is asked.
     fn by_manifest(f: &Facts) -> Option<(Row, Option<Action>)> {
         let needs_nobody = match (f.phase, f.lookup) {
             (Some(Phase::Requested), Lookup::LookAlikes | Lookup::TooOld | Lookup::Absent) => false,

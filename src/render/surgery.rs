@@ -123,7 +123,7 @@ fn said(verb: &str, address: &Address, rest: &str, style: Style) -> String {
     out
 }
 
-/// What `state migrate` did.
+/// Says that `state migrate` has moved a state.
 pub fn migrated(to: &str, style: Style) -> String {
     let mut out = String::new();
     let text =
@@ -132,7 +132,7 @@ pub fn migrated(to: &str, style: Style) -> String {
     out
 }
 
-/// What `state pull` did.
+/// Says that `state pull` has copied a state.
 pub fn pulled(folder: &str, seq: Seq, resources: usize, style: Style) -> String {
     let mut out = String::new();
     let size = format!("{} of {} records", messages::resources(resources), grouped(seq));

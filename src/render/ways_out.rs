@@ -13,7 +13,7 @@ use crate::state::{CallAction, Refusal};
 pub struct Next {
     /// The command's words; those from outside are quoted for a shell.
     pub words: Vec<String>,
-    /// What it is for, behind "to".
+    /// The purpose, behind "to".
     pub what: &'static str,
 }
 

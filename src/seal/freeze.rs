@@ -73,7 +73,7 @@ pub fn freeze(loaded: &mut Loaded, found: &Seals) -> Frozen {
     outcome
 }
 
-/// What runbooks make of the frozen incidents, and what is taken of their seals instead.
+/// The resources that runbooks make of the frozen incidents, and those that are taken of their seals instead.
 struct Thawed {
     /// The resources of runbooks; what a seal holds as well is taken out.
     expanded: BTreeMap<Address, Desired>,

@@ -33,7 +33,7 @@ pub struct State {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Running {
-    /// Whose run.
+    /// The run.
     #[schemars(example = serde_json::json!({
         "user": "ann", "host": "laptop", "pid": 4711, "since": "2026-03-01T08:00:00Z", "command": "casefile apply"
     }))]

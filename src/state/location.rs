@@ -94,7 +94,7 @@ impl Location {
     }
 }
 
-/// What stands before the first colon: the rest may hold a secret.
+/// Returns what stands before the first colon: the rest may hold a secret.
 fn scheme(url: &str) -> String {
     url.split_once(':').map_or(url, |(scheme, _)| scheme).chars().take(40).collect()
 }

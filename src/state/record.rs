@@ -54,7 +54,7 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         server_at: Option<Timestamp>,
     },
-    /// What became of an intent, told when its attempt had been settled already: by another run's look-up, say. It adds
+    /// The outcome of an intent, told when its attempt had been settled already: by another run's look-up, say. It adds
     /// what nobody knew, and takes nothing back.
     Answered {
         /// The intent's record number.
@@ -185,14 +185,14 @@ pub enum Record {
     },
     /// A run begins to make calls on a state that others share, or goes on.
     Begun {
-        /// Whose run.
+        /// The run.
         by: Holder,
         /// When others need no longer reckon with it, by its clock.
         until: jiff::Timestamp,
     },
     /// That run has ended.
     Ended {
-        /// Whose run.
+        /// The run.
         by: Holder,
     },
     /// The state is kept elsewhere from here on.

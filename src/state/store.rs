@@ -48,7 +48,7 @@ impl Pace {
 
 /// A state that is open for writing.
 ///
-/// Of a folder whoever has one is the only one who does: the lock is taken before the state is read and goes when the
+/// With a folder's store in hand a run is the only one who has it: the lock is taken before the state is read and goes when the
 /// value is dropped, or with the process. A shared store has no lock: others may record something at any time, and every
 /// append is one atomic step behind the records that are known.
 #[async_trait]

@@ -1,4 +1,4 @@
-//! What a machine remembers of a shared state: the head that it saw last, and outcomes that the store would not take.
+//! The memory that a machine has of a shared state: the head that it saw last, and outcomes that the store would not take.
 //!
 //! It lies outside of the repository, so that no work tree changes. Without it everything still works: it only notices
 //! more.

@@ -2,7 +2,8 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
-use std::process::{Output, Stdio};
+pub use std::process::Output;
+use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt as _;

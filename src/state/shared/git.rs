@@ -13,7 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::command::{CommandError, Git};
+use super::command::{CommandError, Git, Output};
 use super::{Pace, Put, Remote, Segment, StoreError, Tip};
 
 /// How long a fetch or a push may take.
@@ -31,7 +31,7 @@ const GATHER: Duration = Duration::from_millis(200);
 /// The ref in the cache that holds what was fetched.
 const FETCHED: &str = "refs/casefile/fetched";
 
-/// What git says where objects are named by another hash than here.
+/// The words of git where objects are named by another hash than here.
 const OTHER_NAMES: &str = "hash algorithm";
 
 const README: &str = "# The state of a casefile project
@@ -55,7 +55,7 @@ pub struct Place {
     pub interval: Duration,
 }
 
-/// Who commits.
+/// The author of commits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Author {
     /// A name.
@@ -68,6 +68,7 @@ pub struct Author {
 pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// A ref of a repository.
+#[derive(Clone)]
 pub struct GitRemote {
     git: Git,
     place: Place,
@@ -102,10 +103,32 @@ impl GitRemote {
     }
 
     /// Runs git on the repository in the cache, which is named: git takes no bare one that it finds by itself.
+    async fn run(&self, words: &[&str], input: &[u8], bound: Duration) -> Result<Output, CommandError> {
+        self.git.run(&self.cache, &[&["--git-dir=."], words].concat(), input, bound).await
+    }
+
+    /// Fetches the ref into the cache, as much of it as `depth` says.
+    async fn fetch_by(&self, depth: &[&str], bound: Duration) -> Result<Output, StoreError> {
+        let refspec = format!("+{}:{FETCHED}", self.place.reference);
+        let usual = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"];
+        let words = [&usual[..], depth, &["--end-of-options", &self.place.url, &refspec]].concat();
+        self.run(&words, b"", bound).await.map_err(|e| match e {
+            CommandError::Start(_) => self.unfit(&e.to_string()),
+            CommandError::Late(_) => self.unreachable(e.to_string()),
+        })
+    }
+
+    /// Pushes a commit to a ref.
+    async fn push(&self, how: &[&str], commit: &str, reference: &str) -> Result<Output, CommandError> {
+        let refspec = format!("{commit}:{reference}");
+        let url = self.place.push_url.as_ref().unwrap_or(&self.place.url);
+        let usual = ["push", "--porcelain", "--no-verify", "--no-recurse-submodules", "--no-signed"];
+        self.run(&[&usual[..], how, &["--end-of-options", url, &refspec]].concat(), b"", BOUND).await
+    }
+
+    /// Runs git on what is in the cache, and returns what it prints.
     async fn git(&self, words: &[&str], input: &[u8]) -> Result<Vec<u8>, StoreError> {
-        let words = [&["--git-dir=."], words].concat();
-        let output =
-            self.git.run(&self.cache, &words, input, LOCAL).await.map_err(|e| self.unfit(&e.to_string()))?;
+        let output = self.run(words, input, LOCAL).await.map_err(|e| self.unfit(&e.to_string()))?;
         if !output.status.success() {
             return Err(self.unfit(&words_of(&output.stderr)));
         }
@@ -144,18 +167,8 @@ impl GitRemote {
         self.ready().await?;
         let mut made_anew = false;
         loop {
-            let refspec = format!("+{}:{FETCHED}", self.place.reference);
-            let mut words = vec!["--git-dir=.", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head"];
-            words.push("--no-recurse-submodules");
-            if self.tip.is_none() {
-                words.push("--depth=1");
-            }
-            words.extend(["--end-of-options", &self.place.url, &refspec]);
-            let output = match self.git.run(&self.cache, &words, b"", BOUND).await {
-                Ok(output) => output,
-                Err(e @ CommandError::Start(_)) => return Err(self.unfit(&e.to_string())),
-                Err(e @ CommandError::Late(_)) => return Err(self.unreachable(e.to_string())),
-            };
+            let depth: &[&str] = if self.tip.is_none() { &["--depth=1"] } else { &[] };
+            let output = self.fetch_by(depth, BOUND).await?;
             if output.status.success() {
                 return Ok(Some(self.line(&["rev-parse", "--verify", FETCHED], b"").await?));
             }
@@ -225,7 +238,7 @@ impl GitRemote {
                 return Err(self.unfit(&format!("the history lacks a part: {header}")));
             };
             let blob = rest.get(end + 1..end + 1 + length).unwrap_or_default();
-            next = super::extend(&mut journal, blob, next);
+            next = super::reading::extend(&mut journal, blob, next);
             rest = rest.get(end + 2 + length..).unwrap_or_default();
         }
         Ok(journal)
@@ -262,14 +275,14 @@ impl GitRemote {
     }
 }
 
-/// What git said, in one line.
+/// Returns what git said, in one line.
 fn words_of(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty()).take(4).collect();
     if lines.is_empty() { "git failed without a word".to_owned() } else { lines.join("; ") }
 }
 
-/// What a push came to, by git's words for programs.
+/// Tells how a push ended, by git's words for programs.
 fn pushed(porcelain: &str, stderr: &str) -> Result<Put, String> {
     let Some(line) = porcelain.lines().find(|l| l.starts_with(['!', '=', '*', ' ', '+', '-'])) else {
         return Ok(Put::Unknown(words_of(stderr.as_bytes())));
@@ -331,20 +344,7 @@ impl Remote for GitRemote {
         let Some(tip) = self.read().await? else { return Ok(None) };
         let Some(commit) = self.tip.clone() else { return Ok(None) };
         if self.line(&["rev-parse", "--is-shallow-repository"], b"").await? == "true" {
-            let refspec = format!("+{}:{FETCHED}", self.place.reference);
-            let words = [
-                "--git-dir=.",
-                "fetch",
-                "--quiet",
-                "--no-tags",
-                "--no-write-fetch-head",
-                "--unshallow",
-                "--end-of-options",
-                &self.place.url,
-                &refspec,
-            ];
-            let output = self.git.run(&self.cache, &words, b"", WHOLE).await;
-            let output = output.map_err(|e| self.unreachable(e.to_string()))?;
+            let output = self.fetch_by(&["--unshallow"], WHOLE).await?;
             if !output.status.success() {
                 return Err(self.unreachable(words_of(&output.stderr)));
             }
@@ -360,21 +360,7 @@ impl Remote for GitRemote {
             self.place.reference,
             self.tip.as_deref().unwrap_or_default()
         );
-        let refspec = format!("{commit}:{}", self.place.reference);
-        let url = self.place.push_url.as_ref().unwrap_or(&self.place.url);
-        let words = [
-            "--git-dir=.",
-            "push",
-            "--porcelain",
-            "--no-verify",
-            "--no-recurse-submodules",
-            "--no-signed",
-            &lease,
-            "--end-of-options",
-            url,
-            &refspec,
-        ];
-        let result = match self.git.run(&self.cache, &words, b"", BOUND).await {
+        let result = match self.push(&[&lease], &commit, &self.place.reference).await {
             Ok(output) => {
                 let (stdout, stderr) =
                     (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -408,24 +394,9 @@ impl Remote for GitRemote {
 
     async fn probe(&mut self) -> Result<(), StoreError> {
         self.ready().await?;
-        let empty = Segment { first: 1, lines: b"", journal: b"", snapshot: None, message: "a probe" };
-        let before = (self.tip.clone(), self.snapshot.clone());
-        let commit = self.commit(&empty).await?;
-        (self.tip, self.snapshot) = before;
+        let commit = self.commit(&Segment { journal: b"", snapshot: None, message: "a probe" }).await?;
         // Beside the ref: what is on it already is no obstacle to a right.
-        let refspec = format!("{commit}:{}.probe", self.place.reference);
-        let url = self.place.push_url.as_ref().unwrap_or(&self.place.url);
-        let words = [
-            "--git-dir=.",
-            "push",
-            "--dry-run",
-            "--porcelain",
-            "--no-verify",
-            "--end-of-options",
-            url,
-            &refspec,
-        ];
-        let output = self.git.run(&self.cache, &words, b"", BOUND).await;
+        let output = self.push(&["--dry-run"], &commit, &format!("{}.probe", self.place.reference)).await;
         let output = output.map_err(|e| self.unreachable(e.to_string()))?;
         let why = words_of(&output.stderr);
         // Then the cache is made anew once something is written.
@@ -457,7 +428,7 @@ pub fn shown(url: &str) -> String {
     }
 }
 
-/// What a repository says of one of its remotes.
+/// The settings of a repository that are about one of its remotes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Configured {
     /// The addresses.

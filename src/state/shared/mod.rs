@@ -17,247 +17,41 @@
 //! **What rides along.** What a look showed is worth no push of its own: it waits for the next intent or outcome, or for
 //! the end of the run.
 
+mod append;
 mod cache;
 pub mod command;
 pub mod git;
+mod message;
+mod reading;
+mod remote;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 pub use cache::Cache;
+pub use reading::{Reading, history, read, write_new};
+pub use remote::{Put, Remote, Segment, Tip};
+
+use append::{Outcome, put};
+use message::message;
 
 use super::fold::{Running, State};
-use super::journal::{self, Checkpoint, JournalError, Reader, Tail};
+use super::journal;
 use super::quota_usage::{self, QuotaUsage};
 use super::record::{Record, Seq};
 use super::rescue;
 use super::snapshot;
-use super::store::{Admit, Damage, Group, Holder, Notice, Pace, Store, StoreError};
-use crate::model::{Address, Sha256Hex};
-
-/// What lies at a shared place.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tip {
-    /// `state.json`.
-    pub snapshot: Option<Vec<u8>>,
-    /// Whole lines of the journal: those behind the snapshot, and as many before it as are kept at hand.
-    pub journal: Vec<u8>,
-}
-
-/// Records to append.
-#[derive(Clone, Debug)]
-pub struct Segment<'a> {
-    /// The number of the first of them.
-    pub first: Seq,
-    /// Their lines.
-    pub lines: &'a [u8],
-    /// The lines that are to be at hand afterwards, these included.
-    pub journal: &'a [u8],
-    /// A new `state.json`.
-    pub snapshot: Option<&'a [u8]>,
-    /// What happens, in one line.
-    pub message: &'a str,
-}
-
-/// How an append ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Put {
-    /// It is in.
-    Done,
-    /// The head is not the expected one any more.
-    Raced,
-    /// No telling.
-    Unknown(String),
-}
-
-/// A place with a compare-and-swap.
-#[async_trait]
-pub trait Remote: Send {
-    /// The place in words, without anything secret.
-    fn place(&self) -> String;
-
-    /// Reads what is there, and takes it for the head that the next append follows; `None` if nothing is.
-    async fn read(&mut self) -> Result<Option<Tip>, StoreError>;
-
-    /// Reads what is there, with the journal from its first record on.
-    async fn history(&mut self) -> Result<Option<Tip>, StoreError>;
-
-    /// Appends behind the head that was read or appended last, in one step.
-    async fn append(&mut self, segment: &Segment<'_>) -> Result<Put, StoreError>;
-
-    /// Asks whether records may be written, without writing one.
-    async fn probe(&mut self) -> Result<(), StoreError>;
-
-    /// How fast it takes records.
-    fn pace(&self) -> Pace;
-
-    /// When the next append should be made at the earliest.
-    fn next_append(&self) -> Option<Timestamp>;
-}
-
-/// A shared state that was read.
-#[derive(Clone, Debug, Default)]
-pub struct Reading {
-    /// The state.
-    pub state: State,
-    /// The snapshot's serial; 0 without one.
-    pub serial: u64,
-    /// The last record in the snapshot; 0 without one.
-    pub snapshot_seq: Seq,
-    /// How long the journal is from its first record on.
-    pub bytes: u64,
-    /// The lines at hand.
-    pub journal: Vec<u8>,
-}
-
-impl Reading {
-    /// Reads what lies at a place. A snapshot that does not fit its journal is damage: nothing is put right by itself.
-    ///
-    /// # Errors
-    /// Whatever is wrong with snapshot or journal.
-    pub fn of(tip: Tip) -> Result<Reading, StoreError> {
-        let Tip { snapshot, journal } = tip;
-        let begin = first_mark(&journal)?;
-        let Some(bytes) = snapshot else {
-            let mut state = State::default();
-            let mut reader = Reader::new(&journal);
-            journal::fold(&mut reader, &mut state).map_err(Damage::from)?;
-            whole(&reader)?;
-            let bytes = reader.mark().bytes;
-            return Ok(Reading { state, serial: 0, snapshot_seq: 0, bytes, journal });
-        };
-        let unusable = |why: String| Damage::SnapshotUnusable { why };
-        let snapshot = snapshot::read(&bytes).map_err(|e| unusable(e.to_string()))?;
-        if let Some(doubt) = snapshot.doubt() {
-            return Err(unusable(doubt.to_string()).into());
-        }
-        let (mark, mut state) = (snapshot.mark, snapshot.state);
-        if begin.seq > mark.seq {
-            return Err(Damage::Gap { snapshot: mark.seq, journal: begin.seq + 1 }.into());
-        }
-        // The lines begin somewhere: where they are folded in, their place in the whole journal is known.
-        let mut bytes = mark.bytes;
-        let mut met = (begin.seq, begin.head) == (mark.seq, mark.head);
-        let mut reader = Reader::resume(&journal, begin);
-        let mut before = 0;
-        while let Some(entry) = reader.next() {
-            let entry = entry.map_err(Damage::from)?;
-            if entry.seq <= mark.seq {
-                met |= (entry.seq, entry.hash) == (mark.seq, mark.head);
-                before = reader.mark().bytes;
-                continue;
-            }
-            if !met {
-                return Err(Damage::Diverged { seq: mark.seq }.into());
-            }
-            journal::fold_entry(&entry, &mut state).map_err(Damage::from)?;
-        }
-        whole(&reader)?;
-        if !met {
-            return Err(Damage::SnapshotAhead { snapshot: mark.seq, journal: reader.mark().seq }.into());
-        }
-        bytes += (journal.len() as u64).saturating_sub(before);
-        Ok(Reading { state, serial: snapshot.serial, snapshot_seq: mark.seq, bytes, journal })
-    }
-
-    /// What the calls since then cost the service's quotas, as far as the lines at hand tell.
-    pub fn spent(&self, since: Timestamp) -> Vec<QuotaUsage> {
-        quota_usage::of_lines(&self.journal, since)
-    }
-}
-
-/// Whole lines alone are ever written.
-fn whole(reader: &Reader<'_>) -> Result<(), StoreError> {
-    match reader.tail() {
-        Tail::Clean => Ok(()),
-        Tail::Unterminated | Tail::Torn { .. } => {
-            let seq = reader.mark().seq + 1;
-            let why = "the line is not whole".to_owned();
-            let error = JournalError { line: seq, seq, fault: journal::Fault::Unreadable { why } };
-            Err(Damage::from(error).into())
-        }
-    }
-}
-
-/// The place before the first line at hand.
-fn first_mark(journal: &[u8]) -> Result<Checkpoint, StoreError> {
-    #[derive(Deserialize)]
-    struct First {
-        seq: Seq,
-        prev: Sha256Hex,
-    }
-    let Some(line) = journal.split(|b| *b == b'\n').next().filter(|l| !l.is_empty()) else {
-        return Ok(Checkpoint::START);
-    };
-    let unreadable = |e: serde_json::Error| {
-        let fault = journal::Fault::Unreadable { why: e.to_string() };
-        Damage::from(JournalError { line: 1, seq: 1, fault })
-    };
-    let First { seq, prev } = serde_json::from_slice(line).map_err(unreadable)?;
-    Ok(Checkpoint { seq: seq.saturating_sub(1), head: prev, bytes: 0 })
-}
-
-/// Appends the lines of a part of a journal that begin with the record `next`; returns the number behind the last one.
-fn extend(journal: &mut Vec<u8>, part: &[u8], mut next: Seq) -> Seq {
-    for line in part.split_inclusive(|b| *b == b'\n') {
-        let begins = format!("{{\"seq\":{next},");
-        if line.starts_with(begins.as_bytes()) {
-            journal.extend_from_slice(line);
-            next += 1;
-        }
-    }
-    next
-}
-
-/// Reads a shared state whole: the bytes of `state.json` and of the journal from its first record on.
-///
-/// # Errors
-/// A place that cannot be reached, or holds nothing although the project says otherwise.
-pub async fn history<R: Remote>(remote: &mut R, lineage: Option<&str>) -> Result<Option<Tip>, StoreError> {
-    match (remote.history().await?, lineage) {
-        (None, Some(lineage)) => {
-            Err(StoreError::Vanished { place: remote.place(), lineage: lineage.to_owned() })
-        }
-        (tip, _) => Ok(tip),
-    }
-}
-
-/// Writes a whole state to a place that holds none.
-///
-/// # Errors
-/// A place that cannot be reached, or that holds something by now.
-pub async fn write_new<R: Remote>(remote: &mut R, snapshot: &[u8], journal: &[u8]) -> Result<(), StoreError> {
-    let segment = Segment {
-        first: 1,
-        lines: journal,
-        journal,
-        snapshot: Some(snapshot),
-        message: "the state moves here",
-    };
-    for n in 0..=REPEATS {
-        match remote.read().await? {
-            Some(tip) if tip.journal == journal => return Ok(()),
-            Some(_) => break,
-            None => {}
-        }
-        match remote.append(&segment).await? {
-            Put::Done => return Ok(()),
-            Put::Raced | Put::Unknown(_) => pause(n).await,
-        }
-    }
-    let why = "something else is there, or it takes nothing".to_owned();
-    Err(StoreError::Unreachable { place: remote.place(), why })
-}
+use super::store::{Admit, Group, Holder, Notice, Pace, Store, StoreError};
+use crate::model::Address;
 
 /// How a shared state is opened.
 #[derive(Clone, Debug)]
 pub struct Opening {
-    /// Who opens it: what others read while calls are made.
+    /// The run that opens it, as others read it while calls are made.
     pub holder: Holder,
     /// `state.lineage` of the project file.
     pub lineage: Option<String>,
@@ -270,10 +64,6 @@ pub struct Opening {
 /// How long a run is reckoned with that writes nothing more: its mark is renewed by appends that are made anyway.
 const MARK: SignedDuration = SignedDuration::from_mins(10);
 
-/// How often an append whose answer is lost is repeated, and how often a read is, with pauses that double from half a
-/// second: half a minute in all.
-const REPEATS: u32 = 6;
-
 /// How often others may be faster in a row.
 const MOST_RACES: u32 = 100;
 
@@ -284,7 +74,7 @@ const AT_HAND: SignedDuration = SignedDuration::from_mins(65);
 pub struct SharedStore<R> {
     remote: R,
     cache: Option<Cache>,
-    /// What is known to be in.
+    /// The state as far as it is known to be in.
     base: State,
     /// The same, with what waits to ride along.
     state: State,
@@ -300,20 +90,12 @@ pub struct SharedStore<R> {
     poison: Option<String>,
 }
 
-/// What is to be appended: a group, and its place among those that were given.
+/// A group to append, and its place among those that were given.
 struct Batched {
     at: Timestamp,
     group: Group,
     /// The place among the caller's groups; none for what had waited, and for marks of the store.
     place: Option<usize>,
-}
-
-/// What others have recorded, and whether our own batch is among it.
-struct News {
-    others: Vec<Record>,
-    ours: bool,
-    /// More has been recorded than is at hand: whatever it was about.
-    more: bool,
 }
 
 impl<R: Remote> SharedStore<R> {
@@ -414,11 +196,9 @@ impl<R: Remote> SharedStore<R> {
                 .transpose()
                 .map_err(unwritable)?;
             let segment = Segment {
-                first: self.base.seq + 1,
-                lines: lines.as_bytes(),
                 journal: &journal,
                 snapshot: snapshot.as_deref(),
-                message: &message(&batch),
+                message: &message(|| batch.iter().flat_map(|b| &b.group)),
             };
             match put(&mut self.remote, &segment, &mut self.base, head).await? {
                 Outcome::In => {
@@ -543,154 +323,6 @@ impl<R: Remote> SharedStore<R> {
     }
 }
 
-/// How an append ended, for good.
-enum Outcome {
-    In,
-    /// It is in, and others have built on it.
-    InWithMore(Reading),
-    /// Others were faster; their records are folded into the base.
-    Overtaken(Reading, News),
-}
-
-/// Appends a segment until it is known to be in, or never to come.
-async fn put<R: Remote>(
-    remote: &mut R,
-    segment: &Segment<'_>,
-    base: &mut State,
-    head: Sha256Hex,
-) -> Result<Outcome, StoreError> {
-    let mut why = String::new();
-    for n in 0..=REPEATS {
-        match remote.append(segment).await? {
-            Put::Done => return Ok(Outcome::In),
-            Put::Raced => {}
-            Put::Unknown(what) => {
-                why = what;
-                pause(n).await;
-            }
-        }
-        let reading = look(remote).await?;
-        let news = catch_up(base, &reading, head, &remote.place())?;
-        if news.ours {
-            return Ok(Outcome::InWithMore(reading));
-        }
-        if news.more || !news.others.is_empty() {
-            return Ok(Outcome::Overtaken(reading, news));
-        }
-        // The head is the expected one still: the same append is repeated.
-        if why.is_empty() {
-            pause(n).await;
-        }
-    }
-    if why.is_empty() {
-        why = "it refuses every append, and shows nobody else's".to_owned();
-    }
-    Err(StoreError::Unreachable { place: remote.place(), why })
-}
-
-/// Reads a place after an append, again while it cannot be reached.
-async fn look<R: Remote>(remote: &mut R) -> Result<Reading, StoreError> {
-    let mut n = 0;
-    loop {
-        match remote.read().await {
-            Ok(tip) => return tip.map_or_else(|| Ok(Reading::default()), Reading::of),
-            Err(StoreError::Unreachable { .. }) if n < REPEATS => {
-                pause(n).await;
-                n += 1;
-            }
-            Err(e) => return Err(e),
-        }
-    }
-}
-
-async fn pause(n: u32) {
-    tokio::time::sleep(Duration::from_millis(500 << n.min(5))).await;
-}
-
-/// Folds what others have recorded into what is known. A read that shows less than is known is stale, and no news.
-fn catch_up(base: &mut State, reading: &Reading, ours: Sha256Hex, place: &str) -> Result<News, StoreError> {
-    let mut news = News { others: Vec::new(), ours: false, more: false };
-    if reading.state.seq < base.seq || reading.state.seq == 0 {
-        return Ok(news);
-    }
-    let rewritten = |why: String| StoreError::Rewritten { place: place.to_owned(), why };
-    if reading.state.lineage != base.lineage && base.lineage.is_some() {
-        let found = reading.state.lineage.clone().unwrap_or_default();
-        return Err(rewritten(format!("it is of lineage {found}")));
-    }
-    let begin = first_mark(&reading.journal)?;
-    let known = (base.seq, base.head);
-    if begin.seq > base.seq {
-        // What lies between is not at hand: the snapshot knows what came of it.
-        *base = reading.state.clone();
-        return Ok(News { more: true, ..news });
-    }
-    let mut met = base.seq == 0 || (begin.seq, begin.head) == known;
-    for entry in Reader::resume(&reading.journal, begin) {
-        let entry = entry.map_err(Damage::from)?;
-        met |= (entry.seq, entry.hash) == known;
-        if entry.seq <= known.0 {
-            continue;
-        }
-        if !met {
-            break;
-        }
-        news.ours |= entry.hash == ours;
-        journal::fold_entry(&entry, base).map_err(Damage::from)?;
-        news.others.push(entry.record);
-    }
-    if !met {
-        return Err(rewritten(format!("record {} is another one there", known.0)));
-    }
-    Ok(news)
-}
-
-/// Reads a shared state, and checks that it is the one that is meant.
-///
-/// # Errors
-/// A place that cannot be reached, or holds nothing, or something else.
-pub async fn read<R: Remote>(
-    remote: &mut R,
-    cache: Option<&Cache>,
-    lineage: Option<&str>,
-) -> Result<Reading, StoreError> {
-    let place = remote.place();
-    let known = cache.map(Cache::known).transpose()?.flatten();
-    let Some(tip) = remote.read().await? else {
-        return match lineage {
-            Some(lineage) => Err(StoreError::Vanished { place, lineage: lineage.to_owned() }),
-            None if known.is_some() => {
-                Err(StoreError::Rewritten { place, why: "it is gone, and was there before".to_owned() })
-            }
-            None => Ok(Reading::default()),
-        };
-    };
-    let reading = Reading::of(tip)?;
-    if let (Some(declared), Some(found)) = (lineage, &reading.state.lineage)
-        && declared != found
-    {
-        let why = format!("casefile.yaml names the lineage {declared}, and it is of lineage {found}");
-        return Err(StoreError::Rewritten { place, why });
-    }
-    if let Some((seq, head)) = known {
-        if reading.state.seq < seq {
-            let why = format!("it ends with record {}, and record {seq} was there before", reading.state.seq);
-            return Err(StoreError::Rewritten { place, why });
-        }
-        let begin = first_mark(&reading.journal)?;
-        let lines = Reader::resume(&reading.journal, begin).map_while(Result::ok);
-        let other =
-            lines.filter(|e| e.seq == seq).any(|e| e.hash != head) || begin.seq == seq && begin.head != head;
-        if other {
-            return Err(StoreError::Rewritten { place, why: format!("record {seq} is another one there") });
-        }
-    }
-    if let Some(cache) = cache {
-        cache.remember(reading.state.seq, reading.state.head)?;
-    }
-    Ok(reading)
-}
-
 /// Refuses a state on which another run makes calls.
 fn busy(state: &State, opening: &Opening) -> Result<(), StoreError> {
     match state.running.as_deref() {
@@ -727,46 +359,6 @@ fn fitted(state: &State, record: Record) -> Option<Record> {
         }
         Record::Released { ref address } => state.resources.contains_key(address).then_some(record),
         other => Some(other),
-    }
-}
-
-/// What a batch says, in one line.
-fn message(batch: &[Batched]) -> String {
-    let records = || batch.iter().flat_map(|b| &b.group);
-    let intents: Vec<&Address> = records()
-        .filter_map(|r| match r {
-            Record::Intent(i) => Some(&i.address),
-            _ => None,
-        })
-        .collect();
-    let answers: Vec<&Address> = records()
-        .filter_map(|r| match r {
-            Record::Outcome { address, .. } | Record::Answered { address, .. } => Some(address),
-            _ => None,
-        })
-        .collect();
-    let some = |word: &str, of: &[&Address]| match of {
-        [] => None,
-        [one] => Some(format!("{word} {one}")),
-        [first, rest @ ..] => Some(format!("{word} {first} and {} more", rest.len())),
-    };
-    let parts: Vec<String> =
-        [some("answered", &answers), some("asking", &intents)].into_iter().flatten().collect();
-    match parts.is_empty() {
-        true => records().next().map_or_else(|| "end of a run".to_owned(), |r| word(r).to_owned()),
-        false => parts.join("; "),
-    }
-}
-
-fn word(record: &Record) -> &'static str {
-    match record {
-        Record::Open { .. } => "begin the state",
-        Record::Imported { .. } => "import",
-        Record::Moved { .. } => "rename",
-        Record::Removed { .. } => "remove",
-        Record::Bound { .. } => "bind the state",
-        Record::Ended { .. } => "end of a run",
-        _ => "what a look showed",
     }
 }
 
