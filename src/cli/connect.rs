@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::context::Context;
 use super::exit::Error;
-use crate::defender::auth::{AuthError, Credential, Environment, Identity, Tokens};
+use crate::defender::auth::{AuthError, Credential, Environment, Identity, StorageCredential, Tokens};
 use crate::defender::{
     Api, Client, Clock, Cloud, Endpoint, HttpOptions, HttpTransport, Hunter, HuntingApi, RateLimit,
     RateLimiter, Service, ServiceError,
@@ -137,14 +137,27 @@ pub async fn connect(
 
 /// Where tokens for a service come from. The inner error is that of a credential that lacks something.
 fn tokens(ctx: &Context, project: &Project, service: &Service) -> Result<Result<Tokens, AuthError>, Error> {
+    let (identity, environment) = signing_in(ctx, project);
+    let credential = Credential::new(project.spec.auth.method, &identity, environment, service);
+    Ok(credential.map(|credential| Tokens::new(Arc::new(credential))))
+}
+
+/// The project's own credential, for Azure Blob Storage.
+pub fn storage_credential(ctx: &Context, project: &Project) -> Result<StorageCredential, Error> {
+    let (identity, environment) = signing_in(ctx, project);
+    let (method, cloud) = (project.spec.auth.method, project.spec.defender.cloud);
+    let credential = Credential::for_storage(method, &identity, environment, cloud, &ctx.allowed_hosts);
+    let tokens = Tokens::new(Arc::new(credential.map_err(auth_error)?));
+    Ok(StorageCredential::new(tokens, ctx.clock()))
+}
+
+fn signing_in(ctx: &Context, project: &Project) -> (Identity, Environment) {
     let auth = &project.spec.auth;
     let identity = Identity {
         tenant_id: auth.tenant_id.clone().or_else(|| project.spec.defender.tenant_id.clone()),
         client_id: auth.client_id.clone(),
     };
-    let environment = Environment::read(|name| ctx.env.get(name).map(str::to_owned));
-    let credential = Credential::new(auth.method, &identity, environment, service);
-    Ok(credential.map(|credential| Tokens::new(Arc::new(credential))))
+    (identity, Environment::read(|name| ctx.env.get(name).map(str::to_owned)))
 }
 
 /// A query may run for 200 seconds, and its answer is long.

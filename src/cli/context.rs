@@ -116,6 +116,18 @@ impl Context {
         self.inherited.iter().filter(move |(name, _)| !own(name)).cloned()
     }
 
+    /// A variable that a library reads by itself.
+    pub fn inherited(&self, name: &str) -> Option<&str> {
+        self.inherited_family(name).find(|(n, _)| *n == name).map(|(_, value)| value)
+    }
+
+    /// The variables whose names begin with something: the settings of a library, by the names that it documents. Empty
+    /// ones count as not set.
+    pub fn inherited_family(&self, begin: &str) -> impl Iterator<Item = (&str, &str)> {
+        let texts = self.inherited.iter().filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)));
+        texts.filter(move |(name, value)| name.starts_with(begin) && !value.trim().is_empty())
+    }
+
     /// Our clock, for the library.
     pub fn clock(&self) -> Clock {
         self.clock.clone()

@@ -21,6 +21,7 @@ mod init;
 mod lock;
 mod log;
 mod new;
+mod objects;
 mod panics;
 mod plan;
 mod progress;

@@ -10,15 +10,16 @@ use jiff::Timestamp;
 use super::args::Locking;
 use super::context::{Context, reading_runtime};
 use super::exit::Error;
-use super::{lock, project};
+use super::{lock, objects, project};
 use crate::defender::Clock;
 use crate::engine::Run;
 use crate::manifest::Project;
 use crate::model::Sha256Hex;
-use crate::state::location::{Location, Repository, is_loopback};
+use crate::state::location::{Location, Repository, SharedPlace, is_loopback};
 use crate::state::shared::command::Git;
 use crate::state::shared::git::{Author, GitRemote, Place, configured, shown};
-use crate::state::shared::{self, Cache, Opening, Reading, SharedStore};
+use crate::state::shared::objects::ObjectRemote;
+use crate::state::shared::{self, Cache, Now, Opening, Reading, Remote, SharedStore};
 use crate::state::{Holder, Loaded, Opened, QuotaUsage, State, Store, StoreError, local};
 
 /// A state that was read without a lock.
@@ -69,9 +70,9 @@ pub fn location(ctx: &Context, project: &Project) -> Result<Location, Error> {
 pub fn folder(ctx: &Context, project: &Project) -> Result<PathBuf, Error> {
     match location(ctx, project)? {
         Location::Folder(path) => checked(ctx, &path),
-        Location::Git { .. } => Err(Error::State {
+        Location::Shared(_) => Err(Error::State {
             message: "this state is shared: what it holds is not rebuilt from here".into(),
-            next: "casefile verify; an earlier commit of the state's ref has it whole".into(),
+            next: "casefile verify; casefile state pull DIR copies it into a folder".into(),
         }),
     }
 }
@@ -91,7 +92,7 @@ fn checked(ctx: &Context, path: &str) -> Result<PathBuf, Error> {
 pub fn world(ctx: &Context, project: &Project) -> Result<PathBuf, Error> {
     let folder = match location(ctx, project)? {
         Location::Folder(path) => checked(ctx, &path)?,
-        Location::Git { .. } => checked(ctx, ".casefile")?,
+        Location::Shared(_) => checked(ctx, ".casefile")?,
     };
     Ok(folder.join("sandbox.json"))
 }
@@ -127,9 +128,10 @@ fn read_anyway(ctx: &Context, project: &Project, check: Check) -> Result<ReadSta
             project::notices(&folder, &loaded);
             Ok(ReadState { state: loaded.state, source: Source::Folder(folder) })
         }
-        Location::Git { repository, reference } => {
+        Location::Shared(place) => {
             let reading = reading_runtime()?.block_on(async {
-                let Reached { mut remote, cache } = reach(ctx, project, &repository, &reference).await?;
+                let Reached { way, cache } = reach(ctx, project, &place).await?;
+                let mut remote = way.remote();
                 let lineage = project.spec.state.lineage.as_deref();
                 shared::read(&mut remote, Some(&cache), lineage).await.map_err(project::store_error)
             })?;
@@ -145,8 +147,8 @@ type Bytes = Option<Vec<u8>>;
 pub async fn whole(ctx: &Context, project: &Project) -> Result<(Bytes, Bytes), Error> {
     match location(ctx, project)? {
         Location::Folder(path) => local::files_of(&checked(ctx, &path)?).map_err(project::store_error),
-        Location::Git { repository, reference } => {
-            let Reached { mut remote, .. } = reach(ctx, project, &repository, &reference).await?;
+        Location::Shared(place) => {
+            let mut remote = reach(ctx, project, &place).await?.way.remote();
             let lineage = project.spec.state.lineage.as_deref();
             let tip = shared::history(&mut remote, lineage).await.map_err(project::store_error)?;
             Ok(tip.map_or((None, None), |tip| (tip.snapshot, Some(tip.journal))))
@@ -158,8 +160,8 @@ pub async fn whole(ctx: &Context, project: &Project) -> Result<(Bytes, Bytes), E
 pub enum Destination {
     /// A folder.
     Folder(PathBuf),
-    /// A ref.
-    Git(Box<GitRemote>),
+    /// A shared place.
+    Shared(Box<dyn Remote>),
 }
 
 impl Destination {
@@ -168,10 +170,10 @@ impl Destination {
         let bad = |e: crate::state::location::LocationError| Error::Usage(format!("--to: {e}"));
         match Location::parse(url, &project.name).map_err(bad)? {
             Location::Folder(path) => Ok(Destination::Folder(checked(ctx, &path)?)),
-            Location::Git { repository, reference } => {
-                let mut remote = reach(ctx, project, &repository, &reference).await?.remote;
-                shared::Remote::probe(&mut remote).await.map_err(project::store_error)?;
-                Ok(Destination::Git(Box::new(remote)))
+            Location::Shared(place) => {
+                let mut remote = reach(ctx, project, &place).await?.way.remote();
+                remote.probe().await.map_err(project::store_error)?;
+                Ok(Destination::Shared(remote))
             }
         }
     }
@@ -183,8 +185,8 @@ impl Destination {
                 let loaded = local::read_whole(folder).map_err(project::store_error)?;
                 Ok(loaded.state.lineage.is_some().then_some(loaded.state))
             }
-            Destination::Git(remote) => {
-                let tip = shared::Remote::read(&mut **remote).await.map_err(project::store_error)?;
+            Destination::Shared(remote) => {
+                let tip = remote.read().await.map_err(project::store_error)?;
                 let reading = tip.map(Reading::of).transpose().map_err(project::store_error)?;
                 Ok(reading.map(|r| r.state))
             }
@@ -195,7 +197,7 @@ impl Destination {
     pub async fn write(&mut self, snapshot: &[u8], journal: &[u8]) -> Result<(), Error> {
         let written = match self {
             Destination::Folder(folder) => local::write_new(folder, snapshot, journal),
-            Destination::Git(remote) => shared::write_new(&mut **remote, snapshot, journal).await,
+            Destination::Shared(remote) => shared::write_new(remote, snapshot, journal).await,
         };
         written.map_err(project::store_error)
     }
@@ -233,7 +235,7 @@ pub async fn open_anyway(
             }
             Ok(Box::new(store))
         }
-        Location::Git { repository, reference } => {
+        Location::Shared(place) => {
             let holder = ctx.holder(command, clock.now());
             let opening = || Opening {
                 holder: holder.clone(),
@@ -241,12 +243,11 @@ pub async fn open_anyway(
                 now: clock.now(),
                 is_gone,
             };
-            let Reached { remote, cache } = reach(ctx, project, &repository, &reference).await?;
-            let place = shared::Remote::place(&remote);
-            let open = async || SharedStore::open(remote.clone(), Some(cache.clone()), &opening()).await;
+            let Reached { way, cache } = reach(ctx, project, &place).await?;
+            let open = async || SharedStore::open(way.remote(), Some(cache.clone()), &opening()).await;
             let (store, notices) = lock::patiently(ctx, locking, open).await?;
             for notice in &notices {
-                tracing::warn!("{place}: {}", project::notice(notice));
+                tracing::warn!("{}: {}", way.remote().place(), project::notice(notice));
             }
             Ok(Box::new(store))
         }
@@ -283,23 +284,69 @@ fn process_is_there(_: u32) -> bool {
     true
 }
 
+/// A shared place that can be asked, and this machine's memory of it.
 struct Reached {
-    remote: GitRemote,
+    way: Way,
     cache: Cache,
 }
 
+/// The way to a shared place; each remote of it reads anew.
+enum Way {
+    Git(Box<GitRemote>),
+    Objects(Box<ObjectRemote>),
+}
+
+impl Way {
+    fn remote(&self) -> Box<dyn Remote> {
+        match self {
+            Way::Git(remote) => remote.clone(),
+            Way::Objects(remote) => remote.clone(),
+        }
+    }
+}
+
+/// Finds the way to a shared place.
+async fn reach(ctx: &Context, project: &Project, place: &SharedPlace) -> Result<Reached, Error> {
+    let clock = ctx.clock();
+    let now: Now = Arc::new(move || clock.now());
+    match place {
+        SharedPlace::Git { repository, reference } => {
+            reach_ref(ctx, project, repository, reference, now).await
+        }
+        SharedPlace::Objects(bucket) => {
+            let objects = objects::connect(ctx, project, bucket)?;
+            if !objects.near {
+                allowed(ctx, &bucket.to_string())?;
+            }
+            let cache = cache(ctx, &format!("{bucket}\0{}", objects.endpoint))?;
+            let remote = ObjectRemote::new(objects.store, bucket, now);
+            Ok(Reached { way: Way::Objects(Box::new(remote)), cache })
+        }
+    }
+}
+
+/// This machine's memory of a shared place.
+fn cache(ctx: &Context, place: &str) -> Result<Cache, Error> {
+    let key = Sha256Hex::of(place.as_bytes()).to_string();
+    let folder = cache_folder(ctx).join("casefile").join("state").join(&key[..16]);
+    Cache::new(folder).map_err(project::store_error)
+}
+
 /// Finds the way to a ref.
-async fn reach(
+async fn reach_ref(
     ctx: &Context,
     project: &Project,
     repository: &Repository,
     reference: &str,
+    now: Now,
 ) -> Result<Reached, Error> {
     let environment = || ctx.git_environment();
     let failed = |message: String, next: &str| Error::State { message, next: next.to_owned() };
     let (url, push_url, settings) = match repository {
         Repository::Url(url) => {
-            allowed(ctx, url)?;
+            if !is_near(url) {
+                allowed(ctx, url)?;
+            }
             (url.clone(), None, Vec::new())
         }
         Repository::Remote(name) => {
@@ -327,9 +374,7 @@ async fn reach(
         None if is_near(&url) => Duration::ZERO,
         None => Duration::from_secs(10),
     };
-    let key = Sha256Hex::of(format!("{url}\0{reference}").as_bytes()).to_string();
-    let folder = cache_folder(ctx).join("casefile").join("state").join(&key[..16]);
-    let cache = Cache::new(folder).map_err(project::store_error)?;
+    let cache = cache(ctx, &format!("{url}\0{reference}"))?;
     let bare = cache.path("git");
     std::fs::create_dir_all(&bare).map_err(|source| Error::Io {
         what: "make",
@@ -338,27 +383,27 @@ async fn reach(
     })?;
     let holder = ctx.holder("", ctx.now());
     let author = Author { name: holder.user.clone(), email: format!("{}@{}", holder.user, holder.host) };
-    let clock = ctx.clock();
-    let now = Arc::new(move || clock.now());
     let place = Place { url, push_url, reference: reference.to_owned(), interval };
-    Ok(Reached { remote: GitRemote::new(git, place, author, bare, now), cache })
+    let remote = GitRemote::new(git, place, author, bare, now);
+    Ok(Reached { way: Way::Git(Box::new(remote)), cache })
 }
 
-/// A repository that the project file alone names gets no credentials, unless somebody outside of it says so.
-fn allowed(ctx: &Context, url: &str) -> Result<(), Error> {
+/// A place elsewhere that the project file alone names gets no credentials, unless somebody outside of it says so.
+fn allowed(ctx: &Context, place: &str) -> Result<(), Error> {
     const NAME: &str = "CASEFILE_ALLOW_STORE";
     let outside = ctx.env.get("CASEFILE_STATE_URL").is_some();
     let list = ctx.env.get(NAME).unwrap_or_default();
     let listed = list.split(',').map(str::trim).filter(|p| !p.is_empty()).any(|prefix| {
-        url.strip_prefix(prefix)
+        place
+            .strip_prefix(prefix)
             .is_some_and(|rest| prefix.ends_with('/') || rest.is_empty() || rest.starts_with('/'))
     });
-    if outside || listed || is_near(url) {
+    if outside || listed {
         return Ok(());
     }
     Err(Error::State {
-        message: format!("casefile.yaml alone names {}: no credentials go there", shown(url)),
-        next: format!("{NAME}={} casefile plan, if that repository is yours", shown(url)),
+        message: format!("casefile.yaml alone names {}: no credentials go there", shown(place)),
+        next: format!("{NAME}={} casefile plan, if that place is yours", shown(place)),
     })
 }
 

@@ -17,14 +17,16 @@ impl Cloud {
     }
 
     /// Where tokens are asked for.
-    fn authority(self) -> String {
+    pub(super) fn authority(self) -> String {
         format!("https://{}", hosts::sign_in(self))
     }
 
     /// The resource that tokens for an API are asked for. For Defender the commercial one keeps its older name
     /// whatever host is called; in the government clouds, and for Graph, it is the API's host.
-    fn resource(self, api: Api) -> String {
+    pub(super) fn resource(self, api: Api) -> String {
         match (api, self) {
+            // One audience for all clouds.
+            (Api::Storage, _) => "https://storage.azure.com".to_owned(),
             (Api::Defender, Cloud::Public | Cloud::Sandbox) => {
                 "https://api.securitycenter.microsoft.com".to_owned()
             }

@@ -65,6 +65,8 @@ pub enum Api {
     Defender,
     /// Microsoft Graph.
     Graph,
+    /// Azure Blob Storage, where a state can be kept.
+    Storage,
 }
 
 impl Api {
@@ -73,6 +75,7 @@ impl Api {
         match self {
             Api::Defender => "CASEFILE_ACCESS_TOKEN",
             Api::Graph => "CASEFILE_GRAPH_TOKEN",
+            Api::Storage => "AZURE_STORAGE_TOKEN",
         }
     }
 }
@@ -164,7 +167,7 @@ pub(super) fn is_next_door(url: &Url) -> bool {
 
 /// Returns whether a URL leads to this machine itself. An IPv4 address in the clothes of an IPv6 one does not count,
 /// nor does `0.0.0.0`: what they reach differs between systems.
-pub(super) fn is_loopback(url: &Url) -> bool {
+pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(ip)) => IpAddr::V4(ip).is_loopback(),

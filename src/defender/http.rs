@@ -36,7 +36,7 @@ impl Default for HttpOptions {
 /// The HTTP client cannot be made: no usable TLS set-up on this machine.
 #[derive(Debug, thiserror::Error)]
 #[error("no HTTP client: {0}")]
-pub(super) struct BuildError(String);
+pub struct BuildError(String);
 
 /// Calls a service over HTTP. The client is made for the first call: many a plan needs none, and the machine's
 /// certificates take a while to read.
@@ -100,6 +100,17 @@ pub(super) fn builder(options: HttpOptions) -> reqwest::ClientBuilder {
         // Shorter than the idle limits of usual front ends: a connection closed while a call is being
         // written would leave an unknown outcome.
         .pool_idle_timeout(Duration::from_secs(30))
+}
+
+/// Returns a client for another service than Defender: no redirects and no repetitions either. `plain` is for this machine and
+/// the metadata services next door.
+///
+/// # Errors
+/// No usable TLS set-up on this machine.
+pub fn http_client(timeout: Duration, plain_http: bool) -> Result<reqwest::Client, BuildError> {
+    let seconds = if plain_http { 2 } else { 10 };
+    let builder = builder(HttpOptions { connect_timeout: Duration::from_secs(seconds), timeout });
+    built(if plain_http { plain(builder) } else { builder.https_only(true) })
 }
 
 /// For plain http to this machine: no proxy reaches its loopback, and no certificate need be read.

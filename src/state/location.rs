@@ -5,6 +5,13 @@
 pub enum Location {
     /// A folder on this machine, relative to the project's.
     Folder(String),
+    /// A place that several machines reach.
+    Shared(SharedPlace),
+}
+
+/// A place that several machines reach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SharedPlace {
     /// A ref of a git repository.
     Git {
         /// The repository.
@@ -12,6 +19,53 @@ pub enum Location {
         /// The whole name of the ref.
         reference: String,
     },
+    /// Objects below a prefix of a bucket.
+    Objects(Bucket),
+}
+
+/// A service that keeps objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Objects {
+    /// Amazon S3, and whatever speaks its language.
+    S3,
+    /// Azure Blob Storage.
+    Azure,
+    /// Google Cloud Storage.
+    Google,
+}
+
+impl Objects {
+    const ALL: [Objects; 3] = [Objects::S3, Objects::Azure, Objects::Google];
+
+    /// The scheme of its URLs.
+    pub const fn scheme(self) -> &'static str {
+        match self {
+            Objects::S3 => "s3",
+            Objects::Azure => "az",
+            Objects::Google => "gs",
+        }
+    }
+}
+
+/// A place in object storage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    /// The service.
+    pub service: Objects,
+    /// The bucket, or the container.
+    pub name: String,
+    /// What the names of the journal's objects begin with, without a slash at the end; may be empty.
+    pub prefix: String,
+    /// The same for the snapshot.
+    pub snapshot: String,
+}
+
+impl std::fmt::Display for Bucket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Bucket { service, name, prefix, .. } = self;
+        let slash = if prefix.is_empty() { "" } else { "/" };
+        write!(f, "{}://{name}{slash}{prefix}", service.scheme())
+    }
 }
 
 /// A git repository.
@@ -28,7 +82,8 @@ pub enum Repository {
 pub enum LocationError {
     /// A scheme that is not known.
     #[error(
-        "a state cannot be kept at `{0}:`: write file:FOLDER, git:refs/casefile/NAME, or git:URL?ref=refs/casefile/NAME"
+        "a state cannot be kept at `{0}:`: write file:FOLDER, git:refs/casefile/NAME, git:URL?ref=refs/casefile/NAME, \
+         s3://BUCKET/PREFIX, az://CONTAINER/PREFIX or gs://BUCKET/PREFIX"
     )]
     Scheme(String),
     /// A ref that could be a branch of people.
@@ -39,9 +94,15 @@ pub enum LocationError {
     Remote(String),
     /// A repository's address with a user and a password, or a token, in it.
     #[error(
-        "the address of the state holds a user or a password: take it out, git's credential helpers have it"
+        "the address of the state holds a user or a password: take it out; git's credential helpers have it, and \
+         object storage finds it in the environment"
     )]
     UserInfo,
+    /// A bucket or a prefix that cannot be.
+    #[error(
+        "`{0}` is no place in object storage: write SCHEME://BUCKET/PREFIX, of letters, digits and any of -_.=+"
+    )]
+    Bucket(String),
     /// A repository whose address git could take for a command, or that is reached by a way that is not safe.
     #[error("`{0}` is no repository's address: https, ssh, file, or plain http on this machine")]
     Address(String),
@@ -62,7 +123,11 @@ impl Location {
             return Ok(Location::Folder(path.to_owned()));
         }
         let Some(rest) = url.strip_prefix("git:") else {
-            return Err(LocationError::Scheme(scheme(url)));
+            let of =
+                |service: Objects| Some((service, url.strip_prefix(service.scheme())?.strip_prefix("://")?));
+            let found = Objects::ALL.into_iter().find_map(of);
+            let (service, rest) = found.ok_or_else(|| LocationError::Scheme(scheme(url)))?;
+            return Ok(Location::Shared(SharedPlace::Objects(bucket(service, rest)?)));
         };
         let (body, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (mut reference, mut remote) = (None, None);
@@ -84,19 +149,52 @@ impl Location {
                 return Err(LocationError::Remote(remote));
             }
             let repository = Repository::Remote(remote);
-            return Ok(Location::Git { repository, reference: checked(reference)? });
+            return Ok(git(repository, checked(reference)?));
         }
         if let Some(remote) = remote {
             return Err(LocationError::Parameter(format!("remote={remote}")));
         }
         let reference = checked(reference.unwrap_or_else(usual))?;
-        Ok(Location::Git { repository: Repository::Url(address(body)?), reference })
+        Ok(git(Repository::Url(address(body)?), reference))
     }
+}
+
+fn git(repository: Repository, reference: String) -> Location {
+    Location::Shared(SharedPlace::Git { repository, reference })
 }
 
 /// Returns what stands before the first colon: the rest may hold a secret.
 fn scheme(url: &str) -> String {
     url.split_once(':').map_or(url, |(scheme, _)| scheme).chars().take(40).collect()
+}
+
+fn bucket(service: Objects, rest: &str) -> Result<Bucket, LocationError> {
+    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (name, prefix) = place.split_once('/').unwrap_or((place, ""));
+    if name.contains('@') {
+        return Err(LocationError::UserInfo);
+    }
+    let bad = || LocationError::Bucket(format!("{}://{place}", service.scheme()));
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.=+".contains(c);
+    let part = |p: &str| !p.is_empty() && p.chars().all(plain) && p.chars().any(|c| c != '.');
+    let checked = |prefix: &str| {
+        let prefix = prefix.trim_end_matches('/');
+        let fine = prefix.is_empty() || prefix.split('/').all(part);
+        fine.then(|| prefix.to_owned()).ok_or_else(bad)
+    };
+    if !part(name) {
+        return Err(bad());
+    }
+    let prefix = checked(prefix)?;
+    let mut snapshot = prefix.clone();
+    for pair in query.split('&').filter(|p| !p.is_empty()) {
+        match pair.split_once('=') {
+            Some(("snapshot", value)) => snapshot = checked(value)?,
+            Some((name, _)) => return Err(LocationError::Parameter(name.to_owned())),
+            None => return Err(LocationError::Parameter(pair.to_owned())),
+        }
+    }
+    Ok(Bucket { service, name: name.to_owned(), prefix, snapshot })
 }
 
 fn is_remote(name: &str) -> bool {
@@ -169,7 +267,7 @@ mod tests {
     use super::*;
 
     fn git(repository: Repository, reference: &str) -> Result<Location, LocationError> {
-        Ok(Location::Git { repository, reference: reference.to_owned() })
+        Ok(super::git(repository, reference.to_owned()))
     }
 
     #[test]
@@ -194,6 +292,28 @@ mod tests {
             let place = git(Repository::Url(url.into()), "refs/casefile/s");
             assert_eq!(parse(&format!("git:{url}?ref=refs/casefile/s")), place);
         }
+    }
+
+    #[test]
+    fn buckets_are_read() {
+        let of = |service, prefix: &str, snapshot: &str| {
+            let [prefix, snapshot] = [prefix, snapshot].map(str::to_owned);
+            let bucket = Bucket { service, name: "b-1".into(), prefix, snapshot };
+            Ok(Location::Shared(SharedPlace::Objects(bucket)))
+        };
+        let parse = |url: &str| Location::parse(url, "ir");
+        assert_eq!(parse("s3://b-1/ir/prod"), of(Objects::S3, "ir/prod", "ir/prod"));
+        assert_eq!(parse("az://b-1/ir/"), of(Objects::Azure, "ir", "ir"));
+        assert_eq!(parse("gs://b-1"), of(Objects::Google, "", ""));
+        assert_eq!(parse("s3://b-1/ir?snapshot=fresh/ir"), of(Objects::S3, "ir", "fresh/ir"));
+        assert_eq!(parse("s3://k:secret@b-1/ir"), Err(LocationError::UserInfo));
+        for url in
+            ["s3://", "s3:///ir", "s3://b//ir", "s3://b/../ir", "s3://b/a b", "s3://b/a%2fb", "s3://b/x#y"]
+        {
+            assert!(matches!(parse(url), Err(LocationError::Bucket(_))), "{url}");
+        }
+        assert_eq!(parse("s3://b/ir?sig=secret"), Err(LocationError::Parameter("sig".into())));
+        assert_eq!(parse("s3:b/ir"), Err(LocationError::Scheme("s3".into())));
     }
 
     #[test]

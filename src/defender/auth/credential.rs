@@ -19,7 +19,7 @@ use super::oidc::{GithubAssertion, IdentityHttp};
 use super::tokens::{Token, TokenSource, patiently};
 use super::{AccessToken, AuthError, Secret};
 use crate::defender::cloud::Service;
-use crate::defender::hosts::Api;
+use crate::defender::hosts::{AllowedHosts, Api};
 use crate::defender::wire::bounded;
 use crate::model::{AuthMethod, Cloud};
 
@@ -91,16 +91,32 @@ pub struct Credential {
     chosen: OnceLock<AuthMethod>,
 }
 
+/// Whose tokens these are: a token for one API is never shown to another.
 #[derive(Debug)]
-struct Shared {
-    environment: Environment,
-    /// Whose tokens these are: a token for one API is never shown to the other.
+struct Audience {
     api: Api,
-    tenant_id: Option<String>,
-    client_id: Option<String>,
     authority: String,
     scope: String,
     sandbox: bool,
+}
+
+impl From<&Service> for Audience {
+    fn from(service: &Service) -> Self {
+        Audience {
+            api: service.api(),
+            authority: service.authority().as_str().trim_end_matches('/').to_owned(),
+            scope: service.scope().to_owned(),
+            sandbox: service.cloud() == Cloud::Sandbox && service.is_loopback(),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    environment: Environment,
+    audience: Audience,
+    tenant_id: Option<String>,
+    client_id: Option<String>,
     remote: Arc<dyn HttpClient>,
     local: Arc<dyn HttpClient>,
 }
@@ -130,7 +146,29 @@ impl Credential {
     ) -> Result<Self, AuthError> {
         let remote = Arc::new(IdentityHttp::remote(service.allowed().clone()));
         let local = Arc::new(IdentityHttp::local());
-        Self::over(remote, local, method, identity, environment, service)
+        Self::over(remote, local, method, identity, environment, service.into())
+    }
+
+    /// As [`Credential::new`], for Azure Blob Storage: nothing of a project says where its tokens go.
+    ///
+    /// # Errors
+    /// The method lacks something.
+    pub fn for_storage(
+        method: AuthMethod,
+        identity: &Identity,
+        environment: Environment,
+        cloud: Cloud,
+        allowed: &AllowedHosts,
+    ) -> Result<Self, AuthError> {
+        let remote = Arc::new(IdentityHttp::remote(allowed.clone()));
+        let local = Arc::new(IdentityHttp::local());
+        let audience = Audience {
+            api: Api::Storage,
+            authority: cloud.authority(),
+            scope: format!("{}/.default", cloud.resource(Api::Storage)),
+            sandbox: false,
+        };
+        Self::over(remote, local, method, identity, environment, audience)
     }
 
     fn over(
@@ -139,23 +177,20 @@ impl Credential {
         method: AuthMethod,
         identity: &Identity,
         environment: Environment,
-        service: &Service,
+        audience: Audience,
     ) -> Result<Self, AuthError> {
         let shared = Shared {
             tenant_id: environment.tenant_id.clone().or_else(|| identity.tenant_id.clone()),
             client_id: environment.client_id.clone().or_else(|| identity.client_id.clone()),
             environment,
-            api: service.api(),
-            authority: service.authority().as_str().trim_end_matches('/').to_owned(),
-            scope: service.scope().to_owned(),
-            sandbox: service.cloud() == Cloud::Sandbox && service.is_loopback(),
+            audience,
             remote,
             local,
         };
         let mut methods = Vec::new();
         let mut skipped = Vec::new();
         match method {
-            AuthMethod::Auto if shared.sandbox => methods.push(AuthMethod::Token),
+            AuthMethod::Auto if shared.audience.sandbox => methods.push(AuthMethod::Token),
             AuthMethod::Auto => {
                 let certificate = shared.environment.client_certificate.is_some();
                 for m in AUTO.into_iter().filter(|m| certificate || *m != AuthMethod::ClientCertificate) {
@@ -212,9 +247,11 @@ impl TokenSource for Credential {
 impl Shared {
     /// The ready-made token for this API.
     fn given(&self) -> Option<&AccessToken> {
-        match self.api {
+        match self.audience.api {
             Api::Defender => self.environment.access_token.as_ref(),
             Api::Graph => self.environment.graph_token.as_ref(),
+            // Object storage takes its ready-made token from the environment by itself.
+            Api::Storage => None,
         }
     }
 
@@ -226,7 +263,9 @@ impl Shared {
         let client = (self.client_id.is_some(), CLIENT);
         let needed: Vec<(bool, &'static str)> = match method {
             AuthMethod::Auto | AuthMethod::AzureCli | AuthMethod::ManagedIdentity => Vec::new(),
-            AuthMethod::Token => vec![(self.given().is_some() || self.sandbox, self.api.token_variable())],
+            AuthMethod::Token => {
+                vec![(self.given().is_some() || self.audience.sandbox, self.audience.api.token_variable())]
+            }
             AuthMethod::ClientSecret => {
                 vec![tenant, client, (e.client_secret.is_some(), "AZURE_CLIENT_SECRET")]
             }
@@ -268,7 +307,7 @@ impl Shared {
         }
         // Made anew each time: these keep tokens of their own, and a refused one must not come back.
         let credential = self.credential(method).map_err(|e| failed(e.to_string()))?;
-        let scopes = [self.scope.as_str()];
+        let scopes = [self.audience.scope.as_str()];
         let token = patiently(credential.get_token(&scopes, None))
             .await
             .ok_or_else(|| failed("no answer in time".into()))?
@@ -347,7 +386,7 @@ impl Shared {
     fn options(&self) -> ClientOptions {
         // Named even where it is the default: otherwise the process environment would be asked.
         let mut cloud = CustomConfiguration::default();
-        cloud.authority_host.clone_from(&self.authority);
+        cloud.authority_host.clone_from(&self.audience.authority);
         ClientOptions {
             transport: Some(AzureTransport::new(self.remote.clone())),
             cloud: Some(Arc::new(cloud.into())),
@@ -422,7 +461,7 @@ mod tests {
     ) -> Result<Credential, AuthError> {
         let service = Service::new(cloud, None, None).unwrap();
         let (identity, environment) = (Identity::default(), environment(set));
-        Credential::over(http.clone(), http.clone(), method, &identity, environment, &service)
+        Credential::over(http.clone(), http.clone(), method, &identity, environment, (&service).into())
     }
 
     const SECRET: [(&str, &str); 3] =
@@ -487,7 +526,7 @@ mod tests {
         let graph = Service::graph(Cloud::Public, None).unwrap();
         let over = |http: &Arc<Fake>, method, set: &[(&str, &str)]| {
             let identity = Identity::default();
-            Credential::over(http.clone(), http.clone(), method, &identity, environment(set), &graph)
+            Credential::over(http.clone(), http.clone(), method, &identity, environment(set), (&graph).into())
         };
         let http = Fake::new(&[(200, REPLY)]);
         let given = ("CASEFILE_ACCESS_TOKEN", "for-defender");
@@ -524,7 +563,7 @@ mod tests {
             AuthMethod::Token,
             &Identity::default(),
             Environment::default(),
-            &elsewhere,
+            (&elsewhere).into(),
         );
         assert!(matches!(c, Err(AuthError::Missing { .. })));
     }

@@ -5,11 +5,13 @@
 mod claims;
 mod credential;
 mod oidc;
+mod storage;
 mod tokens;
 
 pub use crate::model::AuthMethod;
 pub use claims::Claims;
 pub use credential::{Credential, Environment, Identity};
+pub use storage::StorageCredential;
 pub use tokens::{Token, TokenSource, Tokens};
 
 pub use super::secret::{AccessToken, Secret};

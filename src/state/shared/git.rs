@@ -7,13 +7,13 @@
 //! are in the ref's history.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::command::{CommandError, Git, Output};
+use super::remote::{GATHER, Now};
 use super::{Pace, Put, Remote, Segment, StoreError, Tip};
 
 /// How long a fetch or a push may take.
@@ -24,9 +24,6 @@ const WHOLE: Duration = Duration::from_secs(300);
 
 /// How long everything else may take.
 const LOCAL: Duration = Duration::from_secs(20);
-
-/// Records of about as much time go into one push, so that the answers to calls which left together are one commit.
-const GATHER: Duration = Duration::from_millis(200);
 
 /// The ref in the cache that holds what was fetched.
 const FETCHED: &str = "refs/casefile/fetched";
@@ -63,9 +60,6 @@ pub struct Author {
     /// An address of mail, or what looks like one.
     pub email: String,
 }
-
-/// Our clock.
-pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// A ref of a repository.
 #[derive(Clone)]
@@ -394,7 +388,8 @@ impl Remote for GitRemote {
 
     async fn probe(&mut self) -> Result<(), StoreError> {
         self.ready().await?;
-        let commit = self.commit(&Segment { journal: b"", snapshot: None, message: "a probe" }).await?;
+        let probe = Segment { first: 1, lines: b"", journal: b"", snapshot: None, message: "a probe" };
+        let commit = self.commit(&probe).await?;
         // Beside the ref: what is on it already is no obstacle to a right.
         let output = self.push(&["--dry-run"], &commit, &format!("{}.probe", self.place.reference)).await;
         let output = output.map_err(|e| self.unreachable(e.to_string()))?;

@@ -1,8 +1,8 @@
 //! A state that several runs share: one hash-chained sequence of records at a place with a compare-and-swap.
 //!
 //! Responsible for the protocol: what an append does when others were faster, when its answer is lost, when a read is
-//! stale; what is refused and what is never dropped. Not responsible for where the bytes lie (`git`, and whatever else is
-//! a [`Remote`]), for what records mean (`fold`) or for what may be sent (`engine`).
+//! stale; what is refused and what is never dropped. Not responsible for where the bytes lie (`git`, `objects`, and whatever
+//! else is a [`Remote`]), for what records mean (`fold`) or for what may be sent (`engine`).
 //!
 //! **Appends.** Records go behind the head that was read, in one atomic step. If others were faster, their records are read
 //! and folded in. An intent is then admitted anew: not if others have recorded something about its resource, nor if the
@@ -22,6 +22,7 @@ mod cache;
 pub mod command;
 pub mod git;
 mod message;
+pub mod objects;
 mod reading;
 mod remote;
 
@@ -34,7 +35,7 @@ use serde::Deserialize;
 
 pub use cache::Cache;
 pub use reading::{Reading, history, read, write_new};
-pub use remote::{Put, Remote, Segment, Tip};
+pub use remote::{Now, Put, Remote, Segment, Tip};
 
 use append::{Outcome, put};
 use message::message;
@@ -196,6 +197,8 @@ impl<R: Remote> SharedStore<R> {
                 .transpose()
                 .map_err(unwritable)?;
             let segment = Segment {
+                first: self.base.seq + 1,
+                lines: lines.as_bytes(),
                 journal: &journal,
                 snapshot: snapshot.as_deref(),
                 message: &message(|| batch.iter().flat_map(|b| &b.group)),

@@ -143,7 +143,8 @@ pub async fn history<R: Remote>(remote: &mut R, lineage: Option<&str>) -> Result
 /// # Errors
 /// A place that cannot be reached, or that holds something by now.
 pub async fn write_new<R: Remote>(remote: &mut R, snapshot: &[u8], journal: &[u8]) -> Result<(), StoreError> {
-    let segment = Segment { journal, snapshot: Some(snapshot), message: "the state moves here" };
+    let message = "the state moves here";
+    let segment = Segment { first: 1, lines: journal, journal, snapshot: Some(snapshot), message };
     for n in 0..=REPEATS {
         match remote.read().await? {
             Some(tip) if tip.journal == journal => return Ok(()),

@@ -1,11 +1,19 @@
 //! A place with a compare-and-swap, as the protocol needs it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use crate::state::record::Seq;
 use crate::state::store::{Pace, StoreError};
+
+/// Our clock.
+pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Records of about as much time go into one append, so that the answers to calls which left together are one.
+pub(super) const GATHER: Duration = Duration::from_millis(200);
 
 /// The bytes that lie at a shared place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +27,10 @@ pub struct Tip {
 /// Records to append.
 #[derive(Clone, Debug)]
 pub struct Segment<'a> {
+    /// The number of the first one.
+    pub first: Seq,
+    /// Their lines.
+    pub lines: &'a [u8],
     /// The lines that are to be at hand afterwards, theirs included.
     pub journal: &'a [u8],
     /// A new `state.json`.
@@ -61,6 +73,37 @@ pub trait Remote: Send {
 
     /// When the next append should be made at the earliest.
     fn next_append(&self) -> Option<Timestamp>;
+}
+
+#[async_trait]
+impl Remote for Box<dyn Remote> {
+    fn place(&self) -> String {
+        (**self).place()
+    }
+
+    async fn read(&mut self) -> Result<Option<Tip>, StoreError> {
+        (**self).read().await
+    }
+
+    async fn history(&mut self) -> Result<Option<Tip>, StoreError> {
+        (**self).history().await
+    }
+
+    async fn append(&mut self, segment: &Segment<'_>) -> Result<Put, StoreError> {
+        (**self).append(segment).await
+    }
+
+    async fn probe(&mut self) -> Result<(), StoreError> {
+        (**self).probe().await
+    }
+
+    fn pace(&self) -> Pace {
+        (**self).pace()
+    }
+
+    fn next_append(&self) -> Option<Timestamp> {
+        (**self).next_append()
+    }
 }
 
 /// How often an append whose answer is lost is repeated, and how often a read is, with pauses that double from half a

@@ -1,0 +1,147 @@
+//! The way to object storage: names and secrets of the environment, and the client that carries requests.
+
+use std::sync::Arc;
+
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::client::{HttpClient, HttpConnector};
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::{ClientConfigKey, ClientOptions, ObjectStore, RetryConfig};
+use url::Url;
+
+use super::connect;
+use super::context::Context;
+use super::exit::Error;
+use crate::defender::{http_client, is_loopback};
+use crate::manifest::Project;
+use crate::state::location::{Bucket, Objects};
+use crate::state::shared::objects::BOUND;
+
+/// A bucket that can be asked.
+pub struct Connected {
+    /// The store. Nothing is repeated by its client: every repetition has to be the protocol's.
+    pub store: Arc<dyn ObjectStore>,
+    /// Where requests go, if the environment says so.
+    pub endpoint: String,
+    /// They stay on this machine.
+    pub near: bool,
+}
+
+/// Finds the way to a bucket. Nothing is asked yet.
+pub fn connect(ctx: &Context, project: &Project, bucket: &Bucket) -> Result<Connected, Error> {
+    let bad = |e: object_store::Error| Error::State {
+        message: format!("{bucket} cannot be used: {e}"),
+        next: "correct the environment; docs/shared-state.md lists the names".into(),
+    };
+    let retry = RetryConfig { max_retries: 0, ..RetryConfig::default() };
+    match bucket.service {
+        Objects::S3 => {
+            let mut builder = AmazonS3Builder::new();
+            for (key, value) in settings::<AmazonS3ConfigKey>(ctx, "AWS_") {
+                builder = builder.with_config(key, value);
+            }
+            let named = [AmazonS3ConfigKey::S3Endpoint, AmazonS3ConfigKey::Endpoint];
+            let endpoint = named.iter().find_map(|key| builder.get_config_value(key));
+            let (endpoint, near) = checked(endpoint)?;
+            let store = builder
+                .with_bucket_name(&bucket.name)
+                .with_conditional_put(S3ConditionalPut::ETagMatch)
+                .with_allow_http(near)
+                .with_http_connector(Connector)
+                .with_retry(retry)
+                .build()
+                .map_err(bad)?;
+            Ok(Connected { store: Arc::new(store), endpoint, near })
+        }
+        Objects::Azure => {
+            let mut builder = MicrosoftAzureBuilder::new();
+            for (key, value) in settings::<AzureConfigKey>(ctx, "AZURE_STORAGE_") {
+                builder = builder.with_config(key, value);
+            }
+            let emulator =
+                builder.get_config_value(&AzureConfigKey::UseEmulator).is_some_and(|v| v == "true");
+            let endpoint = match emulator {
+                true => {
+                    Some(ctx.inherited("AZURITE_BLOB_STORAGE_URL").unwrap_or("http://127.0.0.1:10000").into())
+                }
+                false => builder.get_config_value(&AzureConfigKey::Endpoint),
+            };
+            let own = [
+                AzureConfigKey::AccessKey,
+                AzureConfigKey::SasKey,
+                AzureConfigKey::Token,
+                AzureConfigKey::ClientSecret,
+            ];
+            if !emulator && own.iter().all(|key| builder.get_config_value(key).is_none()) {
+                builder = builder.with_credentials(Arc::new(connect::storage_credential(ctx, project)?));
+            }
+            let account = builder.get_config_value(&AzureConfigKey::AccountName).unwrap_or_default();
+            let (endpoint, near) = checked(endpoint)?;
+            let store = builder
+                .with_container_name(&bucket.name)
+                .with_allow_http(near)
+                .with_http_connector(Connector)
+                .with_retry(retry)
+                .build()
+                .map_err(bad)?;
+            Ok(Connected { store: Arc::new(store), endpoint: format!("{endpoint} {account}"), near })
+        }
+        Objects::Google => {
+            let mut builder = GoogleCloudStorageBuilder::new();
+            for (key, value) in settings::<GoogleConfigKey>(ctx, "GOOGLE_") {
+                builder = builder.with_config(key, value);
+            }
+            let (endpoint, near) = checked(builder.get_config_value(&GoogleConfigKey::BaseUrl))?;
+            let options = ClientOptions::new().with_allow_http(near);
+            let store = builder
+                .with_bucket_name(&bucket.name)
+                .with_client_options(options)
+                .with_http_connector(Connector)
+                .with_retry(retry)
+                .build()
+                .map_err(bad)?;
+            Ok(Connected { store: Arc::new(store), endpoint, near })
+        }
+    }
+}
+
+/// The variables of the environment that are settings of a store.
+fn settings<'a, K: std::str::FromStr>(
+    ctx: &'a Context,
+    family: &'static str,
+) -> impl Iterator<Item = (K, &'a str)> {
+    let family = ctx.inherited_family(family);
+    family.filter_map(|(name, value)| Some((name.to_ascii_lowercase().parse().ok()?, value)))
+}
+
+/// Returns an endpoint, and whether it is on this machine. Plain http goes nowhere else.
+fn checked(endpoint: Option<String>) -> Result<(String, bool), Error> {
+    let Some(endpoint) = endpoint else { return Ok((String::new(), false)) };
+    let url = Url::parse(&endpoint).ok().filter(|u| u.username().is_empty() && u.password().is_none());
+    let near = url.as_ref().is_some_and(is_loopback);
+    match url {
+        Some(url) if url.scheme() == "https" || near => Ok((endpoint, near)),
+        _ => Err(Error::State {
+            message: "the endpoint of the object storage is no https address".into(),
+            next:
+                "correct it in the environment: https://HOST, or http on this machine; without a user in it"
+                    .into(),
+        }),
+    }
+}
+
+/// Our HTTP client instead of the library's: no redirects, no repetitions, bounded in time, plain http where it was allowed.
+#[derive(Debug)]
+struct Connector;
+
+impl HttpConnector for Connector {
+    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
+        let plain = options.get_config_value(&ClientConfigKey::AllowHttp).is_some_and(|v| v == "true");
+        let client = http_client(BOUND, plain);
+        let failed = |e: Box<dyn std::error::Error + Send + Sync>| object_store::Error::Generic {
+            store: "object storage",
+            source: e,
+        };
+        Ok(HttpClient::new(client.map_err(|e| failed(e.into()))?))
+    }
+}

@@ -1,0 +1,190 @@
+//! A small server of S3's language, over real HTTP: one bucket, create-only writes, ETags, lists by page. It counts, it
+//! refuses, it loses answers, and it kills whoever sends.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+
+/// What happens to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is done, and answered.
+    Done,
+    /// It is done, and the answer is an error of the service.
+    AnswerLost,
+    /// It is not done, and the answer is an error of the service.
+    NeverArrives,
+    /// The answer is this, and nothing is done.
+    Refused(u16, &'static str),
+}
+
+struct Object {
+    bytes: Bytes,
+    etag: String,
+    metadata: Vec<(String, String)>,
+}
+
+type Rule = Box<dyn FnMut(&Method, &str) -> Fate + Send>;
+
+pub struct Inner {
+    objects: BTreeMap<String, Object>,
+    versions: usize,
+    /// Method and path with query, of every request.
+    pub requests: Vec<String>,
+    pub rule: Rule,
+    /// A put of an object that is there replaces it.
+    pub lies: bool,
+    pub no_etags: bool,
+    pub page: usize,
+}
+
+impl Inner {
+    pub fn puts(&self) -> usize {
+        self.requests.iter().filter(|r| r.starts_with("PUT") && r.contains("/journal/")).count()
+    }
+}
+
+/// The server; it ends with the process.
+#[derive(Clone)]
+pub struct Server {
+    pub endpoint: String,
+    inner: Arc<Mutex<Inner>>,
+}
+
+impl Server {
+    pub fn start() -> Server {
+        let inner = Arc::new(Mutex::new(Inner {
+            objects: BTreeMap::new(),
+            versions: 0,
+            requests: Vec::new(),
+            rule: Box::new(|_, _| Fate::Done),
+            lies: false,
+            no_etags: false,
+            page: 1000,
+        }));
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let app = Router::new().fallback(handle).with_state(inner.clone());
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                axum::serve(listener, app).await.unwrap();
+            });
+        });
+        Server { endpoint, inner }
+    }
+
+    pub fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap()
+    }
+
+    pub fn rule(&self, rule: impl FnMut(&Method, &str) -> Fate + Send + 'static) {
+        self.inner().rule = Box::new(rule);
+    }
+}
+
+fn answer(status: u16, code: &str) -> Response {
+    let body =
+        format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>by the server</Message></Error>");
+    (StatusCode::from_u16(status).unwrap(), body).into_response()
+}
+
+async fn handle(
+    State(inner): State<Arc<Mutex<Inner>>>,
+    method: Method,
+    uri: Uri,
+    Query(query): Query<BTreeMap<String, String>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let mut inner = inner.lock().unwrap();
+    inner.requests.push(format!("{method} {uri}"));
+    let Some(key) = uri.path().strip_prefix("/bucket") else { return answer(404, "NoSuchBucket") };
+    let key = key.trim_start_matches('/').to_owned();
+    let fate = (inner.rule)(&method, &key);
+    match fate {
+        Fate::NeverArrives => return answer(500, "InternalError"),
+        Fate::Refused(status, code) => return answer(status, code),
+        Fate::Done | Fate::AnswerLost => {}
+    }
+    let done = match method {
+        Method::GET if key.is_empty() => inner.list(&query),
+        Method::GET => inner.get(&key),
+        Method::PUT => inner.put(key, &headers, body),
+        Method::DELETE => {
+            inner.objects.remove(&key);
+            StatusCode::NO_CONTENT.into_response()
+        }
+        _ => answer(405, "MethodNotAllowed"),
+    };
+    if fate == Fate::AnswerLost { answer(500, "InternalError") } else { done }
+}
+
+const MODIFIED: &str = "Fri, 27 Nov 2026 00:00:00 GMT";
+
+impl Inner {
+    fn list(&self, query: &BTreeMap<String, String>) -> Response {
+        let get = |name: &str| query.get(name).map(String::as_str).unwrap_or_default();
+        let after = get("start-after").max(get("continuation-token"));
+        let mut found = self
+            .objects
+            .iter()
+            .filter(|(key, _)| key.starts_with(get("prefix")) && key.as_str() > after)
+            .peekable();
+        let mut contents = String::new();
+        let mut last = "";
+        for (key, object) in found.by_ref().take(self.page) {
+            last = key;
+            contents.push_str(&format!(
+                "<Contents><Key>{key}</Key><LastModified>2026-11-27T00:00:00.000Z</LastModified>\
+                 <ETag>{}</ETag><Size>{}</Size></Contents>",
+                object.etag,
+                object.bytes.len()
+            ));
+        }
+        let more = match found.peek() {
+            Some(_) => format!("<NextContinuationToken>{last}</NextContinuationToken>"),
+            None => String::new(),
+        };
+        format!("<ListBucketResult>{contents}{more}</ListBucketResult>").into_response()
+    }
+
+    fn get(&self, key: &str) -> Response {
+        let Some(object) = self.objects.get(key) else { return answer(404, "NoSuchKey") };
+        let mut response = object.bytes.clone().into_response();
+        let headers = response.headers_mut();
+        headers.insert("etag", object.etag.parse().unwrap());
+        headers.insert("last-modified", MODIFIED.parse().unwrap());
+        for (name, value) in &object.metadata {
+            headers.insert(axum::http::HeaderName::try_from(name).unwrap(), value.parse().unwrap());
+        }
+        response
+    }
+
+    fn put(&mut self, key: String, headers: &HeaderMap, bytes: Bytes) -> Response {
+        let header = |name: &str| headers.get(name).map(|v| v.to_str().unwrap().to_owned());
+        let there = self.objects.get(&key);
+        let create = header("if-none-match").is_some() && there.is_some() && !self.lies;
+        let update = header("if-match").is_some_and(|etag| there.is_none_or(|o| o.etag != etag));
+        if create || update {
+            return answer(412, "PreconditionFailed");
+        }
+        self.versions += 1;
+        let etag = format!("\"{}\"", self.versions);
+        let metadata = headers.iter().filter(|(name, _)| name.as_str().starts_with("x-amz-meta-"));
+        let metadata = metadata.map(|(n, v)| (n.to_string(), v.to_str().unwrap().to_owned())).collect();
+        self.objects.insert(key, Object { bytes, etag: etag.clone(), metadata });
+        let mut response = StatusCode::OK.into_response();
+        if !self.no_etags {
+            response.headers_mut().insert("etag", etag.parse().unwrap());
+        }
+        response
+    }
+}
