@@ -122,7 +122,10 @@ fn environment_variables_are_documented() {
     let rows = section.lines().filter(|l| l.starts_with("| `"));
     let documented: BTreeSet<&str> =
         rows.flat_map(|l| l.split(" | ").next().unwrap().split('`').skip(1).step_by(2)).collect();
-    assert_eq!(documented, casefile::cli::context::Environment::NAMES.into_iter().collect());
+    use casefile::cli::context::Environment;
+    let families = Environment::FAMILIES.map(|begin| format!("{begin}*"));
+    let read = Environment::NAMES.into_iter().chain(families.iter().map(String::as_str));
+    assert_eq!(documented, read.collect());
 }
 
 #[test]

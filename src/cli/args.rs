@@ -620,7 +620,8 @@ pub struct StatePullArgs {
 /// `state migrate`
 #[derive(Debug, Args)]
 pub struct StateMigrateArgs {
-    /// Where the state is kept from now on: file:FOLDER, git:refs/casefile/NAME, or git:URL?ref=refs/casefile/NAME
+    /// Where the state is kept from now on: file:FOLDER, git:refs/casefile/NAME, git:URL?ref=refs/casefile/NAME, or
+    /// s3://BUCKET/PREFIX, az://CONTAINER/PREFIX, gs://BUCKET/PREFIX
     #[arg(long, value_name = "URL")]
     pub to: String,
     /// The lock.

@@ -48,7 +48,7 @@ pub struct Context {
     pub allowed_hosts: AllowedHosts,
     /// The environment of programs that a command runs.
     pub child_environment: Vec<(&'static str, OsString)>,
-    inherited: Vec<(OsString, OsString)>,
+    inherited: Inherited,
     clock: Clock,
 }
 
@@ -113,7 +113,7 @@ impl Context {
                 n.starts_with("CASEFILE_") || n.starts_with("AZURE_") || n.starts_with("ACTIONS_ID_TOKEN_")
             })
         };
-        self.inherited.iter().filter(move |(name, _)| !own(name)).cloned()
+        self.inherited.0.iter().filter(move |(name, _)| !own(name)).cloned()
     }
 
     /// A variable that a library reads by itself.
@@ -124,7 +124,8 @@ impl Context {
     /// The variables whose names begin with something: the settings of a library, by the names that it documents. Empty
     /// ones count as not set.
     pub fn inherited_family(&self, begin: &str) -> impl Iterator<Item = (&str, &str)> {
-        let texts = self.inherited.iter().filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)));
+        let texts =
+            self.inherited.0.iter().filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)));
         texts.filter(move |(name, value)| name.starts_with(begin) && !value.trim().is_empty())
     }
 
@@ -214,8 +215,17 @@ fn child_environment() -> Vec<(&'static str, OsString)> {
     CHILD_ENVIRONMENT.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))).collect()
 }
 
-fn inherited() -> Vec<(OsString, OsString)> {
-    std::env::vars_os().collect()
+/// The whole environment, for git and for the stores' libraries. Values may be secrets: `Debug` shows none.
+struct Inherited(Vec<(OsString, OsString)>);
+
+impl fmt::Debug for Inherited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+fn inherited() -> Inherited {
+    Inherited(std::env::vars_os().collect())
 }
 
 fn allowed_hosts(env: &Environment, typed: &[String]) -> Result<AllowedHosts, Error> {
@@ -284,6 +294,9 @@ impl Environment {
         "USER",
         "USERNAME",
     ];
+
+    /// Names that object storage is found by begin like this; what follows is the business of its library.
+    pub const FAMILIES: [&'static str; 3] = ["AWS_", "AZURE_STORAGE_", "GOOGLE_"];
 
     /// Returns the address of the pipeline's job that this is, on the forges that tell it.
     pub fn job(&self) -> Option<String> {

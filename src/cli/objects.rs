@@ -10,7 +10,7 @@ use object_store::{ClientConfigKey, ClientOptions, ObjectStore, RetryConfig};
 use url::Url;
 
 use super::connect;
-use super::context::Context;
+use super::context::{Context, Environment};
 use super::exit::Error;
 use crate::defender::{http_client, is_loopback};
 use crate::manifest::Project;
@@ -33,11 +33,12 @@ pub fn connect(ctx: &Context, project: &Project, bucket: &Bucket) -> Result<Conn
         message: format!("{bucket} cannot be used: {e}"),
         next: "correct the environment; docs/shared-state.md lists the names".into(),
     };
+    let [s3, azure, google] = Environment::FAMILIES;
     let retry = RetryConfig { max_retries: 0, ..RetryConfig::default() };
     match bucket.service {
         Objects::S3 => {
             let mut builder = AmazonS3Builder::new();
-            for (key, value) in settings::<AmazonS3ConfigKey>(ctx, "AWS_") {
+            for (key, value) in settings::<AmazonS3ConfigKey>(ctx, s3) {
                 builder = builder.with_config(key, value);
             }
             let named = [AmazonS3ConfigKey::S3Endpoint, AmazonS3ConfigKey::Endpoint];
@@ -55,7 +56,7 @@ pub fn connect(ctx: &Context, project: &Project, bucket: &Bucket) -> Result<Conn
         }
         Objects::Azure => {
             let mut builder = MicrosoftAzureBuilder::new();
-            for (key, value) in settings::<AzureConfigKey>(ctx, "AZURE_STORAGE_") {
+            for (key, value) in settings::<AzureConfigKey>(ctx, azure) {
                 builder = builder.with_config(key, value);
             }
             let emulator =
@@ -88,7 +89,7 @@ pub fn connect(ctx: &Context, project: &Project, bucket: &Bucket) -> Result<Conn
         }
         Objects::Google => {
             let mut builder = GoogleCloudStorageBuilder::new();
-            for (key, value) in settings::<GoogleConfigKey>(ctx, "GOOGLE_") {
+            for (key, value) in settings::<GoogleConfigKey>(ctx, google) {
                 builder = builder.with_config(key, value);
             }
             let (endpoint, near) = checked(builder.get_config_value(&GoogleConfigKey::BaseUrl))?;

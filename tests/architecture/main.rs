@@ -53,9 +53,9 @@ const EDGES: &[Edge] = &[
     },
     Edge {
         what: "the network",
-        paths: &["reqwest", "std::net"],
+        paths: &["reqwest", "std::net", "object_store"],
         text: &[],
-        files: &["defender/", "sandbox/http.rs", "cli/"],
+        files: &["defender/", "sandbox/http.rs", "state/shared/objects.rs", "cli/"],
     },
     Edge { what: "the environment", paths: &["std::env"], text: &[], files: &["cli/"] },
     Edge {

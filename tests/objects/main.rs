@@ -6,6 +6,7 @@ mod bucket;
 #[expect(dead_code, reason = "half of it is for the simulated place")]
 #[path = "../shared/place.rs"]
 mod place;
+mod real;
 mod rules;
 mod server;
 mod tool;
