@@ -14,7 +14,7 @@ use super::context::{Context, Environment};
 use super::exit::Error;
 use crate::defender::{http_client, is_loopback};
 use crate::manifest::Project;
-use crate::state::location::{Bucket, Objects};
+use crate::model::location::{Bucket, Objects};
 use crate::state::shared::objects::BOUND;
 
 /// A bucket that can be asked.

@@ -15,7 +15,7 @@ use crate::defender::Clock;
 use crate::engine::Run;
 use crate::manifest::Project;
 use crate::model::Sha256Hex;
-use crate::state::location::{Location, Repository, SharedPlace, is_loopback};
+use crate::model::location::{Location, Repository, SharedPlace, is_loopback};
 use crate::state::shared::command::Git;
 use crate::state::shared::git::{Author, GitRemote, Place, configured, shown};
 use crate::state::shared::objects::ObjectRemote;
@@ -167,7 +167,7 @@ pub enum Destination {
 impl Destination {
     /// Finds the way there, and asks whether something can be written.
     pub async fn new(ctx: &Context, project: &Project, url: &str) -> Result<Self, Error> {
-        let bad = |e: crate::state::location::LocationError| Error::Usage(format!("--to: {e}"));
+        let bad = |e: crate::model::location::LocationError| Error::Usage(format!("--to: {e}"));
         match Location::parse(url, &project.name).map_err(bad)? {
             Location::Folder(path) => Ok(Destination::Folder(checked(ctx, &path)?)),
             Location::Shared(place) => {

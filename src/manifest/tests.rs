@@ -273,6 +273,21 @@ kind: x
     }
 
     #[test]
+    fn a_state_is_kept_nowhere_else() {
+        let wrong = |url: &str| {
+            let text = format!("{HEAD}spec:\n  state: {{ url: '{url}' }}\n");
+            parse_project(text.as_bytes()).err().map(|found| told(&found)).unwrap_or_default()
+        };
+        insta::assert_snapshot!(
+            ["git:refs/heads/main", "git:refs/casefile/x?remote=-x", "s3://b//x"].map(wrong).join("\n")
+        );
+        // A finding shows its line, and these may hold secrets.
+        for url in ["git:https://user:word@host.example/r", "s3://b/x?sig=word", "git:", "az://b"] {
+            assert_eq!(wrong(url), "", "{url}");
+        }
+    }
+
+    #[test]
     fn guard_rails() {
         let text = format!(
             "{HEAD}spec:

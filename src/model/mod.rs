@@ -15,6 +15,7 @@ mod guard;
 mod hindrance;
 mod hunting;
 mod likeness;
+pub mod location;
 mod quota;
 mod reference;
 mod request;

@@ -10,7 +10,6 @@ mod fold;
 mod folder;
 pub mod journal;
 pub mod local;
-pub mod location;
 pub mod memory;
 mod quota_usage;
 mod rebuild;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
-use casefile::state::location::{Bucket, Objects};
+use casefile::model::location::{Bucket, Objects};
 use casefile::state::shared::objects::ObjectRemote;
 use casefile::state::shared::{Opening, Reading, Remote as _, SharedStore};
 use casefile::state::{Store as _, StoreError};

@@ -11,6 +11,7 @@ use crate::manifest::project::{self, GUID, STATE_URL};
 use crate::manifest::yaml::reader::{Document, Id, NodeKind};
 use crate::manifest::yaml::scalar::{self, quoted};
 use crate::manifest::yaml::syntax::shown;
+use crate::model::location::{Location, LocationError};
 use crate::model::{
     AlertStatuses, Categories, Classifications, CommentRule, Determinations, MachineName, MachineNameError,
     MachinePattern, Severities, Span, Timestamp, TimestampError, Vocabulary as _, WORD_PATTERN,
@@ -104,6 +105,19 @@ fn walk(field: Field<'_>, labels: bool, settled: &HashSet<Id>, seen: &mut [bool]
     }
 }
 
+/// Says what is wrong with the address of a state whose beginning is right. One that may hold a secret is told elsewhere: a
+/// finding shows its line.
+fn state_url(field: Field<'_>) -> Option<Finding> {
+    let error = match Location::parse(&field.node().text, "name") {
+        Err(LocationError::Scheme(_) | LocationError::UserInfo | LocationError::Parameter(_)) | Ok(_) => {
+            return None;
+        }
+        Err(error) => error,
+    };
+    let finding = Finding::new("bad-state-url", field.span(), error.to_string());
+    Some(finding.help(field.such_as("git:refs/casefile/contoso-ir")))
+}
+
 /// `labels` marks a value whose name is the user's own.
 fn text(field: Field<'_>, labels: bool, out: &mut Vec<Finding>) {
     let text: &str = &field.node().text;
@@ -122,6 +136,7 @@ fn text(field: Field<'_>, labels: bool, out: &mut Vec<Finding>) {
                 out.push(finding.help(field.such_as("'^INC-[0-9]+'")));
             }
         }
+        "url" if !labels => out.extend(state_url(field)),
         name @ ("endpoint" | "graphEndpoint") if !labels => {
             if let Err(error) = project::endpoint(text) {
                 let finding =

@@ -20,8 +20,8 @@ use object_store::{
 use super::reading::first_mark;
 use super::remote::{GATHER, Now, REPEATS, pause};
 use super::{Pace, Put, Remote, Segment, StoreError, Tip};
+use crate::model::location::Bucket;
 use crate::state::journal::Reader;
-use crate::state::location::Bucket;
 use crate::state::record::Seq;
 
 /// How long one request may take.
