@@ -109,7 +109,7 @@ pub enum Command {
     /// Look into the recorded state, or change it by hand
     #[command(subcommand)]
     State(StateCommand),
-    /// Check the journal's chain and the state, offline
+    /// Check the journal's chain and the state
     Verify(VerifyArgs),
     /// Print a JSON Schema, or list what there is
     Schema(SchemaArgs),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use casefile::model::Address;
 use casefile::sandbox::EffectKind;
@@ -18,6 +19,8 @@ pub const RESOURCES: usize = 40;
 pub struct Lab {
     dir: tempfile::TempDir,
     pub service: Service,
+    /// Where the state is looked at, if it is kept elsewhere than in the project.
+    copy: Mutex<Option<PathBuf>>,
 }
 
 impl Lab {
@@ -53,7 +56,7 @@ impl Lab {
             .unwrap();
         }
         std::fs::write(dir.path().join("manifests/all.yaml"), text).unwrap();
-        let lab = Lab { dir, service };
+        let lab = Lab { dir, service, copy: Mutex::default() };
         lab.settle(settle);
         lab
     }
@@ -74,7 +77,13 @@ impl Lab {
     }
 
     pub fn folder(&self) -> PathBuf {
-        self.dir.path().join(".casefile")
+        let copy = self.copy.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        copy.unwrap_or_else(|| self.dir.path().join(".casefile"))
+    }
+
+    /// From now on the state is looked at in a copy.
+    pub fn look_at(&self, copy: PathBuf) {
+        *self.copy.lock().unwrap_or_else(PoisonError::into_inner) = Some(copy);
     }
 
     /// Starts an `apply`; the service must be served.
@@ -93,9 +102,14 @@ impl Lab {
 
     /// One `apply` that is killed right after the `k`-th effect.
     pub fn apply_killed_after(&self, k: usize, more: &[&str]) -> Ended {
+        self.killed_after(k, &Through::Nothing, more)
+    }
+
+    /// The same, started in some way.
+    pub fn killed_after(&self, k: usize, through: &Through<'_>, more: &[&str]) -> Ended {
         let serving = self.service.serve();
         let process = self.service.kill_after(k, || {
-            let process = self.start(&Through::Nothing, more);
+            let process = self.start(through, more);
             (process.victim(), process)
         });
         let ended = process.wait();
@@ -188,8 +202,13 @@ impl Lab {
 
 /// Does each of the cases, some at a time: a recovery mostly waits.
 pub fn each<T: Sync>(cases: &[T], work: impl Fn(&T) + Sync) {
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    at_once(cores * 2, cases, work);
+}
+
+/// Does each of the cases, so many at a time.
+pub fn at_once<T: Sync>(workers: usize, cases: &[T], work: impl Fn(&T) + Sync) {
     let next = AtomicUsize::new(0);
-    let workers = std::thread::available_parallelism().map_or(2, usize::from) * 2;
     std::thread::scope(|s| {
         for _ in 0..workers.min(cases.len()) {
             s.spawn(|| {

@@ -13,12 +13,16 @@
     reason = "a test that cannot run here says why; sweeps say how many cases they had"
 )]
 
+#[path = "../objects/server.rs"]
+#[allow(dead_code, reason = "nothing is refused here")]
+mod bucket;
 mod disk;
 mod lab;
 mod lock;
 mod output;
 mod process;
 mod service;
+mod shared;
 mod signals;
 mod surgery;
 mod sweep;

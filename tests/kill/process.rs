@@ -10,8 +10,8 @@ use std::time::Duration;
 
 pub const BIN: &str = env!("CARGO_BIN_EXE_casefile");
 
-/// How long anything here may take before it counts as hung.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+/// How long anything here may take before it counts as hung: a call of another machine is waited for five minutes.
+pub const PATIENCE: Duration = Duration::from_secs(480);
 
 /// A process that somebody else may kill.
 #[derive(Clone)]
@@ -118,14 +118,11 @@ impl Through<'_> {
             c
         };
         match self {
-            Through::Nothing | Through::NoTerminal | Through::UnreadStderr(_) | Through::Stdout(_) => {
-                Command::new(BIN)
-            }
-            Through::Env(variables) => {
-                let mut c = Command::new(BIN);
-                c.envs(variables.iter().copied());
-                c
-            }
+            Through::Nothing
+            | Through::NoTerminal
+            | Through::Env(_)
+            | Through::UnreadStderr(_)
+            | Through::Stdout(_) => Command::new(BIN),
             Through::FileSize(bytes) => limited(r#"exec prlimit "$@""#, *bytes),
             Through::FileSizeError(bytes) => limited(r#"trap "" XFSZ; exec prlimit "$@""#, *bytes),
             Through::Strace(args) => {
@@ -146,6 +143,9 @@ pub fn start(through: &Through<'_>, dir: &Path, url: &str, args: &[&str]) -> Pro
     }
     command.env("CASEFILE_ENDPOINT", url).env("CASEFILE_ACCESS_TOKEN", "a-token").env("USER", "ann");
     command.env("CASEFILE_GRAPH_TOKEN", "a-token");
+    if let Through::Env(variables) = through {
+        command.envs(variables.iter().copied());
+    }
     let (mut stdout, out) = std::io::pipe().unwrap();
     let (stderr, err) = std::io::pipe().unwrap();
     let mut stderr = BufReader::new(stderr);
