@@ -12,14 +12,14 @@ use super::depends::Wanted;
 use super::diagnostic::{Diagnostic, Finding, Level, Related};
 use super::discover::{self, Bounds};
 use super::document::{self, Declared, Entry};
+use super::documents::{column_of, documents, is_blank, utf16};
 use super::hosts;
 use super::kinds::{MachinesSpec, Named};
 use super::project::{Defender, PROJECT_FILE, Project};
 use super::runbook::{Incident, Origin, Runbook};
 use super::surgery::Move;
-use super::yaml::fast_reader;
-use super::yaml::reader::{Document, Id, NodeKind};
-use super::yaml::text::{Decoded, SourceText, decode};
+use super::yaml::reader::{Document, Id};
+use super::yaml::text::{SourceText, decode};
 use crate::model::{
     Address, CommentRule, Desired, Kind, MachineFile, Place, Sha256Hex, Source, Target, Template,
 };
@@ -29,7 +29,6 @@ mod incidents;
 mod misplaced;
 mod side_by_side;
 
-pub(super) use cases::declares_runbook;
 pub use cases::{CaseRun, run_cases};
 pub use incidents::{Declaration, IncidentState};
 pub(super) use misplaced::among_cases;
@@ -376,43 +375,6 @@ impl Findings {
     }
 }
 
-fn utf16(file: &Arc<str>) -> Diagnostic {
-    Diagnostic::of_file("not-utf-8", file.clone(), "the file is UTF-16").with_help("save it as UTF-8")
-}
-
-/// The documents of a text; those that hold bytes which are no text have no root.
-pub(super) fn documents<'d>(decoded: &'d Decoded<'_>) -> impl Iterator<Item = Document<'d>> {
-    let text: &'d str = &decoded.text;
-    let mut invalid = decoded.invalid.iter().copied().peekable();
-    let mut reader = fast_reader::documents(text).peekable();
-    std::iter::from_fn(move || {
-        let mut doc = reader.next()?;
-        let end = reader.peek().map_or(usize::MAX, |next| next.start);
-        if reader.peek().is_some_and(|next| next.torn) {
-            // Half a document lacks fields that its other half may hold.
-            doc.root = None;
-        }
-        // A comment before the next `---` belongs to this document.
-        if let Some((at, byte)) = invalid.next_if(|&(at, _)| at < end) {
-            while invalid.next_if(|&(at, _)| at < end).is_some() {}
-            let message = format!("the byte 0x{byte:02X} is no UTF-8 text");
-            let span = at..at + char::REPLACEMENT_CHARACTER.len_utf8();
-            doc.findings = vec![Finding::new("not-utf-8", span, message).help("save the file as UTF-8")];
-            doc.root = None;
-        }
-        Some(doc)
-    })
-}
-
-/// Nothing stands between two `---`.
-pub(super) fn is_blank(doc: &Document<'_>) -> bool {
-    doc.findings.is_empty()
-        && doc.root.is_none_or(|root| {
-            let node = doc.node(root);
-            node.kind == NodeKind::Null && node.text.is_empty()
-        })
-}
-
 /// Counts lines forwards, so that a file's lines are counted once.
 struct Lines<'s> {
     text: &'s str,
@@ -534,11 +496,4 @@ impl Reading {
 fn name_of(doc: &Document<'_>, root: Id) -> usize {
     let name = doc.get(root, "metadata").and_then(|(_, metadata)| doc.get(metadata, "name"));
     doc.node(name.map_or(root, |(_, name)| name)).start as usize
-}
-
-pub(super) fn column_of(text: &str, at: usize) -> u32 {
-    let start = memchr::memrchr(b'\n', text.as_bytes().get(..at).unwrap_or_default()).map_or(0, |i| i + 1);
-    u32::try_from(text.get(start..at).map_or(0, |line| line.chars().count()))
-        .unwrap_or(u32::MAX)
-        .saturating_add(1)
 }

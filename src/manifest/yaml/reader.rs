@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use granit_parser::{Event, Options, Parser, ScalarStyle, StrInput, options};
 
 use super::scalar::{self, Plain};
-use super::syntax;
+use super::syntax::{self, MAX_DEPTH};
 use super::text::SourceText;
 use crate::manifest::diagnostic::Finding;
 
@@ -18,8 +18,6 @@ use crate::manifest::diagnostic::Finding;
 pub(in crate::manifest) const MAX_NODES: u64 = 20_000;
 /// So many bytes of text that an alias repeats count as a value.
 const TEXT_OF_VALUE: u64 = 256;
-/// How deep values may be nested.
-pub(in crate::manifest) const MAX_DEPTH: usize = 64;
 
 /// The index of a [`Node`] in its [`Document`].
 pub(in crate::manifest) type Id = u32;
