@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Reading, Seen};
+use super::Reading;
 use crate::manifest::diagnostic::{Diagnostic, Level};
 use crate::manifest::discover::{self, Bounds};
 use crate::manifest::documents::{may_hold_runbook, runbooks_in};
@@ -53,11 +53,11 @@ pub fn run_cases(
         if found.is_empty() && wrong.is_empty() && !may_hold_runbook(&bytes) {
             continue;
         }
-        let mut reading = Reading { seen: Some(Seen::new()), ..Reading::default() };
-        reading.file(&file.name, &bytes);
+        let mut names = runbooks_in(&bytes);
+        let mut reading = Reading::default();
+        reading.file(&file.name, bytes);
         wrong.extend(reading.diagnostics.into_iter().filter(|d| d.severity == Level::Error));
-        let mut names: Vec<String> = reading.runbook_names.into_keys().collect();
-        names.extend(runbooks_in(&bytes));
+        names.extend(reading.runbook_names.into_keys());
         names.sort_unstable();
         names.dedup();
         // A sound file that holds none only mentions them.
