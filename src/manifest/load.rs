@@ -26,7 +26,7 @@ mod incidents;
 mod misplaced;
 mod side_by_side;
 
-use file::{Content, FileRead, Read, against, twice};
+use file::{Content, FileRead, against, twice};
 
 pub use cases::{CaseRun, run_cases};
 pub use incidents::{Declaration, IncidentState};
@@ -363,6 +363,40 @@ impl Reading {
         self.add(read);
     }
 
+    /// Keeps a runbook or an incident whose name is not taken; a resource is given back. With the findings of the
+    /// document as they are then.
+    fn keep(
+        &mut self,
+        mut found: Vec<Finding>,
+        content: Option<Content>,
+    ) -> (Vec<Finding>, Option<(Entry, Option<Origin>)>) {
+        let resource = match content {
+            None => None,
+            Some(Content::Resource(entry, origin)) => Some((entry, origin)),
+            Some(Content::Runbook(name, runbook, all)) => {
+                let first = self.runbook_names.get(&name.text).map(|(_, first)| first);
+                if let Some(twice) = name.taken("Runbook", first) {
+                    found.push(twice);
+                } else {
+                    self.runbook_names.insert(name.text, (self.runbooks.len(), name.place));
+                    self.runbooks.push(runbook);
+                    found = all;
+                }
+                None
+            }
+            Some(Content::Incident(name, incident)) => {
+                if let Some(twice) = name.taken("Incident", self.incident_names.get(&name.text)) {
+                    found.push(twice);
+                } else {
+                    self.incident_names.insert(name.text, name.place);
+                    self.incidents.extend(incident);
+                }
+                None
+            }
+        };
+        (found, resource)
+    }
+
     /// Adds what a file declares, as far as no name in it is taken.
     fn add(&mut self, read: FileRead) {
         let FileRead { file, bytes, documents } = read;
@@ -384,36 +418,12 @@ impl Reading {
         // Problems of two files name each other, so these are finished diagnostics, by position.
         let mut duplicates: Vec<Diagnostic> = Vec::new();
         for document in documents {
-            let Read { findings: mut found, unruly, content } = document;
-            let resource = match content {
-                None => None,
-                Some(Content::Resource(entry, origin)) => Some((entry, origin)),
-                Some(Content::Runbook(name, runbook, all)) => {
-                    let first = self.runbook_names.get(&name.text).map(|(_, first)| first);
-                    if let Some(twice) = name.taken("Runbook", first) {
-                        found.push(twice);
-                    } else {
-                        self.runbook_names.insert(name.text, (self.runbooks.len(), name.place));
-                        self.runbooks.push(runbook);
-                        found = all;
-                    }
-                    None
-                }
-                Some(Content::Incident(name, incident)) => {
-                    if let Some(twice) = name.taken("Incident", self.incident_names.get(&name.text)) {
-                        found.push(twice);
-                    } else {
-                        self.incident_names.insert(name.text, name.place);
-                        self.incidents.extend(incident);
-                    }
-                    None
-                }
-            };
+            let (found, resource) = self.keep(document.findings, document.content);
             findings.extend(found);
             let Some((Entry { desired, named, name, wanted, moved, .. }, origin)) = resource else {
                 continue;
             };
-            if let Some(finding) = unruly {
+            if let Some(finding) = document.unruly {
                 let address = desired.address.clone();
                 self.unruly.push(Unruly { address, diagnostic: source.diagnose(finding) });
             }
