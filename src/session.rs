@@ -1,22 +1,26 @@
 //! A project as a program uses it: opened once, planned, and applied as it was planned.
 //!
-//! Here is what every use of a project needs: its manifests with what seals say of its incidents, its settings, its state.
-//! What the command line adds is in `cli`: flags and selections, approvals, saved plans, questions, words.
+//! Here is what every use of a project needs: its manifests with what seals say of its incidents, what is selected of
+//! them, its settings, its state. What the command line adds is in `cli`: flags, approvals, saved plans, questions, words.
+
+mod selection;
 
 use std::cell::OnceCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::defender::{Client, Clock};
 use crate::engine::{Control, Locked, Lookups, Options, Report, Run, RunError, Scope, preview};
 use crate::manifest::{self, Diagnostic, IncidentState, Level, Project, project as file};
-use crate::model::PlanDigest;
+use crate::model::{Address, PlanDigest, Target, Template};
 use crate::plan::{
     self, Allowed, Guards, Incidents, OnUnknown, Plan, PlanLimits, PlanWarning, RateLimits, Recovery,
-    Settings,
+    SealedMachine, Settings,
 };
 use crate::seal::{self, Seals};
 use crate::state::{Binding, Holder, Loaded, StoreError, local};
+
+pub use selection::{Paths, Selection};
 
 /// Why a session cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -102,25 +106,17 @@ impl Session {
     }
 
     fn scope(&self) -> Result<Scope, SessionError> {
-        let mut found = SealsAtNeed::new(&self.folder, &self.project);
-        let (mut loaded, incidents) = found.load(&|_| false);
-        loaded.diagnostics.extend(found.problems());
-        if let Some(seals) = found.seals() {
-            loaded.diagnostics.extend(seals.broken(&loaded));
-        }
+        let (mut loaded, incidents) = declared(&self.folder, &self.project);
         if loaded.has_errors() {
             loaded.diagnostics.retain(|d| d.severity == Level::Error);
             return Err(SessionError::Invalid(loaded.diagnostics));
         }
-        Ok(Scope {
-            desired: loaded.resources,
-            selected: None,
-            replace: BTreeSet::new(),
-            settings: Settings { incidents, ..settings(&self.project, self.clock.now()) },
-            refresh: true,
-            forecast: false,
-            lookups: Lookups::new(loaded.templates),
-        })
+        let seals = || {
+            let files = manifest::find_seals(&self.folder, &self.project);
+            files.map(Seals::new).map_err(SessionError::Invalid)
+        };
+        let settings = settings(&self.project, self.clock.now());
+        scope((loaded, incidents), &Selection::default(), &seals, settings)
     }
 
     fn state_folder(&self) -> PathBuf {
@@ -144,6 +140,52 @@ fn check(plan: &Plan, reviewed: PlanDigest) -> Result<(), SessionError> {
         None => Ok(()),
         Some(_) => Err(SessionError::Refused("a guard rail of the project holds it back")),
     }
+}
+
+/// Reads the manifests of a project, with all that is wrong with them and with the seals of its incidents, and what is
+/// known of these besides.
+pub fn declared(dir: &Path, project: &Project) -> (manifest::Loaded, Incidents) {
+    let mut found = SealsAtNeed::new(dir, project);
+    let (mut loaded, incidents) = found.load(&|_| false);
+    found.tell(&mut loaded);
+    (loaded, incidents)
+}
+
+/// Returns what a plan is about: all that is declared, and of it what is selected.
+///
+/// # Errors
+/// Those of `seals`, which are asked for where the manifests hold queries.
+pub fn scope<E>(
+    (loaded, mut incidents): (manifest::Loaded, Incidents),
+    selection: &Selection<'_>,
+    seals: &dyn Fn() -> Result<Seals, E>,
+    settings: Settings,
+) -> Result<Scope, E> {
+    let manifest::Loaded { resources: desired, templates, .. } = loaded;
+    let selected = selection.of(&desired, &templates, &mut incidents);
+    // The event of a query that was reviewed is not looked for again, sealed plan or not.
+    let lookups = if templates.iter().any(|t| matches!(t.target, Target::Event(_))) {
+        let events = sealed_events(&templates, &seals()?);
+        Lookups::sealed(templates, events)
+    } else {
+        Lookups::new(templates)
+    };
+    Ok(Scope {
+        desired,
+        selected,
+        replace: BTreeSet::new(),
+        settings: Settings { incidents, ..settings },
+        refresh: true,
+        forecast: false,
+        lookups,
+    })
+}
+
+/// The events that seals hold for queries.
+pub fn sealed_events(templates: &[Template], seals: &Seals) -> BTreeMap<Address, Vec<SealedMachine>> {
+    let mut sealed = seal::machines(templates, seals);
+    sealed.retain(|_, machines| machines.iter().any(|m| m.event.is_some()));
+    sealed
 }
 
 /// The seals of a project, read when an incident asks for the first time.
@@ -178,12 +220,13 @@ impl<'a> SealsAtNeed<'a> {
         self.read.get()?.as_ref().ok()
     }
 
-    /// Why they could not be read.
-    pub fn problems(&self) -> Vec<Diagnostic> {
-        match self.read.get() {
+    /// Says why they could not be read, or which of them nobody can rely on.
+    pub fn tell(&self, loaded: &mut manifest::Loaded) {
+        loaded.diagnostics.extend(match self.read.get() {
+            None => Vec::new(),
             Some(Err(problems)) => problems.clone(),
-            _ => Vec::new(),
-        }
+            Some(Ok(seals)) => seals.broken(loaded),
+        });
     }
 }
 

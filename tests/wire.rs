@@ -235,12 +235,12 @@ fn errors() {
 
     let machine = error(404, "error-404-resource-not-found-docs.json");
     assert_eq!(machine.message, "Machine 123123123 was not found");
-    assert!(machine.is_not_found());
+    assert_eq!(machine.status, 404);
     let user = error(404, "error-404-no-related-user.json");
     assert_eq!(user.target.as_deref(), Some("|22334455-66778899aabbccdd."));
 
     let throttled = error(429, "error-429-empty-target.json");
-    assert!(throttled.is_throttled());
+    assert_eq!(throttled.status, 429);
     assert_eq!((throttled.code.as_str(), throttled.target), ("TooManyRequests", None));
 }
 

@@ -1,8 +1,7 @@
 //! What `plan`, `apply` and `status` share: the typed flags as a scope, the engine's errors as exit codes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
-use std::sync::Arc;
 
 use tokio::sync::{oneshot, watch};
 
@@ -10,18 +9,18 @@ use super::args::Planning;
 use super::connect;
 use super::context::{Context, complain};
 use super::exit::Error;
-use super::project::{self, Narrow};
+use super::project;
 use super::since::Changes;
 use crate::defender::Clock;
 use crate::engine::surgery::{Forbidden, SurgeryError};
 use crate::engine::{Lookups, RunError, Scope};
-use crate::manifest::{Loaded, Project, project as file};
-use crate::model::{Address, Desired, Target, Template};
+use crate::manifest::Project;
+use crate::model::Address;
 use crate::plan::{
-    self, Allowed, Held, Plan, PlanWarning, SavedPlan, SealedMachine, Selector, Settings, Unread, Warning,
+    self, Allowed, Held, Plan, PlanWarning, SavedPlan, Selector, SelectorError, Settings, Unread, Warning,
 };
 use crate::render::{escape, unread, ways_out};
-use crate::seal::{self, Seals};
+use crate::session::{self, Selection};
 use crate::state::{State, StoreError};
 
 /// Our clock, for the library.
@@ -31,51 +30,25 @@ pub fn clock(ctx: &Context) -> Clock {
 
 /// Reads the manifests and narrows them to what was typed.
 pub fn scope(ctx: &Context, project: &Project, typed: &Planning) -> Result<Scope, Error> {
-    let narrow = Narrow::new(ctx, &typed.paths)?;
-    let selector = typed.selector.as_deref().map(str::parse::<Selector>).transpose();
-    let selector = selector.map_err(|e| Error::Usage(e.to_string()))?;
+    let paths = project::paths(ctx, &typed.paths)?;
+    let labels = selector(typed.selector.as_deref())?;
     // The whole project is read, so that moves and duplicates are seen.
-    let (loaded, mut incidents) = project::declared(ctx, project)?;
-    let Loaded { resources: desired, templates, .. } = loaded;
-    // The event of a query that was reviewed is not looked for again, sealed plan or not.
-    let lookups = if templates.iter().any(|t| matches!(t.target, Target::Event(_))) {
-        let events = sealed_events(&templates, &project::seals(ctx, project)?);
-        Lookups::sealed(templates.clone(), events)
-    } else {
-        Lookups::new(templates.clone())
-    };
+    let declared = project::declared(ctx, project)?;
     let changes = typed.since.as_deref().map(|r| Changes::since(ctx, r)).transpose()?;
-    // The runbook of these has changed, and it may be gone.
-    let moved_on: Vec<Arc<str>> = incidents.deviating.iter().map(|d| d.incident.clone()).collect();
-    if let Some(changes) = &changes {
-        incidents.deviating.retain(|d| changes.touch(&seal::sealed_name(&d.file)));
+    let touched = changes.as_ref().map(|changes| |file: &str| changes.touch(file));
+    let changed = touched.as_ref().map(|touched| touched as &dyn Fn(&str) -> bool);
+    let selection = Selection { paths, labels, changed };
+    let seals = || project::seals(ctx, project);
+    let scope = session::scope(declared, &selection, &seals, settings(ctx, project, typed.fresh))?;
+    if let Some(address) = typed.replace.iter().find(|address| !scope.declares(address)) {
+        return Err(Error::Usage(format!("--replace {address}: no manifest declares it")));
     }
-    // The project file says which manifests there are and how their calls are made.
-    let changes = changes.filter(|c| !c.touch(file::PROJECT_FILE));
-    let selected = select(&desired, &templates, &narrow, selector.as_ref(), changes.as_ref(), &moved_on);
-    for address in &typed.replace {
-        let manifest = address.group().unwrap_or_else(|| address.clone());
-        let declared = desired.iter().any(|d| d.address == *address);
-        if !declared && !templates.iter().any(|t| *t.address() == manifest) {
-            return Err(Error::Usage(format!("--replace {address}: no manifest declares it")));
-        }
-    }
-    Ok(Scope {
-        desired,
-        selected,
-        replace: typed.replace.iter().cloned().collect(),
-        settings: Settings { incidents, ..settings(ctx, project, typed.fresh) },
-        refresh: !typed.no_refresh,
-        forecast: false,
-        lookups,
-    })
+    Ok(Scope { replace: typed.replace.iter().cloned().collect(), refresh: !typed.no_refresh, ..scope })
 }
 
-/// The events that seals hold for queries.
-pub fn sealed_events(templates: &[Template], seals: &Seals) -> BTreeMap<Address, Vec<SealedMachine>> {
-    let mut sealed = seal::machines(templates, seals);
-    sealed.retain(|_, machines| machines.iter().any(|m| m.event.is_some()));
-    sealed
+/// Reads `-l`.
+pub fn selector(typed: Option<&str>) -> Result<Option<Selector>, Error> {
+    typed.map(str::parse).transpose().map_err(|e: SelectorError| Error::Usage(e.to_string()))
 }
 
 /// What carrying a saved plan out needs: the resources come from the plan, not from the manifests.
@@ -94,45 +67,9 @@ pub fn scope_of(ctx: &Context, project: &Project, saved: &SavedPlan) -> Scope {
     }
 }
 
-fn select(
-    desired: &[Desired],
-    templates: &[Template],
-    narrow: &Narrow,
-    selector: Option<&Selector>,
-    changes: Option<&Changes<'_>>,
-    moved_on: &[Arc<str>],
-) -> Option<BTreeSet<Address>> {
-    if narrow.is_all() && selector.is_none() && changes.is_none() {
-        return None;
-    }
-    let named = |d: &Desired| narrow.covers(&d.source.file) && selector.is_none_or(|s| s.matches(&d.labels));
-    // All that a resource is made from: its manifest, the template in a runbook, the seal beside the manifest.
-    let changed = |d: &Desired| {
-        changes.is_none_or(|c| {
-            let template = d.expanded.as_ref().and_then(|t| t.source.as_ref());
-            c.touch(&d.source.file)
-                || template.is_some_and(|t| c.touch(&t.file))
-                || c.touch(&seal::sealed_name(&d.source.file))
-                || d.expanded.as_ref().is_some_and(|e| moved_on.contains(&e.incident))
-        })
-    };
-    let fits = |d: &&Desired| named(d) && changed(d);
-    // A changed list of machines changes what its manifest stands for.
-    let fits_template = |t: &&Template| {
-        let listed = match &t.target {
-            Target::File(file) => changes.is_some_and(|c| c.touch(&file.file)),
-            Target::Name(_) | Target::Tag(_) | Target::Event(_) => false,
-        };
-        let d = t.declared();
-        named(d) && (listed || changed(d))
-    };
-    let of_templates = templates.iter().filter(fits_template).map(Template::declared);
-    Some(desired.iter().filter(fits).chain(of_templates).map(|d| d.address.clone()).collect())
-}
-
 /// The project file's settings, for the planner.
 pub fn settings(ctx: &Context, project: &Project, fresh: bool) -> Settings {
-    Settings { fresh, ..crate::session::settings(project, ctx.now()) }
+    Settings { fresh, ..session::settings(project, ctx.now()) }
 }
 
 /// An empty state that the service contradicts: nothing is planned on top of it.

@@ -11,7 +11,7 @@ use crate::plan::Incidents;
 use crate::render::diagnostic::{Looked, human};
 use crate::render::{Style, diagnostic};
 use crate::seal::Seals;
-use crate::session::SealsAtNeed;
+use crate::session::{self, Paths, SealsAtNeed};
 use crate::state::snapshot::SnapshotError;
 use crate::state::{Damage, Loaded, Notice, StoreError};
 
@@ -40,12 +40,7 @@ pub fn manifests(ctx: &Context, project: &Project) -> Result<manifest::Loaded, E
 
 /// As [`manifests`], with what is known of incidents besides.
 pub fn declared(ctx: &Context, project: &Project) -> Result<(manifest::Loaded, Incidents), Error> {
-    let mut found = SealsAtNeed::new(&ctx.dir, project);
-    let (mut loaded, incidents) = found.load(&|_| false);
-    loaded.diagnostics.extend(found.problems());
-    if let Some(seals) = found.seals() {
-        loaded.diagnostics.extend(seals.broken(&loaded));
-    }
+    let (loaded, incidents) = session::declared(&ctx.dir, project);
     Ok((told(ctx, loaded)?, incidents))
 }
 
@@ -92,44 +87,14 @@ pub fn errors(problems: &[Diagnostic]) -> usize {
     problems.iter().filter(|d| d.severity == Level::Error).count()
 }
 
-/// `PATH...` as typed: files and folders of the project. None of them means all.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Narrow(Vec<String>);
-
-impl Narrow {
-    /// Takes paths that exist inside the project folder.
-    pub fn new(ctx: &Context, typed: &[PathBuf]) -> Result<Self, Error> {
-        let names = typed.iter().map(|path| {
-            ctx.path(path).metadata().map_err(|source| Error::Io {
-                what: "read",
-                path: path.clone(),
-                source,
-            })?;
-            inside(&ctx.dir, path)
-                .ok_or_else(|| Error::Usage(format!("{} is outside of the project folder", path.display())))
-        });
-        Ok(Narrow(names.collect::<Result<_, _>>()?))
-    }
-
-    /// Whether nothing is left out.
-    pub fn is_all(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Whether a file, relative to the project folder with `/`, was meant.
-    pub fn covers(&self, file: &str) -> bool {
-        self.is_all() || self.0.iter().any(|name| under(name, file))
-    }
-
-    /// The names, relative to the project folder with `/`; an empty one is the project folder.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
-    }
-}
-
-/// Whether `file` is `name` or lies below it.
-fn under(name: &str, file: &str) -> bool {
-    name.is_empty() || file.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+/// Returns the files and folders that were typed, which have to be in the project folder.
+pub fn paths(ctx: &Context, typed: &[PathBuf]) -> Result<Paths, Error> {
+    let names = typed.iter().map(|path| {
+        ctx.path(path).metadata().map_err(|source| Error::Io { what: "read", path: path.clone(), source })?;
+        inside(&ctx.dir, path)
+            .ok_or_else(|| Error::Usage(format!("{} is outside of the project folder", path.display())))
+    });
+    Ok(Paths(names.collect::<Result<_, _>>()?))
 }
 
 /// A typed path relative to the project folder, with `/`; none if it leads out of it.
@@ -280,13 +245,5 @@ mod tests {
         ] {
             assert_eq!(inside(dir, Path::new(typed)).as_deref(), name, "{typed}");
         }
-    }
-
-    #[test]
-    fn a_folder_covers_what_lies_in_it() {
-        let narrow = |names: &[&str]| Narrow(names.iter().map(|n| n.to_string()).collect());
-        assert!(narrow(&["inc"]).covers("inc/a.yaml") && narrow(&["inc/a.yaml"]).covers("inc/a.yaml"));
-        assert!(!narrow(&["inc"]).covers("incidents/a.yaml"));
-        assert!(narrow(&[]).covers("x.yaml") && narrow(&[""]).covers("x.yaml"));
     }
 }

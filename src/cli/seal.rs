@@ -8,7 +8,7 @@ use super::connect::{auth_error, connect};
 use super::context::{Context, runtime};
 use super::engine;
 use super::exit::{Code, Error};
-use super::project::{self, Narrow};
+use super::project;
 use super::store::{self, Check};
 use crate::engine::observe_inventory;
 use crate::manifest::Project;
@@ -17,18 +17,19 @@ use crate::plan::targets::{self, Inventory, Templates};
 use crate::render::escape;
 use crate::render::messages::plural;
 use crate::seal::{self, Seals, manifest_name, sealed_name, seals};
+use crate::session::{self, Paths};
 
 /// Writes the seals that are missing or not as they should be, and removes those of manifests that are gone. Outside
 /// of the project folder nothing is written and nothing removed: what lies there is another project's.
 pub fn run(ctx: &Context, args: &SealArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
-    let narrow = Narrow::new(ctx, &args.paths)?;
+    let paths = project::paths(ctx, &args.paths)?;
     let found = project::seals(ctx, &project)?;
-    let meant = |name: &str| narrow.covers(&manifest_name(name)) || narrow.covers(name);
+    let meant = |name: &str| paths.covers(&manifest_name(name)) || paths.covers(name);
     // Who names a sealed incident wants it sealed again, as its runbook is now.
-    let anew = |file: &str| !narrow.is_all() && meant(&sealed_name(file));
+    let anew = |file: &str| !paths.is_all() && meant(&sealed_name(file));
     let (mut loaded, incidents) = project::to_seal(ctx, &project, &anew)?;
-    let members = resolved(ctx, &project, &narrow, &loaded.resources, &loaded.templates, &found)?;
+    let members = resolved(ctx, &project, &paths, &loaded.resources, &loaded.templates, &found)?;
     loaded.resources.extend(members);
     loaded.resources.sort_by(|a, b| a.address.cmp(&b.address));
     let (mut told, mut current) = (String::new(), 0);
@@ -73,7 +74,7 @@ pub fn run(ctx: &Context, args: &SealArgs) -> Result<Code, Error> {
     }
     // What is no seal is left where it is: `validate --sealed` tells.
     let orphans = found.orphans(&needed).into_iter();
-    for (name, _) in orphans.filter(|(n, seal)| *seal && narrow.covers(n) && is_ours(ctx, n)) {
+    for (name, _) in orphans.filter(|(n, seal)| *seal && paths.covers(n) && is_ours(ctx, n)) {
         let path = ctx.path(Path::new(name));
         std::fs::remove_file(&path).map_err(|source| Error::Io { what: "remove", path, source })?;
         told.push_str(&format!("removed {}\n", escape::one_line(name)));
@@ -103,7 +104,7 @@ pub fn run(ctx: &Context, args: &SealArgs) -> Result<Code, Error> {
 fn resolved(
     ctx: &Context,
     project: &Project,
-    narrow: &Narrow,
+    paths: &Paths,
     declared: &[Desired],
     templates: &[Template],
     found: &Seals,
@@ -112,8 +113,8 @@ fn resolved(
         return Ok(Vec::new());
     }
     let state = store::read(ctx, project, Check::Tail)?.state;
-    let events = engine::sealed_events(templates, found);
-    let sealed = |t: &Template| narrow.covers(&t.declared().source.file);
+    let events = session::sealed_events(templates, found);
+    let sealed = |t: &Template| paths.covers(&t.declared().source.file);
     let input = Templates {
         templates,
         declared,

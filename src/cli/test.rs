@@ -5,27 +5,28 @@ use std::path::Path;
 use super::args::TestArgs;
 use super::context::{Context, complain};
 use super::exit::{Code, Error};
-use super::project::{self, Narrow};
+use super::project;
 use crate::manifest::{CaseOutcome, CaseRun, run_cases};
 use crate::render::cases;
 use crate::render::diagnostic::{Looked, human};
+use crate::session::Paths;
 
 /// The choice that was typed: a file or folder, or the name of a runbook.
 enum Choice<'a> {
-    Path(&'a str, Narrow),
+    Path(&'a str, Paths),
     Name(&'a str),
 }
 
 impl Choice<'_> {
     fn new<'a>(ctx: &Context, typed: &'a str) -> Result<Choice<'a>, Error> {
         match ctx.path(Path::new(typed)).exists() {
-            true => Ok(Choice::Path(typed, Narrow::new(ctx, &[typed.into()])?)),
+            true => Ok(Choice::Path(typed, project::paths(ctx, &[typed.into()])?)),
             false => Ok(Choice::Name(typed)),
         }
     }
 
     fn covers(&self, file: &str) -> bool {
-        matches!(self, Choice::Path(_, narrow) if narrow.covers(file))
+        matches!(self, Choice::Path(_, paths) if paths.covers(file))
     }
 
     fn names(&self, runbook: &str) -> bool {

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::args::{FindingsFormat, ValidateArgs};
 use super::context::Context;
 use super::exit::{Code, Error};
-use super::project::{self, Narrow};
+use super::project;
 use super::since::Changes;
 use super::store::{self, Check};
 use crate::manifest::{self, Diagnostic, Loaded, Project, Unruly};
@@ -14,7 +14,7 @@ use crate::model::{Address, Desired, Template};
 use crate::render::annotations;
 use crate::render::diagnostic::{self, Looked};
 use crate::seal::{self, Seals, manifest_name, sealed_name};
-use crate::session::SealsAtNeed;
+use crate::session::{Paths, SealsAtNeed};
 use crate::state::Resource;
 
 /// Shows the findings; exits 1 if one is an error.
@@ -22,7 +22,7 @@ pub fn run(ctx: &Context, args: &ValidateArgs) -> Result<Code, Error> {
     let (problems, looked) = match project::read(ctx)? {
         Ok(project) => {
             let changed = args.since.as_deref().map(|revision| Changes::since(ctx, revision)).transpose()?;
-            check(ctx, project, &Narrow::new(ctx, &args.paths)?, args.sealed, changed.as_ref())
+            check(ctx, project, &project::paths(ctx, &args.paths)?, args.sealed, changed.as_ref())
         }
         Err(problems) => (problems, Looked { files: 1, resources: 0 }),
     };
@@ -38,12 +38,12 @@ pub fn run(ctx: &Context, args: &ValidateArgs) -> Result<Code, Error> {
 fn check(
     ctx: &Context,
     mut project: Project,
-    narrow: &Narrow,
+    paths: &Paths,
     sealed: bool,
     changed: Option<&Changes<'_>>,
 ) -> (Vec<Diagnostic>, Looked) {
     // A file that `spec.manifests` does not hold would otherwise pass unread.
-    project.spec.manifests.extend(narrow.names().filter(|n| !n.is_empty()).map(str::to_owned));
+    project.spec.manifests.extend(paths.0.iter().filter(|n| !n.is_empty()).cloned());
     let mut found = SealsAtNeed::new(&ctx.dir, &project);
     let (mut loaded, incidents) = found.load(&|_| false);
     let unruly = std::mem::take(&mut loaded.unruly);
@@ -62,26 +62,22 @@ fn check(
         deviating.retain(|d| changed.is_none_or(|changed| changed.touch(&sealed_name(&d.file))));
         loaded.diagnostics.extend(seal::deviations(&deviating));
     } else if !sealed {
-        loaded.diagnostics.extend(found.problems());
-        if let Some(seals) = found.seals() {
-            loaded.diagnostics.extend(seals.broken(&loaded));
-        }
+        found.tell(&mut loaded);
     }
-    if narrow.is_all() {
+    if paths.is_all() {
         let looked = Looked { files: loaded.files, resources: loaded.declared() };
         return (loaded.diagnostics, looked);
     }
     let problems: Vec<Diagnostic> = std::mem::take(&mut loaded.diagnostics)
         .into_iter()
         .filter(|d| {
-            narrow.covers(&d.file)
-                || narrow.covers(&manifest_name(&d.file))
+            paths.covers(&d.file)
+                || paths.covers(&manifest_name(&d.file))
                 // A runbook's problem with an incident is the incident's too.
-                || d.related.iter().any(|r| narrow.covers(&r.file))
+                || d.related.iter().any(|r| paths.covers(&r.file))
         })
         .collect();
-    let sources: Vec<&str> =
-        declared(&loaded).map(|r| &*r.source.file).filter(|f| narrow.covers(f)).collect();
+    let sources: Vec<&str> = declared(&loaded).map(|r| &*r.source.file).filter(|f| paths.covers(f)).collect();
     let files: BTreeSet<&str> = sources.iter().copied().chain(problems.iter().map(|d| &*d.file)).collect();
     let looked = Looked { files: files.len(), resources: sources.len() };
     (problems, looked)

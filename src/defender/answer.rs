@@ -179,11 +179,6 @@ impl ApiError {
                 || self.message.to_ascii_lowercase().contains("already in progress"))
     }
 
-    /// 429.
-    pub fn is_throttled(&self) -> bool {
-        self.status == 429
-    }
-
     /// 401 or 403: the caller may not do this.
     pub fn is_denied(&self) -> bool {
         matches!(self.status, 401 | 403)
@@ -209,11 +204,6 @@ impl ApiError {
             || self.status == 403
                 && (CODES.iter().any(|c| self.code.eq_ignore_ascii_case(c))
                     || WORDS.iter().any(|w| message.contains(w)))
-    }
-
-    /// 404.
-    pub fn is_not_found(&self) -> bool {
-        self.status == 404
     }
 }
 

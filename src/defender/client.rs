@@ -575,26 +575,32 @@ fn whole(found: Result<usize, ApiError>) -> Result<(), ReadError> {
 }
 
 impl Inner {
+    /// Refuses a read that the service would refuse, or that would wait for too long.
+    fn may_ask(&self, read: &Read, patience: RetryPolicy) -> Result<(), ReadError> {
+        if let Some(error) = self.quotas.closed(read.endpoint) {
+            return Err(ReadError::Refused(error));
+        }
+        if let Next::At(at) = self.quotas.next(read.endpoint) {
+            let wait = Duration::try_from(at.duration_since(self.quotas.now())).unwrap_or_default();
+            if wait > patience.throttled {
+                return Err(if self.quotas.is_paused(read.endpoint) {
+                    let why = format!("the service asked for a pause of {} more", answer::told(wait));
+                    ReadError::Unavailable { why, cause: Hindrance::Unavailable(Some(at)) }
+                } else {
+                    ReadError::OverQuota { endpoint: read.endpoint, wait }
+                });
+            }
+        }
+        Ok(())
+    }
+
     async fn attempt<T>(
         &self,
         read: &Read,
         patience: RetryPolicy,
         parse: &impl Fn(&[u8]) -> Result<T, String>,
     ) -> Result<T, Fail> {
-        if let Some(error) = self.quotas.closed(read.endpoint) {
-            return Err(Fail::Final(ReadError::Refused(error)));
-        }
-        if let Next::At(at) = self.quotas.next(read.endpoint) {
-            let wait = Duration::try_from(at.duration_since(self.quotas.now())).unwrap_or_default();
-            if wait > patience.throttled {
-                return Err(Fail::Final(if self.quotas.is_paused(read.endpoint) {
-                    let why = format!("the service asked for a pause of {} more", answer::told(wait));
-                    ReadError::Unavailable { why, cause: Hindrance::Unavailable(Some(at)) }
-                } else {
-                    ReadError::OverQuota { endpoint: read.endpoint, wait }
-                }));
-            }
-        }
+        self.may_ask(read, patience).map_err(Fail::Final)?;
         let mut slot = self.quotas.take(read.endpoint).await;
         let mut token = self.tokens.get(self.clock.now()).await?;
         let mut renewed = false;

@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::diagnostic::{Diagnostic, Place};
-use super::load::declares_runbook;
+use super::documents::declares_runbook;
 use super::project::{PROJECT_FILE, Project};
 use super::yaml::syntax::shown;
 
@@ -183,11 +183,6 @@ fn is_manifest(name: &str) -> bool {
         Some(stem) => !stem.ends_with(".sealed") && !file.starts_with('.') && name != PROJECT_FILE,
         None => false,
     }
-}
-
-/// Whether a file can hold a runbook: a look at its words, before it is read in full.
-pub(super) fn may_hold_runbook(bytes: &[u8]) -> bool {
-    memchr::memmem::find(bytes, b"Runbook").is_some()
 }
 
 /// Whether the folder `cases` in `folder` holds the cases of a runbook: one beside it, `runbook.yaml`, or the

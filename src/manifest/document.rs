@@ -5,12 +5,14 @@ use std::ops::Range;
 use super::depends::{self, Wanted};
 use super::diagnostic::{Finding, Level};
 use super::kinds::{API_VERSION, AlertManifest, CaseFile, Named, PackageManifest};
+use super::nearest::nearest;
 use super::project::ProjectFile;
 use super::references;
 use super::runbook;
 use super::schema::Target;
+use super::schema::field::Field;
 use super::schema::rules;
-use super::schema::validate::{self, nearest};
+use super::schema::validate;
 use super::surgery;
 use super::value::{self, ValueError};
 use super::yaml::reader::{Document, Id, NodeKind};
@@ -268,7 +270,7 @@ fn choose_kind(doc: &Document<'_>, root: Id, findings: &mut Vec<Finding>) -> Opt
             findings.push(
                 Finding::new(
                     "missing-value",
-                    validate::Field { doc, key: doc.get(root, "kind").map(|f| f.0), value }.span(),
+                    Field { doc, key: doc.get(root, "kind").map(|f| f.0), value }.span(),
                     "`kind` has no value",
                 )
                 .help(format!("write {all}")),
@@ -330,9 +332,8 @@ fn extract(
         Kind::Alert => "description",
         Kind::InvestigationPackage => "comment",
     };
-    let reason = doc
-        .get(spec, text)
-        .map_or(name.clone(), |(key, value)| validate::Field { doc, key: Some(key), value }.span());
+    let reason =
+        doc.get(spec, text).map_or(name.clone(), |(key, value)| Field { doc, key: Some(key), value }.span());
     let mut wanted = depends::wanted(doc, root);
     wanted.extend(references::wanted(doc, spec, &desired));
     Ok(Entry { desired, named, name, reason, wanted, moved: surgery::place_of_move(doc, root) })

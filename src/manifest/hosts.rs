@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Finding, Place};
-use super::schema::validate::nearest;
+use super::nearest::nearest;
 use super::yaml::syntax::shown;
 use super::yaml::text::{SourceText, decode};
 use crate::model::{Entry, EntryMachine, MachineNameError};

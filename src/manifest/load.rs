@@ -4,32 +4,30 @@ use std::borrow::Cow;
 use std::collections::hash_map::Entry as Slot;
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
-use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::depends::Wanted;
 use super::diagnostic::{Diagnostic, Finding, Level, Related};
 use super::discover::{self, Bounds};
-use super::document::{self, Declared, Entry};
+use super::document::{self, Entry};
+use super::documents::{documents, is_blank, utf16};
 use super::hosts;
 use super::kinds::{MachinesSpec, Named};
 use super::project::{Defender, PROJECT_FILE, Project};
 use super::runbook::{Incident, Origin, Runbook};
 use super::surgery::Move;
-use super::yaml::fast_reader;
-use super::yaml::reader::{Document, Id, NodeKind};
-use super::yaml::text::{Decoded, SourceText, decode};
-use crate::model::{
-    Address, CommentRule, Desired, Kind, MachineFile, Place, Sha256Hex, Source, Target, Template,
-};
+use super::yaml::text::{SourceText, decode};
+use crate::model::{Address, CommentRule, Desired, MachineFile, Place, Sha256Hex, Source, Target, Template};
 
 mod cases;
+mod file;
 mod incidents;
 mod misplaced;
 mod side_by_side;
 
-pub(super) use cases::declares_runbook;
+use file::{Content, FileRead, against, twice};
+
 pub use cases::{CaseRun, run_cases};
 pub use incidents::{Declaration, IncidentState};
 pub(super) use misplaced::among_cases;
@@ -100,8 +98,7 @@ pub fn load_with(
 /// Reads a manifest that is not there yet, as one more file of its project: the problems that it has or makes.
 pub fn load_draft(project_dir: &Path, project: &Project, file: &str, bytes: &[u8]) -> Vec<Diagnostic> {
     let (mut reading, _) = Reading::of(project_dir, project);
-    reading.see();
-    reading.file(file, bytes);
+    reading.file(file, bytes.to_vec());
     let loaded = reading.finish(Some(project_dir), &|_, _, _| false);
     let unruly = loaded.unruly.into_iter().map(|u| u.diagnostic);
     let concerns = |d: &Diagnostic| *d.file == *file || d.related.iter().any(|r| *r.file == *file);
@@ -183,26 +180,11 @@ fn machine_file(dir: &Path, spec: &MachinesSpec, place: &Place) -> Result<Machin
     Ok(MachineFile { file, column, digest: Sha256Hex::of_text(&bytes), entries })
 }
 
-/// What `requireComment` has against a resource.
-fn against(rule: &CommentRule, desired: &Desired, at: Range<usize>) -> Option<Finding> {
-    if rule.allows(&desired.call) {
-        return None;
-    }
-    let pattern = rule.pattern();
-    let (subject, field) = match desired.address.kind() {
-        Kind::InvestigationPackage => ("`comment` does not match", "comment"),
-        Kind::Alert => ("neither `title` nor `description` matches", "description or a title"),
-    };
-    let message = format!("{subject} the project's requireComment: {pattern}");
-    let help = format!("write a {field} in which {pattern} is found");
-    Some(Finding::new("comment-rule", at, message).help(help))
-}
-
 /// Reads the manifests of one file; pure. What names its machines otherwise than by an id is checked, and left
 /// out of the resources.
 pub fn parse_manifests(file: &str, bytes: &[u8]) -> (Vec<Desired>, Vec<Diagnostic>) {
-    let mut reading = Reading { seen: Some(Seen::new()), ..Reading::default() };
-    reading.file(file, bytes);
+    let mut reading = Reading::default();
+    reading.file(file, bytes.to_vec());
     let loaded = reading.finish(None, &|_, _, _| false);
     (loaded.resources, loaded.diagnostics)
 }
@@ -211,9 +193,8 @@ pub fn parse_manifests(file: &str, bytes: &[u8]) -> (Vec<Desired>, Vec<Diagnosti
 #[derive(Default)]
 struct Reading {
     resources: Vec<Desired>,
-    /// Where each address was declared first; none while that is told by `resources` and `named` alone, of which two
-    /// may have the same address then.
-    seen: Option<Seen>,
+    /// Where each address was declared first.
+    seen: Seen,
     diagnostics: Vec<Diagnostic>,
     incidents: Vec<Incident>,
     /// `None`: something is wrong with it, and told.
@@ -246,14 +227,13 @@ impl Reading {
         diagnostics.extend(search.cases.iter().flat_map(misplaced::in_cases));
         diagnostics.extend(search.orphans.iter().flat_map(misplaced::in_orphan));
         let rule = project.spec.require_comment.clone();
-        let reading = Reading { diagnostics, rule, ..Reading::default() };
-        (reading.files(&files, threads), files.len())
-    }
-
-    /// Notes where each address was declared first.
-    fn see(&mut self) -> &mut Seen {
-        let declared = self.resources.iter().chain(self.named.iter().map(|(d, ..)| d));
-        self.seen.get_or_insert_with(|| declared.map(|d| (d.address.clone(), FirstPlace::of(d))).collect())
+        let mut reading = Reading { diagnostics, rule, ..Reading::default() };
+        let rule = reading.rule.clone();
+        side_by_side::read(&files, threads, rule.as_ref(), &mut |read| match read {
+            Ok(read) => reading.add(read),
+            Err(problem) => reading.diagnostics.push(*problem),
+        });
+        (reading, files.len())
     }
 }
 
@@ -376,130 +356,90 @@ impl Findings {
     }
 }
 
-fn utf16(file: &Arc<str>) -> Diagnostic {
-    Diagnostic::of_file("not-utf-8", file.clone(), "the file is UTF-16").with_help("save it as UTF-8")
-}
-
-/// The documents of a text; those that hold bytes which are no text have no root.
-pub(super) fn documents<'d>(decoded: &'d Decoded<'_>) -> impl Iterator<Item = Document<'d>> {
-    let text: &'d str = &decoded.text;
-    let mut invalid = decoded.invalid.iter().copied().peekable();
-    let mut reader = fast_reader::documents(text).peekable();
-    std::iter::from_fn(move || {
-        let mut doc = reader.next()?;
-        let end = reader.peek().map_or(usize::MAX, |next| next.start);
-        if reader.peek().is_some_and(|next| next.torn) {
-            // Half a document lacks fields that its other half may hold.
-            doc.root = None;
-        }
-        // A comment before the next `---` belongs to this document.
-        if let Some((at, byte)) = invalid.next_if(|&(at, _)| at < end) {
-            while invalid.next_if(|&(at, _)| at < end).is_some() {}
-            let message = format!("the byte 0x{byte:02X} is no UTF-8 text");
-            let span = at..at + char::REPLACEMENT_CHARACTER.len_utf8();
-            doc.findings = vec![Finding::new("not-utf-8", span, message).help("save the file as UTF-8")];
-            doc.root = None;
-        }
-        Some(doc)
-    })
-}
-
-/// Nothing stands between two `---`.
-pub(super) fn is_blank(doc: &Document<'_>) -> bool {
-    doc.findings.is_empty()
-        && doc.root.is_none_or(|root| {
-            let node = doc.node(root);
-            node.kind == NodeKind::Null && node.text.is_empty()
-        })
-}
-
-/// Counts lines forwards, so that a file's lines are counted once.
-struct Lines<'s> {
-    text: &'s str,
-    at: usize,
-    line: u32,
-}
-
-impl Lines<'_> {
-    fn of(&mut self, at: usize) -> u32 {
-        if at < self.at {
-            // Only an alias leads back, at most to the start of its document.
-            let between = self.text.as_bytes().get(at..self.at).unwrap_or_default();
-            return self.line - breaks(between);
-        }
-        let between = self.text.as_bytes().get(self.at..at).unwrap_or_default();
-        self.line += breaks(between);
-        self.at = at;
-        self.line
-    }
-}
-
-fn breaks(bytes: &[u8]) -> u32 {
-    u32::try_from(memchr::memchr_iter(b'\n', bytes).count()).unwrap_or(u32::MAX)
-}
-
 impl Reading {
-    fn file(&mut self, file: &str, bytes: &[u8]) {
-        let file: Arc<str> = file.into();
-        let Ok(decoded) = decode(bytes) else {
+    /// Adds one more file.
+    fn file(&mut self, file: &str, bytes: Vec<u8>) {
+        let read = FileRead::of(file, bytes, self.rule.as_ref());
+        self.add(read);
+    }
+
+    /// Keeps a runbook or an incident whose name is not taken; a resource is given back. With the findings of the
+    /// document as they are then.
+    fn keep(
+        &mut self,
+        mut found: Vec<Finding>,
+        content: Option<Content>,
+    ) -> (Vec<Finding>, Option<(Entry, Option<Origin>)>) {
+        let resource = match content {
+            None => None,
+            Some(Content::Resource(entry, origin)) => Some((entry, origin)),
+            Some(Content::Runbook(name, runbook, all)) => {
+                let first = self.runbook_names.get(&name.text).map(|(_, first)| first);
+                if let Some(twice) = name.taken("Runbook", first) {
+                    found.push(twice);
+                } else {
+                    self.runbook_names.insert(name.text, (self.runbooks.len(), name.place));
+                    self.runbooks.push(runbook);
+                    found = all;
+                }
+                None
+            }
+            Some(Content::Incident(name, incident)) => {
+                if let Some(twice) = name.taken("Incident", self.incident_names.get(&name.text)) {
+                    found.push(twice);
+                } else {
+                    self.incident_names.insert(name.text, name.place);
+                    self.incidents.extend(incident);
+                }
+                None
+            }
+        };
+        (found, resource)
+    }
+
+    /// Adds what a file declares, as far as no name in it is taken.
+    fn add(&mut self, read: FileRead) {
+        let FileRead { file, bytes, documents } = read;
+        let Ok(decoded) = decode(&bytes) else {
             self.diagnostics.push(utf16(&file));
             return;
         };
+        if documents.is_empty() {
+            let what = match decoded.text {
+                Cow::Borrowed(text) if text.trim().is_empty() => "the file is empty",
+                _ => "the file holds no document, only comments",
+            };
+            let problem = Diagnostic::of_file("no-documents", file, what).as_warning();
+            self.diagnostics.push(problem.with_help("write a manifest into it, or remove it"));
+            return;
+        }
         let source = SourceText::new(file.clone(), &decoded.text);
-        let mut lines = Lines { text: &decoded.text, at: 0, line: 1 };
         let mut findings = Findings::default();
-        let mut empty = true;
-        // Shared by all that is kept of this file.
-        let mut kept: Option<Arc<str>> = None;
         // Problems of two files name each other, so these are finished diagnostics, by position.
         let mut duplicates: Vec<Diagnostic> = Vec::new();
-        for mut doc in documents(&decoded) {
-            if is_blank(&doc) {
-                continue;
-            }
-            empty = false;
-            let declared =
-                document::declared(&mut doc, |at| Source { file: file.clone(), line: lines.of(at) });
-            if let Some(Declared::Runbook(root) | Declared::Incident(root)) = &declared {
-                let at = name_of(&doc, *root);
-                let place = (lines.of(at), column_of(&decoded.text, at));
-                let text = kept.get_or_insert_with(|| (&*decoded.text).into()).clone();
-                if let Some(declared) = &declared {
-                    self.keep(&mut doc, declared, Origin { file: file.clone(), text }, place);
-                }
-            }
-            findings.extend(doc.findings);
-            let Some(Declared::Resource(Entry { mut desired, named, name, reason, wanted, moved })) =
-                declared
-            else {
+        for document in documents {
+            let (found, resource) = self.keep(document.findings, document.content);
+            findings.extend(found);
+            let Some((Entry { desired, named, name, wanted, moved, .. }, origin)) = resource else {
                 continue;
             };
-            if let Some(finding) = self.rule.as_ref().and_then(|rule| against(rule, &desired, reason)) {
+            if let Some(finding) = document.unruly {
                 let address = desired.address.clone();
                 self.unruly.push(Unruly { address, diagnostic: source.diagnose(finding) });
             }
-            desired.column = column_of(&decoded.text, name.start);
-            if let Some(seen) = &mut self.seen {
-                match seen.entry(desired.address.clone()) {
-                    Slot::Vacant(slot) => drop(slot.insert(FirstPlace::of(&desired))),
-                    Slot::Occupied(first) => {
-                        let message = format!("{} is declared twice", desired.address);
-                        if duplicates.len() < MAX_FINDINGS {
-                            let finding = Finding::new("duplicate-address", name, message)
-                                .help("give one of the two another metadata.name, or remove it");
-                            let mut problem = source.diagnose(finding);
-                            problem.related.push(first.get().related());
-                            duplicates.push(problem);
-                        } else {
-                            findings.more += 1;
-                        }
-                        continue;
-                    }
+            match self.seen.entry(desired.address.clone()) {
+                Slot::Vacant(slot) => drop(slot.insert(FirstPlace::of(&desired))),
+                Slot::Occupied(_) if duplicates.len() == MAX_FINDINGS => {
+                    findings.more += 1;
+                    continue;
+                }
+                Slot::Occupied(first) => {
+                    let finding = twice(desired.address.to_string(), name).elsewhere(first.get().related());
+                    duplicates.push(source.diagnose(finding));
+                    continue;
                 }
             }
-            if !wanted.is_empty() {
-                let text = kept.get_or_insert_with(|| (&*decoded.text).into()).clone();
-                let origin = Origin { file: file.clone(), text };
+            if let Some(origin) = origin {
                 self.wanted.push((desired.address.clone(), wanted, origin));
             }
             if let (Some(at), Some(from)) = (moved, desired.moved_from()) {
@@ -511,15 +451,6 @@ impl Reading {
                 Some((by, at)) => self.named.push((desired, by, source.place(at).of(file.clone()))),
             }
         }
-        if empty {
-            let what = match decoded.text {
-                Cow::Borrowed(text) if text.trim().is_empty() => "the file is empty",
-                _ => "the file holds no document, only comments",
-            };
-            let problem = Diagnostic::of_file("no-documents", file, what).as_warning();
-            self.diagnostics.push(problem.with_help("write a manifest into it, or remove it"));
-            return;
-        }
         let mut told = Vec::new();
         findings.tell(&source, &mut told);
         let rest = told.pop_if(|d| d.code == "too-many-problems");
@@ -528,17 +459,4 @@ impl Reading {
         self.diagnostics.extend(told);
         self.diagnostics.extend(rest);
     }
-}
-
-/// Where the name of what a document declares stands.
-fn name_of(doc: &Document<'_>, root: Id) -> usize {
-    let name = doc.get(root, "metadata").and_then(|(_, metadata)| doc.get(metadata, "name"));
-    doc.node(name.map_or(root, |(_, name)| name)).start as usize
-}
-
-pub(super) fn column_of(text: &str, at: usize) -> u32 {
-    let start = memchr::memrchr(b'\n', text.as_bytes().get(..at).unwrap_or_default()).map_or(0, |i| i + 1);
-    u32::try_from(text.get(start..at).map_or(0, |line| line.chars().count()))
-        .unwrap_or(u32::MAX)
-        .saturating_add(1)
 }

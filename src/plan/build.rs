@@ -209,58 +209,7 @@ impl<'a> Planner<'a> {
             // What the open call made is recorded before something else takes its place.
             change.records = self.adoption(address, found, Row::OursFound).into();
         }
-        match (action, resource) {
-            (Action::Update, Some(r)) => write_update(desired, r, found, &mut change),
-            (Action::Cancel, Some(r)) => {
-                change.call = removal_call(r, MANIFEST_REMOVED).map(Box::new);
-                change.then = vec![Record::Released { address: address.clone() }].into();
-            }
-            (Action::Resolve, Some(r)) => {
-                change.call = removal_call(r, "").map(Box::new);
-                change.then = vec![Record::Released { address: address.clone() }].into();
-            }
-            (Action::Forget, _) => change.records.push(Record::Released { address: address.clone() }),
-            (Action::Adopt, _) if row == Row::ImportedByManifest => {
-                if let (Some(d), Some(Import::Fits { object, other_text })) = (desired, &found.import) {
-                    change.records.push(imported(d, object));
-                    if *other_text {
-                        change.warnings.push(Warning::ImportOtherText);
-                    }
-                }
-            }
-            (Action::Adopt, _) => {
-                change.records = self.adoption(address, found, row).into();
-                if matches!(row, Row::BusyWithOther | Row::OtherSucceeded) {
-                    let a = found.running;
-                    change.warnings.push(Warning::AdoptsForeign {
-                        requestor: a.and_then(|a| a.requestor.clone()),
-                        created_at: a.and_then(|a| a.creation_date_time_utc.clone()),
-                    });
-                }
-            }
-            (Action::Move, _) => {
-                if let Some((from, old)) = self.renames.get(address) {
-                    change.records.push(Record::Moved { from: (*from).clone(), to: address.clone() });
-                    change.before = Some(vec![("address".into(), from.to_string())]).into();
-                    change.after = Some(vec![("address".into(), address.to_string())]).into();
-                    change.basis = old.changed;
-                }
-            }
-            (Action::NoOp, Some(_)) if row == Row::KnownFromBefore => {
-                change.records.push(Record::Restored { address: address.clone() });
-            }
-            (Action::Differs, _) if row == Row::TriageLeft => {
-                if let Some(declared) = desired.and_then(|d| d.triage.as_ref()) {
-                    let (before, after) = found.triage.left_views(declared);
-                    (change.before, change.after) = (Some(before).into(), Some(after).into());
-                }
-            }
-            (Action::Differs, _) => {
-                change.after = desired.map(comparison::of_desired).into();
-                show_as_sent(self.input, &mut change);
-            }
-            _ => {}
-        }
+        self.write_action(desired, resource, found, row, &mut change);
         if let (Some(d), Some(r)) = (desired, resource)
             && change.call.is_none()
             && action != Action::Move
@@ -280,6 +229,69 @@ impl<'a> Planner<'a> {
             }
         }
         change
+    }
+
+    /// Writes down what the action does: its call if it creates nothing, the records, what is shown of it.
+    fn write_action(
+        &self,
+        desired: Option<&Desired>,
+        resource: Option<&Resource>,
+        found: &Findings<'_>,
+        row: Row,
+        change: &mut Change,
+    ) {
+        match (change.action, resource) {
+            (Action::Update, Some(r)) => write_update(desired, r, found, change),
+            (Action::Cancel, Some(r)) => {
+                change.call = removal_call(r, MANIFEST_REMOVED).map(Box::new);
+                change.then = vec![Record::Released { address: change.address.clone() }].into();
+            }
+            (Action::Resolve, Some(r)) => {
+                change.call = removal_call(r, "").map(Box::new);
+                change.then = vec![Record::Released { address: change.address.clone() }].into();
+            }
+            (Action::Forget, _) => change.records.push(Record::Released { address: change.address.clone() }),
+            (Action::Adopt, _) if row == Row::ImportedByManifest => {
+                if let (Some(d), Some(Import::Fits { object, other_text })) = (desired, &found.import) {
+                    change.records.push(imported(d, object));
+                    if *other_text {
+                        change.warnings.push(Warning::ImportOtherText);
+                    }
+                }
+            }
+            (Action::Adopt, _) => {
+                change.records = self.adoption(&change.address, found, row).into();
+                if matches!(row, Row::BusyWithOther | Row::OtherSucceeded) {
+                    let a = found.running;
+                    change.warnings.push(Warning::AdoptsForeign {
+                        requestor: a.and_then(|a| a.requestor.clone()),
+                        created_at: a.and_then(|a| a.creation_date_time_utc.clone()),
+                    });
+                }
+            }
+            (Action::Move, _) => {
+                if let Some((from, old)) = self.renames.get(&change.address) {
+                    change.records.push(Record::Moved { from: (*from).clone(), to: change.address.clone() });
+                    change.before = Some(vec![("address".into(), from.to_string())]).into();
+                    change.after = Some(vec![("address".into(), change.address.to_string())]).into();
+                    change.basis = old.changed;
+                }
+            }
+            (Action::NoOp, Some(_)) if row == Row::KnownFromBefore => {
+                change.records.push(Record::Restored { address: change.address.clone() });
+            }
+            (Action::Differs, _) if row == Row::TriageLeft => {
+                if let Some(declared) = desired.and_then(|d| d.triage.as_ref()) {
+                    let (before, after) = found.triage.left_views(declared);
+                    (change.before, change.after) = (Some(before).into(), Some(after).into());
+                }
+            }
+            (Action::Differs, _) => {
+                change.after = desired.map(comparison::of_desired).into();
+                show_as_sent(self.input, change);
+            }
+            _ => {}
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::reason::Reason;
 use super::surgery::{DeclaredMove, Import};
 use super::table::Row;
 use super::targets::Left;
-use crate::model::{Address, Desired, Kind, OnInProgress};
+use crate::model::{Address, Desired, Kind, OnInProgress, Policy};
 use crate::state::{CallAction, Phase, Resource};
 
 impl Planner<'_> {
@@ -25,8 +25,6 @@ impl Planner<'_> {
         let id = || resource.and_then(|r| r.id.clone()).unwrap_or_default();
         let found_id = || found.lookup.object.as_ref().map(|o| o.id.clone()).unwrap_or_default();
         let running_id = || found.running.map(|a| a.id.clone()).unwrap_or_default();
-        let requestor = || found.running.and_then(|a| a.requestor.clone());
-        let began = || found.running.and_then(|a| a.creation_date_time_utc.clone());
         let error = || resource.and_then(|r| r.error.as_deref().cloned());
         let attempts = resource.map_or(0, |r| r.attempts);
         let same_digest = found.facts.same_target && found.facts.same_text;
@@ -37,37 +35,9 @@ impl Planner<'_> {
             }
             _ => Reason::NewTarget,
         };
-        let refused = |action| Reason::ChangeRefused {
-            action,
-            error: resource.and_then(|r| r.refused.as_ref()).map(|r| r.error.clone()).unwrap_or_default(),
-        };
         match row {
-            Row::AskedByName => match desired.and_then(Desired::replace) {
-                Some(id) if !found.replaces.is_empty() && !self.input.replace.contains(address) => {
-                    Reason::ReplaceDeclared { id: id.to_owned() }
-                }
-                _ => Reason::AskedByName,
-            },
-            Row::MovedByManifest => match self.moves.get(address) {
-                Some(DeclaredMove { from, refused: Some(why), .. }) => {
-                    Reason::MoveRefused { from: (*from).clone(), why: *why }
-                }
-                Some(m) if action == Action::Move => Reason::MoveDeclared { from: m.from.clone() },
-                Some(m) => Reason::RenamedWhileOpen { from: m.from.clone() },
-                None => Reason::New,
-            },
-            Row::ImportedByManifest => {
-                let id = desired.and_then(Desired::import).unwrap_or_default().to_owned();
-                match &found.import {
-                    Some(Import::Fits { object, .. }) => Reason::ImportDeclared {
-                        id,
-                        status: object.status.clone(),
-                        requestor: object.requestor.clone(),
-                        created_at: object.created_at.clone(),
-                    },
-                    Some(Import::Refused(why)) => Reason::ImportRefused { id, why: why.clone() },
-                    Some(Import::NotLooked) | None => Reason::ImportNotLooked { id },
-                }
+            Row::AskedByName | Row::MovedByManifest | Row::ImportedByManifest => {
+                self.surgery(address, desired, found, row, action)
             }
             Row::OursFound => Reason::FoundOurs { id: found_id() },
             Row::AlertShowsEvent => Reason::AlertShowsEvent { id: found_id() },
@@ -112,21 +82,8 @@ impl Planner<'_> {
             Row::PendingElsewhere => target(),
             Row::BusyWithOwn if found.facts.busy == Busy::Own => Reason::BusyWithOwn { id: running_id() },
             Row::BusyWithOwn => Reason::BusyNotLooked,
-            Row::BusyWithOther => match (policy.on_in_progress, action) {
-                (_, Action::Adopt) => {
-                    Reason::AdoptRunning { id: running_id(), requestor: requestor(), created_at: began() }
-                }
-                (OnInProgress::Adopt, _) => Reason::RunningTooOld {
-                    id: running_id(),
-                    created_at: began(),
-                    within: policy.adopt_within,
-                },
-                (OnInProgress::Wait, _) => {
-                    Reason::WaitForRunning { id: running_id(), requestor: requestor() }
-                }
-                (OnInProgress::Fail, _) => Reason::FailOnRunning { id: running_id(), requestor: requestor() },
-            },
-            Row::OtherSucceeded => Reason::AdoptFinished { id: running_id(), requestor: requestor() },
+            Row::BusyWithOther => of_busy(policy, found, action),
+            Row::OtherSucceeded => Reason::AdoptFinished { id: running_id(), requestor: requestor(found) },
             Row::FreeAgain => match found.other_type {
                 Some(t) => Reason::BusyWithOtherType { action_type: t.to_owned() },
                 None => Reason::FreeNow,
@@ -151,29 +108,103 @@ impl Planner<'_> {
             Row::Cancelled => Reason::Cancelled { by: resource.and_then(|r| r.cancelled_by.to_inner()) },
             Row::TriageDiffers => match action {
                 Action::Wait => Reason::AlertNotShown { id: id() },
-                Action::Exhausted => refused(CallAction::Update),
+                Action::Exhausted => refused(resource, CallAction::Update),
                 _ => Reason::TriageDiffers { fields: found.triage.names() },
             },
             Row::TriageLeft => Reason::TriageLeft { fields: found.triage.left.clone() },
             Row::TextDiffers => Reason::TextDiffers { fields: found.edited.clone() },
-            Row::Removed => match (action, resource.and_then(|r| r.side.as_ref())) {
-                (Action::Wait, Some(side)) => Reason::SideCallOpen { action: side.action },
-                (Action::Cancel, _) => Reason::CancelOnRemove,
-                (Action::Resolve, _) => Reason::ResolveOnRemove,
-                (Action::Exhausted, _) if address.kind() == Kind::Alert => refused(CallAction::Resolve),
-                (Action::Exhausted, _) => refused(CallAction::Cancel),
-                (Action::Wait, None) => Reason::ResolveNotLooked,
-                (Action::Forget, _) if found.facts.removal == Removal::LeaveJudged => Reason::JudgedByPeople,
-                (Action::NoOp, _) => {
-                    Reason::LeftGroup { left: self.left(address).cloned().unwrap_or(Left::NotLooked) }
-                }
-                _ => Reason::ManifestGone,
-            },
+            Row::Removed => self.manifest_gone(address, resource, found, action),
             Row::Done if found.gone => Reason::DoneAndGone,
             // The last three have no row in the plan.
             Row::Done | Row::MovedAway | Row::NotPlanned | Row::Forgotten => Reason::Done,
         }
     }
+
+    /// What a person asked for, by a flag or in the manifest.
+    fn surgery(
+        &self,
+        address: &Address,
+        desired: Option<&Desired>,
+        found: &Findings<'_>,
+        row: Row,
+        action: Action,
+    ) -> Reason {
+        match row {
+            Row::AskedByName => match desired.and_then(Desired::replace) {
+                Some(id) if !found.replaces.is_empty() && !self.input.replace.contains(address) => {
+                    Reason::ReplaceDeclared { id: id.to_owned() }
+                }
+                _ => Reason::AskedByName,
+            },
+            Row::MovedByManifest => match self.moves.get(address) {
+                Some(DeclaredMove { from, refused: Some(why), .. }) => {
+                    Reason::MoveRefused { from: (*from).clone(), why: *why }
+                }
+                Some(m) if action == Action::Move => Reason::MoveDeclared { from: m.from.clone() },
+                Some(m) => Reason::RenamedWhileOpen { from: m.from.clone() },
+                None => Reason::New,
+            },
+            _ => {
+                let id = desired.and_then(Desired::import).unwrap_or_default().to_owned();
+                match &found.import {
+                    Some(Import::Fits { object, .. }) => Reason::ImportDeclared {
+                        id,
+                        status: object.status.clone(),
+                        requestor: object.requestor.clone(),
+                        created_at: object.created_at.clone(),
+                    },
+                    Some(Import::Refused(why)) => Reason::ImportRefused { id, why: why.clone() },
+                    Some(Import::NotLooked) | None => Reason::ImportNotLooked { id },
+                }
+            }
+        }
+    }
+
+    /// What becomes of a resource whose manifest is gone.
+    fn manifest_gone(
+        &self,
+        address: &Address,
+        resource: Option<&Resource>,
+        found: &Findings<'_>,
+        action: Action,
+    ) -> Reason {
+        match (action, resource.and_then(|r| r.side.as_ref())) {
+            (Action::Wait, Some(side)) => Reason::SideCallOpen { action: side.action },
+            (Action::Cancel, _) => Reason::CancelOnRemove,
+            (Action::Resolve, _) => Reason::ResolveOnRemove,
+            (Action::Exhausted, _) if address.kind() == Kind::Alert => refused(resource, CallAction::Resolve),
+            (Action::Exhausted, _) => refused(resource, CallAction::Cancel),
+            (Action::Wait, None) => Reason::ResolveNotLooked,
+            (Action::Forget, _) if found.facts.removal == Removal::LeaveJudged => Reason::JudgedByPeople,
+            (Action::NoOp, _) => {
+                Reason::LeftGroup { left: self.left(address).cloned().unwrap_or(Left::NotLooked) }
+            }
+            _ => Reason::ManifestGone,
+        }
+    }
+}
+
+/// Another action keeps the machine busy.
+fn of_busy(policy: Policy, found: &Findings<'_>, action: Action) -> Reason {
+    let id = found.running.map(|a| a.id.clone()).unwrap_or_default();
+    let requestor = requestor(found);
+    let created_at = found.running.and_then(|a| a.creation_date_time_utc.clone());
+    match (policy.on_in_progress, action) {
+        (_, Action::Adopt) => Reason::AdoptRunning { id, requestor, created_at },
+        (OnInProgress::Adopt, _) => Reason::RunningTooOld { id, created_at, within: policy.adopt_within },
+        (OnInProgress::Wait, _) => Reason::WaitForRunning { id, requestor },
+        (OnInProgress::Fail, _) => Reason::FailOnRunning { id, requestor },
+    }
+}
+
+fn requestor(found: &Findings<'_>) -> Option<String> {
+    found.running.and_then(|a| a.requestor.clone())
+}
+
+/// The service refused to change the object.
+fn refused(resource: Option<&Resource>, action: CallAction) -> Reason {
+    let error = resource.and_then(|r| r.refused.as_ref()).map(|r| r.error.clone()).unwrap_or_default();
+    Reason::ChangeRefused { action, error }
 }
 
 /// The latest look-alike that the service shows.

@@ -88,14 +88,4 @@ impl Actions {
     pub fn iter(&self) -> impl Iterator<Item = &MachineAction> {
         self.by_machine.values().flatten()
     }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.by_id.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.by_id.is_empty()
-    }
 }

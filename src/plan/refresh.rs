@@ -52,12 +52,82 @@ impl Need {
     fn actions_from(&mut self, since: jiff::Timestamp) {
         self.actions_since = Some(self.actions_since.map_or(since, |s| s.min(since)));
     }
+
+    /// What a declared resource asks for: objects that it may meet, and one to take over.
+    fn of_declared(&mut self, d: &Desired, r: Option<&Resource>, meant: bool, settings: &Settings) {
+        if is_unclaimed(d, r) || r.is_some_and(|r| has_other_target(d, r)) {
+            match d.call {
+                Call::Collect { .. } => {
+                    self.actions_from(settings.now - if meant { WARN_BACK } else { LOOK_BACK });
+                }
+                Call::Alert(_) if !meant => self.recent_alerts_since = Some(settings.now - LOOK_BACK),
+                Call::Alert(_) => {}
+            }
+        }
+        if let Some(id) = to_import(d, r) {
+            match d.address.kind() {
+                Kind::InvestigationPackage => {
+                    self.actions_from(settings.now - LOOK_BACK);
+                    self.running.insert(id.to_owned());
+                }
+                Kind::Alert => drop(self.alerts.insert(id.to_owned())),
+            }
+        }
+    }
+
+    /// What the object of a recorded resource asks for.
+    fn of_recorded(&mut self, address: &Address, declared: bool, r: &Resource, settings: &Settings) {
+        let created =
+            r.created_at.as_ref().map_or(settings.now - LOOK_BACK, |t| t.instant() - CLOCK_TOLERANCE);
+        match (address.kind(), r.phase, &r.id) {
+            (Kind::InvestigationPackage, Phase::InProgress, Some(id)) => {
+                self.actions_from(created);
+                self.running.insert(id.clone());
+            }
+            // A failure may still turn into a success, or be retried: both need a look.
+            (Kind::InvestigationPackage, Phase::Failed, Some(_)) => {
+                self.actions_from(created.max(settings.now - LOOK_BACK));
+            }
+            (Kind::InvestigationPackage, Phase::Pending, _) => {
+                let busy = r.busy_at.as_ref().map_or(r.since, |t| t.instant());
+                self.actions_from(busy - WARN_BACK);
+                self.all_types = true;
+            }
+            // Another run may have made since what was refused here.
+            (Kind::InvestigationPackage, Phase::Rejected, _) if declared => {
+                self.actions_from(settings.now - LOOK_BACK);
+            }
+            (Kind::Alert, Phase::Rejected, _) if declared => {
+                self.recent_alerts_since = Some(settings.now - LOOK_BACK);
+            }
+            (Kind::InvestigationPackage, _, Some(_)) if r.side.is_some() => self.actions_from(created),
+            (Kind::Alert, Phase::Succeeded, Some(id)) => {
+                self.alerts.insert(id.clone());
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Attempts whose objects may still turn up, and can still be listed.
 fn attempts<'a>(r: &'a Resource, settings: &'a Settings) -> impl Iterator<Item = &'a Attempt> {
     let horizon = settings.now - LOOK_BACK;
     r.open.iter().map(|o| &o.attempt).chain(&r.watched).filter(move |a| a.at >= horizon)
+}
+
+/// Whether a recorded resource needs no look, as most: it has ended, and no call of it is without an answer.
+fn is_settled(address: &Address, d: Option<&Desired>, r: &Resource) -> bool {
+    let triage = match d {
+        Some(d) => d.triage.is_some(),
+        None => r.on_remove == OnRemove::Resolve && r.made(),
+    };
+    r.side.is_none()
+        && r.watched.is_empty()
+        && match (address.kind(), r.phase) {
+            (Kind::Alert, Phase::Succeeded) => !triage,
+            (Kind::InvestigationPackage, phase) => matches!(phase, Phase::Succeeded | Phase::Cancelled),
+            _ => false,
+        }
 }
 
 /// What a plan of these resources needs to see. `selected` tells which resources are looked at; a
@@ -73,43 +143,15 @@ pub fn need(
     let meant = state.resources.is_empty() && settings.fresh;
     let mut called = Vec::new();
     for (address, d, r) in pairs(desired, state).filter(|(a, ..)| selected(a)) {
-        if let Some(d) = d.filter(|d| is_unclaimed(d, r) || r.is_some_and(|r| has_other_target(d, r))) {
-            match d.call {
-                Call::Collect { .. } => {
-                    need.actions_from(settings.now - if meant { WARN_BACK } else { LOOK_BACK });
-                }
-                Call::Alert(_) if !meant => need.recent_alerts_since = Some(settings.now - LOOK_BACK),
-                Call::Alert(_) => {}
-            }
-        }
-        if let Some(id) = d.and_then(|d| to_import(d, r)) {
-            match address.kind() {
-                Kind::InvestigationPackage => {
-                    need.actions_from(settings.now - LOOK_BACK);
-                    need.running.insert(id.to_owned());
-                }
-                Kind::Alert => drop(need.alerts.insert(id.to_owned())),
-            }
+        if let Some(d) = d {
+            need.of_declared(d, r, meant, settings);
         }
         let Some(r) = r else { continue };
         if d.is_none() && settings.incidents.keep(address) {
             continue;
         }
-        if r.phase != Phase::Requested
-            && r.phase != Phase::Released
-            && r.side.is_none()
-            && r.watched.is_empty()
-        {
-            // The many that need nothing.
-            let triage = match d {
-                Some(d) => d.triage.is_some(),
-                None => r.on_remove == OnRemove::Resolve && r.made(),
-            };
-            match (address.kind(), r.phase) {
-                (Kind::Alert, Phase::Succeeded) if !triage => continue,
-                (Kind::InvestigationPackage, Phase::Succeeded | Phase::Cancelled) => continue,
-                _ => {}
-            }
+        if is_settled(address, d, r) {
+            continue;
         }
         if address.kind() == Kind::InvestigationPackage {
             called.extend(r.sent.call());
@@ -127,35 +169,7 @@ pub fn need(
                 None => {}
             }
         }
-        let created =
-            r.created_at.as_ref().map_or(settings.now - LOOK_BACK, |t| t.instant() - CLOCK_TOLERANCE);
-        match (address.kind(), r.phase, &r.id) {
-            (Kind::InvestigationPackage, Phase::InProgress, Some(id)) => {
-                need.actions_from(created);
-                need.running.insert(id.clone());
-            }
-            // A failure may still turn into a success, or be retried: both need a look.
-            (Kind::InvestigationPackage, Phase::Failed, Some(_)) => {
-                need.actions_from(created.max(settings.now - LOOK_BACK));
-            }
-            (Kind::InvestigationPackage, Phase::Pending, _) => {
-                let busy = r.busy_at.as_ref().map_or(r.since, |t| t.instant());
-                need.actions_from(busy - WARN_BACK);
-                need.all_types = true;
-            }
-            // Another run may have made since what was refused here.
-            (Kind::InvestigationPackage, Phase::Rejected, _) if d.is_some() => {
-                need.actions_from(settings.now - LOOK_BACK);
-            }
-            (Kind::Alert, Phase::Rejected, _) if d.is_some() => {
-                need.recent_alerts_since = Some(settings.now - LOOK_BACK);
-            }
-            (Kind::InvestigationPackage, _, Some(_)) if r.side.is_some() => need.actions_from(created),
-            (Kind::Alert, Phase::Succeeded, Some(id)) => {
-                need.alerts.insert(id.clone());
-            }
-            _ => {}
-        }
+        need.of_recorded(address, d.is_some(), r, settings);
     }
     if need.actions_since.is_some() {
         let declared = desired.iter().filter(|d| selected(&d.address)).map(|d| &d.call);
@@ -178,41 +192,7 @@ pub fn absorb(desired: &[Desired], state: &State, observed: &Observed, settings:
             continue;
         }
         if let Some(id) = &r.id {
-            // An alert as it was before our last change tells nothing.
-            let alert =
-                observed.alerts.get(id).filter(|alert| !triage::lags(r, alert, observed.at, settings));
-            let seen: Option<Object> = match address.kind() {
-                Kind::InvestigationPackage => {
-                    observed.actions.as_ref().and_then(|l| l.get(id)).map(Object::from)
-                }
-                Kind::Alert => alert.map(Object::from),
-            };
-            let settled = r
-                .side
-                .as_ref()
-                .filter(|side| seen.is_some() && observed.at >= settings.side_settled_at(side));
-            if let Some(side) = settled {
-                records.push(Record::Outcome {
-                    attempt: side.attempt,
-                    address: address.clone(),
-                    result: Outcome::Settled,
-                    server_at: None,
-                });
-            }
-            if let Some(alert) = alert.filter(|_| settled.is_some() || r.side.is_none()) {
-                let declared = desired.binary_search_by(|d| d.address.cmp(address)).ok().map(|i| &desired[i]);
-                records.extend(triage::learn(address, r, alert, declared, settled.map(|side| &**side)));
-            }
-            match seen {
-                Some(object) if differs(r, &object) => {
-                    records.push(Record::Observed { address: address.clone(), object });
-                }
-                Some(_) => {}
-                None if r.phase == Phase::InProgress && observed.not_found.contains(id) => {
-                    records.push(Record::Missing { address: address.clone(), id: id.clone() });
-                }
-                None => {}
-            }
+            records.extend(of_object(address, r, id, desired, observed, settings));
         }
         let busy = r.phase == Phase::Pending && observed.actions.is_some();
         if r.watched.is_empty() && !busy {
@@ -238,7 +218,7 @@ pub fn absorb(desired: &[Desired], state: &State, observed: &Observed, settings:
         {
             taken.insert(IdKey::of(&object.id));
         }
-        let declared = desired.binary_search_by(|d| d.address.cmp(address)).ok().map(|i| &desired[i]);
+        let declared = find(desired, address);
         for attempt in attempts(r, settings).filter(|a| r.watched.contains(a)) {
             if declared.is_some_and(|d| answers_need(d, r, attempt)) {
                 continue;
@@ -251,6 +231,48 @@ pub fn absorb(desired: &[Desired], state: &State, observed: &Observed, settings:
                 records.push(Record::Late { address: address.clone(), attempt: attempt.attempt, object });
             }
         }
+    }
+    records
+}
+
+/// What the object that a resource holds shows: that an update was carried out, what somebody else gave, its status.
+fn of_object(
+    address: &Address,
+    r: &Resource,
+    id: &String,
+    desired: &[Desired],
+    observed: &Observed,
+    settings: &Settings,
+) -> Vec<Record> {
+    let mut records = Vec::new();
+    // An alert as it was before our last change tells nothing.
+    let alert = observed.alerts.get(id).filter(|alert| !triage::lags(r, alert, observed.at, settings));
+    let seen: Option<Object> = match address.kind() {
+        Kind::InvestigationPackage => observed.actions.as_ref().and_then(|l| l.get(id)).map(Object::from),
+        Kind::Alert => alert.map(Object::from),
+    };
+    let settled =
+        r.side.as_ref().filter(|side| seen.is_some() && observed.at >= settings.side_settled_at(side));
+    if let Some(side) = settled {
+        records.push(Record::Outcome {
+            attempt: side.attempt,
+            address: address.clone(),
+            result: Outcome::Settled,
+            server_at: None,
+        });
+    }
+    if let Some(alert) = alert.filter(|_| settled.is_some() || r.side.is_none()) {
+        records.extend(triage::learn(address, r, alert, find(desired, address), settled.map(|side| &**side)));
+    }
+    match seen {
+        Some(object) if differs(r, &object) => {
+            records.push(Record::Observed { address: address.clone(), object });
+        }
+        Some(_) => {}
+        None if r.phase == Phase::InProgress && observed.not_found.contains(id) => {
+            records.push(Record::Missing { address: address.clone(), id: id.clone() });
+        }
+        None => {}
     }
     records
 }

@@ -3,99 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::format::{
-    Seal, SealError, Sealed, SealedIncident, SealedTarget, manifest_name, sealed_name, seals, shown,
-};
-use crate::manifest::{Defender, Diagnostic, IncidentState, Loaded, Related};
-use crate::model::{Address, Cloud, Desired, Kind, MachineId, Sha256Hex, Target, Template, plain_text};
+use super::format::{Seal, SealError, Sealed, SealedTarget, manifest_name, sealed_name, shown};
+use super::found::{File, Seals, as_in, is_for, seals};
+use crate::manifest::{Defender, Diagnostic, Loaded, Related};
+use crate::model::{Address, Desired, MachineId, Target, Template};
 use crate::plan::{Action, Change, Deviating, Plan, SealedMachine};
-
-/// The seal files of a project.
-#[derive(Clone, Debug, Default)]
-pub struct Seals {
-    files: BTreeMap<String, File>,
-}
-
-#[derive(Clone, Debug)]
-struct File {
-    text: String,
-    read: Result<Seal, SealError>,
-    /// Whether the tool wrote it, every byte of it.
-    intact: bool,
-}
-
-impl Seals {
-    /// Takes files by name, relative to the project folder. Line ends and the byte order mark of Windows are no edit.
-    pub fn new(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Seals {
-        let file = |(name, bytes): (String, Vec<u8>)| {
-            let text = String::from_utf8_lossy(&plain_text(&bytes)).into_owned();
-            let read = Seal::read(&text);
-            let intact = read.as_ref().is_ok_and(|s| s.is_intact() && s.to_text() == text);
-            (name, File { text, read, intact })
-        };
-        Seals { files: files.into_iter().map(file).collect() }
-    }
-
-    /// The text of a file.
-    pub fn text(&self, name: &str) -> Option<&str> {
-        self.files.get(name).map(|f| f.text.as_str())
-    }
-
-    /// Returns whether the file with this name is what is expected.
-    pub fn is_current(&self, name: &str, expected: &Seal) -> bool {
-        self.files.get(name).is_some_and(|file| file.text == as_in(file, expected).to_text())
-    }
-
-    /// The `apiVersion` of a file that a newer casefile wrote.
-    pub fn newer(&self, name: &str) -> Option<&str> {
-        self.files.get(name)?.read.as_ref().err()?.newer.as_deref()
-    }
-
-    /// The files that are not among the needed ones, and whether each is a seal at all.
-    pub fn orphans<'a>(&'a self, needed: &BTreeMap<String, Seal>) -> Vec<(&'a str, bool)> {
-        let rest = self.files.iter().filter(|(name, _)| !needed.contains_key(*name));
-        rest.map(|(name, f)| (name.as_str(), f.read.is_ok())).collect()
-    }
-
-    /// What the intact seal of a manifest file holds of an incident that says the same as when it was sealed.
-    pub fn incident(
-        &self,
-        file: &str,
-        name: &str,
-        inputs: &Sha256Hex,
-    ) -> Option<impl Iterator<Item = &Sealed>> {
-        let file = self.files.get(&sealed_name(file)).filter(|f| f.intact)?;
-        let seal = file.read.as_ref().ok()?;
-        let wanted = SealedIncident::of(name, inputs);
-        seal.incidents.contains(&wanted).then(move || {
-            seal.resources.iter().filter(move |r| r.incident.as_deref() == Some(wanted.name.as_str()))
-        })
-    }
-
-    /// How the intact seal of a manifest file names the machines of an incident.
-    pub fn targets<'a>(&'a self, file: &str, incident: &str) -> impl Iterator<Item = &'a SealedTarget> {
-        let file = self.files.get(&sealed_name(file)).filter(|f| f.intact);
-        let targets = file.and_then(|f| f.read.as_ref().ok()).map(|seal| &seal.targets);
-        let prefixes = Kind::ALL.map(|kind| format!("{kind}/{incident}."));
-        targets.into_iter().flatten().filter(move |t| prefixes.iter().any(|p| t.address.starts_with(p)))
-    }
-
-    /// Seals of incidents that nobody can rely on: edited by hand, or no seals at all. Without them it is not
-    /// known what was reviewed, so nothing is planned.
-    pub fn broken(&self, loaded: &Loaded) -> Vec<Diagnostic> {
-        let open = loaded.incidents.iter().filter(|i| i.state != IncidentState::Closed);
-        let names: std::collections::BTreeSet<String> = open.map(|i| sealed_name(&i.source.file)).collect();
-        let broken = names.iter().filter_map(|n| Some((n, self.files.get(n)?))).filter(|(_, f)| !f.intact);
-        broken
-            .map(|(name, _)| {
-                let message =
-                    "edited by hand: not what `casefile seal` wrote, so its incidents are not planned";
-                let help = format!("run `casefile seal {}` and review the difference", manifest_name(name));
-                Diagnostic::of_file("seal-edited", name.as_str(), message).with_help(help)
-            })
-            .collect()
-    }
-}
 
 /// The machines, and the events of queries, that intact seals hold for templates, by the template's address. A template is left out where its
 /// seal is missing, edited, or says another name, tag or file digest.
@@ -207,19 +119,6 @@ fn unproven(d: &Deviating) -> String {
         names.push(format!("{more} more"));
     }
     format!("{} is not as the runbook makes it now: {}", sealed_name(&d.file), names.join(", "))
-}
-
-/// Returns whether a seal is for the service that the project names. One of an older version names none: it goes on to
-/// count for the simulated service, whose calls reach nobody.
-fn is_for(seal: &Seal, service: Option<&Defender>) -> bool {
-    let simulated = |d: &Defender| d.cloud == Cloud::Sandbox && d.endpoint.is_none();
-    seal.service.as_ref() == service || seal.service.is_none() && service.is_some_and(simulated)
-}
-
-/// A seal as the version that wrote a file would write it.
-fn as_in(file: &File, expected: &Seal) -> Seal {
-    let older = file.read.as_ref().is_ok_and(|s| s.service.is_none() && is_for(s, expected.service.as_ref()));
-    if older { expected.of_older_version() } else { expected.clone() }
 }
 
 fn compare(name: &str, expected: &Seal, file: &File, line: u32) -> Option<Diagnostic> {

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::check::Seals;
-use crate::manifest::{self, ApiVersion, Declaration, Defender, IncidentState, Loaded};
+use crate::manifest::{self, ApiVersion, Defender};
 use crate::model::{
     self, Address, Body, Call, Dependency, Desired, HuntedEvent, Method, OnInProgress, OnRemove,
     RequestDigest, Sha256Hex, Span, Target, Template, TriageMode,
@@ -318,11 +317,6 @@ fn wrap(text: &str) -> Vec<String> {
     pieces
 }
 
-/// A JSON document in pieces, hidden characters escaped.
-pub(super) fn pieces(json: &str) -> Vec<String> {
-    wrap(&escape::json(json))
-}
-
 /// A JSON object in pieces: a new one before each key, and where it grows too long.
 fn body_pieces(body: &str) -> Vec<String> {
     let body = escape::json(body);
@@ -336,6 +330,29 @@ fn body_pieces(body: &str) -> Vec<String> {
     }
     pieces.extend(wrap(rest));
     pieces
+}
+
+/// Labels, triage and approval, where a reader's spelling does not give them back.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Exact {
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) triage: Option<model::Triage>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) approve: Option<model::Approval>,
+}
+
+/// See [`Sealed::exact`].
+fn exact(d: &Desired) -> Option<Vec<String>> {
+    let triage = d.triage.iter().flat_map(|t| [&t.assigned_to, &t.comment]).flatten();
+    let texts = d.labels.iter().flat_map(|(k, v)| [k, v]).chain(triage);
+    let texts = texts.chain(d.approve.iter().map(|a| &a.reason));
+    if !texts.into_iter().any(|text| text.chars().any(escape::is_hidden)) {
+        return None;
+    }
+    let exact =
+        Exact { labels: d.labels.to_inner(), triage: d.triage.to_inner(), approve: d.approve.to_inner() };
+    let text = serde_json::to_string(&exact).ok()?;
+    Some(wrap(&escape::json(&text)))
 }
 
 impl Sealed {
@@ -378,7 +395,7 @@ impl Sealed {
         Sealed {
             address: d.address.clone(),
             incident: d.expanded.as_ref().map(|t| t.incident.to_string()),
-            exact: d.expanded.as_ref().and_then(|_| super::freeze::exact(d)),
+            exact: d.expanded.as_ref().and_then(|_| exact(d)),
             labels: d.labels.iter().map(label).collect(),
             spec,
             triage,
@@ -442,7 +459,7 @@ fn newer(text: &str) -> Option<String> {
 }
 
 impl Seal {
-    fn new(
+    pub(super) fn new(
         manifest: &str,
         service: Option<&Defender>,
         incidents: Vec<SealedIncident>,
@@ -541,48 +558,6 @@ pub fn manifest_name(sealed: &str) -> String {
     }
 }
 
-/// The seals that a project needs, by file. `loaded.resources` hold those of the templates for their machines. What
-/// an intact seal holds of a frozen or a closed incident stays as it is.
-pub fn seals(loaded: &Loaded, found: &Seals) -> BTreeMap<String, Seal> {
-    #[derive(Default)]
-    struct OfFile {
-        incidents: Vec<SealedIncident>,
-        targets: Vec<SealedTarget>,
-        resources: Vec<Sealed>,
-    }
-    let mut by_file: BTreeMap<&str, OfFile> = BTreeMap::new();
-    let kept = |i: &&Declaration| i.state != IncidentState::Open;
-    let of_seal: BTreeMap<&str, &Declaration> =
-        loaded.incidents.iter().filter(kept).map(|i| (&*i.name, i)).collect();
-    for d in &loaded.resources {
-        if d.expanded.as_ref().is_none_or(|t| !of_seal.contains_key(&*t.incident)) {
-            by_file.entry(&d.source.file).or_default().resources.push(Sealed::of(d));
-        }
-    }
-    // Also one that stands for no machine today.
-    for t in &loaded.templates {
-        by_file.entry(&t.declared().source.file).or_default().targets.push(SealedTarget::of(t));
-    }
-    for i in &loaded.incidents {
-        let sealed = found.incident(&i.source.file, &i.name, &i.inputs);
-        if i.state == IncidentState::Open || sealed.is_some() {
-            let file = by_file.entry(&i.source.file).or_default();
-            file.incidents.push(SealedIncident::of(&i.name, &i.inputs));
-            if i.state != IncidentState::Open {
-                file.resources.extend(sealed.into_iter().flatten().cloned());
-                file.targets.extend(found.targets(&i.source.file, &i.name).cloned());
-            }
-        }
-    }
-    let seal = |(file, mut of): (&str, OfFile)| {
-        of.incidents.sort();
-        of.targets.sort_by(|a, b| a.address.cmp(&b.address));
-        of.resources.sort_by(|a, b| a.address.cmp(&b.address));
-        (sealed_name(file), Seal::new(file, loaded.service.as_ref(), of.incidents, of.targets, of.resources))
-    };
-    by_file.into_iter().map(seal).collect()
-}
-
 /// The JSON Schema (draft 2020-12) of a seal: `casefile schema seal`.
 pub fn seal_schema() -> serde_json::Value {
     schemars::generate::SchemaSettings::draft2020_12()
@@ -596,7 +571,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::manifest::Loaded;
     use crate::model::{CreateAlert, ReportId, Source};
+    use crate::seal::{Seals, seals};
 
     fn of(resources: &[Desired]) -> BTreeMap<String, Seal> {
         seals(&Loaded { resources: resources.to_vec(), ..Loaded::default() }, &Seals::default())

@@ -3,37 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-use super::check::Seals;
-use super::format::{Sealed, SealedTarget, Text, sealed_name};
+use super::format::{Exact, Sealed, SealedTarget, Text, sealed_name};
+use super::found::Seals;
 use crate::manifest::{Declaration, Diagnostic, IncidentState, Loaded};
 use crate::model::{self, Address, Approval, Desired, Policy, Target, Template, Triage};
 use crate::plan::{Deviating, HeldBack};
-use crate::render::escape;
-
-/// Labels, triage and approval, where a reader's spelling does not give them back.
-#[derive(Serialize, Deserialize)]
-struct Exact {
-    labels: BTreeMap<String, String>,
-    triage: Option<Triage>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    approve: Option<Approval>,
-}
-
-/// See [`Sealed::exact`].
-pub(super) fn exact(d: &Desired) -> Option<Vec<String>> {
-    let triage = d.triage.iter().flat_map(|t| [&t.assigned_to, &t.comment]).flatten();
-    let texts = d.labels.iter().flat_map(|(k, v)| [k, v]).chain(triage);
-    let texts = texts.chain(d.approve.iter().map(|a| &a.reason));
-    if !texts.into_iter().any(|text| text.chars().any(escape::is_hidden)) {
-        return None;
-    }
-    let exact =
-        Exact { labels: d.labels.to_inner(), triage: d.triage.to_inner(), approve: d.approve.to_inner() };
-    let text = serde_json::to_string(&exact).ok()?;
-    Some(super::format::pieces(&text))
-}
 
 /// The outcome of [`freeze`].
 #[derive(Debug, Default)]

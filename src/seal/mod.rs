@@ -7,11 +7,13 @@
 
 mod check;
 mod format;
+mod found;
 mod freeze;
 
-pub use check::{Seals, Unsealed, check, deviations, machines, unsealed};
+pub use check::{Unsealed, check, deviations, machines, unsealed};
 pub use format::{
     Approve, MOST_LINES, Request, Seal, SealError, SealKind, Sealed, SealedIncident, SealedTarget, Spec,
-    Text, Triage, is_short_enough, manifest_name, seal_schema, sealed_name, seals,
+    Text, Triage, is_short_enough, manifest_name, seal_schema, sealed_name,
 };
+pub use found::{Seals, seals};
 pub use freeze::{Frozen, freeze};

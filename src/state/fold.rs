@@ -3,11 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::record::{AttemptId, Binding, Intent, Object, Origin, Outcome, Record, Seq};
+use super::exchange::{AttemptId, Object, Origin, Seq};
+use super::holder::Holder;
+use super::record::{Binding, Intent, Outcome, Record};
 use super::resource::{Attempt, LastCall, Open, PastObject, PendingUpdate, Phase, Resource};
 use super::resources::Resources;
-use super::step::{Reverted, Step};
-use super::store::Holder;
+use super::step::{FoldError, Reverted, Step};
 use crate::model::{Address, RequestDigest, Sha256Hex, Timestamp};
 
 /// The fold of a journal.
@@ -55,45 +56,6 @@ impl Default for State {
             departed_to: None,
         }
     }
-}
-
-/// A record that contradicts those before it: the journal was edited, or written by something else.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FoldError {
-    /// A record speaks of a resource that no record before it created.
-    #[error("record {seq} speaks of {address}, which no record before it mentions")]
-    UnknownResource {
-        /// The record.
-        seq: Seq,
-        /// The resource.
-        address: Address,
-    },
-    /// An outcome without its intent.
-    #[error("record {seq} answers attempt {attempt} of {address}, which is not open")]
-    UnknownAttempt {
-        /// The record.
-        seq: Seq,
-        /// The attempt.
-        attempt: AttemptId,
-        /// The resource.
-        address: Address,
-    },
-    /// A second first record, or none.
-    #[error("record {seq} begins a journal in the middle of one")]
-    SecondStart {
-        /// The record.
-        seq: Seq,
-    },
-    /// A record that cannot follow.
-    #[error("record {seq}: {address} cannot be {what}")]
-    Impossible {
-        /// The record.
-        seq: Seq,
-        /// The resource.
-        address: Address,
-        /// What the record claims.
-        what: &'static str,
-    },
 }
 
 impl State {

@@ -14,13 +14,14 @@ use async_trait::async_trait;
 
 use super::chain;
 use super::disk::{Disk, FileName};
-use super::fold::FoldError;
+use super::exchange::Seq;
 use super::fold::State;
 use super::journal::{self, Checkpoint, Reader, Tail};
 use super::quota_usage::{self, QuotaUsage};
-use super::record::{Record, Seq};
+use super::record::Record;
 use super::rescue::{self, Rescued};
 use super::snapshot::{self, Pieces, Snapshot, SnapshotError};
+use super::step::FoldError;
 use super::store::{Admit, Damage, Group, Loaded, Notice, Store, StoreError};
 use crate::THREAD_STACK;
 use crate::model::Sha256Hex;

@@ -18,8 +18,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
-use super::fold::{FoldError, State};
-use super::record::{Record, Seq};
+use super::exchange::Seq;
+use super::fold::State;
+use super::record::Record;
+use super::step::FoldError;
 use crate::model::Sha256Hex;
 
 /// A place between two records of a journal.

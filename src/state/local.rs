@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 
 use super::disk::{Disk, FileName};
 use super::folder::{self, Depth, FolderStore};
+use super::holder::Holder;
 use super::quota_usage::QuotaUsage;
 use super::rebuild::{self, Acceptance, Rebuild};
-use super::store::{Holder, Loaded, Opened, StoreError};
+use super::store::{Loaded, Opened, StoreError};
 use super::verify::{self, Verified};
 use crate::files::{self, FileError, Links};
 use crate::model::Sha256Hex;

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::disk::{Disk, FileName};
 use super::folder::{self, FolderStore};
-use super::store::{Holder, Loaded, Opened, StoreError};
+use super::holder::Holder;
+use super::store::{Loaded, Opened, StoreError};
 
 /// A state in memory, open for writing.
 pub type MemoryStore = FolderStore<MemoryDisk>;

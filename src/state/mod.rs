@@ -6,8 +6,10 @@
 
 mod chain;
 mod disk;
+mod exchange;
 mod fold;
 mod folder;
+mod holder;
 pub mod journal;
 pub mod local;
 pub mod memory;
@@ -25,17 +27,18 @@ mod triage;
 mod verify;
 
 pub use disk::{Disk, FileName};
-pub use fold::{FoldError, Running, State};
+pub use exchange::{AttemptId, CallAction, Object, Origin, Refusal, Sent, Seq};
+pub use fold::{Running, State};
 pub use folder::FolderStore;
+pub use holder::Holder;
 pub use local::LocalStore;
 pub use memory::{MemoryDisk, MemoryStore};
 pub use quota_usage::QuotaUsage;
 pub use rebuild::{Acceptance, Accepted, Rebuild, arrived, copy};
-pub use record::{
-    AttemptId, Binding, CallAction, Intent, Object, Origin, Outcome, Record, Refusal, Sent, Seq,
-};
+pub use record::{Binding, Intent, Outcome, Record};
 pub use resource::{Attempt, LastCall, Open, PastObject, PendingUpdate, Phase, RefusedChange, Resource};
 pub use resources::Resources;
-pub use store::{Admit, Damage, Group, Holder, Loaded, Notice, Opened, Pace, Store, StoreError};
+pub use step::FoldError;
+pub use store::{Admit, Damage, Group, Loaded, Notice, Opened, Pace, Store, StoreError};
 pub use triage::{TriageChange, TriageRecord, TriageValues};
 pub use verify::{Finding, Note, Verified, verify};

@@ -13,7 +13,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::disk::{Disk, FileName};
-use super::record::{CallAction, Seq};
+use super::exchange::{CallAction, Seq};
 use crate::model::{Address, Kind};
 
 /// A mutating call that the service may have counted.

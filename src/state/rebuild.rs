@@ -10,9 +10,10 @@
 
 use std::collections::BTreeMap;
 
+use super::exchange::Seq;
 use super::fold::State;
 use super::journal::{self, Checkpoint, Fault, JournalError, Reader, Tail};
-use super::record::{Record, Seq};
+use super::record::Record;
 use super::snapshot::{self, FORMAT_VERSION, Integrity, Snapshot, SnapshotError};
 use super::store::{Damage, StoreError};
 use crate::model::Sha256Hex;

@@ -15,8 +15,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
+use super::exchange::Seq;
 use super::journal::EncodeError;
-use super::record::{Record, Seq};
+use super::record::Record;
 use crate::model::Sha256Hex;
 
 /// A line that is intact.

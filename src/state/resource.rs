@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::record::{AttemptId, CallAction, Object, Origin, Refusal, Sent, Seq};
+use super::exchange::{AttemptId, CallAction, Object, Origin, Refusal, Sent, Seq};
 use super::triage::{TriageChange, TriageRecord};
 use crate::model::{
     ActionStatus, Kind, OnRemove, PlanDigest, RequestDigest, Sparse, Timestamp, known_or_owned, one_of,

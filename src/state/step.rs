@@ -3,10 +3,49 @@
 //! Responsible for a single resource under `fold`'s rules. A resource with an open creating call keeps what it
 //! was before (its *layers*), because a call that never left leads back there.
 
-use super::fold::FoldError;
-use super::record::{AttemptId, Object, Origin, Outcome, Refusal, Seq};
+use super::exchange::{AttemptId, Object, Origin, Refusal, Seq};
+use super::record::Outcome;
 use super::resource::{Open, PastObject, Phase, RefusedChange, Resource};
 use crate::model::{Address, Sparse};
+
+/// A record that contradicts those before it: the journal was edited, or written by something else.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FoldError {
+    /// A record speaks of a resource that no record before it created.
+    #[error("record {seq} speaks of {address}, which no record before it mentions")]
+    UnknownResource {
+        /// The record.
+        seq: Seq,
+        /// The resource.
+        address: Address,
+    },
+    /// An outcome without its intent.
+    #[error("record {seq} answers attempt {attempt} of {address}, which is not open")]
+    UnknownAttempt {
+        /// The record.
+        seq: Seq,
+        /// The attempt.
+        attempt: AttemptId,
+        /// The resource.
+        address: Address,
+    },
+    /// A second first record, or none.
+    #[error("record {seq} begins a journal in the middle of one")]
+    SecondStart {
+        /// The record.
+        seq: Seq,
+    },
+    /// A record that cannot follow.
+    #[error("record {seq}: {address} cannot be {what}")]
+    Impossible {
+        /// The record.
+        seq: Seq,
+        /// The resource.
+        address: Address,
+        /// What the record claims.
+        what: &'static str,
+    },
+}
 
 /// Where in the journal a rule is applied.
 #[derive(Clone, Copy)]

@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use super::fold::{FoldError, State};
+use super::exchange::Seq;
+use super::fold::State;
+use super::holder::Holder;
 use super::journal::{EncodeError, JournalError};
 use super::quota_usage::QuotaUsage;
-use super::record::{Intent, Record, Seq};
+use super::record::{Intent, Record};
 use super::snapshot::SnapshotError;
+use super::step::FoldError;
 use crate::files::FileError;
 
 /// Records that stand or fall together: an intent and what its row records, an answer and what follows from it, what one
@@ -151,30 +152,6 @@ pub enum Notice {
         /// How many records it lacks.
         records: u64,
     },
-}
-
-/// Who holds a lock.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Holder {
-    /// The user's name.
-    #[schemars(example = &"ann")]
-    pub user: String,
-    /// The machine's name.
-    #[schemars(example = &"laptop")]
-    pub host: String,
-    /// The process.
-    #[schemars(example = 4711)]
-    pub pid: u32,
-    /// Since when.
-    #[schemars(example = &"2026-03-01T08:00:00Z")]
-    pub since: jiff::Timestamp,
-    /// What was started, without anything secret.
-    #[schemars(example = &"casefile apply")]
-    pub command: String,
-    /// The pipeline's job, if it is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = &"https://github.com/contoso/cases/actions/runs/1")]
-    pub job: Option<String>,
 }
 
 /// Why a state cannot be read or written.

@@ -3,10 +3,10 @@
 //! Pure: bytes in, findings out. A run that only loads trusts the snapshot for everything before its mark;
 //! this does not.
 
+use super::exchange::Seq;
 use super::fold::State;
 use super::folder::misfit;
 use super::journal::{self, Checkpoint, Reader, Tail};
-use super::record::Seq;
 use super::resource::Resource;
 use super::snapshot::{self, Snapshot, SnapshotError};
 use super::store::Damage;

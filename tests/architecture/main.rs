@@ -74,7 +74,7 @@ const EDGES: &[Edge] = &[
 ];
 
 /// The folders whose files use each other in no circle.
-const UNTIED: [&str; 3] = ["plan/", "engine/", "defender/"];
+const UNTIED: [&str; 6] = ["plan/", "engine/", "defender/", "state/", "manifest/", "seal/"];
 
 fn rules(doc: &str) -> Rules {
     let names =
@@ -263,7 +263,7 @@ fn no_modules_use_each_other_in_a_circle() {
 fn no_files_use_each_other_in_a_circle() {
     let sources = sources();
     let graphs = UNTIED.map(|folder| circles::files_of(&sources, folder));
-    assert!(graphs.iter().all(|g| g.len() > 5), "the files were not found");
+    assert!(graphs.iter().all(|g| g.len() > 3), "the files were not found");
     let found: BTreeSet<Vec<String>> = graphs.iter().flat_map(circles::circles).collect();
     let pairs: Vec<String> = graphs.iter().flat_map(circles::pairs).collect();
     assert_eq!(found, BTreeSet::new(), "these files use each other; directly: {pairs:#?}");

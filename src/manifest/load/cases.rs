@@ -2,13 +2,12 @@
 
 use std::path::Path;
 
-use super::{Reading, Seen, documents};
+use super::Reading;
 use crate::manifest::diagnostic::{Diagnostic, Level};
 use crate::manifest::discover::{self, Bounds};
+use crate::manifest::documents::{may_hold_runbook, runbooks_in};
 use crate::manifest::project::Project;
 use crate::manifest::runbook::{CaseOutcome, Runbook, run_case};
-use crate::manifest::schema::Target;
-use crate::manifest::yaml::text::decode;
 
 /// The outcome of the cases of one runbook's file.
 #[derive(Clone, Debug)]
@@ -51,14 +50,14 @@ pub fn run_cases(
             }
         };
         let (mut found, mut wrong) = discover::cases(&file, &bounds);
-        if found.is_empty() && wrong.is_empty() && !discover::may_hold_runbook(&bytes) {
+        if found.is_empty() && wrong.is_empty() && !may_hold_runbook(&bytes) {
             continue;
         }
-        let mut reading = Reading { seen: Some(Seen::new()), ..Reading::default() };
-        reading.file(&file.name, &bytes);
+        let mut names = runbooks_in(&bytes);
+        let mut reading = Reading::default();
+        reading.file(&file.name, bytes);
         wrong.extend(reading.diagnostics.into_iter().filter(|d| d.severity == Level::Error));
-        let mut names: Vec<String> = reading.runbook_names.into_keys().collect();
-        names.extend(names_in(&bytes));
+        names.extend(reading.runbook_names.into_keys());
         names.sort_unstable();
         names.dedup();
         // A sound file that holds none only mentions them.
@@ -96,30 +95,4 @@ pub fn run_cases(
         runs.push(run);
     }
     if problems.is_empty() { Ok(runs) } else { Err(problems) }
-}
-
-/// The names of the runbooks that a file declares, whether or not anything is wrong with them.
-fn names_in(bytes: &[u8]) -> Vec<String> {
-    let Ok(decoded) = decode(bytes) else { return Vec::new() };
-    let names = documents(&decoded).filter_map(|doc| {
-        let root = doc.root?;
-        let (_, kind) = doc.get(root, "kind")?;
-        let (_, metadata) = doc.get(root, "metadata")?;
-        let (_, name) = doc.get(metadata, "name")?;
-        (doc.node(kind).text == Target::Runbook.word()).then(|| doc.node(name).text.to_string())
-    });
-    names.collect()
-}
-
-/// Returns whether a file declares a runbook, or could: one that cannot be read may.
-pub(in crate::manifest) fn declares_runbook(bytes: &[u8]) -> bool {
-    if !discover::may_hold_runbook(bytes) {
-        return false;
-    }
-    let Ok(decoded) = decode(bytes) else { return true };
-    let mut documents = documents(&decoded);
-    documents.any(|doc| {
-        let kind = |root| doc.get(root, "kind").map(|(_, kind)| &*doc.node(kind).text);
-        doc.root.map_or(!doc.findings.is_empty(), |root| kind(root) == Some(Target::Runbook.word()))
-    })
 }

@@ -8,14 +8,12 @@ use std::sync::Arc;
 
 use super::{FirstPlace, Loaded, Reading, Seen, Unruly, against, by_address, templates};
 use crate::manifest::depends::{self, Wanted};
-use crate::manifest::diagnostic::{Diagnostic, Finding, Related};
-use crate::manifest::document::Declared;
+use crate::manifest::diagnostic::{Diagnostic, Finding};
 use crate::manifest::kinds::Named;
+use crate::manifest::nearest::nearest;
 use crate::manifest::references;
-use crate::manifest::runbook::{self, Budget, Incident, Origin, Resource, Runbook, expand};
-use crate::manifest::schema::validate::nearest;
+use crate::manifest::runbook::{self, Budget, Incident, Origin, Resource, expand};
 use crate::manifest::surgery;
-use crate::manifest::yaml::reader::Document;
 use crate::manifest::yaml::syntax::shown;
 use crate::model::{Address, Dependency, Kind, Sha256Hex, Source};
 
@@ -56,7 +54,7 @@ impl Reading {
         frozen: &dyn Fn(&str, &str, &Sha256Hex) -> bool,
     ) -> Loaded {
         let incidents = std::mem::take(&mut self.incidents);
-        let mut seen = if incidents.is_empty() { Seen::new() } else { std::mem::take(self.see()) };
+        let mut seen = std::mem::take(&mut self.seen);
         let (told, mut expanded, mut budget) = (self.diagnostics.len(), 0, Budget::default());
         let mut declarations = Vec::with_capacity(incidents.len());
         // Of equal problems at one place of a runbook the first is told in full.
@@ -265,53 +263,6 @@ impl Reading {
             }
         };
         self.diagnostics.extend(incident.origin.diagnose([finding]));
-    }
-
-    /// Keeps a runbook or an incident whose name is not taken.
-    pub(super) fn keep(
-        &mut self,
-        doc: &mut Document<'_>,
-        declared: &Declared,
-        origin: Origin,
-        place: (u32, u32),
-    ) {
-        let (root, kind) = match declared {
-            Declared::Resource(_) => return,
-            Declared::Runbook(root) => (*root, "Runbook"),
-            Declared::Incident(root) => (*root, "Incident"),
-        };
-        let Some(name) = doc.get(root, "metadata").and_then(|(_, m)| doc.get(m, "name")).map(|(_, n)| n)
-        else {
-            return;
-        };
-        let text = doc.node(name).text.to_string();
-        let here =
-            Related { file: origin.file.clone(), line: place.0, column: place.1, message: String::new() };
-        let first = match kind {
-            "Runbook" => self.runbook_names.get(&text).map(|(_, first)| first),
-            _ => self.incident_names.get(&text),
-        };
-        if let Some(first) = first {
-            let message = format!("{kind}/{} is declared twice", shown(&text));
-            let first = Related { message: "first declared here".into(), ..first.clone() };
-            let finding = Finding::new("duplicate-address", doc.node(name).span(), message);
-            let help = "give one of the two another metadata.name, or remove it";
-            doc.findings.push(finding.help(help).elsewhere(first));
-            return;
-        }
-        let mut findings = std::mem::take(&mut doc.findings);
-        match kind {
-            "Runbook" => {
-                self.runbook_names.insert(text, (self.runbooks.len(), here));
-                self.runbooks.push(Runbook::compile(doc, root, origin, place.0, &mut findings));
-            }
-            _ => {
-                self.incident_names.insert(text, here);
-                self.incidents.extend(Incident::read(doc, root, origin, place));
-            }
-        }
-        findings.sort_by_key(|f| f.start);
-        doc.findings = findings;
     }
 }
 

@@ -6,9 +6,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{documents, is_blank, utf16};
 use crate::manifest::diagnostic::{Diagnostic, Finding};
 use crate::manifest::discover::{self, Found};
+use crate::manifest::documents::{documents, is_blank, utf16};
 use crate::manifest::schema::Target;
 use crate::manifest::yaml::reader::{Document, NodeKind};
 use crate::manifest::yaml::syntax::shown;

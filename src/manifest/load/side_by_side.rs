@@ -1,139 +1,79 @@
-//! Files read by several threads, with the result of reading them one after another.
-//!
-//! A thread takes runs of neighbouring files, each read as if it were a project of its own, and all are put together
-//! in their order. If a name is declared twice, everything is read again in turn: a problem of two files names both of
-//! their places.
+//! Files read by several threads, each file by itself, and taken in their order.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use super::{Reading, Seen, by_address};
+use super::file::FileRead;
 use crate::THREAD_STACK;
+use crate::manifest::diagnostic::Diagnostic;
 use crate::manifest::discover::{self, Found};
-use crate::model::{Address, CommentRule};
+use crate::model::CommentRule;
 
 /// Fewer files are read sooner than a thread is started.
 const FEW: usize = 8;
 
-/// So many runs for each thread: one that is late leaves the rest to the others.
+/// So many runs of neighbouring files for each thread: one that is late leaves the rest to the others.
 const RUNS: usize = 8;
 
-impl Reading {
-    /// Reads files, in their order.
-    pub(super) fn files(self, files: &[Found], threads: usize) -> Reading {
-        let length = files.len().div_ceil(threads.max(1) * RUNS).max(2);
-        let runs: Vec<&[Found]> = files.chunks(length).collect();
-        let threads = threads.min(runs.len());
-        if threads > 1
-            && files.len() >= FEW
-            && let Some(all) = together(apart(&runs, threads, self.rule.as_ref()))
-        {
-            let Reading { mut diagnostics, rule, .. } = self;
-            diagnostics.extend(all.diagnostics);
-            return Reading { diagnostics, rule, ..all };
-        }
-        let mut all = Reading { seen: Some(Seen::new()), ..self };
-        all.in_turn(files);
-        all
-    }
+/// A file, or why it cannot be read.
+type Outcome = Result<FileRead, Box<Diagnostic>>;
 
-    fn in_turn(&mut self, files: &[Found]) {
-        for file in files {
-            match discover::read(&file.path, &file.name) {
-                Ok(bytes) => self.file(&file.name, &bytes),
-                Err(problem) => self.diagnostics.push(*problem),
-            }
-        }
-    }
+/// The runs that wait for earlier ones, and who takes them.
+struct Turns<'a> {
+    next: usize,
+    waiting: BTreeMap<usize, Vec<Outcome>>,
+    take: &'a mut (dyn FnMut(Outcome) + Send),
+}
 
-    /// Adds what later files hold; none if a runbook's or an incident's name is there already.
-    fn append(&mut self, later: Reading) -> Option<()> {
-        let Reading {
-            resources,
-            seen: _,
-            diagnostics,
-            incidents,
-            runbooks,
-            runbook_names,
-            incident_names,
-            rule: _,
-            unruly,
-            wanted,
-            named,
-            moves,
-            unknown_runbooks: _,
-        } = later;
-        let before = self.runbooks.len();
-        for (name, (index, at)) in runbook_names {
-            self.runbook_names.insert(name, (before + index, at)).is_none().then_some(())?;
+impl Turns<'_> {
+    fn give(&mut self, index: usize, run: Vec<Outcome>) {
+        self.waiting.insert(index, run);
+        while let Some(run) = self.waiting.remove(&self.next) {
+            self.next += 1;
+            run.into_iter().for_each(&mut *self.take);
         }
-        for (name, at) in incident_names {
-            self.incident_names.insert(name, at).is_none().then_some(())?;
-        }
-        self.runbooks.extend(runbooks);
-        self.resources.extend(resources);
-        self.diagnostics.extend(diagnostics);
-        self.incidents.extend(incidents);
-        self.unruly.extend(unruly);
-        self.wanted.extend(wanted);
-        self.named.extend(named);
-        self.moves.extend(moves);
-        Some(())
-    }
-
-    /// Whether no two resources have the same address; `resources` are sorted.
-    fn is_unique(&self) -> bool {
-        let mut named: Vec<&Address> = self.named.iter().map(|(d, ..)| &d.address).collect();
-        named.sort_unstable();
-        let alone = |a: &&Address| self.resources.binary_search_by(|d| d.address.cmp(a)).is_err();
-        self.resources.is_sorted_by(|a, b| a.address < b.address)
-            && named.is_sorted_by(|a, b| a < b)
-            && named.iter().all(alone)
     }
 }
 
-/// Reads each run by itself.
-fn apart(runs: &[&[Found]], threads: usize, rule: Option<&CommentRule>) -> Vec<Reading> {
+/// Reads files, and gives them in their order.
+pub(super) fn read(
+    files: &[Found],
+    threads: usize,
+    rule: Option<&CommentRule>,
+    take: &mut (dyn FnMut(Outcome) + Send),
+) {
+    let of_file = |file: &Found| {
+        discover::read(&file.path, &file.name).map(|bytes| FileRead::of(&file.name, bytes, rule))
+    };
+    let threads = if files.len() < FEW { 1 } else { threads.max(1) };
+    let runs: Vec<&[Found]> = files.chunks(files.len().div_ceil(threads * RUNS).max(2)).collect();
     let next = AtomicUsize::new(0);
+    let turns = Mutex::new(Turns { next: 0, waiting: BTreeMap::new(), take });
     let work = || {
-        let mut read = Vec::new();
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(run) = runs.get(index) else { return read };
-            let mut reading = Reading { rule: rule.cloned(), ..Reading::default() };
-            reading.in_turn(run);
-            read.push((index, reading));
+            let Some(run) = runs.get(index) else { return };
+            let run = run.iter().map(of_file).collect();
+            turns.lock().unwrap_or_else(PoisonError::into_inner).give(index, run);
         }
     };
-    let mut read = thread::scope(|scope| {
-        // A thread that the system does not give leaves its share to the others.
-        let start = |_| thread::Builder::new().stack_size(THREAD_STACK).spawn_scoped(scope, work).ok();
-        let others: Vec<_> = (1..threads).filter_map(start).collect();
-        let mut read = work();
-        for other in others {
-            read.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+    thread::scope(|scope| {
+        for _ in 1..threads.min(runs.len()) {
+            // A thread that the system does not give leaves its share to the others.
+            let _ = thread::Builder::new().stack_size(THREAD_STACK).spawn_scoped(scope, work);
         }
-        read
+        work();
     });
-    read.sort_unstable_by_key(|(index, _)| *index);
-    read.into_iter().map(|(_, reading)| reading).collect()
-}
-
-/// Puts runs together; none if a name is declared twice.
-fn together(runs: Vec<Reading>) -> Option<Reading> {
-    let mut all = Reading::default();
-    all.resources.reserve_exact(runs.iter().map(|run| run.resources.len()).sum());
-    runs.into_iter().try_for_each(|run| all.append(run))?;
-    by_address(&mut all.resources);
-    all.is_unique().then_some(all)
 }
 
 #[cfg(test)]
 mod tests {
     use std::fmt::Write as _;
 
-    use super::*;
     use crate::manifest::Project;
+    use crate::manifest::load::Reading;
 
     /// Files in which everything meets: addresses, runbooks and incidents of the same name, near and far, files
     /// that are no manifests, more problems than are told, references from one file to another.

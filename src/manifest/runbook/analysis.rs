@@ -10,8 +10,8 @@ use minijinja::machinery::ast::{BinOpKind, CallArg, Expr, Filter, GetItem, Unary
 
 use super::filters::{FILTERS, TESTS};
 use super::ids;
-use super::types::{Gives, gives};
-use crate::manifest::schema::validate::nearest;
+use super::types::{Gives, gives, path};
+use crate::manifest::nearest::nearest;
 use crate::manifest::yaml::syntax::shown;
 
 /// A name with the fields that are spelled out: `with.ticket`, `resources['collect'].id`.
@@ -95,25 +95,6 @@ fn place(expr: &Expr<'_>) -> Range<usize> {
         _ => span.start_offset as usize,
     };
     start..span.end_offset as usize
-}
-
-/// A name and its fields, if all of them are spelled out.
-pub(super) fn path(expr: &Expr<'_>) -> Option<Vec<String>> {
-    match expr {
-        Expr::Var(var) => Some(vec![var.id.to_owned()]),
-        Expr::GetAttr(get) => {
-            let mut path = path(&get.expr)?;
-            path.push(get.name.to_owned());
-            Some(path)
-        }
-        Expr::GetItem(get) => {
-            let Expr::Const(key) = &get.subscript_expr else { return None };
-            let mut path = path(&get.expr)?;
-            path.push(key.value.as_str()?.to_owned());
-            Some(path)
-        }
-        _ => None,
-    }
 }
 
 /// `resources[...]`.

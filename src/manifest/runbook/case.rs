@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::expand::{Budget, Resource, Runbook, expand};
+use super::expand::{Budget, Runbook, expand};
 use super::incident::{Incident, Origin};
+use super::resource::Resource;
 use crate::manifest::depends::DependsOn;
 use crate::manifest::diagnostic::{Diagnostic, Level};
 use crate::manifest::document;
+use crate::manifest::documents::{column_of, documents, is_blank};
 use crate::manifest::kinds::{CaseFile, Expectation, ExpectedResource};
-use crate::manifest::load::{among_cases, column_of, documents, is_blank};
+use crate::manifest::load::among_cases;
 use crate::manifest::written::Written;
 use crate::manifest::yaml::reader::Id;
 use crate::manifest::yaml::text::decode;

@@ -6,20 +6,20 @@ use std::sync::Arc;
 use minijinja::value::{Value, ValueKind};
 use serde_json::Value as Json;
 
-use super::expression::{EvalError, OPEN, Typed};
 use super::incident::{Incident, Origin};
 use super::order::{self, Called, Made};
 use super::parameters::{Parameters, errors};
+use super::resource::Resource;
 use super::scope::{Names, Scope};
 use super::template::{self, COMPARE, Computed, Each, Template};
-use crate::manifest::depends::Wanted;
+use super::typed::{EvalError, OPEN, Typed};
 use crate::manifest::diagnostic::{Diagnostic, Finding};
 use crate::manifest::document::{self, Entry};
-use crate::manifest::kinds::{API_VERSION, Named};
+use crate::manifest::kinds::API_VERSION;
+use crate::manifest::schema::field::Field;
 use crate::manifest::schema::json;
-use crate::manifest::schema::validate::Field;
 use crate::manifest::yaml::reader::{Document, Id, NodeKind};
-use crate::model::{Desired, Source};
+use crate::model::Source;
 
 /// How much the incidents of a project may expand to. Everything is counted, so that the same project is refused
 /// everywhere or nowhere.
@@ -275,22 +275,6 @@ pub(in crate::manifest) struct Expanded {
     /// What is wrong, at the incident or at the runbook.
     pub problems: Vec<Diagnostic>,
     pub spent: QuotaUsage,
-}
-
-/// A resource of an incident, with places in the runbook's file.
-#[derive(Debug)]
-pub(in crate::manifest) struct Resource {
-    pub desired: Desired,
-    /// What names its machines if that is no id.
-    pub named: Option<(Named, std::ops::Range<usize>)>,
-    /// `metadata.name`.
-    pub name: std::ops::Range<usize>,
-    /// The text that says why.
-    pub reason: std::ops::Range<usize>,
-    /// `dependsOn`, until it is resolved.
-    pub wanted: Vec<Wanted>,
-    /// The first entry of `dependsOn`.
-    pub place: Option<std::ops::Range<usize>>,
 }
 
 /// Expands an incident by its runbook.

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Environment, Error, ErrorKind};
 
-use super::expression::{MAX_TEXT, number};
+use super::typed::{MAX_TEXT, number};
 use crate::model::Sha256Hex;
 
 /// The longest slug: a part of a name between two dots holds 63 characters, and a template says some of them.

@@ -8,9 +8,9 @@ use serde_json::json;
 
 use super::parameters::plain;
 use crate::manifest::diagnostic::{Diagnostic, Finding, Related};
+use crate::manifest::schema::field::Field;
 use crate::manifest::schema::json;
 use crate::manifest::schema::rules;
-use crate::manifest::schema::validate::Field;
 use crate::manifest::yaml::reader::{Document, Id, NodeKind};
 use crate::manifest::yaml::text::SourceText;
 use crate::model::{Place, Sha256Hex, Source};

@@ -6,15 +6,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::expand::Resource;
-use super::expression::{OPEN, Scalar};
+use super::expression::Scalar;
 use super::ids;
+use super::resource::Resource;
 use super::template::{Computed, Template};
+use super::typed::OPEN;
 use crate::manifest::depends::{self, Wanted};
 use crate::manifest::diagnostic::Finding;
 use crate::manifest::kinds::Named;
+use crate::manifest::nearest::nearest;
 use crate::manifest::references;
-use crate::manifest::schema::validate::nearest;
 use crate::manifest::yaml::reader::{Document, Id, NodeKind};
 use crate::manifest::yaml::syntax::shown;
 use crate::model::{Address, Dependency, Kind};

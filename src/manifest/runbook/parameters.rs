@@ -8,13 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use jsonschema::PatternOptions;
 use serde_json::{Value as Json, json};
 
-use super::expression::{MAX_TEXT, OPEN};
+use super::typed::{MAX_TEXT, OPEN};
 use super::weight::{self, DEFS, Weight};
 use crate::manifest::diagnostic::{Finding, Level, Related};
 use crate::manifest::schema::Compiled;
+use crate::manifest::schema::field::{Field, locate};
 use crate::manifest::schema::json;
 use crate::manifest::schema::rules;
-use crate::manifest::schema::validate::{self, Field};
+use crate::manifest::schema::validate;
 use crate::manifest::yaml::reader::{Document, Id, NodeKind};
 use crate::manifest::yaml::syntax::shown;
 
@@ -68,7 +69,7 @@ impl Parameters {
         let validator = match (validator, field) {
             (Ok(validator), _) => validator,
             (Err(e), Some(field)) => {
-                let at = validate::locate(field, e.instance_path()).unwrap_or(field);
+                let at = locate(field, e.instance_path()).unwrap_or(field);
                 findings.push(bad(at, format!("this is no usable JSON Schema: {}", shown(&e.to_string()))));
                 return None;
             }
@@ -173,7 +174,7 @@ fn check_schema(field: Field<'_>, schema: &Json, findings: &mut Vec<Finding>) {
     let metaschema = jsonschema::draft202012::meta::validator();
     let mut places: BTreeMap<Id, Finding> = BTreeMap::new();
     for error in metaschema.iter_errors(schema) {
-        let Some(at) = validate::locate(field, error.instance_path()) else { continue };
+        let Some(at) = locate(field, error.instance_path()) else { continue };
         let message = format!("this is no JSON Schema: {}", shown(&error.to_string()));
         places.entry(at.value).or_insert_with(|| bad(at, message));
     }

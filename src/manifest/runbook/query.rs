@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::analysis::Flow;
-use super::expression::{Expression, OPEN, Part, Scalar};
+use super::expression::{Expression, Part, Scalar};
+use super::typed::OPEN;
 use crate::manifest::yaml::syntax::shown;
 
 /// A value that could change a query.

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use minijinja::value::{Enumerator, Object, ObjectRepr, Value};
 use serde_json::Value as Json;
 
-use super::ids::{self, Resources};
+use super::ids::{self, Missed, Resources};
 use super::work::{Meter, Size, Sizes, Step};
 
 /// The work that the expressions of one text of a manifest may do.
@@ -16,33 +15,6 @@ const MANIFEST_WORK: u64 = 1 << 24;
 
 /// How deep the values of a list may be nested that `forEach` goes through.
 const MAX_DEPTH: usize = 64;
-
-/// How many names without a value are remembered; an expression is too short for many more.
-const MAX_MISSED: usize = 64;
-
-/// The names that an evaluation asked for and that had no value, and whether it asked for an id.
-#[derive(Debug, Default)]
-pub(super) struct Missed {
-    names: Mutex<Vec<String>>,
-    id: AtomicBool,
-}
-
-impl Missed {
-    fn names(&self) -> MutexGuard<'_, Vec<String>> {
-        self.names.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub fn ask_for_id(&self) {
-        self.id.store(true, Ordering::Relaxed);
-    }
-
-    pub fn note(&self, name: String) {
-        let mut names = self.names();
-        if names.len() < MAX_MISSED {
-            names.push(name);
-        }
-    }
-}
 
 /// A mapping that remembers what was asked of it in vain. The engine takes a missing field for `undefined`,
 /// which it lets pass in comparisons and lists.
@@ -165,7 +137,7 @@ impl Scope {
 
     /// Whether an id was asked for since [`forget_missed`](Self::forget_missed).
     pub fn asked_for_id(&self) -> bool {
-        self.missed.id.load(Ordering::Relaxed)
+        self.missed.asked_for_id()
     }
 
     pub fn root(&self) -> Value {
@@ -178,8 +150,7 @@ impl Scope {
     }
 
     pub fn forget_missed(&self) {
-        self.missed.names().clear();
-        self.missed.id.store(false, Ordering::Relaxed);
+        self.missed.forget();
     }
 }
 

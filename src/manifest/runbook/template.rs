@@ -17,9 +17,10 @@ use super::types::{Gives, Kinds, NoField, Types};
 use crate::manifest::diagnostic::Finding;
 use crate::manifest::document;
 use crate::manifest::kinds::API_VERSION;
+use crate::manifest::nearest::nearest;
 use crate::manifest::references;
+use crate::manifest::schema::field::Field;
 use crate::manifest::schema::json;
-use crate::manifest::schema::validate::{Field, nearest};
 use crate::manifest::surgery;
 use crate::manifest::yaml::reader::{Document, Id, NodeKind};
 use crate::manifest::yaml::syntax::shown;
@@ -270,7 +271,7 @@ impl Compiler<'_> {
                         self.text(value, looped, true);
                         continue;
                     }
-                    if key.text.contains(super::expression::OPEN) {
+                    if key.text.contains(super::typed::OPEN) {
                         let finding =
                             Finding::new("expression-in-key", key.span(), "a key cannot hold an expression");
                         self.findings

@@ -8,7 +8,6 @@ use minijinja::machinery::ast::{BinOpKind, CallArg, Expr, UnaryOpKind};
 use minijinja::value::{Value, ValueKind};
 use serde_json::Value as Json;
 
-use super::analysis::path;
 use super::weight::DEFS;
 
 /// How many references are followed in a row.
@@ -107,6 +106,25 @@ impl Kinds {
             "null" => Kinds::NULL,
             _ => Kinds::ANY,
         }
+    }
+}
+
+/// A name and its fields, if all of them are spelled out.
+pub(super) fn path(expr: &Expr<'_>) -> Option<Vec<String>> {
+    match expr {
+        Expr::Var(var) => Some(vec![var.id.to_owned()]),
+        Expr::GetAttr(get) => {
+            let mut path = path(&get.expr)?;
+            path.push(get.name.to_owned());
+            Some(path)
+        }
+        Expr::GetItem(get) => {
+            let Expr::Const(key) = &get.subscript_expr else { return None };
+            let mut path = path(&get.expr)?;
+            path.push(key.value.as_str()?.to_owned());
+            Some(path)
+        }
+        _ => None,
     }
 }
 

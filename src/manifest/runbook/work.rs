@@ -13,7 +13,7 @@ use minijinja::machinery::ast::{BinOpKind, CallArg, Expr, UnaryOpKind};
 use minijinja::value::{Value, ValueKind};
 use serde_json::Value as Json;
 
-use super::expression::MAX_TEXT;
+use super::typed::MAX_TEXT;
 
 /// The largest value that may come up inside an expression, in bytes.
 const LARGEST: u64 = 16 << 20;

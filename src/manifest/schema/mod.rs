@@ -4,6 +4,7 @@
 //! what is wrong; [`rules`] holds what a schema cannot say.
 
 pub(super) mod fast_validate;
+pub(super) mod field;
 pub(super) mod json;
 mod pattern;
 pub(super) mod rules;

@@ -4,9 +4,10 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::validate::{Field, nearest};
+use super::field::Field;
 use crate::manifest::diagnostic::{Finding, Level};
 use crate::manifest::kinds::{NAME, TEXT};
+use crate::manifest::nearest::nearest;
 use crate::manifest::project::{self, GUID, STATE_URL};
 use crate::manifest::yaml::reader::{Document, Id, NodeKind};
 use crate::manifest::yaml::scalar::{self, quoted};

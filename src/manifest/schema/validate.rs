@@ -8,15 +8,16 @@ use std::collections::{BTreeMap, HashSet};
 
 use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind as Broken;
-use jsonschema::paths::{Location, LocationSegment};
 use serde_json::Value;
 
 use super::fast_validate;
+use super::field::{Field, locate};
 use super::json;
 use super::rules;
 use super::{Compiled, Target, compiled};
 use crate::manifest::diagnostic::Finding;
-use crate::manifest::yaml::reader::{Document, Id, Node, NodeKind};
+use crate::manifest::nearest::nearest;
+use crate::manifest::yaml::reader::{Document, Id, NodeKind};
 use crate::manifest::yaml::scalar::{quoted, written};
 use crate::manifest::yaml::syntax::shown;
 
@@ -26,49 +27,6 @@ pub(in crate::manifest) struct Verdict {
     pub findings: Vec<Finding>,
     /// Keys and values of which enough is said.
     pub settled: HashSet<Id>,
-}
-
-/// A value with the key that it stands behind.
-#[derive(Clone, Copy)]
-pub(in crate::manifest) struct Field<'a> {
-    pub doc: &'a Document<'a>,
-    pub key: Option<Id>,
-    pub value: Id,
-}
-
-impl<'a> Field<'a> {
-    pub fn node(self) -> &'a Node<'a> {
-        self.doc.node(self.value)
-    }
-
-    /// The field's name; empty for the document itself.
-    pub fn name(self) -> &'a str {
-        self.key.map_or("", |key| &self.doc.node(key).text)
-    }
-
-    /// The value if it is one line of text or more, else its key.
-    pub fn span(self) -> std::ops::Range<usize> {
-        let node = self.node();
-        let value = node.span();
-        match (node.kind, self.key) {
-            (NodeKind::Mapping | NodeKind::Sequence | NodeKind::Null, Some(key)) => self.doc.node(key).span(),
-            _ if value.is_empty() => self.key.map_or(value, |key| self.doc.node(key).span()),
-            _ => value,
-        }
-    }
-
-    /// `name: text`, of the kind that is to be written.
-    pub fn such_as(self, text: &str) -> String {
-        self.written(text).replacen("write ", "write, for example, ", 1)
-    }
-
-    /// `name: text`, to be written in place of what is there.
-    pub fn written(self, text: &str) -> String {
-        match self.key {
-            Some(key) => format!("write {}: {text}", shown(&self.doc.node(key).text)),
-            None => format!("write {text}"),
-        }
-    }
 }
 
 /// A mapping that lacks fields or holds unknown ones.
@@ -184,31 +142,6 @@ fn several_machines(field: Field<'_>, schema: &Value) -> Option<Finding> {
     let finding = Finding::new("several-targets", second.span(), message);
     let related = format!("`{}` is set here", first.text);
     Some(finding.help("keep the one that says which machine is meant").related(first.start as usize, related))
-}
-
-/// The value below `at` that a schema's path names.
-pub(in crate::manifest) fn locate<'a>(at: Field<'a>, path: &Location) -> Option<Field<'a>> {
-    let doc = at.doc;
-    let mut field = at;
-    for segment in path {
-        match segment {
-            LocationSegment::Property(name) => {
-                let (key, value) = doc.get(field.value, &name)?;
-                field = Field { doc, key: Some(key), value };
-            }
-            // A name of digits looks like an index in a path.
-            LocationSegment::Index(index) if field.node().kind == NodeKind::Mapping => {
-                let named = |key| doc.node(key).text.parse() == Ok(index);
-                let (key, value) = doc.fields(field.value).find(|&(key, _)| named(key))?;
-                field = Field { doc, key: Some(key), value };
-            }
-            LocationSegment::Index(index) => {
-                let value = *doc.children(field.value).get(index)?;
-                field = Field { doc, key: field.key, value };
-            }
-        }
-    }
-    Some(field)
 }
 
 fn names(schema: &Value) -> impl Iterator<Item = &str> {
@@ -359,26 +292,6 @@ fn joined(items: &[String]) -> String {
 fn example(schema: &Value) -> Option<String> {
     let first = |key: &str| schema.get(key).and_then(Value::as_array).and_then(|a| a.first());
     first("examples").or_else(|| schema.get("const")).or_else(|| first("enum")).map(written)
-}
-
-/// The candidate that a word was most likely meant to be.
-pub(in crate::manifest) fn nearest<'c>(
-    word: &str,
-    candidates: impl Iterator<Item = &'c str>,
-) -> Option<&'c str> {
-    if word.chars().count() > 64 {
-        return None;
-    }
-    let plain =
-        |s: &str| s.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
-    let word = plain(word);
-    let scored = candidates.filter_map(|candidate| {
-        let other = plain(candidate);
-        let distance = strsim::damerau_levenshtein(&word, &other);
-        let close = distance <= (other.chars().count() / 3).max(1) && distance < other.chars().count();
-        (close || strsim::jaro_winkler(&word, &other) >= 0.9).then_some((distance, candidate))
-    });
-    scored.min_by_key(|(distance, _)| *distance).map(|(_, candidate)| candidate)
 }
 
 /// A finding about one value, and how little it says compared to others about the same value.

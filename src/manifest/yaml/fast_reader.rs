@@ -7,8 +7,9 @@
 
 use std::borrow::Cow;
 
-use super::reader::{Document, Id, MAX_DEPTH, MAX_NODES, Node, NodeKind, Reader};
+use super::reader::{Document, Id, MAX_NODES, Node, NodeKind, Reader};
 use super::scalar::{self, Plain as Meaning};
+use super::syntax::MAX_DEPTH;
 
 /// More fields than this in one mapping are left to the real reader, which has a table for them.
 const MAX_FIELDS: usize = 32;

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use granit_parser::{Event, Options, Parser, ScalarStyle, StrInput, options};
 
 use super::scalar::{self, Plain};
-use super::syntax;
+use super::syntax::{self, MAX_DEPTH};
 use super::text::SourceText;
 use crate::manifest::diagnostic::Finding;
 
@@ -18,8 +18,6 @@ use crate::manifest::diagnostic::Finding;
 pub(in crate::manifest) const MAX_NODES: u64 = 20_000;
 /// So many bytes of text that an alias repeats count as a value.
 const TEXT_OF_VALUE: u64 = 256;
-/// How deep values may be nested.
-pub(in crate::manifest) const MAX_DEPTH: usize = 64;
 
 /// The index of a [`Node`] in its [`Document`].
 pub(in crate::manifest) type Id = u32;
@@ -498,60 +496,11 @@ impl<'s> Reader<'s> {
             let range = span.byte_range().unwrap_or(self.last_end..self.last_end);
             let (start, end) = (range.start, range.end);
             self.last_end = self.last_end.max(end);
-            if over && !matches!(event, Event::DocumentEnd | Event::StreamEnd) {
-                continue;
+            self.done = matches!(event, Event::StreamEnd);
+            if self.done || matches!(event, Event::DocumentEnd) {
+                break;
             }
-            let within = match event {
-                Event::DocumentEnd => break,
-                Event::StreamEnd => {
-                    self.done = true;
-                    break;
-                }
-                Event::Scalar(text, style, anchor, tag) => {
-                    let id = if tag.is_some() {
-                        doc.findings.push(syntax::tag(self.text, &span, start));
-                        self.poison(&mut doc, start, end)
-                    } else {
-                        self.scalar(&mut doc, text, style, start, end)
-                    };
-                    let text = doc.node(id).text.len() as u64;
-                    if anchor != 0 {
-                        let before = self.text.get(..start).and_then(|text| text.rfind('&'));
-                        self.anchors.insert(anchor, Anchor { id: Some(id), weight: 1, text, unused: before });
-                    }
-                    self.place(&mut doc, id, 1, text)
-                }
-                Event::SequenceStart(_, anchor, tag) => {
-                    self.begin(&mut doc, NodeKind::Sequence, &span, range, anchor, tag.is_some());
-                    true
-                }
-                Event::MappingStart(_, anchor, tag) => {
-                    self.begin(&mut doc, NodeKind::Mapping, &span, range, anchor, tag.is_some());
-                    true
-                }
-                Event::SequenceEnd | Event::MappingEnd => self.close(&mut doc, end),
-                Event::Alias(anchor) => match self.anchors.get_mut(&anchor) {
-                    Some(&mut Anchor { id: Some(id), weight, text, ref mut unused }) => {
-                        *unused = None;
-                        // A long text counts for several values: whoever looks at them looks at all of it again.
-                        self.place(&mut doc, id, weight + text / TEXT_OF_VALUE, text)
-                    }
-                    _ => {
-                        let message = "this alias stands inside the very value that it repeats";
-                        doc.findings
-                            .push(Finding::new("alias-cycle", range, message).help("write the value out"));
-                        let id = self.poison(&mut doc, start, end);
-                        self.place(&mut doc, id, 1, 0)
-                    }
-                },
-                Event::UnresolvedAlias(name) => {
-                    doc.findings.push(syntax::unknown_alias(self.text, range, &name));
-                    let id = self.poison(&mut doc, start, end);
-                    self.place(&mut doc, id, 1, 0)
-                }
-                _ => true,
-            };
-            if !within {
+            if !over && !self.event(&mut doc, event, &span, range) {
                 over = true;
                 let message =
                     format!("the document holds more than {MAX_NODES} values, repeated ones included");
@@ -572,6 +521,62 @@ impl<'s> Reader<'s> {
         self.capacity = doc.nodes.len().clamp(8, 1024);
         self.reset();
         doc
+    }
+
+    /// Takes one event of a document in. Returns whether the document is still within its bounds.
+    fn event(
+        &mut self,
+        doc: &mut Document<'s>,
+        event: Event<'s>,
+        span: &granit_parser::Span,
+        range: std::ops::Range<usize>,
+    ) -> bool {
+        let (start, end) = (range.start, range.end);
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let id = if tag.is_some() {
+                    doc.findings.push(syntax::tag(self.text, span, start));
+                    self.poison(doc, start, end)
+                } else {
+                    self.scalar(doc, text, style, start, end)
+                };
+                let text = doc.node(id).text.len() as u64;
+                if anchor != 0 {
+                    let before = self.text.get(..start).and_then(|text| text.rfind('&'));
+                    self.anchors.insert(anchor, Anchor { id: Some(id), weight: 1, text, unused: before });
+                }
+                self.place(doc, id, 1, text)
+            }
+            Event::SequenceStart(_, anchor, tag) => {
+                self.begin(doc, NodeKind::Sequence, span, range, anchor, tag.is_some());
+                true
+            }
+            Event::MappingStart(_, anchor, tag) => {
+                self.begin(doc, NodeKind::Mapping, span, range, anchor, tag.is_some());
+                true
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.close(doc, end),
+            Event::Alias(anchor) => match self.anchors.get_mut(&anchor) {
+                Some(&mut Anchor { id: Some(id), weight, text, ref mut unused }) => {
+                    *unused = None;
+                    // A long text counts for several values: whoever looks at them looks at all of it again.
+                    self.place(doc, id, weight + text / TEXT_OF_VALUE, text)
+                }
+                _ => {
+                    let message = "this alias stands inside the very value that it repeats";
+                    doc.findings
+                        .push(Finding::new("alias-cycle", range, message).help("write the value out"));
+                    let id = self.poison(doc, start, end);
+                    self.place(doc, id, 1, 0)
+                }
+            },
+            Event::UnresolvedAlias(name) => {
+                doc.findings.push(syntax::unknown_alias(self.text, range, &name));
+                let id = self.poison(doc, start, end);
+                self.place(doc, id, 1, 0)
+            }
+            _ => true,
+        }
     }
 
     fn begin(

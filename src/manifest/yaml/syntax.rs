@@ -2,9 +2,11 @@
 
 use granit_parser::{ErrorKind, ScanError, Span};
 
-use super::reader::MAX_DEPTH;
 use super::scalar;
 use crate::manifest::diagnostic::Finding;
+
+/// How deep values may be nested.
+pub(in crate::manifest) const MAX_DEPTH: usize = 64;
 
 /// The longest piece of a user's text that a message repeats, in characters.
 const SHOWN: usize = 60;

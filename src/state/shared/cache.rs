@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::files::{self, Links};
 use crate::model::Sha256Hex;
-use crate::state::record::Seq;
+use crate::state::exchange::Seq;
 use crate::state::store::StoreError;
 
 /// The longest file of rescued outcomes that is read.

@@ -40,13 +40,15 @@ pub use remote::{Now, Put, Remote, Segment, Tip};
 use append::{Outcome, put};
 use message::message;
 
+use super::exchange::Seq;
 use super::fold::{Running, State};
+use super::holder::Holder;
 use super::journal;
 use super::quota_usage::{self, QuotaUsage};
-use super::record::{Record, Seq};
+use super::record::Record;
 use super::rescue;
 use super::snapshot;
-use super::store::{Admit, Group, Holder, Notice, Pace, Store, StoreError};
+use super::store::{Admit, Group, Notice, Pace, Store, StoreError};
 use crate::model::Address;
 
 /// How a shared state is opened.

@@ -21,8 +21,8 @@ use super::reading::first_mark;
 use super::remote::{GATHER, Now, REPEATS, pause};
 use super::{Pace, Put, Remote, Segment, StoreError, Tip};
 use crate::model::location::Bucket;
+use crate::state::exchange::Seq;
 use crate::state::journal::Reader;
-use crate::state::record::Seq;
 
 /// How long one request may take.
 pub const BOUND: Duration = Duration::from_secs(20);

@@ -6,10 +6,10 @@ use serde::Deserialize;
 use super::cache::Cache;
 use super::remote::{Put, REPEATS, Remote, Segment, Tip, pause};
 use crate::model::Sha256Hex;
+use crate::state::exchange::Seq;
 use crate::state::fold::State;
 use crate::state::journal::{self, Checkpoint, JournalError, Reader, Tail};
 use crate::state::quota_usage::{self, QuotaUsage};
-use crate::state::record::Seq;
 use crate::state::snapshot;
 use crate::state::store::{Damage, StoreError};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::state::record::Seq;
+use crate::state::exchange::Seq;
 use crate::state::store::{Pace, StoreError};
 
 /// Our clock.
