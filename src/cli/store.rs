@@ -17,7 +17,7 @@ use crate::manifest::Project;
 use crate::model::Sha256Hex;
 use crate::state::location::{Location, Repository, is_loopback};
 use crate::state::shared::command::Git;
-use crate::state::shared::git::{Author, GitRemote, Place, configured, shown};
+use crate::state::shared::git::{Author, BOUND, GitRemote, Place, configured, shown};
 use crate::state::shared::{self, Cache, Opening, Reading, SharedStore};
 use crate::state::{Holder, Loaded, Opened, QuotaUsage, State, Store, StoreError, local};
 
@@ -310,9 +310,10 @@ async fn reach(
             let Some(url) = found.url else {
                 let message = match found.root {
                     Some(root) => format!("the repository {} has no remote `{name}`", root.display()),
-                    None => {
-                        "the state is kept in a git remote, but the project lies in no git repository".into()
-                    }
+                    None => format!(
+                        "the state is kept in a git remote, but the project lies in no git repository: {}",
+                        found.refusal
+                    ),
                 };
                 let next = format!("git remote add {name} URL; or name another place in state.url");
                 return Err(failed(message, &next));
@@ -340,7 +341,7 @@ async fn reach(
     let author = Author { name: holder.user.clone(), email: format!("{}@{}", holder.user, holder.host) };
     let clock = ctx.clock();
     let now = Arc::new(move || clock.now());
-    let place = Place { url, push_url, reference: reference.to_owned(), interval };
+    let place = Place { url, push_url, reference: reference.to_owned(), interval, bound: BOUND };
     Ok(Reached { remote: GitRemote::new(git, place, author, bare, now), cache })
 }
 
