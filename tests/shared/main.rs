@@ -7,6 +7,7 @@ mod git;
 mod hooks;
 mod http;
 mod lab;
+mod overtaken;
 mod place;
 mod protocol;
 mod schedules;
