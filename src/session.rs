@@ -7,7 +7,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::defender::{Client, Clock};
+use crate::defender::{Client, Clock, HttpOptions};
 use crate::engine::{Control, Locked, Lookups, Options, Report, Run, RunError, Scope, preview};
 use crate::manifest::{self, Diagnostic, IncidentState, Level, Project, project as file};
 use crate::model::PlanDigest;
@@ -210,6 +210,7 @@ pub fn settings(project: &Project, now: jiff::Timestamp) -> Settings {
             alert: spec.quotas.of_alerts(),
             ..RateLimits::default()
         },
+        request_timeout: HttpOptions::default().timeout,
         beside: manifest::beside(project),
         ..Settings::at(now)
     }

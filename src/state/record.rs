@@ -281,6 +281,9 @@ pub struct Intent {
     pub send_by: jiff::Timestamp,
     /// The intent's moment by the service's clock.
     pub server_at: Timestamp,
+    /// How long the run listens for the answer; none in older records: a minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_seconds: Option<u32>,
     /// `metadata.labels`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -297,6 +300,11 @@ pub struct Intent {
 }
 
 impl Intent {
+    /// Returns the last moment at which the call may leave, by the service's clock; `None` beyond all times.
+    pub fn send_by_service(&self, at: jiff::Timestamp) -> Option<jiff::Timestamp> {
+        self.server_at.instant().checked_add(self.send_by.duration_since(at)).ok()
+    }
+
     /// Returns what the call changes of an alert's triage; none if it does something else.
     pub fn triage_change(&self) -> Option<TriageChange> {
         match self.action {

@@ -28,6 +28,19 @@ pub enum Trouble {
     Stale,
     /// The place cannot be reached.
     Down,
+    /// The runner hears of it so many milliseconds later.
+    Stalls(u64),
+}
+
+/// What goes wrong with the next use, drawn when it comes.
+pub type Weather = Box<dyn FnMut() -> Option<Trouble> + Send>;
+
+/// A line of the journal.
+#[derive(Clone, Debug, serde::Deserialize)]
+pub struct Line {
+    pub seq: u64,
+    pub at: Timestamp,
+    pub record: Record,
 }
 
 #[derive(Default)]
@@ -53,6 +66,7 @@ impl Place {
             place: self.clone(),
             head: 0,
             trouble: VecDeque::new(),
+            weather: None,
             latency: Duration::ZERO,
             spaced: None,
             last: None,
@@ -63,6 +77,13 @@ impl Place {
     pub fn reading(&self) -> Reading {
         let tip = self.inner().tips.last().cloned().unwrap();
         Reading::of(tip).unwrap()
+    }
+
+    /// The lines that are at hand.
+    pub fn lines(&self) -> Vec<Line> {
+        let journal = self.inner().tips.last().map(|t| t.journal.clone()).unwrap_or_default();
+        let lines = journal.split(|b| *b == b'\n').filter(|l| !l.is_empty());
+        lines.map(|l| serde_json::from_slice(l).unwrap()).collect()
     }
 
     /// The records of the whole journal: no line leaves the tip before a snapshot holds it.
@@ -108,6 +129,8 @@ pub struct Simulated {
     head: usize,
     /// What goes wrong with the next uses.
     pub trouble: VecDeque<Trouble>,
+    /// What goes wrong with the others.
+    pub weather: Option<Weather>,
     /// How long each use takes.
     pub latency: Duration,
     /// The least time between two appends, by a clock.
@@ -117,7 +140,10 @@ pub struct Simulated {
 
 impl Simulated {
     fn fate(&mut self, of: impl Fn(Trouble) -> bool) -> Option<Trouble> {
-        if self.trouble.front().is_some_and(|t| of(*t)) { self.trouble.pop_front() } else { None }
+        if self.trouble.front().is_some_and(|t| of(*t)) {
+            return self.trouble.pop_front();
+        }
+        self.weather.as_mut().and_then(|weather| weather()).filter(|t| of(*t))
     }
 
     fn down(&self) -> StoreError {
@@ -133,7 +159,10 @@ impl Remote for Simulated {
 
     async fn read(&mut self) -> Result<Option<Tip>, StoreError> {
         tokio::time::sleep(self.latency).await;
-        let fate = self.fate(|t| matches!(t, Trouble::Stale | Trouble::Down));
+        let fate = self.fate(|t| matches!(t, Trouble::Stale | Trouble::Down | Trouble::Stalls(_)));
+        if let Some(Trouble::Stalls(ms)) = fate {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+        }
         let mut inner = self.place.inner();
         inner.reads += 1;
         if fate == Some(Trouble::Down) {
@@ -176,6 +205,9 @@ impl Remote for Simulated {
             self.last = self.spaced.as_ref().map(|(_, now)| now());
         }
         tokio::time::sleep(self.latency).await;
+        if let Some(Trouble::Stalls(ms)) = fate {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+        }
         Ok(match (fate, done) {
             (Some(Trouble::AnswerLost), _) => lost,
             (_, true) => Put::Done,
@@ -244,6 +276,7 @@ pub fn intent(name: &str, runner: &str, second: i64) -> Record {
         runner: runner.into(),
         send_by: at(second + 30),
         server_at: at(second).into(),
+        timeout_seconds: Some(60),
         labels: Default::default(),
         on_remove: Default::default(),
         ids: Default::default(),
