@@ -514,6 +514,7 @@ impl Executor<'_> {
                     holder.is_none_or(|r| !undoes_nothing(r, &alert, intent.action, &intent.sent.request))
                 });
                 let made = match check {
+                    _ if view.is_overtaken(&intent.address) => Err(NotIntended::Seen),
                     Some(absent) if !absent(view.state()) => Err(NotIntended::Seen),
                     _ if overtaken => Err(NotIntended::Overtaken),
                     _ => fill(&mut intent, &planned, view).map_err(NotIntended::Id),

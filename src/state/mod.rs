@@ -37,6 +37,6 @@ pub use record::{
 };
 pub use resource::{Attempt, LastCall, Open, PastObject, PendingUpdate, Phase, RefusedChange, Resource};
 pub use resources::Resources;
-pub use store::{Admit, Damage, Group, Holder, Loaded, Notice, Opened, Pace, Store, StoreError};
+pub use store::{Admit, Damage, Group, Holder, Loaded, News, Notice, Opened, Pace, Store, StoreError};
 pub use triage::{TriageChange, TriageRecord, TriageValues};
 pub use verify::{Finding, Note, Verified, verify};

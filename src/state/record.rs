@@ -240,6 +240,17 @@ impl Record {
     }
 }
 
+impl Record {
+    /// The resources that it says something about: of a move, both names.
+    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
+        let to = match self {
+            Record::Moved { to, .. } => Some(to),
+            _ => None,
+        };
+        self.address().into_iter().chain(to)
+    }
+}
+
 /// Whose state this is: one cloud or endpoint, one tenant, one project.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

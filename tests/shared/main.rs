@@ -10,5 +10,6 @@ mod lab;
 mod overtaken;
 mod place;
 mod protocol;
+mod runs;
 mod schedules;
 mod server;

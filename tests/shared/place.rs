@@ -52,6 +52,11 @@ pub struct Inner {
     pub reads: usize,
 }
 
+fn lines_of(tip: &Tip) -> impl Iterator<Item = Line> {
+    let lines = tip.journal.split(|b| *b == b'\n').filter(|l| !l.is_empty());
+    lines.map(|l| serde_json::from_slice(l).unwrap())
+}
+
 /// The place; clones are the same one.
 #[derive(Clone, Default)]
 pub struct Place(Arc<Mutex<Inner>>);
@@ -81,25 +86,25 @@ impl Place {
 
     /// The lines that are at hand.
     pub fn lines(&self) -> Vec<Line> {
-        let journal = self.inner().tips.last().map(|t| t.journal.clone()).unwrap_or_default();
-        let lines = journal.split(|b| *b == b'\n').filter(|l| !l.is_empty());
-        lines.map(|l| serde_json::from_slice(l).unwrap()).collect()
+        let tip = self.inner().tips.last().cloned().unwrap_or_default();
+        lines_of(&tip).collect()
     }
 
-    /// The records of the whole journal: no line leaves the tip before a snapshot holds it.
-    pub fn records(&self) -> Vec<Record> {
-        let mut lines: std::collections::BTreeMap<u64, Record> = Default::default();
-        for tip in &self.inner().tips {
-            for line in tip.journal.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
-                let line: serde_json::Value = serde_json::from_slice(line).unwrap();
-                let record = serde_json::from_value(line["record"].clone()).unwrap();
-                let seq = line["seq"].as_u64().unwrap();
-                if let Some(known) = lines.insert(seq, record) {
-                    assert_eq!(known, lines[&seq], "record {seq} was rewritten");
-                }
+    /// The lines of the whole journal: none leaves the tip before a snapshot holds it.
+    pub fn all_lines(&self) -> Vec<Line> {
+        let mut lines: std::collections::BTreeMap<u64, Line> = Default::default();
+        for line in self.inner().tips.iter().flat_map(lines_of) {
+            let (seq, record) = (line.seq, line.record.clone());
+            if let Some(known) = lines.insert(seq, line) {
+                assert_eq!(known.record, record, "record {seq} was rewritten");
             }
         }
         lines.into_values().collect()
+    }
+
+    /// The records of the whole journal.
+    pub fn records(&self) -> Vec<Record> {
+        self.all_lines().into_iter().map(|l| l.record).collect()
     }
 
     /// Appends if the head is the expected one: the one atomic step.
