@@ -64,6 +64,7 @@ fn records(desired: &[Desired]) -> Vec<Record> {
             runner: "r".into(),
             send_by: now(),
             server_at: "2027-01-15T08:00:00Z".parse().unwrap(),
+            timeout_seconds: Some(60),
             labels: Default::default(),
             on_remove: d.on_remove,
             ids: Default::default(),

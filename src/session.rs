@@ -9,7 +9,7 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::defender::{Client, Clock};
+use crate::defender::{Client, Clock, HttpOptions};
 use crate::engine::{Control, Locked, Lookups, Options, Report, Run, RunError, Scope, preview};
 use crate::manifest::{self, Diagnostic, IncidentState, Level, Project, project as file};
 use crate::model::{Address, PlanDigest, Target, Template};
@@ -253,6 +253,7 @@ pub fn settings(project: &Project, now: jiff::Timestamp) -> Settings {
             alert: spec.quotas.of_alerts(),
             ..RateLimits::default()
         },
+        request_timeout: HttpOptions::default().timeout,
         beside: manifest::beside(project),
         ..Settings::at(now)
     }

@@ -1,8 +1,11 @@
 //! `apply`: plan, ask, send, record.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::args::ApplyArgs;
+use tokio::sync::watch;
+
+use super::args::{ApplyArgs, Locking};
 use super::connect::connect;
 use super::context::{Context, runtime};
 use super::engine;
@@ -13,9 +16,9 @@ use super::saved;
 use super::signals;
 use super::store;
 use super::stream;
-use crate::engine::{Control, Locked, Lookups, Options, Report, Run, RunError};
-use crate::manifest::Defender;
-use crate::model::Template;
+use crate::engine::{Control, Locked, Lookups, Options, Report, Run, RunError, Scope};
+use crate::manifest::{Defender, Project};
+use crate::model::{Span, Template};
 use crate::plan::{self, Destination, Deviating, Plan, SavedPlan};
 use crate::seal::{self, Seals};
 
@@ -63,75 +66,132 @@ pub fn run(ctx: &Context, args: &ApplyArgs) -> Result<Code, Error> {
             (scope, reviewed)
         }
     };
+    let job = Job { ctx, args, project: &project, reviewed: reviewed.as_ref() };
     runtime()?.block_on(async {
+        let display = Arc::new(Display::new(ctx, args.format));
+        let deadline = tokio::time::Instant::now() + args.locking.lock_timeout.get();
+        let mut stop = None;
+        let ended = loop {
+            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+            match job.attempt(scope.clone(), &display, &mut stop, left).await {
+                Ok(Ended::Overtaken(e)) if tokio::time::Instant::now() < deadline => {
+                    ctx.note(&format!("nothing was sent yet, and {e}; this run plans again after it"));
+                }
+                Ok(Ended::Overtaken(e)) => break Err(e),
+                Ok(Ended::Code(code)) => break Ok(code),
+                Err(e) => break Err(e),
+            }
+        };
+        display.finish();
+        ended
+    })
+}
+
+/// How a try ended.
+enum Ended {
+    /// With this exit code.
+    Code(Code),
+    /// Another run marked itself first on a shared state. Nothing was sent: all that was planned is to be planned again.
+    Overtaken(Error),
+}
+
+/// What every try of one command has in common.
+struct Job<'a> {
+    ctx: &'a Context,
+    args: &'a ApplyArgs,
+    project: &'a Project,
+    reviewed: Option<&'a Reviewed>,
+}
+
+impl Job<'_> {
+    /// Opens the state, plans, has the plan approved and carries it out. `left` is how long another run is waited for;
+    /// `stop` is there from the first try on.
+    async fn attempt(
+        &self,
+        scope: Scope,
+        display: &Arc<Display>,
+        stop: &mut Option<watch::Receiver<bool>>,
+        left: Duration,
+    ) -> Result<Ended, Error> {
+        let Job { ctx, args, project, .. } = *self;
         let clock = engine::clock(ctx);
-        let world = store::world(ctx, &project)?;
-        let store = store::open(ctx, &project, args.locking, "casefile apply", &clock).await?;
+        let world = store::world(ctx, project)?;
+        let locking =
+            Locking { lock_timeout: Span::from_secs(u32::try_from(left.as_secs()).unwrap_or(u32::MAX)) };
+        let open = store::open(ctx, project, locking, "casefile apply", &clock);
+        let store = match stop {
+            // A signal before the first try ends the process by itself.
+            None => open.await?,
+            Some(stop) => tokio::select! {
+                biased;
+                _ = stop.wait_for(|s| *s) => return Err(Error::Interrupted),
+                store = open => store?,
+            },
+        };
         let opened_at = clock.now();
-        let connection = connect(ctx, &project, &clock, Some(&world)).await?;
+        let connection = connect(ctx, project, &clock, Some(&world)).await?;
         let options = Options {
             parallelism: usize::from(args.parallelism),
             wait: args.wait.then(|| args.timeout.get()),
             strict: args.planning.strict,
             ..Options::new(uuid::Uuid::new_v4().to_string(), connection.binding.clone())
         };
-        let display = Arc::new(Display::new(ctx, args.format));
         let sink = {
             let display = display.clone();
             Arc::new(move |p| display.show(&p))
         };
-        let stop = signals::stop(signals::RUN);
+        let stop = stop.get_or_insert_with(|| signals::stop(signals::RUN)).clone();
         let locked = Locked { store, opened_at };
         let control = Control { sink, stop };
         let ended = {
             let mut run = Run::new(&connection.client, &clock, scope, options, locked, control)
                 .map_err(engine::run_error)?;
-            let ended =
-                carry_out(ctx, args, &mut run, reviewed.as_ref(), &connection.destination, &display).await;
-            if ended.is_ok() {
-                store::tell_head(ctx, &project, &run);
+            let ended = self.carry_out(&mut run, &connection.destination, display, left).await;
+            if let Ok(Ended::Code(_)) = ended {
+                store::tell_head(ctx, project, &run);
             }
             ended
         };
-        display.finish();
         connection.close().await;
         ended
-    })
-}
-
-async fn carry_out(
-    ctx: &Context,
-    args: &ApplyArgs,
-    run: &mut Run<'_>,
-    reviewed: Option<&Reviewed>,
-    destination: &Destination,
-    display: &Display,
-) -> Result<Code, Error> {
-    let prepared = match reviewed {
-        Some(Reviewed::Saved(saved)) => run.resume(saved).await,
-        _ => run.prepare().await,
-    };
-    let plan = match prepared {
-        Ok(plan) => Plan { destination: Some(destination.clone()), ..plan },
-        Err(e) => return Err(end_early(run, e).await),
-    };
-    if let Err(e) = approve(ctx, args, &plan, reviewed, run, display).await {
-        // What was observed is recorded even when nothing is sent.
-        run.commit().await.map_err(project::store_error)?;
-        return Err(e);
     }
-    match run.carry_out(&plan).await {
-        Ok(report) => {
-            run.close(&report).await.map_err(project::store_error)?;
-            match stream::failure() {
-                Some(source) => Err(Error::Unread { source, left: report.left }),
-                None => Ok(code(&report)),
-            }
+
+    async fn carry_out(
+        &self,
+        run: &mut Run<'_>,
+        destination: &Destination,
+        display: &Display,
+        left: Duration,
+    ) -> Result<Ended, Error> {
+        let Job { ctx, args, reviewed, .. } = *self;
+        let prepared = match reviewed {
+            Some(Reviewed::Saved(saved)) => run.resume(saved).await,
+            _ => run.prepare().await,
+        };
+        let plan = match prepared {
+            Ok(plan) => Plan { destination: Some(destination.clone()), ..plan },
+            Err(e) => return Err(end_early(run, e).await),
+        };
+        if let Err(e) = approve(ctx, args, &plan, reviewed, run, display).await {
+            // What was observed is recorded even when nothing is sent.
+            run.commit().await.map_err(project::store_error)?;
+            return Err(e);
         }
-        Err(e) => {
-            let e = end_early(run, e).await;
-            run.abort(&plan, e.code().as_u8());
-            Err(e)
+        match run.carry_out(&plan).await {
+            Ok(report) => {
+                run.close(&report).await.map_err(project::store_error)?;
+                match stream::failure() {
+                    Some(source) => Err(Error::Unread { source, left: report.left }),
+                    None => Ok(Ended::Code(code(&report))),
+                }
+            }
+            // Who waits is told no end: the run goes on.
+            Err(e) if e.is_overtaken() && !left.is_zero() => Ok(Ended::Overtaken(engine::run_error(e))),
+            Err(e) => {
+                let e = end_early(run, e).await;
+                run.abort(&plan, e.code().as_u8());
+                Err(e)
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::manifest::Project;
 use crate::model::Sha256Hex;
 use crate::model::location::{Location, Repository, SharedPlace, is_loopback};
 use crate::state::shared::command::Git;
-use crate::state::shared::git::{Author, GitRemote, Place, configured, shown};
+use crate::state::shared::git::{Author, BOUND, GitRemote, Place, configured, shown};
 use crate::state::shared::objects::ObjectRemote;
 use crate::state::shared::{self, Cache, Now, Opening, Reading, Remote, SharedStore};
 use crate::state::{Holder, Loaded, Opened, QuotaUsage, State, Store, StoreError, local};
@@ -357,9 +357,10 @@ async fn reach_ref(
             let Some(url) = found.url else {
                 let message = match found.root {
                     Some(root) => format!("the repository {} has no remote `{name}`", root.display()),
-                    None => {
-                        "the state is kept in a git remote, but the project lies in no git repository".into()
-                    }
+                    None => format!(
+                        "the state is kept in a git remote, but the project lies in no git repository: {}",
+                        found.refusal
+                    ),
                 };
                 let next = format!("git remote add {name} URL; or name another place in state.url");
                 return Err(failed(message, &next));
@@ -383,7 +384,7 @@ async fn reach_ref(
     })?;
     let holder = ctx.holder("", ctx.now());
     let author = Author { name: holder.user.clone(), email: format!("{}@{}", holder.user, holder.host) };
-    let place = Place { url, push_url, reference: reference.to_owned(), interval };
+    let place = Place { url, push_url, reference: reference.to_owned(), interval, bound: BOUND };
     let remote = GitRemote::new(git, place, author, bare, now);
     Ok(Reached { way: Way::Git(Box::new(remote)), cache })
 }

@@ -64,6 +64,13 @@ pub enum RunError {
     Interrupted,
 }
 
+impl RunError {
+    /// Returns whether another run has marked itself on a shared state first: nothing was sent, and nothing recorded.
+    pub fn is_overtaken(&self) -> bool {
+        matches!(self, RunError::Store(e) if matches!(**e, StoreError::Locked { .. }))
+    }
+}
+
 /// Reasons in one line.
 fn reasons(unread: &[Unread]) -> String {
     let one = |u: &Unread| {

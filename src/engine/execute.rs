@@ -489,6 +489,7 @@ impl Executor<'_> {
             runner: self.runner.to_owned(),
             send_by: deadline.0,
             server_at: server_at.into(),
+            timeout_seconds: u32::try_from(self.again.settings.request_timeout.as_secs()).ok(),
             labels: job.call.labels.clone(),
             on_remove: job.call.on_remove,
             replaces: job.call.replaces.clone(),
@@ -504,6 +505,7 @@ impl Executor<'_> {
         let shown = shown.filter(|_| job.respects_people());
         let (tell, told) = tokio::sync::oneshot::channel();
         let planned = job.call.ids.clone();
+        let clock = self.clock.clone();
         let written = self
             .journal
             .record(move |view| {
@@ -512,6 +514,7 @@ impl Executor<'_> {
                     holder.is_none_or(|r| !undoes_nothing(r, &alert, intent.action, &intent.sent.request))
                 });
                 let made = match check {
+                    _ if view.is_overtaken(&intent.address) => Err(NotIntended::Seen),
                     Some(absent) if !absent(view.state()) => Err(NotIntended::Seen),
                     _ if overtaken => Err(NotIntended::Overtaken),
                     _ => fill(&mut intent, &planned, view).map_err(NotIntended::Id),
@@ -521,6 +524,8 @@ impl Executor<'_> {
                     let _ = tell.send(why);
                     return Vec::new();
                 }
+                // A shared journal may have let it wait: the service's time is that of the record's moment.
+                intent.server_at = (server_at + clock.now().duration_since(now)).into();
                 records.push(Record::Intent(intent));
                 records
             })
@@ -529,7 +534,7 @@ impl Executor<'_> {
             Some((attempt, Record::Intent(intent))) => {
                 let mut job = job.clone();
                 job.call.sent = intent.sent;
-                Ok(Intended { job, attempt, server_at, deadline })
+                Ok(Intended { job, attempt, server_at: intent.server_at.instant(), deadline })
             }
             _ => Err(told.await.unwrap_or(NotIntended::Seen)),
         })

@@ -13,13 +13,24 @@ use tokio::sync::{mpsc, oneshot};
 use super::accepted::{KnownIds, ids_of};
 use super::quota;
 use crate::defender::{Clock, RateLimiter};
-use crate::model::IdKey;
-use crate::state::{Group, Intent, Object, Outcome, Pace, Record, Resource, Seq, State, Store, StoreError};
+use crate::model::{Address, IdKey};
+use crate::state::{
+    Group, Intent, News, Object, Outcome, Pace, Record, Resource, Seq, State, Store, StoreError,
+};
 
 /// What a record is made from: the state as it is when its turn comes.
 pub struct View<'a> {
     state: &'a State,
     ids: &'a HashSet<IdKey>,
+    overtaken: &'a Overtaken,
+}
+
+/// The resources about which others have recorded something since this run has planned.
+#[derive(Default)]
+struct Overtaken {
+    addresses: HashSet<Address>,
+    /// They have recorded more than is at hand.
+    all: bool,
 }
 
 impl View<'_> {
@@ -28,8 +39,14 @@ impl View<'_> {
         self.state
     }
 
+    /// Returns whether others have recorded something about a resource since the run has planned: what was planned for
+    /// it is not to be sent. An append that carried something else may have read it.
+    pub fn is_overtaken(&self, address: &Address) -> bool {
+        self.overtaken.all || self.overtaken.addresses.contains(address)
+    }
+
     /// A resource, not counting records of the same group.
-    pub fn resource(&self, address: &crate::model::Address) -> Option<&Resource> {
+    pub fn resource(&self, address: &Address) -> Option<&Resource> {
         self.state.resources.get(address)
     }
 }
@@ -73,6 +90,7 @@ pub struct JournalWriter {
     ids: HashSet<IdKey>,
     clock: Clock,
     limiter: RateLimiter,
+    overtaken: Overtaken,
     failed: Option<Arc<StoreError>>,
 }
 
@@ -84,9 +102,17 @@ type Numbers = Vec<Option<Range<Seq>>>;
 
 impl JournalWriter {
     /// Takes a store that is open for writing. Calls of others count against the limits, too.
-    pub fn new(store: Box<dyn Store>, clock: Clock, limiter: RateLimiter) -> Self {
+    pub fn new(mut store: Box<dyn Store>, clock: Clock, limiter: RateLimiter) -> Self {
         let ids = ids_of(store.state()).map(IdKey::of).collect();
-        JournalWriter { store, ids, clock, limiter, failed: None }
+        // What was read while it was opened is in the state that is planned on.
+        drop(store.take_news());
+        JournalWriter { store, ids, clock, limiter, overtaken: Overtaken::default(), failed: None }
+    }
+
+    /// Takes the present state for the one that is planned on from here.
+    pub fn plan_anew(&mut self) -> &State {
+        self.overtaken = Overtaken::default();
+        self.store.state()
     }
 
     /// The state as of the last durable record.
@@ -124,16 +150,16 @@ impl JournalWriter {
         // Others may be read several times before this append is in; each of their records counts once.
         let mut counted = 0;
         let mut admit = |_: &State, others: &[Record], intent: &Intent| {
-            for record in others.iter().skip(counted) {
-                learn(ids, record);
-                if let Record::Intent(other) = record {
-                    limiter.seed(quota::endpoint_of(other.action, other.address.kind()), None, None);
-                }
-            }
+            count(others.get(counted..).unwrap_or_default(), ids, limiter);
             counted = counted.max(others.len());
             !limiter.is_over(quota::endpoint_of(intent.action, intent.address.kind()), lead)
         };
-        match self.store.append(self.clock.now(), groups.clone(), &mut admit).await {
+        let appended = self.store.append(self.clock.now(), groups.clone(), &mut admit).await;
+        let News { records, more } = self.store.take_news();
+        count(records.get(counted..).unwrap_or_default(), &mut self.ids, &self.limiter);
+        self.overtaken.addresses.extend(records.iter().flat_map(Record::addresses).cloned());
+        self.overtaken.all |= more;
+        match appended {
             Ok(numbers) => {
                 for record in groups.iter().zip(&numbers).filter(|(_, n)| n.is_some()).flat_map(|(g, _)| g) {
                     learn(&mut self.ids, record);
@@ -211,7 +237,8 @@ impl JournalWriter {
         let mut groups = Vec::new();
         let mut replies = Vec::new();
         for entry in entries.drain(..) {
-            let made = (entry.make)(&View { state: self.store.state(), ids: &self.ids });
+            let made =
+                (entry.make)(&View { state: self.store.state(), ids: &self.ids, overtaken: &self.overtaken });
             // Known at once: a second answer in this batch must see the id of the first.
             for r in &made {
                 learn(&mut self.ids, r);
@@ -237,6 +264,16 @@ impl JournalWriter {
 /// The other end of a [`JournalHandle`].
 pub struct Service {
     waiting: mpsc::UnboundedReceiver<Entry>,
+}
+
+/// Takes in what others have recorded: ids that are theirs, and calls that use the service's quotas.
+fn count(others: &[Record], ids: &mut HashSet<IdKey>, limiter: &RateLimiter) {
+    for record in others {
+        learn(ids, record);
+        if let Record::Intent(other) = record {
+            limiter.seed(quota::endpoint_of(other.action, other.address.kind()), None, None);
+        }
+    }
 }
 
 /// The ids that a record adds to what is known.

@@ -22,7 +22,7 @@ impl Run<'_> {
             }
             Err(_) => return Err(RunError::OtherPlace { plan: words(made_for), run: words(run) }),
         }
-        let mut remaining = saved.remaining(self.state())?;
+        let mut remaining = saved.remaining(self.journal.plan_anew())?;
         self.compare(&mut remaining).await?;
         let settings = &self.scope.settings;
         let over = plan::over_limits(&remaining.changes, &settings.limits, &saved.plan.changes);

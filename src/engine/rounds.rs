@@ -162,7 +162,7 @@ impl Run<'_> {
             desired: &self.scope.desired,
             selected: Some(only),
             replace: &BTreeSet::new(),
-            state: self.state(),
+            state: self.journal.plan_anew(),
             observed,
             settings: &settings,
         });

@@ -180,7 +180,7 @@ impl<'a> Run<'a> {
     pub async fn prepare(&mut self) -> Result<Plan, RunError> {
         self.find_machines(Depth::Planned).await?;
         let mut observed = self.refresh(None).await?;
-        let mut plan = make_plan(&self.scope, self.state(), &observed, &self.settings());
+        let mut plan = self.plan_on(&observed);
         // Nothing is sent on top of it, so nothing more is waited or asked for.
         if !observed.unread.is_empty() {
             return Ok(plan);
@@ -200,7 +200,7 @@ impl<'a> Run<'a> {
                 return Err(RunError::Interrupted);
             }
             observed = self.refresh(None).await?;
-            plan = make_plan(&self.scope, self.state(), &observed, &self.settings());
+            plan = self.plan_on(&observed);
         }
         if !observed.unread.is_empty() {
             return Ok(plan);
@@ -220,9 +220,15 @@ impl<'a> Run<'a> {
         // What was listed just now is not asked for again.
         more |= self.resolve_names(&plan, &mut observed.machines).await?;
         if more {
-            plan = make_plan(&self.scope, self.state(), &observed, &self.settings());
+            plan = self.plan_on(&observed);
         }
         Ok(plan)
+    }
+
+    /// Plans on the present state.
+    fn plan_on(&mut self, observed: &Observed) -> Plan {
+        let settings = self.settings();
+        make_plan(&self.scope, self.journal.plan_anew(), observed, &settings)
     }
 
     /// Gives resources that name no machine id theirs.

@@ -8,6 +8,7 @@ use crate::plan::targets::{SealedMachine, Targets};
 use crate::plan::{Machines, Settings};
 
 /// The things that are planned: resources, selection, settings.
+#[derive(Clone)]
 pub struct Scope {
     /// Every declared resource of the project, by address.
     pub desired: Vec<Desired>,

@@ -13,6 +13,13 @@ use crate::state::{Attempt, PendingUpdate, QuotaUsage};
 /// matched with an intent.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(120);
 
+/// How far two readings of the service's clock may be apart: it tells whole seconds, and its answers take a while. No intent
+/// is written by one that is less sure.
+const READING_ERROR: Duration = Duration::from_secs(10);
+
+/// How long a run listens for an answer whose record does not say so.
+const USUAL_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// How long an unanswered intent is looked up by itself: the service's lists reach no further.
 pub const LOOK_BACK: Duration = Duration::from_secs(30 * 86_400);
 
@@ -25,7 +32,8 @@ pub struct Settings {
     pub new_lineage: String,
     /// `recovery`.
     pub recovery: Recovery,
-    /// How long one call may take: part of how long another runner's call counts as in flight.
+    /// How long this run listens for the answer to a call. Its intents carry it, for others count its calls as in flight
+    /// for so long.
     pub request_timeout: Duration,
     /// When this run took the state's lock; `None` in a run without it, such as `plan`.
     pub lock_at: Option<jiff::Timestamp>,
@@ -138,7 +146,7 @@ impl Settings {
             now,
             new_lineage: String::new(),
             recovery: Recovery::default(),
-            request_timeout: Duration::from_secs(60),
+            request_timeout: USUAL_TIMEOUT,
             lock_at: None,
             runner: None,
             service_ahead: None,
@@ -158,31 +166,40 @@ impl Settings {
     /// A call that ended without an answer left before it ended. With the lock in hand the sender of an
     /// earlier run's call is dead since then; it may have left earlier than that only if our clock and the
     /// service's both say so, for our wall clock may have been set between the runs. Without the lock
-    /// (`plan`), another runner may still send until `sendBy`, and listen for a request time-out and a clock
-    /// error more.
+    /// (`plan`, a shared state), another runner may still send until `sendBy`, and listen for its request's time-out and
+    /// a clock error more. Its moments are told by the service's clock then, which both know; ours tells nothing of them.
     pub fn last_leave(&self, attempt: &Attempt) -> Result<jiff::Timestamp, jiff::Timestamp> {
         let last = attempt.failed_at.unwrap_or(attempt.send_by);
-        if let Some(lock_at) = self.lock_at {
-            return Ok(if self.is_ours(&attempt.runner) {
-                last
-            } else {
-                let told = self.told(attempt, last).map(|t| t.max(last) + CLOCK_TOLERANCE);
-                told.map_or(lock_at, |t| t.min(lock_at))
-            });
-        }
-        let last = self.told(attempt, last).unwrap_or(last);
-        if attempt.failed_at.is_some() {
+        if self.is_ours(&attempt.runner) {
             return Ok(last);
         }
-        let last = last + self.request_timeout + CLOCK_TOLERANCE;
+        let by_service = attempt.server_at.instant().checked_add(last.duration_since(attempt.at)).ok();
+        let told = self.told(by_service);
+        if let Some(lock_at) = self.lock_at {
+            let told = told.map(|t| t.max(last) + CLOCK_TOLERANCE);
+            return Ok(told.map_or(lock_at, |t| t.min(lock_at)));
+        }
+        if attempt.failed_at.is_some() {
+            return Ok(told.map_or(last, |t| t + READING_ERROR));
+        }
+        self.in_flight(told.unwrap_or(last), attempt.timeout_seconds)
+    }
+
+    /// The end of another runner's call that may leave until then: in flight before, and gone after it.
+    fn in_flight(
+        &self,
+        last: jiff::Timestamp,
+        timeout_seconds: Option<u32>,
+    ) -> Result<jiff::Timestamp, jiff::Timestamp> {
+        let timeout = timeout_seconds.map_or(USUAL_TIMEOUT, |s| Duration::from_secs(s.into()));
+        let last = last + timeout + CLOCK_TOLERANCE;
         if last > self.now { Err(last) } else { Ok(last) }
     }
 
-    /// A moment that another process wrote down, by our clock. Its clock may have been wrong, or ours may have been
-    /// set since; but both runs know how far the service's was ahead. `None` where this one does not.
-    fn told(&self, attempt: &Attempt, at: jiff::Timestamp) -> Option<jiff::Timestamp> {
-        let by_service = attempt.server_at.instant().checked_add(at.duration_since(attempt.at)).ok()?;
-        by_service.checked_sub(self.service_ahead?).ok()
+    /// A moment that another process knows by the service's clock, by ours: its own may have been wrong, or ours may
+    /// have been set since. `None` where this run does not know how far the service's is ahead.
+    fn told(&self, by_service: Option<jiff::Timestamp>) -> Option<jiff::Timestamp> {
+        by_service?.checked_sub(self.service_ahead?).ok()
     }
 
     /// Something that an earlier run saw at `ours` and the service dates `theirs`, by our clock: the later of the two.
@@ -220,10 +237,14 @@ impl Settings {
     /// The same for an update, cancel or resolve: from then on a read tells what became of it.
     pub fn side_settled_at(&self, side: &PendingUpdate) -> jiff::Timestamp {
         let last = match self.lock_at {
-            Some(_) if self.is_ours(&side.runner) => side.send_by,
+            _ if self.is_ours(&side.runner) => side.send_by,
             // The sender is dead since then.
             Some(lock_at) => lock_at,
-            None => side.send_by + self.request_timeout + CLOCK_TOLERANCE,
+            None => {
+                let told = self.told(side.server_send_by).unwrap_or(side.send_by);
+                let (Ok(last) | Err(last)) = self.in_flight(told, side.timeout_seconds);
+                last
+            }
         };
         last + self.recovery.settle.get()
     }
@@ -233,7 +254,7 @@ impl Settings {
 mod tests {
     use super::*;
     use crate::model::{Body, Method, Request, RequestDigest, Sha256Hex};
-    use crate::state::Sent;
+    use crate::state::{CallAction, Sent};
 
     fn at(second: i64) -> jiff::Timestamp {
         jiff::Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -250,6 +271,7 @@ mod tests {
             runner: "another".into(),
             at: at(wrong),
             server_at: at(0).into(),
+            timeout_seconds: None,
             send_by: at(10 + wrong),
             failed_at: Some(at(5 + wrong)),
             why: None,
@@ -279,6 +301,55 @@ mod tests {
                 assert_eq!(unknown.last_leave(&attempt(wrote)), Ok(at(locked + reads)));
             }
         }
+    }
+
+    /// A run on a shared state, or `plan`, whose clock is `reads` seconds ahead of the service's, at this second of it.
+    fn unlocked(reads: i64, second: i64) -> Settings {
+        Settings {
+            runner: Some("this".into()),
+            service_ahead: Some(SignedDuration::from_secs(-reads)),
+            ..Settings::at(at(second + reads))
+        }
+    }
+
+    #[test]
+    fn without_a_lock_calls_of_others_are_in_flight_by_the_service_s_clock() {
+        for (wrote, reads) in [0, 600, -600, 86_400].into_iter().flat_map(|w| [0, 300, -300].map(|r| (w, r)))
+        {
+            for (timeout, ends) in [(None, 190), (Some(60), 190), (Some(300), 430)] {
+                let call = Attempt { failed_at: None, timeout_seconds: timeout, ..attempt(wrote) };
+                assert_eq!(unlocked(reads, ends - 1).last_leave(&call), Err(at(ends + reads)));
+                assert_eq!(unlocked(reads, ends).last_leave(&call), Ok(at(ends + reads)));
+            }
+            let failed = unlocked(reads, 6).last_leave(&attempt(wrote)).unwrap();
+            assert_eq!(failed, at(15 + reads), "what it cost to read the service's clock is added");
+        }
+    }
+
+    #[test]
+    fn what_this_run_wrote_itself_is_told_by_its_own_clock() {
+        let call = Attempt { failed_at: None, runner: "this".into(), ..attempt(600) };
+        assert_eq!(unlocked(600, 3).last_leave(&call), Ok(at(610)));
+        assert_eq!(unlocked(600, 3).last_leave(&Attempt { failed_at: Some(at(605)), ..call }), Ok(at(605)));
+    }
+
+    #[test]
+    fn an_update_of_another_run_is_in_flight_by_the_service_s_clock() {
+        let side = |wrote: i64, server: bool| PendingUpdate {
+            attempt: 1,
+            action: CallAction::Cancel,
+            send_by: at(10 + wrote),
+            server_send_by: server.then(|| at(10)),
+            timeout_seconds: server.then_some(100),
+            runner: "another".into(),
+            request: None,
+            triage: Default::default(),
+            updated_at: None,
+        };
+        let settle = 30;
+        assert_eq!(unlocked(300, 0).side_settled_at(&side(-600, true)), at(10 + 100 + 120 + settle + 300));
+        // Older records tell no more than the other clock.
+        assert_eq!(unlocked(300, 0).side_settled_at(&side(0, false)), at(10 + 60 + 120 + settle));
     }
 
     #[test]

@@ -337,6 +337,7 @@ impl State {
                 at: step.at,
                 server_at: intent.server_at.clone(),
                 send_by: intent.send_by,
+                timeout_seconds: intent.timeout_seconds,
                 failed_at: None,
                 why: None,
                 other: None,
@@ -361,6 +362,9 @@ impl State {
             attempt: step.seq,
             action: intent.action,
             send_by: intent.send_by,
+            // Both came into records together: what an older version folded is folded the same.
+            server_send_by: intent.timeout_seconds.and_then(|_| intent.send_by_service(step.at)),
+            timeout_seconds: intent.timeout_seconds,
             runner: intent.runner.clone(),
             request: Some(RequestDigest::of(&intent.sent.request, intent.sent.revision)),
             triage: intent.triage_change().into(),

@@ -39,6 +39,6 @@ pub use record::{Binding, Intent, Outcome, Record};
 pub use resource::{Attempt, LastCall, Open, PastObject, PendingUpdate, Phase, RefusedChange, Resource};
 pub use resources::Resources;
 pub use step::FoldError;
-pub use store::{Admit, Damage, Group, Loaded, Notice, Opened, Pace, Store, StoreError};
+pub use store::{Admit, Damage, Group, Loaded, News, Notice, Opened, Pace, Store, StoreError};
 pub use triage::{TriageChange, TriageRecord, TriageValues};
 pub use verify::{Finding, Note, Verified, verify};

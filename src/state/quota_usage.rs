@@ -259,6 +259,7 @@ mod tests {
             runner: "r".into(),
             send_by: at(0),
             server_at: "2027-01-15T08:00:00Z".parse().unwrap(),
+            timeout_seconds: None,
             labels: Default::default(),
             on_remove: Default::default(),
             ids: Default::default(),

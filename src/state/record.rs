@@ -232,6 +232,17 @@ impl Record {
     }
 }
 
+impl Record {
+    /// The resources that it says something about: of a move, both names.
+    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
+        let to = match self {
+            Record::Moved { to, .. } => Some(to),
+            _ => None,
+        };
+        self.address().into_iter().chain(to)
+    }
+}
+
 /// Whose state this is: one cloud or endpoint, one tenant, one project.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -273,6 +284,9 @@ pub struct Intent {
     pub send_by: jiff::Timestamp,
     /// The intent's moment by the service's clock.
     pub server_at: Timestamp,
+    /// How long the run listens for the answer; none in older records: a minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_seconds: Option<u32>,
     /// `metadata.labels`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -289,6 +303,11 @@ pub struct Intent {
 }
 
 impl Intent {
+    /// Returns the last moment at which the call may leave, by the service's clock; `None` beyond all times.
+    pub fn send_by_service(&self, at: jiff::Timestamp) -> Option<jiff::Timestamp> {
+        self.server_at.instant().checked_add(self.send_by.duration_since(at)).ok()
+    }
+
     /// Returns what the call changes of an alert's triage; none if it does something else.
     pub fn triage_change(&self) -> Option<TriageChange> {
         match self.action {

@@ -271,6 +271,10 @@ pub struct Attempt {
     /// The last moment, by our clock, at which the call may have left.
     #[schemars(example = OUR_TIME)]
     pub send_by: jiff::Timestamp,
+    /// How long the run listens for the answer; none in older records: a minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 60)]
+    pub timeout_seconds: Option<u32>,
     /// When the call ended without an answer, by our clock; none if the run died.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = OUR_TIME)]
@@ -312,6 +316,14 @@ pub struct PendingUpdate {
     /// The last moment, by our clock, at which the call may have left.
     #[schemars(example = OUR_TIME)]
     pub send_by: jiff::Timestamp,
+    /// The same moment by the service's clock; none in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = OUR_TIME)]
+    pub server_send_by: Option<jiff::Timestamp>,
+    /// How long the run listens for the answer; none in older records: a minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 60)]
+    pub timeout_seconds: Option<u32>,
     /// Which run wrote the intent.
     #[schemars(example = RUNNER)]
     pub runner: String,

@@ -24,6 +24,15 @@ pub type Group = Vec<Record>;
 /// with their records in it, and these records.
 pub type Admit<'a> = dyn FnMut(&State, &[Record], &Intent) -> bool + Send + 'a;
 
+/// What others have recorded.
+#[derive(Clone, Debug, Default)]
+pub struct News {
+    /// Their records, in order.
+    pub records: Vec<Record>,
+    /// There are more, about anything, that are not at hand any more.
+    pub more: bool,
+}
+
 /// How fast a store takes records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
@@ -72,6 +81,12 @@ pub trait Store: Send {
         groups: Vec<Group>,
         admit: &mut Admit<'_>,
     ) -> Result<Vec<Option<Range<Seq>>>, StoreError>;
+
+    /// Returns what others have recorded, as far as appends have read it since this was asked last. Whoever plans or counts
+    /// has to know of it: an append may have read it that carried no intent.
+    fn take_news(&mut self) -> News {
+        News::default()
+    }
 
     /// Keeps records beside the journal after an append failed: outcomes of calls that were in flight. The next
     /// run that opens the state takes into the journal what is not there yet. Works although later appends fail.

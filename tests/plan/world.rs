@@ -158,6 +158,7 @@ impl World {
             runner: "r".into(),
             send_by: self.now + Duration::from_secs(10),
             server_at: self.now.into(),
+            timeout_seconds: Some(60),
             labels: call.labels,
             on_remove: call.on_remove,
             ids: Default::default(),

@@ -2,7 +2,14 @@
 //! and the whole tool against git.
 #![allow(clippy::disallowed_methods, reason = "tests write their own files and read their environment")]
 
+mod checkouts;
 mod git;
+mod hooks;
+mod http;
+mod lab;
+mod overtaken;
 mod place;
 mod protocol;
+mod runs;
 mod schedules;
+mod server;

@@ -28,6 +28,19 @@ pub enum Trouble {
     Stale,
     /// The place cannot be reached.
     Down,
+    /// The runner hears of it so many milliseconds later.
+    Stalls(u64),
+}
+
+/// What goes wrong with the next use, drawn when it comes.
+pub type Weather = Box<dyn FnMut() -> Option<Trouble> + Send>;
+
+/// A line of the journal.
+#[derive(Clone, Debug, serde::Deserialize)]
+pub struct Line {
+    pub seq: u64,
+    pub at: Timestamp,
+    pub record: Record,
 }
 
 #[derive(Default)]
@@ -37,6 +50,11 @@ pub struct Inner {
     /// What was uploaded, append by append: the first record's number and how many bytes.
     pub puts: usize,
     pub reads: usize,
+}
+
+fn lines_of(tip: &Tip) -> impl Iterator<Item = Line> {
+    let lines = tip.journal.split(|b| *b == b'\n').filter(|l| !l.is_empty());
+    lines.map(|l| serde_json::from_slice(l).unwrap())
 }
 
 /// The place; clones are the same one.
@@ -53,6 +71,7 @@ impl Place {
             place: self.clone(),
             head: 0,
             trouble: VecDeque::new(),
+            weather: None,
             latency: Duration::ZERO,
             spaced: None,
             last: None,
@@ -65,20 +84,27 @@ impl Place {
         Reading::of(tip).unwrap()
     }
 
-    /// The records of the whole journal: no line leaves the tip before a snapshot holds it.
-    pub fn records(&self) -> Vec<Record> {
-        let mut lines: std::collections::BTreeMap<u64, Record> = Default::default();
-        for tip in &self.inner().tips {
-            for line in tip.journal.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
-                let line: serde_json::Value = serde_json::from_slice(line).unwrap();
-                let record = serde_json::from_value(line["record"].clone()).unwrap();
-                let seq = line["seq"].as_u64().unwrap();
-                if let Some(known) = lines.insert(seq, record) {
-                    assert_eq!(known, lines[&seq], "record {seq} was rewritten");
-                }
+    /// The lines that are at hand.
+    pub fn lines(&self) -> Vec<Line> {
+        let tip = self.inner().tips.last().cloned().unwrap_or_default();
+        lines_of(&tip).collect()
+    }
+
+    /// The lines of the whole journal: none leaves the tip before a snapshot holds it.
+    pub fn all_lines(&self) -> Vec<Line> {
+        let mut lines: std::collections::BTreeMap<u64, Line> = Default::default();
+        for line in self.inner().tips.iter().flat_map(lines_of) {
+            let (seq, record) = (line.seq, line.record.clone());
+            if let Some(known) = lines.insert(seq, line) {
+                assert_eq!(known.record, record, "record {seq} was rewritten");
             }
         }
         lines.into_values().collect()
+    }
+
+    /// The records of the whole journal.
+    pub fn records(&self) -> Vec<Record> {
+        self.all_lines().into_iter().map(|l| l.record).collect()
     }
 
     /// Appends if the head is the expected one: the one atomic step.
@@ -108,6 +134,8 @@ pub struct Simulated {
     head: usize,
     /// What goes wrong with the next uses.
     pub trouble: VecDeque<Trouble>,
+    /// What goes wrong with the others.
+    pub weather: Option<Weather>,
     /// How long each use takes.
     pub latency: Duration,
     /// The least time between two appends, by a clock.
@@ -117,7 +145,10 @@ pub struct Simulated {
 
 impl Simulated {
     fn fate(&mut self, of: impl Fn(Trouble) -> bool) -> Option<Trouble> {
-        if self.trouble.front().is_some_and(|t| of(*t)) { self.trouble.pop_front() } else { None }
+        if self.trouble.front().is_some_and(|t| of(*t)) {
+            return self.trouble.pop_front();
+        }
+        self.weather.as_mut().and_then(|weather| weather()).filter(|t| of(*t))
     }
 
     fn down(&self) -> StoreError {
@@ -133,7 +164,10 @@ impl Remote for Simulated {
 
     async fn read(&mut self) -> Result<Option<Tip>, StoreError> {
         tokio::time::sleep(self.latency).await;
-        let fate = self.fate(|t| matches!(t, Trouble::Stale | Trouble::Down));
+        let fate = self.fate(|t| matches!(t, Trouble::Stale | Trouble::Down | Trouble::Stalls(_)));
+        if let Some(Trouble::Stalls(ms)) = fate {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+        }
         let mut inner = self.place.inner();
         inner.reads += 1;
         if fate == Some(Trouble::Down) {
@@ -176,6 +210,9 @@ impl Remote for Simulated {
             self.last = self.spaced.as_ref().map(|(_, now)| now());
         }
         tokio::time::sleep(self.latency).await;
+        if let Some(Trouble::Stalls(ms)) = fate {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+        }
         Ok(match (fate, done) {
             (Some(Trouble::AnswerLost), _) => lost,
             (_, true) => Put::Done,
@@ -244,6 +281,7 @@ pub fn intent(name: &str, runner: &str, second: i64) -> Record {
         runner: runner.into(),
         send_by: at(second + 30),
         server_at: at(second).into(),
+        timeout_seconds: Some(60),
         labels: Default::default(),
         on_remove: Default::default(),
         ids: Default::default(),

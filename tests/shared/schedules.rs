@@ -10,15 +10,15 @@ use casefile::state::{Phase, Record, Store as _, StoreError};
 use super::place::*;
 
 /// A small generator: schedules are told by their seed.
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         self.0 >> 33
     }
 
-    fn below(&mut self, n: u64) -> u64 {
+    pub fn below(&mut self, n: u64) -> u64 {
         self.next() % n
     }
 
@@ -136,12 +136,18 @@ async fn play(seed: u64) {
     }
 }
 
-/// The usual tests play some; SCHEDULES plays more, from SEED on.
+/// The usual tests play some schedules; SCHEDULES plays more, from SEED on. SEED alone plays that one.
+pub fn schedules(usual: u64) -> std::ops::Range<u64> {
+    let number = |name: &str| std::env::var(name).ok().map(|n| n.parse::<u64>().expect("a number"));
+    let first = number("SEED");
+    let count = number("SCHEDULES").unwrap_or(if first.is_some() { 1 } else { usual });
+    let first = first.unwrap_or(0);
+    first..first + count
+}
+
 #[test]
 fn runners_side_by_side() {
-    let number = |name: &str| std::env::var(name).ok().map(|n| n.parse::<u64>().expect("a number"));
-    let (count, first) = (number("SCHEDULES").unwrap_or(300), number("SEED").unwrap_or(0));
-    for seed in first..first + count {
+    for seed in schedules(300) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         runtime.unwrap().block_on(play(seed));
     }

@@ -44,6 +44,7 @@ pub fn intent_of(address: &Address, action: CallAction, sent: Sent) -> Record {
         runner: "r1".into(),
         send_by: at(10),
         server_at: at(1).into(),
+        timeout_seconds: None,
         labels: Default::default(),
         on_remove: OnRemove::default(),
         ids: Default::default(),

@@ -702,6 +702,7 @@ mod tests {
             runner: "r".into(),
             send_by: at(10),
             server_at: at(0).into(),
+            timeout_seconds: None,
             labels: BTreeMap::new(),
             on_remove: OnRemove::Retain,
             ids: BTreeMap::new(),

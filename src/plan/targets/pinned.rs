@@ -63,6 +63,7 @@ fn hunted_as(
         runner: "r".into(),
         send_by: jiff::Timestamp::UNIX_EPOCH,
         server_at: jiff::Timestamp::UNIX_EPOCH.into(),
+        timeout_seconds: None,
         labels: BTreeMap::new(),
         on_remove: OnRemove::Retain,
         ids: BTreeMap::new(),

@@ -5,15 +5,12 @@ use super::remote::{Put, REPEATS, Remote, Segment, pause};
 use crate::model::Sha256Hex;
 use crate::state::fold::State;
 use crate::state::journal::{self, Reader};
-use crate::state::record::Record;
-use crate::state::store::{Damage, StoreError};
+use crate::state::store::{self, Damage, StoreError};
 
-/// The records of others, and whether our own batch is among them.
-pub(super) struct News {
-    pub(super) others: Vec<Record>,
+/// What was recorded since the known head, and whether our own batch is in it.
+struct Successors {
+    news: store::News,
     ours: bool,
-    /// More has been recorded than is at hand: whatever it was about.
-    pub(super) more: bool,
 }
 
 /// How an append ended, for good.
@@ -21,9 +18,9 @@ pub(super) enum Outcome {
     /// It is in.
     In,
     /// It is in, and others have built on it.
-    InWithMore(Reading),
+    InWithMore(Reading, store::News),
     /// Others were faster; their records are folded into the base.
-    Overtaken(Reading, News),
+    Overtaken(Reading, store::News),
 }
 
 /// Appends a segment until it is known to be in, or never to come.
@@ -44,11 +41,11 @@ pub(super) async fn put<R: Remote>(
             }
         }
         let reading = look(remote).await?;
-        let news = catch_up(base, &reading, head, &remote.place())?;
-        if news.ours {
-            return Ok(Outcome::InWithMore(reading));
+        let Successors { news, ours } = catch_up(base, &reading, head, &remote.place())?;
+        if ours {
+            return Ok(Outcome::InWithMore(reading, news));
         }
-        if news.more || !news.others.is_empty() {
+        if news.more || !news.records.is_empty() {
             return Ok(Outcome::Overtaken(reading, news));
         }
         // The head is the expected one still: the same append is repeated.
@@ -78,10 +75,16 @@ async fn look<R: Remote>(remote: &mut R) -> Result<Reading, StoreError> {
 }
 
 /// Folds what others have recorded into what is known. A read that shows less than is known is stale, and no news.
-fn catch_up(base: &mut State, reading: &Reading, ours: Sha256Hex, place: &str) -> Result<News, StoreError> {
-    let mut news = News { others: Vec::new(), ours: false, more: false };
+fn catch_up(
+    base: &mut State,
+    reading: &Reading,
+    head: Sha256Hex,
+    place: &str,
+) -> Result<Successors, StoreError> {
+    let mut news = store::News::default();
+    let mut ours = false;
     if reading.state.seq < base.seq || reading.state.seq == 0 {
-        return Ok(news);
+        return Ok(Successors { news, ours });
     }
     let rewritten = |why: String| StoreError::Rewritten { place: place.to_owned(), why };
     if reading.state.lineage != base.lineage && base.lineage.is_some() {
@@ -93,7 +96,8 @@ fn catch_up(base: &mut State, reading: &Reading, ours: Sha256Hex, place: &str) -
     if begin.seq > base.seq {
         // What lies between is not at hand: the snapshot knows what came of it.
         *base = reading.state.clone();
-        return Ok(News { more: true, ..news });
+        news.more = true;
+        return Ok(Successors { news, ours });
     }
     let mut met = base.seq == 0 || (begin.seq, begin.head) == known;
     for entry in Reader::resume(&reading.journal, begin) {
@@ -105,12 +109,12 @@ fn catch_up(base: &mut State, reading: &Reading, ours: Sha256Hex, place: &str) -
         if !met {
             break;
         }
-        news.ours |= entry.hash == ours;
+        ours |= entry.hash == head;
         journal::fold_entry(&entry, base).map_err(Damage::from)?;
-        news.others.push(entry.record);
+        news.records.push(entry.record);
     }
     if !met {
         return Err(rewritten(format!("record {} is another one there", known.0)));
     }
-    Ok(news)
+    Ok(Successors { news, ours })
 }

@@ -75,14 +75,15 @@ impl Git {
     /// Adds settings as if they stood in a file of git's own. They may hold secrets, so they are no arguments, which
     /// every program on the machine can read.
     pub fn add_settings(&mut self, settings: &[(String, String)]) {
-        let value =
-            |name: &str| self.environment.iter().rev().find(|(k, _)| k == name).map(|(_, v)| v.clone());
-        let count = value("GIT_CONFIG_COUNT").and_then(|n| n.to_str()?.parse::<usize>().ok()).unwrap_or(0);
-        for (n, (key, value)) in settings.iter().enumerate() {
-            self.environment.push((format!("GIT_CONFIG_KEY_{}", count + n).into(), key.into()));
-            self.environment.push((format!("GIT_CONFIG_VALUE_{}", count + n).into(), value.into()));
+        // `GIT_CONFIG_COUNT` is newer than git 2.30. In this variable the first equals sign ends the name.
+        const NAME: &str = "GIT_CONFIG_PARAMETERS";
+        let known = self.environment.iter().rposition(|(name, _)| name == NAME);
+        let mut list = known.map(|i| self.environment.remove(i).1).unwrap_or_default();
+        for (key, value) in settings.iter().filter(|(key, _)| !key.contains('=')) {
+            let setting = format!("{key}={value}").replace('\'', r"'\''");
+            list.push(format!("{}'{setting}'", if list.is_empty() { "" } else { " " }));
         }
-        self.environment.push(("GIT_CONFIG_COUNT".into(), (count + settings.len()).to_string().into()));
+        self.environment.push((NAME.into(), list));
     }
 
     /// Runs git in a folder, which it takes for the root of a repository, with `input` for it to read.

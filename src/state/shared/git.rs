@@ -16,8 +16,8 @@ use super::command::{CommandError, Git, Output};
 use super::remote::{GATHER, Now};
 use super::{Pace, Put, Remote, Segment, StoreError, Tip};
 
-/// How long a fetch or a push may take.
-const BOUND: Duration = Duration::from_secs(30);
+/// How long a fetch or a push usually may take.
+pub const BOUND: Duration = Duration::from_secs(30);
 
 /// How long a fetch of the whole history may take.
 const WHOLE: Duration = Duration::from_secs(300);
@@ -50,6 +50,8 @@ pub struct Place {
     pub reference: String,
     /// The least time between two pushes.
     pub interval: Duration,
+    /// How long a fetch or a push may take.
+    pub bound: Duration,
 }
 
 /// The author of commits.
@@ -117,7 +119,8 @@ impl GitRemote {
         let refspec = format!("{commit}:{reference}");
         let url = self.place.push_url.as_ref().unwrap_or(&self.place.url);
         let usual = ["push", "--porcelain", "--no-verify", "--no-recurse-submodules", "--no-signed"];
-        self.run(&[&usual[..], how, &["--end-of-options", url, &refspec]].concat(), b"", BOUND).await
+        self.run(&[&usual[..], how, &["--end-of-options", url, &refspec]].concat(), b"", self.place.bound)
+            .await
     }
 
     /// Runs git on what is in the cache, and returns what it prints.
@@ -162,7 +165,7 @@ impl GitRemote {
         let mut made_anew = false;
         loop {
             let depth: &[&str] = if self.tip.is_none() { &["--depth=1"] } else { &[] };
-            let output = self.fetch_by(depth, BOUND).await?;
+            let output = self.fetch_by(depth, self.place.bound).await?;
             if output.status.success() {
                 return Ok(Some(self.line(&["rev-parse", "--verify", FETCHED], b"").await?));
             }
@@ -276,10 +279,25 @@ fn words_of(stderr: &[u8]) -> String {
     if lines.is_empty() { "git failed without a word".to_owned() } else { lines.join("; ") }
 }
 
+/// The words of git when whoever pushes may not, and nothing was sent: to try it again is of no use.
+const DENIED: [&str; 8] = [
+    "The requested URL returned error: 401",
+    "The requested URL returned error: 403",
+    "The requested URL returned error: 404",
+    "Authentication failed",
+    "could not read Username",
+    "could not read Password",
+    "Permission denied",
+    "not found",
+];
+
 /// Tells how a push ended, by git's words for programs.
 fn pushed(porcelain: &str, stderr: &str) -> Result<Put, String> {
     let Some(line) = porcelain.lines().find(|l| l.starts_with(['!', '=', '*', ' ', '+', '-'])) else {
-        return Ok(Put::Unknown(words_of(stderr.as_bytes())));
+        let words = words_of(stderr.as_bytes());
+        // Once the pack is on its way a refusal may be that of a proxy, and the push be in.
+        let denied = !stderr.contains("RPC failed") && DENIED.iter().any(|d| stderr.contains(d));
+        return if denied { Err(words) } else { Ok(Put::Unknown(words)) };
     };
     if !line.starts_with('!') {
         return Ok(Put::Done);
@@ -399,7 +417,7 @@ impl Remote for GitRemote {
     }
 
     fn pace(&self) -> Pace {
-        Pace { interval: self.place.interval, bound: BOUND }
+        Pace { interval: self.place.interval, bound: self.place.bound }
     }
 
     fn next_append(&self) -> Option<Timestamp> {
@@ -435,10 +453,16 @@ pub struct Configured {
     pub settings: Vec<(String, String)>,
     /// The root of the work tree.
     pub root: Option<PathBuf>,
+    /// The words of git where it takes the folder for no repository, or does not trust it.
+    pub refusal: String,
 }
 
 /// The settings of a repository that reach a remote.
 const CARRIED: &str = r"^(http|url)\..*$";
+
+/// The setting among them that is not carried: for one address it would count before the tool's own, which follows no
+/// redirect.
+const REDIRECTS: &str = ".followredirects";
 
 /// Reads what the repository around a folder says of a remote.
 ///
@@ -447,7 +471,7 @@ const CARRIED: &str = r"^(http|url)\..*$";
 pub async fn configured(git: &Git, folder: &Path, remote: &str) -> Result<Configured, CommandError> {
     let root = git.run(folder, &["rev-parse", "--show-toplevel"], b"", LOCAL).await?;
     if !root.status.success() {
-        return Ok(Configured::default());
+        return Ok(Configured { refusal: words_of(&root.stderr), ..Configured::default() });
     }
     let root = PathBuf::from(String::from_utf8_lossy(&root.stdout).trim_end_matches(['\n', '\r']));
     let get = async |name: &str| {
@@ -463,15 +487,22 @@ pub async fn configured(git: &Git, folder: &Path, remote: &str) -> Result<Config
         Ok::<_, CommandError>(value)
     };
     let (url, push_url) = (get("url").await?, get("pushurl").await?);
-    let words = ["config", "--local", "--includes", "-z", "--get-regexp", CARRIED];
+    let words = ["config", "--includes", "--show-scope", "-z", "--get-regexp", CARRIED];
     let output = git.run(folder, &words, b"", LOCAL).await?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let settings = text.split('\0').filter_map(|entry| {
-        let (key, value) = entry.split_once('\n')?;
-        Some((key.to_owned(), value.to_owned()))
-    });
-    let settings = settings.collect();
-    Ok(Configured { url, push_url, settings, root: Some(root) })
+    let mut fields = text.split('\0');
+    let mut settings = Vec::new();
+    while let (Some(scope), Some(entry)) = (fields.next(), fields.next()) {
+        // git finds those of its user and of the machine by itself.
+        let Some((key, value)) = entry.split_once('\n').filter(|_| matches!(scope, "local" | "worktree"))
+        else {
+            continue;
+        };
+        if !key.ends_with(REDIRECTS) {
+            settings.push((key.to_owned(), value.to_owned()));
+        }
+    }
+    Ok(Configured { url, push_url, settings, root: Some(root), refusal: String::new() })
 }
 
 #[cfg(test)]
@@ -500,6 +531,11 @@ mod tests {
         let refused = of("!\ta:refs/casefile/x\t[remote rejected] (pre-receive hook declined)");
         assert_eq!(refused, Err("pre-receive hook declined; why".to_owned()));
         assert!(matches!(pushed("", "fatal: the remote end hung up"), Ok(Put::Unknown(_))));
+        let denied = "fatal: unable to access 'http://h/': The requested URL returned error: 403";
+        assert_eq!(pushed("", denied), Err(denied.to_owned()));
+        let late =
+            format!("error: RPC failed; HTTP 403 curl 22 The requested URL returned error: 403\n{denied}");
+        assert!(matches!(pushed("", &late), Ok(Put::Unknown(_))), "the pack was on its way");
     }
 
     #[test]

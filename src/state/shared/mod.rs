@@ -48,7 +48,7 @@ use super::quota_usage::{self, QuotaUsage};
 use super::record::Record;
 use super::rescue;
 use super::snapshot;
-use super::store::{Admit, Group, Notice, Pace, Store, StoreError};
+use super::store::{Admit, Group, News, Notice, Pace, Store, StoreError};
 use crate::model::Address;
 
 /// How a shared state is opened.
@@ -90,6 +90,8 @@ pub struct SharedStore<R> {
     marked: Option<Timestamp>,
     /// This run has appended something.
     appended: bool,
+    /// What others have recorded and nobody has asked for yet.
+    news: News,
     poison: Option<String>,
 }
 
@@ -125,6 +127,7 @@ impl<R: Remote> SharedStore<R> {
             holder: opening.holder.clone(),
             marked: None,
             appended: false,
+            news: News::default(),
             poison: None,
         };
         let notices = store.take_rescued_in(opening.now).await?;
@@ -218,7 +221,10 @@ impl<R: Remote> SharedStore<R> {
                     self.journal = journal;
                     self.serial += u64::from(snapshot.is_some());
                 }
-                Outcome::InWithMore(reading) => {
+                Outcome::InWithMore(reading, news) => {
+                    // Ours come first: they are behind the head that they were to follow.
+                    let ours = batch.iter().map(|b| b.group.len()).sum();
+                    self.news.records.extend(news.records.into_iter().skip(ours));
                     (self.bytes, self.journal) = (reading.bytes, reading.journal);
                     self.serial = reading.serial;
                     self.state = self.base.clone();
@@ -226,7 +232,9 @@ impl<R: Remote> SharedStore<R> {
                 Outcome::Overtaken(reading, news) => {
                     (self.bytes, self.journal) = (reading.bytes, reading.journal);
                     self.serial = reading.serial;
-                    others.extend(news.others);
+                    self.news.records.extend(news.records.iter().cloned());
+                    self.news.more |= news.more;
+                    others.extend(news.records);
                     more |= news.more;
                     self.state = self.base.clone();
                     continue;
@@ -253,7 +261,7 @@ impl<R: Remote> SharedStore<R> {
         admit: &mut Admit<'_>,
     ) -> Result<(), StoreError> {
         let overtaken = more || !others.is_empty();
-        let touched: BTreeSet<&Address> = others.iter().flat_map(touches).collect();
+        let touched: BTreeSet<&Address> = others.iter().flat_map(Record::addresses).collect();
         if overtaken {
             if let Some(running) = self.base.running.as_deref().filter(|r| r.by != self.holder)
                 && self.marked.is_none()
@@ -276,7 +284,7 @@ impl<R: Remote> SharedStore<R> {
                 Record::Intent(intent) => Some(intent),
                 _ => None,
             });
-            let stale = b.group.iter().flat_map(touches).any(|a| touched.contains(a));
+            let stale = b.group.iter().flat_map(Record::addresses).any(|a| touched.contains(a));
             let refused = match intent {
                 Some(intent) if overtaken => more || stale || !admit(&self.base, others, intent),
                 Some(_) => false,
@@ -338,15 +346,6 @@ fn busy(state: &State, opening: &Opening) -> Result<(), StoreError> {
         }
         _ => Ok(()),
     }
-}
-
-/// The resources that a record says something about.
-fn touches(record: &Record) -> impl Iterator<Item = &Address> {
-    let to = match record {
-        Record::Moved { to, .. } => Some(to),
-        _ => None,
-    };
-    record.address().into_iter().chain(to)
 }
 
 fn holds_intent(group: &[Record]) -> bool {
@@ -444,6 +443,10 @@ impl<R: Remote> Store for SharedStore<R> {
                 Err(e)
             }
         }
+    }
+
+    fn take_news(&mut self) -> News {
+        std::mem::take(&mut self.news)
     }
 
     async fn rescue(&mut self, at: Timestamp, records: &[Record]) -> Result<(), StoreError> {
