@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use casefile::model::location::{Bucket, Objects};
 use casefile::state::shared::objects::ObjectRemote;
 use casefile::state::shared::{Opening, Reading, Remote as _, SharedStore};
-use casefile::state::{Store as _, StoreError};
+use casefile::state::{Record, State, Store as _, StoreError};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use object_store::memory::InMemory;
@@ -18,7 +19,8 @@ use object_store::{
     ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
-use crate::place::{at, holder};
+use crate::place::{self, at, holder};
+use crate::schedules::{Ground, Spoil, play_all};
 
 /// What goes wrong with one put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub enum Trouble {
     AnswerLost,
     /// It is not in, and the answer is an error of the service.
     NeverArrives,
+    /// It is in so many milliseconds after the answer, which is an error of the service.
+    ArrivesLate(u64),
     /// The answer is no.
     Refused,
     /// Nothing goes wrong.
@@ -47,6 +51,8 @@ pub struct Inner {
     pub lies: bool,
     /// Answers to puts carry no ETag.
     pub no_etags: bool,
+    /// How long each request takes.
+    pub latency: Duration,
 }
 
 impl Inner {
@@ -86,6 +92,11 @@ fn trouble() -> Error {
 impl Moody {
     pub fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap()
+    }
+
+    /// The same bucket, with troubles of its own.
+    pub fn apart(&self) -> Moody {
+        Moody { store: self.store.clone(), inner: Arc::default() }
     }
 
     pub fn remote(&self) -> ObjectRemote {
@@ -159,15 +170,60 @@ pub async fn begun(bucket: &Moody) {
     store.commit_snapshot(at(0)).await.unwrap();
 }
 
+impl Ground for Moody {
+    type Remote = ObjectRemote;
+
+    fn runner(&self, latency: Duration) -> (ObjectRemote, Spoil<ObjectRemote>) {
+        let own = self.apart();
+        own.inner().latency = latency;
+        let spoilt = own.clone();
+        let spoil = move |_: &mut ObjectRemote, trouble| {
+            let mut inner = spoilt.inner();
+            match trouble {
+                place::Trouble::AnswerLost => inner.trouble.push_back(Trouble::AnswerLost),
+                place::Trouble::NeverArrives => inner.trouble.push_back(Trouble::NeverArrives),
+                place::Trouble::ArrivesLate(ms) => inner.trouble.push_back(Trouble::ArrivesLate(ms)),
+                place::Trouble::Down => inner.failing_reads += 2,
+                // Every look shows what is there, and shows it at once.
+                place::Trouble::Stale | place::Trouble::Stalls(_) => {}
+            }
+        };
+        (own.remote(), Box::new(spoil))
+    }
+
+    async fn end(&self) -> (State, Vec<Record>) {
+        let tip = self.apart().remote().history().await.unwrap().unwrap();
+        let lines = tip.journal.split(|b| *b == b'\n').filter(|l| !l.is_empty());
+        let records = lines.map(|l| serde_json::from_slice::<place::Line>(l).unwrap().record).collect();
+        let state = self.apart().reading().await.unwrap().state;
+        assert_eq!(Reading::of(tip).unwrap().state, state, "the shortcuts say what the journal says");
+        (state, records)
+    }
+}
+
+#[test]
+fn runners_side_by_side() {
+    play_all(150, Moody::default);
+}
+
 #[async_trait]
 impl ObjectStore for Moody {
     async fn put_opts(&self, path: &Path, payload: PutPayload, mut options: PutOptions) -> Result<PutResult> {
-        let (fate, lies, no_etags) = {
+        let (fate, lies, no_etags, latency) = {
             let mut inner = self.inner();
             inner.puts += 1;
-            (inner.trouble.pop_front().unwrap_or(Trouble::None), inner.lies, inner.no_etags)
+            (inner.trouble.pop_front().unwrap_or(Trouble::None), inner.lies, inner.no_etags, inner.latency)
         };
+        tokio::time::sleep(latency).await;
         match fate {
+            Trouble::ArrivesLate(ms) => {
+                let (store, path) = (self.store.clone(), path.clone());
+                tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(ms)).await;
+                    drop(store.put_opts(&path, payload, options).await);
+                });
+                return Err(trouble());
+            }
             Trouble::NeverArrives => return Err(trouble()),
             Trouble::Refused => {
                 let source = "Server returned non-2xx status code: 403 Forbidden: <Error><Code>AccessDenied</Code>\
@@ -198,6 +254,8 @@ impl ObjectStore for Moody {
         if self.read_fails() {
             return Err(trouble());
         }
+        let latency = self.inner().latency;
+        tokio::time::sleep(latency).await;
         let got = self.store.get_opts(path, options).await?;
         self.inner().bytes += got.meta.size;
         Ok(got)

@@ -8,5 +8,7 @@ mod bucket;
 mod place;
 mod real;
 mod rules;
+#[path = "../shared/schedules.rs"]
+mod schedules;
 mod server;
 mod tool;

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use casefile::state::{Phase, Record, Store as _, StoreError};
+use casefile::state::shared::{Opening, Remote, SharedStore};
+use casefile::state::{Phase, Record, State, Store as _, StoreError};
 
 use super::place::*;
 
@@ -42,23 +43,56 @@ type Told = Arc<Mutex<Vec<(String, String)>>>;
 
 const RESOURCES: u64 = 5;
 
+/// How a trouble comes over one runner's next use of the place.
+pub type Spoil<R> = Box<dyn FnMut(&mut R, Trouble) + Send>;
+
+/// A place that runners share.
+pub trait Ground: Clone {
+    type Remote: Remote;
+
+    /// A runner's way to it, and how its uses go wrong.
+    fn runner(&self, latency: Duration) -> (Self::Remote, Spoil<Self::Remote>);
+
+    /// What lies there at the end: the state as a fresh runner reads it, and every record.
+    async fn end(&self) -> (State, Vec<Record>);
+}
+
+impl Ground for Place {
+    type Remote = Simulated;
+
+    fn runner(&self, latency: Duration) -> (Simulated, Spoil<Simulated>) {
+        let mut remote = self.remote();
+        remote.latency = latency;
+        (remote, Box::new(|remote, trouble| remote.trouble.push_back(trouble)))
+    }
+
+    async fn end(&self) -> (State, Vec<Record>) {
+        (self.reading().state, self.records())
+    }
+}
+
+async fn open_at<R: Remote>(remote: R, name: &str, second: i64) -> Result<SharedStore<R>, StoreError> {
+    let opening = Opening { holder: holder(name), lineage: None, now: at(second), is_gone: |_| false };
+    Ok(SharedStore::open(remote, None, &opening).await?.0)
+}
+
 /// One runner: it asks for what nobody has asked for, answers, dies now and then, and comes back.
-async fn runner(place: Place, name: String, seed: u64, effects: Effects, told: Told) {
+async fn runner(place: impl Ground, name: String, seed: u64, effects: Effects, told: Told) {
     let mut random = Random(seed);
     let mut second = random.below(600) as i64;
     for life in 0..3 {
-        let mut remote = place.remote();
-        remote.latency = Duration::from_millis(1 + random.below(40));
+        let (remote, mut spoil) = place.runner(Duration::from_millis(1 + random.below(40)));
         // Marks of runs are courtesy, and have run out here: the schedules are about what holds without them.
         second += 3600;
-        let Ok(mut store) = open_remote(remote, &format!("{name}{life}"), second).await else { continue };
+        let Ok(mut store) = open_at(remote, &format!("{name}{life}"), second).await else { continue };
         if store.state().seq == 0 {
             continue;
         }
         for _ in 0..random.below(6) + 2 {
             second += 3600;
-            let trouble: Vec<Trouble> = (0..3).filter_map(|_| random.trouble()).collect();
-            store.remote().trouble.extend(trouble);
+            for trouble in (0..3).filter_map(|_| random.trouble()) {
+                spoil(store.remote(), trouble);
+            }
             let resource = format!("r{}", random.below(RESOURCES));
             let free = |phase: Option<Phase>| matches!(phase, None | Some(Phase::Rejected));
             let phase = store.state().resources.get(&address(&resource)).map(|r| r.phase);
@@ -107,9 +141,10 @@ async fn runner(place: Place, name: String, seed: u64, effects: Effects, told: T
     }
 }
 
-async fn play(seed: u64) {
-    let place = Place::default();
-    let mut first = open(&place, "first", 0).await.unwrap();
+/// Plays one schedule on a place that holds nothing yet.
+pub async fn play(place: impl Ground, seed: u64) {
+    let (remote, _) = place.runner(Duration::ZERO);
+    let mut first = open_at(remote, "first", 0).await.unwrap();
     first.append(at(0), vec![vec![begin()]], &mut |_, _, _| true).await.unwrap();
     first.commit_snapshot(at(0)).await.unwrap();
     let (effects, told) = (Effects::default(), Told::default());
@@ -120,8 +155,7 @@ async fn play(seed: u64) {
     futures::future::join_all(runners).await;
     // What was on its way has arrived, or never will.
     tokio::time::sleep(Duration::from_secs(60)).await;
-    let state = place.reading().state;
-    let records = place.records();
+    let (state, records) = place.end().await;
     for (resource, attempts) in effects.lock().unwrap().iter() {
         assert_eq!(attempts.len(), 1, "seed {seed}: {resource} was made {attempts:?}");
         let intents = |r: &&Record| matches!(r, Record::Intent(i) if i.address == address(resource));
@@ -145,10 +179,15 @@ pub fn schedules(usual: u64) -> std::ops::Range<u64> {
     first..first + count
 }
 
+/// Plays schedules, each on a place of its own, with a clock that moves when everybody waits.
+pub fn play_all<G: Ground>(usual: u64, place: impl Fn() -> G) {
+    for seed in schedules(usual) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        runtime.unwrap().block_on(play(place(), seed));
+    }
+}
+
 #[test]
 fn runners_side_by_side() {
-    for seed in schedules(300) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-        runtime.unwrap().block_on(play(seed));
-    }
+    play_all(300, Place::default);
 }

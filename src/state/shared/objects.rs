@@ -437,6 +437,9 @@ impl Remote for ObjectRemote {
         }
         if let Some(snapshot) = segment.snapshot {
             self.save(snapshot, segment.journal, known.last).await;
+            // Whoever has written what lies there: the lines at hand go on from this one.
+            known.tip.snapshot = Some(snapshot.to_vec());
+            known.tip.journal = segment.journal.to_vec();
         }
         self.known = Some(known);
         Ok(Put::Done)
