@@ -5,6 +5,7 @@
 //! (`plan`) or for talking to the service.
 
 mod chain;
+mod custody;
 mod disk;
 mod fold;
 mod folder;
@@ -25,6 +26,7 @@ mod store;
 mod triage;
 mod verify;
 
+pub use custody::{Custody, Fetcher, HeldPackage, PackageEntry};
 pub use disk::{Disk, FileName};
 pub use fold::{FoldError, Running, State};
 pub use folder::FolderStore;
