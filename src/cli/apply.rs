@@ -1,11 +1,13 @@
 //! `apply`: plan, ask, send, record.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::args::ApplyArgs;
 use super::connect::connect;
 use super::context::{Context, runtime};
 use super::engine;
+use super::evidence;
 use super::exit::{Code, Error};
 use super::progress::Display;
 use super::project;
@@ -13,9 +15,9 @@ use super::saved;
 use super::signals;
 use super::store;
 use super::stream;
-use crate::engine::{Control, Locked, Lookups, Options, Report, Run, RunError};
+use crate::engine::{Control, Fetching, Locked, Lookups, Options, Report, Run, RunError};
 use crate::manifest::Defender;
-use crate::model::Template;
+use crate::model::{Address, Template};
 use crate::plan::{self, Destination, Deviating, Plan, SavedPlan};
 use crate::seal::{self, Seals};
 
@@ -86,8 +88,16 @@ pub fn run(ctx: &Context, args: &ApplyArgs) -> Result<Code, Error> {
         let ended = {
             let mut run = Run::new(&connection.client, &clock, scope, options, locked, control)
                 .map_err(engine::run_error)?;
-            let ended =
-                carry_out(ctx, args, &mut run, reviewed.as_ref(), &connection.destination, &display).await;
+            let ended = async {
+                let fetching = match args.fetch {
+                    true => Some(evidence::fetching(ctx, &project, &connection.client)?),
+                    false => None,
+                };
+                let fetching = fetching.as_ref();
+                let destination = &connection.destination;
+                carry_out(ctx, args, &mut run, reviewed.as_ref(), destination, &display, fetching).await
+            };
+            let ended = ended.await;
             if ended.is_ok() {
                 store::tell_head(ctx, &project, &run);
             }
@@ -106,6 +116,7 @@ async fn carry_out(
     reviewed: Option<&Reviewed>,
     destination: &Destination,
     display: &Display,
+    fetching: Option<&Fetching>,
 ) -> Result<Code, Error> {
     let prepared = match reviewed {
         Some(Reviewed::Saved(saved)) => run.resume(saved).await,
@@ -121,7 +132,18 @@ async fn carry_out(
         return Err(e);
     }
     match run.carry_out(&plan).await {
-        Ok(report) => {
+        Ok(mut report) => {
+            if let Some(fetching) = fetching.filter(|_| !report.interrupted) {
+                let planned: BTreeSet<&Address> = plan.changes.iter().map(|c| &c.address).collect();
+                match run.fetch(fetching, &|address, _| planned.contains(address)).await {
+                    Ok(fetched) => report.add(&fetched, run.counts()),
+                    Err(e) => {
+                        let e = end_early(run, e).await;
+                        run.abort(&plan, e.code().as_u8());
+                        return Err(e);
+                    }
+                }
+            }
             run.close(&report).await.map_err(project::store_error)?;
             match stream::failure() {
                 Some(source) => Err(Error::Unread { source, left: report.left }),

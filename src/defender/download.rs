@@ -11,9 +11,9 @@ use async_trait::async_trait;
 use futures::{Stream, StreamExt as _};
 use reqwest::header::{self, HeaderMap};
 
-use super::http::{BuildError, HttpOptions, builder, built, describe, plain, text};
 use super::answer;
 use super::hosts::is_loopback;
+use super::http::{BuildError, HttpOptions, builder, built, describe, plain, text};
 use super::wire::PackageLink;
 
 /// The part of a package that is there already.
@@ -117,7 +117,8 @@ impl Downloads for HttpDownloads {
             etag: text(headers, "etag").filter(|tag| tag.starts_with('"')),
             total,
             from,
-            retry_after: text(headers, "retry-after").and_then(|t| answer::wait_of(&t, text(headers, "date").as_deref())),
+            retry_after: text(headers, "retry-after")
+                .and_then(|t| answer::wait_of(&t, text(headers, "date").as_deref())),
             body: response
                 .bytes_stream()
                 .map(|chunk| match chunk {

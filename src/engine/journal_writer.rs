@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::accepted::{KnownIds, ids_of};
 use super::quota;
-use crate::defender::{Clock, RateLimiter};
+use crate::defender::{Clock, Endpoint, RateLimiter};
 use crate::model::IdKey;
 use crate::state::{Group, Intent, Object, Outcome, Pace, Record, Resource, Seq, State, Store, StoreError};
 
@@ -126,8 +126,12 @@ impl JournalWriter {
         let mut admit = |_: &State, others: &[Record], intent: &Intent| {
             for record in others.iter().skip(counted) {
                 learn(ids, record);
-                if let Record::Intent(other) = record {
-                    limiter.seed(quota::endpoint_of(other.action, other.address.kind()), None, None);
+                match record {
+                    Record::Intent(other) => {
+                        limiter.seed(quota::endpoint_of(other.action, other.address.kind()), None, None);
+                    }
+                    Record::LinkRequested { .. } => limiter.seed(Endpoint::PackageUri, None, None),
+                    _ => {}
                 }
             }
             counted = counted.max(others.len());

@@ -161,9 +161,8 @@ fn list<R: Read + Seek>(file: &mut R, length: u64) -> Result<Vec<Listed>, Fault>
             return Err(Fault::List("an entry does not begin as one"));
         }
         let field = |at: usize| number::<4>(rest, at).ok_or_else(broken);
-        let short = |at: usize| {
-            number::<2>(rest, at).and_then(|n| usize::try_from(n).ok()).ok_or_else(broken)
-        };
+        let short =
+            |at: usize| number::<2>(rest, at).and_then(|n| usize::try_from(n).ok()).ok_or_else(broken);
         let (name, extra, comment) = (short(28)?, short(30)?, short(32)?);
         if name > LONGEST_NAME {
             return Err(Fault::TooMuch("the name of an entry is longer than 1,024 bytes"));
@@ -299,11 +298,8 @@ mod tests {
     #[test]
     fn entries_are_listed_with_their_checksums() {
         let contents = looked(&zip(&[("Autoruns/a.csv", b"123456789"), ("b", b"")])).unwrap();
-        let entry = |name: &str, size, crc32: &str| PackageEntry {
-            name: name.into(),
-            size,
-            crc32: crc32.into(),
-        };
+        let entry =
+            |name: &str, size, crc32: &str| PackageEntry { name: name.into(), size, crc32: crc32.into() };
         assert_eq!(contents.entries, [entry("Autoruns/a.csv", 9, "cbf43926"), entry("b", 0, "00000000")]);
         assert_eq!(contents.unchecked, 0);
     }

@@ -93,7 +93,9 @@ pub enum DownloadError<E> {
         tries: u32,
     },
     /// What is there does not fit what comes, again and again.
-    #[error("it was begun anew {0} times, because the package changed on the way or the server gives no parts of it")]
+    #[error(
+        "it was begun anew {0} times, because the package changed on the way or the server gives no parts of it"
+    )]
     Restarts(u32),
     /// The link leads elsewhere.
     #[error("the link leads to another address (HTTP {0}), which is not followed")]
@@ -200,10 +202,8 @@ async fn try_once<E>(
     }
     let resume = unfinished.etag().map(|etag| Resume { from: unfinished.length(), etag });
     let resumed = resume.is_some();
-    let stalled = || Try::Broken {
-        why: format!("no byte came for {} s", limits.stall.as_secs()),
-        wait: None,
-    };
+    let stalled =
+        || Try::Broken { why: format!("no byte came for {} s", limits.stall.as_secs()), wait: None };
     let answer = match tokio::time::timeout(limits.stall, downloads.get(link, resume)).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(why)) => return Ok(Try::Broken { why, wait: None }),
@@ -275,10 +275,9 @@ async fn try_once<E>(
         }
         if over {
             return Ok(match total {
-                Some(total) if unfinished.length() < total => Try::Broken {
-                    why: format!("{} of {total} bytes came", unfinished.length()),
-                    wait: None,
-                },
+                Some(total) if unfinished.length() < total => {
+                    Try::Broken { why: format!("{} of {total} bytes came", unfinished.length()), wait: None }
+                }
                 Some(total) if unfinished.length() > total => {
                     unfinished.restart(None)?;
                     Try::Again
@@ -405,7 +404,10 @@ mod tests {
     async fn another_package_under_the_link_starts_anew() {
         for answers in [
             // The server minds If-Range, sends another part, has no parts, or has another validator in a part.
-            vec![Answer(200, A, 0..40, Some(100), End::Breaks), Answer(200, B, 0..100, Some(100), End::Whole)],
+            vec![
+                Answer(200, A, 0..40, Some(100), End::Breaks),
+                Answer(200, B, 0..100, Some(100), End::Whole),
+            ],
             vec![
                 Answer(200, A, 0..40, Some(100), End::Breaks),
                 Answer(206, A, 20..100, Some(100), End::Whole),

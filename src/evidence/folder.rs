@@ -361,7 +361,10 @@ fn writable(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o600);
     #[cfg(not(unix))]
-    #[expect(clippy::permissions_set_readonly_false, reason = "there is no other way, and no other user's right in it")]
+    #[expect(
+        clippy::permissions_set_readonly_false,
+        reason = "there is no other way, and no other user's right in it"
+    )]
     permissions.set_readonly(false);
     file.set_permissions(permissions)
 }

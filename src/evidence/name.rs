@@ -176,9 +176,7 @@ mod tests {
     #[test]
     fn the_usual_ones_are_readable() {
         let name = name("InvestigationPackage/fin-ws-042", "fin-ws-042.contoso.com");
-        let stem = format!(
-            "InvestigationPackage/fin-ws-042/fin-ws-042.contoso.com-20260301T080000Z-5382f7ea-7557-4ab7-9782-d50480024a4e"
-        );
+        let stem = "InvestigationPackage/fin-ws-042/fin-ws-042.contoso.com-20260301T080000Z-5382f7ea-7557-4ab7-9782-d50480024a4e";
         assert_eq!(name.file(), format!("{stem}.zip"));
         assert_eq!(name.record(), format!("{stem}.json"));
         assert_eq!(PackageName::parse(&name.file()), Some(name));
@@ -197,7 +195,9 @@ mod tests {
         for id in ["", "..", "../../etc/passwd", "5382f7ea75574ab79782d50480024a4e", &format!("{{{ID}}}")] {
             assert_eq!(PackageName::new(&address, "m", None, id), Err(NoGuid), "{id}");
         }
-        for file in ["a/b/../c.zip", "../a/b.zip", "a/b.zip", "/a/b/c.zip", "a/b/.c.zip", "a/b/c d.zip", "a//c.zip"] {
+        for file in
+            ["a/b/../c.zip", "../a/b.zip", "a/b.zip", "/a/b/c.zip", "a/b/.c.zip", "a/b/c d.zip", "a//c.zip"]
+        {
             assert_eq!(PackageName::parse(file), None, "{file}");
         }
     }

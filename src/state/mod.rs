@@ -26,7 +26,7 @@ mod store;
 mod triage;
 mod verify;
 
-pub use custody::{Custody, Fetcher, HeldPackage, PackageEntry};
+pub use custody::{Custody, Fetcher, HeldPackage, PackageEntry, custody_records};
 pub use disk::{Disk, FileName};
 pub use fold::{FoldError, Running, State};
 pub use folder::FolderStore;
