@@ -18,7 +18,8 @@
 //! | [`state`] | the journal, and the state as its fold |
 //! | [`plan`] | the pure core: the decision table, and passes over its rows |
 //! | [`defender`] | the API as a client |
-//! | [`engine`] | looks at the service, and carries plans out |
+//! | [`evidence`] | packages as files: fetched, hashed, looked into, held |
+//! | [`engine`] | looks at the service, carries plans out, and fetches packages |
 //! | [`render`] | plans, events and diagnostics as text, JSON and Markdown |
 //! | [`seal`] | reviewed calls as files |
 //! | [`session`] | a project as a program uses it: planned, and applied as it was planned |
@@ -58,6 +59,7 @@
 pub mod cli;
 pub mod defender;
 pub mod engine;
+pub mod evidence;
 pub mod files;
 pub mod manifest;
 pub mod model;

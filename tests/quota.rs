@@ -478,6 +478,7 @@ proptest! {
             window.answer(last);
         }
         let spent = |age| QuotaUsage {
+            is_link: false,
             kind: Kind::Alert,
             action: CallAction::Create,
             at: Some(at(age)),

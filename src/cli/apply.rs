@@ -1,5 +1,6 @@
 //! `apply`: plan, ask, send, record.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use super::args::{ApplyArgs, Locking};
 use super::connect::connect;
 use super::context::{Context, runtime};
 use super::engine;
+use super::evidence;
 use super::exit::{Code, Error};
 use super::progress::Display;
 use super::project;
@@ -16,9 +18,9 @@ use super::saved;
 use super::signals;
 use super::store;
 use super::stream;
-use crate::engine::{Control, Locked, Lookups, Options, Report, Run, RunError, Scope};
+use crate::engine::{Control, Fetching, Locked, Lookups, Options, Report, Run, RunError, Scope};
 use crate::manifest::{Defender, Project};
-use crate::model::{Span, Template};
+use crate::model::{Address, Span, Template};
 use crate::plan::{self, Destination, Deviating, Plan, SavedPlan};
 use crate::seal::{self, Seals};
 
@@ -146,7 +148,15 @@ impl Job<'_> {
         let ended = {
             let mut run = Run::new(&connection.client, &clock, scope, options, locked, control)
                 .map_err(engine::run_error)?;
-            let ended = self.carry_out(&mut run, &connection.destination, display, left).await;
+            let ended = async {
+                let fetching = match args.fetch {
+                    true => Some(evidence::fetching(ctx, project, &connection.client)?),
+                    false => None,
+                };
+                let destination = &connection.destination;
+                self.carry_out(&mut run, destination, display, left, fetching.as_ref()).await
+            };
+            let ended = ended.await;
             if let Ok(Ended::Code(_)) = ended {
                 store::tell_head(ctx, project, &run);
             }
@@ -162,6 +172,7 @@ impl Job<'_> {
         destination: &Destination,
         display: &Display,
         left: Duration,
+        fetching: Option<&Fetching>,
     ) -> Result<Ended, Error> {
         let Job { ctx, args, reviewed, .. } = *self;
         let prepared = match reviewed {
@@ -178,7 +189,18 @@ impl Job<'_> {
             return Err(e);
         }
         match run.carry_out(&plan).await {
-            Ok(report) => {
+            Ok(mut report) => {
+                if let Some(fetching) = fetching.filter(|_| !report.interrupted) {
+                    let planned: BTreeSet<&Address> = plan.changes.iter().map(|c| &c.address).collect();
+                    match run.fetch(fetching, &|address, _| planned.contains(address)).await {
+                        Ok(fetched) => report.add(&fetched, run.counts()),
+                        Err(e) => {
+                            let e = end_early(run, e).await;
+                            run.abort(&plan, e.code().as_u8());
+                            return Err(e);
+                        }
+                    }
+                }
                 run.close(&report).await.map_err(project::store_error)?;
                 match stream::failure() {
                     Some(source) => Err(Error::Unread { source, left: report.left }),

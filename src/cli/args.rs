@@ -97,6 +97,8 @@ pub enum Command {
     Test(TestArgs),
     /// Show every resource: phase, id, age, requestor
     Status(StatusArgs),
+    /// Fetch the packages of collections that are done
+    Fetch(FetchArgs),
     /// Cancel a collection that still runs
     Cancel(CancelArgs),
     /// Run a hunting query: show its rows, or write manifests of them
@@ -109,7 +111,7 @@ pub enum Command {
     /// Look into the recorded state, or change it by hand
     #[command(subcommand)]
     State(StateCommand),
-    /// Check the journal's chain and the state
+    /// Check the journal's chain, the state and the packages that are held
     Verify(VerifyArgs),
     /// Print a JSON Schema, or list what there is
     Schema(SchemaArgs),
@@ -335,6 +337,9 @@ pub struct ApplyArgs {
     /// How long `--wait` stays
     #[arg(long, value_name = "DURATION", default_value = "30m", requires = "wait")]
     pub timeout: Span,
+    /// Then fetch the packages of those that are done
+    #[arg(long, requires = "wait")]
+    pub fetch: bool,
     /// The lock.
     #[command(flatten)]
     pub locking: Locking,
@@ -381,6 +386,26 @@ pub struct StatusArgs {
     #[arg(long)]
     pub no_refresh: bool,
     /// How the table is written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub format: Format,
+}
+
+/// `fetch`
+#[derive(Debug, Args)]
+pub struct FetchArgs {
+    /// Fetch the packages of these resources only
+    #[arg(value_name = "ADDRESS")]
+    pub addresses: Vec<Address>,
+    /// Fetch only what carries these labels, such as incident=INC-2042
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    pub selector: Option<String>,
+    /// How many packages may be under way at once
+    #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub parallelism: u16,
+    /// The lock.
+    #[command(flatten)]
+    pub locking: Locking,
+    /// How the run is told: text, or one JSON event a line
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub format: Format,
 }
@@ -597,6 +622,9 @@ pub struct VerifyArgs {
     /// A head that somebody kept: it has to be in the history
     #[arg(long, value_name = "sha256:HEX", value_parser = head)]
     pub head: Option<Sha256Hex>,
+    /// Leave out the packages that are held
+    #[arg(long)]
+    pub no_evidence: bool,
     /// How the findings are written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub format: Format,

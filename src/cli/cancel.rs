@@ -33,7 +33,8 @@ pub fn run(ctx: &Context, args: &CancelArgs) -> Result<Code, Error> {
         )));
     }
     let scope = scope(ctx, &project)?;
-    let mut session = Session { ctx, project, locking: args.locking, command: "casefile cancel" };
+    let (locking, format) = (args.locking, Format::Human);
+    let mut session = Session { ctx, project, locking, format, command: "casefile cancel" };
     runtime()?.block_on(session.with(scope, async |run, display, destination| {
         let plan = run.plan_cancel(&args.address, &args.comment).await.map_err(engine::surgery_error)?;
         let plan = Plan { destination: Some(destination.clone()), ..plan };
@@ -70,6 +71,8 @@ pub(super) struct Session<'a> {
     pub(super) ctx: &'a Context,
     pub(super) project: Project,
     pub(super) locking: Locking,
+    /// How the run is told.
+    pub(super) format: Format,
     /// What others read who find the lock taken.
     pub(super) command: &'static str,
 }
@@ -88,7 +91,7 @@ impl Session<'_> {
         let opened_at = clock.now();
         let connection: Connection = connect(ctx, &self.project, &clock, Some(&world)).await?;
         let options = Options::new(uuid::Uuid::new_v4().to_string(), connection.binding.clone());
-        let display = Arc::new(Display::new(ctx, Format::Human));
+        let display = Arc::new(Display::new(ctx, self.format));
         let sink = {
             let display = display.clone();
             Arc::new(move |p| display.show(&p))

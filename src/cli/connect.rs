@@ -256,6 +256,7 @@ fn limits(project: &Project) -> Vec<(Endpoint, RateLimit)> {
     vec![
         (Endpoint::Hunt, quotas.of_hunting()),
         (Endpoint::GraphHunt, quotas.of_hunting()),
+        (Endpoint::PackageUri, quotas.of_package_links()),
         (Endpoint::Collect, quotas.of_collections()),
         (Endpoint::CreateAlert, quotas.of_alerts()),
     ]

@@ -1,6 +1,6 @@
 //! `import`: takes over what is at the service already. Nothing is sent.
 
-use super::args::ImportArgs;
+use super::args::{Format, ImportArgs};
 use super::cancel::{Session, scope};
 use super::context::{Context, runtime};
 use super::engine;
@@ -16,7 +16,8 @@ pub fn run(ctx: &Context, args: &ImportArgs) -> Result<Code, Error> {
     }
     let project = project::load(ctx)?;
     let scope = scope(ctx, &project)?;
-    let mut session = Session { ctx, project, locking: args.locking, command: "casefile import" };
+    let (locking, format) = (args.locking, Format::Human);
+    let mut session = Session { ctx, project, locking, format, command: "casefile import" };
     runtime()?.block_on(session.with(scope, async |run, _, _| {
         let style = project::style_out(ctx);
         if let (Some(address), Some(id)) = (&args.address, &args.id) {

@@ -14,6 +14,8 @@ mod clock;
 mod completions;
 mod connect;
 mod engine;
+mod evidence;
+mod fetch;
 mod git;
 mod hunt;
 mod import;
@@ -103,6 +105,7 @@ fn dispatch(ctx: &Context, command: Command) -> Result<Code, Error> {
         Command::Render(args) => render::run(ctx, &args),
         Command::Test(args) => test::run(ctx, &args),
         Command::Status(args) => status::run(ctx, &args),
+        Command::Fetch(args) => fetch::run(ctx, &args),
         Command::Cancel(args) => cancel::run(ctx, &args),
         Command::Hunt(args) => hunt::run(ctx, &args),
         Command::New(NewCommand::Package(args)) => new::package(ctx, &args),

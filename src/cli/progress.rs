@@ -134,6 +134,11 @@ impl Display {
                 now.planned = *calls as u64;
                 now.draw();
             }
+            Progress::Fetching { done, all, .. } if self.bar => {
+                let mut now = self.lock();
+                (now.done, now.planned) = (*done as u64, *all as u64);
+                stream::status(Some(text));
+            }
             _ if self.bar => {
                 let mut now = self.lock();
                 now.message = text;
@@ -153,7 +158,7 @@ impl Display {
             Progress::Settling { until, .. } => ("settling", *until),
             Progress::Following { until, .. } => ("following", *until),
             Progress::WaitingForQuota { quota, until } => (*quota, *until),
-            Progress::Event(_) | Progress::Started { .. } => return false,
+            Progress::Event(_) | Progress::Started { .. } | Progress::Fetching { .. } => return false,
         };
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let news = told.get(what).is_none_or(|last: &jiff::Timestamp| until.duration_since(*last) > SAME);

@@ -1,24 +1,42 @@
-//! `verify`: the journal's whole chain and the snapshot, without the lock. Of the service nothing is asked.
+//! `verify`: the journal's whole chain, the snapshot and the packages that are held, without the lock. Of the service nothing is asked.
 
 use super::args::{Format, VerifyArgs};
 use super::context::{Context, reading_runtime};
+use super::evidence;
 use super::exit::{Code, Error};
 use super::project;
 use super::store;
+use crate::evidence::check;
+use crate::render::fetch;
 use crate::render::surgery::{self, VerifyDocument};
-use crate::state::verify;
+use crate::state::{custody_records, verify};
 
 /// Shows the findings; exits 1 if there is one.
 pub fn run(ctx: &Context, args: &VerifyArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
     let (snapshot, journal) = reading_runtime()?.block_on(store::whole(ctx, &project))?;
     let verified = verify(snapshot.as_deref(), journal.as_deref(), args.head);
+    let checked = match args.no_evidence {
+        true => None,
+        false => {
+            let (folder, store) = evidence::folder(ctx, &project)?;
+            Some(check(&custody_records(journal.as_deref().unwrap_or_default()), &folder, &store))
+        }
+    };
     match args.format {
-        Format::Human => ctx.out(&surgery::verified(&verified, project::style_out(ctx)))?,
+        Format::Human => {
+            let style = project::style_out(ctx);
+            let packages = checked.as_ref().map(|c| fetch::checked(c, style)).unwrap_or_default();
+            ctx.out(&(surgery::verified(&verified, style) + &packages))?;
+        }
         Format::Json => {
-            let text = VerifyDocument::from(&verified).to_text().map_err(|e| Error::Stdout(e.into()))?;
-            ctx.document(&text)?;
+            let mut document = VerifyDocument::from(&verified);
+            if let Some(checked) = &checked {
+                document = document.with_evidence(checked);
+            }
+            ctx.document(&document.to_text().map_err(|e| Error::Stdout(e.into()))?)?;
         }
     }
-    Ok(if verified.findings.is_empty() { Code::Done } else { Code::Failed })
+    let sound = verified.findings.is_empty() && checked.is_none_or(|c| c.findings.is_empty());
+    Ok(if sound { Code::Done } else { Code::Failed })
 }

@@ -244,12 +244,17 @@ impl Throttle {
 
 /// `Retry-After`: whole seconds, or a date to be compared with the answer's own.
 fn retry_after(answer: &HttpAnswer) -> Option<Duration> {
-    let text = answer.retry_after.as_deref().map(str::trim)?;
+    wait_of(answer.retry_after.as_deref()?, answer.date.as_deref())
+}
+
+/// The same of the header's text, and of the answer's date.
+pub(super) fn wait_of(text: &str, date: Option<&str>) -> Option<Duration> {
+    let text = text.trim();
     let asked = if let Ok(seconds) = text.parse::<u64>() {
         Some(Duration::from_secs(seconds))
     } else {
         let until = http_date(text);
-        let now = answer.date.as_deref().and_then(http_date);
+        let now = date.and_then(http_date);
         until.zip(now).map(|(until, now)| Duration::try_from(until.duration_since(now)).unwrap_or_default())
     };
     // Asking again in the same second would only be refused again.

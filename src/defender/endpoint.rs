@@ -83,7 +83,7 @@ impl Endpoint {
             Endpoint::ListActions => "listActions",
             Endpoint::GetAction => "getAction",
             Endpoint::CancelAction => "cancelAction",
-            Endpoint::PackageUri => "packageUri",
+            Endpoint::PackageUri => "package",
             Endpoint::CreateAlert => "alert",
             Endpoint::ListAlerts => "listAlerts",
             Endpoint::GetAlert => "getAlert",

@@ -185,7 +185,7 @@ impl Transport for HttpTransport {
     }
 }
 
-fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+pub(super) fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
@@ -231,7 +231,7 @@ fn connection(error: &reqwest::Error) -> Hindrance {
 }
 
 /// The error and its causes without URL: that may hold ids and filters.
-fn describe(error: &reqwest::Error) -> String {
+pub(super) fn describe(error: &reqwest::Error) -> String {
     let mut text = match error {
         e if e.is_connect() && e.is_timeout() => "no connection in time".to_owned(),
         e if e.is_connect() => "no connection".to_owned(),

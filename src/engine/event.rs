@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Address, Dependency, PlanDigest};
+use crate::model::{Address, Dependency, PlanDigest, Sha256Hex};
 use crate::plan::Action;
 use crate::state::{Object, Refusal, Seq};
 
@@ -139,6 +139,57 @@ pub enum Event {
         /// The object.
         object: Object,
     },
+    /// A package is being fetched.
+    Fetching {
+        /// When, by our clock.
+        at: jiff::Timestamp,
+        /// The resource.
+        address: Address,
+        /// The collection.
+        id: String,
+        /// The package's name where evidence is kept.
+        #[schemars(example = &FILE)]
+        file: String,
+        /// How many bytes an earlier run left, with which it goes on.
+        #[serde(default, skip_serializing_if = "is_none")]
+        #[schemars(example = 8_388_608)]
+        resumed: u64,
+    },
+    /// A package is held: its custody record is in the journal.
+    Fetched {
+        /// When, by our clock.
+        at: jiff::Timestamp,
+        /// The resource.
+        address: Address,
+        /// The collection.
+        id: String,
+        /// Where the package is held.
+        #[schemars(example = &"file:evidence")]
+        store: String,
+        /// Its name there.
+        #[schemars(example = &FILE)]
+        file: String,
+        /// Its length in bytes.
+        #[schemars(example = 1_048_576)]
+        size: u64,
+        /// SHA-256 of its bytes.
+        sha256: Sha256Hex,
+    },
+    /// A package could not be fetched.
+    #[serde(rename = "fetch_failed")]
+    FetchFailed {
+        /// When, by our clock.
+        at: jiff::Timestamp,
+        /// The resource.
+        address: Address,
+        /// The collection.
+        id: String,
+        /// Why, without the link.
+        why: String,
+        /// The service does not have it yet, and a later run may get it.
+        #[schemars(example = false)]
+        later: bool,
+    },
     /// The call was not made in this run: what it depends on is not there yet.
     Held {
         /// When, by our clock.
@@ -181,6 +232,9 @@ impl Event {
             | Event::Unsent { address, .. }
             | Event::Unknown { address, .. }
             | Event::Observed { address, .. }
+            | Event::Fetching { address, .. }
+            | Event::Fetched { address, .. }
+            | Event::FetchFailed { address, .. }
             | Event::Late { address, .. } => *address = other(address),
             Event::Held { address, waits_for, .. } => {
                 *address = other(address);
@@ -215,6 +269,21 @@ pub enum Progress {
         /// Until when, by our clock.
         until: jiff::Timestamp,
     },
+    /// Packages are being fetched.
+    Fetching {
+        /// How many have come, or cannot come.
+        done: usize,
+        /// How many there are.
+        all: usize,
+        /// Bytes that are there.
+        bytes: u64,
+        /// How many there will be, as far as it is known: of packages whose download has begun.
+        total: u64,
+        /// Bytes a second, since the first one.
+        speed: u64,
+        /// When the quota gives the last link that is still needed, by our clock.
+        links: Option<jiff::Timestamp>,
+    },
     /// `--wait`: how many collections still run.
     Following {
         /// How many.
@@ -228,6 +297,12 @@ pub enum Progress {
 
 fn waits_for_example() -> serde_json::Value {
     serde_json::json!([{ "address": "InvestigationPackage/fin-ws-042", "until": "Succeeded" }])
+}
+
+const FILE: &str = "InvestigationPackage/fin-ws-042/fin-ws-042.contoso.com-20260301T080000Z-5382f7ea-7557-4ab7-9782-d50480024a4e.zip";
+
+fn is_none(n: &u64) -> bool {
+    *n == 0
 }
 
 fn is_zero(n: &usize) -> bool {

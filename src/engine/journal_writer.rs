@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::accepted::{KnownIds, ids_of};
 use super::quota;
-use crate::defender::{Clock, RateLimiter};
+use crate::defender::{Clock, Endpoint, RateLimiter};
 use crate::model::{Address, IdKey};
 use crate::state::{
     Group, Intent, News, Object, Outcome, Pace, Record, Resource, Seq, State, Store, StoreError,
@@ -270,8 +270,12 @@ pub struct Service {
 fn count(others: &[Record], ids: &mut HashSet<IdKey>, limiter: &RateLimiter) {
     for record in others {
         learn(ids, record);
-        if let Record::Intent(other) = record {
-            limiter.seed(quota::endpoint_of(other.action, other.address.kind()), None, None);
+        match record {
+            Record::Intent(other) => {
+                limiter.seed(quota::endpoint_of(other.action, other.address.kind()), None, None);
+            }
+            Record::LinkRequested { .. } => limiter.seed(Endpoint::PackageUri, None, None),
+            _ => {}
         }
     }
 }

@@ -17,6 +17,7 @@ pub fn endpoint_of(action: CallAction, kind: Kind) -> Endpoint {
 /// Counts the calls of earlier runs: they share the service's hour.
 pub fn seed(limiter: &RateLimiter, spent: &[QuotaUsage]) {
     for s in spent {
-        limiter.seed(endpoint_of(s.action, s.kind), s.at, s.blocked_until);
+        let endpoint = if s.is_link { Endpoint::PackageUri } else { endpoint_of(s.action, s.kind) };
+        limiter.seed(endpoint, s.at, s.blocked_until);
     }
 }

@@ -73,6 +73,19 @@ pub struct Report {
 }
 
 impl Report {
+    /// Takes in what came of the packages of the run, and its counts since then.
+    pub fn add(&mut self, fetched: &Fetched, counts: BTreeMap<String, usize>) {
+        self.counts = counts;
+        self.failed |= !fetched.failed.is_empty();
+        self.timed_out |= !fetched.not_ready.is_empty();
+        self.interrupted |= fetched.interrupted;
+        for address in &fetched.failed {
+            if !self.attention.contains(address) {
+                self.attention.push(address.clone());
+            }
+        }
+    }
+
     /// As in `docs/cli.md`.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -82,4 +95,19 @@ impl Report {
             _ => 0,
         }
     }
+}
+
+/// What a fetch came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fetched {
+    /// How many packages were fetched.
+    pub fetched: usize,
+    /// How many of those that were asked for were held already.
+    pub held: usize,
+    /// Those that could not be fetched.
+    pub failed: Vec<Address>,
+    /// Those that the service does not have yet.
+    pub not_ready: Vec<Address>,
+    /// A person asked to stop.
+    pub interrupted: bool,
 }

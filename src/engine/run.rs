@@ -1,6 +1,6 @@
 //! One `apply` from the loaded state to the summary: refresh, plan, carry out, settle, follow.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -120,6 +120,16 @@ impl<'a> Run<'a> {
             service_ahead: self.client.server_offset().map(|o| o.least()),
             ..self.scope.settings.clone()
         }
+    }
+
+    /// The client that the run talks to the service with.
+    pub fn client(&self) -> &Client {
+        self.client
+    }
+
+    /// The counts of what has happened so far, per outcome.
+    pub fn counts(&self) -> BTreeMap<String, usize> {
+        self.tally.counts()
     }
 
     /// Becomes true when a person asks the run to stop.

@@ -23,7 +23,10 @@ impl Tally {
         let Progress::Event(event) = progress else { return };
         let mut counted = self.lock();
         let name = match event {
-            Event::Planned { .. } | Event::Stopped { .. } | Event::Summary { .. } => return,
+            Event::Planned { .. }
+            | Event::Stopped { .. }
+            | Event::Fetching { .. }
+            | Event::Summary { .. } => return,
             Event::Intent { address, .. } => {
                 counted.begun.insert(address.clone());
                 return;
@@ -43,6 +46,9 @@ impl Tally {
             Event::Unknown { .. } => "unknown",
             Event::Observed { .. } => "observed",
             Event::Late { .. } => "late",
+            Event::Fetched { .. } => "fetched",
+            Event::FetchFailed { later: true, .. } => "notReady",
+            Event::FetchFailed { later: false, .. } => "fetchFailed",
             Event::Held { .. } => "held",
         };
         *counted.outcomes.entry(name.to_owned()).or_default() += 1;

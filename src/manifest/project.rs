@@ -89,7 +89,7 @@ pub struct ProjectSpec {
     #[schemars(example = json!({"url": "file:.casefile"}))]
     pub state: State,
     /// Where fetched packages are kept.
-    #[schemars(example = json!({"dir": "evidence"}))]
+    #[schemars(example = json!({"url": "file:evidence"}))]
     pub evidence: Evidence,
     /// What to do about a call whose answer was lost.
     #[schemars(example = json!({"settle": "30s", "onUnknown": "ask"}))]
@@ -213,19 +213,21 @@ impl Default for State {
 }
 
 /// Where fetched packages are kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Evidence {
-    /// The folder, relative to this file.
+    /// A folder (`file:evidence`, the default).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = EVIDENCE_URL), example = &"file:evidence")]
+    pub url: Option<String>,
+    /// The same as a plain folder, relative to this file. One of the two may stand here.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1), regex(pattern = TEXT), example = &"evidence")]
-    pub dir: String,
+    pub dir: Option<String>,
 }
 
-impl Default for Evidence {
-    fn default() -> Self {
-        Evidence { dir: "evidence".into() }
-    }
-}
+/// The ways to name a place for evidence.
+pub(super) const EVIDENCE_URL: &str = r"^file:\S";
 
 /// What to do when a call's outcome stays unknown after the look-up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -392,6 +394,24 @@ impl Default for HuntingQuota {
     }
 }
 
+/// How many links to packages may be asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct PackageQuota {
+    /// Calls in any 60 seconds, or `unlimited`.
+    #[schemars(example = 2)]
+    pub per_minute: Rate,
+    /// Calls in any 60 minutes, or `unlimited`.
+    #[schemars(example = 120)]
+    pub per_hour: Rate,
+}
+
+impl Default for PackageQuota {
+    fn default() -> Self {
+        PackageQuota { per_minute: Rate::AtMost(2), per_hour: Rate::AtMost(120) }
+    }
+}
+
 /// How many calls may be made in a time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -405,6 +425,9 @@ pub struct Quotas {
     /// Hunting queries, by either API.
     #[schemars(example = json!({"perMinute": 45, "perHour": 1500}))]
     pub hunting: HuntingQuota,
+    /// Links to packages.
+    #[schemars(example = json!({"perMinute": 2, "perHour": 120}))]
+    pub package: PackageQuota,
 }
 
 impl Quotas {
@@ -416,6 +439,11 @@ impl Quotas {
     /// Returns what may be asked of the calls that raise alerts.
     pub fn of_alerts(&self) -> RateLimit {
         RateLimit { per_minute: self.alert.per_minute.most(), per_hour: self.alert.per_hour.most() }
+    }
+
+    /// Returns how many links to packages may be asked for.
+    pub fn of_package_links(&self) -> RateLimit {
+        RateLimit { per_minute: self.package.per_minute.most(), per_hour: self.package.per_hour.most() }
     }
 
     /// Returns what may be asked of hunting queries, by either API.
@@ -512,12 +540,13 @@ mod tests {
                 "defender": {"cloud": "public"},
                 "auth": {"method": "auto"},
                 "state": {"url": "file:.casefile"},
-                "evidence": {"dir": "evidence"},
+                "evidence": {},
                 "recovery": {"settle": "30s", "onUnknown": "resend", "marker": false},
                 "quotas": {
                     "collect": {"perMinute": 100, "perHour": 1500},
                     "alert": {"perMinute": 15, "perHour": "unlimited"},
-                    "hunting": {"perMinute": 45, "perHour": 1500}
+                    "hunting": {"perMinute": 45, "perHour": 1500},
+                    "package": {"perMinute": 2, "perHour": 120}
                 },
                 "limits": {"newCollections": 50, "newAlerts": 25},
                 "protected": []

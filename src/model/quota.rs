@@ -26,7 +26,7 @@ pub fn quota_calls(name: &str) -> &str {
         "listActions" => "lists of machine actions",
         "getAction" => "reads of machine actions",
         "cancelAction" => "cancels of collections",
-        "packageUri" => "links to packages",
+        "package" => "links to packages",
         "alert" => "new alerts",
         "listAlerts" => "lists of alerts",
         "getAlert" => "reads of alerts",

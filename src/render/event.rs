@@ -105,6 +105,23 @@ pub fn human(event: &Event, style: Style) -> String {
             "late",
             format!("a call given up earlier took effect after all, a second object: {}", of(object)),
         ),
+        Event::Fetching { at, address, file, resumed, .. } => {
+            let more = match resumed {
+                0 => String::new(),
+                n => format!(", goes on behind {}", messages::bytes(*n)),
+            };
+            (at, address, Paint::Faint, "fetching", format!("{file}{more}"))
+        }
+        Event::Fetched { at, address, file, size, sha256, .. } => {
+            let text = format!("{}, sha256 {sha256}, {file}", messages::bytes(*size));
+            (at, address, Paint::Good, "fetched", text)
+        }
+        Event::FetchFailed { at, address, why, later: true, .. } => {
+            (at, address, Paint::Notice, "not ready", why.clone())
+        }
+        Event::FetchFailed { at, address, why, later: false, .. } => {
+            (at, address, Paint::Bad, "not held", why.clone())
+        }
         Event::Held { at, address, waits_for } => {
             (at, address, Paint::Notice, "held", format!("not sent yet: {}", messages::waits(waits_for)))
         }
@@ -126,6 +143,23 @@ pub fn progress(progress: &Progress, style: Style, now: Timestamp) -> String {
             let calls = messages::plural(*calls, "call");
             let (wait, end) = (ahead(now, *until), clock(now, *until));
             format!("{calls} without an answer; can be settled {wait} ({end})")
+        }
+        Progress::Fetching { done, all, bytes, total, speed, links } => {
+            let mut text = format!(
+                "{done} of {} fetched, {}",
+                messages::plural(*all, "package"),
+                messages::bytes(*bytes)
+            );
+            if total > bytes {
+                text.push_str(&format!(" of {}", messages::bytes(*total)));
+            }
+            if *speed > 0 {
+                text.push_str(&format!(", {}/s", messages::bytes(*speed)));
+            }
+            if let Some(until) = links {
+                text.push_str(&format!("; the last link comes {}, by their quota", ahead(now, *until)));
+            }
+            text
         }
         Progress::Following { running, next, until } => {
             let running = messages::plural(*running, "collection");
@@ -214,7 +248,7 @@ fn of(object: &Object) -> String {
 }
 
 /// Outcomes in the order in which they are told, with the words for one of them and for several.
-const OUTCOMES: [(&str, &str, &str); 10] = [
+const OUTCOMES: [(&str, &str, &str); 13] = [
     ("accepted", "accepted", "accepted"),
     ("adopted", "adopted", "adopted"),
     ("busy", "busy", "busy"),
@@ -225,6 +259,9 @@ const OUTCOMES: [(&str, &str, &str); 10] = [
     ("observed", "status read", "statuses read"),
     ("late", "late arrival", "late arrivals"),
     ("held", "held back", "held back"),
+    ("fetched", "package fetched", "packages fetched"),
+    ("fetchFailed", "package not fetched", "packages not fetched"),
+    ("notReady", "package not ready", "packages not ready"),
 ];
 
 fn closing(

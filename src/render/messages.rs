@@ -629,6 +629,20 @@ pub fn resources(n: usize) -> String {
     plural(n, "resource")
 }
 
+/// `17 bytes`, `3.4 MiB`.
+pub fn bytes(n: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if n < 1024 {
+        return plural(usize::try_from(n).unwrap_or(usize::MAX), "byte");
+    }
+    let (mut tenths, mut unit) = (n.saturating_mul(10) / 1024, 0);
+    while tenths >= 10_240 && unit + 1 < UNITS.len() {
+        tenths /= 1024;
+        unit += 1;
+    }
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+}
+
 /// `1 file`, `17 files`.
 pub fn plural(n: usize, noun: &str) -> String {
     format!("{} {noun}{}", number(n), if n == 1 { "" } else { "s" })

@@ -15,6 +15,7 @@ mod diff;
 pub mod drafts;
 pub mod escape;
 pub mod event;
+pub mod fetch;
 pub mod hunting;
 mod layout;
 pub mod manifests;

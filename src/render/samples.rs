@@ -529,6 +529,7 @@ pub fn resource(phase: Phase, t: &str) -> Resource {
         watched: Default::default(),
         past: Default::default(),
         replaced: Default::default(),
+        packages: Default::default(),
         released_from: None,
         labels: Default::default(),
         on_remove: OnRemove::Retain,

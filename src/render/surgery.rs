@@ -4,9 +4,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::age::ago;
+use super::fetch::{self, EvidenceDocument};
 use super::layout::{Paint, Paragraph};
 use super::{Style, escape, messages, plan, plan_json, ways_out};
 use crate::engine::surgery::Discovered;
+use crate::evidence::Checked;
 use crate::model::{Address, Sha256Hex};
 use crate::state::snapshot::SnapshotError;
 use crate::state::{Damage, Finding, Note, Object, Rebuild, Seq, Verified};
@@ -220,6 +222,9 @@ pub struct VerifyDocument {
     pub findings: Vec<FindingDocument>,
     /// The things that the next `apply` puts right; no faults.
     pub notes: Vec<NoteDocument>,
+    /// The packages that are held, if they were looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<EvidenceDocument>,
 }
 
 /// One note.
@@ -242,7 +247,7 @@ pub struct FindingDocument {
     pub message: String,
     /// The line of the journal, from 1; null if the finding is no line's.
     pub line: Option<u64>,
-    /// The record that was expected there.
+    /// The record that was expected there, or the one that speaks of the package.
     pub seq: Option<Seq>,
     /// What to do.
     pub next: &'static str,
@@ -274,11 +279,26 @@ impl From<&Verified> for VerifyDocument {
                 .iter()
                 .map(|n| NoteDocument { code: note_code(n), message: n.to_string() })
                 .collect(),
+            evidence: None,
         }
     }
 }
 
 impl VerifyDocument {
+    /// Adds the packages that are held.
+    #[must_use]
+    pub fn with_evidence(mut self, checked: &Checked) -> Self {
+        self.findings.extend(checked.findings.iter().map(|f| FindingDocument {
+            code: f.what.code(),
+            message: fetch::words(f),
+            line: None,
+            seq: f.record,
+            next: fetch::next(&f.what),
+        }));
+        self.evidence = Some(checked.into());
+        self
+    }
+
     /// As indented text that ends with a line break; hidden characters inside strings are escaped.
     ///
     /// # Errors

@@ -40,6 +40,7 @@ fn events(t: &str) -> Vec<Event> {
     let error = |status, code: &str| refusal(status, code, &format!("Not possible{t}"));
     let digest = full_plan("").digest;
     let why = format!("connection reset while the answer was read{t}");
+    const ID: &str = "5382f7ea-7557-4ab7-9782-d50480024a4e";
     vec![
         Event::Planned { at, digest, summary: BTreeMap::from([(Action::Create, 2), (Action::NoOp, 40)]) },
         Event::Intent { at, address: a(), action: Action::Create, attempt: 17 },
@@ -55,6 +56,18 @@ fn events(t: &str) -> Vec<Event> {
         Event::Unknown { at, address: a(), why, until: ago(-30) },
         Event::Observed { at, address: a(), object: object(t) },
         Event::Late { at, address: a(), object: object(t) },
+        Event::Fetching { at, address: a(), id: ID.into(), file: format!("k/a/m.zip{t}"), resumed: 8 << 20 },
+        Event::Fetched {
+            at,
+            address: a(),
+            id: ID.into(),
+            store: format!("file:evidence{t}"),
+            file: format!("k/a/m.zip{t}"),
+            size: 123_456_789,
+            sha256: crate::model::Sha256Hex::of(b"test"),
+        },
+        Event::FetchFailed { at, address: a(), id: ID.into(), why: format!("HTTP 503{t}"), later: false },
+        Event::FetchFailed { at, address: a(), id: ID.into(), why: format!("not yet{t}"), later: true },
         Event::Held {
             at,
             address: a(),

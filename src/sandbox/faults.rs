@@ -82,7 +82,24 @@ pub(super) fn disturb(rule: &FaultRule, mut response: HttpResponse) -> HttpRespo
         Then::Reset => response.delivery = Delivery::Reset,
         Then::Delay => response.delivery = Delivery::Delayed(rule.seconds.unwrap_or_default().get()),
         Then::Truncated => response.delivery = Delivery::Truncated,
-        Then::Garbled => response.body.truncate(response.body.len() / 2),
+        Then::Garbled | Then::Short => response.body.truncate(response.body.len() / 2),
+        Then::Stalled => response.delivery = Delivery::Stalled,
+        Then::WebPage => {
+            let page = "<!DOCTYPE html><title>Sign in</title><p>This network needs a sign-in.</p>";
+            response = HttpResponse::empty(200);
+            response.headers.push(("Content-Type", "text/html".into()));
+            response.body = page.into();
+        }
+        Then::ExpiredToken => {
+            response = HttpResponse::empty(200);
+            response.headers.push(("Content-Type", "application/json".into()));
+            response.body = br#"{"error":{"code":"Unauthorized","message":"Expired token"}}"#.to_vec();
+        }
+        Then::Whole => response.headers.retain(|(name, _)| !matches!(*name, "ETag" | "Accept-Ranges")),
+        Then::OtherTag => {
+            response.headers.retain(|(name, _)| *name != "ETag");
+            response.headers.push(("ETag", "\"made-anew\"".into()));
+        }
         Then::Error | Then::Throttled | Then::Existing | Then::Endless => {}
     }
     response

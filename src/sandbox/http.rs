@@ -206,7 +206,7 @@ async fn answer(
         Refusal::new(500, "InternalServerError", "").into_response(0)
     });
     match response.delivery {
-        Delivery::Normal | Delivery::Truncated => {}
+        Delivery::Normal | Delivery::Truncated | Delivery::Stalled => {}
         Delivery::Delayed(time) => {
             tokio::select! {
                 () = tokio::time::sleep(time) => {}
@@ -252,6 +252,13 @@ fn into_response(response: HttpResponse) -> Response {
         }
     }
     let body = match response.delivery {
+        Delivery::Stalled => {
+            headers.insert(header::CONTENT_LENGTH, response.body.len().into());
+            let mut half = response.body;
+            half.truncate(half.len() / 2);
+            let half = futures::stream::iter([Ok::<_, io::Error>(Bytes::from(half))]);
+            Body::from_stream(half.chain(futures::stream::pending()))
+        }
         Delivery::Truncated => {
             headers.insert(header::CONTENT_LENGTH, response.body.len().into());
             let mut half = response.body;

@@ -93,6 +93,8 @@ pub enum Delivery {
     Reset,
     /// The connection is closed in the middle of the body.
     Truncated,
+    /// Nothing comes behind the middle of the body.
+    Stalled,
 }
 
 impl HttpResponse {

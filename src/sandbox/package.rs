@@ -43,10 +43,14 @@ impl World {
         let action = self.packaged(now, id)?;
         let until = self.scenario.packages.link.after(now).as_millisecond();
         let base = wire::base(request);
+        let host = match self.scenario.packages.elsewhere {
+            true => base.replace("127.0.0.1", "localhost"),
+            false => base.clone(),
+        };
         let token = format!("{}.{until}.{}", action.id, self.link_mark(&action.id, until));
         let body = serde_json::json!({
             "@odata.context": format!("{base}/api/$metadata#Edm.String"),
-            "value": format!("\"{base}{DOWNLOAD}?token={token}\""),
+            "value": format!("\"{host}{DOWNLOAD}?token={token}\""),
         });
         Ok(wire::json(200, &body))
     }
@@ -60,6 +64,10 @@ impl World {
     /// The download itself: whole, or one range of it.
     pub(super) fn download(&self, now: Timestamp, request: &HttpRequest) -> Result<HttpResponse, Refusal> {
         let refused = || Refusal::empty(403);
+        // A token has no business here: storage takes a link or a token, and refuses both at once.
+        if request.authorization.is_some() {
+            return Err(refused());
+        }
         let (_, token) = url::form_urlencoded::parse(request.query.as_bytes())
             .find(|(name, _)| name == "token")
             .ok_or_else(refused)?;
@@ -133,6 +141,10 @@ fn build(action: &Action, seed: &str, filler_kib: u32) -> zip::result::ZipResult
     let mut summary = String::from("Data point\tCommand\tStatus\tError code\r\n");
     for (folder, file) in LAYOUT {
         zip.start_file(format!("{folder}/{file}"), options)?;
+        if file.ends_with(".csv") {
+            // As those of the service have been seen to begin.
+            zip.write_all(b"\xef\xbb\xbf")?;
+        }
         write!(
             zip,
             "Simulated {folder} of {}\r\naction {}\r\ncollected {}\r\n",

@@ -235,6 +235,10 @@ impl World {
                 let link = format!("http://{host}{}?$skiptoken={}", request.path, self.served);
                 self.dispatch(now, found, request, false).map(|list| faults::linked(list, link))
             }
+            Then::Whole | Then::OtherTag => {
+                let request = HttpRequest { range: None, if_range: None, ..request.clone() };
+                self.dispatch(now, found, &request, false)
+            }
             then => self.dispatch(now, found, request, then == Then::Existing),
         };
         // A refusal travels the same way as an answer does.

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::custody::HeldPackage;
 use super::exchange::{AttemptId, Object, Origin, Seq};
 use super::holder::Holder;
 use super::record::{Binding, Intent, Outcome, Record};
@@ -144,6 +145,18 @@ impl State {
                 r.forget(&object.id);
                 r.take(step, address, None, Origin::Adopted, object);
                 self.resources.insert(address.clone(), r);
+            }
+            Record::LinkRequested { .. } => {}
+            Record::Fetched(custody) => {
+                // It may have been taken out of the state, or moved, while the package came: the record counts all the same.
+                if let Some(r) = self.resources.get_mut(&custody.address) {
+                    let held = HeldPackage::of(custody, seq);
+                    r.each_layer(&mut |r| {
+                        r.packages.retain(|p| (&p.store, &p.file) != (&held.store, &held.file));
+                        r.packages.push(held.clone());
+                    });
+                    r.changed = seq;
+                }
             }
             Record::Removed { address } => {
                 if self.get(step, address)?.phase == Phase::Requested {
@@ -289,6 +302,7 @@ impl State {
                 }
                 r.watched.extend(old.watched.iter().cloned());
                 r.replaced.extend(old.replaced.iter().cloned());
+                r.packages.extend(old.packages.iter().cloned());
             });
             r.put_beneath(old);
         }

@@ -5,6 +5,7 @@
 //! (`plan`) or for talking to the service.
 
 mod chain;
+mod custody;
 mod disk;
 mod exchange;
 mod fold;
@@ -26,6 +27,7 @@ mod store;
 mod triage;
 mod verify;
 
+pub use custody::{Custody, Fetcher, HeldPackage, PackageEntry, custody_records};
 pub use disk::{Disk, FileName};
 pub use exchange::{AttemptId, CallAction, Object, Origin, Refusal, Sent, Seq};
 pub use fold::{Running, State};

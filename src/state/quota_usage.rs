@@ -16,13 +16,15 @@ use super::disk::{Disk, FileName};
 use super::exchange::{CallAction, Seq};
 use crate::model::{Address, Kind};
 
-/// A mutating call that the service may have counted.
+/// A call that the service may have counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QuotaUsage {
     /// What it acted on.
     pub kind: Kind,
     /// What it was for.
     pub action: CallAction,
+    /// It asked for the link to a package, and for nothing else.
+    pub is_link: bool,
     /// When its outcome was written down, by our clock: at the latest then the service has counted it. `None`
     /// where it has no outcome yet.
     pub at: Option<Timestamp>,
@@ -120,6 +122,10 @@ impl Scan {
         if let Some(outcome) = record.outcome.filter(|_| at >= self.oldest) {
             self.outcome(&outcome, at);
         }
+        if let Some(link) = record.link_requested.filter(|_| at >= self.since) {
+            let (kind, action) = (link.address.kind(), CallAction::Create);
+            self.push(QuotaUsage { kind, action, is_link: true, at: Some(at), blocked_until: None });
+        }
         if let Some(intent) = record.intent.filter(|_| at >= self.oldest) {
             self.intent(seq, &intent);
         }
@@ -133,7 +139,8 @@ impl Scan {
             at.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
         });
         // A later word on the same attempt was met before: it was settled, found, or found late.
-        let spent = QuotaUsage { kind, action: CallAction::Create, at: Some(at), blocked_until };
+        let spent =
+            QuotaUsage { kind, action: CallAction::Create, is_link: false, at: Some(at), blocked_until };
         let known = self.outcomes.entry(outcome.attempt).or_insert(spent);
         if outcome.result.unsent.is_some() {
             known.at = Some(Timestamp::MIN);
@@ -142,7 +149,7 @@ impl Scan {
 
     fn intent(&mut self, seq: Seq, intent: &Intent) {
         let (kind, action) = (intent.address.kind(), intent.action);
-        let open = QuotaUsage { kind, action, at: None, blocked_until: None };
+        let open = QuotaUsage { kind, action, is_link: false, at: None, blocked_until: None };
         let spent = self.outcomes.remove(&seq).map_or(open, |known| QuotaUsage { kind, action, ..known });
         self.push(spent);
     }
@@ -171,9 +178,16 @@ struct Line {
 
 /// A record, if it is of a kind that counts.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Record {
     intent: Option<Intent>,
     outcome: Option<Outcome>,
+    link_requested: Option<LinkRequested>,
+}
+
+#[derive(Deserialize)]
+struct LinkRequested {
+    address: Address,
 }
 
 #[derive(Deserialize)]
@@ -301,7 +315,8 @@ mod tests {
             (24, intent(p, CallAction::Replace, "c")),
         ]);
         let all = read(&mut disk, at(-60)).unwrap();
-        let spent = |kind, action, at, blocked_until| QuotaUsage { kind, action, at, blocked_until };
+        let spent =
+            |kind, action, at, blocked_until| QuotaUsage { kind, action, is_link: false, at, blocked_until };
         assert_eq!(
             all,
             [
@@ -316,10 +331,20 @@ mod tests {
     }
 
     #[test]
+    fn links_count_from_their_request_on() {
+        let link =
+            || Record::LinkRequested { address: "InvestigationPackage/p".parse().unwrap(), id: "i".into() };
+        let mut disk = journal(&[(0, link()), (50, link())]);
+        let spent = read(&mut disk, at(10)).unwrap();
+        assert_eq!(spent.iter().map(|s| (s.is_link, s.at)).collect::<Vec<_>>(), [(true, Some(at(50)))]);
+    }
+
+    #[test]
     fn a_clock_that_was_ahead_blocks_nothing_for_long() {
         let call = |at, blocked_until| QuotaUsage {
             kind: Kind::Alert,
             action: CallAction::Create,
+            is_link: false,
             at: Some(at),
             blocked_until: Some(blocked_until),
         };

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::custody::Custody;
 use super::exchange::{AttemptId, CallAction, Object, Origin, Refusal, Sent};
 use super::holder::Holder;
 use super::resources::Resources;
@@ -147,6 +148,16 @@ pub enum Record {
         /// `lifecycle.onRemove`.
         on_remove: OnRemove,
     },
+    /// A link to the package of a collection is about to be asked for. It counts against the quota of links, whoever
+    /// asks; what it leads to is no record, for the link is a secret.
+    LinkRequested {
+        /// The resource.
+        address: Address,
+        /// The collection's id.
+        id: String,
+    },
+    /// The package of a collection is held.
+    Fetched(Box<Custody>),
     /// A person removed the resource from the state.
     Removed {
         /// The resource.
@@ -207,6 +218,7 @@ impl Record {
         match self {
             Record::Intent(intent) => Some(&intent.address),
             Record::Moved { from, .. } => Some(from),
+            Record::Fetched(custody) => Some(&custody.address),
             Record::Outcome { address, .. }
             | Record::Answered { address, .. }
             | Record::Found { address, .. }
@@ -218,6 +230,7 @@ impl Record {
             | Record::Restored { address }
             | Record::Noted { address, .. }
             | Record::Imported { address, .. }
+            | Record::LinkRequested { address, .. }
             | Record::Removed { address } => Some(address),
             Record::Open { .. }
             | Record::Bound { .. }

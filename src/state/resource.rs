@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::custody::HeldPackage;
 use super::exchange::{AttemptId, CallAction, Object, Origin, Refusal, Sent, Seq};
 use super::triage::{TriageChange, TriageRecord};
 use crate::model::{
@@ -202,6 +203,10 @@ pub struct Resource {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(example = serde_json::json!(["5382f7ea-7557-4ab7-9782-d50480024a4e"]))]
     pub replaced: Sparse<Vec<String>>,
+    /// Packages that are held for it, those of earlier collections too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(example = packages_example())]
+    pub packages: Sparse<Vec<HeldPackage>>,
     /// `Released` only: the phase it had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = Phase::Succeeded)]
@@ -236,6 +241,11 @@ impl Resource {
     /// Returns whether it was asked for in spite of this object.
     pub fn has_replaced(&self, id: &str) -> bool {
         self.replaced.iter().any(|known| known.eq_ignore_ascii_case(id))
+    }
+
+    /// Returns the package that is held of a collection.
+    pub fn package(&self, id: &str) -> Option<&HeldPackage> {
+        self.packages.iter().find(|p| p.id.eq_ignore_ascii_case(id))
     }
 
     /// Returns how many objects it has had at the service, made or adopted.
@@ -397,6 +407,17 @@ const RUNNER: &str = "2f4be1c0-5f0a-4b52-8a39-0a4f6c2f7f10";
 
 fn asked_example() -> serde_json::Value {
     serde_json::json!({ "plan": PlanDigest(crate::model::Sha256Hex::of(b"test")), "intent": 2 })
+}
+
+fn packages_example() -> serde_json::Value {
+    serde_json::json!([{
+        "id": "5382f7ea-7557-4ab7-9782-d50480024a4e",
+        "store": "file:evidence",
+        "file": "InvestigationPackage/fin-ws-042/fin-ws-042.contoso.com-20260301T080000Z-5382f7ea-7557-4ab7-9782-d50480024a4e.zip",
+        "size": 1_048_576,
+        "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "record": 9
+    }])
 }
 
 fn past_example() -> serde_json::Value {

@@ -102,6 +102,7 @@ impl Resource {
             watched: Sparse::default(),
             past: Sparse::default(),
             replaced: Sparse::default(),
+            packages: Sparse::default(),
             released_from: None,
             labels: Sparse::default(),
             on_remove: Default::default(),
@@ -126,6 +127,7 @@ impl Resource {
         self.watched.extend(p.open.as_ref().map(|o| o.attempt.clone()));
         self.side.clone_from(&p.side);
         self.replaced.clone_from(&p.replaced);
+        self.packages.clone_from(&p.packages);
     }
 
     pub(super) fn is_open(&self, attempt: AttemptId) -> bool {

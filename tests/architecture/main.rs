@@ -31,6 +31,7 @@ const EDGES: &[Edge] = &[
         paths: &["std::fs", "std::os", "rustix", "tempfile", "tokio::fs"],
         text: &[],
         files: &[
+            "evidence/folder.rs",
             "files.rs",
             "manifest/discover.rs",
             "sandbox/store.rs",
@@ -49,7 +50,7 @@ const EDGES: &[Edge] = &[
         what: "the async runtime",
         paths: &["tokio"],
         text: &[],
-        files: &["engine/", "defender/", "sandbox/http.rs", "state/shared/", "cli/"],
+        files: &["engine/", "evidence/download.rs", "defender/", "sandbox/http.rs", "state/shared/", "cli/"],
     },
     Edge {
         what: "the network",

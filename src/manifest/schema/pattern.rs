@@ -79,6 +79,10 @@ const STATE_URL: FastPattern = FastPattern {
         text.starts_with(b"git:") || schemes.iter().any(named)
     },
 };
+const EVIDENCE_URL: FastPattern = FastPattern {
+    pattern: project::EVIDENCE_URL,
+    fits: |text| text.strip_prefix(b"file:").and_then(<[u8]>::first).is_some_and(|b| !is_blank(b)),
+};
 
 const UNLIMITED: FastPattern = FastPattern { pattern: project::UNLIMITED, fits: |text| text == b"unlimited" };
 const OBJECT_ID: FastPattern = FastPattern {
@@ -106,7 +110,7 @@ const WORD: FastPattern = FastPattern {
 };
 
 /// Those that are told by hand.
-const FAST: [FastPattern; 15] = [
+const FAST: [FastPattern; 16] = [
     TEXT,
     NAME,
     MACHINE_NAME,
@@ -118,6 +122,7 @@ const FAST: [FastPattern; 15] = [
     GUID,
     WEB,
     STATE_URL,
+    EVIDENCE_URL,
     UNLIMITED,
     WORD,
     OBJECT_ID,

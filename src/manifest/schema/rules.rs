@@ -319,6 +319,9 @@ pub(in crate::manifest) fn bad_text(field: Field<'_>, schema: &Value, example: O
         }
         (_, Some(STATE_URL)) => new("bad-state-url", format!("`{}` names no place for state", shown(text)))
             .help("begin it with file:, git:, az://, s3:// or gs://"),
+        (_, Some(project::EVIDENCE_URL)) => {
+            with_example(new("wrong-value", format!("`{}` names no folder for evidence", shown(text))))
+        }
         (_, Some(project::UNLIMITED)) => new(
             "wrong-value",
             format!("`{name}` must be a whole number or `unlimited`, not `{}`", shown(text)),

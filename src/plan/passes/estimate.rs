@@ -22,7 +22,8 @@ pub fn estimate(changes: &[Change], settings: &Settings) -> Estimate {
         }
     }
     let seconds = |(name, (n, quota)): (&&str, &(u64, RateLimit))| {
-        let spent = settings.spent.iter().filter(|s| settings.quotas.of(s.action, s.kind).0 == *name);
+        let spent =
+            settings.spent.iter().filter(|s| !s.is_link && settings.quotas.of(s.action, s.kind).0 == *name);
         last_call(*n, *quota, settings.now, spent)
     };
     Estimate {
@@ -81,7 +82,7 @@ mod tests {
     }
 
     fn spent(at: Option<Timestamp>, blocked_until: Option<Timestamp>) -> QuotaUsage {
-        QuotaUsage { kind: Kind::Alert, action: CallAction::Create, at, blocked_until }
+        QuotaUsage { kind: Kind::Alert, action: CallAction::Create, is_link: false, at, blocked_until }
     }
 
     #[test]

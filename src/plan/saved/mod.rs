@@ -610,6 +610,8 @@ fn is_of_row(record: &Record, records: &[Record], address: &Address) -> bool {
         | Record::Departed { .. }
         | Record::Arrived
         | Record::Removed { .. }
+        | Record::LinkRequested { .. }
+        | Record::Fetched(_)
         | Record::Lost { .. }
         | Record::Recovered { .. }
         | Record::Cut { .. } => false,

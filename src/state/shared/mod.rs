@@ -349,7 +349,9 @@ fn busy(state: &State, opening: &Opening) -> Result<(), StoreError> {
 }
 
 fn holds_intent(group: &[Record]) -> bool {
-    group.iter().any(|r| matches!(r, Record::Intent(_)))
+    // Others have to see at once that a link was asked for, and what is held.
+    let now = |r: &Record| matches!(r, Record::Intent(_) | Record::LinkRequested { .. } | Record::Fetched(_));
+    group.iter().any(now)
 }
 
 /// Returns an answer as it fits the state, and of what follows from one only what still does.

@@ -1,0 +1,94 @@
+//! Where a project keeps its evidence, and what is written of who fetches it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::context::Context;
+use super::exit::Error;
+use super::git::{self, Repository};
+use super::project;
+use crate::defender::{Client, HttpDownloads};
+use crate::engine::Fetching;
+use crate::evidence::{Folder, Limits};
+use crate::files::{self, Links};
+use crate::manifest::{self, Project};
+use crate::model::Sha256Hex;
+use crate::state::Fetcher;
+
+/// The largest manifest.
+const LONGEST_MANIFEST: u64 = 64 << 20;
+
+/// How many packages `apply --fetch` fetches at once.
+const AT_ONCE: usize = 4;
+
+/// Returns the folder of `spec.evidence`, and its name in records.
+///
+/// # Errors
+/// The project names it twice, names no folder, or a link in the project leads elsewhere.
+pub fn folder(ctx: &Context, project: &Project) -> Result<(Folder, String), Error> {
+    let evidence = &project.spec.evidence;
+    let refused = |message: String| Error::Forbidden {
+        message,
+        next: "write `evidence: { url: \"file:evidence\" }` into casefile.yaml".to_owned(),
+    };
+    let path = match (&evidence.url, &evidence.dir) {
+        (Some(_), Some(_)) => {
+            return Err(refused("`evidence.url` and `evidence.dir` both say where evidence is kept".into()));
+        }
+        (None, Some(dir)) => dir.as_str(),
+        (None, None) => "evidence",
+        (Some(url), None) => {
+            let path = url.strip_prefix("file:").ok_or_else(|| {
+                refused("`evidence.url` names no folder: evidence is kept in a folder of this machine".into())
+            })?;
+            // `file:///srv/evidence` names a host, an empty one, before the path.
+            path.strip_prefix("//").filter(|p| p.starts_with('/')).unwrap_or(path)
+        }
+    };
+    let typed = Path::new(path);
+    project::stays_inside(ctx, typed)
+        .map_err(|why| refused(format!("evidence cannot be kept in {}: {why}", typed.display())))?;
+    Ok((Folder::new(ctx.path(typed)), format!("file:{path}")))
+}
+
+/// Returns all that a fetch needs beside its run.
+pub fn fetching(ctx: &Context, project: &Project, client: &Client) -> Result<Fetching, Error> {
+    let (folder, store) = folder(ctx, project)?;
+    let holder = ctx.holder("", ctx.now());
+    Ok(Fetching {
+        folder,
+        store,
+        downloads: Arc::new(HttpDownloads::new(client.service().is_loopback())),
+        limits: Limits::default(),
+        parallelism: AT_ONCE,
+        by: Fetcher { user: holder.user, host: holder.host, job: holder.job },
+        manifests: manifests(ctx, project),
+        commit: commit(ctx),
+    })
+}
+
+/// The SHA-256 of the file that declares each resource, as far as the manifests can be read.
+fn manifests(ctx: &Context, project: &Project) -> BTreeMap<crate::model::Address, Sha256Hex> {
+    let loaded = manifest::load(&ctx.dir, project);
+    let mut files: BTreeMap<String, Option<Sha256Hex>> = BTreeMap::new();
+    let declared = loaded.resources.iter().chain(loaded.templates.iter().map(|t| t.declared()));
+    let mut out = BTreeMap::new();
+    for d in declared {
+        let hash = files.entry(d.source.file.to_string()).or_insert_with(|| {
+            let bytes = files::read(&ctx.dir.join(&*d.source.file), Links::Followed, LONGEST_MANIFEST);
+            bytes.ok().map(|bytes| Sha256Hex::of(&bytes))
+        });
+        if let Some(hash) = *hash {
+            out.insert(d.address.clone(), hash);
+        }
+    }
+    out
+}
+
+/// The commit that is checked out; none where there is no repository, or git cannot tell.
+fn commit(ctx: &Context) -> Option<String> {
+    let folder = ctx.dir.canonicalize().ok()?;
+    let root = git::root_of(&folder)?;
+    Repository::at(ctx, root).ok()?.commit("HEAD").ok()
+}

@@ -1,0 +1,480 @@
+//! Packages in a folder on this machine.
+//!
+//! A package is written beside its place, synced, made readable only, and put into its place by a step that never
+//! replaces anything. What is there of an interrupted download is kept beside a note of how much of it is surely on the
+//! disk, and with which validator it came.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::name::PackageName;
+use crate::files::{self, Links};
+use crate::model::Sha256Hex;
+
+/// How much is written between two syncs: so much of a download is fetched twice at the most.
+pub const SYNC_EVERY: u64 = 8 << 20;
+
+/// The largest note or custody record that is read.
+const LONGEST_NOTE: u64 = 64 << 20;
+
+/// A folder of packages.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    root: PathBuf,
+}
+
+/// What is known of a package that is not whole yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Note {
+    /// The validator of the bytes.
+    etag: Option<String>,
+    /// How many of them are on the disk.
+    synced: u64,
+}
+
+/// Whether a package took its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placed {
+    /// It is there now.
+    New,
+    /// Something of that name was there, and is as it was.
+    Taken,
+}
+
+impl Folder {
+    /// The folder at a path. It is made when something is written.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Folder { root: root.into() }
+    }
+
+    /// The path of something in it.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// Makes the folders of a package, for this user alone. None of them may be a link.
+    fn make(&self, name: &PackageName) -> io::Result<PathBuf> {
+        let mut path = self.root.clone();
+        if let Some(above) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+            fs::create_dir_all(above)?;
+        }
+        files::own_folder(&path)?;
+        for part in name.folders() {
+            path.push(part);
+            if files::own_folder(&path)? {
+                sync_folder(path.parent().unwrap_or(&self.root))?;
+            }
+        }
+        Ok(path)
+    }
+
+    /// Opens what is there of a package, or begins one. What was not synced is fetched again.
+    pub fn unfinished(&self, name: &PackageName) -> io::Result<Unfinished> {
+        self.make(name)?;
+        let (path, note_path) = (self.path(&name.unfinished()), self.path(&name.note()));
+        if is_same(&path, &self.path(&name.file())) {
+            // A run ended between giving the package its name and taking the other one away.
+            fs::remove_file(&path)?;
+        }
+        writable(&path)?;
+        let file = files::open_or_create(&path)?;
+        let note = files::read(&note_path, Links::Refused, LONGEST_NOTE).ok();
+        let note: Note = note.and_then(|n| serde_json::from_slice(&n).ok()).unwrap_or_default();
+        let length = file.metadata()?.len();
+        let mut unfinished =
+            Unfinished { file, path, note_path, note, hash: Sha256::new(), length: 0, restarts: 0 };
+        if unfinished.note.etag.is_none() || unfinished.note.synced == 0 || unfinished.note.synced > length {
+            unfinished.restart(None)?;
+            return Ok(unfinished);
+        }
+        unfinished.length = unfinished.note.synced;
+        unfinished.file.set_len(unfinished.length)?;
+        Ok(unfinished)
+    }
+
+    /// Gives a whole package its name. Whatever has the name stays as it is.
+    pub fn place(&self, name: &PackageName, unfinished: &Unfinished) -> io::Result<Placed> {
+        let to = self.path(&name.file());
+        read_only(&unfinished.file)?;
+        unfinished.file.sync_all()?;
+        match move_new(&unfinished.path, &to) {
+            Ok(()) => {}
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(Placed::Taken),
+            Err(e) => return Err(e),
+        }
+        remove(&unfinished.note_path)?;
+        sync_folder(to.parent().unwrap_or(&self.root))?;
+        Ok(Placed::New)
+    }
+
+    /// Keeps a package that cannot be held beside its place, and returns its name.
+    pub fn set_aside(
+        &self,
+        name: &PackageName,
+        unfinished: &Unfinished,
+        sha256: Sha256Hex,
+    ) -> io::Result<String> {
+        let aside = name.aside(sha256);
+        read_only(&unfinished.file)?;
+        unfinished.file.sync_all()?;
+        match move_new(&unfinished.path, &self.path(&aside)) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+            // The same bytes lie there already.
+            Err(_) => fs::remove_file(&unfinished.path)?,
+            Ok(()) => {}
+        }
+        remove(&unfinished.note_path)?;
+        Ok(aside)
+    }
+
+    /// Writes a custody record beside its package; false if there is one that says something else, which stays.
+    pub fn write_record(&self, name: &PackageName, json: &[u8]) -> io::Result<bool> {
+        self.make(name)?;
+        let to = self.path(&name.record());
+        let from = self.path(&format!("{}.new", name.record()));
+        remove(&from)?;
+        let mut file = files::create_new(&from)?;
+        file.write_all(json)?;
+        read_only(&file)?;
+        file.sync_all()?;
+        match move_new(&from, &to) {
+            Ok(()) => sync_folder(to.parent().unwrap_or(&self.root)).map(|()| true),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                fs::remove_file(&from)?;
+                Ok(files::read(&to, Links::Refused, LONGEST_NOTE)? == json)
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Reads the custody record beside a package; none if there is none.
+    pub fn record(&self, name: &PackageName) -> io::Result<Option<Vec<u8>>> {
+        match files::read(&self.path(&name.record()), Links::Refused, LONGEST_NOTE) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(e) if e.is_not_found() => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Returns length and SHA-256 of a package; none if there is none.
+    pub fn hash(&self, name: &PackageName) -> io::Result<Option<(u64, Sha256Hex)>> {
+        let mut file = match files::open(&self.path(&name.file()), Links::Refused) {
+            Ok(file) => file,
+            Err(e) if e.is_not_found() => return Ok(None),
+            Err(e) => return Err(e.into()),
+        };
+        let mut hash = Sha256::new();
+        let length = hash_on(&mut file, &mut hash, u64::MAX)?;
+        Ok(Some((length, Sha256Hex(hash.finalize().into()))))
+    }
+
+    /// Returns whether there is a package of that name.
+    pub fn has(&self, name: &PackageName) -> io::Result<bool> {
+        Ok(files::length(&self.path(&name.file()))?.is_some())
+    }
+
+    /// Lists what lies in the folder, at most three levels deep, with `/` between the parts: the names of files.
+    pub fn list(&self) -> io::Result<Vec<String>> {
+        fn walk(path: &Path, name: &str, depth: usize, out: &mut Vec<String>) -> io::Result<()> {
+            for entry in fs::read_dir(path)? {
+                let entry = entry?;
+                let part = entry.file_name().to_string_lossy().into_owned();
+                let name = if name.is_empty() { part } else { format!("{name}/{part}") };
+                if entry.file_type()?.is_dir() && depth < 3 {
+                    walk(&entry.path(), &name, depth + 1, out)?;
+                } else {
+                    out.push(name);
+                }
+            }
+            Ok(())
+        }
+        let mut out = Vec::new();
+        if files::is_folder(&self.root)? {
+            walk(&self.root, "", 1, &mut out)?;
+        }
+        out.sort();
+        Ok(out)
+    }
+}
+
+/// A package that is not whole yet.
+#[derive(Debug)]
+pub struct Unfinished {
+    file: File,
+    path: PathBuf,
+    note_path: PathBuf,
+    note: Note,
+    hash: Sha256,
+    length: u64,
+    restarts: u32,
+}
+
+impl Unfinished {
+    /// How many bytes are there.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// How often it was begun anew.
+    pub fn restarts(&self) -> u32 {
+        self.restarts
+    }
+
+    /// The validator of what is there; none if nothing can go on with it.
+    pub fn etag(&self) -> Option<&str> {
+        self.note.etag.as_deref().filter(|_| self.length > 0)
+    }
+
+    /// Another way to the file, to read it.
+    pub fn reader(&self) -> io::Result<File> {
+        let mut file = files::open(&self.path, Links::Refused)?;
+        file.seek(SeekFrom::Start(0))?;
+        Ok(file)
+    }
+
+    /// Hashes what an earlier run left. It takes a while: about a second for each GiB.
+    pub fn hash_what_is_there(&mut self) -> io::Result<()> {
+        let mut hash = Sha256::new();
+        let read = hash_on(&mut self.reader()?, &mut hash, self.length)?;
+        if read != self.length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.hash = hash;
+        Ok(())
+    }
+
+    /// Begins anew, with bytes of this validator.
+    pub fn restart(&mut self, etag: Option<String>) -> io::Result<()> {
+        self.restarts += u32::from(self.length > 0);
+        self.file.set_len(0)?;
+        (self.hash, self.length) = (Sha256::new(), 0);
+        self.note = Note { etag, synced: 0 };
+        self.write_note()
+    }
+
+    /// Adds bytes.
+    pub fn add(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)?;
+        self.hash.update(bytes);
+        self.length += bytes.len() as u64;
+        if self.length - self.note.synced >= SYNC_EVERY { self.sync() } else { Ok(()) }
+    }
+
+    /// Makes sure that what is there survives.
+    pub fn sync(&mut self) -> io::Result<()> {
+        if self.length == self.note.synced {
+            return Ok(());
+        }
+        self.file.sync_data()?;
+        self.note.synced = self.length;
+        self.write_note()
+    }
+
+    /// The SHA-256 of what is there.
+    pub fn sha256(&self) -> Sha256Hex {
+        Sha256Hex(self.hash.clone().finalize().into())
+    }
+
+    /// Throws it away.
+    pub fn discard(self) -> io::Result<()> {
+        remove(&self.path)?;
+        remove(&self.note_path)
+    }
+
+    /// A note is worth something only whole: it is written beside the old one, which it replaces.
+    fn write_note(&self) -> io::Result<()> {
+        let new = self.note_path.with_extension("json.new");
+        remove(&new)?;
+        let mut file = files::create_new(&new)?;
+        file.write_all(&serde_json::to_vec(&self.note)?)?;
+        file.sync_data()?;
+        fs::rename(&new, &self.note_path)
+    }
+}
+
+/// Hashes at most so many bytes, and returns how many there were.
+fn hash_on(file: &mut File, hash: &mut Sha256, most: u64) -> io::Result<u64> {
+    let (mut buffer, mut read) = (vec![0; 256 << 10], 0);
+    let mut rest = file.take(most);
+    loop {
+        match rest.read(&mut buffer) {
+            Ok(0) => return Ok(read),
+            Ok(n) => {
+                hash.update(&buffer[..n]);
+                read += n as u64;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}
+
+/// Moves a file to a name that nothing has, in one step.
+fn move_new(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            Ok(()) => return Ok(()),
+            // File systems that cannot do that can mostly do the other.
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    fs::hard_link(from, to)?;
+    fs::remove_file(from)
+}
+
+/// Nobody writes to it any more.
+fn read_only(file: &File) -> io::Result<()> {
+    let mut permissions = file.metadata()?.permissions();
+    #[cfg(unix)]
+    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o400);
+    #[cfg(not(unix))]
+    permissions.set_readonly(true);
+    file.set_permissions(permissions)
+}
+
+/// Takes back that nobody writes to a file: a run ended before it gave the file its name.
+fn writable(path: &Path) -> io::Result<()> {
+    let file = match files::open(path, Links::Refused) {
+        Ok(file) => file,
+        Err(e) if e.is_not_found() => return Ok(()),
+        Err(e) => return Err(e.into()),
+    };
+    let mut permissions = file.metadata()?.permissions();
+    if !permissions.readonly() {
+        return Ok(());
+    }
+    #[cfg(unix)]
+    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o600);
+    #[cfg(not(unix))]
+    #[expect(
+        clippy::permissions_set_readonly_false,
+        reason = "there is no other way, and no other user's right in it"
+    )]
+    permissions.set_readonly(false);
+    file.set_permissions(permissions)
+}
+
+/// Returns whether two names are those of one file.
+fn is_same(a: &Path, b: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let of = |path: &Path| fs::symlink_metadata(path).ok().map(|m| (m.dev(), m.ino()));
+        of(a).is_some_and(|a| Some(a) == of(b))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (a, b);
+        false
+    }
+}
+
+/// A new name survives a loss of power once its folder is synced.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        File::open(path)?.sync_all()
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name() -> PackageName {
+        let id = "5382f7ea-7557-4ab7-9782-d50480024a4e";
+        PackageName::new(&"InvestigationPackage/a".parse().unwrap(), "m", None, id).unwrap()
+    }
+
+    #[test]
+    fn a_package_is_never_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::new(dir.path().join("evidence"));
+        for (bytes, placed) in [("first", Placed::New), ("second", Placed::Taken)] {
+            let mut part = folder.unfinished(&name()).unwrap();
+            part.restart(None).unwrap();
+            part.add(bytes.as_bytes()).unwrap();
+            assert_eq!(part.sha256(), Sha256Hex::of(bytes.as_bytes()));
+            assert_eq!(folder.place(&name(), &part).unwrap(), placed);
+        }
+        assert_eq!(folder.hash(&name()).unwrap(), Some((5, Sha256Hex::of(b"first"))));
+        assert!(folder.write_record(&name(), b"{}").unwrap());
+        assert!(folder.write_record(&name(), b"{}").unwrap(), "the same once more");
+        assert!(!folder.write_record(&name(), b"[]").unwrap());
+        assert_eq!(folder.record(&name()).unwrap().unwrap(), b"{}");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode(folder.path(&name().file())), 0o400);
+            assert_eq!(mode(folder.path(&name().record())), 0o400);
+            assert_eq!(mode(folder.root.clone()), 0o700);
+            assert_eq!(mode(folder.path("InvestigationPackage/a")), 0o700);
+        }
+    }
+
+    #[test]
+    fn an_interrupted_download_goes_on_from_what_is_synced() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::new(dir.path());
+        let bytes: Vec<u8> = (0..(SYNC_EVERY + 5)).map(|n| n as u8).collect();
+        let mut part = folder.unfinished(&name()).unwrap();
+        part.restart(Some("\"e\"".into())).unwrap();
+        bytes.chunks(100_000).for_each(|chunk| part.add(chunk).unwrap());
+        let synced = part.note.synced;
+        assert!(synced >= SYNC_EVERY && synced <= part.length());
+        drop(part);
+        let mut part = folder.unfinished(&name()).unwrap();
+        assert_eq!((part.length(), part.etag()), (synced, Some("\"e\"")));
+        part.hash_what_is_there().unwrap();
+        part.add(&bytes[synced as usize..]).unwrap();
+        assert_eq!(part.sha256(), Sha256Hex::of(&bytes));
+    }
+
+    #[test]
+    fn a_note_that_says_too_much_is_not_believed() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::new(dir.path());
+        let mut part = folder.unfinished(&name()).unwrap();
+        part.restart(Some("\"e\"".into())).unwrap();
+        part.add(b"abc").unwrap();
+        part.sync().unwrap();
+        part.file.set_len(2).unwrap();
+        drop(part);
+        let part = folder.unfinished(&name()).unwrap();
+        assert_eq!((part.length(), part.etag()), (0, None));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_lead_nowhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let (folder, outside) = (Folder::new(dir.path().join("e")), dir.path().join("o"));
+        fs::create_dir(&outside).unwrap();
+        fs::create_dir(&folder.root).unwrap();
+        std::os::unix::fs::symlink(&outside, folder.path("InvestigationPackage")).unwrap();
+        assert!(folder.unfinished(&name()).is_err());
+        assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+    }
+}

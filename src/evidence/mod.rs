@@ -1,0 +1,16 @@
+//! Packages as evidence: their names, what is in them, where they are held, and how they get there.
+//!
+//! Responsible for bytes: from a link to a file that was hashed, looked into and put into its place once. Not responsible
+//! for which packages are wanted, for links and their quota, or for the journal (`engine`). Nothing that plans uses this.
+
+mod archive;
+mod check;
+mod download;
+mod folder;
+mod name;
+
+pub use archive::{Contents, Fault, look};
+pub use check::{Checked, Finding, Wrong, check, record_text};
+pub use download::{Asked, DownloadError, Limits, Links, download};
+pub use folder::{Folder, Placed, SYNC_EVERY, Unfinished};
+pub use name::{NoGuid, PackageName};

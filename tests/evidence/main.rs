@@ -1,0 +1,15 @@
+//! Packages from the simulated service to the folder of a project: what goes wrong on the way, what a person reads of it,
+//! and what is there afterwards.
+#![cfg(unix)]
+#![allow(clippy::disallowed_methods, reason = "tests write their own files and read their environment")]
+
+mod lab;
+#[path = "../cli/sandbox.rs"]
+mod sandbox;
+
+mod docs;
+mod fetching;
+mod interrupted;
+mod leaks;
+mod trouble;
+mod verify;
