@@ -180,7 +180,9 @@ impl Settings {
             return Ok(told.map_or(lock_at, |t| t.min(lock_at)));
         }
         if attempt.failed_at.is_some() {
-            return Ok(told.map_or(last, |t| t + READING_ERROR));
+            // Who sends nothing need not be on the safe side: a plan tells what the next run finds.
+            let error = if self.runner.is_some() { READING_ERROR } else { Duration::ZERO };
+            return Ok(told.map_or(last, |t| t + error));
         }
         self.in_flight(told.unwrap_or(last), attempt.timeout_seconds)
     }
