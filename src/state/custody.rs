@@ -4,8 +4,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::exchange::Seq;
-use super::journal::Reader;
-use super::record::Record;
 use crate::model::{Address, PlanDigest, RequestDigest, Sha256Hex, Timestamp};
 
 /// A package that is held: the record `fetched`, and the `.json` beside the package.
@@ -120,17 +118,6 @@ pub struct HeldPackage {
     /// The number of the custody record.
     #[schemars(example = 9)]
     pub record: Seq,
-}
-
-/// Returns the custody records of a journal, with their numbers, up to its first fault.
-pub fn custody_records(journal: &[u8]) -> Vec<(Seq, Custody)> {
-    let mut out = Vec::new();
-    for entry in Reader::new(journal).map_while(Result::ok) {
-        if let Record::Fetched(custody) = entry.record {
-            out.push((entry.seq, *custody));
-        }
-    }
-    out
 }
 
 /// An example for the schema.

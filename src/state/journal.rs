@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
+use super::custody::Custody;
 use super::exchange::Seq;
 use super::fold::State;
 use super::record::Record;
@@ -438,4 +439,15 @@ fn unknown_field(text: &str) -> Option<Fault> {
 fn parser_words(e: &serde_json::Error) -> String {
     let text = e.to_string();
     text.rsplit_once(" at line ").map_or(text.clone(), |(words, _)| words.to_owned())
+}
+
+/// Returns the custody records of a journal, with their numbers, up to its first fault.
+pub fn custody_records(journal: &[u8]) -> Vec<(Seq, Custody)> {
+    let mut out = Vec::new();
+    for entry in Reader::new(journal).map_while(Result::ok) {
+        if let Record::Fetched(custody) = entry.record {
+            out.push((entry.seq, *custody));
+        }
+    }
+    out
 }

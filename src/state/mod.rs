@@ -27,12 +27,13 @@ mod store;
 mod triage;
 mod verify;
 
-pub use custody::{Custody, Fetcher, HeldPackage, PackageEntry, custody_records};
+pub use custody::{Custody, Fetcher, HeldPackage, PackageEntry};
 pub use disk::{Disk, FileName};
 pub use exchange::{AttemptId, CallAction, Object, Origin, Refusal, Sent, Seq};
 pub use fold::{Running, State};
 pub use folder::FolderStore;
 pub use holder::Holder;
+pub use journal::custody_records;
 pub use local::LocalStore;
 pub use memory::{MemoryDisk, MemoryStore};
 pub use quota_usage::QuotaUsage;
