@@ -110,6 +110,7 @@ impl Downloads for HttpDownloads {
         let status = response.status().as_u16();
         let (from, total) = match status {
             206 => content_range(headers).ok_or("the server sent a part and does not say which one")?,
+            416 => (0, length_of_whole(headers)),
             _ => (0, response.content_length()),
         };
         Ok(Download {
@@ -128,6 +129,11 @@ impl Downloads for HttpDownloads {
                 .boxed(),
         })
     }
+}
+
+/// Reads `Content-Range: bytes */10`: the length of a whole of which no such part exists.
+fn length_of_whole(headers: &HeaderMap) -> Option<u64> {
+    text(headers, "content-range")?.strip_prefix("bytes */")?.trim().parse().ok()
 }
 
 /// Reads `Content-Range: bytes 4-9/10`: where the part begins, and the length of the whole.

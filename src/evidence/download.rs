@@ -6,7 +6,7 @@
 //! | the connection breaks, no byte for a minute, a 5xx | a pause, then on from what is there |
 //! | 429, or any of these with `Retry-After` | that pause, if it is bearable |
 //! | 401, 403, 404, 410, or `Expired token` as JSON | the link is dead: another one is asked for |
-//! | another validator, the whole in place of a part, 416 | what is there is thrown away |
+//! | another validator, the whole in place of a part, 416 | what is there is thrown away, but for a 416 that says that it is the whole |
 //! | a redirect | an error: a link is followed to where it leads, and no further |
 //! | a web page, JSON, anything that does not begin as a zip | an error: it is no package |
 //!
@@ -221,7 +221,9 @@ async fn try_once<E>(
             }
         }
         206 => return Err(DownloadError::NoPackage("a part of something, although the whole was asked for")),
-        416 => {
+        // An earlier run had all of it, and ended before it gave it its name.
+        416 if resumed && answer.total == Some(unfinished.length()) => return Ok(Try::Whole),
+        416 if resumed => {
             unfinished.restart(None)?;
             return Ok(Try::Again);
         }
@@ -370,10 +372,23 @@ mod tests {
     }
 
     async fn run(package: Vec<u8>, answers: Vec<Answer>) -> (Server, Result<Sha256Hex, String>) {
+        run_on(None, package, answers).await
+    }
+
+    /// As [`run`], where an earlier run has fetched the whole package, with that validator.
+    async fn run_on(
+        there: Option<Option<&str>>,
+        package: Vec<u8>,
+        answers: Vec<Answer>,
+    ) -> (Server, Result<Sha256Hex, String>) {
         let dir = tempfile::tempdir().unwrap();
         let id = "5382f7ea-7557-4ab7-9782-d50480024a4e";
         let name = PackageName::new(&"InvestigationPackage/a".parse().unwrap(), "m", None, id).unwrap();
         let mut part = Folder::new(dir.path()).unfinished(&name).unwrap();
+        if let Some(etag) = there {
+            part.restart(etag.map(str::to_owned)).unwrap();
+            part.add(&package).unwrap();
+        }
         let server = Server { package, answers: Mutex::new(answers.into()), ..Server::default() };
         let ended = download(&mut part, &server, &server, Limits::default(), &|_| {}).await;
         let ended = ended.map(|()| part.sha256()).map_err(|e| e.to_string());
@@ -431,6 +446,23 @@ mod tests {
             let (_, ended) = run(package(), answers).await;
             assert_eq!(ended, Ok(Sha256Hex::of(&package())));
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_an_earlier_run_has_fetched_whole_is_not_fetched_again() {
+        for (total, asked) in [(Some(100), 1), (Some(99), 2), (None, 2)] {
+            let answers = vec![
+                Answer(416, None, 0..0, total, End::Whole),
+                Answer(200, B, 0..100, Some(100), End::Whole),
+            ];
+            let (server, ended) = run_on(Some(A), package(), answers).await;
+            assert_eq!(ended, Ok(Sha256Hex::of(&package())));
+            assert_eq!(server.asked.into_inner().unwrap().len(), asked, "{total:?}");
+        }
+        // Of a server that answers so to everything there is an end.
+        let never = || Answer(416, None, 0..0, None, End::Whole);
+        let (_, ended) = run(package(), (0..6).map(|_| never()).collect()).await;
+        assert_eq!(ended.unwrap_err(), "HTTP 416; tried 6 times without a new byte");
     }
 
     #[tokio::test(start_paused = true)]
