@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 use super::context::Context;
 use super::exit::Error;
 use crate::render::escape;
+use crate::state::shared::command::{PARAMETERS, add_parameter};
 
 /// The settings that count before every setting of a repository.
 const SETTINGS: [&str; 4] =
@@ -70,15 +71,16 @@ impl Repository {
         let words = strings(&output.stdout);
         let theirs =
             words.as_chunks::<2>().0.iter().filter(|[scope, _]| scope == "local" || scope == "worktree");
-        let names: Vec<&String> = theirs.map(|[_, name]| name).collect();
-        let mut settings = Vec::new();
-        for (n, name) in names.iter().enumerate() {
-            let value = if name.ends_with(".required") { "false" } else { "" };
-            settings.push((format!("GIT_CONFIG_KEY_{n}").into(), OsString::from(name)));
-            settings.push((format!("GIT_CONFIG_VALUE_{n}").into(), value.into()));
+        let mut settings = OsString::new();
+        for [_, name] in theirs {
+            if name.contains('=') {
+                let why =
+                    format!("this repository sets `{name}`, which cannot be set aside: rename that filter");
+                return Err(Error::Git { why: escape::one_line(&why).into_owned() });
+            }
+            add_parameter(&mut settings, name, if name.ends_with(".required") { "false" } else { "" });
         }
-        settings.push(("GIT_CONFIG_COUNT".into(), names.len().to_string().into()));
-        self.environment.extend(settings);
+        self.environment.push((PARAMETERS.into(), settings));
         Ok(())
     }
 

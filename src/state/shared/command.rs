@@ -40,6 +40,16 @@ pub const ELSEWHERE: [&str; 12] = [
     "GIT_TRACE_CURL",
 ];
 
+/// The variable in which git takes settings: `GIT_CONFIG_COUNT` is newer than git 2.30.
+pub const PARAMETERS: &str = "GIT_CONFIG_PARAMETERS";
+
+/// Adds a setting to the value of [`PARAMETERS`]. The first equals sign ends the name, so a name that holds one cannot be
+/// told.
+pub fn add_parameter(list: &mut OsString, key: &str, value: &str) {
+    let setting = format!("{key}={value}").replace('\'', r"'\''");
+    list.push(format!("{}'{setting}'", if list.is_empty() { "" } else { " " }));
+}
+
 /// Why git gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
@@ -75,15 +85,12 @@ impl Git {
     /// Adds settings as if they stood in a file of git's own. They may hold secrets, so they are no arguments, which
     /// every program on the machine can read.
     pub fn add_settings(&mut self, settings: &[(String, String)]) {
-        // `GIT_CONFIG_COUNT` is newer than git 2.30. In this variable the first equals sign ends the name.
-        const NAME: &str = "GIT_CONFIG_PARAMETERS";
-        let known = self.environment.iter().rposition(|(name, _)| name == NAME);
+        let known = self.environment.iter().rposition(|(name, _)| name == PARAMETERS);
         let mut list = known.map(|i| self.environment.remove(i).1).unwrap_or_default();
         for (key, value) in settings.iter().filter(|(key, _)| !key.contains('=')) {
-            let setting = format!("{key}={value}").replace('\'', r"'\''");
-            list.push(format!("{}'{setting}'", if list.is_empty() { "" } else { " " }));
+            add_parameter(&mut list, key, value);
         }
-        self.environment.push((NAME.into(), list));
+        self.environment.push((PARAMETERS.into(), list));
     }
 
     /// Runs git in a folder, which it takes for the root of a repository, with `input` for it to read.
