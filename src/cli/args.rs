@@ -4,10 +4,19 @@
 //! The doc comments are the help texts. `docs/cli.md` holds the same tables; `tests/cli_docs.rs`
 //! compares the two.
 
+mod new;
+mod state;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use new::{NewCommand, NewIncidentArgs, NewPackageArgs, Placing};
+pub use state::{
+    StateCommand, StateListArgs, StateMigrateArgs, StateMvArgs, StatePullArgs, StateRebuildArgs,
+    StateRenameProjectArgs, StateRmArgs, StateShowArgs,
+};
 
 use crate::model::{Address, PlanDigest, Sha256Hex, Span, Timespan};
 
@@ -410,27 +419,6 @@ pub struct FetchArgs {
     pub format: Format,
 }
 
-/// `state`
-#[derive(Debug, Subcommand)]
-pub enum StateCommand {
-    /// List the recorded resources
-    List(StateListArgs),
-    /// Show all that is recorded of one resource
-    Show(StateShowArgs),
-    /// Take a resource out of the state; what it made stays at the service
-    Rm(StateRmArgs),
-    /// Give a resource another address, for a manifest that was renamed
-    Mv(StateMvArgs),
-    /// Say that the project of this state has another name now
-    RenameProject(StateRenameProjectArgs),
-    /// Move the state to another place, its history included
-    Migrate(StateMigrateArgs),
-    /// Copy the whole state, its history included, into a folder
-    Pull(StatePullArgs),
-    /// Write state.json anew from the journal
-    Rebuild(StateRebuildArgs),
-}
-
 /// How long a command waits for its turn.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Locking {
@@ -542,60 +530,6 @@ impl SeverityArg {
     }
 }
 
-/// `new`
-#[derive(Debug, Subcommand)]
-pub enum NewCommand {
-    /// Write a manifest that collects a package from a machine
-    Package(NewPackageArgs),
-    /// Write an incident for a runbook
-    Incident(NewIncidentArgs),
-}
-
-/// Where a new manifest goes.
-#[derive(Clone, Debug, Args)]
-pub struct Placing {
-    /// Write this file, or `-` for stdout; without it, a file in the first folder of `spec.manifests`
-    #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
-    /// Show the manifest; write nothing
-    #[arg(long)]
-    pub dry_run: bool,
-}
-
-/// `new package`
-#[derive(Debug, Args)]
-pub struct NewPackageArgs {
-    /// The machine: its Defender device id, or its name
-    #[arg(value_name = "HOST")]
-    pub host: String,
-    /// Why; sent verbatim
-    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
-    pub comment: String,
-    /// The name of the manifest; made from HOST, if it is left out
-    #[arg(long, value_name = "NAME")]
-    pub name: Option<String>,
-    /// Where it goes.
-    #[command(flatten)]
-    pub placing: Placing,
-}
-
-/// `new incident`
-#[derive(Debug, Args)]
-pub struct NewIncidentArgs {
-    /// The name of the incident, such as inc-2042
-    #[arg(value_name = "NAME")]
-    pub name: String,
-    /// The runbook
-    #[arg(long, value_name = "RUNBOOK")]
-    pub runbook: String,
-    /// A value of the runbook's parameters: KEY=VALUE, or KEY=@FILE for a list of lines; repeatable
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
-    /// Where it goes.
-    #[command(flatten)]
-    pub placing: Placing,
-}
-
 /// `import`
 #[derive(Debug, Args)]
 pub struct ImportArgs {
@@ -635,85 +569,6 @@ fn head(text: &str) -> Result<Sha256Hex, String> {
     hex.parse().map_err(|_| {
         "write the 64 hex digits that `apply` and `verify` print, with sha256: before them".into()
     })
-}
-
-/// `state pull`
-#[derive(Debug, Args)]
-pub struct StatePullArgs {
-    /// The folder to write; it must not exist yet, or be empty
-    #[arg(value_name = "DIR")]
-    pub dir: PathBuf,
-}
-
-/// `state migrate`
-#[derive(Debug, Args)]
-pub struct StateMigrateArgs {
-    /// Where the state is kept from now on: file:FOLDER, git:refs/casefile/NAME, git:URL?ref=refs/casefile/NAME, or
-    /// s3://BUCKET/PREFIX, az://CONTAINER/PREFIX, gs://BUCKET/PREFIX
-    #[arg(long, value_name = "URL")]
-    pub to: String,
-    /// The lock.
-    #[command(flatten)]
-    pub locking: Locking,
-}
-
-/// `state rm`
-#[derive(Debug, Args)]
-pub struct StateRmArgs {
-    /// Kind/name, for example InvestigationPackage/fin-ws-042
-    #[arg(value_name = "ADDRESS")]
-    pub address: Address,
-    /// The lock.
-    #[command(flatten)]
-    pub locking: Locking,
-}
-
-/// `state mv`
-#[derive(Debug, Args)]
-pub struct StateMvArgs {
-    /// The address in the state
-    #[arg(value_name = "FROM")]
-    pub from: Address,
-    /// The address that it gets
-    #[arg(value_name = "TO")]
-    pub to: Address,
-    /// The lock.
-    #[command(flatten)]
-    pub locking: Locking,
-}
-
-/// `state rename-project`
-#[derive(Debug, Args)]
-pub struct StateRenameProjectArgs {
-    /// The new name, as casefile.yaml has it
-    #[arg(value_name = "NAME")]
-    pub name: String,
-    /// The lock.
-    #[command(flatten)]
-    pub locking: Locking,
-}
-
-/// `state rebuild`
-#[derive(Debug, Args)]
-pub struct StateRebuildArgs {
-    /// Go on with what can still be read of a damaged state; the damaged files are kept
-    #[arg(long)]
-    pub accept_damage: bool,
-    /// The lock.
-    #[command(flatten)]
-    pub locking: Locking,
-}
-
-/// `state list`
-#[derive(Debug, Args)]
-pub struct StateListArgs {}
-
-/// `state show`
-#[derive(Debug, Args)]
-pub struct StateShowArgs {
-    /// Kind/name, for example InvestigationPackage/fin-ws-042
-    #[arg(value_name = "ADDRESS")]
-    pub address: Address,
 }
 
 /// `schema`

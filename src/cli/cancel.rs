@@ -1,22 +1,17 @@
 //! `cancel`: a plan of one row, asked for by a person.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use super::apply;
-use super::args::{CancelArgs, Format, Locking};
-use super::connect::{Connection, connect};
+use super::args::{CancelArgs, Format};
 use super::context::{Context, runtime};
 use super::engine;
 use super::exit::{Code, Error};
-use super::progress::Display;
+use super::locked_run::LockedRun;
 use super::project;
-use super::signals;
-use super::store;
-use crate::defender::Clock;
-use crate::engine::{Control, Locked, Lookups, Options, Run, Scope};
+use crate::engine::{Lookups, Scope};
 use crate::manifest::{Loaded, Project};
-use crate::plan::{Destination, Plan};
+use crate::plan::Plan;
 
 /// Cancels. Without a terminal and without an approval nothing is even looked at.
 pub fn run(ctx: &Context, args: &CancelArgs) -> Result<Code, Error> {
@@ -34,8 +29,8 @@ pub fn run(ctx: &Context, args: &CancelArgs) -> Result<Code, Error> {
     }
     let scope = scope(ctx, &project)?;
     let (locking, format) = (args.locking, Format::Human);
-    let mut session = Session { ctx, project, locking, format, command: "casefile cancel" };
-    runtime()?.block_on(session.with(scope, async |run, display, destination| {
+    let mut alone = LockedRun { ctx, project, locking, format, command: "casefile cancel" };
+    runtime()?.block_on(alone.with(scope, async |run, display, destination| {
         let plan = run.plan_cancel(&args.address, &args.comment).await.map_err(engine::surgery_error)?;
         let plan = Plan { destination: Some(destination.clone()), ..plan };
         display.plan(ctx, &plan, !args.auto_approve)?;
@@ -64,54 +59,4 @@ pub(super) fn scope(ctx: &Context, project: &Project) -> Result<Scope, Error> {
         forecast: false,
         lookups: Lookups::new(templates),
     })
-}
-
-/// A run that holds the lock and talks to the service, for one command.
-pub(super) struct Session<'a> {
-    pub(super) ctx: &'a Context,
-    pub(super) project: Project,
-    pub(super) locking: Locking,
-    /// How the run is told.
-    pub(super) format: Format,
-    /// What others read who find the lock taken.
-    pub(super) command: &'static str,
-}
-
-impl Session<'_> {
-    /// Locks, connects, does the work and writes the snapshot, however it ended.
-    pub(super) async fn with(
-        &mut self,
-        scope: Scope,
-        work: impl AsyncFnOnce(&mut Run<'_>, &Display, &Destination) -> Result<Code, Error>,
-    ) -> Result<Code, Error> {
-        let ctx = self.ctx;
-        let clock: Clock = engine::clock(ctx);
-        let world = store::world(ctx, &self.project)?;
-        let store = store::open(ctx, &self.project, self.locking, self.command, &clock).await?;
-        let opened_at = clock.now();
-        let connection: Connection = connect(ctx, &self.project, &clock, Some(&world)).await?;
-        let options = Options::new(uuid::Uuid::new_v4().to_string(), connection.binding.clone());
-        let display = Arc::new(Display::new(ctx, self.format));
-        let sink = {
-            let display = display.clone();
-            Arc::new(move |p| display.show(&p))
-        };
-        let stop = signals::stop(signals::RUN);
-        let ended = {
-            let locked = Locked { store, opened_at };
-            let control = Control { sink, stop };
-            let mut run = Run::new(&connection.client, &clock, scope, options, locked, control)
-                .map_err(engine::run_error)?;
-            let ended = work(&mut run, &display, &connection.destination).await;
-            // What was observed is recorded even when nothing else is.
-            let committed = run.commit().await.map_err(project::store_error);
-            match (committed, ended) {
-                (Err(e), Ok(_)) => Err(e),
-                (_, ended) => ended,
-            }
-        };
-        display.finish();
-        connection.close().await;
-        ended
-    }
 }

@@ -13,7 +13,8 @@ use crate::engine::Fetching;
 use crate::evidence::{Folder, Limits};
 use crate::files::{self, Links};
 use crate::manifest::{self, Project};
-use crate::model::Sha256Hex;
+use crate::model::location::Location;
+use crate::model::{Address, Sha256Hex};
 use crate::state::Fetcher;
 
 /// The largest manifest.
@@ -36,17 +37,16 @@ pub fn folder(ctx: &Context, project: &Project) -> Result<(Folder, String), Erro
         (Some(_), Some(_)) => {
             return Err(refused("`evidence.url` and `evidence.dir` both say where evidence is kept".into()));
         }
-        (None, Some(dir)) => dir.as_str(),
-        (None, None) => "evidence",
-        (Some(url), None) => {
-            let path = url.strip_prefix("file:").ok_or_else(|| {
-                refused("`evidence.url` names no folder: evidence is kept in a folder of this machine".into())
-            })?;
-            // `file:///srv/evidence` names a host, an empty one, before the path.
-            path.strip_prefix("//").filter(|p| p.starts_with('/')).unwrap_or(path)
-        }
+        (None, dir) => dir.clone().unwrap_or_else(|| "evidence".to_owned()),
+        (Some(url), None) => match Location::parse(url, &project.name) {
+            Ok(Location::Folder(path)) => path,
+            _ => {
+                let why = "`evidence.url` names no folder: evidence is kept in a folder of this machine";
+                return Err(refused(why.to_owned()));
+            }
+        },
     };
-    let typed = Path::new(path);
+    let typed = Path::new(&path);
     project::stays_inside(ctx, typed)
         .map_err(|why| refused(format!("evidence cannot be kept in {}: {why}", typed.display())))?;
     Ok((Folder::new(ctx.path(typed)), format!("file:{path}")))
@@ -69,7 +69,7 @@ pub fn fetching(ctx: &Context, project: &Project, client: &Client) -> Result<Fet
 }
 
 /// The SHA-256 of the file that declares each resource, as far as the manifests can be read.
-fn manifests(ctx: &Context, project: &Project) -> BTreeMap<crate::model::Address, Sha256Hex> {
+fn manifests(ctx: &Context, project: &Project) -> BTreeMap<Address, Sha256Hex> {
     let loaded = manifest::load(&ctx.dir, project);
     let mut files: BTreeMap<String, Option<Sha256Hex>> = BTreeMap::new();
     let declared = loaded.resources.iter().chain(loaded.templates.iter().map(|t| t.declared()));

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::args::{FetchArgs, Format};
-use super::cancel::Session;
 use super::context::{Context, runtime};
 use super::engine;
 use super::evidence;
 use super::exit::{Code, Error};
+use super::locked_run::LockedRun;
 use super::project;
 use super::store;
 use super::stream;
@@ -36,9 +36,9 @@ pub fn run(ctx: &Context, args: &FetchArgs) -> Result<Code, Error> {
         lookups: Lookups::default(),
     };
     let (locking, format) = (args.locking, args.format);
-    let of_session = project.clone();
-    let mut session = Session { ctx, project: of_session, locking, format, command: "casefile fetch" };
-    runtime()?.block_on(session.with(scope, async |run, display, _| {
+    let own = project.clone();
+    let mut alone = LockedRun { ctx, project: own, locking, format, command: "casefile fetch" };
+    runtime()?.block_on(alone.with(scope, async |run, display, _| {
         let named = named(run.state(), &args.addresses)?;
         let asked = |address: &Address, r: &Resource| {
             (named.is_empty() || named.contains(address))

@@ -1,10 +1,11 @@
 //! `import`: takes over what is at the service already. Nothing is sent.
 
 use super::args::{Format, ImportArgs};
-use super::cancel::{Session, scope};
+use super::cancel::scope;
 use super::context::{Context, runtime};
 use super::engine;
 use super::exit::{Code, Error};
+use super::locked_run::LockedRun;
 use super::project;
 use crate::render::surgery;
 
@@ -17,8 +18,8 @@ pub fn run(ctx: &Context, args: &ImportArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
     let scope = scope(ctx, &project)?;
     let (locking, format) = (args.locking, Format::Human);
-    let mut session = Session { ctx, project, locking, format, command: "casefile import" };
-    runtime()?.block_on(session.with(scope, async |run, _, _| {
+    let mut alone = LockedRun { ctx, project, locking, format, command: "casefile import" };
+    runtime()?.block_on(alone.with(scope, async |run, _, _| {
         let style = project::style_out(ctx);
         if let (Some(address), Some(id)) = (&args.address, &args.id) {
             let (address, object) = run.import(address, id).await.map_err(engine::surgery_error)?;

@@ -21,6 +21,7 @@ mod hunt;
 mod import;
 mod init;
 mod lock;
+mod locked_run;
 mod log;
 mod new;
 mod objects;

@@ -10,5 +10,7 @@ mod real;
 mod rules;
 #[path = "../shared/schedules.rs"]
 mod schedules;
+#[path = "../shared/served.rs"]
+mod served;
 mod server;
 mod tool;

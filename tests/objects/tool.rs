@@ -6,21 +6,14 @@ use std::sync::mpsc;
 
 use tempfile::TempDir;
 
+use super::served::{Served, write_project};
 use super::server::{Fate, Server};
 
 /// A sandbox, a project, and where its state is.
 pub struct Lab {
     dir: TempDir,
-    sandbox: Child,
-    service: String,
+    served: Served,
     environment: Vec<(&'static str, String)>,
-}
-
-impl Drop for Lab {
-    fn drop(&mut self) {
-        let _ = self.sandbox.kill();
-        let _ = self.sandbox.wait();
-    }
 }
 
 /// The names under which a bucket and its secrets are found; none of them is taken from outside.
@@ -42,34 +35,9 @@ const NAMES: [&str; 12] = [
 impl Lab {
     pub fn new(machines: usize, url: &str, environment: Vec<(&'static str, String)>) -> Lab {
         let dir = TempDir::new().unwrap();
-        let mut sandbox = Command::new(env!("CARGO_BIN_EXE_casefile"))
-            .args(["sandbox", "--listen", "127.0.0.1:0"])
-            .current_dir(dir.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = std::io::BufRead::lines(std::io::BufReader::new(sandbox.stdout.take().unwrap()));
-        let service = loop {
-            let line = lines.next().unwrap().unwrap();
-            if let Some(url) = line.strip_prefix("Listening on ") {
-                break url.to_owned();
-            }
-        };
-        std::thread::spawn(move || lines.for_each(drop));
-        let lab = Lab { dir, sandbox, service, environment };
-        let project = format!(
-            "apiVersion: casefile/v1\nkind: Project\nmetadata: {{ name: ir }}\nspec:\n  state: {{ url: \"{url}\" }}\n"
-        );
-        std::fs::create_dir(lab.project().join("manifests")).unwrap();
-        std::fs::write(lab.project().join("casefile.yaml"), project).unwrap();
-        for n in 0..machines {
-            let text = format!(
-                "apiVersion: casefile/v1\nkind: InvestigationPackage\nmetadata: {{ name: ws-{n:02} }}\nspec:\n  \
-                 machineId: a{n:039x}\n  comment: \"INC-2042: forensics\"\n"
-            );
-            std::fs::write(lab.project().join(format!("manifests/ws-{n:02}.yaml")), text).unwrap();
-        }
+        let served = Served::start(dir.path());
+        let lab = Lab { dir, served, environment };
+        write_project(&lab.project(), url, machines);
         lab
     }
 
@@ -93,7 +61,7 @@ impl Lab {
         for name in NAMES {
             command.env_remove(name);
         }
-        command.env("CASEFILE_ENDPOINT", &self.service).env("CASEFILE_ACCESS_TOKEN", "t");
+        command.env("CASEFILE_ENDPOINT", &self.served.endpoint).env("CASEFILE_ACCESS_TOKEN", "t");
         command.env("CASEFILE_CACHE_DIR", self.dir.path().join(format!("{name}.cache")));
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
@@ -109,14 +77,7 @@ impl Lab {
 
     /// How many collections the service has begun.
     pub fn collections(&self) -> usize {
-        use std::io::{Read as _, Write as _};
-        let host = self.service.strip_prefix("http://").unwrap();
-        let mut stream = std::net::TcpStream::connect(host).unwrap();
-        let head = format!("Host: {host}\r\nAuthorization: Bearer t\r\nConnection: close");
-        write!(stream, "GET /api/machineactions HTTP/1.1\r\n{head}\r\n\r\n").unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        text.matches("\"CollectInvestigationPackage\"").count()
+        self.served.collections()
     }
 
     /// One machine applies, another one that knows nothing goes on: what holds of every store.
@@ -173,6 +134,19 @@ fn another_machine_goes_on() {
     server.inner().page = 2;
     assert_eq!(lab.run("three", &["verify"]).0, 0);
     assert_eq!(lab.run("four", &["plan", "--detailed-exitcode"]).0, 0);
+}
+
+#[test]
+fn a_package_is_fetched_once_whoever_asks() {
+    let server = Server::start();
+    let lab = Lab::on(&server, 1);
+    let (code, _, stderr) = lab.run("one", &["apply", "--auto-approve", "--wait", "--fetch"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stderr.contains("fetched"), "{stderr}");
+    let (code, stdout, stderr) = lab.run("two", &["fetch"]);
+    assert!(code == 0 && stdout.contains("held already"), "{stdout}{stderr}");
+    let (code, stdout, _) = lab.run("two", &["verify"]);
+    assert!(code == 0 && stdout.contains("1 package is as it was"), "{stdout}");
 }
 
 #[test]

@@ -5,18 +5,12 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
+use super::served::{Served, write_project};
+
 /// A bare repository, a sandbox, and clones of a project.
 pub struct Lab {
     pub dir: TempDir,
-    sandbox: std::process::Child,
-    endpoint: String,
-}
-
-impl Drop for Lab {
-    fn drop(&mut self) {
-        let _ = self.sandbox.kill();
-        let _ = self.sandbox.wait();
-    }
+    served: Served,
 }
 
 pub const LINEAGE: &str = "lineage: ";
@@ -24,34 +18,11 @@ pub const LINEAGE: &str = "lineage: ";
 impl Lab {
     pub fn new(machines: usize) -> Lab {
         let dir = TempDir::new().unwrap();
-        let mut sandbox = Command::new(env!("CARGO_BIN_EXE_casefile"))
-            .args(["sandbox", "--listen", "127.0.0.1:0"])
-            .current_dir(dir.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = std::io::BufRead::lines(std::io::BufReader::new(sandbox.stdout.take().unwrap()));
-        let endpoint = loop {
-            let line = lines.next().unwrap().unwrap();
-            if let Some(url) = line.strip_prefix("Listening on ") {
-                break url.to_owned();
-            }
-        };
-        std::thread::spawn(move || lines.for_each(drop));
-        let lab = Lab { dir, sandbox, endpoint };
+        let served = Served::start(dir.path());
+        let lab = Lab { dir, served };
         lab.git(lab.dir.path(), &["init", "-q", "--bare", "remote.git"]);
         let first = lab.clone_as("first");
-        std::fs::create_dir(first.join("manifests")).unwrap();
-        let project = "apiVersion: casefile/v1\nkind: Project\nmetadata: { name: ir }\nspec:\n  state: { url: \"git:\" }\n";
-        std::fs::write(first.join("casefile.yaml"), project).unwrap();
-        for n in 0..machines {
-            let text = format!(
-                "apiVersion: casefile/v1\nkind: InvestigationPackage\nmetadata: {{ name: ws-{n:02} }}\nspec:\n  \
-                 machineId: a{n:039x}\n  comment: \"INC-2042: forensics\"\n"
-            );
-            std::fs::write(first.join(format!("manifests/ws-{n:02}.yaml")), text).unwrap();
-        }
+        write_project(&first, "git:", machines);
         lab.git(&first, &["add", "."]);
         lab.git(&first, &["commit", "-q", "-m", "a project"]);
         lab.git(&first, &["push", "-q", "origin", "HEAD:main"]);
@@ -92,7 +63,7 @@ impl Lab {
         for name in ["CASEFILE_STATE_URL", "CASEFILE_ALLOW_STORE", "RUST_LOG", "CI_JOB_URL"] {
             command.env_remove(name);
         }
-        command.env("CASEFILE_ENDPOINT", &self.endpoint).env("CASEFILE_ACCESS_TOKEN", "t");
+        command.env("CASEFILE_ENDPOINT", &self.served.endpoint).env("CASEFILE_ACCESS_TOKEN", "t");
         command.env("CASEFILE_CACHE_DIR", self.cache(clone));
         command
     }
@@ -105,8 +76,7 @@ impl Lab {
 
     /// How many collections the service has begun.
     pub fn collections(&self) -> usize {
-        let answer = get(&self.endpoint, "/api/machineactions");
-        answer.matches("\"CollectInvestigationPackage\"").count()
+        self.served.collections()
     }
 
     pub fn commits(&self) -> usize {
@@ -123,19 +93,4 @@ impl Lab {
     pub fn unhook(&self, name: &str) {
         std::fs::remove_file(self.path("remote.git").join("hooks").join(name)).unwrap();
     }
-}
-
-/// One request over a connection of its own.
-fn get(endpoint: &str, path: &str) -> String {
-    use std::io::{Read as _, Write as _};
-    let host = endpoint.strip_prefix("http://").unwrap();
-    let mut stream = std::net::TcpStream::connect(host).unwrap();
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer t\r\nConnection: close\r\n\r\n"
-    )
-    .unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    text
 }

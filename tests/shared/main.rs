@@ -12,4 +12,5 @@ mod place;
 mod protocol;
 mod runs;
 mod schedules;
+mod served;
 mod server;
