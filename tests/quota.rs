@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use casefile::defender::auth::{AccessToken, AuthError, Token, TokenSource, Tokens};
+use casefile::defender::auth::Tokens;
 use casefile::defender::{
     Client, Clock, Cloud, HttpAnswer, HttpCall, Hunter, Hunting, HuntingApi, Next, RateLimit, RateLimiter,
     Service, Transport, TransportError, Window,
@@ -14,7 +14,7 @@ use casefile::engine::{Control, Event, Locked, Options, Progress, Report, Run, R
 use casefile::manifest::parse_manifests;
 use casefile::model::{HuntingQuery, Kind};
 use casefile::plan::{Plan, Settings, last_call};
-use casefile::sandbox::{Delivery, HttpRequest, Scenario, World};
+use casefile::sandbox::{Delivery, Scenario, World};
 use casefile::state::shared::{Opening, SharedStore};
 use casefile::state::{Binding, CallAction, Holder, MemoryDisk, QuotaUsage, Store};
 use jiff::Timestamp;
@@ -26,20 +26,14 @@ use tokio::time::Instant;
 #[path = "shared/place.rs"]
 mod place;
 
+#[path = "shared/simulated_service.rs"]
+mod simulated_service;
+
 use place::Place;
+use simulated_service::{AnyToken, answer, request};
 
 /// Between sending and the service, and between the service and the answer.
 const HALF_WAY: Duration = Duration::from_millis(40);
-
-#[derive(Debug)]
-struct AnyToken;
-
-#[async_trait]
-impl TokenSource for AnyToken {
-    async fn fetch(&self) -> Result<Token, AuthError> {
-        Ok(Token { access: AccessToken::new("any"), expires: None })
-    }
-}
 
 /// A service, the way to it, and one state.
 struct Site {
@@ -57,11 +51,7 @@ struct Way(Arc<Site>);
 impl Transport for Way {
     async fn send(&self, call: HttpCall) -> Result<HttpAnswer, TransportError> {
         tokio::time::sleep(HALF_WAY).await;
-        let request = HttpRequest::new(
-            call.method.as_str(),
-            &call.target,
-            call.body.clone().unwrap_or_default().into_bytes(),
-        );
+        let request = request(&call);
         let response = self.0.world.lock().unwrap().handle(self.0.now(), &request);
         if request.method == "POST" {
             let seen = (self.0.start.elapsed(), call.target.clone(), response.status);
@@ -71,15 +61,7 @@ impl Transport for Way {
         if let Delivery::Delayed(time) = response.delivery {
             tokio::time::sleep(time).await;
         }
-        let header = |name| response.header(name).map(str::to_owned);
-        Ok(HttpAnswer {
-            status: response.status,
-            date: header("Date"),
-            retry_after: header("Retry-After"),
-            correlation: None,
-            body: response.body.clone(),
-            cut: false,
-        })
+        Ok(answer(&response))
     }
 }
 
@@ -236,7 +218,7 @@ async fn fifteen_hundred_collections_take_fourteen_windows() {
     assert!(least <= took && took <= least + least / 100, "{took:?}");
 }
 
-/// By git with 2 s a push and one push in 10 s, and by a store that takes 20 ms a request.
+/// A shared state at the pace of git, 2 s a push and one push in 10 s, and of a store that takes 20 ms a request.
 #[tokio::test(start_paused = true)]
 async fn a_shared_store_is_nearly_as_fast_as_the_quota() {
     for (latency, interval) in [(secs(1), Some(secs(10))), (Duration::from_millis(20), None)] {

@@ -97,7 +97,7 @@ enum Ended {
     Overtaken(Error),
 }
 
-/// What every try of one command has in common.
+/// The parts that every try of one command shares.
 struct Job<'a> {
     ctx: &'a Context,
     args: &'a ApplyArgs,

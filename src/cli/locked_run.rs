@@ -23,7 +23,7 @@ pub struct LockedRun<'a> {
     pub locking: Locking,
     /// How the run is told.
     pub format: Format,
-    /// What others read who find the lock taken.
+    /// The command as it is shown to others who find the lock taken.
     pub command: &'static str,
 }
 

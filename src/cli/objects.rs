@@ -23,7 +23,7 @@ pub struct Connected {
     pub store: Arc<dyn ObjectStore>,
     /// Where requests go, if the environment says so.
     pub endpoint: String,
-    /// They stay on this machine.
+    /// True if requests stay on this machine.
     pub near: bool,
 }
 

@@ -63,7 +63,7 @@ pub trait Downloads: Send + Sync {
 /// Downloads over the network.
 #[derive(Debug)]
 pub struct HttpDownloads {
-    /// Whether the service is on this machine: then its links may be plain http.
+    /// True if the service is on this machine: then its links may be plain http.
     local: bool,
     secure: OnceLock<reqwest::Client>,
     plain: OnceLock<reqwest::Client>,

@@ -44,7 +44,7 @@ pub struct Fetching {
     pub limits: Limits,
     /// How many are fetched at once.
     pub parallelism: usize,
-    /// Who fetches.
+    /// The user, computer and job that fetch.
     pub by: Fetcher,
     /// SHA-256 of the manifest's file, by the address that it declares.
     pub manifests: BTreeMap<Address, Sha256Hex>,
@@ -203,11 +203,11 @@ enum Trouble {
     Journal,
 }
 
-/// What is told while packages come.
+/// The progress that is told while packages come.
 struct Told {
     all: usize,
     done: usize,
-    /// By package: how many bytes are there, and how many there will be.
+    /// The bytes that are there of each package, and how many there will be.
     bytes: BTreeMap<Address, (u64, u64)>,
     /// Bytes that came in this run.
     came: u64,
@@ -223,7 +223,7 @@ impl Told {
     }
 }
 
-/// What all packages of a run share.
+/// The parts that all packages of a run share.
 struct Work<'a> {
     client: Client,
     journal: JournalHandle,

@@ -29,7 +29,7 @@ pub struct View<'a> {
 #[derive(Default)]
 struct Overtaken {
     addresses: HashSet<Address>,
-    /// They have recorded more than is at hand.
+    /// True if they have recorded more than is at hand.
     all: bool,
 }
 

@@ -97,7 +97,7 @@ impl Report {
     }
 }
 
-/// What a fetch came to.
+/// The result of a fetch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fetched {
     /// How many packages were fetched.

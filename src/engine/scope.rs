@@ -27,7 +27,7 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// Whether a manifest declares a resource, by itself or for one machine of a group.
+    /// Returns whether a manifest declares a resource, by itself or for one machine of a group.
     pub fn declares(&self, address: &Address) -> bool {
         let manifest = address.group().unwrap_or_else(|| address.clone());
         self.desired.iter().any(|d| d.address == *address)

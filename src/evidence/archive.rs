@@ -25,7 +25,7 @@ const SMALL: u64 = 1 << 30;
 /// How long a comment at the end of a zip may be: its length is a number of 16 bits.
 const LONGEST_COMMENT: u64 = u16::MAX as u64;
 
-/// What is in a package.
+/// The contents of a package.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contents {
     /// The entries, in the order of the list.
@@ -49,7 +49,7 @@ pub enum Fault {
     /// It has more than a package has.
     #[error("it is not looked into: {0}")]
     TooMuch(&'static str),
-    /// What an entry holds is not what the list says.
+    /// An entry holds something else than the list says.
     #[error("{count} of its entries are not what its list says, {first} first")]
     Differs {
         /// How many.

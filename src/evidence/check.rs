@@ -13,7 +13,7 @@ pub fn record_text(custody: &Custody) -> String {
     serde_json::to_string_pretty(custody).unwrap_or_default() + "\n"
 }
 
-/// What was looked at, and what was found.
+/// The result of a comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checked {
     /// How many packages were read and hashed.
@@ -29,7 +29,7 @@ pub struct Checked {
 /// Something that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What it is.
+    /// The kind of finding.
     pub what: Wrong,
     /// The file, by its name where evidence is kept.
     pub file: String,
@@ -39,7 +39,7 @@ pub struct Finding {
     pub record: Option<Seq>,
 }
 
-/// What can be wrong with a file.
+/// A way in which a file can be wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Wrong {
     /// The package is gone.

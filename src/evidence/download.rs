@@ -6,7 +6,7 @@
 //! | the connection breaks, no byte for a minute, a 5xx | a pause, then on from what is there |
 //! | 429, or any of these with `Retry-After` | that pause, if it is bearable |
 //! | 401, 403, 404, 410, or `Expired token` as JSON | the link is dead: another one is asked for |
-//! | another validator, the whole in place of a part, 416 | what is there is thrown away, but for a 416 that says that it is the whole |
+//! | another validator, the whole in place of a part, 416 | what is there is thrown away, unless it is the whole |
 //! | a redirect | an error: a link is followed to where it leads, and no further |
 //! | a web page, JSON, anything that does not begin as a zip | an error: it is no package |
 //!
@@ -54,7 +54,7 @@ impl Default for Limits {
     }
 }
 
-/// What was asked for, and what came: for whoever watches.
+/// The progress of a download.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asked {
     /// How many bytes are there.
@@ -81,7 +81,7 @@ pub enum DownloadError<E> {
     DeadLinks {
         /// How many.
         links: u32,
-        /// What the last one led to.
+        /// The answer to the last one.
         why: String,
     },
     /// It broke off too often.
@@ -92,7 +92,7 @@ pub enum DownloadError<E> {
         /// How often it was tried.
         tries: u32,
     },
-    /// What is there does not fit what comes, again and again.
+    /// The bytes that are there do not fit those that come, again and again.
     #[error(
         "it was begun anew {0} times, because the package changed on the way or the server gives no parts of it"
     )]
@@ -114,7 +114,7 @@ pub enum DownloadError<E> {
     Disk(#[from] io::Error),
 }
 
-/// What one try came to.
+/// The end of one try.
 enum Try {
     Whole,
     Dead(String),
@@ -290,7 +290,7 @@ async fn try_once<E>(
     }
 }
 
-/// What a 200 is that does not begin as a zip does.
+/// Tells apart answers of status 200 that do not begin as a zip does.
 fn what_else<E>(beginning: &[u8]) -> Result<Try, DownloadError<E>> {
     let text = String::from_utf8_lossy(beginning).to_ascii_lowercase();
     let text = text.trim_start_matches('\u{feff}').trim_start();
@@ -317,7 +317,7 @@ mod tests {
     use crate::evidence::{Folder, PackageName};
     use crate::model::Sha256Hex;
 
-    /// What happens while a body comes.
+    /// The end of a body.
     enum End {
         Whole,
         Breaks,

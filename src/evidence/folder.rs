@@ -27,7 +27,7 @@ pub struct Folder {
     root: PathBuf,
 }
 
-/// What is known of a package that is not whole yet.
+/// The note beside a package that is not whole yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Note {
@@ -37,7 +37,7 @@ struct Note {
     synced: u64,
 }
 
-/// Whether a package took its place.
+/// The result of giving a package its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placed {
     /// It is there now.

@@ -88,7 +88,7 @@ impl PackageName {
         self.with(".zip.part")
     }
 
-    /// What is known of that one.
+    /// The note beside a package that is not whole yet.
     pub fn note(&self) -> String {
         self.with(".zip.part.json")
     }

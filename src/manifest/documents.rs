@@ -46,7 +46,7 @@ pub(super) fn is_blank(doc: &Document<'_>) -> bool {
         })
 }
 
-/// Whether a file can hold a runbook: a look at its words, before it is read in full.
+/// Returns whether a file can hold a runbook, by a look at its words before it is read in full.
 pub(super) fn may_hold_runbook(bytes: &[u8]) -> bool {
     memchr::memmem::find(bytes, b"Runbook").is_some()
 }

@@ -1,4 +1,4 @@
-//! What was most likely meant by a word that is not known.
+//! Suggestions for words that are not known.
 
 /// The candidate that a word was most likely meant to be.
 pub(in crate::manifest) fn nearest<'c>(

@@ -54,7 +54,7 @@ pub struct Bucket {
     pub service: Objects,
     /// The bucket, or the container.
     pub name: String,
-    /// What the names of the journal's objects begin with, without a slash at the end; may be empty.
+    /// The beginning of the names of the journal's objects, without a slash at its end; may be empty.
     pub prefix: String,
     /// The same for the snapshot.
     pub snapshot: String,

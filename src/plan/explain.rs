@@ -120,7 +120,7 @@ impl Planner<'_> {
         }
     }
 
-    /// What a person asked for, by a flag or in the manifest.
+    /// Explains a request that a person made, by a flag or in the manifest.
     fn surgery(
         &self,
         address: &Address,
@@ -160,7 +160,7 @@ impl Planner<'_> {
         }
     }
 
-    /// What becomes of a resource whose manifest is gone.
+    /// Explains the row of a resource whose manifest is gone.
     fn manifest_gone(
         &self,
         address: &Address,

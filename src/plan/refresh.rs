@@ -53,7 +53,7 @@ impl Need {
         self.actions_since = Some(self.actions_since.map_or(since, |s| s.min(since)));
     }
 
-    /// What a declared resource asks for: objects that it may meet, and one to take over.
+    /// Adds the reads for a declared resource: objects that it may meet, and one to take over.
     fn of_declared(&mut self, d: &Desired, r: Option<&Resource>, meant: bool, settings: &Settings) {
         if is_unclaimed(d, r) || r.is_some_and(|r| has_other_target(d, r)) {
             match d.call {
@@ -75,7 +75,7 @@ impl Need {
         }
     }
 
-    /// What the object of a recorded resource asks for.
+    /// Adds the reads for the object of a recorded resource.
     fn of_recorded(&mut self, address: &Address, declared: bool, r: &Resource, settings: &Settings) {
         let created =
             r.created_at.as_ref().map_or(settings.now - LOOK_BACK, |t| t.instant() - CLOCK_TOLERANCE);
@@ -115,7 +115,7 @@ fn attempts<'a>(r: &'a Resource, settings: &'a Settings) -> impl Iterator<Item =
     r.open.iter().map(|o| &o.attempt).chain(&r.watched).filter(move |a| a.at >= horizon)
 }
 
-/// Whether a recorded resource needs no look, as most: it has ended, and no call of it is without an answer.
+/// Returns whether a recorded resource needs no look, as most: it has ended, and no call of it is without an answer.
 fn is_settled(address: &Address, d: Option<&Desired>, r: &Resource) -> bool {
     let triage = match d {
         Some(d) => d.triage.is_some(),
@@ -235,7 +235,7 @@ pub fn absorb(desired: &[Desired], state: &State, observed: &Observed, settings:
     records
 }
 
-/// What the object that a resource holds shows: that an update was carried out, what somebody else gave, its status.
+/// Returns the records of what an object shows: that an update was carried out, what somebody else gave, its status.
 fn of_object(
     address: &Address,
     r: &Resource,

@@ -94,7 +94,7 @@ pub fn words(finding: &Finding) -> String {
     }
 }
 
-/// What to do about it.
+/// Returns a hint for the reader.
 pub fn next(what: &Wrong) -> &'static str {
     match what {
         Wrong::Missing | Wrong::Truncated(..) | Wrong::Altered(_) | Wrong::Swapped(_) => {

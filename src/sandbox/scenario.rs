@@ -307,17 +307,17 @@ pub enum Then {
     Truncated,
     /// A list links to a further page of itself, for ever.
     Endless,
-    /// Of a download: half of the body comes, and then nothing, while the connection stays open.
+    /// Half of a download's body comes, and then nothing, while the connection stays open.
     Stalled,
-    /// Of a download: 200 with a web page, as a proxy sends it.
+    /// A download is answered with 200 and a web page, as a proxy sends it.
     WebPage,
-    /// Of a download: 200 with the JSON that says that the link is over.
+    /// A download is answered with 200 and the JSON that says that the link is over.
     ExpiredToken,
-    /// Of a download: the whole package without a validator, whatever part was asked for.
+    /// A download is answered with the whole package and no validator, whatever part was asked for.
     Whole,
-    /// Of a download: the whole package with another validator, as if it had been made anew.
+    /// A download is answered with the whole package and another validator, as if it had been made anew.
     OtherTag,
-    /// Of a download: the body is half of the package, and its length says that this is all.
+    /// A download's body is half of the package, and its length says that this is all.
     Short,
 }
 
@@ -379,7 +379,7 @@ pub struct Packages {
     /// Incompressible filler, to have something to download.
     #[schemars(range(max = 1048576))]
     pub filler_kib: u32,
-    /// Whether links lead to another host than the API's, as they mostly do: `localhost` in place of an address.
+    /// True if links lead to another host than the API's, as they mostly do: `localhost` in place of an address.
     pub elsewhere: bool,
 }
 

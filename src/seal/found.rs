@@ -17,7 +17,7 @@ pub struct Seals {
 pub(super) struct File {
     pub(super) text: String,
     pub(super) read: Result<Seal, SealError>,
-    /// Whether the tool wrote it, every byte of it.
+    /// True if the tool wrote it, every byte of it.
     pub(super) intact: bool,
 }
 
@@ -54,7 +54,8 @@ impl Seals {
         rest.map(|(name, f)| (name.as_str(), f.read.is_ok())).collect()
     }
 
-    /// What the intact seal of a manifest file holds of an incident that says the same as when it was sealed.
+    /// Returns the part of a manifest file's intact seal that is about an incident, if that says the same as when it was
+    /// sealed.
     pub fn incident(
         &self,
         file: &str,

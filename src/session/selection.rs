@@ -1,4 +1,4 @@
-//! Which of a project's resources are meant: those of some files, with some labels, or with a change.
+//! Selections of a project's resources: those of some files, with some labels, or with a change.
 
 use std::collections::BTreeSet;
 
@@ -13,18 +13,18 @@ use crate::seal::sealed_name;
 pub struct Paths(pub Vec<String>);
 
 impl Paths {
-    /// Whether nothing is left out.
+    /// Returns whether nothing is left out.
     pub fn is_all(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether a file, relative to the project folder with `/`, was meant.
+    /// Returns whether a file, relative to the project folder with `/`, was meant.
     pub fn covers(&self, file: &str) -> bool {
         self.is_all() || self.0.iter().any(|name| under(name, file))
     }
 }
 
-/// Whether `file` is `name` or lies below it.
+/// Returns whether `file` is `name` or lies below it.
 fn under(name: &str, file: &str) -> bool {
     name.is_empty() || file.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
@@ -42,7 +42,7 @@ pub struct Selection<'a> {
 }
 
 impl Selection<'_> {
-    /// Whether a resource is meant by its file and its labels.
+    /// Returns whether a resource is meant by its file and its labels.
     pub fn names(&self, d: &Desired) -> bool {
         self.paths.covers(&d.source.file) && self.labels.as_ref().is_none_or(|s| s.matches(&d.labels))
     }

@@ -20,7 +20,7 @@ pub struct Custody {
     /// The device's name as the service gave it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine_name: Option<String>,
-    /// Who asked for the collection, in the service's words.
+    /// The requestor of the collection, in the service's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requestor: Option<String>,
     /// The comment of the collection as it was sent, or as the manifest of an adopted one has it.
@@ -44,7 +44,7 @@ pub struct Custody {
     pub size: u64,
     /// SHA-256 of its bytes, computed while they came in.
     pub sha256: Sha256Hex,
-    /// What the zip lists. It was never unpacked.
+    /// The entries that the zip lists. It was never unpacked.
     pub entries: Vec<PackageEntry>,
     /// How many of these entries could not be read back, encrypted ones for example: their CRC-32 is the one that the
     /// zip names. That of every other entry was computed.
@@ -52,7 +52,7 @@ pub struct Custody {
     pub unchecked: u64,
     /// `casefile/<version>` that fetched it.
     pub tool: String,
-    /// Who ran it.
+    /// The user, computer and job that fetched it.
     pub by: Fetcher,
     /// The digest of the request that asked for the collection.
     pub request: RequestDigest,
@@ -83,7 +83,7 @@ pub struct PackageEntry {
     pub crc32: String,
 }
 
-/// Who fetched a package.
+/// The fetcher of a package.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Fetcher {
@@ -96,7 +96,7 @@ pub struct Fetcher {
     pub job: Option<String>,
 }
 
-/// What a resource knows of a package that is held for it. The whole custody record stands in the journal.
+/// A package that is held for a resource. The whole custody record stands in the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HeldPackage {

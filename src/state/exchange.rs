@@ -33,7 +33,7 @@ pub enum CallAction {
 }
 
 impl CallAction {
-    /// Whether the call makes an object.
+    /// Returns whether the call makes an object.
     pub fn creates(self) -> bool {
         matches!(self, CallAction::Create | CallAction::Retry | CallAction::Replace)
     }
@@ -140,13 +140,13 @@ impl Refusal {
         PERMANENT.iter().any(|c| c.eq_ignore_ascii_case(&self.code))
     }
 
-    /// Whether it uses up one of `spec.maxAttempts`: missing rights do not.
+    /// Returns whether it uses up one of `spec.maxAttempts`: missing rights do not.
     pub fn counts(&self) -> bool {
         !self.is_permanent() && !matches!(self.status, 401 | 403)
     }
 }
 
-/// Whether our call created an object.
+/// The origin of an object: our call, or another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Origin {
@@ -156,7 +156,7 @@ pub enum Origin {
     Adopted,
 }
 
-/// What the journal keeps of a service object.
+/// The part of a service object that the journal keeps.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Object {
@@ -164,7 +164,7 @@ pub struct Object {
     pub id: String,
     /// The service's word, as documented where it is known.
     pub status: String,
-    /// Who asked for it.
+    /// The requestor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requestor: Option<String>,
     /// When it was made, by the service's clock.
@@ -173,7 +173,7 @@ pub struct Object {
     /// When it last changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<Timestamp>,
-    /// Who cancelled it.
+    /// The user or application that cancelled it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancelled_by: Option<String>,
     /// The device's name.

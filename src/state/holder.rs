@@ -1,9 +1,9 @@
-//! Who has a state open for writing.
+//! The holder of a state that is open for writing.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Who holds a lock.
+/// The holder of a lock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Holder {
     /// The user's name.
@@ -18,7 +18,7 @@ pub struct Holder {
     /// Since when.
     #[schemars(example = &"2026-03-01T08:00:00Z")]
     pub since: jiff::Timestamp,
-    /// What was started, without anything secret.
+    /// The command, without anything secret.
     #[schemars(example = &"casefile apply")]
     pub command: String,
     /// The pipeline's job, if it is one.

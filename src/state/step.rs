@@ -42,7 +42,7 @@ pub enum FoldError {
         seq: Seq,
         /// The resource.
         address: Address,
-        /// What the record claims.
+        /// The claim of the record.
         what: &'static str,
     },
 }

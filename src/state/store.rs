@@ -24,7 +24,7 @@ pub type Group = Vec<Record>;
 /// with their records in it, and these records.
 pub type Admit<'a> = dyn FnMut(&State, &[Record], &Intent) -> bool + Send + 'a;
 
-/// What others have recorded.
+/// The records of others.
 #[derive(Clone, Debug, Default)]
 pub struct News {
     /// Their records, in order.

@@ -1,4 +1,4 @@
-//! What is fetched, and what is recorded of it.
+//! Fetched packages, and the records of them.
 
 use crate::lab::{Lab, machine};
 

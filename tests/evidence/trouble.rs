@@ -1,4 +1,4 @@
-//! What goes wrong on the way, by one rule of the simulated service each.
+//! Downloads that go wrong on the way, by one rule of the simulated service each.
 
 use crate::lab::{Lab, edit};
 

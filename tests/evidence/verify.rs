@@ -1,4 +1,4 @@
-//! What `verify` finds of packages.
+//! The findings of `verify` about packages.
 
 use std::path::Path;
 

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use casefile::defender::auth::{AccessToken, AuthError, Token, TokenSource, Tokens};
+use casefile::defender::auth::Tokens;
 use casefile::defender::{Client, Cloud, RateLimiter, Service};
 use casefile::engine::{Control, Locked, Lookups, Options, Report, Run, Scope};
 use casefile::model::{
@@ -19,6 +18,7 @@ use casefile::state::{self, Binding, FileName, Holder, MemoryDisk, Origin, Phase
 
 use crate::fault::{Deed, Fault};
 use crate::invariant::Invariant;
+use crate::simulated_service::AnyToken;
 use crate::site::{self, Network, Planned, Site, resource_of};
 
 /// What a manifest declares, in few words.
@@ -292,16 +292,6 @@ pub fn play(story: &Story, faults: &[Planned]) -> Played {
             fired: actor.fired,
         }
     })
-}
-
-#[derive(Debug)]
-struct AnyToken;
-
-#[async_trait]
-impl TokenSource for AnyToken {
-    async fn fetch(&self) -> Result<Token, AuthError> {
-        Ok(Token { access: AccessToken::new("any"), expires: None })
-    }
 }
 
 struct Actor<'a> {

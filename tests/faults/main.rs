@@ -19,5 +19,7 @@ mod fault;
 mod invariant;
 mod scenarios;
 mod schedules;
+#[path = "../shared/simulated_service.rs"]
+mod simulated_service;
 mod site;
 mod stories;

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 use crate::fault::{Call, Deed, Fault, Point};
 use crate::invariant::Invariant;
+use crate::simulated_service::{answer, request};
 
 /// How long the client waits for an answer.
 pub const PATIENCE: u64 = 60;
@@ -651,11 +652,7 @@ impl Site {
         let mut inner = self.inner();
         inner.next += 1;
         let id = inner.next;
-        let request = HttpRequest::new(
-            call.method.as_str(),
-            &call.target,
-            call.body.clone().unwrap_or_default().into_bytes(),
-        );
+        let request = request(call);
         let (due, looked) = (now + after, inner.looked);
         inner.flights.push(Flight { id, due, request, attempt, left: now, gave_up: None, looked, copy });
         id
@@ -706,15 +703,7 @@ impl Site {
             _ => {}
         }
         tokio::time::sleep(HALF_WAY).await;
-        let header = |name| response.header(name).map(str::to_owned);
-        HttpAnswer {
-            status: response.status,
-            date: header("Date"),
-            retry_after: header("Retry-After"),
-            correlation: header("mise-correlation-id"),
-            body: response.body.clone(),
-            cut: false,
-        }
+        answer(&response)
     }
 }
 

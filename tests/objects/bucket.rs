@@ -22,7 +22,7 @@ use object_store::{
 use crate::place::{self, at, holder};
 use crate::schedules::{Ground, Spoil, play_all};
 
-/// What goes wrong with one put.
+/// A trouble that comes over one put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
     /// It is in, and the answer is an error of the service.
@@ -43,9 +43,9 @@ pub struct Inner {
     pub gets: usize,
     pub lists: usize,
     pub bytes: u64,
-    /// What goes wrong with the next puts.
+    /// The troubles of the next puts.
     pub trouble: VecDeque<Trouble>,
-    /// What goes wrong with the next reads: so many fail on the way.
+    /// The number of reads to come that fail on the way.
     pub failing_reads: usize,
     /// A put of an object that is there replaces it.
     pub lies: bool,

@@ -1,4 +1,4 @@
-//! What holds of the objects of a journal.
+//! The rules of the objects of a journal.
 
 use casefile::state::shared::Remote as _;
 use casefile::state::{Phase, Record, Store as _, StoreError};

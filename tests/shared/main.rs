@@ -14,3 +14,4 @@ mod runs;
 mod schedules;
 mod served;
 mod server;
+mod simulated_service;

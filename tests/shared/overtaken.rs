@@ -73,7 +73,7 @@ fn a_run_that_does_not_wait_names_the_other_one() {
     assert!(text.contains("casefile apply") && text.contains("--lock-timeout"), "{text}");
 }
 
-/// What was approved is compared with the state as it is then: it was another plan.
+/// An approval is compared with the state as it is then: it was of another plan.
 #[test]
 fn an_approved_plan_is_not_stretched_over_what_another_run_did() {
     let lab = Lab::new(2);

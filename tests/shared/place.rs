@@ -32,7 +32,7 @@ pub enum Trouble {
     Stalls(u64),
 }
 
-/// What goes wrong with the next use, drawn when it comes.
+/// The source of the trouble of the next use, drawn when it comes.
 pub type Weather = Box<dyn FnMut() -> Option<Trouble> + Send>;
 
 /// A line of the journal.
@@ -134,7 +134,7 @@ pub struct Simulated {
     head: usize,
     /// What goes wrong with the next uses.
     pub trouble: VecDeque<Trouble>,
-    /// What goes wrong with the others.
+    /// The source of the troubles of later uses.
     pub weather: Option<Weather>,
     /// How long each use takes.
     pub latency: Duration,

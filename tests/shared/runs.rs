@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use casefile::defender::auth::{AccessToken, AuthError, Token, TokenSource, Tokens};
+use casefile::defender::auth::Tokens;
 use casefile::defender::{
     Client, Clock, Cloud, Endpoint, HttpAnswer, HttpCall, RateLimit, RateLimiter, Reading, Service,
     Transport, TransportError,
@@ -20,7 +20,7 @@ use casefile::engine::{Control, Event, Locked, Options, Progress, Run, RunError,
 use casefile::manifest::parse_manifests;
 use casefile::model::{Address, Hindrance};
 use casefile::plan::Settings;
-use casefile::sandbox::{EffectKind, HttpRequest, Origin, Scenario, World};
+use casefile::sandbox::{EffectKind, Origin, Scenario, World};
 use casefile::state::shared::{Cache, Opening, SharedStore};
 use casefile::state::{Binding, Holder, Record, StoreError};
 use jiff::{SignedDuration, Timestamp};
@@ -30,6 +30,7 @@ use tokio::time::Instant;
 
 use super::place::{Place, Trouble};
 use super::schedules::{Random, schedules};
+use super::simulated_service::{AnyToken, answer, request};
 
 /// Half the time that a call takes when nothing is wrong.
 const HALF_WAY: Duration = Duration::from_millis(40);
@@ -94,7 +95,7 @@ struct Machine {
     name: String,
     /// How far its wall clock is ahead of the service's, in milliseconds.
     skew: AtomicI64,
-    /// What its steady clock missed while it was suspended.
+    /// The time that its steady clock missed while it was suspended.
     frozen: AtomicI64,
     cache: TempDir,
     random: Mutex<Random>,
@@ -128,7 +129,7 @@ impl Machine {
         })
     }
 
-    /// What goes wrong with the next use of the place.
+    /// The trouble of the next use of the place.
     fn weather(&self, on_time: bool) -> Option<Trouble> {
         if self.at_ease {
             return None;
@@ -153,16 +154,6 @@ impl Machine {
             }
             _ => return None,
         })
-    }
-}
-
-#[derive(Debug)]
-struct AnyToken;
-
-#[async_trait]
-impl TokenSource for AnyToken {
-    async fn fetch(&self) -> Result<Token, AuthError> {
-        Ok(Token { access: AccessToken::new("any"), expires: None })
     }
 }
 
@@ -225,8 +216,7 @@ impl Way {
     /// Brings a call to the service after a while, whether or not the sender lives, and gives the answer.
     fn deliver(&self, call: &HttpCall, after: Duration) -> tokio::task::JoinHandle<HttpAnswer> {
         let site = self.site.clone();
-        let body = call.body.clone().unwrap_or_default().into_bytes();
-        let request = HttpRequest::new(call.method.as_str(), &call.target, body);
+        let request = request(call);
         let target = call.target.clone();
         tokio::spawn(async move {
             tokio::time::sleep(after).await;
@@ -238,15 +228,7 @@ impl Way {
                 site.seen.lock().unwrap().refused_by_quota += 1;
             }
             tokio::time::sleep(HALF_WAY).await;
-            let header = |name| response.header(name).map(str::to_owned);
-            HttpAnswer {
-                status: response.status,
-                date: header("Date"),
-                retry_after: header("Retry-After"),
-                correlation: None,
-                body: response.body.clone(),
-                cut: false,
-            }
+            answer(&response)
         })
     }
 }
@@ -403,7 +385,7 @@ async fn apply(site: &Arc<Site>, machine: &Arc<Machine>, life: u32) -> Result<()
     }
 }
 
-/// What may end a run in this weather: everything else says that the protocol contradicts itself.
+/// Returns whether an error may end a run in this weather: every other one says that the protocol contradicts itself.
 fn harmless(e: &StoreError) -> bool {
     matches!(e, StoreError::Unreachable { .. } | StoreError::Locked { .. } | StoreError::Poisoned { .. })
 }

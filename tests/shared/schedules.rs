@@ -53,7 +53,7 @@ pub trait Ground: Clone {
     /// A runner's way to it, and how its uses go wrong.
     fn runner(&self, latency: Duration) -> (Self::Remote, Spoil<Self::Remote>);
 
-    /// What lies there at the end: the state as a fresh runner reads it, and every record.
+    /// Returns what lies there at the end: the state as a fresh runner reads it, and every record.
     async fn end(&self) -> (State, Vec<Record>);
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 /// The longest body that is taken.
 const MOST_BYTES: u64 = 32 << 20;
 
-/// What the server does besides serving.
+/// The server's behaviour besides serving.
 #[derive(Default)]
 pub struct Ways {
     /// Without this `Authorization` header nothing is answered but 401.

@@ -91,7 +91,7 @@ pub struct Credential {
     chosen: OnceLock<AuthMethod>,
 }
 
-/// Whose tokens these are: a token for one API is never shown to another.
+/// The API that tokens are for: a token for one is never shown to another.
 #[derive(Debug)]
 struct Audience {
     api: Api,

@@ -24,13 +24,13 @@ pub(super) struct FileRead {
 /// One document.
 pub(super) struct Read {
     pub findings: Vec<Finding>,
-    /// What `requireComment` has against it.
+    /// The violation of `requireComment`, if it is one.
     pub unruly: Option<Finding>,
     /// None if there is an error among the findings.
     pub content: Option<Content>,
 }
 
-/// What a document declares, with the name that has to be its own.
+/// The declarations of a document, with the name that has to be its own.
 pub(super) enum Content {
     /// A resource; with its text where it waits for others.
     Resource(Entry, Option<Origin>),
@@ -121,7 +121,7 @@ impl Name {
     }
 }
 
-/// What `requireComment` has against a resource.
+/// Returns the violation of `requireComment` by a resource.
 pub(super) fn against(rule: &CommentRule, desired: &Desired, at: Range<usize>) -> Option<Finding> {
     if rule.allows(&desired.call) {
         return None;

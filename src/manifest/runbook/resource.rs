@@ -10,7 +10,7 @@ use crate::model::Desired;
 #[derive(Debug)]
 pub(in crate::manifest) struct Resource {
     pub desired: Desired,
-    /// What names its machines if that is no id.
+    /// The names of its machines, where they are no ids.
     pub named: Option<(Named, Range<usize>)>,
     /// `metadata.name`.
     pub name: Range<usize>,

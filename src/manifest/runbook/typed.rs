@@ -1,4 +1,4 @@
-//! What expressions give: typed values of a bounded size, or why there is none.
+//! The values of expressions: typed and of a bounded size, or why there is none.
 
 use minijinja::value::{Value, ValueKind};
 
@@ -6,7 +6,7 @@ use super::ids::IdOf;
 use crate::manifest::yaml::reader::NodeKind;
 use crate::model::reference;
 
-/// What begins an expression.
+/// The beginning of an expression.
 pub(in crate::manifest) const OPEN: &str = "${{";
 /// The longest text that an expression or a scalar may give, in bytes.
 pub(super) const MAX_TEXT: usize = 64 * 1024;

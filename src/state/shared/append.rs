@@ -7,7 +7,7 @@ use crate::state::fold::State;
 use crate::state::journal::{self, Reader};
 use crate::state::store::{self, Damage, StoreError};
 
-/// What was recorded since the known head, and whether our own batch is in it.
+/// The records since the known head, and whether our own batch is among them.
 struct Successors {
     news: store::News,
     ours: bool,

@@ -90,7 +90,7 @@ pub struct SharedStore<R> {
     marked: Option<Timestamp>,
     /// This run has appended something.
     appended: bool,
-    /// What others have recorded and nobody has asked for yet.
+    /// The records of others that nobody has asked for yet.
     news: News,
     poison: Option<String>,
 }

@@ -55,7 +55,7 @@ pub struct ObjectRemote {
     proven: bool,
 }
 
-/// What was read or appended.
+/// The place as it was read or appended to last.
 #[derive(Clone)]
 struct Known {
     tip: Tip,
@@ -323,7 +323,7 @@ fn count(lines: &[u8]) -> Seq {
     lines.iter().filter(|b| **b == b'\n').count() as Seq
 }
 
-/// Of the lines of the last hour those before a segment; none if they do not lead to it.
+/// Returns those lines of the last hour that stand before a segment; none if they do not lead to it.
 fn lines_before(recent: &[u8], from: Seq, segment: &[u8]) -> Option<Vec<u8>> {
     let begin = first_mark(recent).ok()?;
     let mut reader = Reader::resume(recent, begin);
@@ -381,7 +381,7 @@ fn fault(e: &object_store::Error) -> Fault {
     }
 }
 
-/// Of an answer's text what the service says: its code and its sentence.
+/// Returns the service's own words in an answer's text: its code and its sentence.
 fn said(text: &str) -> String {
     let tag = |name: &str| {
         let (_, rest) = text.split_once(&format!("<{name}>"))?;
