@@ -4,6 +4,7 @@
 //! for which packages are wanted, for links and their quota, or for the journal (`engine`). Nothing that plans uses this.
 
 mod archive;
+mod bucket;
 mod check;
 mod download;
 mod folder;
@@ -12,6 +13,7 @@ mod name;
 mod store;
 
 pub use archive::{Contents, Fault, look};
+pub use bucket::{Completion, HeldBucket, Objects, PIECE};
 pub use check::{Checked, Finding, Wrong, check, record_text};
 pub use download::{Asked, DownloadError, Limits, Links, download};
 pub use folder::{Folder, Placed, SYNC_EVERY, Unfinished};
