@@ -14,7 +14,7 @@ mod store;
 
 pub use archive::{Contents, Fault, look};
 pub use bucket::{Completion, HeldBucket, Objects, PIECE};
-pub use check::{Checked, Finding, Wrong, check, record_text};
+pub use check::{Checked, Finding, Wrong, check, check_behind_fault, record_text};
 pub use download::{Asked, DownloadError, Limits, Links, download};
 pub use folder::{Folder, Placed, SYNC_EVERY, Unfinished};
 pub use held_folder::HeldFolder;

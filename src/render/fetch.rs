@@ -113,6 +113,7 @@ pub fn next(what: &Wrong) -> &'static str {
             "restore it from a backup, and find out who had access; its SHA-256 is in the journal"
         }
         Wrong::Extra => "move it elsewhere: only what was fetched is evidence",
+        Wrong::Unproven => "put the journal right first: casefile state rebuild",
         Wrong::RecordMissing => "casefile fetch",
         Wrong::RecordAltered => "move it elsewhere, then casefile fetch, which writes it from the journal",
         Wrong::Unreadable(_) => "put the cause right, then casefile verify",

@@ -33,7 +33,7 @@ pub use exchange::{AttemptId, CallAction, Object, Origin, Refusal, Sent, Seq};
 pub use fold::{Running, State};
 pub use folder::FolderStore;
 pub use holder::Holder;
-pub use journal::custody_records;
+pub use journal::{custody_records, custody_records_behind_fault};
 pub use local::LocalStore;
 pub use memory::{MemoryDisk, MemoryStore};
 pub use quota_usage::QuotaUsage;
