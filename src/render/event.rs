@@ -126,7 +126,7 @@ pub fn human(event: &Event, style: Style) -> String {
             (at, address, Paint::Good, "executed", "the command ended well".to_owned())
         }
         Event::Executed { at, address, why: Some(why), .. } => {
-            (at, address, Paint::Bad, "not executed", format!("the command: {why}"))
+            (at, address, Paint::Bad, "failed", format!("the command: {why}"))
         }
         Event::Held { at, address, waits_for } => {
             (at, address, Paint::Notice, "held", format!("not sent yet: {}", messages::waits(waits_for)))
