@@ -4,12 +4,14 @@
 //! for which packages are wanted, for links and their quota, or for the journal (`engine`). Nothing that plans uses this.
 
 mod archive;
+mod bag;
 mod check;
 mod download;
 mod folder;
 mod name;
 
 pub use archive::{Contents, Fault, look};
+pub use bag::{Bag, BagError, BagSize, PayloadFile, bag_name, project_name};
 pub use check::{Checked, Finding, Wrong, check, record_text};
 pub use download::{Asked, DownloadError, Limits, Links, download};
 pub use folder::{Folder, Placed, SYNC_EVERY, Unfinished};

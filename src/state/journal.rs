@@ -323,6 +323,17 @@ pub(super) fn fold(reader: &mut Reader<'_>, state: &mut State) -> Result<(), Jou
     Ok(())
 }
 
+/// Folds a whole journal into a state, and returns the place behind its last record too.
+///
+/// # Errors
+/// The first thing that is wrong with it.
+pub fn folded(journal: &[u8]) -> Result<(State, Checkpoint), JournalError> {
+    let mut state = State::default();
+    let mut reader = Reader::new(journal);
+    fold(&mut reader, &mut state)?;
+    Ok((state, reader.mark()))
+}
+
 /// Returns whether a journal holds the record of a mark, wherever the mark says that it ends.
 pub(super) fn holds(bytes: &[u8], mark: Checkpoint) -> bool {
     Reader::new(bytes).map_while(Result::ok).any(|e| (e.seq, e.hash) == (mark.seq, mark.head))
