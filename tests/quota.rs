@@ -142,6 +142,8 @@ impl Site {
             parallelism,
             wait,
             strict: false,
+            by: None,
+            commit: None,
             runner: "a runner".into(),
             tool: "casefile/0".into(),
             binding: Binding { cloud: Some("public".into()), ..Binding::default() },

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::context::Context;
 use super::exit::Error;
-use super::git::{self, Repository};
+use super::git;
 use super::project;
 use crate::defender::{Client, HttpDownloads};
 use crate::engine::Fetching;
@@ -15,7 +15,6 @@ use crate::files::{self, Links};
 use crate::manifest::{self, Project};
 use crate::model::location::Location;
 use crate::model::{Address, Sha256Hex};
-use crate::state::Fetcher;
 
 /// The largest manifest.
 const LONGEST_MANIFEST: u64 = 64 << 20;
@@ -55,16 +54,15 @@ pub fn folder(ctx: &Context, project: &Project) -> Result<(Folder, String), Erro
 /// Returns all that a fetch needs beside its run.
 pub fn fetching(ctx: &Context, project: &Project, client: &Client) -> Result<Fetching, Error> {
     let (folder, store) = folder(ctx, project)?;
-    let holder = ctx.holder("", ctx.now());
     Ok(Fetching {
         folder,
         store,
         downloads: Arc::new(HttpDownloads::new(client.service().is_loopback())),
         limits: Limits::default(),
         parallelism: AT_ONCE,
-        by: Fetcher { user: holder.user, host: holder.host, job: holder.job },
+        by: ctx.operator(),
         manifests: manifests(ctx, project),
-        commit: commit(ctx),
+        commit: git::checked_out(ctx),
     })
 }
 
@@ -84,11 +82,4 @@ fn manifests(ctx: &Context, project: &Project) -> BTreeMap<Address, Sha256Hex> {
         }
     }
     out
-}
-
-/// The commit that is checked out; none where there is no repository, or git cannot tell.
-fn commit(ctx: &Context) -> Option<String> {
-    let folder = ctx.dir.canonicalize().ok()?;
-    let root = git::root_of(&folder)?;
-    Repository::at(ctx, root).ok()?.commit("HEAD").ok()
 }

@@ -23,6 +23,7 @@ pub mod messages;
 pub mod plan;
 pub mod plan_json;
 pub mod plan_markdown;
+pub mod records;
 pub mod schema;
 pub mod state;
 pub mod surgery;
