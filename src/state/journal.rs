@@ -323,15 +323,33 @@ pub(super) fn fold(reader: &mut Reader<'_>, state: &mut State) -> Result<(), Jou
     Ok(())
 }
 
-/// Folds a whole journal into a state, and returns the place behind its last record too.
-///
-/// # Errors
-/// The first thing that is wrong with it.
-pub fn folded(journal: &[u8]) -> Result<(State, Checkpoint), JournalError> {
+/// A journal that was folded, as far as it is sound.
+#[derive(Debug)]
+pub struct Folded {
+    /// What its sound records say.
+    pub state: State,
+    /// The place behind the last of them.
+    pub mark: Checkpoint,
+    /// The first thing that is wrong with it.
+    pub damage: Option<JournalError>,
+}
+
+impl Folded {
+    /// Returns state and place of a journal that is sound to its end.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn sound(self) -> Result<(State, Checkpoint), JournalError> {
+        self.damage.map_or(Ok((self.state, self.mark)), Err)
+    }
+}
+
+/// Folds a whole journal.
+pub fn folded(journal: &[u8]) -> Folded {
     let mut state = State::default();
     let mut reader = Reader::new(journal);
-    fold(&mut reader, &mut state)?;
-    Ok((state, reader.mark()))
+    let damage = fold(&mut reader, &mut state).err();
+    Folded { state, mark: reader.mark(), damage }
 }
 
 /// Returns whether a journal holds the record of a mark, wherever the mark says that it ends.

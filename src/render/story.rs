@@ -1,0 +1,153 @@
+//! The story of a resource, from the call that asked for it to the package that is held: for `status -v`.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::layout::{Paint, Paragraph};
+use super::{Style, age, messages, records};
+use crate::model::Address;
+use crate::state::{Course, Origin, Resource, Story};
+
+/// Columns of what belongs to a line of a table.
+const INDENT: usize = 4;
+
+/// The ids of a resource, and where it is declared if nothing is recorded of it.
+pub fn details(
+    address: &Address,
+    resource: Option<&Resource>,
+    place: Option<&str>,
+    style: Style,
+    out: &mut String,
+) {
+    let mut say = |paint: Paint, text: String| {
+        Paragraph::new(INDENT, INDENT + 2).push(paint, text).write(style, out);
+    };
+    say(Paint::Strong, address.to_string());
+    if let Some(place) = place {
+        say(Paint::Faint, format!("declared at {place}"));
+    }
+    let Some(r) = resource else { return };
+    if let Some(id) = &r.id {
+        say(Paint::Plain, format!("id {id}"));
+    }
+    if let Some(requestor) = r.requestor.as_deref().filter(|who| !who.is_empty()) {
+        say(Paint::Plain, format!("requestor {requestor}"));
+    }
+    say(Paint::Plain, format!("request {}, revision {}", r.digest, r.sent.revision));
+    if let Some(error) = &r.error {
+        say(Paint::Bad, format!("refused: {}", messages::refusal(error)));
+    }
+}
+
+/// What happened, a line each, the oldest first.
+pub fn write(story: &Story, style: Style, now: Timestamp, out: &mut String) {
+    for step in steps(story) {
+        let mut line =
+            Paragraph::new(INDENT, INDENT + 23).push(Paint::Faint, format!("{:<22} ", age::clock(now, step.at)));
+        line = line.text(&step.what);
+        if let Some(by) = &step.by {
+            line = line.text(format!(", by {by}"));
+        }
+        if let Some(commit) = &step.commit {
+            line = line.text(format!(", commit {commit}"));
+        }
+        if let Some(plan) = &step.plan {
+            line = line.text(format!(", plan {plan}"));
+        }
+        line.write(style, out);
+    }
+}
+
+/// Something that happened to a resource.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    /// When: by the service's clock as far as it tells, else by that of the run.
+    pub at: Timestamp,
+    /// What: `asked`, `accepted`, `running`, `finished`, `fetched` and others.
+    pub code: &'static str,
+    /// The same for people.
+    pub what: String,
+    /// Who did it, where a record says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// The git commit that was checked out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// The plan that asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
+}
+
+impl Step {
+    fn new(at: Timestamp, code: &'static str, what: impl Into<String>) -> Self {
+        Step { at, code, what: what.into(), by: None, commit: None, plan: None }
+    }
+}
+
+/// Everything that happened to a resource, the oldest first.
+pub fn steps(story: &Story) -> Vec<Step> {
+    let mut out: Vec<Step> = story.courses.iter().flat_map(of_object).collect();
+    for change in &story.changes {
+        out.extend(asked(change));
+        out.extend(ended(change));
+    }
+    out.sort_by_key(|step| step.at);
+    out
+}
+
+fn asked(course: &Course) -> Option<Step> {
+    let asked = course.asked.as_ref()?;
+    let mut step = Step::new(asked.server_at, "asked", records::intended(asked.action));
+    step.by = asked.by.as_ref().map(ToString::to_string);
+    step.commit.clone_from(&asked.commit);
+    step.plan = Some(asked.plan.to_string());
+    Some(step)
+}
+
+fn ended(course: &Course) -> Option<Step> {
+    let (at, outcome) = course.ended.as_ref()?;
+    Some(Step::new(*at, "answered", records::outcome(outcome)))
+}
+
+/// The steps of one object, and of the call that asked for it.
+fn of_object(course: &Course) -> Vec<Step> {
+    let mut out: Vec<Step> = asked(course).into_iter().chain(ended(course)).collect();
+    let id = course.object.as_ref().map(|o| o.id.as_str()).unwrap_or_default();
+    if let Some(at) = course.accepted {
+        out.push(match course.origin {
+            Some(Origin::Adopted) => Step::new(at, "adopted", format!("was there already: {id}")),
+            _ => Step::new(at, "accepted", format!("accepted: {id}")),
+        });
+    }
+    if let Some(at) = course.running {
+        out.push(Step::new(at, "running", "running"));
+    }
+    if let Some(at) = course.finished {
+        let status = course.object.as_ref().map(|o| o.status.as_str()).unwrap_or_default();
+        out.push(Step::new(at, "finished", format!("over: {}", messages::word(status))));
+    }
+    if let Some(at) = course.missing {
+        out.push(Step::new(at, "missing", "not listed any more"));
+    }
+    for (_, custody) in &course.fetched {
+        let what = format!(
+            "fetched: {}, sha256:{}, {} {}",
+            messages::bytes(custody.size),
+            custody.sha256,
+            custody.store,
+            custody.file
+        );
+        let mut step = Step::new(custody.download_ended, "fetched", what);
+        step.by = Some(custody.by.to_string());
+        step.commit.clone_from(&custody.commit);
+        out.push(step);
+    }
+    // Two clocks tell of it: what follows from something comes behind it.
+    let mut last = Timestamp::MIN;
+    for step in &mut out {
+        step.at = step.at.max(last);
+        last = step.at;
+    }
+    out
+}
