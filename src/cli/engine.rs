@@ -158,11 +158,7 @@ pub fn in_state(state: &State, typed: &Named) -> Result<Address, Error> {
 }
 
 /// The resources of a state that a person means: a bare name means all of its machine, or those of a kind.
-pub fn all_in_state(
-    state: &State,
-    typed: &[Named],
-    kind: Option<Kind>,
-) -> Result<BTreeSet<Address>, Error> {
+pub fn all_in_state(state: &State, typed: &[Named], kind: Option<Kind>) -> Result<BTreeSet<Address>, Error> {
     let mut out = BTreeSet::new();
     for typed in typed {
         for address in names::all_meant_in(state, typed, kind).map_err(name_error)? {

@@ -10,7 +10,7 @@ use super::git;
 use super::project;
 use crate::defender::{Client, HttpDownloads};
 use crate::engine::Fetching;
-use crate::evidence::{Folder, Limits};
+use crate::evidence::{EvidenceStore, Folder, HeldFolder, Limits};
 use crate::files::{self, Links};
 use crate::manifest::{self, Project};
 use crate::model::location::Location;
@@ -22,11 +22,11 @@ const LONGEST_MANIFEST: u64 = 64 << 20;
 /// How many packages `apply --fetch` fetches at once.
 const AT_ONCE: usize = 4;
 
-/// Returns the folder of `spec.evidence`, and its name in records.
+/// Returns the place of `spec.evidence`.
 ///
 /// # Errors
 /// The project names it twice, names no folder, or a link in the project leads elsewhere.
-pub fn folder(ctx: &Context, project: &Project) -> Result<(Folder, String), Error> {
+pub fn store(ctx: &Context, project: &Project) -> Result<Arc<dyn EvidenceStore>, Error> {
     let evidence = &project.spec.evidence;
     let refused = |message: String| Error::Forbidden {
         message,
@@ -48,15 +48,13 @@ pub fn folder(ctx: &Context, project: &Project) -> Result<(Folder, String), Erro
     let typed = Path::new(&path);
     project::stays_inside(ctx, typed)
         .map_err(|why| refused(format!("evidence cannot be kept in {}: {why}", typed.display())))?;
-    Ok((Folder::new(ctx.path(typed)), format!("file:{path}")))
+    Ok(Arc::new(HeldFolder::new(Folder::new(ctx.path(typed)), format!("file:{path}"))))
 }
 
 /// Returns all that a fetch needs beside its run.
 pub fn fetching(ctx: &Context, project: &Project, client: &Client) -> Result<Fetching, Error> {
-    let (folder, store) = folder(ctx, project)?;
     Ok(Fetching {
-        folder,
-        store,
+        store: store(ctx, project)?,
         downloads: Arc::new(HttpDownloads::new(client.service().is_loopback())),
         limits: Limits::default(),
         parallelism: AT_ONCE,
@@ -66,6 +64,11 @@ pub fn fetching(ctx: &Context, project: &Project, client: &Client) -> Result<Fet
     })
 }
 
+/// Reads a file of the project that manifests were read from.
+pub fn project_file(ctx: &Context, name: &str) -> Option<Vec<u8>> {
+    files::read(&ctx.dir.join(name), Links::Followed, LONGEST_MANIFEST).ok()
+}
+
 /// The SHA-256 of the file that declares each resource, as far as the manifests can be read.
 fn manifests(ctx: &Context, project: &Project) -> BTreeMap<Address, Sha256Hex> {
     let loaded = manifest::load(&ctx.dir, project);
@@ -73,10 +76,9 @@ fn manifests(ctx: &Context, project: &Project) -> BTreeMap<Address, Sha256Hex> {
     let declared = loaded.resources.iter().chain(loaded.templates.iter().map(|t| t.declared()));
     let mut out = BTreeMap::new();
     for d in declared {
-        let hash = files.entry(d.source.file.to_string()).or_insert_with(|| {
-            let bytes = files::read(&ctx.dir.join(&*d.source.file), Links::Followed, LONGEST_MANIFEST);
-            bytes.ok().map(|bytes| Sha256Hex::of(&bytes))
-        });
+        let hash = files
+            .entry(d.source.file.to_string())
+            .or_insert_with(|| project_file(ctx, &d.source.file).map(|bytes| Sha256Hex::of(&bytes)));
         if let Some(hash) = *hash {
             out.insert(d.address.clone(), hash);
         }

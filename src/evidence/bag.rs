@@ -25,7 +25,8 @@ const DECLARATION: &str = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-
 const UNFINISHED: &str = "UNFINISHED.txt";
 
 /// What the note says.
-const NOTE: &str = "casefile export is writing here, or was interrupted. This is no bag, and can be removed.\n";
+const NOTE: &str =
+    "casefile export is writing here, or was interrupted. This is no bag, and can be removed.\n";
 
 /// Why a bag cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -130,15 +131,13 @@ impl Bag {
     /// Writes what makes it a bag, and gives it its name. `info` are the lines of `bag-info.txt` beside those that follow
     /// from the payload.
     pub fn finish(mut self, bagging_date: &str, info: &str) -> Result<BagSize, BagError> {
-        let size =
-            BagSize { bytes: self.payload.values().map(|(n, _)| n).sum(), files: self.payload.len() };
-        let info = format!(
-            "Bagging-Date: {bagging_date}\nPayload-Oxum: {}.{}\n{info}",
-            size.bytes, size.files
-        );
+        let size = BagSize { bytes: self.payload.values().map(|(n, _)| n).sum(), files: self.payload.len() };
+        let info =
+            format!("Bagging-Date: {bagging_date}\nPayload-Oxum: {}.{}\n{info}", size.bytes, size.files);
         let line = |(name, sha256): (&str, Sha256Hex)| format!("{sha256}  {name}\n");
         let manifest: String = self.payload.iter().map(|(name, (_, sha256))| line((name, *sha256))).collect();
-        let tags = [("bag-info.txt", &*info), ("bagit.txt", DECLARATION), ("manifest-sha256.txt", &*manifest)];
+        let tags =
+            [("bag-info.txt", &*info), ("bagit.txt", DECLARATION), ("manifest-sha256.txt", &*manifest)];
         let of_tags: String =
             tags.iter().map(|(name, text)| line((name, Sha256Hex::of(text.as_bytes())))).collect();
         for (name, text) in tags.into_iter().chain([("tagmanifest-sha256.txt", &*of_tags)]) {
@@ -257,10 +256,7 @@ mod tests {
         assert_eq!(file.sum(), (2, Sha256Hex::of(b"{}")));
         bag.keep(file).unwrap();
         assert!(!place.exists(), "until it is whole");
-        assert_eq!(
-            bag.finish("2026-03-01", "Exported-By: ann\n").unwrap(),
-            BagSize { bytes: 5, files: 2 }
-        );
+        assert_eq!(bag.finish("2026-03-01", "Exported-By: ann\n").unwrap(), BagSize { bytes: 5, files: 2 });
         assert_eq!(read(&place.join("bagit.txt")), DECLARATION);
         assert_eq!(
             read(&place.join("bag-info.txt")),

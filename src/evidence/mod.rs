@@ -8,11 +8,18 @@ mod bag;
 mod check;
 mod download;
 mod folder;
+mod handover;
+mod held_folder;
 mod name;
+mod store;
 
 pub use archive::{Contents, Fault, look};
 pub use bag::{Bag, BagError, BagSize, PayloadFile, bag_name, project_name};
 pub use check::{Checked, Finding, Wrong, check, record_text};
 pub use download::{Asked, DownloadError, Limits, Links, download};
 pub use folder::{Folder, Placed, SYNC_EVERY, Unfinished};
+pub use handover::{Absent, Handover, WhyAbsent, handover};
+pub use held_folder::HeldFolder;
 pub use name::{NoGuid, PackageName};
+pub(crate) use store::blocking;
+pub use store::{EvidenceStore, HeldError, Package, Placement};

@@ -9,7 +9,7 @@ use super::ways_out::Next;
 use super::{Style, escape, messages, plan, plan_json};
 use crate::evidence::{Absent, BagSize, WhyAbsent, bag_name};
 use crate::model::{Address, Sha256Hex};
-use crate::state::{Custody, Extract, Fetcher};
+use crate::state::{Custody, Extract, Operator};
 
 /// What a bag holds, and what it does not.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ pub struct Contents {
     /// The part of the journal.
     pub journal: Extract,
     /// Who exports.
-    pub by: Fetcher,
+    pub by: Operator,
 }
 
 /// A manifest, a seal or a list of machines.

@@ -46,12 +46,9 @@ pub fn log(entries: &[Entry<'_>], style: Style, now: Timestamp) -> String {
     widths[2] = widths[2].min(MACHINE);
     for (entry, row) in entries.iter().zip(&cells) {
         let mut line = Paragraph::new(0, 0);
-        for ((i, cell), paint) in row.iter().enumerate().zip([
-            Paint::Faint,
-            Paint::Plain,
-            Paint::Strong,
-            Paint::Plain,
-        ]) {
+        for ((i, cell), paint) in
+            row.iter().enumerate().zip([Paint::Faint, Paint::Plain, Paint::Strong, Paint::Plain])
+        {
             let shown = cut(cell, widths[i]);
             let fill = widths[i] + 2 - columns(&shown).min(widths[i]);
             line = line.push(paint, shown).text(" ".repeat(fill));
@@ -210,7 +207,9 @@ impl<'a> LogDocument<'a> {
 fn kind(record: &Record) -> String {
     match serde_json::to_value(record) {
         Ok(serde_json::Value::String(name)) => name,
-        Ok(serde_json::Value::Object(fields)) => fields.into_iter().next().map_or_else(String::new, |(n, _)| n),
+        Ok(serde_json::Value::Object(fields)) => {
+            fields.into_iter().next().map_or_else(String::new, |(n, _)| n)
+        }
         _ => String::new(),
     }
 }

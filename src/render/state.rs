@@ -1,4 +1,4 @@
-//! The state for people and programs: the tables of `status` and `state list`, all of one resource.
+//! The state for people and programs: the table of `state list`, all of one resource, the document of `status`.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,14 @@ use serde::Serialize;
 
 use super::age::{ago, short};
 use super::layout::{Paint, Paragraph, columns, cut, cut_middle};
+use super::status::{Row, RowDocument};
+use super::story::{self, Step};
 use super::{Style, escape, messages, plan_json};
 use crate::model::{Address, Call, OnRemove};
 use crate::plan::names;
-use crate::state::{Binding, Origin, Phase, Resource, Sent, State};
+use crate::state::{Binding, Origin, Phase, Resource, Sent, State, Story};
 
-/// The document of `status`, `state list` and `state show` with `--format json`.
+/// The document of `status --format json`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StateDocument<'a> {
@@ -26,6 +28,19 @@ pub struct StateDocument<'a> {
     pub seq: u64,
     /// The selected resources, by address, as in the state file.
     pub resources: BTreeMap<&'a Address, &'a Resource>,
+    /// Where each of them stands, and what is declared and was never sent: `status` alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rows: Vec<RowDocument<'a>>,
+    /// How many problems keep manifests from being read: more may be declared.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unread: usize,
+    /// What happened to each of them, the oldest first: `status -v` alone.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub stories: BTreeMap<&'a Address, Vec<Step>>,
+}
+
+fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
 impl<'a> StateDocument<'a> {
@@ -37,7 +52,24 @@ impl<'a> StateDocument<'a> {
             binding: &state.binding,
             seq: state.seq,
             resources: state.resources.iter().filter(|(a, r)| select(a, r)).collect(),
+            rows: Vec::new(),
+            unread: 0,
+            stories: BTreeMap::new(),
         }
+    }
+
+    /// The same with the lines of `status`, and with the stories of the resources if they were read.
+    pub fn with_status(
+        mut self,
+        rows: &'a [Row<'a>],
+        unread: usize,
+        stories: Option<&'a BTreeMap<Address, Story>>,
+    ) -> Self {
+        self.rows = rows.iter().map(RowDocument::from).collect();
+        self.unread = unread;
+        let chosen = stories.into_iter().flatten().filter(|(a, _)| self.resources.contains_key(a));
+        self.stories = chosen.map(|(address, story)| (address, story::steps(story))).collect();
+        self
     }
 
     /// As indented text that ends with a line break; hidden characters inside strings are escaped.

@@ -14,7 +14,7 @@ use super::ways_out::Next;
 use super::{Style, age, escape, messages, plan};
 use crate::model::{Address, Kind, first_label};
 use crate::plan::names;
-use crate::state::{Phase, Resource, State, Story};
+use crate::state::{HeldPackage, Phase, Resource, State, Story};
 
 /// Where a resource stands, from when it is declared to when its package is held.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -61,8 +61,8 @@ pub enum Held {
 }
 
 impl Stage {
-    /// Returns the stage of a recorded resource. `held` says what is there of a package, by its name.
-    fn of(kind: Kind, r: &Resource, held: &dyn Fn(&str) -> Held) -> Stage {
+    /// Returns the stage of a recorded resource. `held` says what is there of a package.
+    fn of(kind: Kind, r: &Resource, held: &dyn Fn(&HeldPackage) -> Held) -> Stage {
         let status = r.status.as_deref();
         match r.released_from.unwrap_or(r.phase) {
             Phase::Requested => Stage::Asked,
@@ -73,7 +73,7 @@ impl Stage {
                 Stage::Raised(status.filter(|s| *s != "New").map(str::to_owned))
             }
             Phase::Succeeded => match r.id.as_deref().and_then(|id| r.package(id)) {
-                Some(package) => Stage::Fetched(held(&package.file)),
+                Some(package) => Stage::Fetched(held(package)),
                 None => Stage::Done,
             },
             Phase::Failed => Stage::Failed { timed_out: status == Some("TimeOut") },
@@ -82,7 +82,8 @@ impl Stage {
                 let error = r.error.as_ref();
                 let code = error.filter(|e| !e.code.is_empty()).map(|e| e.code.clone());
                 Stage::Refused(
-                    code.or_else(|| error.map(|e| e.status.to_string())).unwrap_or_else(|| "no reason".into()),
+                    code.or_else(|| error.map(|e| e.status.to_string()))
+                        .unwrap_or_else(|| "no reason".into()),
                 )
             }
             // What it was released from is recorded with it.
@@ -192,7 +193,7 @@ pub fn rows<'a>(
     unsent: &'a [Unsent],
     select: &dyn Fn(&Address, &Resource) -> bool,
     incident: &dyn Fn(&Address) -> Option<&'a str>,
-    held: &dyn Fn(&str) -> Held,
+    held: &dyn Fn(&HeldPackage) -> Held,
 ) -> Vec<Row<'a>> {
     let chosen = || state.resources.iter().filter(|(a, r)| select(a, r));
     let shown = machines(chosen());
@@ -232,7 +233,9 @@ pub fn rows<'a>(
 fn since(r: &Resource) -> Timestamp {
     let at = match r.released_from.unwrap_or(r.phase) {
         Phase::InProgress => r.created_at.as_ref(),
-        Phase::Succeeded | Phase::Failed | Phase::Cancelled => r.updated_at.as_ref().or(r.created_at.as_ref()),
+        Phase::Succeeded | Phase::Failed | Phase::Cancelled => {
+            r.updated_at.as_ref().or(r.created_at.as_ref())
+        }
         Phase::Requested | Phase::Pending | Phase::Rejected | Phase::Released => None,
     };
     at.map_or(r.since, |t| t.instant())
@@ -248,9 +251,7 @@ fn machines<'a>(
     resources: impl Iterator<Item = (&'a Address, &'a Resource)>,
 ) -> HashMap<&'a Address, String> {
     let named: Vec<(&Address, String)> = resources
-        .filter_map(|(a, r)| {
-            Some((a, names::recorded_name(r)?.trim_end_matches('.').to_ascii_lowercase()))
-        })
+        .filter_map(|(a, r)| Some((a, names::recorded_name(r)?.trim_end_matches('.').to_ascii_lowercase())))
         .collect();
     let mut whole: HashMap<&str, HashSet<&str>> = HashMap::new();
     for (_, name) in named.iter().filter(|(_, name)| first_label(name) != name) {

@@ -42,8 +42,8 @@ pub fn details(
 /// What happened, a line each, the oldest first.
 pub fn write(story: &Story, style: Style, now: Timestamp, out: &mut String) {
     for step in steps(story) {
-        let mut line =
-            Paragraph::new(INDENT, INDENT + 23).push(Paint::Faint, format!("{:<22} ", age::clock(now, step.at)));
+        let mut line = Paragraph::new(INDENT, INDENT + 23)
+            .push(Paint::Faint, format!("{:<22} ", age::clock(now, step.at)));
         line = line.text(&step.what);
         if let Some(by) = &step.by {
             line = line.text(format!(", by {by}"));

@@ -134,11 +134,8 @@ mod tests {
     fn journal() -> String {
         let missing = |name: &str| Record::Missing { address: address(name), id: name.into() };
         let moved = |from: &str, to: &str| Record::Moved { from: address(from), to: address(to) };
-        let open = Record::Open {
-            lineage: "l".into(),
-            binding: Binding::default(),
-            tool: "casefile/0".into(),
-        };
+        let open =
+            Record::Open { lineage: "l".into(), binding: Binding::default(), tool: "casefile/0".into() };
         let records =
             [open, missing("a"), missing("b"), moved("a", "c"), missing("a"), missing("c"), Record::Arrived];
         let (mut text, mut head) = (String::new(), Sha256Hex::ZERO);

@@ -167,7 +167,8 @@ pub fn history(journal: &[u8]) -> History {
     for entry in reader.by_ref() {
         match entry {
             Ok(e) => telling.tell(Recorded { seq: e.seq, at: e.at, hash: e.hash, record: e.record }),
-            Err(e) => damage = Some(e),
+            // Where there is no journal yet, nothing is wrong with it.
+            Err(e) => damage = Some(e).filter(|_| !journal.is_empty()),
         }
     }
     let Checkpoint { seq, head, .. } = reader.mark();
