@@ -154,7 +154,7 @@ pub fn listed(rows: impl Iterator<Item = String>) -> Vec<String> {
 
 /// The resource of a state that a person means.
 pub fn in_state(state: &State, typed: &Named) -> Result<Address, Error> {
-    known(state, names::meant_in(state, typed).map_err(name_error)?)
+    known(state, names::meant_in(state, typed, None).map_err(name_error)?)
 }
 
 /// The resources of a state that a person means: a bare name means all of its machine, or those of a kind.

@@ -171,8 +171,10 @@ pub struct Discovered {
 impl Run<'_> {
     /// Looks at one resource and makes the plan that cancels its collection.
     pub async fn plan_cancel(&mut self, typed: &Named, comment: &str) -> Result<Plan, SurgeryError> {
+        // Of a machine's name an alert is not meant: nothing of it runs.
+        let kind = Some(Kind::InvestigationPackage);
         let address =
-            &names::meant_in(self.state(), typed).map_err(Mistyped::from).map_err(RunError::from)?;
+            &names::meant_in(self.state(), typed, kind).map_err(Mistyped::from).map_err(RunError::from)?;
         // What others declare matters only as far as it is recorded.
         self.find_machines(Depth::Recorded).await?;
         if !self.state().resources.contains_key(address) {
@@ -436,7 +438,7 @@ pub async fn rename_project(
 
 /// The resource that a person means.
 fn recorded(store: &dyn Store, typed: &Named) -> Result<Address, SurgeryError> {
-    Ok(names::meant_in(store.state(), typed).map_err(Mistyped::from).map_err(RunError::from)?)
+    Ok(names::meant_in(store.state(), typed, None).map_err(Mistyped::from).map_err(RunError::from)?)
 }
 
 fn known<'a>(state: &'a State, address: &Address) -> Result<&'a crate::state::Resource, Forbidden> {

@@ -32,7 +32,7 @@ pub enum WhyAbsent {
     #[error("not fetched")]
     NotFetched,
     /// The collection is not done.
-    #[error("still running")]
+    #[error("not done when it was looked at last")]
     Running,
     /// It is held in another place than the project names now.
     #[error("held in {0}, which the project does not name any more")]

@@ -131,15 +131,16 @@ pub enum NameError {
     Unknown(String),
 }
 
-/// The resource of a state that a person means, where one is asked for. An address that fits none is itself.
+/// The resource of a state that a person means, where one is asked for. An address that fits none is itself. `kind`
+/// leaves others out of what a bare word means.
 ///
 /// # Errors
 /// It fits several, or a bare word fits none.
-pub fn meant_in(state: &State, typed: &Named) -> Result<Address, NameError> {
+pub fn meant_in(state: &State, typed: &Named, kind: Option<Kind>) -> Result<Address, NameError> {
     match typed {
         Named::Address(typed) => Ok(address_in(state, typed)?),
         Named::Bare(word) => {
-            let mut fits = called(state, word, None);
+            let mut fits = called(state, word, kind);
             match (fits.pop(), fits.is_empty()) {
                 (None, _) => Err(NameError::Unknown(word.clone())),
                 (Some(one), true) => Ok(one.clone()),

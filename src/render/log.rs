@@ -44,13 +44,14 @@ pub fn log(entries: &[Entry<'_>], style: Style, now: Timestamp) -> String {
         }
     }
     widths[2] = widths[2].min(MACHINE);
+    let paints = [Paint::Faint, Paint::Plain, Paint::Strong, Paint::Plain];
     for (entry, row) in entries.iter().zip(&cells) {
         let mut line = Paragraph::new(0, 0);
-        for ((i, cell), paint) in
-            row.iter().enumerate().zip([Paint::Faint, Paint::Plain, Paint::Strong, Paint::Plain])
-        {
-            let shown = cut(cell, widths[i]);
-            let fill = widths[i] + 2 - columns(&shown).min(widths[i]);
+        // What is about no resource has no machine and no kind.
+        let there = if entry.address.is_some() { row.len() } else { 2 };
+        for ((cell, width), paint) in row.iter().zip(widths).zip(paints).take(there) {
+            let shown = cut(cell, width);
+            let fill = width + 2 - columns(&shown).min(width);
             line = line.push(paint, shown).text(" ".repeat(fill));
         }
         line = line.text(records::brief(&entry.recorded.record));
@@ -69,8 +70,8 @@ fn cells(entry: &Entry<'_>, now: Timestamp) -> [String; 4] {
     [
         hash.get(..SHORT).unwrap_or_default().to_owned(),
         moment(now, entry.recorded.at),
-        text(entry.machine.or(entry.address.map(Address::name)).unwrap_or("-")),
-        entry.address.map_or("-", |a| status::word(a.kind())).to_owned(),
+        text(entry.machine.or(entry.address.map(Address::name)).unwrap_or_default()),
+        entry.address.map_or("", |a| status::word(a.kind())).to_owned(),
     ]
 }
 
@@ -78,9 +79,9 @@ fn cells(entry: &Entry<'_>, now: Timestamp) -> [String; 4] {
 fn moment(now: Timestamp, at: Timestamp) -> String {
     let (now, at) = (now.to_zoned(TimeZone::UTC), at.to_zoned(TimeZone::UTC));
     let format = match (now.date() == at.date(), now.year() == at.year()) {
-        (true, _) => "%H:%M:%SZ",
-        (false, true) => "%d %b %H:%M:%SZ",
-        (false, false) => "%d %b %Y %H:%MZ",
+        (true, _) => "%H:%MZ",
+        (false, true) => "%d %b %H:%MZ",
+        (false, false) => "%d %b %Y",
     };
     at.strftime(format).to_string()
 }

@@ -40,6 +40,8 @@ mod samples;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod told;
+#[cfg(test)]
 mod widths;
 
 /// How to write for people.

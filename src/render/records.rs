@@ -63,7 +63,8 @@ pub fn brief(record: &Record) -> String {
             status => word(status).to_ascii_lowercase(),
         },
         Record::Missing { .. } => "not listed any more".to_owned(),
-        Record::Moved { from, .. } => format!("was {from} before"),
+        Record::Moved { from, .. } => format!("was named {} before", from.name()),
+        Record::LinkRequested { .. } => "link asked for".to_owned(),
         Record::Imported { .. } => "a person took it over".to_owned(),
         Record::Fetched(custody) => format!("fetched, {}", bytes(custody.size)),
         record => happened(record),
@@ -74,6 +75,10 @@ fn brief_outcome(result: &Outcome) -> String {
     match result {
         Outcome::Made { .. } => "accepted".to_owned(),
         Outcome::Adopted { .. } => "adopted, it was there".to_owned(),
+        Outcome::Busy { .. } => "the machine is busy".to_owned(),
+        Outcome::Rejected { error } if error.code.is_empty() => format!("refused: HTTP {}", error.status),
+        Outcome::Rejected { error } => format!("refused: {}", error.code),
+        Outcome::Throttled { .. } => "not taken now, a quota is used up".to_owned(),
         result => outcome(result),
     }
 }

@@ -8,7 +8,7 @@ use super::{Style, age, messages, records};
 use crate::model::Address;
 use crate::state::{Course, Origin, Resource, Story};
 
-/// Columns of what belongs to a line of a table.
+/// Columns of what belongs to a line of a table. A digest with its name fits into what is left of 80.
 const INDENT: usize = 4;
 
 /// The ids of a resource, and where it is declared if nothing is recorded of it.
@@ -20,11 +20,11 @@ pub fn details(
     out: &mut String,
 ) {
     let mut say = |paint: Paint, text: String| {
-        Paragraph::new(INDENT, INDENT + 2).push(paint, text).write(style, out);
+        Paragraph::new(INDENT, INDENT).push(paint, text).write(style, out);
     };
     say(Paint::Strong, address.to_string());
     if let Some(place) = place {
-        say(Paint::Faint, format!("declared at {place}"));
+        say(Paint::Plain, format!("declared at {place}"));
     }
     let Some(r) = resource else { return };
     if let Some(id) = &r.id {
@@ -33,28 +33,27 @@ pub fn details(
     if let Some(requestor) = r.requestor.as_deref().filter(|who| !who.is_empty()) {
         say(Paint::Plain, format!("requestor {requestor}"));
     }
-    say(Paint::Plain, format!("request {}, revision {}", r.digest, r.sent.revision));
+    say(Paint::Plain, format!("revision {}, request {}", r.sent.revision, r.digest));
     if let Some(error) = &r.error {
         say(Paint::Bad, format!("refused: {}", messages::refusal(error)));
     }
 }
 
-/// What happened, a line each, the oldest first.
+/// What happened, the oldest first: when, what and by whom in a line, and below it what is long.
 pub fn write(story: &Story, style: Style, now: Timestamp, out: &mut String) {
     for step in steps(story) {
-        let mut line = Paragraph::new(INDENT, INDENT + 23)
-            .push(Paint::Faint, format!("{:<22} ", age::clock(now, step.at)));
-        line = line.text(&step.what);
+        let mut line = Paragraph::new(INDENT - 2, INDENT)
+            .push(Paint::Faint, format!("{}  ", age::clock(now, step.at)))
+            .push(Paint::Strong, &step.what);
         if let Some(by) = &step.by {
             line = line.text(format!(", by {by}"));
         }
-        if let Some(commit) = &step.commit {
-            line = line.text(format!(", commit {commit}"));
-        }
-        if let Some(plan) = &step.plan {
-            line = line.text(format!(", plan {plan}"));
-        }
         line.write(style, out);
+        let commit = step.commit.as_ref().map(|commit| format!("commit {commit}"));
+        let plan = step.plan.as_ref().map(|plan| format!("plan {plan}"));
+        for text in step.details.iter().chain(&commit).chain(&plan) {
+            Paragraph::new(INDENT, INDENT).text(text).write(style, out);
+        }
     }
 }
 
@@ -68,6 +67,9 @@ pub struct Step {
     pub code: &'static str,
     /// The same for people.
     pub what: String,
+    /// What is known besides: digests, names of files.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<String>,
     /// Who did it, where a record says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
@@ -81,7 +83,7 @@ pub struct Step {
 
 impl Step {
     fn new(at: Timestamp, code: &'static str, what: impl Into<String>) -> Self {
-        Step { at, code, what: what.into(), by: None, commit: None, plan: None }
+        Step { at, code, what: what.into(), details: Vec::new(), by: None, commit: None, plan: None }
     }
 }
 
@@ -131,14 +133,10 @@ fn of_object(course: &Course) -> Vec<Step> {
         out.push(Step::new(at, "missing", "not listed any more"));
     }
     for (_, custody) in &course.fetched {
-        let what = format!(
-            "fetched: {}, sha256:{}, {} {}",
-            messages::bytes(custody.size),
-            custody.sha256,
-            custody.store,
-            custody.file
-        );
+        let what = format!("fetched: {}", messages::bytes(custody.size));
         let mut step = Step::new(custody.download_ended, "fetched", what);
+        step.details =
+            vec![format!("sha256:{}", custody.sha256), format!("{} {}", custody.store, custody.file)];
         step.by = Some(custody.by.to_string());
         step.commit.clone_from(&custody.commit);
         out.push(step);

@@ -6,7 +6,9 @@ use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr;
 
 use super::samples::*;
-use super::{Style, annotations, codes, diagnostic, escape, event, plan as human, schema, state as states};
+use super::{
+    Style, annotations, codes, diagnostic, escape, event, plan as human, schema, state as states, told,
+};
 use crate::engine::{Event, Progress};
 use crate::manifest::Diagnostic;
 use crate::model::{Dependency, Until};
@@ -126,6 +128,7 @@ fn everything(t: &str, style: Style) -> String {
         out.push_str(&states::show(a, r, style, now()));
     }
     out.push_str(&diagnostic::human(&hostile_diagnostics(t), LOOKED, style));
+    out.push_str(&told::for_people(t, style));
     out
 }
 
@@ -151,6 +154,7 @@ fn documents(t: &str) -> String {
         out.push('\n');
     }
     out.push_str(&states::StateDocument::new(&state(t), |_, _| true).to_text().unwrap());
+    out.push_str(&told::documents(t));
     let diagnostics = hostile_diagnostics(t);
     out.push_str(&diagnostic::json(&diagnostics, LOOKED).unwrap());
     out.push_str(&annotations::github(&diagnostics, "ir"));

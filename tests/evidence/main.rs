@@ -8,6 +8,7 @@ mod lab;
 mod sandbox;
 
 mod docs;
+mod export;
 mod fetching;
 mod interrupted;
 mod leaks;
