@@ -648,6 +648,9 @@ pub enum SchemaKind {
     /// `*.sealed.yaml`.
     #[value(help = None)]
     Seal,
+    /// `status --format json`.
+    #[value(help = None)]
+    Status,
 }
 
 /// `sandbox`

@@ -390,6 +390,7 @@ fn golden(schema: &serde_json::Value, kind: &str, file: &str) {
 fn schemas_are_committed() {
     golden(&schema::plan_schema(), "plan", "schemas/plan.schema.json");
     golden(&schema::event_schema(), "event", "schemas/event.schema.json");
+    golden(&schema::status_schema(), "status", "schemas/status.schema.json");
 }
 
 #[test]
@@ -417,7 +418,7 @@ fn every_field_has_a_description_and_an_example() {
             }
         }
     }
-    for schema in [schema::plan_schema(), schema::event_schema()] {
+    for schema in [schema::plan_schema(), schema::event_schema(), schema::status_schema()] {
         walk("", &schema, &schema);
     }
 }
@@ -435,6 +436,7 @@ fn documents_fit_their_schemas() {
     for t in ["", "\u{1b}[0m\u{202e}\n\"東京"] {
         let document = PlanDocument::from(&full_plan(t)).to_text().unwrap();
         valid(&schema::plan_schema(), &document);
+        valid(&schema::status_schema(), &told::status_document(t));
         for e in events(t) {
             valid(&schema::event_schema(), &event::json_line(&e).unwrap());
         }

@@ -228,18 +228,21 @@ pub fn for_people(t: &str, style: Style) -> String {
         + &bag::exported(&format!("bag{t}"), &contents(t), SIZE, style)
 }
 
-/// All of it for programs.
-pub fn documents(t: &str) -> String {
+/// The document of `status -v --format json`.
+pub fn status_document(t: &str) -> String {
     let (state, unsent, stories) = (stages(t), unsent(t), stories(t));
     let rows = rows(&state, &unsent);
-    let document = StateDocument::new(&state, |_, _| true).with_status(&rows, 1, Some(&stories));
+    StateDocument::new(&state, |_, _| true).with_status(&rows, 1, Some(&stories)).to_text().unwrap()
+}
+
+/// All of it for programs.
+pub fn documents(t: &str) -> String {
     let recorded = recorded(t);
     let machine = format!("fin-ws-042{t}");
     let log = LogDocument::new(13, Sha256Hex::of(b"head"), &entries(&recorded, &machine));
-    let place = format!("bag{t}");
-    let contents = contents(t);
+    let (place, contents) = (format!("bag{t}"), contents(t));
     let export = ExportDocument::new(&place, &contents, SIZE);
-    [document.to_text(), log.to_text(), export.to_text()].into_iter().map(Result::unwrap).collect()
+    status_document(t) + &log.to_text().unwrap() + &export.to_text().unwrap()
 }
 
 #[test]

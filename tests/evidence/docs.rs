@@ -47,7 +47,7 @@ fn a_bag_is_checked_without_casefile() {
         assert_eq!(lab.run(&[&["export", "--bagit", "bag"], args].concat()).code, Some(0));
     };
     let head = lab.run(&["verify"]).stdout;
-    let head = head.lines().find_map(|l| l.strip_prefix("head sha256:")).unwrap();
+    let head = head.lines().find_map(|l| l.strip_prefix("head ")).unwrap();
     let records = std::fs::read_to_string(lab.path(".casefile/journal.jsonl")).unwrap().lines().count();
     for (args, proven) in
         [(&["-l", "part=1"][..], false), (&["-l", "part=1", "--whole-journal"], true), (&[], true)]

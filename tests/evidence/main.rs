@@ -12,5 +12,6 @@ mod export;
 mod fetching;
 mod interrupted;
 mod leaks;
+mod told;
 mod trouble;
 mod verify;
