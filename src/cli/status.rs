@@ -210,7 +210,13 @@ fn held<'a>(
     if packages.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let store = evidence::store(ctx, project)?;
+    let store = match evidence::store(ctx, project) {
+        Ok(store) => store,
+        Err(e) => {
+            tracing::warn!("whether packages are there is not known: {e}");
+            return Ok(BTreeMap::new());
+        }
+    };
     let here = packages.into_iter().filter(|p| p.store == store.name());
     let here: Vec<(&HeldPackage, PackageName)> =
         here.filter_map(|p| Some((p, PackageName::parse(&p.file)?))).collect();

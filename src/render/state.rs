@@ -23,7 +23,7 @@ pub struct StateDocument<'a> {
     #[schemars(example = 1)]
     pub format_version: u32,
     /// Given once to a state; null before the first apply.
-    #[schemars(example = "0b7c2f5e-6a53-4c1e-9a2f-2f1d3c9f1b11")]
+    #[schemars(example = &"0b7c2f5e-6a53-4c1e-9a2f-2f1d3c9f1b11")]
     pub lineage: Option<&'a str>,
     /// Whose state it is.
     #[schemars(example = serde_json::json!({ "cloud": "public", "project": "contoso-ir" }))]

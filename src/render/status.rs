@@ -459,26 +459,26 @@ fn summary(rows: &[Row<'_>], style: Style, out: &mut String) {
 #[schemars(rename = "Row")]
 pub struct RowDocument<'a> {
     /// The resource; a manifest that stands for several machines, if it was never sent.
-    #[schemars(example = "InvestigationPackage/fin-ws-042")]
+    #[schemars(example = &"InvestigationPackage/fin-ws-042")]
     address: &'a Address,
     /// Its machine, by the shortest name that means no other one here; the resource's own name where that is not known.
-    #[schemars(example = "fin-ws-042")]
+    #[schemars(example = &"fin-ws-042")]
     machine: &'a str,
     /// The value of its label `incident`, or the incident that it was expanded for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(example = "INC-2042")]
+    #[schemars(example = &"INC-2042")]
     incident: Option<&'a str>,
     /// Where it stands: `not-sent`, `asked`, `waits`, `accepted`, `running`, `done`, `fetched`, `fetched-missing`,
     /// `fetched-other-length`, `raised`, `failed`, `cancelled` or `refused`.
-    #[schemars(example = "fetched")]
+    #[schemars(example = &"fetched")]
     stage: &'static str,
     /// Since when, by the service's clock as far as it tells.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(example = "2026-03-01T09:30:00Z")]
+    #[schemars(example = &"2026-03-01T09:30:00Z")]
     since: Option<Timestamp>,
     /// Where it is declared, if it was never sent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(example = "manifests/inc-2042.yaml:3")]
+    #[schemars(example = &"manifests/inc-2042.yaml:3")]
     place: Option<&'a str>,
 }
 

@@ -63,13 +63,13 @@ pub fn write(story: &Story, style: Style, now: Timestamp, out: &mut String) {
 #[serde(rename_all = "camelCase")]
 pub struct Step {
     /// When: by the service's clock as far as it tells, else by that of the run.
-    #[schemars(example = "2026-03-01T09:30:00Z")]
+    #[schemars(example = &"2026-03-01T09:30:00Z")]
     pub at: Timestamp,
     /// What: `asked`, `answered`, `accepted`, `adopted`, `running`, `finished`, `missing` or `fetched`.
-    #[schemars(example = "accepted")]
+    #[schemars(example = &"accepted")]
     pub code: &'static str,
     /// The same for people.
-    #[schemars(example = "accepted: 5382f7ea-7557-4ab7-9782-d50480024a4e")]
+    #[schemars(example = &"accepted: 5382f7ea-7557-4ab7-9782-d50480024a4e")]
     pub what: String,
     /// What is known besides: digests, names of files.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -77,15 +77,15 @@ pub struct Step {
     pub details: Vec<String>,
     /// Who did it, where a record says so.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(example = "alice@ir-box")]
+    #[schemars(example = &"alice@ir-box")]
     pub by: Option<String>,
     /// The git commit that was checked out.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(example = "e97b40eb1dbe6a87f72830618bc54db320a617b3")]
+    #[schemars(example = &"e97b40eb1dbe6a87f72830618bc54db320a617b3")]
     pub commit: Option<String>,
     /// The plan that asked for it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(example = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    #[schemars(example = &"sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
     pub plan: Option<String>,
 }
 

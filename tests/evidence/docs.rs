@@ -82,6 +82,12 @@ fn a_bag_is_checked_without_casefile() {
     assert!(!good && text.contains("out of place: "), "{text}");
     assert!(!sh(&lab, compare).0);
     export(&["-l", "part=1"]);
+    let json = crate::lab::files(&lab.path("bag/data/packages")).remove(0);
+    let name = json.strip_prefix(lab.path("bag/data")).unwrap().to_str().unwrap().to_owned();
+    rewrite(&name, "\"user\": \"ann\"", "\"user\": \"bob\"");
+    let (good, text) = sh(&lab, bag);
+    assert!(!good && text.contains("not in the journal: "), "{text}");
+    export(&["-l", "part=1"]);
     let zip = crate::lab::files(&lab.path("bag/data/packages"))
         .into_iter()
         .find(|p| p.extension().unwrap() == "zip");

@@ -188,3 +188,41 @@ fn a_bare_name_is_that_of_a_machine() {
     assert!(ran.code == Some(0) && ran.text().contains("1 package fetched"), "{}", ran.text());
     assert_eq!(lab.run(&["state", "rm", "hr-1.fabrikam.com"]).code, Some(0));
 }
+
+#[test]
+fn a_state_in_a_repository_is_shown_and_exported_as_one_in_a_folder() {
+    let lab = named(&["fin-ws-1.contoso.com"]);
+    lab.fetch(0);
+    let git = lab.path("state.git");
+    let made = lab.command("git").args(["init", "--quiet", "--bare"]).arg(&git).status().unwrap();
+    assert!(made.success());
+    let run = |args: &[&str]| {
+        let mut command = lab.command(crate::sandbox::BIN);
+        command.arg("-C").arg(lab.path("")).args(args).env("CASEFILE_CACHE_DIR", lab.path("cache"));
+        let ran = Lab::ran(command);
+        assert_eq!(ran.code, Some(0), "{args:?}: {}", ran.text());
+        ran.stdout
+    };
+    let before = run(&["log", "--format", "json"]);
+    let url = format!("git:file://{}?ref=refs/casefile/lab", git.display());
+    run(&["state", "migrate", "--to", &url]);
+    let project = std::fs::read_to_string(lab.path("casefile.yaml")).unwrap();
+    std::fs::write(lab.path("casefile.yaml"), format!("{project}  state: {{ url: \"{url}\" }}\n")).unwrap();
+    std::fs::remove_dir_all(lab.path(".casefile")).unwrap();
+    let records =
+        |text: &str| serde_json::from_str::<Value>(text).unwrap()["records"].as_array().unwrap().clone();
+    let (after, before) = (records(&run(&["log", "--format", "json"])), records(&before));
+    // The move is recorded on both sides of it.
+    assert_eq!(after[after.len() - before.len()..], before[..]);
+    assert!(after.len() > before.len() && after[0]["kind"] == "arrived", "{:?}", after[0]);
+    assert_eq!(stages_of(&run(&["status", "--no-refresh", "--format", "json", "-v"])), ["fetched"]);
+    let told = run(&["export", "--bagit", "bag", "fin-ws-1"]);
+    assert!(told.contains("1 package"), "{told}");
+    assert!(lab.path("bag/bagit.txt").exists());
+}
+
+fn stages_of(document: &str) -> Vec<String> {
+    let document: Value = serde_json::from_str(document).unwrap();
+    let rows = document["rows"].as_array().unwrap();
+    rows.iter().map(|row| row["stage"].as_str().unwrap().to_owned()).collect()
+}
