@@ -69,6 +69,8 @@ fn records(desired: &[Desired]) -> Vec<Record> {
             on_remove: d.on_remove,
             ids: Default::default(),
             replaces: Vec::new(),
+            by: None,
+            commit: None,
         })));
         let object = Object {
             id: format!("da{n}"),

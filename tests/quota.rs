@@ -17,7 +17,7 @@ use casefile::model::{HuntingQuery, Kind};
 use casefile::plan::{Plan, Settings, last_call};
 use casefile::sandbox::{Delivery, Scenario, World};
 use casefile::state::shared::{Opening, SharedStore};
-use casefile::state::{Binding, CallAction, Fetcher, Holder, MemoryDisk, QuotaUsage, Store};
+use casefile::state::{Binding, CallAction, Holder, MemoryDisk, Operator, QuotaUsage, Store};
 use futures::StreamExt as _;
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -156,6 +156,8 @@ impl Site {
             parallelism,
             wait,
             strict: false,
+            by: None,
+            commit: None,
             runner: "a runner".into(),
             tool: "casefile/0".into(),
             binding: Binding { cloud: Some("public".into()), ..Binding::default() },
@@ -286,7 +288,7 @@ async fn two_hundred_packages_take_as_long_as_two_links_a_minute_do() {
         downloads: Arc::new(OneZip(one_zip())),
         limits: Limits::default(),
         parallelism: 4,
-        by: Fetcher { user: "u".into(), host: "h".into(), job: None },
+        by: Operator { user: "u".into(), host: "h".into(), job: None },
         manifests: Default::default(),
         commit: None,
     };

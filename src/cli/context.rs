@@ -153,6 +153,11 @@ impl Context {
         }
     }
 
+    /// Who works with the tool here.
+    pub fn operator(&self) -> crate::state::Operator {
+        self.holder("", self.now()).into()
+    }
+
     /// Now, by our clock.
     pub fn now(&self) -> jiff::Timestamp {
         self.clock.now()

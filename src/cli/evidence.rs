@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use super::context::Context;
 use super::exit::Error;
-use super::git::{self, Repository};
-use super::{objects, project, store};
+use super::{git, objects, project, store};
 use crate::defender::{Client, HttpDownloads};
 use crate::engine::Fetching;
 use crate::evidence::{EvidenceStore, Folder, HeldBucket, HeldFolder, Limits};
@@ -16,7 +15,6 @@ use crate::files::{self, Links};
 use crate::manifest::{self, Project};
 use crate::model::location::{Bucket, Location, SharedPlace};
 use crate::model::{Address, Sha256Hex};
-use crate::state::Fetcher;
 
 /// The largest manifest.
 const LONGEST_MANIFEST: u64 = 64 << 20;
@@ -75,16 +73,20 @@ fn in_bucket(ctx: &Context, project: &Project, bucket: &Bucket) -> Result<Arc<dy
 
 /// Returns all that a fetch needs beside its run.
 pub fn fetching(ctx: &Context, project: &Project, client: &Client) -> Result<Fetching, Error> {
-    let holder = ctx.holder("", ctx.now());
     Ok(Fetching {
         store: self::store(ctx, project)?,
         downloads: Arc::new(HttpDownloads::new(client.service().is_loopback())),
         limits: Limits::default(),
         parallelism: AT_ONCE,
-        by: Fetcher { user: holder.user, host: holder.host, job: holder.job },
+        by: ctx.operator(),
         manifests: manifests(ctx, project),
-        commit: commit(ctx),
+        commit: git::checked_out(ctx),
     })
+}
+
+/// Reads a file of the project that manifests were read from.
+pub fn project_file(ctx: &Context, name: &str) -> Option<Vec<u8>> {
+    files::read(&ctx.dir.join(name), Links::Followed, LONGEST_MANIFEST).ok()
 }
 
 /// The SHA-256 of the file that declares each resource, as far as the manifests can be read.
@@ -94,20 +96,12 @@ fn manifests(ctx: &Context, project: &Project) -> BTreeMap<Address, Sha256Hex> {
     let declared = loaded.resources.iter().chain(loaded.templates.iter().map(|t| t.declared()));
     let mut out = BTreeMap::new();
     for d in declared {
-        let hash = files.entry(d.source.file.to_string()).or_insert_with(|| {
-            let bytes = files::read(&ctx.dir.join(&*d.source.file), Links::Followed, LONGEST_MANIFEST);
-            bytes.ok().map(|bytes| Sha256Hex::of(&bytes))
-        });
+        let hash = files
+            .entry(d.source.file.to_string())
+            .or_insert_with(|| project_file(ctx, &d.source.file).map(|bytes| Sha256Hex::of(&bytes)));
         if let Some(hash) = *hash {
             out.insert(d.address.clone(), hash);
         }
     }
     out
-}
-
-/// The commit that is checked out; none where there is no repository, or git cannot tell.
-fn commit(ctx: &Context) -> Option<String> {
-    let folder = ctx.dir.canonicalize().ok()?;
-    let root = git::root_of(&folder)?;
-    Repository::at(ctx, root).ok()?.commit("HEAD").ok()
 }

@@ -20,14 +20,14 @@ use crate::engine::{Event, Fetched, Lookups, Progress, Run, Scope};
 use crate::evidence::{EvidenceStore, PackageName, record_text};
 use crate::manifest::Project;
 use crate::model::{Address, Kind};
-use crate::plan::{Selector, Unread};
+use crate::plan::Unread;
+use crate::plan::names::Named;
 use crate::render;
 use crate::state::{Phase, Resource, State, custody_records};
 
 /// Fetches what is done, asked for and not held.
 pub fn run(ctx: &Context, args: &FetchArgs) -> Result<Code, Error> {
-    let selector = args.selector.as_deref().map(str::parse::<Selector>).transpose();
-    let selector = selector.map_err(|e| Error::Usage(e.to_string()))?;
+    let selector = engine::selector(args.selector.as_deref())?;
     ctx.detach()?;
     let project = project::load(ctx)?;
     evidence::store(ctx, &project)?;
@@ -148,19 +148,13 @@ impl Ended {
 }
 
 /// The resources that typed addresses mean.
-fn named(state: &State, typed: &[Address]) -> Result<BTreeSet<Address>, Error> {
-    let mut out = BTreeSet::new();
-    for typed in typed {
-        if typed.kind() != Kind::InvestigationPackage {
-            return Err(Error::Usage(format!("{typed}: only collections have packages")));
-        }
-        let address = engine::in_state(state, typed)?;
-        if !state.resources.contains_key(&address) {
-            return Err(Error::NotInState(address));
-        }
-        out.insert(address);
+fn named(state: &State, typed: &[Named]) -> Result<BTreeSet<Address>, Error> {
+    let kind = Kind::InvestigationPackage;
+    let other = typed.iter().find(|t| matches!(t, Named::Address(a) if a.kind() != kind));
+    match other {
+        Some(other) => Err(Error::Usage(format!("{other}: only collections have packages"))),
+        None => engine::all_in_state(state, typed, Some(kind)),
     }
-    Ok(out)
 }
 
 /// Collections that are not done: how many run. Those that were named count as not ready, or as failed.

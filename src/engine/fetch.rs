@@ -30,7 +30,7 @@ use crate::evidence::{
 };
 use crate::model::{ActionStatus, Address, Call, Kind, Sha256Hex};
 use crate::plan::Unread;
-use crate::state::{Custody, Fetcher, Phase, Record, Resource, State, StoreError};
+use crate::state::{Custody, Operator, Phase, Record, Resource, State, StoreError};
 
 /// Where packages go, and what is written of who fetched them.
 pub struct Fetching {
@@ -43,7 +43,7 @@ pub struct Fetching {
     /// How many are fetched at once.
     pub parallelism: usize,
     /// The user, computer and job that fetch.
-    pub by: Fetcher,
+    pub by: Operator,
     /// SHA-256 of the manifest's file, by the address that it declares.
     pub manifests: BTreeMap<Address, Sha256Hex>,
     /// The git commit that is checked out.

@@ -419,7 +419,7 @@ fn is_same(a: &Path, b: &Path) -> bool {
 }
 
 /// A new name survives a loss of power once its folder is synced.
-fn sync_folder(path: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };

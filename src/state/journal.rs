@@ -323,6 +323,35 @@ pub(super) fn fold(reader: &mut Reader<'_>, state: &mut State) -> Result<(), Jou
     Ok(())
 }
 
+/// A journal that was folded, as far as it is sound.
+#[derive(Debug)]
+pub struct Folded {
+    /// What its sound records say.
+    pub state: State,
+    /// The place behind the last of them.
+    pub mark: Checkpoint,
+    /// The first thing that is wrong with it.
+    pub damage: Option<JournalError>,
+}
+
+impl Folded {
+    /// Returns state and place of a journal that is sound to its end.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn sound(self) -> Result<(State, Checkpoint), JournalError> {
+        self.damage.map_or(Ok((self.state, self.mark)), Err)
+    }
+}
+
+/// Folds a whole journal.
+pub fn folded(journal: &[u8]) -> Folded {
+    let mut state = State::default();
+    let mut reader = Reader::new(journal);
+    let damage = fold(&mut reader, &mut state).err();
+    Folded { state, mark: reader.mark(), damage }
+}
+
 /// Returns whether a journal holds the record of a mark, wherever the mark says that it ends.
 pub(super) fn holds(bytes: &[u8], mark: Checkpoint) -> bool {
     Reader::new(bytes).map_while(Result::ok).any(|e| (e.seq, e.hash) == (mark.seq, mark.head))

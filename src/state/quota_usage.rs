@@ -278,6 +278,8 @@ mod tests {
             on_remove: Default::default(),
             ids: Default::default(),
             replaces: Vec::new(),
+            by: None,
+            commit: None,
         }))
     }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::custody::Custody;
 use super::exchange::{AttemptId, CallAction, Object, Origin, Refusal, Sent};
 use super::holder::Holder;
+use super::operator::Operator;
 use super::resources::Resources;
 use super::triage::{TriageChange, TriageValues};
 use crate::model::{Address, OnRemove, PlanDigest, Sha256Hex, Timestamp, Triage};
@@ -313,6 +314,12 @@ pub struct Intent {
     /// The objects in spite of which the manifest asked for the call, by `replace`: that counts once for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaces: Vec<String>,
+    /// Who sends it; none in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Operator>,
+    /// The git commit that is checked out where the manifests are read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
 }
 
 impl Intent {

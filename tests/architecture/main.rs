@@ -31,6 +31,7 @@ const EDGES: &[Edge] = &[
         paths: &["std::fs", "std::os", "rustix", "tempfile", "tokio::fs"],
         text: &[],
         files: &[
+            "evidence/bag.rs",
             "evidence/bucket.rs",
             "evidence/folder.rs",
             "files.rs",

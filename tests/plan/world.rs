@@ -163,6 +163,8 @@ impl World {
             on_remove: call.on_remove,
             ids: Default::default(),
             replaces: call.replaces,
+            by: None,
+            commit: None,
         })))
     }
 

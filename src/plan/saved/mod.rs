@@ -709,6 +709,8 @@ mod tests {
             on_remove: OnRemove::Retain,
             ids: BTreeMap::new(),
             replaces: Vec::new(),
+            by: None,
+            commit: None,
         }))
     }
 

@@ -68,6 +68,8 @@ fn hunted_as(
         on_remove: OnRemove::Retain,
         ids: BTreeMap::new(),
         replaces: Vec::new(),
+        by: None,
+        commit: None,
     }));
     let mut state = State::default();
     state.apply(1, jiff::Timestamp::UNIX_EPOCH, &intent).unwrap();
