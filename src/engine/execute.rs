@@ -24,7 +24,7 @@ use crate::defender::auth::AuthError;
 use crate::defender::{Accepted, Answer, ApiError, Client, Clock, Endpoint, Next, NotSent, Slot};
 use crate::model::{Address, Alert, Dependency, Desired, PlanDigest, filled};
 use crate::plan::{Need, Observed, PlannedId, Settings, id_of, is_met, still_absent, undoes_nothing};
-use crate::state::{CallAction, Intent, Outcome, Pace, Record, Refusal, Seq, State, StoreError};
+use crate::state::{CallAction, Intent, Outcome, Pace, Record, Refusal, Resource, Seq, State, StoreError};
 
 /// How long an intent may be sent after it was written: an older one is not sent any more.
 pub const SEND_WITHIN: Duration = Duration::from_secs(10);
@@ -493,6 +493,7 @@ impl Executor<'_> {
             labels: job.call.labels.clone(),
             on_remove: job.call.on_remove,
             replaces: job.call.replaces.clone(),
+            over: None,
         });
         let address = job.address.clone();
         // Few calls look again, and every call comes by here.
@@ -526,6 +527,15 @@ impl Executor<'_> {
                 }
                 // A shared journal may have let it wait: the service's time is that of the record's moment.
                 intent.server_at = (server_at + clock.now().duration_since(now)).into();
+                if intent.action.creates() {
+                    // A resource that moves in this group is known under its old address.
+                    let old = records.iter().find_map(|r| match r {
+                        Record::Moved { from, to } if *to == intent.address => Some(from),
+                        _ => None,
+                    });
+                    let resource = view.resource(old.unwrap_or(&intent.address));
+                    intent.over = resource.and_then(Resource::open_attempt);
+                }
                 records.push(Record::Intent(intent));
                 records
             })

@@ -264,6 +264,7 @@ mod tests {
             on_remove: Default::default(),
             ids: Default::default(),
             replaces: Vec::new(),
+            over: None,
         }))
     }
 

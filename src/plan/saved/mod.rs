@@ -707,6 +707,7 @@ mod tests {
             on_remove: OnRemove::Retain,
             ids: BTreeMap::new(),
             replaces: Vec::new(),
+            over: None,
         }))
     }
 
