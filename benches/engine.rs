@@ -69,6 +69,7 @@ fn records(desired: &[Desired]) -> Vec<Record> {
             on_remove: d.on_remove,
             ids: Default::default(),
             replaces: Vec::new(),
+            over: None,
         })));
         let object = Object {
             id: format!("da{n}"),

@@ -493,6 +493,7 @@ impl Executor<'_> {
             labels: job.call.labels.clone(),
             on_remove: job.call.on_remove,
             replaces: job.call.replaces.clone(),
+            over: job.over,
         });
         let address = job.address.clone();
         // Few calls look again, and every call comes by here.

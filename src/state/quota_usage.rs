@@ -278,6 +278,7 @@ mod tests {
             on_remove: Default::default(),
             ids: Default::default(),
             replaces: Vec::new(),
+            over: None,
         }))
     }
 

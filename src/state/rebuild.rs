@@ -8,12 +8,14 @@
 //! What is behind the damage is not thrown away: a line that is intact by itself counts, in the order of the
 //! numbers, and so does a snapshot that knows more. For what is forgotten may be asked for a second time.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::exchange::Seq;
 use super::fold::State;
 use super::journal::{self, Checkpoint, Fault, JournalError, Reader, Tail};
-use super::record::Record;
+use super::record::{Intent, Record};
+use super::resource::Resource;
 use super::snapshot::{self, FORMAT_VERSION, Integrity, Snapshot, SnapshotError};
 use super::store::{Damage, StoreError};
 use crate::model::Sha256Hex;
@@ -263,8 +265,16 @@ fn recover(
     let lost = rest.iter().filter(|l| journal::salvage(l).is_none()).count();
     let mut salvaged = 0;
     for (seq, (at, record)) in intact.range(base.seq + 1..) {
+        let mut record = Cow::Borrowed(record);
+        if let Record::Intent(intent) = &*record
+            && !base.takes_over(intent)
+        {
+            // The outcome of the attempt before it is lost. The call of this one may have left all the same.
+            let over = base.resources.get(&intent.address).and_then(Resource::open_attempt);
+            record = Cow::Owned(Record::Intent(Box::new(Intent { over, ..(**intent).clone() })));
+        }
         // What contradicts what is known by now is part of what is lost.
-        salvaged += usize::from(base.apply(*seq, *at, record).is_ok());
+        salvaged += usize::from(base.apply(*seq, *at, &record).is_ok());
     }
     let first = readable.seq + 1;
     let last = base.seq.max(readable.seq + rest.len() as u64);

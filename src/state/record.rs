@@ -313,6 +313,10 @@ pub struct Intent {
     /// The objects in spite of which the manifest asked for the call, by `replace`: that counts once for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaces: Vec<String>,
+    /// The attempt of the resource that has no outcome yet, if the call is made all the same. A record that tells its
+    /// time-out and names no open attempt, or another one, was written without knowing of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over: Option<AttemptId>,
 }
 
 impl Intent {

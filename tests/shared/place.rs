@@ -286,6 +286,7 @@ pub fn intent(name: &str, runner: &str, second: i64) -> Record {
         on_remove: Default::default(),
         ids: Default::default(),
         replaces: Default::default(),
+        over: None,
     }))
 }
 

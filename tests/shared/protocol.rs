@@ -71,6 +71,19 @@ async fn an_intent_is_refused_once_the_quota_is_others() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_intent_over_an_attempt_that_it_does_not_name_stays_out() {
+    let place = Place::default();
+    let (mut one, mut other) = two(&place).await;
+    let a = append(&mut one, 0, vec![intent("a", "one", 0)]).await.unwrap().unwrap();
+    append(&mut other, 3600, vec![intent("b", "other", 3600)]).await.unwrap();
+    // The outcome reads what the other run did; the intent behind it was made without knowing.
+    append(&mut one, 3601, vec![made("a", a, "id-a")]).await.unwrap();
+    assert!(append(&mut one, 3601, vec![intent("b", "one", 3601)]).await.unwrap().is_none());
+    let numbers = append(&mut one, 3602, vec![intent("c", "one", 3602)]).await.unwrap();
+    assert!(numbers.is_some(), "the run goes on");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_outcome_goes_in_whatever_others_did() {
     let place = Place::default();
     let (mut one, mut other) = two(&place).await;

@@ -49,6 +49,7 @@ pub fn intent_of(address: &Address, action: CallAction, sent: Sent) -> Record {
         on_remove: OnRemove::default(),
         ids: Default::default(),
         replaces: Vec::new(),
+        over: None,
     }))
 }
 

@@ -395,8 +395,10 @@ impl SavedPlan {
             let now = state.resources.get(subject(c));
             let standing = Standing::of(c, now, self.plan.digest);
             if standing == Standing::Unsent {
-                // They were appended with the intent of the call that did not leave.
+                // They were appended with the intent of the call that did not leave, and what that led back to is what
+                // the row stands on.
                 c.records.clear();
+                c.basis = now.map_or(0, |r| r.changed);
             }
             let unmoved = matches!(standing, Standing::Same | Standing::Unsent);
             match (c.call.is_some(), standing) {
@@ -709,6 +711,7 @@ mod tests {
             on_remove: OnRemove::Retain,
             ids: BTreeMap::new(),
             replaces: Vec::new(),
+            over: None,
         }))
     }
 

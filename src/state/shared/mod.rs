@@ -287,7 +287,8 @@ impl<R: Remote> SharedStore<R> {
             let stale = b.group.iter().flat_map(Record::addresses).any(|a| touched.contains(a));
             let refused = match intent {
                 Some(intent) if overtaken => more || stale || !admit(&self.base, others, intent),
-                Some(_) => false,
+                // What an earlier append has read may be news to whoever made it.
+                Some(intent) => !self.state.takes_over(intent),
                 None => (more || stale) && !answers,
             };
             if refused {
