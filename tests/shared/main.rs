@@ -4,6 +4,7 @@
 
 mod checkouts;
 mod git;
+mod heads;
 mod hooks;
 mod http;
 mod lab;

@@ -1,5 +1,6 @@
 //! Each rule of an append, by the trace that forces it.
 
+use casefile::model::Sha256Hex;
 use casefile::state::{Phase, Record, Store as _, StoreError};
 
 use super::place::*;
@@ -226,4 +227,28 @@ async fn a_runner_that_stalls_for_hours_goes_on_from_the_snapshot() {
     let state = place.reading().state;
     assert_eq!(state.resources.get(&address("a")).unwrap().id.as_deref(), Some("id-a"));
     assert_eq!(place.records().iter().filter(|r| matches!(r, Record::Outcome { .. })).count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_somebody_kept_is_found_however_old_it_is() {
+    let place = Place::default();
+    let (one, _) = two(&place).await;
+    let kept = one.state().head;
+    for hour in 1..4 {
+        let mut other = open(&place, "other", hour * 7200).await.unwrap();
+        append(&mut other, hour * 7200, vec![intent(&format!("b{hour}"), "other", hour * 7200)])
+            .await
+            .unwrap();
+        other.commit_snapshot(at(hour * 7200 + 60)).await.unwrap();
+    }
+    let mut late = open(&place, "late", 40_000).await.unwrap();
+    assert!(!place.reading().journal.starts_with(b"{\"seq\":1,"), "old lines are out of the tip");
+    let mut faster = open(&place, "faster", 40_000).await.unwrap();
+    append(&mut faster, 40_000, vec![intent("c", "faster", 40_000)]).await.unwrap();
+    faster.commit_snapshot(at(40_001)).await.unwrap();
+    assert!(late.holds(kept).await.unwrap());
+    assert!(!late.holds(Sha256Hex::of(b"another")).await.unwrap());
+    // The look at the whole history is none at what the next append follows.
+    assert!(append(&mut late, 40_002, vec![intent("c", "late", 40_002)]).await.unwrap().is_none());
+    assert!(append(&mut late, 40_003, vec![intent("d", "late", 40_003)]).await.unwrap().is_some());
 }

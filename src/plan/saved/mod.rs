@@ -45,6 +45,11 @@ pub struct PlanExecution {
     /// `--fresh`: an empty state is meant, although the service shows look-alikes.
     #[schemars(example = false)]
     pub fresh: bool,
+    /// The hash of the last record that the plan was made on: a state whose history does not hold it is another one. None
+    /// without a state, and in older files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = Sha256Hex::of(b"test"))]
+    pub head: Option<Sha256Hex>,
 }
 
 /// What carrying out a row needs beside its request.
@@ -681,7 +686,8 @@ mod tests {
             forecast: None,
             destination: None,
         };
-        let execution = PlanExecution { binding: Binding::default(), new_state: false, fresh: false };
+        let execution =
+            PlanExecution { binding: Binding::default(), new_state: false, fresh: false, head: None };
         SavedPlan { plan, execution }
     }
 

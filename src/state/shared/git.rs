@@ -353,8 +353,11 @@ impl Remote for GitRemote {
     }
 
     async fn history(&mut self) -> Result<Option<Tip>, StoreError> {
-        let Some(tip) = self.read().await? else { return Ok(None) };
-        let Some(commit) = self.tip.clone() else { return Ok(None) };
+        let followed = (self.tip.clone(), self.readme.clone(), self.snapshot.clone());
+        let read = self.read().await;
+        let commit = self.tip.clone();
+        (self.tip, self.readme, self.snapshot) = followed;
+        let (Some(tip), Some(commit)) = (read?, commit) else { return Ok(None) };
         if self.line(&["rev-parse", "--is-shallow-repository"], b"").await? == "true" {
             let output = self.fetch_by(&["--unshallow"], WHOLE).await?;
             if !output.status.success() {

@@ -39,17 +39,18 @@ pub use remote::{Now, Put, Remote, Segment, Tip};
 
 use append::{Outcome, put};
 use message::message;
+use reading::first_mark;
 
 use super::exchange::Seq;
 use super::fold::{Running, State};
 use super::holder::Holder;
-use super::journal;
+use super::journal::{self, Checkpoint};
 use super::quota_usage::{self, QuotaUsage};
 use super::record::Record;
 use super::rescue;
 use super::snapshot;
 use super::store::{Admit, Group, News, Notice, Pace, Store, StoreError};
-use crate::model::Address;
+use crate::model::{Address, Sha256Hex};
 
 /// How a shared state is opened.
 #[derive(Clone, Debug)]
@@ -484,6 +485,15 @@ impl<R: Remote> Store for SharedStore<R> {
 
     fn spent(&mut self, since: Timestamp) -> Result<Vec<QuotaUsage>, StoreError> {
         Ok(quota_usage::of_lines(&self.journal, since))
+    }
+
+    async fn holds(&mut self, head: Sha256Hex) -> Result<bool, StoreError> {
+        if head == self.base.head || journal::has_head(&self.journal, first_mark(&self.journal)?, head) {
+            return Ok(true);
+        }
+        // Older lines are not at hand.
+        let whole = self.remote.history().await?;
+        Ok(whole.is_some_and(|tip| journal::has_head(&tip.journal, Checkpoint::START, head)))
     }
 
     fn pace(&self) -> Option<Pace> {
