@@ -142,6 +142,37 @@ pub fn arrived(journal: Vec<u8>, at: jiff::Timestamp) -> Result<(Vec<u8>, Vec<u8
     Ok((out.text, snapshot))
 }
 
+/// A state as it is written to a new place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Elsewhere {
+    /// The whole journal. It ends with the record that it is kept there.
+    pub journal: Vec<u8>,
+    /// The snapshot that fits it.
+    pub snapshot: Vec<u8>,
+    /// Whose state it is.
+    pub lineage: Option<String>,
+    /// For a person.
+    pub told: Rebuild,
+}
+
+/// Rebuilds a state for a new place, where nothing may be written over in the old one. `None` where there is no state.
+///
+/// # Errors
+/// A state of another project, and damage that nobody accepts.
+pub fn rebuilt_elsewhere(
+    snapshot: Option<&[u8]>,
+    journal: Option<&[u8]>,
+    project: &str,
+    acceptance: Option<&Acceptance>,
+    at: jiff::Timestamp,
+) -> Result<Option<Elsewhere>, StoreError> {
+    let Some(rebuilt) = rebuild(snapshot, journal, project, acceptance)? else { return Ok(None) };
+    let whole = rebuilt.journal.unwrap_or_else(|| journal.unwrap_or_default().to_vec());
+    let (journal, snapshot) = arrived(whole, at)?;
+    let lineage = snapshot::read(&snapshot).ok().and_then(|s| s.state.lineage);
+    Ok(Some(Elsewhere { journal, snapshot, lineage, told: rebuilt.told }))
+}
+
 /// Refuses a state that is of other projects alone. Of two that are damaged one may know a later name than the other.
 fn of_project(journal: &State, snapshot: Option<&State>, project: &str) -> Result<(), StoreError> {
     let states = [Some(journal), snapshot];

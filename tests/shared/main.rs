@@ -8,6 +8,7 @@ mod heads;
 mod hooks;
 mod http;
 mod lab;
+mod moves;
 mod overtaken;
 mod place;
 mod protocol;

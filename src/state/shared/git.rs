@@ -229,6 +229,7 @@ impl GitRemote {
         let read = self.git(&["cat-file", "--batch"], names.as_bytes()).await?;
         let mut journal = Vec::new();
         let (mut rest, mut next) = (&read[..], 1);
+        let mut at_tip: &[u8] = b"";
         while let Some(end) = memchr::memchr(b'\n', rest) {
             let header = String::from_utf8_lossy(&rest[..end]).into_owned();
             let Some(length) = header.rsplit(' ').next().and_then(|n| n.parse::<usize>().ok()) else {
@@ -236,8 +237,10 @@ impl GitRemote {
             };
             let blob = rest.get(end + 1..end + 1 + length).unwrap_or_default();
             next = super::reading::extend(&mut journal, blob, next);
+            at_tip = blob;
             rest = rest.get(end + 2 + length..).unwrap_or_default();
         }
+        super::reading::extend_over_gap(&mut journal, at_tip, next);
         Ok(journal)
     }
 
