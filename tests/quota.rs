@@ -531,6 +531,7 @@ proptest! {
             kind: Kind::Alert,
             action: CallAction::Create,
             at: Some(at(age)),
+            server_at: None,
             blocked_until: None,
         };
         let spent: Vec<QuotaUsage> = ages.iter().map(spent).collect();

@@ -256,6 +256,7 @@ pub fn run_error(e: RunError) -> Error {
         RunError::Stale(e) => Error::StalePlan {
             message: e.to_string(),
             moved: listed(e.moved().iter().map(ToString::to_string)),
+            next: e.hint(),
         },
         RunError::Blind(unread) => {
             unread_error("the state is empty, and what would show earlier calls is not known", &unread)

@@ -17,10 +17,10 @@ use crate::manifest::Project;
 use crate::model::Sha256Hex;
 use crate::model::location::{Location, Repository, SharedPlace, is_loopback};
 use crate::state::shared::command::Git;
-use crate::state::shared::git::{Author, BOUND, GitRemote, Place, configured, shown};
+use crate::state::shared::git::{Author, BOUND, GitRemote, LOCAL, Place, configured, shown};
 use crate::state::shared::objects::{BOUND as OBJECT_BOUND, ObjectRemote};
 use crate::state::shared::{self, Cache, Now, Opening, Reading, Remote, SharedStore};
-use crate::state::{Holder, Loaded, Opened, QuotaUsage, State, Store, StoreError, local};
+use crate::state::{Damage, Holder, Loaded, Opened, QuotaUsage, State, Store, StoreError, local};
 
 /// A state that was read without a lock.
 pub struct ReadState {
@@ -71,8 +71,9 @@ pub fn folder(ctx: &Context, project: &Project) -> Result<PathBuf, Error> {
     match location(ctx, project)? {
         Location::Folder(path) => checked(ctx, &path),
         Location::Shared(_) => Err(Error::State {
-            message: "this state is shared: what it holds is not rebuilt from here".into(),
-            next: "casefile verify; casefile state pull DIR copies it into a folder".into(),
+            message: "this state is shared: nothing is written over there, so it is rebuilt at a new place"
+                .into(),
+            next: "casefile state rebuild --to URL, with another ref or prefix; the state moves there".into(),
         }),
     }
 }
@@ -235,23 +236,39 @@ pub async fn open_anyway(
             }
             Ok(Box::new(store))
         }
-        Location::Shared(place) => {
-            let holder = ctx.holder(command, clock.now());
-            let opening = || Opening {
-                holder: holder.clone(),
-                lineage: project.spec.state.lineage.clone(),
-                now: clock.now(),
-                is_gone,
-            };
-            let Reached { way, cache } = reach(ctx, project, &place).await?;
-            let open = async || SharedStore::open(way.remote(), Some(cache.clone()), &opening()).await;
-            let (store, notices) = lock::patiently(ctx, locking, open).await?;
-            for notice in &notices {
-                tracing::warn!("{}: {}", way.remote().place(), project::notice(notice));
-            }
-            Ok(Box::new(store))
-        }
+        Location::Shared(place) => open_shared(ctx, project, &place, locking, command, clock)
+            .await?
+            .map_err(|damage| project::store_error(damage.into())),
     }
+}
+
+/// As [`open_anyway`], of a shared state; or what is wrong with it, if it is damaged.
+pub async fn open_shared(
+    ctx: &Context,
+    project: &Project,
+    place: &SharedPlace,
+    locking: Locking,
+    command: &str,
+    clock: &Clock,
+) -> Result<Result<Box<dyn Store>, Damage>, Error> {
+    let holder = ctx.holder(command, clock.now());
+    let opening = || Opening {
+        holder: holder.clone(),
+        lineage: project.spec.state.lineage.clone(),
+        now: clock.now(),
+        is_gone,
+    };
+    let Reached { way, cache } = reach(ctx, project, place).await?;
+    let open = async || match SharedStore::open(way.remote(), Some(cache.clone()), &opening()).await {
+        Err(StoreError::Damaged(damage)) => Ok(Err(damage)),
+        opened => opened.map(Ok),
+    };
+    Ok(lock::patiently(ctx, locking, open).await?.map(|(store, notices)| {
+        for notice in &notices {
+            tracing::warn!("{}: {}", way.remote().place(), project::notice(notice));
+        }
+        Box::new(store) as Box<dyn Store>
+    }))
 }
 
 /// Says which head a run has left in a shared state: who keeps it can tell later whether the history was rewritten.
@@ -374,6 +391,9 @@ async fn reach_ref(
     };
     let mut git = Git::new(environment(), protocols(&url));
     git.add_settings(&settings);
+    git.take_ssh_command(&ctx.dir, LOCAL)
+        .await
+        .map_err(|e| failed(e.to_string(), "install git 2.30 or newer"))?;
     let interval = match project.spec.state.push_interval {
         Some(interval) => interval.get(),
         None if is_near(&url) => Duration::ZERO,

@@ -113,6 +113,7 @@ impl Run<'_> {
             return Ok(result);
         }
         self.begin().await?;
+        self.count_spent().await;
         let (journal, service) = JournalWriter::handle();
         let patience = RetryPolicy { retries: 0, reconnects: 0, timeouts: 0, ..RetryPolicy::default() };
         let giving_up = Arc::new(AtomicBool::new(false));

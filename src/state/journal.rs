@@ -357,6 +357,12 @@ pub(super) fn holds(bytes: &[u8], mark: Checkpoint) -> bool {
     Reader::new(bytes).map_while(Result::ok).any(|e| (e.seq, e.hash) == (mark.seq, mark.head))
 }
 
+/// Returns whether a hash is that of one of these lines, or of the record before them.
+pub(super) fn has_head(lines: &[u8], from: Checkpoint, head: Sha256Hex) -> bool {
+    let before = from.seq > 0 && from.head == head;
+    before || Reader::resume(lines, from).map_while(Result::ok).any(|e| e.hash == head)
+}
+
 /// Returns whether a snapshot of this digest, made at that record, was there when a person accepted damage: the
 /// recovery was interrupted after it wrote the journal, and before it replaced the snapshot.
 pub(super) fn is_left_over(bytes: &[u8], snapshot_seq: Seq, snapshot: Sha256Hex) -> bool {

@@ -43,7 +43,7 @@ pub use local::LocalStore;
 pub use memory::{MemoryDisk, MemoryStore};
 pub use operator::Operator;
 pub use quota_usage::QuotaUsage;
-pub use rebuild::{Acceptance, Accepted, Rebuild, arrived, copy};
+pub use rebuild::{Acceptance, Accepted, Elsewhere, Rebuild, arrived, copy, rebuilt_elsewhere};
 pub use record::{Binding, Intent, Outcome, Record};
 pub use resource::{Attempt, LastCall, Open, PastObject, PendingUpdate, Phase, RefusedChange, Resource};
 pub use resources::Resources;

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests write their own files and read their environment")]
 
 mod bucket;
+mod moves;
 #[expect(dead_code, reason = "half of it is for the simulated place")]
 #[path = "../shared/place.rs"]
 mod place;

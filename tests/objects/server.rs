@@ -1,5 +1,5 @@
-//! A small server of S3's language, over real HTTP: one bucket, create-only writes, ETags, lists by page. It counts, it
-//! refuses, it loses answers, and it kills whoever sends.
+//! A small server of S3's language, and of what Google Cloud Storage says otherwise, over real HTTP: one bucket, create-only
+//! writes, ETags, generations, lists by page. It counts, it refuses, it loses answers, and it kills whoever sends.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -128,8 +128,11 @@ async fn handle(
     body: Bytes,
 ) -> Response {
     let mut inner = inner.lock().unwrap();
-    inner.requests.push(format!("{method} {uri}"));
-    let Some(key) = uri.path().strip_prefix("/bucket") else { return answer(404, "NoSuchBucket") };
+    // Google's client writes the name of an object as one part of a path.
+    let target = uri.to_string().replace("%2F", "/").replace("%2E", ".");
+    inner.requests.push(format!("{method} {target}"));
+    let path = target.split('?').next().unwrap_or_default();
+    let Some(key) = path.strip_prefix("/bucket") else { return answer(404, "NoSuchBucket") };
     let key = key.trim_start_matches('/').to_owned();
     let fate = (inner.rule)(&method, &uri.to_string());
     match fate {
@@ -159,6 +162,9 @@ async fn handle(
     };
     if fate == Fate::AnswerLost { answer(500, "InternalError") } else { done }
 }
+
+/// The version of an object, as Google Cloud Storage names it.
+const GENERATION: &str = "x-goog-generation";
 
 const MODIFIED: &str = "Fri, 27 Nov 2026 00:00:00 GMT";
 
@@ -231,6 +237,7 @@ impl Inner {
         };
         let headers = response.headers_mut();
         headers.insert("etag", object.etag.parse().unwrap());
+        headers.insert(GENERATION, object.etag.trim_matches('"').parse().unwrap());
         headers.insert("last-modified", MODIFIED.parse().unwrap());
         for (name, value) in &object.metadata {
             headers.insert(axum::http::HeaderName::try_from(name).unwrap(), value.parse().unwrap());
@@ -243,17 +250,21 @@ impl Inner {
         let there = self.objects.get(&key);
         let create = header("if-none-match").is_some() && there.is_some() && !self.lies;
         let update = header("if-match").is_some_and(|etag| there.is_none_or(|o| o.etag != etag));
-        if create || update {
+        let generation = there.map_or("0", |o| o.etag.trim_matches('"'));
+        let other = header("x-goog-if-generation-match").is_some_and(|g| g != generation) && !self.lies;
+        if create || update || other {
             return answer(412, "PreconditionFailed");
         }
         self.versions += 1;
         let etag = format!("\"{}\"", self.versions);
-        let metadata = headers.iter().filter(|(name, _)| name.as_str().starts_with("x-amz-meta-"));
+        let is_metadata = |name: &str| name.starts_with("x-amz-meta-") || name.starts_with("x-goog-meta-");
+        let metadata = headers.iter().filter(|(name, _)| is_metadata(name.as_str()));
         let metadata = metadata.map(|(n, v)| (n.to_string(), v.to_str().unwrap().to_owned())).collect();
         self.objects.insert(key, Object { bytes, etag: etag.clone(), metadata });
         let mut response = StatusCode::OK.into_response();
         if !self.no_etags {
             response.headers_mut().insert("etag", etag.parse().unwrap());
+            response.headers_mut().insert(GENERATION, etag.trim_matches('"').parse().unwrap());
         }
         response
     }

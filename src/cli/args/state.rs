@@ -91,6 +91,9 @@ pub struct StateRebuildArgs {
     /// Go on with what can still be read of a damaged state; the damaged files are kept
     #[arg(long)]
     pub accept_damage: bool,
+    /// Where a shared state is written anew, and kept from now on: as for `state migrate`
+    #[arg(long, value_name = "URL")]
+    pub to: Option<String>,
     /// The lock.
     #[command(flatten)]
     pub locking: Locking,
