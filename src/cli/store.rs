@@ -17,7 +17,7 @@ use crate::manifest::Project;
 use crate::model::Sha256Hex;
 use crate::model::location::{Location, Repository, SharedPlace, is_loopback};
 use crate::state::shared::command::Git;
-use crate::state::shared::git::{Author, BOUND, GitRemote, Place, configured, shown};
+use crate::state::shared::git::{Author, BOUND, GitRemote, LOCAL, Place, configured, shown};
 use crate::state::shared::objects::ObjectRemote;
 use crate::state::shared::{self, Cache, Now, Opening, Reading, Remote, SharedStore};
 use crate::state::{Damage, Holder, Loaded, Opened, QuotaUsage, State, Store, StoreError, local};
@@ -387,6 +387,10 @@ async fn reach_ref(
     };
     let mut git = Git::new(environment(), protocols(&url));
     git.add_settings(&settings);
+    if !is_near(push_url.as_ref().unwrap_or(&url)) || !is_near(&url) {
+        let taken = git.take_ssh_command(&ctx.dir, LOCAL).await;
+        taken.map_err(|e| failed(e.to_string(), "install git 2.30 or newer"))?;
+    }
     let interval = match project.spec.state.push_interval {
         Some(interval) => interval.get(),
         None if is_near(&url) => Duration::ZERO,

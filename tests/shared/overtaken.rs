@@ -2,17 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
 
-use super::lab::Lab;
-
-fn until(what: &str, mut there: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !there() {
-        assert!(began.elapsed() < Duration::from_secs(60), "{what} never came");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
+use super::lab::{Lab, until};
 
 /// Two clones of one project; the first declares one resource more.
 fn two(lab: &Lab) -> (PathBuf, PathBuf) {

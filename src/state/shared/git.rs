@@ -23,7 +23,7 @@ pub const BOUND: Duration = Duration::from_secs(30);
 const WHOLE: Duration = Duration::from_secs(300);
 
 /// How long everything else may take.
-const LOCAL: Duration = Duration::from_secs(20);
+pub const LOCAL: Duration = Duration::from_secs(20);
 
 /// The ref in the cache that holds what was fetched.
 const FETCHED: &str = "refs/casefile/fetched";
