@@ -70,6 +70,8 @@ fn records(desired: &[Desired]) -> Vec<Record> {
             ids: Default::default(),
             replaces: Vec::new(),
             over: None,
+            by: None,
+            commit: None,
         })));
         let object = Object {
             id: format!("da{n}"),

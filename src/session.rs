@@ -18,7 +18,7 @@ use crate::plan::{
     SealedMachine, Settings,
 };
 use crate::seal::{self, Seals};
-use crate::state::{Binding, Holder, Loaded, StoreError, local};
+use crate::state::{Binding, Holder, Loaded, Operator, StoreError, local};
 
 pub use selection::{Paths, Selection};
 
@@ -91,7 +91,8 @@ impl Session {
         let scope = self.scope()?;
         let store = Box::new(local::open(&self.state_folder(), holder)?.store);
         let runner = uuid::Uuid::new_v4().to_string();
-        let options = Options { parallelism: 8, ..Options::new(runner, self.binding.clone()) };
+        let by = Some(Operator::from(holder.clone()));
+        let options = Options { parallelism: 8, by, ..Options::new(runner, self.binding.clone()) };
         let locked = Locked { store, opened_at: self.clock.now() };
         let mut run = Run::new(&self.client, &self.clock, scope, options, locked, control)?;
         let plan = run.prepare().await?;

@@ -12,6 +12,7 @@ use super::context::{Context, runtime};
 use super::engine;
 use super::evidence;
 use super::exit::{Code, Error};
+use super::git;
 use super::progress::Display;
 use super::project;
 use super::saved;
@@ -136,6 +137,8 @@ impl Job<'_> {
             parallelism: usize::from(args.parallelism),
             wait: args.wait.then(|| args.timeout.get()),
             strict: args.planning.strict,
+            by: Some(ctx.operator()),
+            commit: git::checked_out(ctx),
             ..Options::new(uuid::Uuid::new_v4().to_string(), connection.binding.clone())
         };
         let sink = {

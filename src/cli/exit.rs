@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use crate::model::{Address, PlanDigest};
+use crate::model::PlanDigest;
 use crate::plan::{TargetError, Unresolved};
 use crate::render::escape::one_line;
 
@@ -140,7 +140,7 @@ pub enum Error {
     Unresolved(Vec<TargetError>),
     /// The state holds no such resource.
     #[error("the state holds no {0}")]
-    NotInState(Address),
+    NotInState(String),
     /// A prompt was needed where there is none.
     #[error("this plan needs an approval, and there is no terminal to ask at")]
     NoApproval,

@@ -45,6 +45,13 @@ pub fn root_of(folder: &Path) -> Option<&Path> {
     folder.ancestors().find(|a| a.join(".git").symlink_metadata().is_ok())
 }
 
+/// The commit that is checked out where the project is; none where there is no repository, or git cannot tell.
+pub fn checked_out(ctx: &Context) -> Option<String> {
+    let folder = ctx.dir.canonicalize().ok()?;
+    let root = root_of(&folder)?;
+    Repository::at(ctx, root).ok()?.commit("HEAD").ok()
+}
+
 impl Repository {
     /// The repository with that root.
     pub fn at(ctx: &Context, root: &Path) -> Result<Self, Error> {

@@ -7,6 +7,7 @@ use super::connect::{Connection, connect};
 use super::context::Context;
 use super::engine;
 use super::exit::{Code, Error};
+use super::git;
 use super::progress::Display;
 use super::project;
 use super::signals;
@@ -40,7 +41,11 @@ impl LockedRun<'_> {
         let store = store::open(ctx, &self.project, self.locking, self.command, &clock).await?;
         let opened_at = clock.now();
         let connection: Connection = connect(ctx, &self.project, &clock, Some(&world)).await?;
-        let options = Options::new(uuid::Uuid::new_v4().to_string(), connection.binding.clone());
+        let options = Options {
+            by: Some(ctx.operator()),
+            commit: git::checked_out(ctx),
+            ..Options::new(uuid::Uuid::new_v4().to_string(), connection.binding.clone())
+        };
         let display = Arc::new(Display::new(ctx, self.format));
         let sink = {
             let display = display.clone();

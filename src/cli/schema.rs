@@ -6,7 +6,7 @@ use super::args::{SchemaArgs, SchemaKind};
 use super::context::Context;
 use super::exit::{Code, Error};
 use crate::manifest;
-use crate::render::schema::{event_schema, plan_schema};
+use crate::render::schema::{event_schema, plan_schema, status_schema};
 use crate::seal::seal_schema;
 use crate::state::snapshot::state_schema;
 
@@ -29,6 +29,7 @@ pub fn text(kind: SchemaKind) -> String {
         SchemaKind::Plan => plan_schema(),
         SchemaKind::Event => event_schema(),
         SchemaKind::Seal => seal_schema(),
+        SchemaKind::Status => status_schema(),
     };
     format!("{schema:#}\n")
 }
@@ -50,5 +51,6 @@ fn about(kind: SchemaKind) -> &'static str {
         SchemaKind::Plan => "plan --format json",
         SchemaKind::Seal => "*.sealed.yaml",
         SchemaKind::Event => "a line of apply --format json",
+        SchemaKind::Status => "status --format json",
     }
 }

@@ -15,6 +15,7 @@ use crate::engine::surgery::{self, SurgeryError};
 use crate::manifest::{self, Project};
 use crate::model::location::{Location, SharedPlace};
 use crate::model::{Address, Template};
+use crate::plan::names::Named;
 use crate::render;
 use crate::render::state::{StateDocument, show as show_resource, table};
 use crate::state::{Acceptance, Elsewhere, Record, State, Store, arrived, copy, local, rebuilt_elsewhere};
@@ -31,8 +32,9 @@ pub fn list(ctx: &Context) -> Result<Code, Error> {
 pub fn show(ctx: &Context, args: &StateShowArgs) -> Result<Code, Error> {
     let loaded = store::read(ctx, &project::load(ctx)?, Check::Tail)?;
     let address = engine::in_state(&loaded.state, &args.address)?;
-    let resource = loaded.state.resources.get(&address).ok_or_else(|| Error::NotInState(address.clone()))?;
-    ctx.out(&show_resource(&address, resource, project::style_out(ctx), ctx.now()))?;
+    if let Some(resource) = loaded.state.resources.get(&address) {
+        ctx.out(&show_resource(&address, resource, project::style_out(ctx), ctx.now()))?;
+    }
     Ok(Code::Done)
 }
 
@@ -66,7 +68,10 @@ fn whole_group(ctx: &Context, project: &Project, args: &StateMvArgs) -> Result<(
     if !loaded.templates.iter().any(is_group) {
         return Ok(());
     }
-    let machine = args.from.parts().map_or("MACHINE", |(_, machine)| machine);
+    let machine = match &args.from {
+        Named::Address(from) => from.parts().map_or("MACHINE", |(_, machine)| machine),
+        Named::Bare(_) => "MACHINE",
+    };
     Err(Error::Forbidden {
         message: format!(
             "{} stands for several machines: a resource of it has its machine in brackets behind the name",

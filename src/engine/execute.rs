@@ -19,7 +19,7 @@ use super::job::{End, Job};
 use super::journal_writer::{JournalHandle, View};
 use super::queues::Queues;
 use super::refresh::observe;
-use super::report::Sink;
+use super::report::{Options, Sink};
 use crate::defender::auth::AuthError;
 use crate::defender::{Accepted, Answer, ApiError, Client, Clock, Endpoint, Next, NotSent, Slot};
 use crate::model::{Address, Alert, Dependency, Desired, PlanDigest, filled};
@@ -66,12 +66,10 @@ pub struct Executor<'a> {
     pub asked: watch::Receiver<bool>,
     /// The plan that is carried out.
     pub plan: PlanDigest,
-    /// This run.
-    pub runner: &'a str,
+    /// How the run is carried out.
+    pub options: &'a Options,
     /// `recovery.settle`.
     pub settle: Duration,
-    /// Calls at once.
-    pub parallelism: usize,
     /// For jobs whose earlier call has no answer.
     pub again: Again<'a>,
     /// The service cannot be reached, or no token can be had: nothing more is tried.
@@ -117,7 +115,7 @@ impl Executor<'_> {
         let mut queues = Queues::new(jobs);
         let asked = queues.asked();
         queues.start(self.met(asked).await?);
-        let permits = Semaphore::new(self.parallelism.max(1));
+        let permits = Semaphore::new(self.options.parallelism.max(1));
         let mut under_way: BTreeMap<Endpoint, usize> = BTreeMap::new();
         let mut running = FuturesUnordered::new();
         let mut ends = Vec::new();
@@ -188,7 +186,7 @@ impl Executor<'_> {
     /// Returns how many calls of one endpoint are begun at once. A shared journal takes the intents of many together;
     /// no more than `parallelism` calls leave at once all the same.
     fn begun_at_once(&self) -> usize {
-        self.pace.map_or(self.parallelism.max(1), |_| AHEAD)
+        self.pace.map_or(self.options.parallelism.max(1), |_| AHEAD)
     }
 
     /// How long after its intent a call may leave.
@@ -486,7 +484,7 @@ impl Executor<'_> {
             sent: job.call.sent.clone(),
             ids: BTreeMap::new(),
             plan: self.plan,
-            runner: self.runner.to_owned(),
+            runner: self.options.runner.clone(),
             send_by: deadline.0,
             server_at: server_at.into(),
             timeout_seconds: u32::try_from(self.again.settings.request_timeout.as_secs()).ok(),
@@ -494,6 +492,8 @@ impl Executor<'_> {
             on_remove: job.call.on_remove,
             replaces: job.call.replaces.clone(),
             over: job.over,
+            by: self.options.by.clone(),
+            commit: self.options.commit.clone(),
         });
         let address = job.address.clone();
         // Few calls look again, and every call comes by here.

@@ -18,26 +18,24 @@ use tokio::sync::{Mutex as Turn, watch};
 
 use super::error::RunError;
 use super::event::{Event, Progress};
-use super::journal_writer::{JournalHandle, JournalWriter};
+use super::journal_writer::{JournalHandle, JournalWriter, View};
 use super::report::{Fetched, Sink};
 use super::run::Run;
 use crate::defender::{
     Client, Clock, Downloads, Endpoint, LONGEST_NAP, Next, PackageLink, ReadError, RetryPolicy,
 };
 use crate::evidence::{
-    Contents, DownloadError, Fault, Folder, Limits, Links, PackageName, Placed, Unfinished, download, look,
-    record_text,
+    Contents, DownloadError, EvidenceStore, Fault, HeldError, Limits, Links, PackageName, Placement,
+    Unfinished, blocking, download, look, record_text,
 };
 use crate::model::{ActionStatus, Address, Call, Kind, Sha256Hex};
 use crate::plan::Unread;
-use crate::state::{Custody, Fetcher, Phase, Record, Resource, State, StoreError};
+use crate::state::{Custody, Operator, Phase, Record, Resource, State, StoreError};
 
 /// Where packages go, and what is written of who fetched them.
 pub struct Fetching {
-    /// The folder that they are kept in.
-    pub folder: Folder,
-    /// Its name in records.
-    pub store: String,
+    /// The place where they are held.
+    pub store: Arc<dyn EvidenceStore>,
     /// The way to the packages.
     pub downloads: Arc<dyn Downloads>,
     /// How patient a download is.
@@ -45,7 +43,7 @@ pub struct Fetching {
     /// How many are fetched at once.
     pub parallelism: usize,
     /// The user, computer and job that fetch.
-    pub by: Fetcher,
+    pub by: Operator,
     /// SHA-256 of the manifest's file, by the address that it declares.
     pub manifests: BTreeMap<Address, Sha256Hex>,
     /// The git commit that is checked out.
@@ -74,6 +72,9 @@ const READY_WITHIN: SignedDuration = SignedDuration::from_mins(30);
 
 /// The longest wait for the quota of links: an hour's, and a little for the clocks.
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(65);
+
+/// How often something is recorded anew, if others were faster.
+const RECORD_TRIES: u32 = 5;
 
 /// How often the progress is told.
 const TELL_EVERY: SignedDuration = SignedDuration::from_millis(250);
@@ -140,12 +141,13 @@ impl Run<'_> {
         giving_up.store(true, Ordering::Relaxed);
         for (address, end) in ended {
             match end {
-                End::Held => result.fetched += 1,
+                End::Held => result.fetched.push(address),
                 End::Failed => result.failed.push(address),
                 End::NotReady => result.not_ready.push(address),
                 End::Stopped => result.interrupted = true,
             }
         }
+        result.fetched.sort();
         result.failed.sort();
         result.not_ready.sort();
         match self.journal.failure() {
@@ -314,11 +316,16 @@ impl Work<'_> {
 
     async fn fetch(&self, wanted: &Wanted) -> Result<(), Trouble> {
         let Wanted { address, id, resource } = wanted;
-        let folder = &self.fetching.folder;
+        let store = &self.fetching.store;
         let machine = resource.computer_dns_name.as_deref().unwrap_or_default();
         let name = PackageName::new(address, machine, resource.created_at.as_ref(), id)
             .map_err(|e| Trouble::Final(e.to_string()))?;
-        let mut unfinished = folder.unfinished(&name).map_err(unwritable)?;
+        let (folder, of) = (store.downloads().clone(), name.clone());
+        let opened = blocking(move || folder.unfinished(&of)).await;
+        let mut unfinished = opened.map_err(|e| match e.kind() {
+            io::ErrorKind::WouldBlock => Trouble::Later(e.to_string()),
+            _ => unwritable(e),
+        })?;
         let began = self.clock.now();
         self.emit(Event::Fetching {
             at: began,
@@ -328,7 +335,7 @@ impl Work<'_> {
             resumed: unfinished.length(),
         });
         if unfinished.length() > 0 {
-            unfinished = aside(move || {
+            unfinished = blocking(move || {
                 unfinished.hash_what_is_there()?;
                 Ok(unfinished)
             })
@@ -369,19 +376,19 @@ impl Work<'_> {
             }
             Err(fault @ (Fault::Io(_) | Fault::Stopped)) => return Err(Trouble::Final(fault.to_string())),
             Err(fault) => {
-                let aside = folder.set_aside(&name, &unfinished, sha256).map_err(unwritable)?;
+                let aside = store.set_aside(&name, unfinished).await.map_err(unwritable)?;
                 return Err(Trouble::Final(format!(
                     "what came is not held as evidence: {fault}; kept as {aside}"
                 )));
             }
         };
-        if folder.place(&name, &unfinished).map_err(unwritable)? == Placed::Taken {
-            self.compare(&name, unfinished, sha256).await?;
+        if let Placement::Taken(unfinished) = store.place(&name, unfinished).await.map_err(unwritable)? {
+            self.compare(&name, unfinished).await?;
         }
         let custody = self.custody(wanted, &name, size, sha256, contents, (began, ended));
-        self.record(Record::Fetched(Box::new(custody.clone()))).await?;
+        self.record_held(&custody).await?;
         let json = record_text(&custody);
-        match folder.write_record(&name, json.as_bytes()) {
+        match store.write_record(&name, json.into_bytes()).await {
             Ok(true) => {}
             Ok(false) => tracing::warn!("{address}: {} says something else than the journal", name.record()),
             Err(e) => tracing::warn!("{address}: the custody record was not written beside the package: {e}"),
@@ -404,7 +411,7 @@ impl Work<'_> {
         unfinished: Unfinished,
     ) -> Result<(Unfinished, Result<Contents, Fault>), Trouble> {
         let stop = self.giving_up.clone();
-        aside(move || {
+        blocking(move || {
             let contents = match unfinished.reader() {
                 Ok(file) => look(file, unfinished.length(), &stop),
                 Err(e) => Err(e.into()),
@@ -417,18 +424,13 @@ impl Work<'_> {
 
     /// A file has the package's name, and no record speaks of it: a run was killed between the two, or somebody put it
     /// there. Only what is equal to the download is recorded.
-    async fn compare(
-        &self,
-        name: &PackageName,
-        unfinished: Unfinished,
-        sha256: Sha256Hex,
-    ) -> Result<(), Trouble> {
-        let (folder, of) = (self.fetching.folder.clone(), name.clone());
-        let there = aside(move || folder.hash(&of)).await.map_err(unwritable)?;
-        if there.is_some_and(|(_, there)| there == sha256) {
+    async fn compare(&self, name: &PackageName, unfinished: Unfinished) -> Result<(), Trouble> {
+        let store = &self.fetching.store;
+        let there = store.hash(name).await.map_err(unwritable)?;
+        if there.is_some_and(|(_, there)| there == unfinished.sha256()) {
             return unfinished.discard().map_err(unwritable);
         }
-        let aside = self.fetching.folder.set_aside(name, &unfinished, sha256).map_err(unwritable)?;
+        let aside = store.set_aside(name, unfinished).await.map_err(unwritable)?;
         Err(Trouble::Final(format!(
             "{} is there already, is in no record, and is not what the service gives: that is kept as {aside}",
             name.file()
@@ -462,7 +464,7 @@ impl Work<'_> {
             finished_at: r.updated_at.clone(),
             download_began: began,
             download_ended: ended,
-            store: self.fetching.store.clone(),
+            store: self.fetching.store.name().to_owned(),
             file: name.file(),
             size,
             sha256,
@@ -479,14 +481,34 @@ impl Work<'_> {
 
     /// Records something, again if others were faster.
     async fn record(&self, record: Record) -> Result<(), Trouble> {
-        for _ in 0..5 {
+        for _ in 0..RECORD_TRIES {
             let record = record.clone();
             let written = self.journal.record(move |_| vec![record]).await;
             if !written.map_err(|_: Arc<StoreError>| Trouble::Journal)?.is_empty() {
                 return Ok(());
             }
         }
-        Err(Trouble::Final("others write to the state all the time; it was not recorded".to_owned()))
+        Err(overtaken())
+    }
+
+    /// Records that a package is held. Another run that shares the state may have fetched and recorded it meanwhile.
+    async fn record_held(&self, custody: &Custody) -> Result<(), Trouble> {
+        let is_held = Arc::new(AtomicBool::new(false));
+        let make = || {
+            let (custody, is_held) = (custody.clone(), is_held.clone());
+            move |view: &View<'_>| {
+                let held = view.resource(&custody.address).and_then(|r| r.package(&custody.action_id));
+                is_held.store(held.is_some(), Ordering::Relaxed);
+                if held.is_some() { Vec::new() } else { vec![Record::Fetched(Box::new(custody))] }
+            }
+        };
+        for _ in 0..RECORD_TRIES {
+            let written = self.journal.record(make()).await.map_err(|_| Trouble::Journal)?;
+            if !written.is_empty() || is_held.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+        }
+        Err(overtaken())
     }
 
     /// Waits until the quota has a link.
@@ -597,11 +619,14 @@ impl Links<Trouble> for LinkSource<'_> {
     }
 }
 
-fn unwritable(e: io::Error) -> Trouble {
-    Trouble::Final(DownloadError::<String>::Disk(e).to_string())
+fn overtaken() -> Trouble {
+    Trouble::Final("others write to the state all the time; it was not recorded".to_owned())
 }
 
-/// Does something on another thread that reads much.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|e| Err(io::Error::other(e)))
+fn unwritable(e: impl Into<HeldError>) -> Trouble {
+    match e.into() {
+        HeldError::Disk(e) => Trouble::Final(DownloadError::<String>::Disk(e).to_string()),
+        e @ HeldError::Refused { next, .. } => Trouble::Final(format!("it cannot be held: {e}; {next}")),
+        e @ HeldError::Unreachable { .. } => Trouble::Final(format!("it cannot be held: {e}")),
+    }
 }

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::event::Progress;
 use crate::model::Address;
-use crate::state::{Binding, Store};
+use crate::state::{Binding, Operator, Store};
 
 /// The receiver of what happens, while it happens.
 pub type Sink = Arc<dyn Fn(Progress) + Send + Sync>;
@@ -41,6 +41,10 @@ pub struct Options {
     pub strict: bool,
     /// The name of the writer: unique per process.
     pub runner: String,
+    /// Who sends calls: written into their records.
+    pub by: Option<Operator>,
+    /// The git commit that is checked out where the manifests are read: written into the records of calls.
+    pub commit: Option<String>,
     /// Written into a new journal: `casefile/<version>`.
     pub tool: String,
     /// The service, tenant and project that the run is of.
@@ -51,7 +55,7 @@ impl Options {
     /// One call at a time, and not followed. `runner` is unique per process.
     pub fn new(runner: String, binding: Binding) -> Self {
         let tool = concat!("casefile/", env!("CARGO_PKG_VERSION")).to_owned();
-        Options { parallelism: 1, wait: None, strict: false, runner, tool, binding }
+        Options { parallelism: 1, wait: None, strict: false, runner, by: None, commit: None, tool, binding }
     }
 }
 
@@ -100,8 +104,8 @@ impl Report {
 /// The result of a fetch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fetched {
-    /// How many packages were fetched.
-    pub fetched: usize,
+    /// The packages that were fetched, by their resources.
+    pub fetched: Vec<Address>,
     /// How many of those that were asked for were held already.
     pub held: usize,
     /// Those that could not be fetched.

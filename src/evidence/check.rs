@@ -1,9 +1,9 @@
-//! Compares the packages in a folder with what the journal says of them.
+//! Compares the packages in the place where they are held with what the journal says of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::folder::Folder;
 use super::name::PackageName;
+use super::store::EvidenceStore;
 use crate::model::{Address, Sha256Hex};
 use crate::state::{Custody, Seq};
 
@@ -57,6 +57,11 @@ pub enum Wrong {
     /// No record speaks of it.
     #[error("no record speaks of it")]
     Extra,
+    /// It is what a record says that the chain does not vouch for.
+    #[error(
+        "its record lies behind the fault of the journal, so nothing vouches for it; its bytes are those of that record"
+    )]
+    Unproven,
     /// The custody record beside the package is gone.
     #[error("the custody record is not there; the journal has it")]
     RecordMissing,
@@ -77,6 +82,7 @@ impl Wrong {
             Wrong::Swapped(_) => "package-swapped",
             Wrong::Altered(_) => "package-altered",
             Wrong::Extra => "package-extra",
+            Wrong::Unproven => "package-unproven",
             Wrong::RecordMissing => "custody-missing",
             Wrong::RecordAltered => "custody-altered",
             Wrong::Unreadable(_) => "package-unreadable",
@@ -84,14 +90,13 @@ impl Wrong {
     }
 }
 
-/// Reads every package that is held in a folder, and looks for what else is there. `store` is the folder's name in
-/// records.
-pub fn check(held: &[(Seq, Custody)], folder: &Folder, store: &str) -> Checked {
+/// Reads every package that is held in a place, and looks for what else is there.
+pub async fn check(held: &[(Seq, Custody)], store: &dyn EvidenceStore) -> Checked {
     let mut checked = Checked::default();
     // Of one name the last record counts: there is none twice, unless a state was made anew.
     let mut here: BTreeMap<&str, (Seq, &Custody)> = BTreeMap::new();
     for (seq, custody) in held {
-        if custody.store == store {
+        if custody.store == store.name() {
             here.insert(&custody.file, (*seq, custody));
         } else {
             checked.elsewhere += 1;
@@ -109,7 +114,7 @@ pub fn check(held: &[(Seq, Custody)], folder: &Folder, store: &str) -> Checked {
             continue;
         };
         known.extend([name.file(), name.record()]);
-        match folder.hash(&name) {
+        match store.hash(&name).await {
             Err(e) => found(Wrong::Unreadable(e.to_string()), name.file()),
             Ok(None) => found(Wrong::Missing, name.file()),
             Ok(Some((size, sha256))) => {
@@ -124,7 +129,7 @@ pub fn check(held: &[(Seq, Custody)], folder: &Folder, store: &str) -> Checked {
                 }
             }
         }
-        match folder.record(&name) {
+        match store.record(&name).await {
             Err(e) => found(Wrong::Unreadable(e.to_string()), name.record()),
             Ok(None) => found(Wrong::RecordMissing, name.record()),
             Ok(Some(json)) if json != record_text(custody).as_bytes() => {
@@ -133,7 +138,7 @@ pub fn check(held: &[(Seq, Custody)], folder: &Folder, store: &str) -> Checked {
             Ok(Some(_)) => {}
         }
     }
-    match folder.list() {
+    match store.list().await {
         Ok(files) => {
             for file in files.into_iter().filter(|f| !known.contains(f)) {
                 let left = [".zip.part", ".zip.part.json", ".json.new", ".aside"];
@@ -150,4 +155,23 @@ pub fn check(held: &[(Seq, Custody)], folder: &Folder, store: &str) -> Checked {
         }
     }
     checked
+}
+
+/// Compares packages with records behind a fault of the journal, and tells each of them: whether it is what its record
+/// says or not, nothing vouches for that record. They are no surplus files.
+pub async fn check_behind_fault(checked: &mut Checked, behind: &[(Seq, Custody)], store: &dyn EvidenceStore) {
+    for (seq, custody) in behind.iter().filter(|(_, c)| c.store == store.name()) {
+        let Some(name) = PackageName::parse(&custody.file) else { continue };
+        let of_it = |f: &Finding| f.file == name.file() || f.file == name.record();
+        checked.findings.retain(|f| f.what != Wrong::Extra || !of_it(f));
+        let what = match store.hash(&name).await {
+            Err(e) => Wrong::Unreadable(e.to_string()),
+            Ok(None) => Wrong::Missing,
+            Ok(Some((_, sha256))) if sha256 == custody.sha256 => Wrong::Unproven,
+            Ok(Some((size, _))) if size < custody.size => Wrong::Truncated(size, custody.size),
+            Ok(Some((_, sha256))) => Wrong::Altered(sha256),
+        };
+        let (address, record) = (Some(custody.address.clone()), Some(*seq));
+        checked.findings.push(Finding { what, file: name.file(), address, record });
+    }
 }

@@ -671,7 +671,7 @@ fn started(created_at: &Option<crate::model::Timestamp>, now: Timestamp) -> Stri
     }
 }
 
-fn word(status: &str) -> &str {
+pub(super) fn word(status: &str) -> &str {
     if status.is_empty() { "nothing of its status" } else { status }
 }
 

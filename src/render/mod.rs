@@ -7,6 +7,7 @@
 
 pub mod age;
 pub mod annotations;
+pub mod bag;
 pub mod cases;
 pub mod codes;
 mod destination;
@@ -18,13 +19,17 @@ pub mod event;
 pub mod fetch;
 pub mod hunting;
 mod layout;
+pub mod log;
 pub mod manifests;
 pub mod messages;
 pub mod plan;
 pub mod plan_json;
 pub mod plan_markdown;
+pub mod records;
 pub mod schema;
 pub mod state;
+pub mod status;
+mod story;
 pub mod surgery;
 pub mod targets;
 pub mod unread;
@@ -34,6 +39,8 @@ pub mod ways_out;
 mod samples;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod told;
 #[cfg(test)]
 mod widths;
 

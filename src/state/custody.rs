@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::exchange::Seq;
+use super::operator::Operator;
 use crate::model::{Address, PlanDigest, RequestDigest, Sha256Hex, Timestamp};
 
 /// A package that is held: the record `fetched`, and the `.json` beside the package.
@@ -53,7 +54,7 @@ pub struct Custody {
     /// `casefile/<version>` that fetched it.
     pub tool: String,
     /// The user, computer and job that fetched it.
-    pub by: Fetcher,
+    pub by: Operator,
     /// The digest of the request that asked for the collection.
     pub request: RequestDigest,
     /// The plan that asked for it, where a call of ours did.
@@ -81,19 +82,6 @@ pub struct PackageEntry {
     pub size: u64,
     /// Its CRC-32: eight hex digits.
     pub crc32: String,
-}
-
-/// The fetcher of a package.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Fetcher {
-    /// The user's name.
-    pub user: String,
-    /// The computer's name.
-    pub host: String,
-    /// The pipeline's job, if it was one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub job: Option<String>,
 }
 
 /// A package that is held for a resource. The whole custody record stands in the journal.

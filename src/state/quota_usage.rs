@@ -291,6 +291,8 @@ mod tests {
             ids: Default::default(),
             replaces: Vec::new(),
             over: None,
+            by: None,
+            commit: None,
         }))
     }
 

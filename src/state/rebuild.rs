@@ -120,11 +120,9 @@ pub(super) fn rebuild(
 /// # Errors
 /// Whatever is wrong with the journal.
 pub fn copy(snapshot: Option<Vec<u8>>, journal: &[u8]) -> Result<(Vec<u8>, Seq, usize), StoreError> {
-    let mut state = State::default();
-    let mut reader = Reader::new(journal);
-    journal::fold(&mut reader, &mut state).map_err(Damage::from)?;
+    let (state, mark) = journal::folded(journal).sound().map_err(Damage::from)?;
     let serial = snapshot.and_then(|bytes| snapshot::read(&bytes).ok()).map_or(0, |s| s.serial);
-    let written = write(&state, serial.saturating_add(1), reader.mark().bytes)?;
+    let written = write(&state, serial.saturating_add(1), mark.bytes)?;
     Ok((written, state.seq, state.resources.len()))
 }
 
@@ -133,9 +131,7 @@ pub fn copy(snapshot: Option<Vec<u8>>, journal: &[u8]) -> Result<(Vec<u8>, Seq, 
 /// # Errors
 /// Whatever is wrong with the journal.
 pub fn arrived(journal: Vec<u8>, at: jiff::Timestamp) -> Result<(Vec<u8>, Vec<u8>), StoreError> {
-    let mut reader = Reader::new(&journal);
-    let mut state = State::default();
-    journal::fold(&mut reader, &mut state).map_err(Damage::from)?;
+    let (state, _) = journal::folded(&journal).sound().map_err(Damage::from)?;
     let mut out = Journal { seq: state.seq, head: state.head, text: journal };
     out.push(at, &Record::Arrived)?;
     let (snapshot, ..) = copy(None, &out.text)?;

@@ -59,9 +59,10 @@ fn an_edited_snapshot_is_not_believed() {
         assert!(err.contains("state.json was changed after it was written"), "{err}");
         out
     };
-    for args in [&["state", "list"][..], &["status"], &["status", "--no-refresh"], &["state", "show", ONE]] {
+    let status = [&["status", "-v"][..], &["status", "-v", "--no-refresh"]];
+    for args in [&["state", "list"][..], &["state", "show", ONE]].into_iter().chain(status) {
         let out = told(case.exits(0, args));
-        assert!(out.contains("one"), "{args:?}: {out}");
+        assert!(out.contains(ONE), "{args:?}: {out}");
     }
     let plan: Value = serde_json::from_str(&told(case.exits(0, &["plan", "--format", "json"]))).unwrap();
     assert_eq!(plan["summary"]["create"], Value::Null, "{plan}");

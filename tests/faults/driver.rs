@@ -443,6 +443,8 @@ impl Actor<'_> {
             parallelism: 4,
             wait: step.wait.map(Duration::from_secs),
             strict: false,
+            by: None,
+            commit: None,
             runner: format!("runner {n}"),
             tool: "casefile/0".into(),
             binding: Binding { cloud: Some("public".into()), ..Binding::default() },

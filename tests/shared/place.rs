@@ -295,7 +295,9 @@ pub fn intent(name: &str, runner: &str, second: i64) -> Record {
         on_remove: Default::default(),
         ids: Default::default(),
         replaces: Default::default(),
-        over: None,
+        over: Some(Intent::NOTHING_OPEN),
+        by: None,
+        commit: None,
     }))
 }
 

@@ -50,6 +50,8 @@ pub fn intent_of(address: &Address, action: CallAction, sent: Sent) -> Record {
         ids: Default::default(),
         replaces: Vec::new(),
         over: None,
+        by: None,
+        commit: None,
     }))
 }
 

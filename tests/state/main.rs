@@ -6,6 +6,7 @@ mod build;
 mod files;
 mod fold;
 mod histories;
+mod history;
 mod journal;
 mod power;
 mod rebuild;

@@ -718,6 +718,8 @@ mod tests {
             ids: BTreeMap::new(),
             replaces: Vec::new(),
             over: None,
+            by: None,
+            commit: None,
         }))
     }
 

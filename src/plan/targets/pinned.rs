@@ -69,6 +69,8 @@ fn hunted_as(
         ids: BTreeMap::new(),
         replaces: Vec::new(),
         over: None,
+        by: None,
+        commit: None,
     }));
     let mut state = State::default();
     state.apply(1, jiff::Timestamp::UNIX_EPOCH, &intent).unwrap();
