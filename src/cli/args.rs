@@ -18,6 +18,7 @@ pub use state::{
     StateRenameProjectArgs, StateRmArgs, StateShowArgs,
 };
 
+use super::exec::UserCommand;
 use crate::model::{Address, PlanDigest, Sha256Hex, Span, Timespan};
 use crate::plan::names::Named;
 
@@ -456,6 +457,9 @@ pub struct FetchArgs {
     /// How many packages may be under way at once
     #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub parallelism: u16,
+    /// Run a command for each package that is newly held
+    #[arg(long, value_name = "COMMAND")]
+    pub exec: Option<UserCommand>,
     /// The lock.
     #[command(flatten)]
     pub locking: Locking,

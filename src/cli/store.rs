@@ -18,7 +18,7 @@ use crate::model::Sha256Hex;
 use crate::model::location::{Location, Repository, SharedPlace, is_loopback};
 use crate::state::shared::command::Git;
 use crate::state::shared::git::{Author, BOUND, GitRemote, Place, configured, shown};
-use crate::state::shared::objects::ObjectRemote;
+use crate::state::shared::objects::{BOUND as OBJECT_BOUND, ObjectRemote};
 use crate::state::shared::{self, Cache, Now, Opening, Reading, Remote, SharedStore};
 use crate::state::{Holder, Loaded, Opened, QuotaUsage, State, Store, StoreError, local};
 
@@ -314,12 +314,12 @@ async fn reach(ctx: &Context, project: &Project, place: &SharedPlace) -> Result<
             reach_ref(ctx, project, repository, reference, now).await
         }
         SharedPlace::Objects(bucket) => {
-            let objects = objects::connect(ctx, project, bucket)?;
-            if !objects.near {
-                allowed(ctx, &bucket.to_string())?;
+            let connected = objects::connect(ctx, project, bucket, OBJECT_BOUND)?;
+            if !connected.near {
+                allowed(ctx, &bucket.to_string(), named_outside(ctx))?;
             }
-            let cache = cache(ctx, &format!("{bucket}\0{}", objects.endpoint))?;
-            let remote = ObjectRemote::new(objects.store, bucket, now);
+            let cache = cache(ctx, &format!("{bucket}\0{}", connected.endpoint))?;
+            let remote = ObjectRemote::new(connected.objects.store, bucket, now);
             Ok(Reached { way: Way::Objects(Box::new(remote)), cache })
         }
     }
@@ -327,9 +327,13 @@ async fn reach(ctx: &Context, project: &Project, place: &SharedPlace) -> Result<
 
 /// This machine's memory of a shared place.
 fn cache(ctx: &Context, place: &str) -> Result<Cache, Error> {
+    Cache::new(cached(ctx, "state", place)).map_err(project::store_error)
+}
+
+/// The folder of this machine for what belongs to a place elsewhere.
+pub fn cached(ctx: &Context, kind: &str, place: &str) -> PathBuf {
     let key = Sha256Hex::of(place.as_bytes()).to_string();
-    let folder = cache_folder(ctx).join("casefile").join("state").join(&key[..16]);
-    Cache::new(folder).map_err(project::store_error)
+    cache_folder(ctx).join("casefile").join(kind).join(&key[..16])
 }
 
 /// Finds the way to a ref.
@@ -345,7 +349,7 @@ async fn reach_ref(
     let (url, push_url, settings) = match repository {
         Repository::Url(url) => {
             if !is_near(url) {
-                allowed(ctx, url)?;
+                allowed(ctx, url, named_outside(ctx))?;
             }
             (url.clone(), None, Vec::new())
         }
@@ -389,10 +393,14 @@ async fn reach_ref(
     Ok(Reached { way: Way::Git(Box::new(remote)), cache })
 }
 
+/// Returns whether somebody outside of the project names the place of the state.
+fn named_outside(ctx: &Context) -> bool {
+    ctx.env.get("CASEFILE_STATE_URL").is_some()
+}
+
 /// A place elsewhere that the project file alone names gets no credentials, unless somebody outside of it says so.
-fn allowed(ctx: &Context, place: &str) -> Result<(), Error> {
+pub fn allowed(ctx: &Context, place: &str, outside: bool) -> Result<(), Error> {
     const NAME: &str = "CASEFILE_ALLOW_STORE";
-    let outside = ctx.env.get("CASEFILE_STATE_URL").is_some();
     let list = ctx.env.get(NAME).unwrap_or_default();
     let listed = list.split(',').map(str::trim).filter(|p| !p.is_empty()).any(|prefix| {
         place

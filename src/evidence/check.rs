@@ -57,6 +57,11 @@ pub enum Wrong {
     /// No record speaks of it.
     #[error("no record speaks of it")]
     Extra,
+    /// It is what a record says that the chain does not vouch for.
+    #[error(
+        "its record lies behind the fault of the journal, so nothing vouches for it; its bytes are those of that record"
+    )]
+    Unproven,
     /// The custody record beside the package is gone.
     #[error("the custody record is not there; the journal has it")]
     RecordMissing,
@@ -77,6 +82,7 @@ impl Wrong {
             Wrong::Swapped(_) => "package-swapped",
             Wrong::Altered(_) => "package-altered",
             Wrong::Extra => "package-extra",
+            Wrong::Unproven => "package-unproven",
             Wrong::RecordMissing => "custody-missing",
             Wrong::RecordAltered => "custody-altered",
             Wrong::Unreadable(_) => "package-unreadable",
@@ -149,4 +155,23 @@ pub async fn check(held: &[(Seq, Custody)], store: &dyn EvidenceStore) -> Checke
         }
     }
     checked
+}
+
+/// Compares packages with records behind a fault of the journal, and tells each of them: whether it is what its record
+/// says or not, nothing vouches for that record. They are no surplus files.
+pub async fn check_behind_fault(checked: &mut Checked, behind: &[(Seq, Custody)], store: &dyn EvidenceStore) {
+    for (seq, custody) in behind.iter().filter(|(_, c)| c.store == store.name()) {
+        let Some(name) = PackageName::parse(&custody.file) else { continue };
+        let of_it = |f: &Finding| f.file == name.file() || f.file == name.record();
+        checked.findings.retain(|f| f.what != Wrong::Extra || !of_it(f));
+        let what = match store.hash(&name).await {
+            Err(e) => Wrong::Unreadable(e.to_string()),
+            Ok(None) => Wrong::Missing,
+            Ok(Some((_, sha256))) if sha256 == custody.sha256 => Wrong::Unproven,
+            Ok(Some((size, _))) if size < custody.size => Wrong::Truncated(size, custody.size),
+            Ok(Some((_, sha256))) => Wrong::Altered(sha256),
+        };
+        let (address, record) = (Some(custody.address.clone()), Some(*seq));
+        checked.findings.push(Finding { what, file: name.file(), address, record });
+    }
 }

@@ -5,6 +5,7 @@
 
 mod archive;
 mod bag;
+mod bucket;
 mod check;
 mod download;
 mod folder;
@@ -15,7 +16,8 @@ mod store;
 
 pub use archive::{Contents, Fault, look};
 pub use bag::{Bag, BagError, BagSize, PayloadFile, bag_name, project_name};
-pub use check::{Checked, Finding, Wrong, check, record_text};
+pub use bucket::{Completion, HeldBucket, Objects, PIECE};
+pub use check::{Checked, Finding, Wrong, check, check_behind_fault, record_text};
 pub use download::{Asked, DownloadError, Limits, Links, download};
 pub use folder::{Folder, Placed, SYNC_EVERY, Unfinished};
 pub use handover::{Absent, Handover, WhyAbsent, handover};

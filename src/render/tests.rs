@@ -70,6 +70,22 @@ fn events(t: &str) -> Vec<Event> {
         },
         Event::FetchFailed { at, address: a(), id: ID.into(), why: format!("HTTP 503{t}"), later: false },
         Event::FetchFailed { at, address: a(), id: ID.into(), why: format!("not yet{t}"), later: true },
+        Event::Executed {
+            at,
+            address: a(),
+            id: ID.into(),
+            file: format!("k/a/m.zip{t}"),
+            exit_code: Some(0),
+            why: None,
+        },
+        Event::Executed {
+            at,
+            address: a(),
+            id: ID.into(),
+            file: format!("k/a/m.zip{t}"),
+            exit_code: Some(3),
+            why: Some(format!("exit status: 3{t}")),
+        },
         Event::Held {
             at,
             address: a(),

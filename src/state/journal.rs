@@ -470,6 +470,22 @@ fn parser_words(e: &serde_json::Error) -> String {
     text.rsplit_once(" at line ").map_or(text.clone(), |(words, _)| words.to_owned())
 }
 
+/// Returns the custody records behind the first fault of a journal that are intact by themselves, with their numbers. The
+/// chain does not vouch for them.
+pub fn custody_records_behind_fault(journal: &[u8]) -> Vec<(Seq, Custody)> {
+    let mut reader = Reader::new(journal);
+    if !reader.by_ref().any(|entry| entry.is_err()) {
+        return Vec::new();
+    }
+    let rest = usize::try_from(reader.mark().bytes).ok().and_then(|at| journal.get(at..)).unwrap_or_default();
+    let lines = rest.split(|b| *b == b'\n').filter_map(salvage);
+    let custody = lines.filter_map(|(seq, _, record)| match record {
+        Record::Fetched(custody) => Some((seq, *custody)),
+        _ => None,
+    });
+    custody.collect()
+}
+
 /// Returns the custody records of a journal, with their numbers, up to its first fault.
 pub fn custody_records(journal: &[u8]) -> Vec<(Seq, Custody)> {
     let mut out = Vec::new();

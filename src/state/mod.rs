@@ -38,7 +38,7 @@ pub use fold::{Running, State};
 pub use folder::FolderStore;
 pub use history::{Asked, Course, History, Recorded, Story, history};
 pub use holder::Holder;
-pub use journal::{JournalError, custody_records, folded};
+pub use journal::{JournalError, custody_records, custody_records_behind_fault, folded};
 pub use local::LocalStore;
 pub use memory::{MemoryDisk, MemoryStore};
 pub use operator::Operator;

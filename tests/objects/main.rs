@@ -12,5 +12,6 @@ mod rules;
 mod schedules;
 #[path = "../shared/served.rs"]
 mod served;
+#[expect(dead_code, reason = "part of it is for packages")]
 mod server;
 mod tool;

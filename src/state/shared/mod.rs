@@ -22,6 +22,7 @@ mod cache;
 pub mod command;
 pub mod git;
 mod message;
+pub(crate) mod object_fault;
 pub mod objects;
 mod reading;
 mod remote;
