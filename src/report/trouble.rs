@@ -1,0 +1,96 @@
+//! What needs a person, and what a look at held packages showed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::evidence::{Checked, Wrong};
+use crate::state::{CallAction, Custody, Outcome, Refusal, Seq};
+
+/// What a look at a held package showed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Holding {
+    /// It is there; its bytes were not read.
+    There,
+    /// Its bytes were read, and have the recorded SHA-256.
+    Verified,
+    /// It is held in another place, which was not looked at.
+    Elsewhere,
+    /// Something is wrong with it: a code of `verify`.
+    Wrong(String),
+}
+
+/// Something that needs a person.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Trouble {
+    /// The last call made nothing: what it was answered with.
+    Call(Outcome),
+    /// Its call has no outcome yet.
+    Unanswered,
+    /// The collection ended as this.
+    Failed(String),
+    /// It was cancelled, by whom.
+    Cancelled(Option<String>),
+    /// The service does not show it any more.
+    Gone(String),
+    /// A change of it was refused.
+    ChangeRefused(CallAction, Refusal),
+    /// A change of it has no outcome yet.
+    ChangeUnanswered(CallAction),
+    /// So many calls that were given up may still take effect.
+    Watched(usize),
+    /// It is done, and its package is not held.
+    NotFetched,
+    /// Something is wrong with the package in this file.
+    Package(String, Wrong),
+    /// The journal cannot be read to its end.
+    Damage(String),
+}
+
+/// What names alone tell of held packages: `there` are the files that lie where `store` is.
+pub fn held_by_name(held: &[(Seq, Custody)], store: &str, there: &[String]) -> BTreeMap<String, Found> {
+    let there: BTreeSet<&str> = there.iter().map(String::as_str).collect();
+    let look = |c: &Custody| match c.store == store {
+        false => Found { holding: Holding::Elsewhere, wrong: None },
+        true if there.contains(c.file.as_str()) => Found { holding: Holding::There, wrong: None },
+        true => Found::wrong(Wrong::Missing),
+    };
+    held.iter().map(|(_, c)| (c.file.clone(), look(c))).collect()
+}
+
+/// What reading held packages has told.
+pub fn held_by_hash(held: &[(Seq, Custody)], store: &str, checked: &Checked) -> BTreeMap<String, Found> {
+    let mut out: BTreeMap<String, Found> = held
+        .iter()
+        .map(|(_, c)| {
+            let here = c.store == store;
+            let holding = if here { Holding::Verified } else { Holding::Elsewhere };
+            (c.file.clone(), Found { holding, wrong: None })
+        })
+        .collect();
+    for finding in &checked.findings {
+        // What is wrong with the record beside a package bears the record's name.
+        let file = finding.file.strip_suffix(".json").map(|f| format!("{f}.zip"));
+        if let Some(found) = out.get_mut(file.as_deref().unwrap_or(&finding.file)) {
+            *found = Found::wrong(finding.what.clone());
+        }
+    }
+    out
+}
+
+/// A held package as it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// In one word.
+    pub holding: Holding,
+    /// What is wrong with it.
+    pub wrong: Option<Wrong>,
+}
+
+impl Found {
+    fn wrong(what: Wrong) -> Found {
+        Found { holding: Holding::Wrong(what.code().to_owned()), wrong: Some(what) }
+    }
+}
