@@ -156,6 +156,18 @@ pub fn in_state(state: &State, typed: &Address) -> Result<Address, Error> {
     plan::names::meant_in(state, typed).map_err(|e| Error::Usage(e.to_string()))
 }
 
+/// The resources of a state that typed addresses mean.
+///
+/// # Errors
+/// One fits several, or is not in the state.
+pub fn named(state: &State, typed: &[Address]) -> Result<BTreeSet<Address>, Error> {
+    let one = |typed| {
+        let address = in_state(state, typed)?;
+        if state.resources.contains_key(&address) { Ok(address) } else { Err(Error::NotInState(address)) }
+    };
+    typed.iter().map(one).collect()
+}
+
 /// A person's word for it. A signal ends the question too.
 ///
 /// The terminal keeps its mode, so that Ctrl-C is a signal at every moment, and nothing has to be put right behind an

@@ -10,7 +10,7 @@ use super::git;
 use super::project;
 use crate::defender::{Client, HttpDownloads};
 use crate::engine::Fetching;
-use crate::evidence::{Folder, Limits};
+use crate::evidence::{EvidenceStore, Folder, HeldFolder, Limits};
 use crate::files::{self, Links};
 use crate::manifest::{self, Project};
 use crate::model::location::Location;
@@ -22,11 +22,11 @@ const LONGEST_MANIFEST: u64 = 64 << 20;
 /// How many packages `apply --fetch` fetches at once.
 const AT_ONCE: usize = 4;
 
-/// Returns the folder of `spec.evidence`, and its name in records.
+/// Returns the place of `spec.evidence`.
 ///
 /// # Errors
 /// The project names it twice, names no folder, or a link in the project leads elsewhere.
-pub fn folder(ctx: &Context, project: &Project) -> Result<(Folder, String), Error> {
+pub fn store(ctx: &Context, project: &Project) -> Result<Arc<dyn EvidenceStore>, Error> {
     let evidence = &project.spec.evidence;
     let refused = |message: String| Error::Forbidden {
         message,
@@ -48,15 +48,13 @@ pub fn folder(ctx: &Context, project: &Project) -> Result<(Folder, String), Erro
     let typed = Path::new(&path);
     project::stays_inside(ctx, typed)
         .map_err(|why| refused(format!("evidence cannot be kept in {}: {why}", typed.display())))?;
-    Ok((Folder::new(ctx.path(typed)), format!("file:{path}")))
+    Ok(Arc::new(HeldFolder::new(Folder::new(ctx.path(typed)), format!("file:{path}"))))
 }
 
 /// Returns all that a fetch needs beside its run.
 pub fn fetching(ctx: &Context, project: &Project, client: &Client) -> Result<Fetching, Error> {
-    let (folder, store) = folder(ctx, project)?;
     Ok(Fetching {
-        folder,
-        store,
+        store: store(ctx, project)?,
         downloads: Arc::new(HttpDownloads::new(client.service().is_loopback())),
         limits: Limits::default(),
         parallelism: AT_ONCE,

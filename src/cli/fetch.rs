@@ -12,7 +12,7 @@ use super::project;
 use super::store;
 use super::stream;
 use crate::engine::{Event, Fetched, Lookups, Progress, Run, Scope};
-use crate::evidence::{Folder, PackageName, record_text};
+use crate::evidence::{EvidenceStore, PackageName, record_text};
 use crate::manifest::Project;
 use crate::model::{Address, Kind};
 use crate::plan::{Selector, Unread};
@@ -25,7 +25,7 @@ pub fn run(ctx: &Context, args: &FetchArgs) -> Result<Code, Error> {
     let selector = selector.map_err(|e| Error::Usage(e.to_string()))?;
     ctx.detach()?;
     let project = project::load(ctx)?;
-    let (folder, store_name) = evidence::folder(ctx, &project)?;
+    evidence::store(ctx, &project)?;
     let scope = Scope {
         desired: Vec::new(),
         selected: None,
@@ -47,7 +47,7 @@ pub fn run(ctx: &Context, args: &FetchArgs) -> Result<Code, Error> {
         let unread = run.look_at_running(&asked).await.map_err(engine::run_error)?;
         let mut fetching = evidence::fetching(ctx, &project, run.client())?;
         fetching.parallelism = usize::from(args.parallelism);
-        complete(ctx, &project, run.state(), &folder, &store_name).await?;
+        complete(ctx, &project, run.state(), &*fetching.store).await?;
         let mut fetched = run.fetch(&fetching, &asked).await.map_err(engine::run_error)?;
         let running = unfinished(run, &named, &asked, &mut fetched);
         display.finish();
@@ -70,18 +70,10 @@ pub fn run(ctx: &Context, args: &FetchArgs) -> Result<Code, Error> {
 
 /// The resources that typed addresses mean.
 fn named(state: &State, typed: &[Address]) -> Result<BTreeSet<Address>, Error> {
-    let mut out = BTreeSet::new();
-    for typed in typed {
-        if typed.kind() != Kind::InvestigationPackage {
-            return Err(Error::Usage(format!("{typed}: only collections have packages")));
-        }
-        let address = engine::in_state(state, typed)?;
-        if !state.resources.contains_key(&address) {
-            return Err(Error::NotInState(address));
-        }
-        out.insert(address);
+    if let Some(alert) = typed.iter().find(|a| a.kind() != Kind::InvestigationPackage) {
+        return Err(Error::Usage(format!("{alert}: only collections have packages")));
     }
-    Ok(out)
+    engine::named(state, typed)
 }
 
 /// Collections that are not done: how many run. Those that were named count as not ready, or as failed.
@@ -114,25 +106,26 @@ async fn complete(
     ctx: &Context,
     project: &Project,
     state: &State,
-    folder: &Folder,
-    store_name: &str,
+    place: &dyn EvidenceStore,
 ) -> Result<(), Error> {
-    let lacks = |file: &str| {
-        let name = PackageName::parse(file)?;
-        let lacks = folder.has(&name).ok()? && folder.record(&name).ok()?.is_none();
-        lacks.then_some(name)
-    };
-    let here = state.resources.iter().flat_map(|(_, r)| r.packages.iter()).filter(|p| p.store == store_name);
-    if here.filter_map(|p| lacks(&p.file)).next().is_none() {
+    let packages = state.resources.iter().flat_map(|(_, r)| r.packages.iter());
+    let mut lacking = BTreeSet::new();
+    for held in packages.filter(|p| p.store == place.name()) {
+        if let Some(name) = PackageName::parse(&held.file)
+            && matches!(place.record(&name).await, Ok(None))
+            && matches!(place.has(&name).await, Ok(true))
+        {
+            lacking.insert(name);
+        }
+    }
+    if lacking.is_empty() {
         return Ok(());
     }
     let (_, journal) = store::whole(ctx, project).await?;
     for (_, custody) in custody_records(&journal.unwrap_or_default()) {
-        if custody.store != store_name {
-            continue;
-        }
-        if let Some(name) = lacks(&custody.file)
-            && let Err(e) = folder.write_record(&name, record_text(&custody).as_bytes())
+        if custody.store == place.name()
+            && let Some(name) = PackageName::parse(&custody.file).filter(|name| lacking.contains(name))
+            && let Err(e) = place.write_record(&name, record_text(&custody).into_bytes()).await
         {
             tracing::warn!("{} was not written: {e}", name.record());
         }

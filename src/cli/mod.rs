@@ -23,6 +23,7 @@ mod init;
 mod lock;
 mod locked_run;
 mod log;
+mod look;
 mod new;
 mod objects;
 mod panics;
@@ -30,6 +31,7 @@ mod plan;
 mod progress;
 pub mod project;
 mod render;
+mod report;
 mod sandbox;
 mod saved;
 mod schema;
@@ -107,6 +109,7 @@ fn dispatch(ctx: &Context, command: Command) -> Result<Code, Error> {
         Command::Test(args) => test::run(ctx, &args),
         Command::Status(args) => status::run(ctx, &args),
         Command::Fetch(args) => fetch::run(ctx, &args),
+        Command::Report(args) => report::run(ctx, &args),
         Command::Cancel(args) => cancel::run(ctx, &args),
         Command::Hunt(args) => hunt::run(ctx, &args),
         Command::New(NewCommand::Package(args)) => new::package(ctx, &args),

@@ -14,13 +14,15 @@ use crate::state::{custody_records, verify};
 /// Shows the findings; exits 1 if there is one.
 pub fn run(ctx: &Context, args: &VerifyArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
-    let (snapshot, journal) = reading_runtime()?.block_on(store::whole(ctx, &project))?;
+    let runtime = reading_runtime()?;
+    let (snapshot, journal) = runtime.block_on(store::whole(ctx, &project))?;
     let verified = verify(snapshot.as_deref(), journal.as_deref(), args.head);
     let checked = match args.no_evidence {
         true => None,
         false => {
-            let (folder, store) = evidence::folder(ctx, &project)?;
-            Some(check(&custody_records(journal.as_deref().unwrap_or_default()), &folder, &store))
+            let held = custody_records(journal.as_deref().unwrap_or_default());
+            let store = evidence::store(ctx, &project)?;
+            Some(runtime.block_on(check(&held, &*store)))
         }
     };
     match args.format {

@@ -6,7 +6,6 @@
 //! last, from the record.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -25,8 +24,8 @@ use crate::defender::{
     Client, Clock, Downloads, Endpoint, LONGEST_NAP, Next, PackageLink, ReadError, RetryPolicy,
 };
 use crate::evidence::{
-    Contents, DownloadError, Fault, Folder, Limits, Links, PackageName, Placed, Unfinished, download, look,
-    record_text,
+    Contents, DownloadError, EvidenceStore, Fault, HeldError, Limits, Links, PackageName, Placement,
+    Unfinished, blocking, download, look, record_text,
 };
 use crate::model::{ActionStatus, Address, Call, Kind, Sha256Hex};
 use crate::plan::Unread;
@@ -34,10 +33,8 @@ use crate::state::{Custody, Operator, Phase, Record, Resource, State, StoreError
 
 /// Where packages go, and what is written of who fetched them.
 pub struct Fetching {
-    /// The folder that they are kept in.
-    pub folder: Folder,
-    /// Its name in records.
-    pub store: String,
+    /// The place where they are held.
+    pub store: Arc<dyn EvidenceStore>,
     /// The way to the packages.
     pub downloads: Arc<dyn Downloads>,
     /// How patient a download is.
@@ -313,11 +310,12 @@ impl Work<'_> {
 
     async fn fetch(&self, wanted: &Wanted) -> Result<(), Trouble> {
         let Wanted { address, id, resource } = wanted;
-        let folder = &self.fetching.folder;
+        let store = &self.fetching.store;
         let machine = resource.computer_dns_name.as_deref().unwrap_or_default();
         let name = PackageName::new(address, machine, resource.created_at.as_ref(), id)
             .map_err(|e| Trouble::Final(e.to_string()))?;
-        let mut unfinished = folder.unfinished(&name).map_err(unwritable)?;
+        let (folder, of) = (store.downloads().clone(), name.clone());
+        let mut unfinished = blocking(move || folder.unfinished(&of)).await.map_err(unwritable)?;
         let began = self.clock.now();
         self.emit(Event::Fetching {
             at: began,
@@ -327,7 +325,7 @@ impl Work<'_> {
             resumed: unfinished.length(),
         });
         if unfinished.length() > 0 {
-            unfinished = aside(move || {
+            unfinished = blocking(move || {
                 unfinished.hash_what_is_there()?;
                 Ok(unfinished)
             })
@@ -368,19 +366,19 @@ impl Work<'_> {
             }
             Err(fault @ (Fault::Io(_) | Fault::Stopped)) => return Err(Trouble::Final(fault.to_string())),
             Err(fault) => {
-                let aside = folder.set_aside(&name, &unfinished, sha256).map_err(unwritable)?;
+                let aside = store.set_aside(&name, unfinished).await.map_err(unwritable)?;
                 return Err(Trouble::Final(format!(
                     "what came is not held as evidence: {fault}; kept as {aside}"
                 )));
             }
         };
-        if folder.place(&name, &unfinished).map_err(unwritable)? == Placed::Taken {
-            self.compare(&name, unfinished, sha256).await?;
+        if let Placement::Taken(unfinished) = store.place(&name, unfinished).await.map_err(unwritable)? {
+            self.compare(&name, unfinished).await?;
         }
         let custody = self.custody(wanted, &name, size, sha256, contents, (began, ended));
         self.record(Record::Fetched(Box::new(custody.clone()))).await?;
         let json = record_text(&custody);
-        match folder.write_record(&name, json.as_bytes()) {
+        match store.write_record(&name, json.into_bytes()).await {
             Ok(true) => {}
             Ok(false) => tracing::warn!("{address}: {} says something else than the journal", name.record()),
             Err(e) => tracing::warn!("{address}: the custody record was not written beside the package: {e}"),
@@ -403,7 +401,7 @@ impl Work<'_> {
         unfinished: Unfinished,
     ) -> Result<(Unfinished, Result<Contents, Fault>), Trouble> {
         let stop = self.giving_up.clone();
-        aside(move || {
+        blocking(move || {
             let contents = match unfinished.reader() {
                 Ok(file) => look(file, unfinished.length(), &stop),
                 Err(e) => Err(e.into()),
@@ -416,18 +414,13 @@ impl Work<'_> {
 
     /// A file has the package's name, and no record speaks of it: a run was killed between the two, or somebody put it
     /// there. Only what is equal to the download is recorded.
-    async fn compare(
-        &self,
-        name: &PackageName,
-        unfinished: Unfinished,
-        sha256: Sha256Hex,
-    ) -> Result<(), Trouble> {
-        let (folder, of) = (self.fetching.folder.clone(), name.clone());
-        let there = aside(move || folder.hash(&of)).await.map_err(unwritable)?;
-        if there.is_some_and(|(_, there)| there == sha256) {
+    async fn compare(&self, name: &PackageName, unfinished: Unfinished) -> Result<(), Trouble> {
+        let store = &self.fetching.store;
+        let there = store.hash(name).await.map_err(unwritable)?;
+        if there.is_some_and(|(_, there)| there == unfinished.sha256()) {
             return unfinished.discard().map_err(unwritable);
         }
-        let aside = self.fetching.folder.set_aside(name, &unfinished, sha256).map_err(unwritable)?;
+        let aside = store.set_aside(name, unfinished).await.map_err(unwritable)?;
         Err(Trouble::Final(format!(
             "{} is there already, is in no record, and is not what the service gives: that is kept as {aside}",
             name.file()
@@ -461,7 +454,7 @@ impl Work<'_> {
             finished_at: r.updated_at.clone(),
             download_began: began,
             download_ended: ended,
-            store: self.fetching.store.clone(),
+            store: self.fetching.store.name().to_owned(),
             file: name.file(),
             size,
             sha256,
@@ -596,11 +589,10 @@ impl Links<Trouble> for LinkSource<'_> {
     }
 }
 
-fn unwritable(e: io::Error) -> Trouble {
-    Trouble::Final(DownloadError::<String>::Disk(e).to_string())
-}
-
-/// Does something on another thread that reads much.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|e| Err(io::Error::other(e)))
+fn unwritable(e: impl Into<HeldError>) -> Trouble {
+    match e.into() {
+        HeldError::Disk(e) => Trouble::Final(DownloadError::<String>::Disk(e).to_string()),
+        e @ HeldError::Refused { next, .. } => Trouble::Final(format!("it cannot be held: {e}; {next}")),
+        e @ HeldError::Unreachable { .. } => Trouble::Final(format!("it cannot be held: {e}")),
+    }
 }

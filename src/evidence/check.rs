@@ -1,9 +1,9 @@
-//! Compares the packages in a folder with what the journal says of them.
+//! Compares the packages in the place where they are held with what the journal says of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::folder::Folder;
 use super::name::PackageName;
+use super::store::EvidenceStore;
 use crate::model::{Address, Sha256Hex};
 use crate::state::{Custody, Seq};
 
@@ -84,14 +84,13 @@ impl Wrong {
     }
 }
 
-/// Reads every package that is held in a folder, and looks for what else is there. `store` is the folder's name in
-/// records.
-pub fn check(held: &[(Seq, Custody)], folder: &Folder, store: &str) -> Checked {
+/// Reads every package that is held in a place, and looks for what else is there.
+pub async fn check(held: &[(Seq, Custody)], store: &dyn EvidenceStore) -> Checked {
     let mut checked = Checked::default();
     // Of one name the last record counts: there is none twice, unless a state was made anew.
     let mut here: BTreeMap<&str, (Seq, &Custody)> = BTreeMap::new();
     for (seq, custody) in held {
-        if custody.store == store {
+        if custody.store == store.name() {
             here.insert(&custody.file, (*seq, custody));
         } else {
             checked.elsewhere += 1;
@@ -109,7 +108,7 @@ pub fn check(held: &[(Seq, Custody)], folder: &Folder, store: &str) -> Checked {
             continue;
         };
         known.extend([name.file(), name.record()]);
-        match folder.hash(&name) {
+        match store.hash(&name).await {
             Err(e) => found(Wrong::Unreadable(e.to_string()), name.file()),
             Ok(None) => found(Wrong::Missing, name.file()),
             Ok(Some((size, sha256))) => {
@@ -124,7 +123,7 @@ pub fn check(held: &[(Seq, Custody)], folder: &Folder, store: &str) -> Checked {
                 }
             }
         }
-        match folder.record(&name) {
+        match store.record(&name).await {
             Err(e) => found(Wrong::Unreadable(e.to_string()), name.record()),
             Ok(None) => found(Wrong::RecordMissing, name.record()),
             Ok(Some(json)) if json != record_text(custody).as_bytes() => {
@@ -133,7 +132,7 @@ pub fn check(held: &[(Seq, Custody)], folder: &Folder, store: &str) -> Checked {
             Ok(Some(_)) => {}
         }
     }
-    match folder.list() {
+    match store.list().await {
         Ok(files) => {
             for file in files.into_iter().filter(|f| !known.contains(f)) {
                 let left = [".zip.part", ".zip.part.json", ".json.new", ".aside"];

@@ -113,13 +113,8 @@ impl Folder {
     }
 
     /// Keeps a package that cannot be held beside its place, and returns its name.
-    pub fn set_aside(
-        &self,
-        name: &PackageName,
-        unfinished: &Unfinished,
-        sha256: Sha256Hex,
-    ) -> io::Result<String> {
-        let aside = name.aside(sha256);
+    pub fn set_aside(&self, name: &PackageName, unfinished: &Unfinished) -> io::Result<String> {
+        let aside = name.aside(unfinished.sha256());
         read_only(&unfinished.file)?;
         unfinished.file.sync_all()?;
         match move_new(&unfinished.path, &self.path(&aside)) {
@@ -161,13 +156,18 @@ impl Folder {
         }
     }
 
+    /// Opens a package, and returns its length with it; none if there is none.
+    pub fn open(&self, name: &PackageName) -> io::Result<Option<(u64, File)>> {
+        match files::open(&self.path(&name.file()), Links::Refused) {
+            Ok(file) => Ok(Some((file.metadata()?.len(), file))),
+            Err(e) if e.is_not_found() => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    }
+
     /// Returns length and SHA-256 of a package; none if there is none.
     pub fn hash(&self, name: &PackageName) -> io::Result<Option<(u64, Sha256Hex)>> {
-        let mut file = match files::open(&self.path(&name.file()), Links::Refused) {
-            Ok(file) => file,
-            Err(e) if e.is_not_found() => return Ok(None),
-            Err(e) => return Err(e.into()),
-        };
+        let Some((_, mut file)) = self.open(name)? else { return Ok(None) };
         let mut hash = Sha256::new();
         let length = hash_on(&mut file, &mut hash, u64::MAX)?;
         Ok(Some((length, Sha256Hex(hash.finalize().into()))))

@@ -7,10 +7,15 @@ mod archive;
 mod check;
 mod download;
 mod folder;
+mod held_folder;
 mod name;
+mod store;
 
 pub use archive::{Contents, Fault, look};
 pub use check::{Checked, Finding, Wrong, check, record_text};
 pub use download::{Asked, DownloadError, Limits, Links, download};
 pub use folder::{Folder, Placed, SYNC_EVERY, Unfinished};
+pub use held_folder::HeldFolder;
 pub use name::{NoGuid, PackageName};
+pub(crate) use store::blocking;
+pub use store::{EvidenceStore, HeldError, Package, Placement};

@@ -182,7 +182,7 @@ fn packages(sources: &Sources<'_>, story: &Story) -> Vec<Package> {
         fetched: c.download_ended,
         by: c.by.to_string(),
         record: *seq,
-        holding: sources.held.get(&c.file).map_or(Holding::Elsewhere, |found| found.holding.clone()),
+        holding: sources.held.get(&c.file).map_or(Holding::NotLooked, |found| found.holding.clone()),
     })
     .collect()
 }

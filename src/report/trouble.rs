@@ -16,6 +16,8 @@ pub enum Holding {
     There,
     /// Its bytes were read, and have the recorded SHA-256.
     Verified,
+    /// Where it is held could not be looked at.
+    NotLooked,
     /// It is held in another place, which was not looked at.
     Elsewhere,
     /// Something is wrong with it: a code of `verify`.

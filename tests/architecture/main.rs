@@ -50,7 +50,15 @@ const EDGES: &[Edge] = &[
         what: "the async runtime",
         paths: &["tokio"],
         text: &[],
-        files: &["engine/", "evidence/download.rs", "defender/", "sandbox/http.rs", "state/shared/", "cli/"],
+        files: &[
+            "engine/",
+            "evidence/download.rs",
+            "evidence/store.rs",
+            "defender/",
+            "sandbox/http.rs",
+            "state/shared/",
+            "cli/",
+        ],
     },
     Edge {
         what: "the network",

@@ -331,6 +331,7 @@ fn holding(h: &mut Html, holding: &Holding) {
     let (class, text) = match holding {
         Holding::There => ("s good", "✓ there".to_owned()),
         Holding::Verified => ("s good", "✓ verified".to_owned()),
+        Holding::NotLooked => ("s note", "! not looked at".to_owned()),
         Holding::Elsewhere => ("s note", "! held elsewhere".to_owned()),
         Holding::Wrong(code) => ("s bad", format!("✗ {}", code.trim_start_matches("package-"))),
     };
