@@ -13,6 +13,3 @@ mod words;
 
 pub use document::{ReportDocument, report_schema};
 pub use page::{MARK, html};
-
-#[cfg(test)]
-mod tests;
