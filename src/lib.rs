@@ -21,7 +21,7 @@
 //! | [`evidence`] | packages as files: fetched, hashed, looked into, held |
 //! | [`engine`] | looks at the service, carries plans out, and fetches packages |
 //! | [`report`] | what there is to show for an incident, as facts |
-//! | [`render`] | plans, events and diagnostics as text, JSON and Markdown |
+//! | [`render`] | plans, events, reports and diagnostics as text, JSON, HTML and Markdown |
 //! | [`seal`] | reviewed calls as files |
 //! | [`session`] | a project as a program uses it: planned, and applied as it was planned |
 //! | [`sandbox`] | the simulated service |

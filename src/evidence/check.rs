@@ -69,6 +69,11 @@ pub enum Wrong {
 }
 
 impl Wrong {
+    /// Returns whether it is the package that is not what it was, and not the record beside it.
+    pub fn is_of_package(&self) -> bool {
+        !matches!(self, Wrong::Extra | Wrong::RecordMissing | Wrong::RecordAltered)
+    }
+
     /// A stable name.
     pub fn code(&self) -> &'static str {
         match self {

@@ -6,7 +6,9 @@ use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr;
 
 use super::samples::*;
-use super::{Style, annotations, codes, diagnostic, escape, event, plan as human, schema, state as states};
+use super::{
+    Style, annotations, codes, diagnostic, escape, event, plan as human, report, schema, state as states,
+};
 use crate::engine::{Event, Progress};
 use crate::manifest::Diagnostic;
 use crate::model::{Dependency, Until};
@@ -386,6 +388,7 @@ fn golden(schema: &serde_json::Value, kind: &str, file: &str) {
 fn schemas_are_committed() {
     golden(&schema::plan_schema(), "plan", "schemas/plan.schema.json");
     golden(&schema::event_schema(), "event", "schemas/event.schema.json");
+    golden(&report::report_schema(), "report", "schemas/report.schema.json");
 }
 
 #[test]
@@ -413,7 +416,7 @@ fn every_field_has_a_description_and_an_example() {
             }
         }
     }
-    for schema in [schema::plan_schema(), schema::event_schema()] {
+    for schema in [schema::plan_schema(), schema::event_schema(), report::report_schema()] {
         walk("", &schema, &schema);
     }
 }

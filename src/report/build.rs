@@ -10,6 +10,7 @@ use super::facts::{
 };
 use super::trouble::{Found, Holding, Trouble};
 use crate::defender::Portal;
+use crate::evidence::Wrong;
 use crate::model::{Address, Call, Kind, PlanDigest, RequestDigest};
 use crate::plan::{Machines, names};
 use crate::state::{Asked, Course, History, Outcome, Phase, Resource, State, Story};
@@ -103,7 +104,7 @@ fn resource_facts(sources: &Sources<'_>, address: &Address, r: &Resource, story:
         address: address.clone(),
         shown: address.to_string(),
         kind: address.kind(),
-        standing: standing(address, r),
+        standing: standing(sources, address, r),
         phase: r.phase,
         released: r.phase == Phase::Released,
         id: r.id.clone(),
@@ -124,14 +125,17 @@ fn resource_facts(sources: &Sources<'_>, address: &Address, r: &Resource, story:
     }
 }
 
-fn standing(address: &Address, r: &Resource) -> Standing {
-    let held = r.id.as_ref().is_some_and(|id| r.package(id).is_some());
+fn standing(sources: &Sources<'_>, address: &Address, r: &Resource) -> Standing {
+    let package = r.id.as_ref().and_then(|id| r.package(id));
+    let found = package.and_then(|p| sources.held.get(&p.file));
+    let damaged = found.is_some_and(|found| found.wrong.as_ref().is_some_and(Wrong::is_of_package));
     match r.released_from.unwrap_or(r.phase) {
         Phase::Requested => Standing::Unanswered,
         Phase::Pending => Standing::Waiting,
         Phase::InProgress => Standing::Running,
         Phase::Succeeded | Phase::Released if address.kind() == Kind::Alert => Standing::Raised,
-        Phase::Succeeded | Phase::Released if held => Standing::Held,
+        Phase::Succeeded | Phase::Released if damaged => Standing::Damaged,
+        Phase::Succeeded | Phase::Released if package.is_some() => Standing::Held,
         Phase::Succeeded | Phase::Released => Standing::Done,
         Phase::Failed => Standing::Failed,
         Phase::Cancelled => Standing::Cancelled,
@@ -142,7 +146,7 @@ fn standing(address: &Address, r: &Resource) -> Standing {
 fn attempt(course: &Course) -> Attempt {
     let asked = course.asked.as_ref();
     // The run's clock may differ from the service's: lengths are the run's, the end is the service's.
-    let waited = asked.map(|a| a.server_at - a.at.duration_since(a.run_began));
+    let waited = asked.and_then(|a| a.server_at.checked_sub(a.at.duration_since(a.run_began)).ok());
     let (ended, outcome) = course.ended.as_ref().map(|(at, outcome)| (*at, outcome)).unzip();
     let blocked = match outcome {
         Some(Outcome::Throttled { retry_after_seconds, .. }) => {
@@ -172,17 +176,21 @@ fn attempt(course: &Course) -> Attempt {
 
 fn packages(sources: &Sources<'_>, story: &Story) -> Vec<Package> {
     let held = story.courses.iter().flat_map(|c| &c.fetched);
-    held.map(|(seq, c)| Package {
-        id: c.action_id.clone(),
-        store: c.store.clone(),
-        file: c.file.clone(),
-        size: c.size,
-        sha256: c.sha256,
-        entries: c.entries.len(),
-        fetched: c.download_ended,
-        by: c.by.to_string(),
-        record: *seq,
-        holding: sources.held.get(&c.file).map_or(Holding::NotLooked, |found| found.holding.clone()),
+    held.map(|(seq, c)| {
+        let found = sources.held.get(&c.file);
+        Package {
+            id: c.action_id.clone(),
+            store: c.store.clone(),
+            file: c.file.clone(),
+            size: c.size,
+            sha256: c.sha256,
+            entries: c.entries.len(),
+            fetched: c.download_ended,
+            by: c.by.to_string(),
+            record: *seq,
+            holding: found.map_or(Holding::NotLooked, |found| found.holding),
+            finding: found.and_then(|found| found.wrong.as_ref()).map(Wrong::code),
+        }
     })
     .collect()
 }
@@ -199,7 +207,7 @@ fn troubles(sources: &Sources<'_>, r: &Resource, story: &Story, facts: &Resource
         Standing::Failed => out.push(Trouble::Failed(facts.status.clone().unwrap_or_default())),
         Standing::Cancelled => out.push(Trouble::Cancelled((*r.cancelled_by).clone())),
         Standing::Done => out.push(Trouble::NotFetched),
-        Standing::Running | Standing::Held | Standing::Raised => {}
+        Standing::Running | Standing::Held | Standing::Damaged | Standing::Raised => {}
     }
     if let (Some(id), true) = (&r.id, r.missing_since.is_some() && facts.standing == Standing::Running) {
         out.push(Trouble::Gone(id.clone()));
@@ -283,7 +291,7 @@ fn summary(report: &Report) -> Summary {
         }
         s.held += usize::from(r.standing == Standing::Held);
         s.raised += usize::from(r.standing == Standing::Raised);
-        for p in &r.packages {
+        for p in r.packages.iter().filter(|p| p.holding != Holding::Wrong) {
             if files.insert((&p.store, &p.file)) {
                 s.packages += 1;
                 s.bytes = s.bytes.saturating_add(p.size);

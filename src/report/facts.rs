@@ -121,7 +121,7 @@ pub struct Summary {
     /// Collections whose package is held.
     #[schemars(example = 12)]
     pub held: usize,
-    /// Packages that are held, those of earlier attempts too.
+    /// Packages that are held, those of earlier attempts too; those that a look found damaged are not counted.
     #[schemars(example = 12)]
     pub packages: usize,
     /// Their length together, in bytes.
@@ -157,6 +157,8 @@ pub enum Standing {
     Waiting,
     /// At the service, and not over.
     Running,
+    /// Done, and what is held is not what was fetched: gone, cut short or altered.
+    Damaged,
     /// Done; the package is not held.
     Done,
     /// Done, and the package is held.
@@ -197,7 +199,7 @@ pub struct Machine {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"fin-ws-042.contoso.com")]
     pub name: Option<String>,
-    /// `healthStatus`; none where the service was not looked at, or does not list the machine.
+    /// `healthStatus`; none where the service was not looked at, or its list does not show the machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"Active")]
     pub health: Option<String>,
@@ -392,6 +394,10 @@ pub struct Package {
     /// What a look at where it is held showed.
     #[schemars(example = Holding::There)]
     pub holding: Holding,
+    /// What is wrong with it: a code of `verify`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"package-missing")]
+    pub finding: Option<&'static str>,
 }
 
 /// An example for the schema.

@@ -9,7 +9,7 @@ use crate::evidence::{Checked, Wrong};
 use crate::state::{CallAction, Custody, Outcome, Refusal, Seq};
 
 /// What a look at a held package showed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Holding {
     /// It is there; its bytes were not read.
@@ -20,8 +20,8 @@ pub enum Holding {
     NotLooked,
     /// It is held in another place, which was not looked at.
     Elsewhere,
-    /// Something is wrong with it: a code of `verify`.
-    Wrong(String),
+    /// Something is wrong with it.
+    Wrong,
 }
 
 /// Something that needs a person.
@@ -93,6 +93,6 @@ pub struct Found {
 
 impl Found {
     fn wrong(what: Wrong) -> Found {
-        Found { holding: Holding::Wrong(what.code().to_owned()), wrong: Some(what) }
+        Found { holding: Holding::Wrong, wrong: Some(what) }
     }
 }

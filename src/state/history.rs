@@ -167,7 +167,7 @@ impl Course {
     }
 }
 
-/// Tells the story of every resource that a journal speaks of.
+/// Tells the story of every resource that a journal speaks of. One that was not begun has no bytes, and tells nothing.
 pub fn history(journal: &[u8]) -> History {
     let mut telling = Telling::default();
     let mut reader = Reader::new(journal);
@@ -179,7 +179,7 @@ pub fn history(journal: &[u8]) -> History {
         }
     }
     let Checkpoint { seq, head, .. } = reader.mark();
-    History { stories: telling.stories, seq, head, damage }
+    History { stories: telling.stories, seq, head, damage: damage.filter(|_| !journal.is_empty()) }
 }
 
 #[derive(Default)]

@@ -135,7 +135,7 @@ fn a_page_replaces_a_report_and_nothing_else() {
         );
     }
     let page = std::fs::read_to_string(project.path("report.html")).unwrap();
-    assert!(page.contains("<h1>lab</h1>") && page.contains("nothing here has happened") == false);
+    assert!(page.contains("<h1>lab</h1>") && !page.contains("nothing here has happened"));
     std::fs::write(project.path("notes.html"), "<p>mine").unwrap();
     let output = project.run(&["report", "--out", "notes.html"]);
     assert_eq!(output.status.code(), Some(1));

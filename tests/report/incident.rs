@@ -8,8 +8,8 @@ use casefile::model::{Address, Call, CreateAlert, Machine, PlanDigest, RequestDi
 use casefile::plan::Machines;
 use casefile::report::{Report, Selection, Service, Sources, build, held_by_name};
 use casefile::state::{
-    Binding, CallAction, Custody, Intent, Object, Operator, Origin, Outcome, PackageEntry, Record, Refusal,
-    Sent, State, custody_records, history, journal,
+    Binding, CallAction, Custody, Intent, Object, Operator, Outcome, PackageEntry, Record, Refusal, Sent,
+    State, custody_records, history, journal,
 };
 use jiff::{SignedDuration, Timestamp};
 

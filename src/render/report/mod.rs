@@ -7,6 +7,7 @@
 mod document;
 mod markup;
 mod page;
+mod problems;
 mod style;
 mod timeline;
 mod words;

@@ -1,16 +1,15 @@
 //! The page: sections, tables and words, in the order in which a person asks.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 
 use super::super::age::{duration, short};
 use super::super::messages::{bytes, number, plural};
-use super::document::{Problem, ReportDocument};
+use super::document::ReportDocument;
 use super::markup::Html;
 use super::timeline::{self, Scale};
-use super::{style, words};
-use crate::model::{Kind, first_label};
+use super::words::{kind_and_name, label};
+use super::{problems, style, words};
+use crate::model::Kind;
 use crate::report::{Attempt, Holding, Machine, Package, Report, ResourceFacts, Standing};
 
 /// What every page of ours begins with: a file that does not is not replaced.
@@ -29,7 +28,7 @@ pub fn html(document: &ReportDocument<'_>) -> String {
     let mut body = Html::default();
     body.element("header", &[], |h| opening(h, report, document.problems.len()));
     body.element("main", &[], |h| {
-        problems(h, report, &document.problems);
+        problems::write(h, report, &document.problems);
         timeline_of(h, report);
         packages(h, report);
         alerts(h, report);
@@ -107,101 +106,6 @@ fn verdict(report: &Report, problems: usize) -> String {
     out.join(" ")
 }
 
-/// How many resources a group of problems names before the rest is folded up.
-const NAMED: usize = 3;
-
-fn problems(h: &mut Html, report: &Report, problems: &[Problem<'_>]) {
-    if problems.is_empty() {
-        return;
-    }
-    let shown: BTreeMap<_, _> = report.resources.iter().map(|r| (&r.address, r)).collect();
-    let mut groups: Vec<(&Problem<'_>, Vec<&Problem<'_>>)> = Vec::new();
-    for p in problems {
-        match groups.iter_mut().find(|(first, _)| (first.code, &first.message) == (p.code, &p.message)) {
-            Some((_, all)) => all.push(p),
-            None => groups.push((p, vec![p])),
-        }
-    }
-    // What is easily put right comes last.
-    groups.sort_by_key(|(p, _)| is_soft(p.code));
-    h.leaf("h2", &[], "What needs a person");
-    h.element("ul", &[("class", "todo")], |h| {
-        for (first, all) in groups {
-            let class = if is_soft(first.code) { "soft" } else { "hard" };
-            h.element("li", &[("class", class)], |h| {
-                h.element("p", &[], |h| {
-                    let who = |p: &Problem<'_>| {
-                        let r = shown.get(p.address?)?;
-                        Some(label(r))
-                    };
-                    let names: Vec<String> = all.iter().filter_map(|p| who(p)).collect();
-                    match (&*names, names.len() > NAMED) {
-                        ([], _) => {}
-                        (names, false) => h.leaf("strong", &[], &names.join(", ")),
-                        (names, true) => h.leaf("strong", &[], &plural(names.len(), "resource")),
-                    }
-                    h.text(if names.is_empty() { "" } else { ": " });
-                    h.text(&first.message);
-                    h.text(".");
-                });
-                if let Some(hint) = first.hint {
-                    h.leaf("p", &[], hint);
-                }
-                ways_out(h, &all);
-                if all.len() > NAMED {
-                    names_of_all(h, &all);
-                }
-            });
-            h.line();
-        }
-    });
-}
-
-fn is_soft(code: &str) -> bool {
-    matches!(code, "not-fetched" | "cancelled" | "watched" | "busy" | "throttled")
-}
-
-/// The commands that help a group: one for all, or those of each.
-fn ways_out(h: &mut Html, all: &[&Problem<'_>]) {
-    let mut commands: Vec<(&str, &str)> = Vec::new();
-    for next in all.iter().flat_map(|p| &p.next) {
-        let pair = (next.purpose, next.command.as_str());
-        if !commands.contains(&pair) {
-            commands.push(pair);
-        }
-    }
-    for (purpose, command) in commands.iter().take(NAMED) {
-        h.element("p", &[], |h| {
-            h.text("To ");
-            h.text(purpose);
-            h.text(": ");
-            h.leaf("code", &[("class", "cmd")], command);
-        });
-    }
-    if commands.len() > NAMED {
-        h.leaf("p", &[("class", "sub")], "The same for each of the others.");
-    }
-}
-
-fn names_of_all(h: &mut Html, all: &[&Problem<'_>]) {
-    h.element("details", &[], |h| {
-        h.leaf("summary", &[], "Which ones");
-        h.element("ul", &[], |h| {
-            for address in all.iter().filter_map(|p| p.address) {
-                h.leaf("li", &[], &address.to_string());
-            }
-        });
-    });
-}
-
-/// The machine's short name, or what there is in its place.
-fn label(r: &ResourceFacts) -> String {
-    match (&r.machine_name, r.kind) {
-        (Some(name), _) => first_label(name).to_owned(),
-        (None, _) => r.shown.clone(),
-    }
-}
-
 fn timeline_of(h: &mut Html, report: &Report) {
     let Some(scale) = Scale::of(report) else { return };
     h.leaf("h2", &[], "Timeline");
@@ -224,10 +128,12 @@ fn timeline_of(h: &mut Html, report: &Report) {
                 h.leaf("th", &[("scope", "col"), ("class", "num")], "Took");
             });
         });
-        rows(h, report.resources.iter(), |h, r| {
+        let mut by_time: Vec<&ResourceFacts> = report.resources.iter().collect();
+        by_time.sort_by_key(|r| r.attempts.first().and_then(timeline::begin));
+        rows(h, by_time.into_iter(), |h, r| {
             h.element("th", &[("scope", "row")], |h| {
                 h.text(&label(r));
-                h.leaf("div", &[("class", "sub")], &r.shown);
+                h.leaf("div", &[("class", "sub")], &kind_and_name(r));
             });
             h.element("td", &[], |h| timeline::row(h, &scale, r, report.created_at));
             h.element("td", &[], |h| state(h, r.standing));
@@ -238,7 +144,7 @@ fn timeline_of(h: &mut Html, report: &Report) {
 
 /// From the first moment to the last one.
 fn took(r: &ResourceFacts, now: Timestamp) -> String {
-    let begin = r.attempts.iter().find_map(|a| a.waited_since.or(a.asked).or(a.accepted));
+    let begin = r.attempts.first().and_then(timeline::begin);
     let last = |a: &Attempt| a.fetched.or(a.finished).or(a.ended).or(a.accepted);
     let end = match r.standing {
         Standing::Running | Standing::Waiting => Some(now),
@@ -259,7 +165,7 @@ fn state(h: &mut Html, standing: Standing) {
         Standing::Held | Standing::Raised => ("s good", "✓"),
         Standing::Running => ("s run", "…"),
         Standing::Done | Standing::Waiting | Standing::Cancelled => ("s note", "!"),
-        Standing::Refused | Standing::Failed | Standing::Unanswered => ("s bad", "✗"),
+        Standing::Refused | Standing::Failed | Standing::Unanswered | Standing::Damaged => ("s bad", "✗"),
     };
     h.element("span", &[("class", class)], |h| {
         h.leaf("span", &[("aria-hidden", "true")], sign);
@@ -322,18 +228,21 @@ fn packages(h: &mut Html, report: &Report) {
                 time(h, p.fetched);
                 h.leaf("div", &[("class", "sub")], &format!("by {}", p.by));
             });
-            h.element("td", &[("data-l", "Now")], |h| holding(h, &p.holding));
+            h.element("td", &[("data-l", "Now")], |h| holding(h, p));
         });
     });
 }
 
-fn holding(h: &mut Html, holding: &Holding) {
-    let (class, text) = match holding {
+fn holding(h: &mut Html, p: &Package) {
+    let (class, text) = match p.holding {
         Holding::There => ("s good", "✓ there".to_owned()),
         Holding::Verified => ("s good", "✓ verified".to_owned()),
         Holding::NotLooked => ("s note", "! not looked at".to_owned()),
         Holding::Elsewhere => ("s note", "! held elsewhere".to_owned()),
-        Holding::Wrong(code) => ("s bad", format!("✗ {}", code.trim_start_matches("package-"))),
+        Holding::Wrong => {
+            let code = p.finding.unwrap_or("wrong");
+            ("s bad", format!("✗ {}", code.trim_start_matches("package-")))
+        }
     };
     h.leaf("span", &[("class", class)], &text);
 }
@@ -349,7 +258,7 @@ fn alerts(h: &mut Html, report: &Report) {
         rows(h, alerts(), |h, r| {
             h.element("th", &[("scope", "row")], |h| {
                 h.text(&r.text);
-                h.leaf("div", &[("class", "sub")], &r.shown);
+                h.leaf("div", &[("class", "sub")], &kind_and_name(r));
             });
             cell(h, "Severity", "", r.severity.as_deref().unwrap_or("–"));
             cell(h, "Machine", "", r.machine_name.as_deref().or(r.machine_id.as_deref()).unwrap_or("–"));
@@ -386,7 +295,7 @@ fn machines(h: &mut Html, report: &Report) {
         rows(h, report.machines.iter(), |h, m: &Machine| {
             h.leaf("th", &[("scope", "row")], m.name.as_deref().unwrap_or("no name"));
             if looked {
-                cell(h, "Health", "", m.health.as_deref().unwrap_or("not listed"));
+                cell(h, "Health", "", m.health.as_deref().unwrap_or("not known"));
                 let seen = m.last_seen.map(|t| format!("{} ago", short(report.created_at, t)));
                 cell(h, "Last seen", "t", seen.as_deref().unwrap_or("–"));
                 cell(h, "System", "", m.system.as_deref().unwrap_or("–"));
@@ -402,14 +311,22 @@ fn asked(h: &mut Html, report: &Report) {
         return;
     }
     h.leaf("h2", &[], "What was asked");
-    h.element("table", &[], |h| {
+    let number_of = |digest| report.plans.iter().position(|p| p.digest == digest).map(|i| number(i + 1));
+    h.element("table", &[("class", "asked")], |h| {
         head(
             h,
-            &[("", "Resource"), ("", "Text as sent"), ("", "Asked"), ("", "By"), ("", "Plan"), ("", "Seal")],
+            &[
+                ("", "Resource"),
+                ("", "Text as sent"),
+                ("", "Asked"),
+                ("", "By"),
+                ("num", "Plan"),
+                ("", "Seal"),
+            ],
         );
         rows(h, report.resources.iter(), |h, r| {
             let last = r.attempts.iter().rev().find(|a| a.record.is_some());
-            h.leaf("th", &[("scope", "row")], &r.shown);
+            h.leaf("th", &[("scope", "row")], &kind_and_name(r));
             h.element("td", &[("data-l", "Text")], |h| {
                 h.text(&r.text);
                 let attempts = r.attempts.iter().filter(|a| a.record.is_some()).count();
@@ -424,21 +341,15 @@ fn asked(h: &mut Html, report: &Report) {
                 Some(at) => time(h, at),
                 None => h.text("was there already"),
             });
-            let by = last.and_then(|a| a.by.as_deref());
-            cell(h, "By", "", by.or(r.requestor.as_deref()).unwrap_or("not recorded"));
-            h.element("td", &[("data-l", "Plan")], |h| match last.and_then(|a| a.plan) {
-                Some(plan) => h.leaf("code", &[], &abbreviated(&plan.to_string())),
-                None => h.text("–"),
-            });
+            let by = last.and_then(|a| a.by.as_deref()).or(r.requestor.as_deref());
+            // The address of a job is long, and stands with the plan.
+            let by = by.map(|by| if by.starts_with("https://") { "a pipeline" } else { by });
+            cell(h, "By", "", by.unwrap_or("not recorded"));
+            let plan = last.and_then(|a| a.plan).and_then(number_of);
+            cell(h, "Plan", "num", plan.as_deref().unwrap_or("–"));
             cell(h, "Seal", "", r.seal.as_deref().unwrap_or("–"));
         });
     });
-}
-
-/// The first digits of a digest, as people compare them.
-fn abbreviated(digest: &str) -> String {
-    let hex = digest.rsplit(':').next().unwrap_or(digest);
-    hex.chars().take(12).collect()
 }
 
 fn approved(h: &mut Html, report: &Report) {
@@ -449,13 +360,23 @@ fn approved(h: &mut Html, report: &Report) {
     h.element("table", &[], |h| {
         let caption = "A plan's digest covers each of its calls: what was reviewed is what was sent.";
         h.leaf("caption", &[], caption);
-        head(h, &[("", "Plan"), ("num", "Calls here"), ("", "First call"), ("", "Sent by"), ("", "Commit")]);
-        rows(h, report.plans.iter(), |h, p| {
-            h.element("th", &[("scope", "row")], |h| h.leaf("code", &[], &p.digest.to_string()));
+        head(h, &[("", "Plan"), ("num", "Calls here"), ("", "First call"), ("", "Sent by")]);
+        rows(h, report.plans.iter().zip(1..), |h, (p, n)| {
+            h.element("th", &[("scope", "row")], |h| {
+                h.text(&format!("Plan {n}"));
+                h.element("div", &[("class", "sub")], |h| h.leaf("code", &[], &p.digest.to_string()));
+            });
             cell(h, "Calls here", "num", &number(p.calls));
             h.element("td", &[("data-l", "First call"), ("class", "t")], |h| time(h, p.began));
-            cell(h, "Sent by", "", &or_none(&p.by, "not recorded"));
-            h.element("td", &[("data-l", "Commit")], |h| h.leaf("code", &[], &or_none(&p.commits, "none")));
+            h.element("td", &[("data-l", "Sent by")], |h| {
+                h.text(&or_none(&p.by, "not recorded"));
+                for commit in &p.commits {
+                    h.element("div", &[("class", "sub")], |h| {
+                        h.text("at commit ");
+                        h.leaf("code", &[], commit);
+                    });
+                }
+            });
         });
     });
 }

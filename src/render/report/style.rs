@@ -56,7 +56,7 @@ a{color:var(--run)}
 a:focus-visible,summary:focus-visible{outline:2px solid var(--run);outline-offset:2px}
 code{font:.875em/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,'Liberation Mono',monospace}
 .muted,.sub{color:var(--muted)}
-.sub{font-size:.85rem}
+.sub{font-size:.85rem;font-weight:400}
 .lead{font-size:1.15rem;margin:1rem 0 0;max-width:46rem}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(9.5rem,1fr));gap:.75rem;margin:1.5rem 0 0;padding:0;list-style:none}
 .tiles li{background:var(--surface);border-radius:.5rem;padding:.8rem 1rem}
@@ -76,13 +76,14 @@ caption{text-align:left;color:var(--muted);font-size:.85rem;padding:0 0 .5rem}
 th,td{text-align:left;vertical-align:top;padding:.45rem .9rem .45rem 0;border-bottom:1px solid var(--line)}
 th{font-weight:600}
 thead th{font-size:.8rem;color:var(--muted);white-space:nowrap;overflow-wrap:normal}
-tbody th{overflow-wrap:break-word}
+tbody th{overflow-wrap:break-word;min-width:7.5rem}
+.asked tbody th{font-weight:400}
 .num{text-align:right;white-space:nowrap}
 td.t,.nowrap{white-space:nowrap}
 .s{white-space:nowrap;font-weight:600;overflow-wrap:normal}
 .s.good{color:var(--good)}.s.run{color:var(--run)}.s.note{color:var(--note)}.s.bad{color:var(--bad)}
 .time{table-layout:fixed}
-.time th:first-child{width:24%}.time th:nth-child(3),.time td:nth-child(3){width:9.5rem;padding-left:.9rem}
+.time th:first-child{width:24%}.time th:nth-child(3),.time td:nth-child(3){width:11rem;padding-left:.9rem}
 .time th:nth-child(4),.time td:nth-child(4){width:6rem;padding-right:0}
 .time tbody th,.time tbody td{padding-top:.3rem;padding-bottom:.3rem}
 .time td:nth-child(2),.time thead th:nth-child(2){padding-right:0}
@@ -110,7 +111,11 @@ html{font-size:16px}
 body{padding:1.25rem 1rem 3rem}
 h1{font-size:1.6rem}
 .tiles{grid-template-columns:1fr 1fr}
+table,caption,thead,tbody,thead tr{display:block}
 thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
+.time thead{position:static;width:auto;height:auto;overflow:visible;clip-path:none}
+.time thead th{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
+.time thead td{display:block;border:0;width:auto!important}
 tbody tr{display:block;padding:.6rem 0;border-bottom:1px solid var(--line)}
 tbody th,tbody td{display:block;border:0;padding:.1rem 0;width:auto!important}
 tbody td[data-l]::before{content:attr(data-l) ' ';color:var(--muted);font-size:.85rem;font-weight:400}

@@ -57,7 +57,7 @@ impl Scale {
     /// Round moments of the scale, and how each is written.
     fn ticks(&self) -> Vec<(Timestamp, String)> {
         let length = self.to.duration_since(self.from).as_secs().max(1);
-        let step = STEPS.into_iter().find(|step| length / step <= MOST_TICKS).unwrap_or(length);
+        let step = STEPS.into_iter().find(|step| length / step <= MOST_TICKS).unwrap_or(length / MOST_TICKS);
         let format = match step {
             0..60 => "%H:%M:%S",
             60..86_400 if length < 86_400 => "%H:%M",
@@ -105,6 +105,11 @@ fn percent(hundredths: u64) -> String {
     }
 }
 
+/// The first moment of an attempt.
+pub fn begin(a: &Attempt) -> Option<Timestamp> {
+    a.waited_since.or(a.asked).or(a.accepted)
+}
+
 fn moments_of(a: &Attempt) -> impl Iterator<Item = Timestamp> {
     let all =
         [a.waited_since, a.asked, a.accepted, a.running, a.finished, a.fetched, a.ended, a.blocked_until];
@@ -118,7 +123,7 @@ pub fn axis(h: &mut Html, scale: &Scale) {
         h.element("g", &[("id", "g")], |h| {
             for (at, _) in &ticks {
                 let x = scale.percent(*at);
-                h.shape("line", &[("class", "g"), ("x1", &x), ("x2", &x), ("y1", "-6"), ("y2", "150%")]);
+                h.shape("line", &[("class", "g"), ("x1", &x), ("x2", &x), ("y1", "-6"), ("y2", "220%")]);
             }
         });
         for (at, label) in &ticks {

@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use super::super::messages::{ended, reason, refusal, warning};
 use super::super::ways_out::{Next, of_refusal};
 use super::super::{fetch, records};
-use crate::model::Address;
+use crate::model::{Address, Kind, first_label};
 use crate::plan::{Reason, Warning};
-use crate::report::{Standing, Trouble};
+use crate::report::{ResourceFacts, Standing, Trouble};
 use crate::state::{CallAction, Outcome};
 
 /// A trouble in words.
@@ -105,7 +105,26 @@ pub fn standing(standing: Standing) -> &'static str {
         Standing::Waiting => "Machine busy",
         Standing::Running => "Running",
         Standing::Done => "Done, not fetched",
+        Standing::Damaged => "Package damaged",
         Standing::Held => "Package held",
         Standing::Raised => "Raised",
     }
+}
+
+/// The machine's short name, or what there is in its place.
+pub fn label(r: &ResourceFacts) -> String {
+    match (&r.machine_name, r.kind) {
+        (Some(name), _) => first_label(name).to_owned(),
+        (None, _) => r.shown.clone(),
+    }
+}
+
+/// The address with the kind in a word of people.
+pub fn kind_and_name(r: &ResourceFacts) -> String {
+    let kind = match r.kind {
+        Kind::InvestigationPackage => "package",
+        Kind::Alert => "alert",
+    };
+    let name = r.shown.split_once('/').map_or(r.shown.as_str(), |(_, name)| name);
+    format!("{kind} {name}")
 }
