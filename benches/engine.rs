@@ -71,6 +71,7 @@ fn records(desired: &[Desired]) -> Vec<Record> {
             replaces: Vec::new(),
             by: None,
             commit: None,
+            over: None,
         })));
         let object = Object {
             id: format!("da{n}"),

@@ -142,6 +142,25 @@ fn the_record_is_read_as_it_was_meant() {
 }
 
 #[test]
+fn a_package_that_was_fetched_is_held_still() {
+    for version in versions() {
+        let case = Case::new(&version, "fetched");
+        let journal = case.read(".casefile/journal.jsonl");
+        assert!(journal.contains("{\"linkRequested\":") && journal.contains("{\"fetched\":"));
+        fits("state", &case.json(".casefile/state.json"));
+        let held = |case: &Case| {
+            let (shown, _) = case.exits(0, &["verify"]);
+            assert!(shown.contains("1 package is as it was when it was recorded"), "{shown}");
+            case.json(".casefile/state.json")["resources"]["InvestigationPackage/held"]["packages"].clone()
+        };
+        let before = held(&case);
+        std::fs::remove_file(case.path(".casefile/state.json")).unwrap();
+        case.exits(0, &["state", "rebuild"]);
+        assert_eq!(held(&case), before);
+    }
+}
+
+#[test]
 fn a_plan_decides_as_it_did() {
     for version in versions() {
         let case = Case::new(&version, "project");

@@ -124,6 +124,10 @@ fn events_and_states() {
         seen.extend(case.events(args));
         fits(&state, &case.state());
     }
+    for args in [&[][..], &["-v"]] {
+        let status = case.run(&[&["status", "--no-refresh", "--format", "json"], args].concat());
+        fits(&schema("status"), &serde_json::from_str(&status).unwrap());
+    }
     for event in ["planned", "intent", "accepted", "summary"] {
         assert!(seen.contains(event), "{event} is not among {seen:?}");
     }

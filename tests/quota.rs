@@ -7,16 +7,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use casefile::defender::auth::Tokens;
 use casefile::defender::{
-    Client, Clock, Cloud, HttpAnswer, HttpCall, Hunter, Hunting, HuntingApi, Next, RateLimit, RateLimiter,
-    Service, Transport, TransportError, Window,
+    Client, Clock, Cloud, Download, Downloads, HttpAnswer, HttpCall, Hunter, Hunting, HuntingApi, Next,
+    PackageLink, RateLimit, RateLimiter, Resume, Service, Transport, TransportError, Window,
 };
-use casefile::engine::{Control, Event, Locked, Options, Progress, Report, Run, RunError, Scope};
+use casefile::engine::{Control, Event, Fetching, Locked, Options, Progress, Report, Run, RunError, Scope};
+use casefile::evidence::{Folder, HeldFolder, Limits};
 use casefile::manifest::parse_manifests;
 use casefile::model::{HuntingQuery, Kind};
 use casefile::plan::{Plan, Settings, last_call};
 use casefile::sandbox::{Delivery, Scenario, World};
 use casefile::state::shared::{Opening, SharedStore};
-use casefile::state::{Binding, CallAction, Holder, MemoryDisk, QuotaUsage, Store};
+use casefile::state::{Binding, CallAction, Holder, MemoryDisk, Operator, QuotaUsage, Store};
+use futures::StreamExt as _;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use tokio::sync::watch;
@@ -53,7 +55,7 @@ impl Transport for Way {
         tokio::time::sleep(HALF_WAY).await;
         let request = request(&call);
         let response = self.0.world.lock().unwrap().handle(self.0.now(), &request);
-        if request.method == "POST" {
+        if request.method == "POST" || call.target.ends_with("/getPackageUri") {
             let seen = (self.0.start.elapsed(), call.target.clone(), response.status);
             self.0.seen.lock().unwrap().push(seen);
         }
@@ -117,6 +119,18 @@ impl Site {
         parallelism: usize,
         wait: Option<Duration>,
     ) -> (Plan, Result<Report, RunError>, Duration) {
+        self.run_and(store, manifests, parallelism, wait, async |_| {}).await
+    }
+
+    /// The same, and then something else with the same run.
+    async fn run_and(
+        self: &Arc<Self>,
+        store: Box<dyn Store>,
+        manifests: &str,
+        parallelism: usize,
+        wait: Option<Duration>,
+        then: impl AsyncFnOnce(&mut Run<'_>),
+    ) -> (Plan, Result<Report, RunError>, Duration) {
         let site = self.clone();
         let clock = Clock::new(move || site.now());
         let client = Client::new(
@@ -161,6 +175,7 @@ impl Site {
         let began = Instant::now();
         let report = run.carry_out(&plan).await;
         let took = began.elapsed();
+        then(&mut run).await;
         match &report {
             Ok(report) => run.close(report).await.unwrap(),
             Err(_) => run.commit().await.unwrap(),
@@ -242,6 +257,56 @@ async fn a_shared_store_is_nearly_as_fast_as_the_quota() {
         println!("{latency:?} a request, {interval:?} between appends: {took:?}, {puts} appends");
         assert!(least <= took && took <= least + least / 20, "{took:?}, {puts} appends");
     }
+}
+
+/// Gives the same zip by any link, at once.
+struct OneZip(Vec<u8>);
+
+#[async_trait]
+impl Downloads for OneZip {
+    async fn get(&self, _: &PackageLink, _: Option<Resume<'_>>) -> Result<Download, String> {
+        let body = futures::stream::iter([Ok(self.0.clone())]).boxed();
+        let total = Some(self.0.len() as u64);
+        Ok(Download { status: 200, etag: None, total, from: 0, retry_after: None, body })
+    }
+}
+
+fn one_zip() -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    zip.start_file("a.txt", zip::write::SimpleFileOptions::default()).unwrap();
+    std::io::Write::write_all(&mut zip, b"something").unwrap();
+    zip.finish().unwrap().into_inner()
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_hundred_packages_take_as_long_as_two_links_a_minute_do() {
+    let site = Site::of("delays: { pending: 0, running: 0 }");
+    let folder = tempfile::tempdir().unwrap();
+    let place = HeldFolder::new(Folder::new(folder.path().join("evidence")), "file:evidence");
+    let fetching = Fetching {
+        store: Arc::new(place),
+        downloads: Arc::new(OneZip(one_zip())),
+        limits: Limits::default(),
+        parallelism: 4,
+        by: Operator { user: "u".into(), host: "h".into(), job: None },
+        manifests: Default::default(),
+        commit: None,
+    };
+    let mut ended = None;
+    let store = Box::new(site.disk.open(&place::holder("one")).unwrap().store);
+    let fetch = async |run: &mut Run<'_>| {
+        let began = Instant::now();
+        let fetched = run.fetch(&fetching, &|_, _| true).await.unwrap();
+        ended = Some((fetched, began.elapsed()));
+    };
+    let (_, report, _) = site.run_and(store, &packages(0..200), 64, Some(secs(3600)), fetch).await;
+    assert_eq!(report.unwrap().counts["accepted"], 200);
+    let (fetched, took) = ended.unwrap();
+    assert_eq!((fetched.fetched.len(), fetched.failed.len(), site.refusals()), (200, 0, 0));
+    assert_eq!(site.sent("getPackageUri"), 200, "one link each");
+    // Two at once, and two more each minute: the last two after 99 minutes.
+    let least = secs(99 * 60);
+    assert!(least <= took && took <= least + least / 100, "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -466,6 +531,7 @@ proptest! {
             kind: Kind::Alert,
             action: CallAction::Create,
             at: Some(at(age)),
+            server_at: None,
             blocked_until: None,
         };
         let spent: Vec<QuotaUsage> = ages.iter().map(spent).collect();

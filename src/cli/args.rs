@@ -18,7 +18,9 @@ pub use state::{
     StateRenameProjectArgs, StateRmArgs, StateShowArgs,
 };
 
+use super::exec::UserCommand;
 use crate::model::{Address, PlanDigest, Sha256Hex, Span, Timespan};
+use crate::plan::names::Named;
 
 /// Incident actions as code for Microsoft Defender for Endpoint: declare, review, apply
 #[derive(Debug, Parser)]
@@ -104,8 +106,10 @@ pub enum Command {
     Render(RenderArgs),
     /// Run the cases of runbooks, offline
     Test(TestArgs),
-    /// Show every resource: phase, id, age, requestor
+    /// Show where every resource stands
     Status(StatusArgs),
+    /// Show what was recorded, newest first
+    Log(LogArgs),
     /// Fetch the packages of collections that are done
     Fetch(FetchArgs),
     /// Write one page that shows an incident: what was asked, by whom, and what became of it
@@ -124,6 +128,8 @@ pub enum Command {
     State(StateCommand),
     /// Check the journal's chain, the state and the packages that are held
     Verify(VerifyArgs),
+    /// Write packages and their records into a bag, to be handed on
+    Export(ExportArgs),
     /// Print a JSON Schema, or list what there is
     Schema(SchemaArgs),
     /// Serve the simulated Defender API on this machine
@@ -392,11 +398,51 @@ pub enum Format {
 pub struct StatusArgs {
     /// Show these resources only
     #[arg(value_name = "ADDRESS")]
-    pub addresses: Vec<Address>,
+    pub addresses: Vec<Named>,
+    /// Show only what carries these labels, such as incident=INC-2042
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    pub selector: Option<String>,
     /// Show the recorded state; do not read the service first
     #[arg(long)]
     pub no_refresh: bool,
     /// How the table is written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub format: Format,
+}
+
+/// `log`
+#[derive(Debug, Args)]
+pub struct LogArgs {
+    /// Show what is about these resources only
+    #[arg(value_name = "ADDRESS")]
+    pub addresses: Vec<Named>,
+    /// Show only what is about resources that carry these labels, such as incident=INC-2042
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    pub selector: Option<String>,
+    /// Show so many records at the most
+    #[arg(short = 'n', long = "max-count", value_name = "N")]
+    pub most: Option<usize>,
+    /// How the records are written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub format: Format,
+}
+
+/// `export`
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Export what is about these resources only
+    #[arg(value_name = "ADDRESS")]
+    pub addresses: Vec<Named>,
+    /// Export only what carries these labels, such as incident=INC-2042
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    pub selector: Option<String>,
+    /// Write a BagIt bag into this folder, which must not exist yet, or be empty
+    #[arg(long, value_name = "DIR", required = true)]
+    pub bagit: PathBuf,
+    /// Add every record of the journal, those of other resources too
+    #[arg(long)]
+    pub whole_journal: bool,
+    /// How the result is written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub format: Format,
 }
@@ -406,13 +452,16 @@ pub struct StatusArgs {
 pub struct FetchArgs {
     /// Fetch the packages of these resources only
     #[arg(value_name = "ADDRESS")]
-    pub addresses: Vec<Address>,
+    pub addresses: Vec<Named>,
     /// Fetch only what carries these labels, such as incident=INC-2042
     #[arg(short = 'l', long, value_name = "SELECTOR")]
     pub selector: Option<String>,
     /// How many packages may be under way at once
     #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub parallelism: u16,
+    /// Run a command for each package that is newly held
+    #[arg(long, value_name = "COMMAND")]
+    pub exec: Option<UserCommand>,
     /// The lock.
     #[command(flatten)]
     pub locking: Locking,
@@ -426,7 +475,7 @@ pub struct FetchArgs {
 pub struct ReportArgs {
     /// Tell of these resources only
     #[arg(value_name = "ADDRESS")]
-    pub addresses: Vec<Address>,
+    pub addresses: Vec<Named>,
     /// Tell only of what carries these labels, such as incident=INC-2042
     #[arg(short = 'l', long, value_name = "SELECTOR")]
     pub selector: Option<String>,
@@ -466,9 +515,9 @@ pub struct Locking {
 /// `cancel`
 #[derive(Debug, Args)]
 pub struct CancelArgs {
-    /// Kind/name, for example InvestigationPackage/fin-ws-042
+    /// Kind/name, for example InvestigationPackage/fin-ws-042; or a machine's name
     #[arg(value_name = "ADDRESS")]
-    pub address: Address,
+    pub address: Named,
     /// Why; the service keeps it with the action
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub comment: String,
@@ -642,6 +691,9 @@ pub enum SchemaKind {
     /// `report --format json`.
     #[value(help = None)]
     Report,
+    /// `status --format json`.
+    #[value(help = None)]
+    Status,
 }
 
 /// `sandbox`

@@ -18,6 +18,7 @@ use super::exit::{Code, Error};
 use super::project;
 use super::store;
 use crate::model::{Address, Kind};
+use crate::plan::names::Named;
 use crate::state::local;
 
 /// The first argument of the question. It is no command: clap does not know it, no help shows it.
@@ -161,8 +162,8 @@ impl Place {
 /// Whether the argument names something that the state holds: `import` and the new name of `state mv` name
 /// what it does not.
 fn in_state(command: &Command, arg: &Arg) -> bool {
-    let address: ValueParser = clap::value_parser!(Address).into();
-    arg.get_value_parser().type_id() == address.type_id()
+    let types: [ValueParser; 2] = [clap::value_parser!(Address).into(), clap::value_parser!(Named).into()];
+    types.iter().any(|of| of.type_id() == arg.get_value_parser().type_id())
         && command.get_name() != "import"
         && arg.get_id() != "to"
 }

@@ -108,12 +108,19 @@ impl Context {
     /// The environment for a git that reaches a remote: what it finds itself, its user's settings and its credentials in,
     /// without our own secrets.
     pub fn git_environment(&self) -> impl Iterator<Item = (OsString, OsString)> + '_ {
-        let own = |name: &OsString| {
-            name.to_str().is_some_and(|n| {
-                n.starts_with("CASEFILE_") || n.starts_with("AZURE_") || n.starts_with("ACTIONS_ID_TOKEN_")
-            })
-        };
+        let own = |name: &OsString| name.to_str().is_some_and(Environment::is_ours);
         self.inherited.0.iter().filter(move |(name, _)| !own(name)).cloned()
+    }
+
+    /// The environment for a program of the user's choice: all of it but our credentials, those for object storage
+    /// included.
+    pub fn environment_of_others(&self) -> impl Iterator<Item = (OsString, OsString)> + '_ {
+        let ours = |name: &OsString| {
+            let Some(name) = name.to_str() else { return false };
+            let families = Environment::FAMILIES.iter().any(|begin| name.starts_with(begin));
+            families || Environment::is_ours(name) || Environment::IDENTITY.contains(&name)
+        };
+        self.inherited.0.iter().filter(move |(name, _)| !ours(name)).cloned()
     }
 
     /// A variable that a library reads by itself.
@@ -299,6 +306,15 @@ impl Environment {
         "USER",
         "USERNAME",
     ];
+
+    /// Names by which the service behind a machine's or a pipeline's identity is found, and what it is shown.
+    const IDENTITY: [&'static str; 5] =
+        ["SYSTEM_ACCESSTOKEN", "IDENTITY_ENDPOINT", "IDENTITY_HEADER", "MSI_ENDPOINT", "MSI_SECRET"];
+
+    /// Returns whether a variable is one of ours, or one of those that sign us in.
+    fn is_ours(name: &str) -> bool {
+        ["CASEFILE_", "AZURE_", "ACTIONS_ID_TOKEN_"].iter().any(|begin| name.starts_with(begin))
+    }
 
     /// Names that object storage is found by begin like this; what follows is the business of its library.
     pub const FAMILIES: [&'static str; 3] = ["AWS_", "AZURE_STORAGE_", "GOOGLE_"];

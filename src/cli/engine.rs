@@ -13,15 +13,16 @@ use super::project;
 use super::since::Changes;
 use crate::defender::Clock;
 use crate::engine::surgery::{Forbidden, SurgeryError};
-use crate::engine::{Lookups, RunError, Scope};
+use crate::engine::{Lookups, Mistyped, RunError, Scope};
 use crate::manifest::Project;
-use crate::model::Address;
+use crate::model::{Address, Kind};
+use crate::plan::names::{self, NameError, Named};
 use crate::plan::{
     self, Allowed, Held, Plan, PlanWarning, SavedPlan, Selector, SelectorError, Settings, Unread, Warning,
 };
 use crate::render::{escape, unread, ways_out};
 use crate::session::{self, Selection};
-use crate::state::{State, StoreError};
+use crate::state::{Resource, State, StoreError};
 
 /// Our clock, for the library.
 pub fn clock(ctx: &Context) -> Clock {
@@ -151,21 +152,51 @@ pub fn listed(rows: impl Iterator<Item = String>) -> Vec<String> {
     rows
 }
 
-/// The resource of a state that a typed address means.
-pub fn in_state(state: &State, typed: &Address) -> Result<Address, Error> {
-    plan::names::meant_in(state, typed).map_err(|e| Error::Usage(e.to_string()))
+/// The resource of a state that a person means.
+pub fn in_state(state: &State, typed: &Named) -> Result<Address, Error> {
+    known(state, names::meant_in(state, typed, None).map_err(name_error)?)
 }
 
-/// The resources of a state that typed addresses mean.
-///
-/// # Errors
-/// One fits several, or is not in the state.
-pub fn named(state: &State, typed: &[Address]) -> Result<BTreeSet<Address>, Error> {
-    let one = |typed| {
-        let address = in_state(state, typed)?;
-        if state.resources.contains_key(&address) { Ok(address) } else { Err(Error::NotInState(address)) }
+/// The resources of a state that a person means: a bare name means all of its machine, or those of a kind.
+pub fn all_in_state(state: &State, typed: &[Named], kind: Option<Kind>) -> Result<BTreeSet<Address>, Error> {
+    let mut out = BTreeSet::new();
+    for typed in typed {
+        for address in names::all_meant_in(state, typed, kind).map_err(name_error)? {
+            out.insert(known(state, address)?);
+        }
+    }
+    Ok(out)
+}
+
+/// The resources that addresses and a selector mean together; all where there is neither.
+pub fn chosen(
+    state: &State,
+    typed: &[Named],
+    selector: Option<&Selector>,
+) -> Result<BTreeSet<Address>, Error> {
+    let named = all_in_state(state, typed, None)?;
+    let is_meant = |(a, r): &(&Address, &Resource)| {
+        (typed.is_empty() || named.contains(a)) && selector.is_none_or(|s| s.matches(&r.labels))
     };
-    typed.iter().map(one).collect()
+    Ok(state.resources.iter().filter(is_meant).map(|(a, _)| a.clone()).collect())
+}
+
+fn known(state: &State, address: Address) -> Result<Address, Error> {
+    match state.resources.contains_key(&address) {
+        true => Ok(address),
+        false => Err(Error::NotInState(address.to_string())),
+    }
+}
+
+fn name_error(e: NameError) -> Error {
+    match e {
+        NameError::Ambiguous(e) => Error::Usage(e.to_string()),
+        NameError::Unknown(word) => Error::NotInState(of_name(&word)),
+    }
+}
+
+fn of_name(word: &str) -> String {
+    format!("machine and no resource of the name {word}")
 }
 
 /// A person's word for it. A signal ends the question too.
@@ -199,7 +230,7 @@ pub fn surgery_error(e: SurgeryError) -> Error {
     match e {
         SurgeryError::Run(e) => run_error(e),
         SurgeryError::Store(e) => project::store_error(e),
-        SurgeryError::Forbidden(Forbidden::NotInState(address)) => Error::NotInState(address),
+        SurgeryError::Forbidden(Forbidden::NotInState(address)) => Error::NotInState(address.to_string()),
         SurgeryError::Forbidden(f) => {
             Error::Forbidden { message, next: ways_out::of_forbidden(&f).command() }
         }
@@ -210,6 +241,7 @@ pub fn surgery_error(e: SurgeryError) -> Error {
 pub fn run_error(e: RunError) -> Error {
     match e {
         RunError::Unresolved(errors) => Error::Unresolved(errors),
+        RunError::Mistyped(Mistyped::Unknown(word)) => Error::NotInState(of_name(&word)),
         RunError::Mistyped(e) => Error::Usage(e.to_string()),
         RunError::Auth(e) => connect::auth_error(e),
         RunError::Store(e) if matches!(*e, StoreError::Io { .. } | StoreError::Poisoned { .. }) => {
@@ -224,6 +256,7 @@ pub fn run_error(e: RunError) -> Error {
         RunError::Stale(e) => Error::StalePlan {
             message: e.to_string(),
             moved: listed(e.moved().iter().map(ToString::to_string)),
+            next: e.hint(),
         },
         RunError::Blind(unread) => {
             unread_error("the state is empty, and what would show earlier calls is not known", &unread)

@@ -1,20 +1,21 @@
 //! Where a project keeps its evidence, and what is written of who fetches it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::context::Context;
+use super::context::{Context, reading_runtime};
 use super::exit::Error;
-use super::git;
-use super::project;
+use super::{git, objects, project, store};
 use crate::defender::{Client, HttpDownloads};
 use crate::engine::Fetching;
-use crate::evidence::{EvidenceStore, Folder, HeldFolder, Limits};
+use crate::evidence::{EvidenceStore, Folder, Held, HeldBucket, HeldFolder, Limits, PackageName};
 use crate::files::{self, Links};
 use crate::manifest::{self, Project};
-use crate::model::location::Location;
+use crate::model::location::{Bucket, Location, SharedPlace};
 use crate::model::{Address, Sha256Hex};
+use crate::state::HeldPackage;
 
 /// The largest manifest.
 const LONGEST_MANIFEST: u64 = 64 << 20;
@@ -22,10 +23,14 @@ const LONGEST_MANIFEST: u64 = 64 << 20;
 /// How many packages `apply --fetch` fetches at once.
 const AT_ONCE: usize = 4;
 
-/// Returns the place of `spec.evidence`.
+/// How long one request for a piece of a package may take.
+const BOUND: Duration = Duration::from_secs(300);
+
+/// Returns the place of `spec.evidence`. Nothing is asked yet.
 ///
 /// # Errors
-/// The project names it twice, names no folder, or a link in the project leads elsewhere.
+/// The project names it twice, names no place for evidence, or a link in the project leads elsewhere; no way to the
+/// object storage can be found, or the project alone names it.
 pub fn store(ctx: &Context, project: &Project) -> Result<Arc<dyn EvidenceStore>, Error> {
     let evidence = &project.spec.evidence;
     let refused = |message: String| Error::Forbidden {
@@ -39,10 +44,15 @@ pub fn store(ctx: &Context, project: &Project) -> Result<Arc<dyn EvidenceStore>,
         (None, dir) => dir.clone().unwrap_or_else(|| "evidence".to_owned()),
         (Some(url), None) => match Location::parse(url, &project.name) {
             Ok(Location::Folder(path)) => path,
-            _ => {
-                let why = "`evidence.url` names no folder: evidence is kept in a folder of this machine";
+            Ok(Location::Shared(SharedPlace::Objects(bucket))) if bucket.snapshot == bucket.prefix => {
+                return in_bucket(ctx, project, &bucket);
+            }
+            Ok(Location::Shared(_)) => {
+                let why = "`evidence.url` names no place for evidence: write file:FOLDER, s3://BUCKET/PREFIX, \
+                           az://CONTAINER/PREFIX or gs://BUCKET/PREFIX";
                 return Err(refused(why.to_owned()));
             }
+            Err(e) => return Err(refused(format!("`evidence.url`: {e}"))),
         },
     };
     let typed = Path::new(&path);
@@ -51,10 +61,81 @@ pub fn store(ctx: &Context, project: &Project) -> Result<Arc<dyn EvidenceStore>,
     Ok(Arc::new(HeldFolder::new(Folder::new(ctx.path(typed)), format!("file:{path}"))))
 }
 
+/// Finds the way to evidence in object storage. Downloads lie in this machine's cache until they are whole.
+fn in_bucket(ctx: &Context, project: &Project, bucket: &Bucket) -> Result<Arc<dyn EvidenceStore>, Error> {
+    let connected = objects::connect(ctx, project, bucket, BOUND)?;
+    if !connected.near {
+        store::allowed(ctx, &bucket.to_string(), false)?;
+    }
+    let downloads = store::cached(ctx, "evidence", &format!("{bucket}\0{}", connected.endpoint));
+    let run = uuid::Uuid::new_v4().simple().to_string();
+    Ok(Arc::new(HeldBucket::new(connected.objects, bucket, Folder::new(downloads), run)))
+}
+
+/// What is there of packages, by name: their lengths in a folder, and in object storage their names, if the network may
+/// be used. Nothing is hashed here.
+pub fn presence<'a>(
+    ctx: &Context,
+    project: &Project,
+    packages: impl Iterator<Item = &'a HeldPackage>,
+    network: bool,
+) -> Result<BTreeMap<String, Held>, Error> {
+    let packages: Vec<&HeldPackage> = packages.collect();
+    if packages.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let store = match store(ctx, project) {
+        Ok(store) => store,
+        Err(e) => {
+            tracing::warn!("whether packages are there is not known: {e}");
+            return Ok(BTreeMap::new());
+        }
+    };
+    let here = packages.into_iter().filter(|p| p.store == store.name());
+    let here: Vec<(&HeldPackage, PackageName)> =
+        here.filter_map(|p| Some((p, PackageName::parse(&p.file)?))).collect();
+    reading_runtime()?.block_on(async {
+        let mut out = BTreeMap::new();
+        if !store.name().starts_with("file:") {
+            if network {
+                listed(&*store, &here, &mut out).await;
+            }
+            return Ok(out);
+        }
+        for (package, name) in here {
+            let held = match store.open(&name).await {
+                Ok(Some(found)) if found.size == package.size => Held::There,
+                Ok(Some(_)) => Held::OtherLength,
+                Ok(None) | Err(_) => Held::Missing,
+            };
+            out.insert(package.file.clone(), held);
+        }
+        Ok(out)
+    })
+}
+
+/// Looks for packages in one list of all names.
+async fn listed(
+    store: &dyn EvidenceStore,
+    here: &[(&HeldPackage, PackageName)],
+    out: &mut BTreeMap<String, Held>,
+) {
+    match store.list().await {
+        Ok(names) => {
+            let names: BTreeSet<String> = names.into_iter().collect();
+            for (package, name) in here {
+                let held = if names.contains(&name.file()) { Held::There } else { Held::Missing };
+                out.insert(package.file.clone(), held);
+            }
+        }
+        Err(e) => tracing::warn!("whether packages are there is not known: {e}"),
+    }
+}
+
 /// Returns all that a fetch needs beside its run.
 pub fn fetching(ctx: &Context, project: &Project, client: &Client) -> Result<Fetching, Error> {
     Ok(Fetching {
-        store: store(ctx, project)?,
+        store: self::store(ctx, project)?,
         downloads: Arc::new(HttpDownloads::new(client.service().is_loopback())),
         limits: Limits::default(),
         parallelism: AT_ONCE,
@@ -64,6 +145,11 @@ pub fn fetching(ctx: &Context, project: &Project, client: &Client) -> Result<Fet
     })
 }
 
+/// Reads a file of the project that manifests were read from.
+pub fn project_file(ctx: &Context, name: &str) -> Option<Vec<u8>> {
+    files::read(&ctx.dir.join(name), Links::Followed, LONGEST_MANIFEST).ok()
+}
+
 /// The SHA-256 of the file that declares each resource, as far as the manifests can be read.
 fn manifests(ctx: &Context, project: &Project) -> BTreeMap<Address, Sha256Hex> {
     let loaded = manifest::load(&ctx.dir, project);
@@ -71,10 +157,9 @@ fn manifests(ctx: &Context, project: &Project) -> BTreeMap<Address, Sha256Hex> {
     let declared = loaded.resources.iter().chain(loaded.templates.iter().map(|t| t.declared()));
     let mut out = BTreeMap::new();
     for d in declared {
-        let hash = files.entry(d.source.file.to_string()).or_insert_with(|| {
-            let bytes = files::read(&ctx.dir.join(&*d.source.file), Links::Followed, LONGEST_MANIFEST);
-            bytes.ok().map(|bytes| Sha256Hex::of(&bytes))
-        });
+        let hash = files
+            .entry(d.source.file.to_string())
+            .or_insert_with(|| project_file(ctx, &d.source.file).map(|bytes| Sha256Hex::of(&bytes)));
         if let Some(hash) = *hash {
             out.insert(d.address.clone(), hash);
         }

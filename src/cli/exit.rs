@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use crate::model::{Address, PlanDigest};
+use crate::model::PlanDigest;
 use crate::plan::{TargetError, Unresolved};
 use crate::render::escape::one_line;
 
@@ -140,7 +140,7 @@ pub enum Error {
     Unresolved(Vec<TargetError>),
     /// The state holds no such resource.
     #[error("the state holds no {0}")]
-    NotInState(Address),
+    NotInState(String),
     /// A prompt was needed where there is none.
     #[error("this plan needs an approval, and there is no terminal to ask at")]
     NoApproval,
@@ -171,6 +171,8 @@ pub enum Error {
         message: String,
         /// The rows that have moved, if that is why.
         moved: Vec<String>,
+        /// What to do.
+        next: String,
     },
     /// `--sealed`, and calls that no current seal covers.
     #[error("these calls were not reviewed as they are, nothing was sent")]
@@ -307,9 +309,7 @@ impl Error {
             Error::NotSealed(_) => {
                 (Code::Conflict, next("casefile validate --sealed, then casefile seal, and have it reviewed"))
             }
-            Error::StalePlan { .. } => {
-                (Code::Conflict, next("casefile plan --out plan.json, and have it reviewed"))
-            }
+            Error::StalePlan { next: fix, .. } => (Code::Conflict, next(fix)),
             Error::OverLimit { .. } => (
                 Code::Conflict,
                 next("casefile plan, then casefile apply --allow-over-limits; or spec.approve in a manifest"),
@@ -430,7 +430,11 @@ mod tests {
             Error::Protected(vec!["InvestigationPackage/a".into()]),
             Error::CommentRule(vec!["Alert/a".into()]),
             Error::NotSealed(vec!["Alert/a (create): its seal is outdated".into()]),
-            Error::StalePlan { message: "the plan was carried out already".into(), moved: Vec::new() },
+            Error::StalePlan {
+                message: "the plan was carried out already".into(),
+                moved: Vec::new(),
+                next: "casefile plan".into(),
+            },
             Error::OtherTenant("the state belongs to another tenant".into()),
             Error::OtherProject { state: "a".into(), project: "b".into() },
             Error::Removals { calls: 6, resources: 10 },

@@ -1,13 +1,18 @@
 //! `fetch`: the packages of collections that are done, from the service to where the project keeps its evidence.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tokio::sync::watch;
 
 use super::args::{FetchArgs, Format};
 use super::context::{Context, runtime};
 use super::engine;
 use super::evidence;
+use super::exec::{self, Handed, UserCommand};
 use super::exit::{Code, Error};
 use super::locked_run::LockedRun;
+use super::progress::Display;
 use super::project;
 use super::store;
 use super::stream;
@@ -15,14 +20,14 @@ use crate::engine::{Event, Fetched, Lookups, Progress, Run, Scope};
 use crate::evidence::{EvidenceStore, PackageName, record_text};
 use crate::manifest::Project;
 use crate::model::{Address, Kind};
-use crate::plan::{Selector, Unread};
+use crate::plan::Unread;
+use crate::plan::names::Named;
 use crate::render;
 use crate::state::{Phase, Resource, State, custody_records};
 
 /// Fetches what is done, asked for and not held.
 pub fn run(ctx: &Context, args: &FetchArgs) -> Result<Code, Error> {
-    let selector = args.selector.as_deref().map(str::parse::<Selector>).transpose();
-    let selector = selector.map_err(|e| Error::Usage(e.to_string()))?;
+    let selector = engine::selector(args.selector.as_deref())?;
     ctx.detach()?;
     let project = project::load(ctx)?;
     evidence::store(ctx, &project)?;
@@ -38,25 +43,88 @@ pub fn run(ctx: &Context, args: &FetchArgs) -> Result<Code, Error> {
     let (locking, format) = (args.locking, args.format);
     let own = project.clone();
     let mut alone = LockedRun { ctx, project: own, locking, format, command: "casefile fetch" };
-    runtime()?.block_on(alone.with(scope, async |run, display, _| {
-        let named = named(run.state(), &args.addresses)?;
-        let asked = |address: &Address, r: &Resource| {
-            (named.is_empty() || named.contains(address))
-                && selector.as_ref().is_none_or(|s| s.matches(&r.labels))
-        };
-        let unread = run.look_at_running(&asked).await.map_err(engine::run_error)?;
-        let mut fetching = evidence::fetching(ctx, &project, run.client())?;
-        fetching.parallelism = usize::from(args.parallelism);
-        complete(ctx, &project, run.state(), &*fetching.store).await?;
-        let mut fetched = run.fetch(&fetching, &asked).await.map_err(engine::run_error)?;
-        let running = unfinished(run, &named, &asked, &mut fetched);
-        display.finish();
-        let code = code(&fetched, &unread);
+    runtime()?.block_on(async {
+        let mut ended = None;
+        let code = alone.with(scope, async |run, _, _| {
+            let named = named(run.state(), &args.addresses)?;
+            let asked = |address: &Address, r: &Resource| {
+                (named.is_empty() || named.contains(address))
+                    && selector.as_ref().is_none_or(|s| s.matches(&r.labels))
+            };
+            let unread = run.look_at_running(&asked).await.map_err(engine::run_error)?;
+            let mut fetching = evidence::fetching(ctx, &project, run.client())?;
+            fetching.parallelism = usize::from(args.parallelism);
+            complete(ctx, &project, run.state(), &*fetching.store).await?;
+            let mut fetched = run.fetch(&fetching, &asked).await.map_err(engine::run_error)?;
+            let running = unfinished(run, &named, &asked, &mut fetched);
+            let mut counts = run.counts();
+            if fetched.held > 0 {
+                counts.insert("alreadyHeld".to_owned(), fetched.held);
+            }
+            let packages = exec::handed(run.state(), &fetched.fetched);
+            let (store, stop) = (fetching.store, run.stopping());
+            ended =
+                Some(Ended { fetched, running, unread, counts, packages, store, stop, failed: Vec::new() });
+            Ok(Code::Done)
+        });
+        let code = code.await?;
+        // The state is free again: commands may take their time.
+        let Some(mut ended) = ended else { return Ok(code) };
+        let display = Display::new(ctx, format);
+        if let Some(command) = &args.exec {
+            ended.hand_on(ctx, command, &display).await;
+        }
+        ended.tell(ctx, format, &display)
+    })
+}
+
+/// A fetch that is over.
+struct Ended {
+    fetched: Fetched,
+    /// How many collections still run.
+    running: usize,
+    unread: Vec<Unread>,
+    counts: BTreeMap<String, usize>,
+    packages: Vec<Handed>,
+    store: Arc<dyn EvidenceStore>,
+    stop: watch::Receiver<bool>,
+    /// Those whose command failed.
+    failed: Vec<Address>,
+}
+
+impl Ended {
+    /// Runs a command for each package, one after another. A stop lets the one that runs end.
+    async fn hand_on(&mut self, ctx: &Context, command: &UserCommand, display: &Display) {
+        for package in &self.packages {
+            if *self.stop.borrow() {
+                self.fetched.interrupted = true;
+                return;
+            }
+            let event = exec::run(ctx, command, &*self.store, package).await;
+            if let Event::Executed { address, why, .. } = &event {
+                let outcome = if why.is_none() { "executed" } else { "executeFailed" };
+                *self.counts.entry(outcome.to_owned()).or_default() += 1;
+                self.failed.extend(why.as_ref().map(|_| address.clone()));
+            }
+            display.show(&Progress::Event(event));
+        }
+    }
+
+    /// Tells how it ended.
+    fn tell(self, ctx: &Context, format: Format, display: &Display) -> Result<Code, Error> {
+        let code = self.code();
+        let Ended { fetched, running, unread, counts, failed, .. } = self;
         match format {
             Format::Human => {
-                ctx.out(&render::fetch::fetched(&fetched, running, project::style_out(ctx)))?;
+                let style = project::style_out(ctx);
+                ctx.out(&render::fetch::fetched(&fetched, running, &failed, style))?;
             }
-            Format::Json => display.show(&Progress::Event(summary(ctx, run, &fetched, code))),
+            Format::Json => {
+                let mut attention = fetched.failed.clone();
+                attention.extend(failed);
+                let (at, exit_code) = (ctx.now(), code.as_u8());
+                display.show(&Progress::Event(Event::Summary { at, counts, attention, left: 0, exit_code }));
+            }
         }
         if let Some(source) = stream::failure() {
             return Err(Error::Unread { source, left: 0 });
@@ -65,15 +133,28 @@ pub fn run(ctx: &Context, args: &FetchArgs) -> Result<Code, Error> {
             return Err(engine::unread_error("this is what was recorded as done", &unread));
         }
         Ok(code)
-    }))
+    }
+
+    fn code(&self) -> Code {
+        let Ended { fetched, unread, failed, .. } = self;
+        if fetched.interrupted {
+            return Code::Interrupted;
+        }
+        if !fetched.failed.is_empty() || !unread.is_empty() || !failed.is_empty() {
+            return Code::Failed;
+        }
+        if fetched.not_ready.is_empty() { Code::Done } else { Code::TimedOut }
+    }
 }
 
 /// The resources that typed addresses mean.
-fn named(state: &State, typed: &[Address]) -> Result<BTreeSet<Address>, Error> {
-    if let Some(alert) = typed.iter().find(|a| a.kind() != Kind::InvestigationPackage) {
-        return Err(Error::Usage(format!("{alert}: only collections have packages")));
+fn named(state: &State, typed: &[Named]) -> Result<BTreeSet<Address>, Error> {
+    let kind = Kind::InvestigationPackage;
+    let other = typed.iter().find(|t| matches!(t, Named::Address(a) if a.kind() != kind));
+    match other {
+        Some(other) => Err(Error::Usage(format!("{other}: only collections have packages"))),
+        None => engine::all_in_state(state, typed, Some(kind)),
     }
-    engine::named(state, typed)
 }
 
 /// Collections that are not done: how many run. Those that were named count as not ready, or as failed.
@@ -131,27 +212,4 @@ async fn complete(
         }
     }
     Ok(())
-}
-
-fn code(fetched: &Fetched, unread: &[Unread]) -> Code {
-    match fetched {
-        Fetched { interrupted: true, .. } => Code::Interrupted,
-        Fetched { failed, .. } if !failed.is_empty() || !unread.is_empty() => Code::Failed,
-        Fetched { not_ready, .. } if !not_ready.is_empty() => Code::TimedOut,
-        _ => Code::Done,
-    }
-}
-
-fn summary(ctx: &Context, run: &Run<'_>, fetched: &Fetched, code: Code) -> Event {
-    let mut counts = run.counts();
-    if fetched.held > 0 {
-        counts.insert("alreadyHeld".to_owned(), fetched.held);
-    }
-    Event::Summary {
-        at: ctx.now(),
-        counts,
-        attention: fetched.failed.clone(),
-        left: 0,
-        exit_code: code.as_u8(),
-    }
 }

@@ -9,7 +9,7 @@ use super::engine;
 use super::exit::Error;
 use super::store;
 use crate::engine::{Lookups, RunError, Scope, observe_listed, refresh};
-use crate::manifest::{self, IncidentState, Project};
+use crate::manifest::{IncidentState, Loaded, Project};
 use crate::model::IdKey;
 use crate::plan::{Incidents, Machines, Settings, Unread};
 use crate::state::State;
@@ -27,6 +27,7 @@ pub fn look(
     ctx: &Context,
     project: &Project,
     state: &mut State,
+    declared: &Loaded,
     machines: &BTreeSet<IdKey>,
 ) -> Result<Looked, Error> {
     let scope = Scope {
@@ -35,7 +36,7 @@ pub fn look(
         replace: BTreeSet::new(),
         // Nothing is planned, so an empty state is no reason to look far back.
         settings: Settings {
-            incidents: Incidents { closed: closed(ctx, project), ..Incidents::default() },
+            incidents: Incidents { closed: closed(declared), ..Incidents::default() },
             ..engine::settings(ctx, project, true)
         },
         refresh: true,
@@ -62,7 +63,7 @@ pub fn look(
 }
 
 /// The closed incidents, which are not looked at. What is wrong with a manifest is no matter here.
-fn closed(ctx: &Context, project: &Project) -> BTreeSet<Arc<str>> {
-    let incidents = manifest::load(&ctx.dir, project).incidents;
-    incidents.into_iter().filter(|i| i.state == IncidentState::Closed).map(|i| i.name).collect()
+fn closed(declared: &Loaded) -> BTreeSet<Arc<str>> {
+    let incidents = declared.incidents.iter();
+    incidents.filter(|i| i.state == IncidentState::Closed).map(|i| i.name.clone()).collect()
 }

@@ -6,6 +6,7 @@
 
 pub mod args;
 pub mod context;
+mod exec;
 pub mod exit;
 
 mod apply;
@@ -15,8 +16,10 @@ mod completions;
 mod connect;
 mod engine;
 mod evidence;
+mod export;
 mod fetch;
 mod git;
+mod history;
 mod hunt;
 mod import;
 mod init;
@@ -108,6 +111,7 @@ fn dispatch(ctx: &Context, command: Command) -> Result<Code, Error> {
         Command::Render(args) => render::run(ctx, &args),
         Command::Test(args) => test::run(ctx, &args),
         Command::Status(args) => status::run(ctx, &args),
+        Command::Log(args) => history::run(ctx, &args),
         Command::Fetch(args) => fetch::run(ctx, &args),
         Command::Report(args) => report::run(ctx, &args),
         Command::Cancel(args) => cancel::run(ctx, &args),
@@ -124,6 +128,7 @@ fn dispatch(ctx: &Context, command: Command) -> Result<Code, Error> {
         Command::State(StateCommand::Rebuild(args)) => state::rebuild(ctx, &args),
         Command::State(StateCommand::List(_)) => state::list(ctx),
         Command::State(StateCommand::Show(args)) => state::show(ctx, &args),
+        Command::Export(args) => export::run(ctx, &args),
         Command::Schema(args) => schema::run(ctx, &args),
         Command::Sandbox(args) => sandbox::run(ctx, &args),
         Command::Completions(args) => completions::run(ctx, &args),

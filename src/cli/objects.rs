@@ -1,34 +1,44 @@
 //! The way to object storage: names and secrets of the environment, and the client that carries requests.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use async_trait::async_trait;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
-use object_store::client::{HttpClient, HttpConnector};
+use object_store::client::{HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpService};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::multipart::MultipartStore;
 use object_store::{ClientConfigKey, ClientOptions, ObjectStore, RetryConfig};
+use reqwest::Method;
+use reqwest::header::{HeaderValue, IF_NONE_MATCH};
 use url::Url;
 
 use super::connect;
 use super::context::{Context, Environment};
 use super::exit::Error;
 use crate::defender::{http_client, is_loopback};
+use crate::evidence::{Completion, Objects};
 use crate::manifest::Project;
-use crate::model::location::{Bucket, Objects};
-use crate::state::shared::objects::BOUND;
+use crate::model::location::{Bucket, Objects as Service};
 
 /// A bucket that can be asked.
 pub struct Connected {
     /// The store. Nothing is repeated by its client: every repetition has to be the protocol's.
-    pub store: Arc<dyn ObjectStore>,
+    pub objects: Objects,
     /// Where requests go, if the environment says so.
     pub endpoint: String,
     /// True if requests stay on this machine.
     pub near: bool,
 }
 
-/// Finds the way to a bucket. Nothing is asked yet.
-pub fn connect(ctx: &Context, project: &Project, bucket: &Bucket) -> Result<Connected, Error> {
+/// Finds the way to a bucket, for requests that take no longer than `bound`. Nothing is asked yet.
+pub fn connect(
+    ctx: &Context,
+    project: &Project,
+    bucket: &Bucket,
+    bound: Duration,
+) -> Result<Connected, Error> {
     let bad = |e: object_store::Error| Error::State {
         message: format!("{bucket} cannot be used: {e}"),
         next: "correct the environment; docs/shared-state.md lists the names".into(),
@@ -36,7 +46,7 @@ pub fn connect(ctx: &Context, project: &Project, bucket: &Bucket) -> Result<Conn
     let [s3, azure, google] = Environment::FAMILIES;
     let retry = RetryConfig { max_retries: 0, ..RetryConfig::default() };
     match bucket.service {
-        Objects::S3 => {
+        Service::S3 => {
             let mut builder = AmazonS3Builder::new();
             for (key, value) in settings::<AmazonS3ConfigKey>(ctx, s3) {
                 builder = builder.with_config(key, value);
@@ -48,13 +58,13 @@ pub fn connect(ctx: &Context, project: &Project, bucket: &Bucket) -> Result<Conn
                 .with_bucket_name(&bucket.name)
                 .with_conditional_put(S3ConditionalPut::ETagMatch)
                 .with_allow_http(near)
-                .with_http_connector(Connector)
+                .with_http_connector(Connector { bound })
                 .with_retry(retry)
                 .build()
                 .map_err(bad)?;
-            Ok(Connected { store: Arc::new(store), endpoint, near })
+            Ok(Connected { objects: ways(store, Completion::Conditional), endpoint, near })
         }
-        Objects::Azure => {
+        Service::Azure => {
             let mut builder = MicrosoftAzureBuilder::new();
             for (key, value) in settings::<AzureConfigKey>(ctx, azure) {
                 builder = builder.with_config(key, value);
@@ -81,13 +91,17 @@ pub fn connect(ctx: &Context, project: &Project, bucket: &Bucket) -> Result<Conn
             let store = builder
                 .with_container_name(&bucket.name)
                 .with_allow_http(near)
-                .with_http_connector(Connector)
+                .with_http_connector(Connector { bound })
                 .with_retry(retry)
                 .build()
                 .map_err(bad)?;
-            Ok(Connected { store: Arc::new(store), endpoint: format!("{endpoint} {account}"), near })
+            Ok(Connected {
+                objects: ways(store, Completion::Copied),
+                endpoint: format!("{endpoint} {account}"),
+                near,
+            })
         }
-        Objects::Google => {
+        Service::Google => {
             let mut builder = GoogleCloudStorageBuilder::new();
             for (key, value) in settings::<GoogleConfigKey>(ctx, google) {
                 builder = builder.with_config(key, value);
@@ -97,13 +111,19 @@ pub fn connect(ctx: &Context, project: &Project, bucket: &Bucket) -> Result<Conn
             let store = builder
                 .with_bucket_name(&bucket.name)
                 .with_client_options(options)
-                .with_http_connector(Connector)
+                .with_http_connector(Connector { bound })
                 .with_retry(retry)
                 .build()
                 .map_err(bad)?;
-            Ok(Connected { store: Arc::new(store), endpoint, near })
+            Ok(Connected { objects: ways(store, Completion::Copied), endpoint, near })
         }
     }
+}
+
+/// Both ways to one store.
+fn ways(store: impl ObjectStore + MultipartStore, completion: Completion) -> Objects {
+    let store = Arc::new(store);
+    Objects { store: store.clone(), pieces: store, completion }
 }
 
 /// The variables of the environment that are settings of a store.
@@ -133,16 +153,35 @@ fn checked(endpoint: Option<String>) -> Result<(String, bool), Error> {
 
 /// Our HTTP client instead of the library's: no redirects, no repetitions, bounded in time, plain http where it was allowed.
 #[derive(Debug)]
-struct Connector;
+struct Connector {
+    bound: Duration,
+}
 
 impl HttpConnector for Connector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
         let plain = options.get_config_value(&ClientConfigKey::AllowHttp).is_some_and(|v| v == "true");
-        let client = http_client(BOUND, plain);
+        let client = http_client(self.bound, plain);
         let failed = |e: Box<dyn std::error::Error + Send + Sync>| object_store::Error::Generic {
             store: "object storage",
             source: e,
         };
-        Ok(HttpClient::new(client.map_err(|e| failed(e.into()))?))
+        let client = HttpClient::new(client.map_err(|e| failed(e.into()))?);
+        Ok(HttpClient::new(CreateOnly(client)))
+    }
+}
+
+/// Adds to the request that puts the pieces of an upload together the condition that nothing lies there yet. The library
+/// sends it with its own copies alone. As there, it is no part of what is signed, which S3 asks of other headers.
+#[derive(Debug)]
+struct CreateOnly(HttpClient);
+
+#[async_trait]
+impl HttpService for CreateOnly {
+    async fn call(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let query = request.uri().query().unwrap_or_default();
+        if request.method() == Method::POST && query.split('&').any(|pair| pair.starts_with("uploadId=")) {
+            request.headers_mut().insert(IF_NONE_MATCH, HeaderValue::from_static("*"));
+        }
+        self.0.execute(request).await
     }
 }

@@ -27,7 +27,7 @@ pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
     let spent = |since| read.spent(since);
     let world = store::world(ctx, &project)?;
     let clock = engine::clock(ctx);
-    let new_state = state.lineage.is_none();
+    let head = state.lineage.as_ref().map(|_| state.head);
     let (mut plan, binding, destination) = if scope.refresh {
         reading_runtime()?.block_on(async {
             // A world that no run has kept yet is not begun by a plan.
@@ -55,7 +55,8 @@ pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
     engine::refuse_blind(&plan)?;
     let complete = engine::refuse_unread(&plan);
     if let (Some(file), Ok(())) = (&args.out, &complete) {
-        let execution = PlanExecution { binding, new_state, fresh: args.planning.fresh };
+        let execution =
+            PlanExecution { binding, new_state: head.is_none(), fresh: args.planning.fresh, head };
         saved::write(ctx, file, &plan, execution)?;
     }
     show(ctx, &plan, args)?;

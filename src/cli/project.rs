@@ -98,7 +98,7 @@ pub fn paths(ctx: &Context, typed: &[PathBuf]) -> Result<Paths, Error> {
 }
 
 /// A typed path relative to the project folder, with `/`; none if it leads out of it.
-fn inside(dir: &Path, typed: &Path) -> Option<String> {
+pub fn inside(dir: &Path, typed: &Path) -> Option<String> {
     let relative = if typed.is_absolute() {
         let root = dir.canonicalize().ok()?;
         // The name as typed counts where it can: a link inside the project is a place of its own.

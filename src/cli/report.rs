@@ -18,12 +18,12 @@ use crate::evidence::check;
 use crate::files::{self, Links};
 use crate::manifest::{self, Project};
 use crate::model::{Address, IdKey};
-use crate::plan::{Machines, Selector};
+use crate::plan::Machines;
 use crate::render::report::{MARK, ReportDocument, html};
 use crate::render::{escape, messages};
-use crate::report::{Found, Report, Selection, Service, Sources, build, held_by_hash, held_by_name};
+use crate::report::{Found, Report, Selection, Service, Sources, build, held_by_hash, held_by_look};
 use crate::seal::Seals;
-use crate::state::{Custody, History, Resource, Seq, State, history};
+use crate::state::{Custody, HeldPackage, History, Resource, Seq, State, history};
 
 /// The file of a page, if none is named.
 const PAGE: &str = "report.html";
@@ -33,21 +33,18 @@ const LONGEST: u64 = 64 << 20;
 
 /// Writes the report. Exits 1 if the service was to be looked at and could not be read: then it tells what is recorded.
 pub fn run(ctx: &Context, args: &ReportArgs) -> Result<Code, Error> {
-    let selector = args.selector.as_deref().map(str::parse::<Selector>).transpose();
-    let selector = selector.map_err(|e| Error::Usage(e.to_string()))?;
+    let selector = engine::selector(args.selector.as_deref())?;
     let project = project::load(ctx)?;
     let mut state = store::read(ctx, &project, Check::Tail)?.state;
     let (_, journal) = reading_runtime()?.block_on(store::whole(ctx, &project))?;
     let mut history = history(&journal.unwrap_or_default());
-    let named = engine::named(&state, &args.addresses)?;
-    let select = |address: &Address, r: &Resource| {
-        (named.is_empty() || named.contains(address))
-            && selector.as_ref().is_none_or(|s| s.matches(&r.labels))
-    };
+    let chosen = engine::chosen(&state, &args.addresses, selector.as_ref())?;
+    let select = |address: &Address, _: &Resource| chosen.contains(address);
     let mut looked = None;
     if args.refresh {
         let machines = machines_of(&state, &select);
-        looked = Some(look(ctx, &project, &mut state, &machines)?);
+        let declared = manifest::load(&ctx.dir, &project);
+        looked = Some(look(ctx, &project, &mut state, &declared, &machines)?);
     }
     history.look(&state, ctx.now());
     let held = held(ctx, &project, &state, &history, &select, args.verify)?;
@@ -58,7 +55,10 @@ pub fn run(ctx: &Context, args: &ReportArgs) -> Result<Code, Error> {
         project: &project.name,
         service,
         portal,
-        selection: Selection { addresses: named.iter().cloned().collect(), selector: args.selector.clone() },
+        selection: Selection {
+            addresses: if args.addresses.is_empty() { Vec::new() } else { chosen.iter().cloned().collect() },
+            selector: args.selector.clone(),
+        },
         select: &select,
         state: &state,
         history: &history,
@@ -95,18 +95,13 @@ fn held(
         return Ok(BTreeMap::new());
     }
     let store = evidence::store(ctx, project)?;
-    reading_runtime()?.block_on(async {
-        if read {
-            return Ok(held_by_hash(&held, store.name(), &check(&held, &*store).await));
-        }
-        match store.list().await {
-            Ok(files) => Ok(held_by_name(&held, store.name(), &files)),
-            Err(e) => {
-                ctx.note(&format!("Whether the packages are there is not known: {e}"));
-                Ok(BTreeMap::new())
-            }
-        }
-    })
+    if read {
+        let checked = reading_runtime()?.block_on(check(&held, &*store));
+        return Ok(held_by_hash(&held, store.name(), &checked));
+    }
+    let packages: Vec<HeldPackage> = held.iter().map(|(seq, c)| HeldPackage::of(c, *seq)).collect();
+    let looks = evidence::presence(ctx, project, packages.iter(), true)?;
+    Ok(held_by_look(&held, store.name(), &looks))
 }
 
 /// The service of the project and the state, and the portal in which its alerts are seen.

@@ -7,7 +7,7 @@ use super::context::Context;
 use super::exit::{Code, Error};
 use crate::manifest;
 use crate::render::report::report_schema;
-use crate::render::schema::{event_schema, plan_schema};
+use crate::render::schema::{event_schema, plan_schema, status_schema};
 use crate::seal::seal_schema;
 use crate::state::snapshot::state_schema;
 
@@ -31,6 +31,7 @@ pub fn text(kind: SchemaKind) -> String {
         SchemaKind::Event => event_schema(),
         SchemaKind::Seal => seal_schema(),
         SchemaKind::Report => report_schema(),
+        SchemaKind::Status => status_schema(),
     };
     format!("{schema:#}\n")
 }
@@ -53,5 +54,6 @@ fn about(kind: SchemaKind) -> &'static str {
         SchemaKind::Seal => "*.sealed.yaml",
         SchemaKind::Report => "report --format json",
         SchemaKind::Event => "a line of apply --format json",
+        SchemaKind::Status => "status --format json",
     }
 }

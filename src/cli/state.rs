@@ -10,12 +10,15 @@ use super::exit::{Code, Error};
 use super::lock;
 use super::project;
 use super::store::{self, Check, Destination};
+use crate::defender::Clock;
 use crate::engine::surgery::{self, SurgeryError};
 use crate::manifest::{self, Project};
+use crate::model::location::{Location, SharedPlace};
 use crate::model::{Address, Template};
+use crate::plan::names::Named;
 use crate::render;
 use crate::render::state::{StateDocument, show as show_resource, table};
-use crate::state::{Acceptance, Record, State, Store, arrived, copy, local};
+use crate::state::{Acceptance, Elsewhere, Record, State, Store, arrived, copy, local, rebuilt_elsewhere};
 
 /// One line a resource.
 pub fn list(ctx: &Context) -> Result<Code, Error> {
@@ -29,8 +32,9 @@ pub fn list(ctx: &Context) -> Result<Code, Error> {
 pub fn show(ctx: &Context, args: &StateShowArgs) -> Result<Code, Error> {
     let loaded = store::read(ctx, &project::load(ctx)?, Check::Tail)?;
     let address = engine::in_state(&loaded.state, &args.address)?;
-    let resource = loaded.state.resources.get(&address).ok_or_else(|| Error::NotInState(address.clone()))?;
-    ctx.out(&show_resource(&address, resource, project::style_out(ctx), ctx.now()))?;
+    if let Some(resource) = loaded.state.resources.get(&address) {
+        ctx.out(&show_resource(&address, resource, project::style_out(ctx), ctx.now()))?;
+    }
     Ok(Code::Done)
 }
 
@@ -64,7 +68,10 @@ fn whole_group(ctx: &Context, project: &Project, args: &StateMvArgs) -> Result<(
     if !loaded.templates.iter().any(is_group) {
         return Ok(());
     }
-    let machine = args.from.parts().map_or("MACHINE", |(_, machine)| machine);
+    let machine = match &args.from {
+        Named::Address(from) => from.parts().map_or("MACHINE", |(_, machine)| machine),
+        Named::Bare(_) => "MACHINE",
+    };
     Err(Error::Forbidden {
         message: format!(
             "{} stands for several machines: a resource of it has its machine in brackets behind the name",
@@ -111,40 +118,63 @@ pub fn migrate(ctx: &Context, args: &StateMigrateArgs) -> Result<Code, Error> {
         let mut to = Destination::new(ctx, &project, &args.to).await?;
         let mut store =
             store::open_anyway(ctx, &project, args.locking, "casefile state migrate", &clock).await?;
-        may_move(store.state(), &args.to)?;
-        match to.state().await? {
-            Some(there) if there.lineage != store.state().lineage => {
-                return Err(Error::OtherState {
-                    message: format!("there is another state at {}", args.to),
-                    next: "name an empty place".into(),
-                });
-            }
-            Some(_) if store.state().departed_to.as_ref() != Some(&args.to) => {
-                return Err(Error::OtherState {
-                    message: format!("the state is at {} already", args.to),
-                    next: "name another place".into(),
-                });
-            }
-            Some(_) => {
-                ctx.out(&render::surgery::migrated(&args.to, project::style_out(ctx)))?;
-                return Ok(Code::Done);
-            }
-            None => {}
+        if close(&mut *store, &mut to, &args.to, &clock).await? == Moving::Copies {
+            drop(store);
+            let (_, journal) = store::whole(ctx, &project).await?;
+            let (journal, snapshot) =
+                arrived(journal.unwrap_or_default(), clock.now()).map_err(project::store_error)?;
+            to.write(&snapshot, &journal).await?;
         }
-        if store.state().departed_to.is_none() {
-            let departed = vec![Record::Departed { to: args.to.clone() }];
-            let numbers = store.append(clock.now(), vec![departed], &mut |_, _, _| true).await;
-            numbers.map_err(project::store_error)?;
-            store.commit_snapshot(clock.now()).await.map_err(project::store_error)?;
-        }
-        drop(store);
-        let (_, journal) = store::whole(ctx, &project).await?;
-        let (journal, snapshot) =
-            arrived(journal.unwrap_or_default(), clock.now()).map_err(project::store_error)?;
-        to.write(&snapshot, &journal).await?;
         ctx.out(&render::surgery::migrated(&args.to, project::style_out(ctx)))?;
         Ok(Code::Done)
     })
+}
+
+/// How far a state is on its way to another place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Moving {
+    /// The old place is closed, and the copy is still to be made.
+    Copies,
+    /// The copy was made before.
+    Arrived,
+}
+
+/// Closes the place of a state that moves to `url`, unless it is closed: every later run there says where the state went.
+async fn close(
+    store: &mut dyn Store,
+    to: &mut Destination,
+    url: &str,
+    clock: &Clock,
+) -> Result<Moving, Error> {
+    may_move(store.state(), url)?;
+    let departed = store.state().departed_to.is_some();
+    if is_there(to, url, store.state().lineage.as_ref()).await? {
+        return match departed {
+            true => Ok(Moving::Arrived),
+            false => Err(Error::OtherState {
+                message: format!("the state is at {url} already"),
+                next: "name another place".into(),
+            }),
+        };
+    }
+    if !departed {
+        let departed = vec![Record::Departed { to: url.to_owned() }];
+        let numbers = store.append(clock.now(), vec![departed], &mut |_, _, _| true).await;
+        numbers.map_err(project::store_error)?;
+        store.commit_snapshot(clock.now()).await.map_err(project::store_error)?;
+    }
+    Ok(Moving::Copies)
+}
+
+/// Returns whether the state of that lineage is at a place. One of another lineage is in the way.
+async fn is_there(to: &mut Destination, url: &str, lineage: Option<&String>) -> Result<bool, Error> {
+    match to.state().await? {
+        Some(there) if there.lineage.as_ref() != lineage => Err(Error::OtherState {
+            message: format!("there is another state at {url}"),
+            next: "name an empty place".into(),
+        }),
+        there => Ok(there.is_some()),
+    }
 }
 
 /// Refuses to move a state that is not there, has moved elsewhere, or holds calls without an outcome.
@@ -188,21 +218,86 @@ pub fn pull(ctx: &Context, args: &StatePullArgs) -> Result<Code, Error> {
     Ok(Code::Done)
 }
 
-/// Writes the snapshot anew; a damaged state only if its damage is accepted.
+/// Writes the snapshot anew; a damaged state only if its damage is accepted. A shared state is written to a new place, as
+/// nothing in a shared place is written over.
 pub fn rebuild(ctx: &Context, args: &StateRebuildArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
-    let folder = store::folder(ctx, &project)?;
     let holder = ctx.holder("casefile state rebuild", ctx.now());
     let acceptance = args.accept_damage.then(|| Acceptance {
         by: format!("{}@{}", holder.user, holder.host),
         at: holder.since,
         tool: concat!("casefile/", env!("CARGO_PKG_VERSION")).to_owned(),
     });
-    let rebuilt = runtime()?.block_on(lock::patiently(ctx, args.locking, async || {
-        local::rebuild(&folder, &project.name, &holder, acceptance.as_ref())
-    }))?;
+    let rebuilt = match (&args.to, store::location(ctx, &project)?) {
+        (Some(to), Location::Shared(place)) => {
+            let elsewhere = Rebuilding { ctx, project: &project, place: &place, to, acceptance };
+            return runtime()?.block_on(elsewhere.run(args.locking));
+        }
+        (Some(_), Location::Folder(_)) => {
+            return Err(Error::Usage("--to: a state in a folder is rebuilt in its place".to_owned()));
+        }
+        (None, _) => {
+            let folder = store::folder(ctx, &project)?;
+            runtime()?.block_on(lock::patiently(ctx, args.locking, async || {
+                local::rebuild(&folder, &project.name, &holder, acceptance.as_ref())
+            }))?
+        }
+    };
     ctx.out(&render::surgery::rebuilt(rebuilt.as_ref(), project::style_out(ctx)))?;
     Ok(Code::Done)
+}
+
+/// A shared state that is written anew at another place, and moves there.
+struct Rebuilding<'a> {
+    ctx: &'a Context,
+    project: &'a Project,
+    place: &'a SharedPlace,
+    to: &'a str,
+    acceptance: Option<Acceptance>,
+}
+
+impl Rebuilding<'_> {
+    /// Closes the old place if it can be read, and writes the new one. Interrupted anywhere, the same command goes on.
+    async fn run(&self, locking: Locking) -> Result<Code, Error> {
+        let Rebuilding { ctx, project, place, to: url, .. } = *self;
+        let clock = engine::clock(ctx);
+        let mut to = Destination::new(ctx, project, url).await?;
+        // Refused before the old place is closed.
+        let Some(first) = self.rebuilt(&clock).await? else {
+            ctx.out(&render::surgery::rebuilt(None, project::style_out(ctx)))?;
+            return Ok(Code::Done);
+        };
+        let opened =
+            store::open_shared(ctx, project, place, locking, "casefile state rebuild", &clock).await?;
+        let closed = opened.is_ok();
+        let (moving, rebuilt) = match opened {
+            Ok(mut store) => {
+                let moving = close(&mut *store, &mut to, url, &clock).await?;
+                drop(store);
+                (moving, self.rebuilt(&clock).await?.unwrap_or(first))
+            }
+            // No run can read it, so none can go on there.
+            Err(_) if is_there(&mut to, url, first.lineage.as_ref()).await? => (Moving::Arrived, first),
+            Err(_) => (Moving::Copies, first),
+        };
+        if moving == Moving::Copies {
+            to.write(&rebuilt.snapshot, &rebuilt.journal).await?;
+            ctx.out(&render::surgery::rebuilt(Some(&rebuilt.told), project::style_out(ctx)))?;
+        }
+        ctx.out(&render::surgery::migrated(url, project::style_out(ctx)))?;
+        if !closed {
+            ctx.out(&render::surgery::left_open(project::style_out(ctx)))?;
+        }
+        Ok(Code::Done)
+    }
+
+    /// Reads the whole state, and returns it as it is to be at the new place.
+    async fn rebuilt(&self, clock: &Clock) -> Result<Option<Elsewhere>, Error> {
+        let (snapshot, journal) = store::whole(self.ctx, self.project).await?;
+        let (snapshot, journal) = (snapshot.as_deref(), journal.as_deref());
+        let (name, acceptance) = (&self.project.name, self.acceptance.as_ref());
+        rebuilt_elsewhere(snapshot, journal, name, acceptance, clock.now()).map_err(project::store_error)
+    }
 }
 
 /// Opens a state of this project for writing, and changes something.

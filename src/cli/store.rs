@@ -17,10 +17,10 @@ use crate::manifest::Project;
 use crate::model::Sha256Hex;
 use crate::model::location::{Location, Repository, SharedPlace, is_loopback};
 use crate::state::shared::command::Git;
-use crate::state::shared::git::{Author, BOUND, GitRemote, Place, configured, shown};
-use crate::state::shared::objects::ObjectRemote;
+use crate::state::shared::git::{Author, BOUND, GitRemote, LOCAL, Place, configured, shown};
+use crate::state::shared::objects::{BOUND as OBJECT_BOUND, ObjectRemote};
 use crate::state::shared::{self, Cache, Now, Opening, Reading, Remote, SharedStore};
-use crate::state::{Holder, Loaded, Opened, QuotaUsage, State, Store, StoreError, local};
+use crate::state::{Damage, Holder, Loaded, Opened, QuotaUsage, State, Store, StoreError, local};
 
 /// A state that was read without a lock.
 pub struct ReadState {
@@ -71,8 +71,9 @@ pub fn folder(ctx: &Context, project: &Project) -> Result<PathBuf, Error> {
     match location(ctx, project)? {
         Location::Folder(path) => checked(ctx, &path),
         Location::Shared(_) => Err(Error::State {
-            message: "this state is shared: what it holds is not rebuilt from here".into(),
-            next: "casefile verify; casefile state pull DIR copies it into a folder".into(),
+            message: "this state is shared: nothing is written over there, so it is rebuilt at a new place"
+                .into(),
+            next: "casefile state rebuild --to URL, with another ref or prefix; the state moves there".into(),
         }),
     }
 }
@@ -235,23 +236,39 @@ pub async fn open_anyway(
             }
             Ok(Box::new(store))
         }
-        Location::Shared(place) => {
-            let holder = ctx.holder(command, clock.now());
-            let opening = || Opening {
-                holder: holder.clone(),
-                lineage: project.spec.state.lineage.clone(),
-                now: clock.now(),
-                is_gone,
-            };
-            let Reached { way, cache } = reach(ctx, project, &place).await?;
-            let open = async || SharedStore::open(way.remote(), Some(cache.clone()), &opening()).await;
-            let (store, notices) = lock::patiently(ctx, locking, open).await?;
-            for notice in &notices {
-                tracing::warn!("{}: {}", way.remote().place(), project::notice(notice));
-            }
-            Ok(Box::new(store))
-        }
+        Location::Shared(place) => open_shared(ctx, project, &place, locking, command, clock)
+            .await?
+            .map_err(|damage| project::store_error(damage.into())),
     }
+}
+
+/// As [`open_anyway`], of a shared state; or what is wrong with it, if it is damaged.
+pub async fn open_shared(
+    ctx: &Context,
+    project: &Project,
+    place: &SharedPlace,
+    locking: Locking,
+    command: &str,
+    clock: &Clock,
+) -> Result<Result<Box<dyn Store>, Damage>, Error> {
+    let holder = ctx.holder(command, clock.now());
+    let opening = || Opening {
+        holder: holder.clone(),
+        lineage: project.spec.state.lineage.clone(),
+        now: clock.now(),
+        is_gone,
+    };
+    let Reached { way, cache } = reach(ctx, project, place).await?;
+    let open = async || match SharedStore::open(way.remote(), Some(cache.clone()), &opening()).await {
+        Err(StoreError::Damaged(damage)) => Ok(Err(damage)),
+        opened => opened.map(Ok),
+    };
+    Ok(lock::patiently(ctx, locking, open).await?.map(|(store, notices)| {
+        for notice in &notices {
+            tracing::warn!("{}: {}", way.remote().place(), project::notice(notice));
+        }
+        Box::new(store) as Box<dyn Store>
+    }))
 }
 
 /// Says which head a run has left in a shared state: who keeps it can tell later whether the history was rewritten.
@@ -314,12 +331,12 @@ async fn reach(ctx: &Context, project: &Project, place: &SharedPlace) -> Result<
             reach_ref(ctx, project, repository, reference, now).await
         }
         SharedPlace::Objects(bucket) => {
-            let objects = objects::connect(ctx, project, bucket)?;
-            if !objects.near {
-                allowed(ctx, &bucket.to_string())?;
+            let connected = objects::connect(ctx, project, bucket, OBJECT_BOUND)?;
+            if !connected.near {
+                allowed(ctx, &bucket.to_string(), named_outside(ctx))?;
             }
-            let cache = cache(ctx, &format!("{bucket}\0{}", objects.endpoint))?;
-            let remote = ObjectRemote::new(objects.store, bucket, now);
+            let cache = cache(ctx, &format!("{bucket}\0{}", connected.endpoint))?;
+            let remote = ObjectRemote::new(connected.objects.store, bucket, now);
             Ok(Reached { way: Way::Objects(Box::new(remote)), cache })
         }
     }
@@ -327,9 +344,13 @@ async fn reach(ctx: &Context, project: &Project, place: &SharedPlace) -> Result<
 
 /// This machine's memory of a shared place.
 fn cache(ctx: &Context, place: &str) -> Result<Cache, Error> {
+    Cache::new(cached(ctx, "state", place)).map_err(project::store_error)
+}
+
+/// The folder of this machine for what belongs to a place elsewhere.
+pub fn cached(ctx: &Context, kind: &str, place: &str) -> PathBuf {
     let key = Sha256Hex::of(place.as_bytes()).to_string();
-    let folder = cache_folder(ctx).join("casefile").join("state").join(&key[..16]);
-    Cache::new(folder).map_err(project::store_error)
+    cache_folder(ctx).join("casefile").join(kind).join(&key[..16])
 }
 
 /// Finds the way to a ref.
@@ -345,7 +366,7 @@ async fn reach_ref(
     let (url, push_url, settings) = match repository {
         Repository::Url(url) => {
             if !is_near(url) {
-                allowed(ctx, url)?;
+                allowed(ctx, url, named_outside(ctx))?;
             }
             (url.clone(), None, Vec::new())
         }
@@ -370,6 +391,9 @@ async fn reach_ref(
     };
     let mut git = Git::new(environment(), protocols(&url));
     git.add_settings(&settings);
+    git.take_ssh_command(&ctx.dir, LOCAL)
+        .await
+        .map_err(|e| failed(e.to_string(), "install git 2.30 or newer"))?;
     let interval = match project.spec.state.push_interval {
         Some(interval) => interval.get(),
         None if is_near(&url) => Duration::ZERO,
@@ -389,10 +413,14 @@ async fn reach_ref(
     Ok(Reached { way: Way::Git(Box::new(remote)), cache })
 }
 
+/// Returns whether somebody outside of the project names the place of the state.
+fn named_outside(ctx: &Context) -> bool {
+    ctx.env.get("CASEFILE_STATE_URL").is_some()
+}
+
 /// A place elsewhere that the project file alone names gets no credentials, unless somebody outside of it says so.
-fn allowed(ctx: &Context, place: &str) -> Result<(), Error> {
+pub fn allowed(ctx: &Context, place: &str, outside: bool) -> Result<(), Error> {
     const NAME: &str = "CASEFILE_ALLOW_STORE";
-    let outside = ctx.env.get("CASEFILE_STATE_URL").is_some();
     let list = ctx.env.get(NAME).unwrap_or_default();
     let listed = list.split(',').map(str::trim).filter(|p| !p.is_empty()).any(|prefix| {
         place

@@ -6,10 +6,10 @@ use super::evidence;
 use super::exit::{Code, Error};
 use super::project;
 use super::store;
-use crate::evidence::check;
+use crate::evidence::{check, check_behind_fault};
 use crate::render::fetch;
 use crate::render::surgery::{self, VerifyDocument};
-use crate::state::{custody_records, verify};
+use crate::state::{custody_records, custody_records_behind_fault, verify};
 
 /// Shows the findings; exits 1 if there is one.
 pub fn run(ctx: &Context, args: &VerifyArgs) -> Result<Code, Error> {
@@ -20,9 +20,14 @@ pub fn run(ctx: &Context, args: &VerifyArgs) -> Result<Code, Error> {
     let checked = match args.no_evidence {
         true => None,
         false => {
-            let held = custody_records(journal.as_deref().unwrap_or_default());
+            let journal = journal.as_deref().unwrap_or_default();
+            let (held, behind) = (custody_records(journal), custody_records_behind_fault(journal));
             let store = evidence::store(ctx, &project)?;
-            Some(runtime.block_on(check(&held, &*store)))
+            Some(runtime.block_on(async {
+                let mut checked = check(&held, &*store).await;
+                check_behind_fault(&mut checked, &behind, &*store).await;
+                checked
+            }))
         }
     };
     match args.format {

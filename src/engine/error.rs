@@ -86,12 +86,24 @@ pub enum Mistyped {
     /// It fits several.
     #[error(transparent)]
     Ambiguous(#[from] names::Ambiguous),
+    /// A bare word is no name of anything.
+    #[error("the state holds no machine and no resource of the name {0}")]
+    Unknown(String),
     /// The manifest stands for several machines.
     #[error("{0} stands for several machines: name one of them as {0}[NAME]")]
     Group(Address),
     /// No machine of the group has this name or id.
     #[error("no manifest declares {0}")]
     NotDeclared(Address),
+}
+
+impl From<names::NameError> for Mistyped {
+    fn from(e: names::NameError) -> Self {
+        match e {
+            names::NameError::Ambiguous(e) => Mistyped::Ambiguous(e),
+            names::NameError::Unknown(word) => Mistyped::Unknown(word),
+        }
+    }
 }
 
 /// The sentence that a run ends with when names cannot be resolved.

@@ -190,6 +190,25 @@ pub enum Event {
         #[schemars(example = false)]
         later: bool,
     },
+    /// A command of the user ran for a package that is newly held.
+    Executed {
+        /// When it ended, by our clock.
+        at: jiff::Timestamp,
+        /// The resource.
+        address: Address,
+        /// The collection.
+        id: String,
+        /// The package's name where evidence is kept.
+        #[schemars(example = &FILE)]
+        file: String,
+        /// Its exit code; none if it was not started, or ended by a signal.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(example = 0)]
+        exit_code: Option<i32>,
+        /// What went wrong.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+    },
     /// The call was not made in this run: what it depends on is not there yet.
     Held {
         /// When, by our clock.
@@ -235,6 +254,7 @@ impl Event {
             | Event::Fetching { address, .. }
             | Event::Fetched { address, .. }
             | Event::FetchFailed { address, .. }
+            | Event::Executed { address, .. }
             | Event::Late { address, .. } => *address = other(address),
             Event::Held { address, waits_for, .. } => {
                 *address = other(address);

@@ -493,6 +493,7 @@ impl Executor<'_> {
             replaces: job.call.replaces.clone(),
             by: self.options.by.clone(),
             commit: self.options.commit.clone(),
+            over: job.over,
         });
         let address = job.address.clone();
         // Few calls look again, and every call comes by here.

@@ -6,6 +6,7 @@
 //! last, from the record.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,7 +18,7 @@ use tokio::sync::{Mutex as Turn, watch};
 
 use super::error::RunError;
 use super::event::{Event, Progress};
-use super::journal_writer::{JournalHandle, JournalWriter};
+use super::journal_writer::{JournalHandle, JournalWriter, View};
 use super::report::{Fetched, Sink};
 use super::run::Run;
 use crate::defender::{
@@ -72,6 +73,9 @@ const READY_WITHIN: SignedDuration = SignedDuration::from_mins(30);
 /// The longest wait for the quota of links: an hour's, and a little for the clocks.
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(65);
 
+/// How often something is recorded anew, if others were faster.
+const RECORD_TRIES: u32 = 5;
+
 /// How often the progress is told.
 const TELL_EVERY: SignedDuration = SignedDuration::from_millis(250);
 
@@ -109,6 +113,7 @@ impl Run<'_> {
             return Ok(result);
         }
         self.begin().await?;
+        self.count_spent().await;
         let (journal, service) = JournalWriter::handle();
         let patience = RetryPolicy { retries: 0, reconnects: 0, timeouts: 0, ..RetryPolicy::default() };
         let giving_up = Arc::new(AtomicBool::new(false));
@@ -136,12 +141,13 @@ impl Run<'_> {
         giving_up.store(true, Ordering::Relaxed);
         for (address, end) in ended {
             match end {
-                End::Held => result.fetched += 1,
+                End::Held => result.fetched.push(address),
                 End::Failed => result.failed.push(address),
                 End::NotReady => result.not_ready.push(address),
                 End::Stopped => result.interrupted = true,
             }
         }
+        result.fetched.sort();
         result.failed.sort();
         result.not_ready.sort();
         match self.journal.failure() {
@@ -315,7 +321,11 @@ impl Work<'_> {
         let name = PackageName::new(address, machine, resource.created_at.as_ref(), id)
             .map_err(|e| Trouble::Final(e.to_string()))?;
         let (folder, of) = (store.downloads().clone(), name.clone());
-        let mut unfinished = blocking(move || folder.unfinished(&of)).await.map_err(unwritable)?;
+        let opened = blocking(move || folder.unfinished(&of)).await;
+        let mut unfinished = opened.map_err(|e| match e.kind() {
+            io::ErrorKind::WouldBlock => Trouble::Later(e.to_string()),
+            _ => unwritable(e),
+        })?;
         let began = self.clock.now();
         self.emit(Event::Fetching {
             at: began,
@@ -376,7 +386,7 @@ impl Work<'_> {
             self.compare(&name, unfinished).await?;
         }
         let custody = self.custody(wanted, &name, size, sha256, contents, (began, ended));
-        self.record(Record::Fetched(Box::new(custody.clone()))).await?;
+        self.record_held(&custody).await?;
         let json = record_text(&custody);
         match store.write_record(&name, json.into_bytes()).await {
             Ok(true) => {}
@@ -471,14 +481,34 @@ impl Work<'_> {
 
     /// Records something, again if others were faster.
     async fn record(&self, record: Record) -> Result<(), Trouble> {
-        for _ in 0..5 {
+        for _ in 0..RECORD_TRIES {
             let record = record.clone();
             let written = self.journal.record(move |_| vec![record]).await;
             if !written.map_err(|_: Arc<StoreError>| Trouble::Journal)?.is_empty() {
                 return Ok(());
             }
         }
-        Err(Trouble::Final("others write to the state all the time; it was not recorded".to_owned()))
+        Err(overtaken())
+    }
+
+    /// Records that a package is held. Another run that shares the state may have fetched and recorded it meanwhile.
+    async fn record_held(&self, custody: &Custody) -> Result<(), Trouble> {
+        let is_held = Arc::new(AtomicBool::new(false));
+        let make = || {
+            let (custody, is_held) = (custody.clone(), is_held.clone());
+            move |view: &View<'_>| {
+                let held = view.resource(&custody.address).and_then(|r| r.package(&custody.action_id));
+                is_held.store(held.is_some(), Ordering::Relaxed);
+                if held.is_some() { Vec::new() } else { vec![Record::Fetched(Box::new(custody))] }
+            }
+        };
+        for _ in 0..RECORD_TRIES {
+            let written = self.journal.record(make()).await.map_err(|_| Trouble::Journal)?;
+            if !written.is_empty() || is_held.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+        }
+        Err(overtaken())
     }
 
     /// Waits until the quota has a link.
@@ -587,6 +617,10 @@ impl Links<Trouble> for LinkSource<'_> {
         }
         Err(last)
     }
+}
+
+fn overtaken() -> Trouble {
+    Trouble::Final("others write to the state all the time; it was not recorded".to_owned())
 }
 
 fn unwritable(e: impl Into<HeldError>) -> Trouble {

@@ -2,8 +2,8 @@
 
 use crate::defender::Endpoint;
 use crate::model::{Address, Alert, Dependency, Mutation, Sparse};
-use crate::plan::{Action, Change, PlannedCall, Row, Warning};
-use crate::state::{Record, Resource, Seq, State};
+use crate::plan::{Action, Change, PlannedCall, Row, Warning, saved};
+use crate::state::{AttemptId, Record, Resource, Seq, State};
 
 /// A row with a call, as it is carried out.
 #[derive(Clone, Debug)]
@@ -25,6 +25,9 @@ pub struct Job {
     pub depends_on: Vec<Dependency>,
     /// The resource's revision when the job was made; 0 for none.
     pub basis: Seq,
+    /// The attempt without an outcome that the row was decided over, if there was one: the intent names it, and none that
+    /// has come since.
+    pub over: Option<AttemptId>,
     /// The alert that the call changes, as it was seen last, and when.
     pub seen: Option<(jiff::Timestamp, Box<Alert>)>,
     /// The call changes an alert that this run has just created, which the service may not know everywhere yet.
@@ -32,7 +35,8 @@ pub struct Job {
 }
 
 impl Job {
-    /// The job of a row, the state being what the row was planned on; `None` if it has no call.
+    /// The job of a row; `None` if it has no call. The state is what the row was planned on, and maybe what others have
+    /// recorded since.
     pub fn of(change: &Change, state: &State) -> Option<Job> {
         let open = |r: &Resource| r.open.is_some() || !r.watched.is_empty();
         // What was active when the plan was made may be done by now: then the service makes a second one.
@@ -40,7 +44,10 @@ impl Job {
             && change.warnings.iter().any(|w| matches!(w, Warning::ActiveCollection { .. }));
         // Who names a resource wants it asked for whatever an earlier call did.
         let repeats = matches!(change.action, Action::Create | Action::Retry);
+        let decided_on = state.resources.get(saved::subject(change)).filter(|r| r.changed == change.basis);
+        let creates = change.action.creates();
         Some(Job {
+            over: decided_on.filter(|_| creates).and_then(Resource::open_attempt),
             doubtful: repeats && state.resources.get(&change.address).is_some_and(open) || contended,
             address: change.address.clone(),
             action: change.action,
@@ -76,6 +83,7 @@ impl Job {
             doubtful: false,
             depends_on: Vec::new(),
             basis: 0,
+            over: None,
             seen: Some((at, Box::new(alert.clone()))),
             follows: true,
         })
@@ -109,4 +117,75 @@ pub enum End {
     Overtaken,
     /// Not sent: no connection, no token, no time left, or the run is stopping.
     NotSent,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Call, Desired, DigestedCall, OnRemove, PlanDigest, Source};
+    use crate::plan::Reason;
+    use crate::state::{CallAction, Intent, Sent};
+
+    fn declared() -> Desired {
+        let call = Call::Collect { machine_id: "ab".repeat(20).parse().unwrap(), comment: "c".into() };
+        let source = Source { file: "a.yaml".into(), line: 1 };
+        Desired::new("InvestigationPackage/a".parse().unwrap(), source, call, 1)
+    }
+
+    fn row(basis: Seq) -> Change {
+        let d = declared();
+        let sent = Sent::new(d.request(), 1, d.digest);
+        let reason = Reason::Saved { words: String::new() };
+        Change {
+            call: Some(Box::new(PlannedCall::new(
+                Mutation::Create(d.call.clone()),
+                sent,
+                d.call.machine().clone(),
+            ))),
+            basis,
+            ..Change::new(d.address, Action::Create, Some(Row::LostCall), reason)
+        }
+    }
+
+    /// A state of these attempts, each over the one before it; the first one is record 1.
+    fn asked(attempts: Seq) -> State {
+        let d = declared();
+        let mut state = State::default();
+        for seq in 1..=attempts {
+            let intent = Intent {
+                address: d.address.clone(),
+                action: CallAction::Create,
+                sent: Sent::new(d.request(), 1, d.digest),
+                plan: PlanDigest::of([DigestedCall::new(&d.address, &d.request())]),
+                runner: "r".into(),
+                send_by: jiff::Timestamp::UNIX_EPOCH,
+                server_at: jiff::Timestamp::UNIX_EPOCH.into(),
+                timeout_seconds: Some(60),
+                labels: Default::default(),
+                on_remove: OnRemove::default(),
+                ids: Default::default(),
+                replaces: Vec::new(),
+                by: None,
+                commit: None,
+                over: Some(seq - 1).filter(|before| *before > 0),
+            };
+            state.apply(seq, jiff::Timestamp::UNIX_EPOCH, &Record::Intent(Box::new(intent))).unwrap();
+        }
+        state
+    }
+
+    #[test]
+    fn a_call_goes_over_the_attempt_that_its_row_was_decided_over_and_over_no_later_one() {
+        let over = |basis: Seq, attempts: Seq| Job::of(&row(basis), &asked(attempts)).unwrap().over;
+        assert_eq!(over(1, 1), Some(1));
+        assert_eq!(over(0, 0), None);
+        assert_eq!(over(1, 2), None, "another run has asked since");
+        assert_eq!(over(0, 1), None, "another run has asked since");
+        // A renamed resource is recorded under its old address yet.
+        let from = declared().address;
+        let mut renamed = row(1);
+        renamed.address = "InvestigationPackage/b".parse().unwrap();
+        renamed.records = vec![Record::Moved { from, to: renamed.address.clone() }].into();
+        assert_eq!(Job::of(&renamed, &asked(1)).unwrap().over, Some(1));
+    }
 }

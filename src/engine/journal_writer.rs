@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::accepted::{KnownIds, ids_of};
 use super::quota;
 use crate::defender::{Clock, Endpoint, RateLimiter};
-use crate::model::{Address, IdKey};
+use crate::model::{Address, IdKey, Sha256Hex};
 use crate::state::{
     Group, Intent, News, Object, Outcome, Pace, Record, Resource, Seq, State, Store, StoreError,
 };
@@ -189,6 +189,11 @@ impl JournalWriter {
                 tracing::error!("neither the journal nor a file beside it takes this outcome ({e}): {line}");
             }
         }
+    }
+
+    /// Returns whether a head that somebody kept is the hash of a record of the state.
+    pub async fn holds(&mut self, head: Sha256Hex) -> Result<bool, StoreError> {
+        self.store.holds(head).await
     }
 
     /// Writes the snapshot.

@@ -35,7 +35,7 @@ pub async fn preview(
     let mut plan = make_plan(scope, state, &observed, &settings);
     if plan.calls().next().is_some() {
         let calls = spent(QuotaUsage::since(settings.now)).map_err(Arc::new)?;
-        settings.spent = calls.into_iter().map(|s| s.by(settings.now)).collect();
+        settings.spent = calls.into_iter().map(|s| s.by(settings.now, settings.service_ahead)).collect();
         let mut more = !settings.spent.is_empty();
         // Of a plan that could not see what it needs nobody asks for more.
         if let Some(client) = client.filter(|_| observed.unread.is_empty()) {

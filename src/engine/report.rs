@@ -104,8 +104,8 @@ impl Report {
 /// The result of a fetch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fetched {
-    /// How many packages were fetched.
-    pub fetched: usize,
+    /// The packages that were fetched, by their resources.
+    pub fetched: Vec<Address>,
     /// How many of those that were asked for were held already.
     pub held: usize,
     /// Those that could not be fetched.

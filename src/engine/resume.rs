@@ -1,6 +1,7 @@
 //! Saved plans: what of one is left to do on the state of now.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::error::RunError;
 use super::preview::{attach_targets, check_binding, make_plan, words};
@@ -22,6 +23,7 @@ impl Run<'_> {
             }
             Err(_) => return Err(RunError::OtherPlace { plan: words(made_for), run: words(run) }),
         }
+        self.has_seen(saved).await?;
         let mut remaining = saved.remaining(self.journal.plan_anew())?;
         self.compare(&mut remaining).await?;
         let settings = &self.scope.settings;
@@ -31,6 +33,17 @@ impl Run<'_> {
         self.resolve_names(&remaining, &mut machines).await?;
         plan::guard::guard(&mut remaining.changes, &settings.guards, &machines);
         Ok(remaining)
+    }
+
+    /// Refuses a saved plan that was made on records which this state does not hold.
+    async fn has_seen(&mut self, saved: &SavedPlan) -> Result<(), RunError> {
+        let Some(plan) = saved.execution.head else { return Ok(()) };
+        let (lineage, state) = (self.state().lineage.as_ref(), self.state().head);
+        // Of another lineage is said below that it is.
+        if lineage == Some(&saved.plan.lineage) && !self.journal.holds(plan).await.map_err(Arc::new)? {
+            return Err(Stale::OtherHistory { plan, state }.into());
+        }
+        Ok(())
     }
 
     /// Compares what a saved plan creates with what the service shows by now: something else may have made it since.

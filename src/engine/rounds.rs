@@ -22,6 +22,7 @@ impl Run<'_> {
             return Ok(false);
         }
         self.begin().await?;
+        self.count_spent().await;
         let again = Again {
             desired: &self.scope.desired,
             need: self.need_of_doubtful(&jobs),

@@ -56,6 +56,10 @@ pub struct Run<'a> {
     pub(super) waits_until: Option<jiff::Timestamp>,
     /// Everything is sent, and collections are followed to their end.
     pub(super) following: bool,
+    /// When the state was opened, by our clock.
+    opened_at: jiff::Timestamp,
+    /// The calls of earlier runs are counted against the quotas.
+    counted: bool,
 }
 
 impl<'a> Run<'a> {
@@ -76,8 +80,7 @@ impl<'a> Run<'a> {
         let Control { sink, stop } = control;
         check_binding(&store.state().binding, &options.binding)?;
         let spent = store.spent(QuotaUsage::since(opened_at)).map_err(Arc::new)?;
-        scope.settings.spent = spent.into_iter().map(|s| s.by(opened_at)).collect();
-        quota::seed(client.quotas(), &scope.settings.spent);
+        scope.settings.spent = spent;
         let tally = Arc::new(Tally::default());
         let counting = tally.clone();
         let counted: Sink = Arc::new(move |p: Progress| {
@@ -99,6 +102,8 @@ impl<'a> Run<'a> {
             stopped: Mutex::default(),
             waits_until: None,
             following: false,
+            opened_at,
+            counted: false,
         })
     }
 
@@ -113,13 +118,34 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn settings(&self) -> Settings {
-        Settings {
+        let service_ahead = self.client.server_offset().map(|o| o.least());
+        let mut settings = Settings {
             now: self.clock.now(),
             lock_at: self.lock_at,
             runner: Some(self.options.runner.clone()),
-            service_ahead: self.client.server_offset().map(|o| o.least()),
+            service_ahead,
             ..self.scope.settings.clone()
+        };
+        for spent in &mut settings.spent {
+            *spent = spent.by(self.opened_at, service_ahead);
         }
+        settings
+    }
+
+    /// Counts the calls of earlier runs against the quotas, once, before this one makes any. The service's time tells when
+    /// it counted them: it is asked for before each intent anyway.
+    pub(super) async fn count_spent(&mut self) {
+        if self.counted || self.scope.settings.spent.is_empty() {
+            return;
+        }
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|s| *s) => return,
+            () = self.client.learn_server_time() => {}
+        }
+        self.counted = true;
+        quota::seed(self.client.quotas(), &self.settings().spent);
     }
 
     /// The client that the run talks to the service with.

@@ -15,7 +15,7 @@ use super::run::Run;
 use super::targets::Depth;
 use crate::defender::{Endpoint, ReadError};
 use crate::model::{Address, Call, Desired, Kind};
-use crate::plan::names::{self, Misplaced};
+use crate::plan::names::{self, Misplaced, Named};
 use crate::plan::{self, Action, IdIndex, ImportRefusal, Input, LOOK_BACK, Need, Plan, Unread};
 use crate::state::{Binding, CallAction, Object, Phase, Record, State, Store, StoreError};
 
@@ -170,9 +170,11 @@ pub struct Discovered {
 
 impl Run<'_> {
     /// Looks at one resource and makes the plan that cancels its collection.
-    pub async fn plan_cancel(&mut self, typed: &Address, comment: &str) -> Result<Plan, SurgeryError> {
+    pub async fn plan_cancel(&mut self, typed: &Named, comment: &str) -> Result<Plan, SurgeryError> {
+        // Of a machine's name an alert is not meant: nothing of it runs.
+        let kind = Some(Kind::InvestigationPackage);
         let address =
-            &names::meant_in(self.state(), typed).map_err(Mistyped::from).map_err(RunError::from)?;
+            &names::meant_in(self.state(), typed, kind).map_err(Mistyped::from).map_err(RunError::from)?;
         // What others declare matters only as far as it is recorded.
         self.find_machines(Depth::Recorded).await?;
         if !self.state().resources.contains_key(address) {
@@ -383,7 +385,7 @@ fn only(address: &Address) -> BTreeSet<Address> {
 }
 
 /// Takes a resource out of the state and returns its address: `casefile state rm`. What it held stays at the service.
-pub async fn remove(store: &mut dyn Store, at: Timestamp, typed: &Address) -> Result<Address, SurgeryError> {
+pub async fn remove(store: &mut dyn Store, at: Timestamp, typed: &Named) -> Result<Address, SurgeryError> {
     let address = &recorded(store, typed)?;
     let resource = known(store.state(), address)?;
     if resource.phase == Phase::Requested {
@@ -397,7 +399,7 @@ pub async fn remove(store: &mut dyn Store, at: Timestamp, typed: &Address) -> Re
 pub async fn rename(
     store: &mut dyn Store,
     at: Timestamp,
-    from: &Address,
+    from: &Named,
     to: &Address,
 ) -> Result<(Address, Address), SurgeryError> {
     let from = &recorded(store, from)?;
@@ -406,7 +408,7 @@ pub async fn rename(
         return Err(Forbidden::OtherKind { from: from.clone(), to: to.clone() }.into());
     }
     // A resource that is there already is found under its name too.
-    let there = recorded(store, to)?;
+    let there = recorded(store, &Named::Address(to.clone()))?;
     let to = &match store.state().resources.contains_key(&there) {
         true => there,
         false => names::renamed(from, resource, to).map_err(Forbidden::from)?,
@@ -434,9 +436,9 @@ pub async fn rename_project(
     Ok(old)
 }
 
-/// The resource that a typed address means.
-fn recorded(store: &dyn Store, typed: &Address) -> Result<Address, SurgeryError> {
-    Ok(names::meant_in(store.state(), typed).map_err(Mistyped::from).map_err(RunError::from)?)
+/// The resource that a person means.
+fn recorded(store: &dyn Store, typed: &Named) -> Result<Address, SurgeryError> {
+    Ok(names::meant_in(store.state(), typed, None).map_err(Mistyped::from).map_err(RunError::from)?)
 }
 
 fn known<'a>(state: &'a State, address: &Address) -> Result<&'a crate::state::Resource, Forbidden> {

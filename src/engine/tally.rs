@@ -26,6 +26,8 @@ impl Tally {
             Event::Planned { .. }
             | Event::Stopped { .. }
             | Event::Fetching { .. }
+            // Commands run when the run is over.
+            | Event::Executed { .. }
             | Event::Summary { .. } => return,
             Event::Intent { address, .. } => {
                 counted.begun.insert(address.clone());

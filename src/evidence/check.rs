@@ -39,6 +39,20 @@ pub struct Finding {
     pub record: Option<Seq>,
 }
 
+/// What a look at the place where evidence is kept shows of a package. Whether its bytes are the right ones is for
+/// `verify` to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Held {
+    /// It is there, with the length that was recorded.
+    There,
+    /// It is not there.
+    Missing,
+    /// It is shorter or longer.
+    OtherLength,
+    /// It was not looked for.
+    NotLooked,
+}
+
 /// A way in which a file can be wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Wrong {
@@ -48,6 +62,9 @@ pub enum Wrong {
     /// It is shorter than it was.
     #[error("it is cut short: {0} of {1} bytes")]
     Truncated(u64, u64),
+    /// It is shorter or longer; its bytes were not read.
+    #[error("it is shorter or longer than it was")]
+    OtherLength,
     /// It is another package that is held, under a wrong name.
     #[error("it is the package that is held as {0}")]
     Swapped(String),
@@ -57,6 +74,11 @@ pub enum Wrong {
     /// No record speaks of it.
     #[error("no record speaks of it")]
     Extra,
+    /// It is what a record says that the chain does not vouch for.
+    #[error(
+        "its record lies behind the fault of the journal, so nothing vouches for it; its bytes are those of that record"
+    )]
+    Unproven,
     /// The custody record beside the package is gone.
     #[error("the custody record is not there; the journal has it")]
     RecordMissing,
@@ -71,7 +93,7 @@ pub enum Wrong {
 impl Wrong {
     /// Returns whether it is the package that is not what it was, and not the record beside it.
     pub fn is_of_package(&self) -> bool {
-        !matches!(self, Wrong::Extra | Wrong::RecordMissing | Wrong::RecordAltered)
+        !matches!(self, Wrong::Extra | Wrong::Unproven | Wrong::RecordMissing | Wrong::RecordAltered)
     }
 
     /// A stable name.
@@ -79,9 +101,11 @@ impl Wrong {
         match self {
             Wrong::Missing => "package-missing",
             Wrong::Truncated(..) => "package-truncated",
+            Wrong::OtherLength => "package-other-length",
             Wrong::Swapped(_) => "package-swapped",
             Wrong::Altered(_) => "package-altered",
             Wrong::Extra => "package-extra",
+            Wrong::Unproven => "package-unproven",
             Wrong::RecordMissing => "custody-missing",
             Wrong::RecordAltered => "custody-altered",
             Wrong::Unreadable(_) => "package-unreadable",
@@ -154,4 +178,23 @@ pub async fn check(held: &[(Seq, Custody)], store: &dyn EvidenceStore) -> Checke
         }
     }
     checked
+}
+
+/// Compares packages with records behind a fault of the journal, and tells each of them: whether it is what its record
+/// says or not, nothing vouches for that record. They are no surplus files.
+pub async fn check_behind_fault(checked: &mut Checked, behind: &[(Seq, Custody)], store: &dyn EvidenceStore) {
+    for (seq, custody) in behind.iter().filter(|(_, c)| c.store == store.name()) {
+        let Some(name) = PackageName::parse(&custody.file) else { continue };
+        let of_it = |f: &Finding| f.file == name.file() || f.file == name.record();
+        checked.findings.retain(|f| f.what != Wrong::Extra || !of_it(f));
+        let what = match store.hash(&name).await {
+            Err(e) => Wrong::Unreadable(e.to_string()),
+            Ok(None) => Wrong::Missing,
+            Ok(Some((_, sha256))) if sha256 == custody.sha256 => Wrong::Unproven,
+            Ok(Some((size, _))) if size < custody.size => Wrong::Truncated(size, custody.size),
+            Ok(Some((_, sha256))) => Wrong::Altered(sha256),
+        };
+        let (address, record) = (Some(custody.address.clone()), Some(*seq));
+        checked.findings.push(Finding { what, file: name.file(), address, record });
+    }
 }

@@ -4,7 +4,7 @@
 //! replaces anything. What is there of an interrupted download is kept beside a note of how much of it is surely on the
 //! disk, and with which validator it came.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -83,6 +83,7 @@ impl Folder {
         }
         writable(&path)?;
         let file = files::open_or_create(&path)?;
+        own(&file, &path)?;
         let note = files::read(&note_path, Links::Refused, LONGEST_NOTE).ok();
         let note: Note = note.and_then(|n| serde_json::from_slice(&n).ok()).unwrap_or_default();
         let length = file.metadata()?.len();
@@ -107,6 +108,8 @@ impl Folder {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(Placed::Taken),
             Err(e) => return Err(e),
         }
+        // A run that found it taken may have made it writable in the meantime.
+        read_only(&unfinished.file)?;
         remove(&unfinished.note_path)?;
         sync_folder(to.parent().unwrap_or(&self.root))?;
         Ok(Placed::New)
@@ -259,10 +262,14 @@ impl Unfinished {
 
     /// Adds bytes.
     pub fn add(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let more = bytes.len() as u64;
+        if self.length + more - self.note.synced > SYNC_EVERY {
+            self.sync()?;
+        }
         self.file.write_all(bytes)?;
         self.hash.update(bytes);
-        self.length += bytes.len() as u64;
-        if self.length - self.note.synced >= SYNC_EVERY { self.sync() } else { Ok(()) }
+        self.length += more;
+        Ok(())
     }
 
     /// Makes sure that what is there survives.
@@ -369,6 +376,33 @@ fn writable(path: &Path) -> io::Result<()> {
     file.set_permissions(permissions)
 }
 
+/// Makes sure that no other run writes to a file until this one closes it. Where files cannot be locked nothing is
+/// noticed.
+fn own(file: &File, path: &Path) -> io::Result<()> {
+    let busy = || io::Error::new(io::ErrorKind::WouldBlock, "another run is fetching it");
+    if let Err(TryLockError::WouldBlock) = file.try_lock() {
+        return Err(busy());
+    }
+    // The other run can have given the file its name between our opening it and its closing it.
+    if is_opened(file, path)? { Ok(()) } else { Err(busy()) }
+}
+
+/// Returns whether a name is still that of a file that was opened by it.
+fn is_opened(file: &File, path: &Path) -> io::Result<bool> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let opened = file.metadata()?;
+        let named = fs::symlink_metadata(path).ok();
+        Ok(named.is_some_and(|m| (m.dev(), m.ino()) == (opened.dev(), opened.ino())))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (file, path);
+        Ok(true)
+    }
+}
+
 /// Returns whether two names are those of one file.
 fn is_same(a: &Path, b: &Path) -> bool {
     #[cfg(unix)]
@@ -385,7 +419,7 @@ fn is_same(a: &Path, b: &Path) -> bool {
 }
 
 /// A new name survives a loss of power once its folder is synced.
-fn sync_folder(path: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
@@ -443,7 +477,7 @@ mod tests {
         part.restart(Some("\"e\"".into())).unwrap();
         bytes.chunks(100_000).for_each(|chunk| part.add(chunk).unwrap());
         let synced = part.note.synced;
-        assert!(synced >= SYNC_EVERY && synced <= part.length());
+        assert!(synced > SYNC_EVERY - 100_000 && part.length() - synced <= SYNC_EVERY, "{synced}");
         drop(part);
         let mut part = folder.unfinished(&name()).unwrap();
         assert_eq!((part.length(), part.etag()), (synced, Some("\"e\"")));

@@ -1,6 +1,7 @@
 //! A folder of this machine as the place where packages are held. Whatever waits for the disk runs on other threads.
 
 use std::io::{self, Read as _};
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 use futures::StreamExt as _;
@@ -73,6 +74,10 @@ impl EvidenceStore for HeldFolder {
 
     async fn record(&self, name: &PackageName) -> Result<Option<Vec<u8>>, HeldError> {
         self.with(name, |folder, name| folder.record(name)).await
+    }
+
+    fn path(&self, name: &PackageName) -> Option<PathBuf> {
+        Some(self.folder.path(&name.file()))
     }
 
     async fn write_record(&self, name: &PackageName, json: Vec<u8>) -> Result<bool, HeldError> {

@@ -115,7 +115,7 @@ fn is_part(text: &str) -> bool {
 }
 
 /// Writes a text as a part of a name, of at most so many bytes.
-fn part(text: &str, most: usize) -> String {
+pub(super) fn part(text: &str, most: usize) -> String {
     let mut out = String::new();
     let last = text.len().saturating_sub(1);
     for (i, byte) in text.bytes().enumerate() {

@@ -1,6 +1,7 @@
 //! The seam for the place where packages are held: a folder, or object storage. Names are the same in all of them.
 
 use std::io;
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 use futures::StreamExt as _;
@@ -74,6 +75,11 @@ pub trait EvidenceStore: Send + Sync {
 
     /// Reads the custody record beside a package; none if there is none.
     async fn record(&self, name: &PackageName) -> Result<Option<Vec<u8>>, HeldError>;
+
+    /// Returns the path of a package on this machine; none if it is held elsewhere.
+    fn path(&self, _name: &PackageName) -> Option<PathBuf> {
+        None
+    }
 
     /// Writes a custody record beside its package; false if there is one that says something else, which stays.
     async fn write_record(&self, name: &PackageName, json: Vec<u8>) -> Result<bool, HeldError>;

@@ -216,7 +216,7 @@ impl Default for State {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Evidence {
-    /// A folder (`file:evidence`, the default).
+    /// A folder (`file:evidence`, the default), or a place in object storage (`s3://`, `az://` or `gs://`).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = EVIDENCE_URL), example = &"file:evidence")]
     pub url: Option<String>,
@@ -227,7 +227,7 @@ pub struct Evidence {
 }
 
 /// The ways to name a place for evidence.
-pub(super) const EVIDENCE_URL: &str = r"^file:\S";
+pub(super) const EVIDENCE_URL: &str = r"^(file:|az://|s3://|gs://)\S";
 
 /// What to do when a call's outcome stays unknown after the look-up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

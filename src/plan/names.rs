@@ -1,8 +1,11 @@
-//! The addresses of a group as people see and type them: by the machine's name in place of its id.
+//! Resources as people see and type them: those of a group by the machine's name in place of its id, and any by the bare
+//! name of its machine.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+use std::str::FromStr;
 
-use crate::model::{Address, MachineId, MachineName, first_label};
+use crate::model::{Address, AddressError, Kind, MachineId, MachineName, first_label};
 use crate::state::{Resource, State};
 
 /// The name of the machine that a resource is about, as far as the state knows it.
@@ -45,7 +48,7 @@ pub fn shown_in(state: &State) -> BTreeMap<&Address, String> {
 #[error("{typed} is ambiguous: it can be {}", list(.fits))]
 pub struct Ambiguous {
     /// As typed.
-    pub typed: Address,
+    pub typed: String,
     /// What it fits.
     pub fits: Vec<Address>,
 }
@@ -74,12 +77,7 @@ pub fn meant<'a>(
         let Some((_, key)) = address.parts().filter(|_| address.group().as_ref() == Some(&group)) else {
             continue;
         };
-        // A whole name means what is recorded under its first label too.
-        let named = |n: &MachineName| {
-            machine.is_some_and(|m| {
-                n.means(m) || m.parse::<MachineName>().is_ok_and(|m| m.is_short() && m.means(n.as_str()))
-            })
-        };
+        let named = |n: &MachineName| machine.is_some_and(|m| is_machine(n, m));
         if key.eq_ignore_ascii_case(inner) || name.as_ref().is_some_and(named) {
             fits.push(address.clone());
         }
@@ -87,7 +85,91 @@ pub fn meant<'a>(
     match fits.len() {
         0 => Ok(typed.clone()),
         1 => Ok(fits.remove(0)),
-        _ => Err(Ambiguous { typed: typed.clone(), fits }),
+        _ => Err(Ambiguous { typed: typed.to_string(), fits }),
+    }
+}
+
+/// What a person types for a resource that is recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// Its address.
+    Address(Address),
+    /// A bare word: the name or the id of its machine, or its own name.
+    Bare(String),
+}
+
+impl FromStr for Named {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let address = || Address::from_str(text).map(Named::Address);
+        let is_name = |kind: Kind| format!("{kind}/{text}").parse::<Address>().is_ok();
+        match text.contains(['/', '[', ']']) || !Kind::ALL.into_iter().all(is_name) {
+            true => address(),
+            false => Ok(Named::Bare(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Named::Address(address) => address.fmt(f),
+            Named::Bare(word) => f.write_str(word),
+        }
+    }
+}
+
+/// A typed name that means no resource.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// It fits several.
+    #[error(transparent)]
+    Ambiguous(#[from] Ambiguous),
+    /// No machine and no resource is called so.
+    #[error("the state holds no machine and no resource of the name {0}")]
+    Unknown(String),
+}
+
+/// The resource of a state that a person means, where one is asked for. An address that fits none is itself. `kind`
+/// leaves others out of what a bare word means.
+///
+/// # Errors
+/// It fits several, or a bare word fits none.
+pub fn meant_in(state: &State, typed: &Named, kind: Option<Kind>) -> Result<Address, NameError> {
+    match typed {
+        Named::Address(typed) => Ok(address_in(state, typed)?),
+        Named::Bare(word) => {
+            let mut fits = called(state, word, kind);
+            match (fits.pop(), fits.is_empty()) {
+                (None, _) => Err(NameError::Unknown(word.clone())),
+                (Some(one), true) => Ok(one.clone()),
+                (Some(last), false) => Err(ambiguous(word, fits.into_iter().chain([last])).into()),
+            }
+        }
+    }
+}
+
+/// The resources of a state that a person means, where several may be shown: a bare word means all of one machine. An
+/// address that fits none is itself. `kind` leaves others out of what a bare word means.
+///
+/// # Errors
+/// It fits several machines, or a bare word fits none.
+pub fn all_meant_in(state: &State, typed: &Named, kind: Option<Kind>) -> Result<Vec<Address>, NameError> {
+    let word = match typed {
+        Named::Address(typed) => return Ok(vec![address_in(state, typed)?]),
+        Named::Bare(word) => word,
+    };
+    let fits = called(state, word, kind);
+    let machine = |a: &&Address| {
+        let r = state.resources.get(a)?;
+        Some(r.sent.call()?.machine().as_str().to_ascii_lowercase())
+    };
+    let machines: HashSet<Option<String>> = fits.iter().map(machine).collect();
+    match machines.len() {
+        0 => Err(NameError::Unknown(word.clone())),
+        1 => Ok(fits.into_iter().cloned().collect()),
+        _ => Err(ambiguous(word, fits.into_iter()).into()),
     }
 }
 
@@ -95,8 +177,32 @@ pub fn meant<'a>(
 ///
 /// # Errors
 /// It fits several.
-pub fn meant_in(state: &State, typed: &Address) -> Result<Address, Ambiguous> {
+pub fn address_in(state: &State, typed: &Address) -> Result<Address, Ambiguous> {
     meant(typed, state.resources.iter().map(|(a, r)| (a, recorded_name(r))))
+}
+
+/// The resources whose machine has this name or id, and those that are called so themselves.
+fn called<'a>(state: &'a State, word: &str, kind: Option<Kind>) -> Vec<&'a Address> {
+    let name = word.parse::<MachineName>().ok();
+    let id = word.parse::<MachineId>().ok();
+    let is = |address: &Address, r: &Resource| {
+        address.name() == word
+            || name.as_ref().is_some_and(|n| recorded_name(r).is_some_and(|m| is_machine(n, m)))
+            || id.as_ref().is_some_and(|id| r.sent.call().is_some_and(|c| c.machine().is(id.as_str())))
+    };
+    let fits = state.resources.iter().filter(|(a, r)| kind.is_none_or(|k| a.kind() == k) && is(a, r));
+    fits.map(|(address, _)| address).collect()
+}
+
+fn ambiguous<'a>(word: &str, fits: impl Iterator<Item = &'a Address>) -> Ambiguous {
+    Ambiguous { typed: word.to_owned(), fits: fits.cloned().collect() }
+}
+
+/// Returns whether a typed name means a machine of a recorded one. A whole name means what is recorded under its first
+/// label too.
+fn is_machine(typed: &MachineName, recorded: &str) -> bool {
+    let short = || recorded.parse::<MachineName>().is_ok_and(|m| m.is_short() && m.means(typed.as_str()));
+    typed.means(recorded) || short()
 }
 
 /// An address that a resource cannot get.
@@ -179,6 +285,18 @@ mod tests {
         assert!(!shown.contains_key(&plain));
         for (address, text) in &shown {
             assert_eq!(meant(&text.parse().unwrap(), names).as_ref(), Ok(*address));
+        }
+    }
+
+    #[test]
+    fn a_bare_word_is_a_machine_or_a_resource() {
+        for word in ["fin-ws-042", "fin-ws-042.contoso.com", "Web1", "fb9ab6be3965095a09c057be7c90f0a2"] {
+            assert_eq!(word.parse::<Named>().unwrap(), Named::Bare(word.into()));
+        }
+        let address = "InvestigationPackage/sweep[fin-ws-042]";
+        assert_eq!(address.parse::<Named>().unwrap(), Named::Address(address.parse().unwrap()));
+        for text in ["", "a b", "sweep[a]", "Package/a", "a/b/c", "x\u{7}"] {
+            assert!(text.parse::<Named>().is_err(), "{text}");
         }
     }
 

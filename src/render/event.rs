@@ -122,6 +122,12 @@ pub fn human(event: &Event, style: Style) -> String {
         Event::FetchFailed { at, address, why, later: false, .. } => {
             (at, address, Paint::Bad, "not held", why.clone())
         }
+        Event::Executed { at, address, why: None, .. } => {
+            (at, address, Paint::Good, "executed", "the command ended well".to_owned())
+        }
+        Event::Executed { at, address, why: Some(why), .. } => {
+            (at, address, Paint::Bad, "failed", format!("the command: {why}"))
+        }
         Event::Held { at, address, waits_for } => {
             (at, address, Paint::Notice, "held", format!("not sent yet: {}", messages::waits(waits_for)))
         }

@@ -7,9 +7,11 @@ use super::ways_out::Next;
 use super::{Style, messages, plan};
 use crate::engine::Fetched;
 use crate::evidence::{Checked, Finding, Wrong};
+use crate::model::Address;
 
-/// How a fetch ended. `running` collections were asked for and are not done.
-pub fn fetched(fetched: &Fetched, running: usize, style: Style) -> String {
+/// How a fetch ended. `running` collections were asked for and are not done; of those of `failed` the package is held, and
+/// the user's command failed.
+pub fn fetched(fetched: &Fetched, running: usize, failed: &[Address], style: Style) -> String {
     let mut out = String::new();
     let mut parts = Vec::new();
     let mut say = |n: usize, what: &str| {
@@ -17,7 +19,7 @@ pub fn fetched(fetched: &Fetched, running: usize, style: Style) -> String {
             parts.push(format!("{} {what}", messages::plural(n, "package")));
         }
     };
-    say(fetched.fetched, "fetched");
+    say(fetched.fetched.len(), "fetched");
     say(fetched.held, "held already");
     say(fetched.failed.len(), "not fetched");
     say(fetched.not_ready.len(), "not ready");
@@ -38,6 +40,16 @@ pub fn fetched(fetched: &Fetched, running: usize, style: Style) -> String {
                 .push(Paint::Strong, address.to_string())
                 .write(style, &mut out);
         }
+    }
+    if !failed.is_empty() {
+        let text = format!("{} failed; the packages are held:", messages::plural(failed.len(), "command"));
+        Paragraph::new(0, 2).push(Paint::Bad, text).write(style, &mut out);
+    }
+    for address in failed {
+        Paragraph::new(2, 6)
+            .push(Paint::Bad, "! ")
+            .push(Paint::Strong, address.to_string())
+            .write(style, &mut out);
     }
     if running > 0 {
         let verb = if running == 1 { "runs" } else { "run" };
@@ -97,10 +109,15 @@ pub fn words(finding: &Finding) -> String {
 /// Returns a hint for the reader.
 pub fn next(what: &Wrong) -> &'static str {
     match what {
-        Wrong::Missing | Wrong::Truncated(..) | Wrong::Altered(_) | Wrong::Swapped(_) => {
+        Wrong::Missing
+        | Wrong::Truncated(..)
+        | Wrong::OtherLength
+        | Wrong::Altered(_)
+        | Wrong::Swapped(_) => {
             "restore it from a backup, and find out who had access; its SHA-256 is in the journal"
         }
         Wrong::Extra => "move it elsewhere: only what was fetched is evidence",
+        Wrong::Unproven => "put the journal right first: casefile state rebuild",
         Wrong::RecordMissing => "casefile fetch",
         Wrong::RecordAltered => "move it elsewhere, then casefile fetch, which writes it from the journal",
         Wrong::Unreadable(_) => "put the cause right, then casefile verify",

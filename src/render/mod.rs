@@ -7,6 +7,7 @@
 
 pub mod age;
 pub mod annotations;
+pub mod bag;
 pub mod cases;
 pub mod codes;
 mod destination;
@@ -18,6 +19,7 @@ pub mod event;
 pub mod fetch;
 pub mod hunting;
 mod layout;
+pub mod log;
 pub mod manifests;
 pub mod messages;
 pub mod plan;
@@ -27,6 +29,8 @@ pub mod records;
 pub mod report;
 pub mod schema;
 pub mod state;
+pub mod status;
+mod story;
 pub mod surgery;
 pub mod targets;
 pub mod unread;
@@ -36,6 +40,8 @@ pub mod ways_out;
 mod samples;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod told;
 #[cfg(test)]
 mod widths;
 

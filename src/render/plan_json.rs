@@ -56,7 +56,7 @@ pub struct PlanDocument {
     pub service: Option<ServiceDocument>,
     /// Only in a file that `apply` takes: what concerns the plan as a whole.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(example = PlanExecution { binding: Default::default(), new_state: true, fresh: false })]
+    #[schemars(example = PlanExecution { binding: Default::default(), new_state: true, fresh: false, head: None })]
     pub execution: Option<PlanExecution>,
 }
 

@@ -4,7 +4,7 @@
 //! lower case and end without a full stop.
 
 use super::age::duration;
-use super::messages::{refusal, word};
+use super::messages::{bytes, refusal, word};
 use crate::state::{CallAction, Origin, Outcome, Record};
 
 /// Says what happened.
@@ -50,6 +50,39 @@ pub fn happened(record: &Record) -> String {
     }
 }
 
+/// Says what happened without the ids that [`happened`] names.
+pub fn brief(record: &Record) -> String {
+    match record {
+        Record::Outcome { result, .. } => brief_outcome(result),
+        Record::Answered { result, .. } => format!("late answer: {}", brief_outcome(result)),
+        Record::Found { origin: Origin::Made, .. } => "found: our call had made it".to_owned(),
+        Record::Found { origin: Origin::Adopted, .. } => "adopted, it was there".to_owned(),
+        Record::Late { .. } => "a call given up earlier had made one".to_owned(),
+        Record::Observed { object, .. } => match object.status.as_str() {
+            "InProgress" => "running".to_owned(),
+            status => word(status).to_ascii_lowercase(),
+        },
+        Record::Missing { .. } => "not listed any more".to_owned(),
+        Record::Moved { from, .. } => format!("was named {} before", from.name()),
+        Record::LinkRequested { .. } => "link asked for".to_owned(),
+        Record::Imported { .. } => "a person took it over".to_owned(),
+        Record::Fetched(custody) => format!("fetched, {}", bytes(custody.size)),
+        record => happened(record),
+    }
+}
+
+fn brief_outcome(result: &Outcome) -> String {
+    match result {
+        Outcome::Made { .. } => "accepted".to_owned(),
+        Outcome::Adopted { .. } => "adopted, it was there".to_owned(),
+        Outcome::Busy { .. } => "the machine is busy".to_owned(),
+        Outcome::Rejected { error } if error.code.is_empty() => format!("refused: HTTP {}", error.status),
+        Outcome::Rejected { error } => format!("refused: {}", error.code),
+        Outcome::Throttled { .. } => "not taken now, a quota is used up".to_owned(),
+        result => outcome(result),
+    }
+}
+
 /// Says who did it, where the record knows: `user@host`, or the pipeline's job.
 pub fn operator(record: &Record) -> Option<String> {
     match record {
@@ -63,7 +96,8 @@ pub fn operator(record: &Record) -> Option<String> {
     }
 }
 
-fn intended(action: CallAction) -> &'static str {
+/// Says what a call is for.
+pub fn intended(action: CallAction) -> &'static str {
     match action {
         CallAction::Create => "asked for",
         CallAction::Retry => "asked for again, after a failure",

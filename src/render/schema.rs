@@ -9,6 +9,7 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
 
 use super::plan_json::PlanDocument;
+use super::state::StateDocument;
 use crate::engine::Event;
 
 /// Of the document of `plan --format json`.
@@ -19,6 +20,11 @@ pub fn plan_schema() -> Value {
 /// Of one line of `apply --format json`.
 pub fn event_schema() -> Value {
     schema::<Event>("casefile apply event")
+}
+
+/// Of the document of `status --format json`.
+pub fn status_schema() -> Value {
+    schema::<StateDocument<'static>>("casefile status")
 }
 
 pub(super) fn schema<T: JsonSchema>(title: &str) -> Value {

@@ -1,31 +1,59 @@
-//! The state for people and programs: the tables of `status` and `state list`, all of one resource.
+//! The state for people and programs: the table of `state list`, all of one resource, the document of `status`.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::age::{ago, short};
 use super::layout::{Paint, Paragraph, columns, cut, cut_middle};
+use super::status::{Row, RowDocument};
+use super::story::{self, Step};
 use super::{Style, escape, messages, plan_json};
 use crate::model::{Address, Call, OnRemove};
 use crate::plan::names;
-use crate::state::{Binding, Origin, Phase, Resource, Sent, State};
+use crate::state::{Binding, Origin, Phase, Resource, Sent, State, Story};
 
-/// The document of `status`, `state list` and `state show` with `--format json`.
-#[derive(Debug, Serialize)]
+/// The document of `status --format json`.
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StateDocument<'a> {
     /// The version of this format.
+    #[schemars(example = 1)]
     pub format_version: u32,
     /// Given once to a state; null before the first apply.
+    #[schemars(example = &"0b7c2f5e-6a53-4c1e-9a2f-2f1d3c9f1b11")]
     pub lineage: Option<&'a str>,
     /// Whose state it is.
+    #[schemars(example = serde_json::json!({ "cloud": "public", "project": "contoso-ir" }))]
     pub binding: &'a Binding,
     /// The number of the last journal record.
+    #[schemars(example = 17)]
     pub seq: u64,
     /// The selected resources, by address, as in the state file.
+    #[schemars(with = "BTreeMap<String, Resource>", example = serde_json::json!({}))]
     pub resources: BTreeMap<&'a Address, &'a Resource>,
+    /// Where each of them stands, and what is declared and was never sent: `status` alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(example = row_example())]
+    pub rows: Vec<RowDocument<'a>>,
+    /// How many problems keep manifests from being read: more may be declared.
+    #[serde(skip_serializing_if = "is_zero")]
+    #[schemars(example = 1)]
+    pub unread: usize,
+    /// What happened to each of them, the oldest first: `status -v` alone.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, Vec<Step>>", example = serde_json::json!({}))]
+    pub stories: BTreeMap<&'a Address, Vec<Step>>,
+}
+
+fn row_example() -> serde_json::Value {
+    serde_json::json!([{ "address": "InvestigationPackage/lt-007", "machine": "lt-007", "stage": "not-sent" }])
+}
+
+fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
 impl<'a> StateDocument<'a> {
@@ -37,7 +65,24 @@ impl<'a> StateDocument<'a> {
             binding: &state.binding,
             seq: state.seq,
             resources: state.resources.iter().filter(|(a, r)| select(a, r)).collect(),
+            rows: Vec::new(),
+            unread: 0,
+            stories: BTreeMap::new(),
         }
+    }
+
+    /// The same with the lines of `status`, and with the stories of the resources if they were read.
+    pub fn with_status(
+        mut self,
+        rows: &'a [Row<'a>],
+        unread: usize,
+        stories: Option<&'a BTreeMap<Address, Story>>,
+    ) -> Self {
+        self.rows = rows.iter().map(RowDocument::from).collect();
+        self.unread = unread;
+        let chosen = stories.into_iter().flatten().filter(|(a, _)| self.resources.contains_key(a));
+        self.stories = chosen.map(|(address, story)| (address, story::steps(story))).collect();
+        self
     }
 
     /// As indented text that ends with a line break; hidden characters inside strings are escaped.

@@ -134,6 +134,15 @@ pub fn migrated(to: &str, style: Style) -> String {
     out
 }
 
+/// Says that the old place of a state that moved cannot say so.
+pub fn left_open(style: Style) -> String {
+    let mut out = String::new();
+    let text = "The old place cannot be read, so nothing could be recorded there: whoever restores it would go on without \
+                what is recorded from now on. Remove it, or let nobody write there.";
+    Paragraph::new(0, 2).text(text.to_owned()).write(style, &mut out);
+    out
+}
+
 /// Says that `state pull` has copied a state.
 pub fn pulled(folder: &str, seq: Seq, resources: usize, style: Style) -> String {
     let mut out = String::new();

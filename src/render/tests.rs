@@ -8,6 +8,7 @@ use unicode_width::UnicodeWidthStr;
 use super::samples::*;
 use super::{
     Style, annotations, codes, diagnostic, escape, event, plan as human, report, schema, state as states,
+    told,
 };
 use crate::engine::{Event, Progress};
 use crate::manifest::Diagnostic;
@@ -70,6 +71,22 @@ fn events(t: &str) -> Vec<Event> {
         },
         Event::FetchFailed { at, address: a(), id: ID.into(), why: format!("HTTP 503{t}"), later: false },
         Event::FetchFailed { at, address: a(), id: ID.into(), why: format!("not yet{t}"), later: true },
+        Event::Executed {
+            at,
+            address: a(),
+            id: ID.into(),
+            file: format!("k/a/m.zip{t}"),
+            exit_code: Some(0),
+            why: None,
+        },
+        Event::Executed {
+            at,
+            address: a(),
+            id: ID.into(),
+            file: format!("k/a/m.zip{t}"),
+            exit_code: Some(3),
+            why: Some(format!("exit status: 3{t}")),
+        },
         Event::Held {
             at,
             address: a(),
@@ -128,6 +145,7 @@ fn everything(t: &str, style: Style) -> String {
         out.push_str(&states::show(a, r, style, now()));
     }
     out.push_str(&diagnostic::human(&hostile_diagnostics(t), LOOKED, style));
+    out.push_str(&told::for_people(t, style));
     out
 }
 
@@ -153,6 +171,7 @@ fn documents(t: &str) -> String {
         out.push('\n');
     }
     out.push_str(&states::StateDocument::new(&state(t), |_, _| true).to_text().unwrap());
+    out.push_str(&told::documents(t));
     let diagnostics = hostile_diagnostics(t);
     out.push_str(&diagnostic::json(&diagnostics, LOOKED).unwrap());
     out.push_str(&annotations::github(&diagnostics, "ir"));
@@ -388,6 +407,7 @@ fn golden(schema: &serde_json::Value, kind: &str, file: &str) {
 fn schemas_are_committed() {
     golden(&schema::plan_schema(), "plan", "schemas/plan.schema.json");
     golden(&schema::event_schema(), "event", "schemas/event.schema.json");
+    golden(&schema::status_schema(), "status", "schemas/status.schema.json");
     golden(&report::report_schema(), "report", "schemas/report.schema.json");
 }
 
@@ -416,7 +436,9 @@ fn every_field_has_a_description_and_an_example() {
             }
         }
     }
-    for schema in [schema::plan_schema(), schema::event_schema(), report::report_schema()] {
+    let all =
+        [schema::plan_schema(), schema::event_schema(), schema::status_schema(), report::report_schema()];
+    for schema in all {
         walk("", &schema, &schema);
     }
 }
@@ -434,6 +456,7 @@ fn documents_fit_their_schemas() {
     for t in ["", "\u{1b}[0m\u{202e}\n\"東京"] {
         let document = PlanDocument::from(&full_plan(t)).to_text().unwrap();
         valid(&schema::plan_schema(), &document);
+        valid(&schema::status_schema(), &told::status_document(t));
         for e in events(t) {
             valid(&schema::event_schema(), &event::json_line(&e).unwrap());
         }

@@ -14,4 +14,4 @@ pub use facts::{
     Attempt, Journal, Machine, Package, PlanFacts, Report, ResourceFacts, Selection, Service, Standing,
     Summary,
 };
-pub use trouble::{Found, Holding, Trouble, held_by_hash, held_by_name};
+pub use trouble::{Found, Holding, Trouble, held_by_hash, held_by_look};

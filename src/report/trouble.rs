@@ -1,11 +1,11 @@
 //! What needs a person, and what a look at held packages showed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::evidence::{Checked, Wrong};
+use crate::evidence::{Checked, Held, Wrong};
 use crate::state::{CallAction, Custody, Outcome, Refusal, Seq};
 
 /// What a look at a held package showed.
@@ -51,13 +51,22 @@ pub enum Trouble {
     Damage(String),
 }
 
-/// What names alone tell of held packages: `there` are the files that lie where `store` is.
-pub fn held_by_name(held: &[(Seq, Custody)], store: &str, there: &[String]) -> BTreeMap<String, Found> {
-    let there: BTreeSet<&str> = there.iter().map(String::as_str).collect();
-    let look = |c: &Custody| match c.store == store {
-        false => Found { holding: Holding::Elsewhere, wrong: None },
-        true if there.contains(c.file.as_str()) => Found { holding: Holding::There, wrong: None },
-        true => Found::wrong(Wrong::Missing),
+/// What a look without reading has shown of held packages: `looks` are by file, of those that are kept in `store`.
+pub fn held_by_look(
+    held: &[(Seq, Custody)],
+    store: &str,
+    looks: &BTreeMap<String, Held>,
+) -> BTreeMap<String, Found> {
+    let look = |c: &Custody| {
+        if c.store != store {
+            return Found { holding: Holding::Elsewhere, wrong: None };
+        }
+        match looks.get(&c.file) {
+            Some(Held::There) => Found { holding: Holding::There, wrong: None },
+            Some(Held::Missing) => Found::wrong(Wrong::Missing),
+            Some(Held::OtherLength) => Found::wrong(Wrong::OtherLength),
+            Some(Held::NotLooked) | None => Found { holding: Holding::NotLooked, wrong: None },
+        }
     };
     held.iter().map(|(_, c)| (c.file.clone(), look(c))).collect()
 }

@@ -84,6 +84,13 @@ pub(super) fn disturb(rule: &FaultRule, mut response: HttpResponse) -> HttpRespo
         Then::Truncated => response.delivery = Delivery::Truncated,
         Then::Garbled | Then::Short => response.body.truncate(response.body.len() / 2),
         Then::Stalled => response.delivery = Delivery::Stalled,
+        Then::Bomb => {
+            // In the first entry of the list, which stands behind all entries, the length of what is in it.
+            let list = response.body.windows(4).position(|w| w == b"PK\x01\x02");
+            if let Some(length) = list.and_then(|at| response.body.get_mut(at + 24..at + 28)) {
+                length.copy_from_slice(&0xffff_fffe_u32.to_le_bytes());
+            }
+        }
         Then::WebPage => {
             let page = "<!DOCTYPE html><title>Sign in</title><p>This network needs a sign-in.</p>";
             response = HttpResponse::empty(200);

@@ -309,6 +309,8 @@ pub enum Then {
     Endless,
     /// Half of a download's body comes, and then nothing, while the connection stays open.
     Stalled,
+    /// A download is a zip whose list says that gigabytes are in it, as whoever owns a device could have it made.
+    Bomb,
     /// A download is answered with 200 and a web page, as a proxy sends it.
     WebPage,
     /// A download is answered with 200 and the JSON that says that the link is over.

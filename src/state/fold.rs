@@ -327,6 +327,11 @@ impl State {
         if !intent.action.creates() {
             return self.change_intent(step, intent);
         }
+        if !self.takes_over(intent) {
+            return Err(
+                step.impossible(&intent.address, "asked for: it has an open attempt that is not named")
+            );
+        }
         let prior = self.resources.remove(&intent.address);
         let mut r = Resource::new(step, intent.sent.clone());
         r.labels = intent.labels.clone().into();
@@ -360,6 +365,16 @@ impl State {
         }));
         self.resources.insert(intent.address.clone(), r);
         Ok(())
+    }
+
+    /// Returns whether an intent names the attempt of its resource that is open, if one is: else it was written without
+    /// knowing of it. Records that tell no time-out are older than this rule.
+    pub(super) fn takes_over(&self, intent: &Intent) -> bool {
+        if !intent.action.creates() || intent.timeout_seconds.is_none() {
+            return true;
+        }
+        let open = self.resources.get(&intent.address).and_then(Resource::open_attempt);
+        open.is_none() || intent.over == open
     }
 
     /// The intent of a call that changes an object that is there: a cancel, an update, a resolve.

@@ -309,6 +309,15 @@ impl<D: Disk> FolderStore<D> {
     pub fn spent(&mut self, since: jiff::Timestamp) -> Result<Vec<QuotaUsage>, StoreError> {
         spent(&mut self.disk, since)
     }
+
+    /// Returns whether a head that somebody kept is the hash of a record.
+    pub fn holds(&mut self, head: Sha256Hex) -> Result<bool, StoreError> {
+        let Some(length) = self.length.filter(|_| head != self.state.head) else {
+            return Ok(head == self.state.head);
+        };
+        let bytes = range(&mut self.disk, FileName::Journal, 0, length)?;
+        Ok(journal::has_head(&bytes, Checkpoint::START, head))
+    }
 }
 
 #[async_trait]
@@ -343,6 +352,10 @@ impl<D: Disk> Store for FolderStore<D> {
 
     fn spent(&mut self, since: jiff::Timestamp) -> Result<Vec<QuotaUsage>, StoreError> {
         self.spent(since)
+    }
+
+    async fn holds(&mut self, head: Sha256Hex) -> Result<bool, StoreError> {
+        self.holds(head)
     }
 }
 

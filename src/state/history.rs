@@ -23,6 +23,8 @@ use crate::model::{Address, Kind, PlanDigest, RequestDigest, Sha256Hex};
 pub struct History {
     /// By the address that each resource has now, or had last.
     pub stories: BTreeMap<Address, Story>,
+    /// The records that speak of no resource, or of all.
+    pub others: Vec<Recorded>,
     /// The number of the last sound record.
     pub seq: Seq,
     /// The hash of that record.
@@ -175,16 +177,19 @@ pub fn history(journal: &[u8]) -> History {
     for entry in reader.by_ref() {
         match entry {
             Ok(e) => telling.tell(Recorded { seq: e.seq, at: e.at, hash: e.hash, record: e.record }),
-            Err(e) => damage = Some(e),
+            // Where there is no journal yet, nothing is wrong with it.
+            Err(e) => damage = Some(e).filter(|_| !journal.is_empty()),
         }
     }
     let Checkpoint { seq, head, .. } = reader.mark();
-    History { stories: telling.stories, seq, head, damage: damage.filter(|_| !journal.is_empty()) }
+    let damage = damage.filter(|_| !journal.is_empty());
+    History { stories: telling.stories, others: telling.others, seq, head, damage }
 }
 
 #[derive(Default)]
 struct Telling {
     stories: BTreeMap<Address, Story>,
+    others: Vec<Recorded>,
     /// The first call of each run and plan.
     began: BTreeMap<(String, PlanDigest), Timestamp>,
 }
@@ -194,9 +199,11 @@ impl Telling {
         let Recorded { seq, at, ref record, .. } = recorded;
         if let Record::Recovered { resources, .. } = record {
             self.recovered(resources, at);
-            return;
         }
-        let Some(address) = record.address().cloned() else { return };
+        let Some(address) = record.address().cloned() else {
+            self.others.push(recorded);
+            return;
+        };
         if let Record::Moved { from, to } = record {
             self.moved(from, to);
         }

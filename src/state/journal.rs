@@ -323,9 +323,44 @@ pub(super) fn fold(reader: &mut Reader<'_>, state: &mut State) -> Result<(), Jou
     Ok(())
 }
 
+/// A journal that was folded, as far as it is sound.
+#[derive(Debug)]
+pub struct Folded {
+    /// What its sound records say.
+    pub state: State,
+    /// The place behind the last of them.
+    pub mark: Checkpoint,
+    /// The first thing that is wrong with it.
+    pub damage: Option<JournalError>,
+}
+
+impl Folded {
+    /// Returns state and place of a journal that is sound to its end.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn sound(self) -> Result<(State, Checkpoint), JournalError> {
+        self.damage.map_or(Ok((self.state, self.mark)), Err)
+    }
+}
+
+/// Folds a whole journal.
+pub fn folded(journal: &[u8]) -> Folded {
+    let mut state = State::default();
+    let mut reader = Reader::new(journal);
+    let damage = fold(&mut reader, &mut state).err();
+    Folded { state, mark: reader.mark(), damage }
+}
+
 /// Returns whether a journal holds the record of a mark, wherever the mark says that it ends.
 pub(super) fn holds(bytes: &[u8], mark: Checkpoint) -> bool {
     Reader::new(bytes).map_while(Result::ok).any(|e| (e.seq, e.hash) == (mark.seq, mark.head))
+}
+
+/// Returns whether a hash is that of one of these lines, or of the record before them.
+pub(super) fn has_head(lines: &[u8], from: Checkpoint, head: Sha256Hex) -> bool {
+    let before = from.seq > 0 && from.head == head;
+    before || Reader::resume(lines, from).map_while(Result::ok).any(|e| e.hash == head)
 }
 
 /// Returns whether a snapshot of this digest, made at that record, was there when a person accepted damage: the
@@ -439,6 +474,22 @@ fn unknown_field(text: &str) -> Option<Fault> {
 fn parser_words(e: &serde_json::Error) -> String {
     let text = e.to_string();
     text.rsplit_once(" at line ").map_or(text.clone(), |(words, _)| words.to_owned())
+}
+
+/// Returns the custody records behind the first fault of a journal that are intact by themselves, with their numbers. The
+/// chain does not vouch for them.
+pub fn custody_records_behind_fault(journal: &[u8]) -> Vec<(Seq, Custody)> {
+    let mut reader = Reader::new(journal);
+    if !reader.by_ref().any(|entry| entry.is_err()) {
+        return Vec::new();
+    }
+    let rest = usize::try_from(reader.mark().bytes).ok().and_then(|at| journal.get(at..)).unwrap_or_default();
+    let lines = rest.split(|b| *b == b'\n').filter_map(salvage);
+    let custody = lines.filter_map(|(seq, _, record)| match record {
+        Record::Fetched(custody) => Some((seq, *custody)),
+        _ => None,
+    });
+    custody.collect()
 }
 
 /// Returns the custody records of a journal, with their numbers, up to its first fault.

@@ -98,8 +98,11 @@ pub fn files_of(folder: &Path) -> Result<(Bytes, Bytes), StoreError> {
 /// Writes a state into a folder that does not exist yet, or is empty: the journal first.
 pub fn write_new(folder: &Path, snapshot: &[u8], journal: &[u8]) -> Result<(), StoreError> {
     create_folder(folder)?;
-    let mut entries = std::fs::read_dir(folder).map_err(|e| failed(folder, "read", e))?;
-    if entries.next().is_some() {
+    let entries = std::fs::read_dir(folder).map_err(|e| failed(folder, "read", e))?;
+    // What a copy that was killed leaves is replaced.
+    let left = [FileName::Journal, FileName::Snapshot].map(|name| aside(Path::new(name.as_str())));
+    let is_left = |name: &std::ffi::OsStr| left.iter().any(|left| left.as_os_str() == name);
+    if entries.into_iter().any(|e| !e.is_ok_and(|e| is_left(&e.file_name()))) {
         return Err(failed(folder, "write a state into it", io::ErrorKind::DirectoryNotEmpty.into()));
     }
     for (name, bytes) in [(FileName::Journal, journal), (FileName::Snapshot, snapshot)] {
@@ -191,11 +194,16 @@ fn keep(folder: &Path, stem: &str, extension: &str, bytes: &[u8]) -> Result<Stri
     Err(failed(&path, "keep the damaged file", io::ErrorKind::AlreadyExists.into()))
 }
 
-/// Writes a copy aside and gives it its name once it is durable.
-fn write_copy(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// The name under which a copy is written before it gets its own.
+fn aside(path: &Path) -> PathBuf {
     let mut aside = path.as_os_str().to_owned();
     aside.push(".new");
-    let aside = PathBuf::from(aside);
+    PathBuf::from(aside)
+}
+
+/// Writes a copy aside and gives it its name once it is durable.
+fn write_copy(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let aside = aside(path);
     // Left behind by a try that was killed.
     match std::fs::remove_file(&aside) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),

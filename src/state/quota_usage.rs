@@ -28,25 +28,34 @@ pub struct QuotaUsage {
     /// When its outcome was written down, by our clock: at the latest then the service has counted it. `None`
     /// where it has no outcome yet.
     pub at: Option<Timestamp>,
+    /// The same moment by the service's clock, as far as the outcome tells: clocks of machines may be wrong.
+    pub server_at: Option<Timestamp>,
     /// The service refused it, and takes no other before.
     pub blocked_until: Option<Timestamp>,
 }
 
 impl QuotaUsage {
-    /// How far back calls count: no quota of the service has a longer period than an hour.
-    pub fn since(now: Timestamp) -> Timestamp {
-        now.saturating_sub(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MIN)
+    /// A call without an outcome.
+    fn open(kind: Kind, action: CallAction) -> QuotaUsage {
+        QuotaUsage { kind, action, is_link: false, at: None, server_at: None, blocked_until: None }
     }
 
-    /// As it counts for a run that began at `began`: an earlier run's call was answered before that, whatever its
-    /// clock said, and a block lasts as long as it was meant to.
+    /// How far back records are read: no quota of the service has a longer period than an hour, and the clocks that the
+    /// records were written by may be a quarter of an hour slow.
+    pub fn since(now: Timestamp) -> Timestamp {
+        now.saturating_sub(SignedDuration::from_mins(75)).unwrap_or(Timestamp::MIN)
+    }
+
+    /// As it counts for a run that began at `began`, by that run's clock, of which the service's is so far `ahead`, as far
+    /// as known. An earlier run's call was answered before the run began, whatever a clock said, and a block lasts as long
+    /// as it was meant to.
     #[must_use]
-    pub fn by(self, began: Timestamp) -> QuotaUsage {
-        let Some(ahead) = self.at.map(|at| at.duration_since(began)).filter(|a| a.is_positive()) else {
-            return self;
-        };
-        let back = |t: Timestamp| t.saturating_sub(ahead).unwrap_or(Timestamp::MIN);
-        QuotaUsage { at: self.at.map(back), blocked_until: self.blocked_until.map(back), ..self }
+    pub fn by(self, began: Timestamp, ahead: Option<SignedDuration>) -> QuotaUsage {
+        let Some(written) = self.at else { return self };
+        let told = self.server_at.zip(ahead).and_then(|(at, ahead)| at.checked_sub(ahead).ok());
+        let at = told.unwrap_or(written).min(began);
+        let moved = |t: Timestamp| t.saturating_sub(written.duration_since(at)).unwrap_or(Timestamp::MIN);
+        QuotaUsage { at: Some(at), blocked_until: self.blocked_until.map(moved), ..self }
     }
 }
 
@@ -124,7 +133,7 @@ impl Scan {
         }
         if let Some(link) = record.link_requested.filter(|_| at >= self.since) {
             let (kind, action) = (link.address.kind(), CallAction::Create);
-            self.push(QuotaUsage { kind, action, is_link: true, at: Some(at), blocked_until: None });
+            self.push(QuotaUsage { is_link: true, at: Some(at), ..QuotaUsage::open(kind, action) });
         }
         if let Some(intent) = record.intent.filter(|_| at >= self.oldest) {
             self.intent(seq, &intent);
@@ -139,8 +148,9 @@ impl Scan {
             at.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
         });
         // A later word on the same attempt was met before: it was settled, found, or found late.
-        let spent =
-            QuotaUsage { kind, action: CallAction::Create, is_link: false, at: Some(at), blocked_until };
+        let server_at = outcome.server_at.as_ref().map(crate::model::Timestamp::instant);
+        let open = QuotaUsage::open(kind, CallAction::Create);
+        let spent = QuotaUsage { at: Some(at), server_at, blocked_until, ..open };
         let known = self.outcomes.entry(outcome.attempt).or_insert(spent);
         if outcome.result.unsent.is_some() {
             known.at = Some(Timestamp::MIN);
@@ -149,7 +159,7 @@ impl Scan {
 
     fn intent(&mut self, seq: Seq, intent: &Intent) {
         let (kind, action) = (intent.address.kind(), intent.action);
-        let open = QuotaUsage { kind, action, is_link: false, at: None, blocked_until: None };
+        let open = QuotaUsage::open(kind, action);
         let spent = self.outcomes.remove(&seq).map_or(open, |known| QuotaUsage { kind, action, ..known });
         self.push(spent);
     }
@@ -197,9 +207,11 @@ struct Intent {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Outcome {
     attempt: Seq,
     address: Address,
+    server_at: Option<crate::model::Timestamp>,
     #[serde(deserialize_with = "answer")]
     result: Answer,
 }
@@ -280,6 +292,7 @@ mod tests {
             replaces: Vec::new(),
             by: None,
             commit: None,
+            over: None,
         }))
     }
 
@@ -317,8 +330,11 @@ mod tests {
             (24, intent(p, CallAction::Replace, "c")),
         ]);
         let all = read(&mut disk, at(-60)).unwrap();
-        let spent =
-            |kind, action, at, blocked_until| QuotaUsage { kind, action, is_link: false, at, blocked_until };
+        let spent = |kind, action, at, blocked_until| QuotaUsage {
+            at,
+            blocked_until,
+            ..QuotaUsage::open(kind, action)
+        };
         assert_eq!(
             all,
             [
@@ -344,15 +360,37 @@ mod tests {
     #[test]
     fn a_clock_that_was_ahead_blocks_nothing_for_long() {
         let call = |at, blocked_until| QuotaUsage {
-            kind: Kind::Alert,
-            action: CallAction::Create,
-            is_link: false,
             at: Some(at),
             blocked_until: Some(blocked_until),
+            ..QuotaUsage::open(Kind::Alert, CallAction::Create)
         };
         let day = 86_400;
-        assert_eq!(call(at(day), at(day + 60)).by(at(5)), call(at(5), at(65)));
-        assert_eq!(call(at(0), at(60)).by(at(5)), call(at(0), at(60)));
+        assert_eq!(call(at(day), at(day + 60)).by(at(5), None), call(at(5), at(65)));
+        assert_eq!(call(at(0), at(60)).by(at(5), None), call(at(0), at(60)));
+    }
+
+    #[test]
+    fn the_service_tells_when_a_call_counted_whatever_clocks_say() {
+        let call = |at, server_at, blocked_until| QuotaUsage {
+            at: Some(at),
+            server_at: Some(server_at),
+            blocked_until: Some(blocked_until),
+            ..QuotaUsage::open(Kind::Alert, CallAction::Create)
+        };
+        let ahead = |seconds| Some(SignedDuration::from_secs(seconds));
+        // Written by a clock that is ten minutes slow, or fast, and read by one that is right.
+        for wrong in [-600, 600] {
+            let read = call(at(wrong), at(0), at(wrong + 60)).by(at(5), ahead(0));
+            assert_eq!(read, call(at(0), at(0), at(60)));
+        }
+        // Written by a right clock, and read by one that is ten minutes fast.
+        let read = call(at(0), at(0), at(60)).by(at(605), ahead(-600));
+        assert_eq!(read, call(at(600), at(0), at(660)));
+        assert_eq!(
+            call(at(0), at(0), at(60)).by(at(605), None).at,
+            Some(at(0)),
+            "nobody has asked the service yet"
+        );
     }
 
     #[test]

@@ -8,12 +8,14 @@
 //! What is behind the damage is not thrown away: a line that is intact by itself counts, in the order of the
 //! numbers, and so does a snapshot that knows more. For what is forgotten may be asked for a second time.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::exchange::Seq;
 use super::fold::State;
 use super::journal::{self, Checkpoint, Fault, JournalError, Reader, Tail};
-use super::record::Record;
+use super::record::{Intent, Record};
+use super::resource::Resource;
 use super::snapshot::{self, FORMAT_VERSION, Integrity, Snapshot, SnapshotError};
 use super::store::{Damage, StoreError};
 use crate::model::Sha256Hex;
@@ -118,11 +120,9 @@ pub(super) fn rebuild(
 /// # Errors
 /// Whatever is wrong with the journal.
 pub fn copy(snapshot: Option<Vec<u8>>, journal: &[u8]) -> Result<(Vec<u8>, Seq, usize), StoreError> {
-    let mut state = State::default();
-    let mut reader = Reader::new(journal);
-    journal::fold(&mut reader, &mut state).map_err(Damage::from)?;
+    let (state, mark) = journal::folded(journal).sound().map_err(Damage::from)?;
     let serial = snapshot.and_then(|bytes| snapshot::read(&bytes).ok()).map_or(0, |s| s.serial);
-    let written = write(&state, serial.saturating_add(1), reader.mark().bytes)?;
+    let written = write(&state, serial.saturating_add(1), mark.bytes)?;
     Ok((written, state.seq, state.resources.len()))
 }
 
@@ -131,13 +131,42 @@ pub fn copy(snapshot: Option<Vec<u8>>, journal: &[u8]) -> Result<(Vec<u8>, Seq, 
 /// # Errors
 /// Whatever is wrong with the journal.
 pub fn arrived(journal: Vec<u8>, at: jiff::Timestamp) -> Result<(Vec<u8>, Vec<u8>), StoreError> {
-    let mut reader = Reader::new(&journal);
-    let mut state = State::default();
-    journal::fold(&mut reader, &mut state).map_err(Damage::from)?;
+    let (state, _) = journal::folded(&journal).sound().map_err(Damage::from)?;
     let mut out = Journal { seq: state.seq, head: state.head, text: journal };
     out.push(at, &Record::Arrived)?;
     let (snapshot, ..) = copy(None, &out.text)?;
     Ok((out.text, snapshot))
+}
+
+/// A state as it is written to a new place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Elsewhere {
+    /// The whole journal. It ends with the record that it is kept there.
+    pub journal: Vec<u8>,
+    /// The snapshot that fits it.
+    pub snapshot: Vec<u8>,
+    /// Whose state it is.
+    pub lineage: Option<String>,
+    /// For a person.
+    pub told: Rebuild,
+}
+
+/// Rebuilds a state for a new place, where nothing may be written over in the old one. `None` where there is no state.
+///
+/// # Errors
+/// A state of another project, and damage that nobody accepts.
+pub fn rebuilt_elsewhere(
+    snapshot: Option<&[u8]>,
+    journal: Option<&[u8]>,
+    project: &str,
+    acceptance: Option<&Acceptance>,
+    at: jiff::Timestamp,
+) -> Result<Option<Elsewhere>, StoreError> {
+    let Some(rebuilt) = rebuild(snapshot, journal, project, acceptance)? else { return Ok(None) };
+    let whole = rebuilt.journal.unwrap_or_else(|| journal.unwrap_or_default().to_vec());
+    let (journal, snapshot) = arrived(whole, at)?;
+    let lineage = snapshot::read(&snapshot).ok().and_then(|s| s.state.lineage);
+    Ok(Some(Elsewhere { journal, snapshot, lineage, told: rebuilt.told }))
 }
 
 /// Refuses a state that is of other projects alone. Of two that are damaged one may know a later name than the other.
@@ -263,8 +292,16 @@ fn recover(
     let lost = rest.iter().filter(|l| journal::salvage(l).is_none()).count();
     let mut salvaged = 0;
     for (seq, (at, record)) in intact.range(base.seq + 1..) {
+        let mut record = Cow::Borrowed(record);
+        if let Record::Intent(intent) = &*record
+            && !base.takes_over(intent)
+        {
+            // The outcome of the attempt before it is lost. The call of this one may have left all the same.
+            let over = base.resources.get(&intent.address).and_then(Resource::open_attempt);
+            record = Cow::Owned(Record::Intent(Box::new(Intent { over, ..(**intent).clone() })));
+        }
         // What contradicts what is known by now is part of what is lost.
-        salvaged += usize::from(base.apply(*seq, *at, record).is_ok());
+        salvaged += usize::from(base.apply(*seq, *at, &record).is_ok());
     }
     let first = readable.seq + 1;
     let last = base.seq.max(readable.seq + rest.len() as u64);

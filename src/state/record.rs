@@ -320,6 +320,10 @@ pub struct Intent {
     /// The git commit that is checked out where the manifests are read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
+    /// The attempt of the resource that has no outcome yet, if the call is made all the same. A record that tells its
+    /// time-out and names no open attempt, or another one, was written without knowing of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over: Option<AttemptId>,
 }
 
 impl Intent {

@@ -130,8 +130,13 @@ impl Resource {
         self.packages.clone_from(&p.packages);
     }
 
+    /// Returns the attempt that has no outcome yet.
+    pub fn open_attempt(&self) -> Option<AttemptId> {
+        self.open.as_ref().map(|o| o.attempt.attempt)
+    }
+
     pub(super) fn is_open(&self, attempt: AttemptId) -> bool {
-        self.open.as_ref().is_some_and(|o| o.attempt.attempt == attempt)
+        self.open_attempt() == Some(attempt)
     }
 
     pub(super) fn watches(&self, attempt: AttemptId) -> bool {

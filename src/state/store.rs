@@ -15,6 +15,7 @@ use super::record::{Intent, Record};
 use super::snapshot::SnapshotError;
 use super::step::FoldError;
 use crate::files::FileError;
+use crate::model::Sha256Hex;
 
 /// Records that stand or fall together: an intent and what its row records, an answer and what follows from it, what one
 /// look showed.
@@ -98,6 +99,9 @@ pub trait Store: Send {
 
     /// What the calls since then cost the service's quotas, whoever made them.
     fn spent(&mut self, since: jiff::Timestamp) -> Result<Vec<QuotaUsage>, StoreError>;
+
+    /// Returns whether a head that somebody kept is the hash of a record of this state.
+    async fn holds(&mut self, head: Sha256Hex) -> Result<bool, StoreError>;
 
     /// How fast a shared store takes records; `None` for a folder, which one run has for itself.
     fn pace(&self) -> Option<Pace> {

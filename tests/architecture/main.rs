@@ -31,6 +31,8 @@ const EDGES: &[Edge] = &[
         paths: &["std::fs", "std::os", "rustix", "tempfile", "tokio::fs"],
         text: &[],
         files: &[
+            "evidence/bag.rs",
+            "evidence/bucket.rs",
             "evidence/folder.rs",
             "files.rs",
             "manifest/discover.rs",
@@ -64,7 +66,14 @@ const EDGES: &[Edge] = &[
         what: "the network",
         paths: &["reqwest", "std::net", "object_store"],
         text: &[],
-        files: &["defender/", "sandbox/http.rs", "state/shared/objects.rs", "cli/"],
+        files: &[
+            "defender/",
+            "evidence/bucket.rs",
+            "sandbox/http.rs",
+            "state/shared/object_fault.rs",
+            "state/shared/objects.rs",
+            "cli/",
+        ],
     },
     Edge { what: "the environment", paths: &["std::env"], text: &[], files: &["cli/"] },
     Edge {

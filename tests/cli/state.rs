@@ -59,9 +59,10 @@ fn an_edited_snapshot_is_not_believed() {
         assert!(err.contains("state.json was changed after it was written"), "{err}");
         out
     };
-    for args in [&["state", "list"][..], &["status"], &["status", "--no-refresh"], &["state", "show", ONE]] {
+    let status = [&["status", "-v"][..], &["status", "-v", "--no-refresh"]];
+    for args in [&["state", "list"][..], &["state", "show", ONE]].into_iter().chain(status) {
         let out = told(case.exits(0, args));
-        assert!(out.contains("one"), "{args:?}: {out}");
+        assert!(out.contains(ONE), "{args:?}: {out}");
     }
     let plan: Value = serde_json::from_str(&told(case.exits(0, &["plan", "--format", "json"]))).unwrap();
     assert_eq!(plan["summary"]["create"], Value::Null, "{plan}");
@@ -467,4 +468,28 @@ mod planted {
         }
         exits(0, &["plan"]);
     }
+}
+
+#[test]
+fn a_saved_plan_is_refused_by_a_state_from_a_backup() {
+    let case = Case::new(FLEET, "{ recovery: { settle: 1s } }");
+    case.write("manifests/a.yaml", &package("one", &by_id(1), ""));
+    case.exits(0, &["apply", "--auto-approve"]);
+    let backup = ["journal.jsonl", "state.json"].map(|f| (f, case.read(&format!(".casefile/{f}"))));
+    case.write("manifests/b.yaml", &package("two", &by_id(2), ""));
+    case.exits(0, &["apply", "--auto-approve"]);
+    case.write("manifests/c.yaml", &package("three", &by_id(3), ""));
+    case.exits(0, &["plan", "--out", "plan.json", "manifests/c.yaml"]);
+    let later = ["journal.jsonl", "state.json"].map(|f| (f, case.read(&format!(".casefile/{f}"))));
+    for (file, text) in &backup {
+        case.write(&format!(".casefile/{file}"), text);
+    }
+    let (_, err) = case.exits(4, &["apply", "plan.json"]);
+    let plan: serde_json::Value = serde_json::from_str(&case.read("plan.json")).unwrap();
+    let head = plan["execution"]["head"].as_str().unwrap();
+    assert!(err.contains(&format!("casefile verify --head sha256:{head}")), "{err}");
+    for (file, text) in &later {
+        case.write(&format!(".casefile/{file}"), text);
+    }
+    case.exits(0, &["apply", "plan.json"]);
 }

@@ -300,7 +300,7 @@ mod groups {
         assert!(err.contains("sweep[fin-ws-3]"), "{err}");
         assert_eq!(case.collections(), [id(1), id(3)]);
         let (out, _) = case.exits(0, &["status", "--no-refresh"]);
-        assert!(out.contains("weep[fin-ws-1]"), "{out}");
+        assert!(out.contains("fin-ws-1  package ") && out.contains("fin-ws-3  package "), "{out}");
     }
 
     #[test]
@@ -375,7 +375,7 @@ mod groups {
         case.write("manifests/a.yaml", &package("sweep", "machineTag: t"));
         case.exits(0, &["apply", "--auto-approve"]);
         let (out, _) = case.exits(0, &["status", "--no-refresh", "InvestigationPackage/sweep[ws-1]"]);
-        assert!(out.contains("[ws-1]") && !out.contains("[ws-2"), "{out}");
+        assert!(out.contains("ws-1 ") && !out.contains("ws-2"), "{out}");
         let (_, err) = case.exits(64, &["status", "InvestigationPackage/sweep[ws-2]"]);
         assert!(err.contains("ambiguous") && err.contains(&id(2)) && err.contains(&id(3)), "{err}");
         case.exits(

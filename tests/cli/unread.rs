@@ -83,7 +83,7 @@ fn with_a_state_too() {
     case.exits(1, &["apply", "--auto-approve"]);
     assert_eq!(case.effects().len(), before);
     let (out, err) = case.exits(1, &["status"]);
-    assert!(out.contains("InvestigationPackage/a") && err.contains("Machine.Read.All"), "{out}{err}");
+    assert!(out.contains("not sent yet") && err.contains("Machine.Read.All"), "{out}{err}");
     case.exits(0, &["status", "--no-refresh"]);
     // Who says so sends without a look.
     case.exits(0, &["plan", "--no-refresh"]);

@@ -8,13 +8,19 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::sandbox::{BIN, Sandbox};
+use crate::server::Server;
 
 /// The token that the tool signs in with.
 pub const BEARER: &str = "bearer-that-nobody-may-see";
 
+/// The key that the bucket is asked with.
+pub const SECRET: &str = "s3cret-key-that-nobody-may-see";
+
 pub struct Lab {
     dir: tempfile::TempDir,
     sandbox: Sandbox,
+    /// Where the bucket is, if evidence is kept in one.
+    bucket: Option<String>,
 }
 
 /// A run that ended.
@@ -65,12 +71,22 @@ impl Lab {
             })
             .collect();
         std::fs::write(dir.path().join("manifests/a.yaml"), manifests).unwrap();
-        Lab { dir, sandbox: Sandbox::start(scenario) }
+        Lab { dir, sandbox: Sandbox::start(scenario), bucket: None }
     }
 
     /// The same, its collections asked for.
     pub fn applied(packages: usize, scenario: &str) -> Lab {
         let lab = Lab::new(packages, scenario);
+        lab.apply();
+        lab
+    }
+
+    /// The same, with evidence in a bucket.
+    pub fn in_bucket(server: &Server, packages: usize, scenario: &str) -> Lab {
+        let usual = "quotas: { enabled: false }\ndelays: { pending: 0, running: 0 }\n";
+        let spec = "quotas: { package: { perMinute: unlimited, perHour: unlimited } }\n  evidence: { url: \"s3://bucket/case\" }";
+        let mut lab = Lab::with(packages, &format!("{usual}{scenario}"), spec);
+        lab.bucket = Some(server.endpoint.clone());
         lab.apply();
         lab
     }
@@ -82,8 +98,13 @@ impl Lab {
 
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        for name in ["CASEFILE_STATE_URL", "AZURE_CLIENT_SECRET", "RUST_LOG"] {
+        for name in ["CASEFILE_STATE_URL", "CASEFILE_ALLOW_STORE", "AZURE_CLIENT_SECRET", "RUST_LOG"] {
             command.env_remove(name);
+        }
+        command.env("CASEFILE_CACHE_DIR", self.path("cache"));
+        if let Some(endpoint) = &self.bucket {
+            command.env("AWS_ENDPOINT_URL", endpoint);
+            command.env("AWS_ACCESS_KEY_ID", "key").env("AWS_SECRET_ACCESS_KEY", SECRET);
         }
         command.env("CASEFILE_ENDPOINT", &self.sandbox.url).env("CASEFILE_ACCESS_TOKEN", BEARER);
         command.env("USER", "ann").stdin(Stdio::null());

@@ -6,10 +6,17 @@
 mod lab;
 #[path = "../cli/sandbox.rs"]
 mod sandbox;
+#[expect(dead_code, reason = "part of it is for states")]
+#[path = "../objects/server.rs"]
+mod server;
 
+mod bucket;
 mod docs;
+mod exec;
+mod export;
 mod fetching;
 mod interrupted;
 mod leaks;
+mod told;
 mod trouble;
 mod verify;

@@ -112,3 +112,19 @@ fn a_file_that_no_record_speaks_of_is_compared() {
     assert_eq!(std::fs::read(&zip).unwrap(), b"PK\x03\x04 another one", "nothing is replaced");
     assert_eq!(lab.held(".aside").len(), 1);
 }
+
+#[test]
+fn a_hostile_zip_is_kept_aside_and_is_no_evidence() {
+    let lab = Lab::applied(1, "faults: [{ on: download, nth: [1], then: bomb }]");
+    let ran = lab.run(&["fetch"]);
+    assert!(
+        ran.code == Some(1) && ran.text().contains("is not held as evidence: it is not looked into"),
+        "{}",
+        ran.text()
+    );
+    assert!(lab.held(".zip").is_empty() && lab.records("fetched").is_empty());
+    assert_eq!(lab.held(".aside").len(), 1);
+    assert_eq!(lab.run(&["verify"]).code, Some(0));
+    lab.fetch(0);
+    assert_eq!((lab.held(".zip").len(), lab.records("fetched").len()), (1, 1));
+}

@@ -57,3 +57,23 @@ fn a_link_in_the_place_of_a_package_is_not_followed() {
     std::os::unix::fs::symlink(&elsewhere, &zip).unwrap();
     assert_eq!(found(&lab).1, ["package-unreadable"]);
 }
+
+#[test]
+fn packages_behind_a_fault_of_the_journal_are_told() {
+    let lab = Lab::applied(2, "");
+    lab.fetch(0);
+    let path = lab.path(".casefile/journal.jsonl");
+    let journal = std::fs::read_to_string(&path).unwrap().replacen("INC-2042", "INC-2043", 1);
+    std::fs::write(&path, journal).unwrap();
+    let (exit, codes, text) = found(&lab);
+    assert_eq!(exit, Some(1), "{text}");
+    assert_eq!(codes.iter().filter(|c| *c == "package-unproven").count(), 2, "{codes:?}");
+    assert!(!codes.iter().any(|c| c == "package-extra"), "{codes:?}");
+    let zip = lab.held(".zip").remove(0);
+    edit(&zip, b"PK\x03\x04");
+    let (_, codes, _) = found(&lab);
+    assert!(
+        codes.contains(&"package-truncated".to_owned()) && codes.contains(&"package-unproven".to_owned()),
+        "{codes:?}"
+    );
+}

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests write their own files and read their environment")]
 
 mod bucket;
+mod moves;
 #[expect(dead_code, reason = "half of it is for the simulated place")]
 #[path = "../shared/place.rs"]
 mod place;
@@ -12,5 +13,6 @@ mod rules;
 mod schedules;
 #[path = "../shared/served.rs"]
 mod served;
+#[expect(dead_code, reason = "part of it is for packages")]
 mod server;
 mod tool;

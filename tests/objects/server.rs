@@ -1,12 +1,12 @@
-//! A small server of S3's language, over real HTTP: one bucket, create-only writes, ETags, lists by page. It counts, it
-//! refuses, it loses answers, and it kills whoever sends.
+//! A small server of S3's language, and of what Google Cloud Storage says otherwise, over real HTTP: one bucket, create-only
+//! writes, ETags, generations, lists by page. It counts, it refuses, it loses answers, and it kills whoever sends.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Query, State};
+use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 
@@ -39,11 +39,32 @@ pub struct Inner {
     pub rule: Rule,
     /// A put of an object that is there replaces it.
     pub lies: bool,
+    /// An upload in pieces replaces it.
+    pub lies_in_pieces: bool,
+    /// Pieces that are no object yet, by the number of their upload.
+    pub uploads: BTreeMap<usize, BTreeMap<u32, Bytes>>,
     pub no_etags: bool,
     pub page: usize,
 }
 
 impl Inner {
+    /// The names of what is there.
+    pub fn names(&self) -> Vec<String> {
+        self.objects.keys().cloned().collect()
+    }
+
+    pub fn object(&self, name: &str) -> Option<Bytes> {
+        self.objects.get(name).map(|o| o.bytes.clone())
+    }
+
+    /// Puts something there, or takes it away, as somebody with all rights does.
+    pub fn replace(&mut self, name: &str, bytes: Option<Vec<u8>>) {
+        self.objects.remove(name);
+        if let Some(bytes) = bytes {
+            self.put(name.to_owned(), &HeaderMap::new(), bytes.into());
+        }
+    }
+
     pub fn puts(&self) -> usize {
         self.requests.iter().filter(|r| r.starts_with("PUT") && r.contains("/journal/")).count()
     }
@@ -64,13 +85,15 @@ impl Server {
             requests: Vec::new(),
             rule: Box::new(|_, _| Fate::Done),
             lies: false,
+            lies_in_pieces: false,
+            uploads: BTreeMap::new(),
             no_etags: false,
             page: 1000,
         }));
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let app = Router::new().fallback(handle).with_state(inner.clone());
+        let app = Router::new().fallback(handle).layer(DefaultBodyLimit::disable()).with_state(inner.clone());
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
@@ -105,18 +128,31 @@ async fn handle(
     body: Bytes,
 ) -> Response {
     let mut inner = inner.lock().unwrap();
-    inner.requests.push(format!("{method} {uri}"));
-    let Some(key) = uri.path().strip_prefix("/bucket") else { return answer(404, "NoSuchBucket") };
+    // Google's client writes the name of an object as one part of a path.
+    let target = uri.to_string().replace("%2F", "/").replace("%2E", ".");
+    inner.requests.push(format!("{method} {target}"));
+    let path = target.split('?').next().unwrap_or_default();
+    let Some(key) = path.strip_prefix("/bucket") else { return answer(404, "NoSuchBucket") };
     let key = key.trim_start_matches('/').to_owned();
-    let fate = (inner.rule)(&method, &key);
+    let fate = (inner.rule)(&method, &uri.to_string());
     match fate {
         Fate::NeverArrives => return answer(500, "InternalError"),
         Fate::Refused(status, code) => return answer(status, code),
         Fate::Done | Fate::AnswerLost => {}
     }
+    let upload = query.get("uploadId").map(|id| id.parse::<usize>().unwrap());
     let done = match method {
         Method::GET if key.is_empty() => inner.list(&query),
-        Method::GET => inner.get(&key),
+        Method::GET | Method::HEAD => inner.get(&key, &headers),
+        Method::POST if query.contains_key("uploads") => inner.begin(),
+        Method::POST if upload.is_some() => inner.complete(key, upload.unwrap(), &headers),
+        Method::DELETE if upload.is_some() => {
+            inner.uploads.remove(&upload.unwrap());
+            StatusCode::NO_CONTENT.into_response()
+        }
+        Method::PUT if upload.is_some() => {
+            inner.piece(upload.unwrap(), query["partNumber"].parse().unwrap(), body)
+        }
         Method::PUT => inner.put(key, &headers, body),
         Method::DELETE => {
             inner.objects.remove(&key);
@@ -126,6 +162,9 @@ async fn handle(
     };
     if fate == Fate::AnswerLost { answer(500, "InternalError") } else { done }
 }
+
+/// The version of an object, as Google Cloud Storage names it.
+const GENERATION: &str = "x-goog-generation";
 
 const MODIFIED: &str = "Fri, 27 Nov 2026 00:00:00 GMT";
 
@@ -156,11 +195,49 @@ impl Inner {
         format!("<ListBucketResult>{contents}{more}</ListBucketResult>").into_response()
     }
 
-    fn get(&self, key: &str) -> Response {
+    fn begin(&mut self) -> Response {
+        self.versions += 1;
+        self.uploads.insert(self.versions, BTreeMap::new());
+        let id = self.versions;
+        format!("<InitiateMultipartUploadResult><UploadId>{id}</UploadId></InitiateMultipartUploadResult>")
+            .into_response()
+    }
+
+    fn piece(&mut self, upload: usize, number: u32, bytes: Bytes) -> Response {
+        let Some(pieces) = self.uploads.get_mut(&upload) else { return answer(404, "NoSuchUpload") };
+        pieces.insert(number, bytes);
+        ([("etag", format!("\"{upload}-{number}\""))], "").into_response()
+    }
+
+    fn complete(&mut self, key: String, upload: usize, headers: &HeaderMap) -> Response {
+        let create = headers.get("if-none-match").is_some_and(|v| v == "*") && !self.lies_in_pieces;
+        if create && self.objects.contains_key(&key) {
+            return answer(412, "PreconditionFailed");
+        }
+        let Some(pieces) = self.uploads.remove(&upload) else { return answer(404, "NoSuchUpload") };
+        let bytes = Bytes::from(pieces.into_values().collect::<Vec<_>>().concat());
+        self.put(key, &HeaderMap::new(), bytes);
+        let etag = self.versions;
+        format!("<CompleteMultipartUploadResult><ETag>{etag}</ETag></CompleteMultipartUploadResult>")
+            .into_response()
+    }
+
+    fn get(&self, key: &str, headers: &HeaderMap) -> Response {
         let Some(object) = self.objects.get(key) else { return answer(404, "NoSuchKey") };
-        let mut response = object.bytes.clone().into_response();
+        let whole = object.bytes.len();
+        let range = headers.get("range").and_then(|v| v.to_str().unwrap().strip_prefix("bytes="));
+        let mut response = match range.and_then(|r| r.split_once('-')) {
+            Some((first, last)) => {
+                let (first, last) = (first.parse::<usize>().unwrap(), last.parse::<usize>().unwrap());
+                let range = format!("bytes {first}-{last}/{whole}");
+                let bytes = object.bytes.slice(first..=last);
+                (StatusCode::PARTIAL_CONTENT, [("content-range", range)], bytes).into_response()
+            }
+            None => object.bytes.clone().into_response(),
+        };
         let headers = response.headers_mut();
         headers.insert("etag", object.etag.parse().unwrap());
+        headers.insert(GENERATION, object.etag.trim_matches('"').parse().unwrap());
         headers.insert("last-modified", MODIFIED.parse().unwrap());
         for (name, value) in &object.metadata {
             headers.insert(axum::http::HeaderName::try_from(name).unwrap(), value.parse().unwrap());
@@ -173,17 +250,21 @@ impl Inner {
         let there = self.objects.get(&key);
         let create = header("if-none-match").is_some() && there.is_some() && !self.lies;
         let update = header("if-match").is_some_and(|etag| there.is_none_or(|o| o.etag != etag));
-        if create || update {
+        let generation = there.map_or("0", |o| o.etag.trim_matches('"'));
+        let other = header("x-goog-if-generation-match").is_some_and(|g| g != generation) && !self.lies;
+        if create || update || other {
             return answer(412, "PreconditionFailed");
         }
         self.versions += 1;
         let etag = format!("\"{}\"", self.versions);
-        let metadata = headers.iter().filter(|(name, _)| name.as_str().starts_with("x-amz-meta-"));
+        let is_metadata = |name: &str| name.starts_with("x-amz-meta-") || name.starts_with("x-goog-meta-");
+        let metadata = headers.iter().filter(|(name, _)| is_metadata(name.as_str()));
         let metadata = metadata.map(|(n, v)| (n.to_string(), v.to_str().unwrap().to_owned())).collect();
         self.objects.insert(key, Object { bytes, etag: etag.clone(), metadata });
         let mut response = StatusCode::OK.into_response();
         if !self.no_etags {
             response.headers_mut().insert("etag", etag.parse().unwrap());
+            response.headers_mut().insert(GENERATION, etag.trim_matches('"').parse().unwrap());
         }
         response
     }

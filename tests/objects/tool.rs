@@ -17,7 +17,7 @@ pub struct Lab {
 }
 
 /// The names under which a bucket and its secrets are found; none of them is taken from outside.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 16] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
@@ -27,6 +27,10 @@ const NAMES: [&str; 12] = [
     "AZURE_STORAGE_ACCOUNT_KEY",
     "AZURE_STORAGE_USE_EMULATOR",
     "AZURITE_BLOB_STORAGE_URL",
+    "GOOGLE_BASE_URL",
+    "GOOGLE_SKIP_SIGNATURE",
+    "GOOGLE_SERVICE_ACCOUNT_KEY",
+    "GOOGLE_APPLICATION_CREDENTIALS",
     "CASEFILE_STATE_URL",
     "CASEFILE_ALLOW_STORE",
     "RUST_LOG",
@@ -48,6 +52,18 @@ impl Lab {
             ("AWS_SECRET_ACCESS_KEY", "s3cret-key".into()),
         ];
         Lab::new(machines, "s3://bucket/ir", environment)
+    }
+
+    /// The same by the language of Google Cloud Storage.
+    fn on_google(server: &Server, machines: usize) -> Lab {
+        let environment = vec![
+            ("GOOGLE_BASE_URL", server.endpoint.clone()),
+            (
+                "GOOGLE_SERVICE_ACCOUNT_KEY",
+                r#"{"private_key":"k","private_key_id":"i","client_email":"e","disable_oauth":true}"#.into(),
+            ),
+        ];
+        Lab::new(machines, "gs://bucket/ir", environment)
     }
 
     pub fn project(&self) -> PathBuf {
@@ -134,6 +150,26 @@ fn another_machine_goes_on() {
     server.inner().page = 2;
     assert_eq!(lab.run("three", &["verify"]).0, 0);
     assert_eq!(lab.run("four", &["plan", "--detailed-exitcode"]).0, 0);
+}
+
+/// No emulator that can be had holds to `x-goog-if-generation-match`, so this server does.
+#[test]
+fn google_cloud_storage_is_spoken_to_by_generations() {
+    let server = Server::start();
+    let lab = Lab::on_google(&server, 10);
+    lab.goes_on(10);
+    server.inner().requests.clear();
+    assert_eq!(lab.run("three", &["plan"]).0, 0);
+    let requests = server.inner().requests.clone();
+    assert!(requests.len() <= 4, "{requests:?}");
+    Lab::on_google(&Server::start(), 6).at_once(8, 6);
+    // A store that does not hold to it is told off.
+    let server = Server::start();
+    server.inner().lies = true;
+    let lab = Lab::on_google(&server, 1);
+    let (code, _, stderr) = lab.run("one", &["apply", "--auto-approve"]);
+    assert!(code == 1 && stderr.contains("twice"), "{stderr}");
+    assert_eq!(lab.collections(), 0);
 }
 
 #[test]

@@ -150,6 +150,7 @@ impl World {
         for r in &change.records {
             self.record(r.clone());
         }
+        let over = self.state.resources.get(address).and_then(|r| r.open_attempt());
         self.record(Record::Intent(Box::new(Intent {
             address: address.clone(),
             action: change.action.call().unwrap(),
@@ -165,6 +166,7 @@ impl World {
             replaces: call.replaces,
             by: None,
             commit: None,
+            over,
         })))
     }
 

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use casefile::defender::{Cloud, Portal};
-use casefile::evidence::Wrong;
+use casefile::evidence::{Held, Wrong};
 use casefile::model::{Address, Call, CreateAlert, Machine, PlanDigest, RequestDigest, Sha256Hex};
 use casefile::plan::Machines;
-use casefile::report::{Report, Selection, Service, Sources, build, held_by_name};
+use casefile::report::{Report, Selection, Service, Sources, build, held_by_look};
 use casefile::state::{
     Binding, CallAction, Custody, Intent, Object, Operator, Outcome, PackageEntry, Record, Refusal, Sent,
     State, custody_records, history, journal,
@@ -313,8 +313,9 @@ impl Incident {
         let told = history(&journal);
         assert!(told.damage.is_none());
         let custody = custody_records(&journal);
-        let there = custody.iter().map(|(_, c)| c.file.clone()).filter(|f| !self.lost.contains(f));
-        let held = held_by_name(&custody, "file:evidence", &there.collect::<Vec<_>>());
+        let look = |f: &String| if self.lost.contains(f) { Held::Missing } else { Held::There };
+        let looks = custody.iter().map(|(_, c)| (c.file.clone(), look(&c.file))).collect();
+        let held = held_by_look(&custody, "file:evidence", &looks);
         assert!(self.lost.iter().all(|f| held[f].wrong == Some(Wrong::Missing)));
         let selector = Some(format!("incident=INC-2042{}", self.text));
         build(&Sources {

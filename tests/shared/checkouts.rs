@@ -102,3 +102,42 @@ fn a_repository_that_git_does_not_trust_is_told_with_the_words_of_git() {
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("dubious ownership") || stderr.contains("unsafe repository"), "{stderr}");
 }
+
+/// A program in the place of ssh, which writes down how it was called and does on this machine what it was asked for.
+fn ssh(lab: &Lab, name: &str) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = lab.path(name);
+    let log = lab.path(&format!("{name}.log"));
+    let text = format!(
+        "#!/bin/sh\necho \"$@\" >> '{}'\nfor last; do :; done\nexec sh -c \"$last\"\n",
+        log.display()
+    );
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+#[test]
+fn the_program_for_ssh_is_that_of_gits_user_and_not_that_of_the_repository() {
+    let lab = Lab::new(1);
+    let first = lab.path("first");
+    assert_eq!(lab.run(&first, &["apply", "--auto-approve"]).0, 0);
+    let planted = ssh(&lab, "planted");
+    lab.git(&first, &["config", "core.sshCommand", planted.to_str().unwrap()]);
+    let url = format!("git:ssh://host.invalid{}?ref=refs/casefile/ir", lab.path("remote.git").display());
+    for (name, asks_nothing) in [("ssh", true), ("wrapper", false)] {
+        let own = ssh(&lab, name);
+        let settings = lab.path(&format!("{name}.gitconfig"));
+        std::fs::write(&settings, format!("[core]\n\tsshCommand = {} -F none\n", own.display())).unwrap();
+        let mut command = lab.command(&first, &["plan", "--detailed-exitcode"]);
+        command.env_remove("GIT_SSH_COMMAND").env_remove("GIT_SSH");
+        command.env("GIT_CONFIG_GLOBAL", &settings).env("CASEFILE_STATE_URL", &url);
+        let output = command.output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{name}: {stderr}");
+        let log = std::fs::read_to_string(lab.path(&format!("{name}.log"))).unwrap();
+        assert!(log.starts_with("-F none"), "{name}: {log}");
+        assert_eq!(log.contains("BatchMode=yes"), asks_nothing, "{name}: {log}");
+    }
+    assert!(!lab.path("planted.log").exists(), "an archive can bring settings");
+}

@@ -233,3 +233,17 @@ fn a_state_moves_and_the_old_place_says_where() {
     let (code, stdout, stderr) = lab.run(&first, &["apply", "--auto-approve"]);
     assert_eq!((code, lab.collections()), (0, 2), "{stdout}{stderr}");
 }
+
+#[test]
+fn a_package_is_fetched_once_whoever_asks() {
+    let lab = Lab::new(1);
+    let (one, two) = (lab.path("first"), lab.clone_as("second"));
+    let (code, _, stderr) = lab.run(&one, &["apply", "--auto-approve", "--wait", "--fetch"]);
+    assert!(code == 0 && stderr.contains("fetched"), "{stderr}");
+    let (code, stdout, stderr) = lab.run(&two, &["fetch"]);
+    assert!(code == 0 && stdout.contains("held already"), "{stdout}{stderr}");
+    // It is held on the first one's machine: the other one cannot vouch for it.
+    assert_eq!(lab.run(&one, &["verify"]).0, 0);
+    let (code, stdout, _) = lab.run(&two, &["verify"]);
+    assert!(code == 1 && stdout.contains("it is held, and not there"), "{stdout}");
+}

@@ -6,9 +6,9 @@ use std::time::Duration;
 use casefile::state::Store as _;
 use casefile::state::shared::command::Git;
 use casefile::state::shared::git::{Author, BOUND, GitRemote, Place};
-use casefile::state::shared::{Opening, SharedStore};
+use casefile::state::shared::{Opening, Put, Remote as _, Segment, SharedStore};
 
-use super::lab::Lab;
+use super::lab::{Lab, until};
 use super::place::{at, begin, holder, intent};
 
 /// A ref of the lab's repository, whose pushes may take so long.
@@ -55,6 +55,28 @@ async fn a_hook_that_never_ends_is_an_error_that_names_the_time() {
     let groups = vec![vec![begin()], vec![intent("a", "one", 0)]];
     let lost = store.append(at(0), groups, &mut |_, _, _| true).await.unwrap_err();
     assert!(lost.to_string().contains("git did not end within"), "{lost}");
+}
+
+/// What a push has started ends with it, and leaves no lock behind.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_push_that_is_given_up_leaves_no_program_behind() {
+    let lab = Lab::new(0);
+    lab.hook("pre-receive", "[ -e first ] && exit 0; echo $$ > first; sleep 600");
+    let segment = Segment { first: 1, lines: b"", journal: b"x\n", snapshot: None, message: "a test" };
+    let mut remote = remote(&lab, "cache", Duration::from_secs(3));
+    assert_eq!(remote.read().await.unwrap(), None);
+    let given_up = remote.append(&segment).await.unwrap();
+    assert!(matches!(given_up, Put::Unknown(_)), "{given_up:?}");
+    let hook = std::fs::read_to_string(lab.path("remote.git").join("first")).unwrap();
+    let process = std::path::PathBuf::from("/proc").join(hook.trim());
+    // Whoever has no parent any more is still to be reaped by somebody.
+    let runs = || {
+        let status = std::fs::read_to_string(process.join("status")).unwrap_or_default();
+        status.lines().any(|l| l.starts_with("State:") && !l.contains('Z'))
+    };
+    until("the hook's end", || !runs());
+    assert_eq!(remote.append(&segment).await.unwrap(), Put::Done);
 }
 
 /// The push is in, and its pusher is told otherwise, or nothing.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -92,5 +93,14 @@ impl Lab {
 
     pub fn unhook(&self, name: &str) {
         std::fs::remove_file(self.path("remote.git").join("hooks").join(name)).unwrap();
+    }
+}
+
+/// Waits until something is there.
+pub fn until(what: &str, mut there: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !there() {
+        assert!(began.elapsed() < Duration::from_secs(60), "{what} never came");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -4,9 +4,11 @@
 
 mod checkouts;
 mod git;
+mod heads;
 mod hooks;
 mod http;
 mod lab;
+mod moves;
 mod overtaken;
 mod place;
 mod protocol;

@@ -2,17 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
 
-use super::lab::Lab;
-
-fn until(what: &str, mut there: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !there() {
-        assert!(began.elapsed() < Duration::from_secs(60), "{what} never came");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
+use super::lab::{Lab, until};
 
 /// Two clones of one project; the first declares one resource more.
 fn two(lab: &Lab) -> (PathBuf, PathBuf) {
@@ -97,4 +88,28 @@ fn a_saved_plan_is_compared_with_what_another_run_did() {
     assert!(text.contains("this run plans again"), "{text}");
     let at_its_start = lab.run(&one, &["apply", "plan.json"]);
     assert_eq!((code, lab.collections()), (Some(at_its_start.0), 3), "{text}{at_its_start:?}");
+}
+
+/// The seals are compared with the plan of the second try: of what the other run did nothing is left, and what no seal covers
+/// is not sent.
+#[test]
+fn a_sealed_run_waits_and_does_what_is_left_of_its_seals() {
+    let lab = Lab::new(2);
+    let (one, other) = two(&lab);
+    assert_eq!(lab.run(&one, &["seal"]).0, 0);
+    let (code, text) = overtaken(&lab, &one, &other, &["apply", "--sealed", "--lock-timeout", "1m"]);
+    assert_eq!((code, lab.collections()), (Some(0), 3), "{text}");
+    assert!(text.contains("this run plans again"), "{text}");
+    let (code, stdout, _) = lab.run(&one, &["verify"]);
+    assert_eq!(code, 0, "{stdout}");
+}
+
+#[test]
+fn a_sealed_run_that_does_not_wait_sends_nothing() {
+    let lab = Lab::new(2);
+    let (one, other) = two(&lab);
+    assert_eq!(lab.run(&one, &["seal"]).0, 0);
+    let (code, text) = overtaken(&lab, &one, &other, &["apply", "--sealed"]);
+    assert_eq!((code, lab.collections()), (Some(4), 2), "{text}");
+    assert!(text.contains("casefile apply") && text.contains("--lock-timeout"), "{text}");
 }

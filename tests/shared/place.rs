@@ -183,7 +183,16 @@ impl Remote for Simulated {
     }
 
     async fn history(&mut self) -> Result<Option<Tip>, StoreError> {
-        self.read().await
+        let head = self.head;
+        let tip = self.read().await?;
+        let read = std::mem::replace(&mut self.head, head);
+        let inner = self.place.inner();
+        let mut lines = std::collections::BTreeMap::new();
+        for line in inner.tips[..read].iter().flat_map(|t| t.journal.split_inclusive(|b| *b == b'\n')) {
+            lines.insert(serde_json::from_slice::<Line>(line).unwrap().seq, line);
+        }
+        let journal = lines.into_values().flatten().copied().collect();
+        Ok(tip.map(|tip| Tip { journal, ..tip }))
     }
 
     async fn append(&mut self, segment: &Segment<'_>) -> Result<Put, StoreError> {
@@ -288,6 +297,7 @@ pub fn intent(name: &str, runner: &str, second: i64) -> Record {
         replaces: Default::default(),
         by: None,
         commit: None,
+        over: None,
     }))
 }
 

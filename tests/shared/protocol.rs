@@ -1,5 +1,6 @@
 //! Each rule of an append, by the trace that forces it.
 
+use casefile::model::Sha256Hex;
 use casefile::state::{Phase, Record, Store as _, StoreError};
 
 use super::place::*;
@@ -68,6 +69,19 @@ async fn an_intent_is_refused_once_the_quota_is_others() {
     };
     let numbers = one.append(at(3600), groups, &mut admit).await.unwrap();
     assert_eq!((numbers, seen), (vec![None], 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_intent_over_an_attempt_that_it_does_not_name_stays_out() {
+    let place = Place::default();
+    let (mut one, mut other) = two(&place).await;
+    let a = append(&mut one, 0, vec![intent("a", "one", 0)]).await.unwrap().unwrap();
+    append(&mut other, 3600, vec![intent("b", "other", 3600)]).await.unwrap();
+    // The outcome reads what the other run did; the intent behind it was made without knowing.
+    append(&mut one, 3601, vec![made("a", a, "id-a")]).await.unwrap();
+    assert!(append(&mut one, 3601, vec![intent("b", "one", 3601)]).await.unwrap().is_none());
+    let numbers = append(&mut one, 3602, vec![intent("c", "one", 3602)]).await.unwrap();
+    assert!(numbers.is_some(), "the run goes on");
 }
 
 #[tokio::test(start_paused = true)]
@@ -213,4 +227,28 @@ async fn a_runner_that_stalls_for_hours_goes_on_from_the_snapshot() {
     let state = place.reading().state;
     assert_eq!(state.resources.get(&address("a")).unwrap().id.as_deref(), Some("id-a"));
     assert_eq!(place.records().iter().filter(|r| matches!(r, Record::Outcome { .. })).count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_somebody_kept_is_found_however_old_it_is() {
+    let place = Place::default();
+    let (one, _) = two(&place).await;
+    let kept = one.state().head;
+    for hour in 1..4 {
+        let mut other = open(&place, "other", hour * 7200).await.unwrap();
+        append(&mut other, hour * 7200, vec![intent(&format!("b{hour}"), "other", hour * 7200)])
+            .await
+            .unwrap();
+        other.commit_snapshot(at(hour * 7200 + 60)).await.unwrap();
+    }
+    let mut late = open(&place, "late", 40_000).await.unwrap();
+    assert!(!place.reading().journal.starts_with(b"{\"seq\":1,"), "old lines are out of the tip");
+    let mut faster = open(&place, "faster", 40_000).await.unwrap();
+    append(&mut faster, 40_000, vec![intent("c", "faster", 40_000)]).await.unwrap();
+    faster.commit_snapshot(at(40_001)).await.unwrap();
+    assert!(late.holds(kept).await.unwrap());
+    assert!(!late.holds(Sha256Hex::of(b"another")).await.unwrap());
+    // The look at the whole history is none at what the next append follows.
+    assert!(append(&mut late, 40_002, vec![intent("c", "late", 40_002)]).await.unwrap().is_none());
+    assert!(append(&mut late, 40_003, vec![intent("d", "late", 40_003)]).await.unwrap().is_some());
 }

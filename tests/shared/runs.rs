@@ -492,8 +492,8 @@ fn judge(site: &Site) {
         let seen = site.seen.lock().unwrap();
         (seen.refused_by_quota, seen.arrived_late)
     };
-    // Usage of others is told by their clocks: where these are wrong the service may refuse a call, which is then made later. So it may
-    // after one that arrived late: the service counts it later than its outcome says.
+    // Who is suspended, or whose clock is set in the middle of a run, writes down wrong times of the service: then a call may
+    // be refused, and is made later. So it may after one that arrived late: the service counts it later than its outcome says.
     if refused > 0 && site.on_time && !late {
         site.wrong(format!("the quota was exceeded {refused} times"));
     }
@@ -521,4 +521,46 @@ fn whole_runs_side_by_side() {
     }
     println!("{intents} calls, {overtaken} runs overtaken before their first");
     assert!(wrong.is_empty(), "{} schedules:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// A machine is thrown away right after it has used up a quota, and another one goes on at once. Whichever of the two has a
+/// clock that is ten minutes slow or fast: the service's time tells when the quota was used.
+#[test]
+fn a_quota_that_another_machine_has_used_is_told_by_the_services_time() {
+    for (first, second) in [(-600, 0), (600, 0), (0, -600), (0, 600), (-600, 600)] {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let site = site(
+                "quotas: { limits: { collect: { perMinute: 3 } } }\ndelays: { pending: 0, running: 1 }\n",
+                3,
+            );
+            let machine = |name, skew: i64| Machine::new(name, Random(1), skew * 1000, true);
+            let (one, other) = (machine("one", first), machine("other", second));
+            let thrown_away = tokio::time::timeout(Duration::from_secs(20), apply(&site, &one, 0)).await;
+            assert!(thrown_away.is_err(), "{first}, {second}: {thrown_away:?}");
+            assert_eq!(site.seen.lock().unwrap().told.len(), 3 + ALERTS, "{first}, {second}");
+            apply(&site, &other, 0).await.unwrap();
+            judge(&site);
+            let seen = site.seen.lock().unwrap();
+            let wrong = (&seen.wrong, seen.refused_by_quota);
+            assert_eq!(wrong, (&vec![], 0), "{first}, {second}:\n{}", seen.log.join("\n"));
+        });
+    }
+}
+
+/// A site where nothing goes wrong, but for clocks.
+fn site(scenario: &str, quota: u32) -> Arc<Site> {
+    Arc::new(Site {
+        base: "2026-03-01T08:00:00Z".parse().unwrap(),
+        start: Instant::now(),
+        world: Mutex::new(World::new(Scenario::from_yaml(scenario).unwrap())),
+        place: Place::default(),
+        late: 1,
+        interval: None,
+        quota,
+        blind: true,
+        on_time: false,
+        seen: Mutex::default(),
+    })
 }

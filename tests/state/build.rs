@@ -51,6 +51,7 @@ pub fn intent_of(address: &Address, action: CallAction, sent: Sent) -> Record {
         replaces: Vec::new(),
         by: None,
         commit: None,
+        over: None,
     }))
 }
 

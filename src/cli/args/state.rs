@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::Locking;
 use crate::model::Address;
+use crate::plan::names::Named;
 
 /// `state`
 #[derive(Debug, Subcommand)]
@@ -51,9 +52,9 @@ pub struct StateMigrateArgs {
 /// `state rm`
 #[derive(Debug, Args)]
 pub struct StateRmArgs {
-    /// Kind/name, for example InvestigationPackage/fin-ws-042
+    /// Kind/name, for example InvestigationPackage/fin-ws-042; or a machine's name
     #[arg(value_name = "ADDRESS")]
-    pub address: Address,
+    pub address: Named,
     /// The lock.
     #[command(flatten)]
     pub locking: Locking,
@@ -62,9 +63,9 @@ pub struct StateRmArgs {
 /// `state mv`
 #[derive(Debug, Args)]
 pub struct StateMvArgs {
-    /// The address in the state
+    /// The address in the state, or a machine's name
     #[arg(value_name = "FROM")]
-    pub from: Address,
+    pub from: Named,
     /// The address that it gets
     #[arg(value_name = "TO")]
     pub to: Address,
@@ -90,6 +91,9 @@ pub struct StateRebuildArgs {
     /// Go on with what can still be read of a damaged state; the damaged files are kept
     #[arg(long)]
     pub accept_damage: bool,
+    /// Where a shared state is written anew, and kept from now on: as for `state migrate`
+    #[arg(long, value_name = "URL")]
+    pub to: Option<String>,
     /// The lock.
     #[command(flatten)]
     pub locking: Locking,
@@ -102,7 +106,7 @@ pub struct StateListArgs {}
 /// `state show`
 #[derive(Debug, Args)]
 pub struct StateShowArgs {
-    /// Kind/name, for example InvestigationPackage/fin-ws-042
+    /// Kind/name, for example InvestigationPackage/fin-ws-042; or a machine's name
     #[arg(value_name = "ADDRESS")]
-    pub address: Address,
+    pub address: Named,
 }

@@ -71,18 +71,15 @@ const WEB: FastPattern = FastPattern {
     pattern: "^https?://",
     fits: |text| text.starts_with(b"http://") || text.starts_with(b"https://"),
 };
-const STATE_URL: FastPattern = FastPattern {
-    pattern: project::STATE_URL,
-    fits: |text| {
-        let schemes: [&[u8]; 4] = [b"file:", b"az://", b"s3://", b"gs://"];
-        let named = |s: &&[u8]| text.strip_prefix(*s).and_then(<[u8]>::first).is_some_and(|b| !is_blank(b));
-        text.starts_with(b"git:") || schemes.iter().any(named)
-    },
-};
-const EVIDENCE_URL: FastPattern = FastPattern {
-    pattern: project::EVIDENCE_URL,
-    fits: |text| text.strip_prefix(b"file:").and_then(<[u8]>::first).is_some_and(|b| !is_blank(b)),
-};
+const STATE_URL: FastPattern =
+    FastPattern { pattern: project::STATE_URL, fits: |text| text.starts_with(b"git:") || is_placed(text) };
+const EVIDENCE_URL: FastPattern = FastPattern { pattern: project::EVIDENCE_URL, fits: is_placed };
+
+/// Returns whether a text begins as the URL of a folder or of a place in object storage, and goes on.
+fn is_placed(text: &[u8]) -> bool {
+    let schemes: [&[u8]; 4] = [b"file:", b"az://", b"s3://", b"gs://"];
+    schemes.iter().any(|s| text.strip_prefix(*s).and_then(<[u8]>::first).is_some_and(|b| !is_blank(b)))
+}
 
 const UNLIMITED: FastPattern = FastPattern { pattern: project::UNLIMITED, fits: |text| text == b"unlimited" };
 const OBJECT_ID: FastPattern = FastPattern {

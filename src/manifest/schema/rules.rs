@@ -320,7 +320,8 @@ pub(in crate::manifest) fn bad_text(field: Field<'_>, schema: &Value, example: O
         (_, Some(STATE_URL)) => new("bad-state-url", format!("`{}` names no place for state", shown(text)))
             .help("begin it with file:, git:, az://, s3:// or gs://"),
         (_, Some(project::EVIDENCE_URL)) => {
-            with_example(new("wrong-value", format!("`{}` names no folder for evidence", shown(text))))
+            new("wrong-value", format!("`{}` names no place for evidence", shown(text)))
+                .help("begin it with file:, az://, s3:// or gs://")
         }
         (_, Some(project::UNLIMITED)) => new(
             "wrong-value",

@@ -82,7 +82,14 @@ mod tests {
     }
 
     fn spent(at: Option<Timestamp>, blocked_until: Option<Timestamp>) -> QuotaUsage {
-        QuotaUsage { kind: Kind::Alert, action: CallAction::Create, is_link: false, at, blocked_until }
+        QuotaUsage {
+            kind: Kind::Alert,
+            action: CallAction::Create,
+            is_link: false,
+            at,
+            server_at: None,
+            blocked_until,
+        }
     }
 
     #[test]

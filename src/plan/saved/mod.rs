@@ -45,6 +45,11 @@ pub struct PlanExecution {
     /// `--fresh`: an empty state is meant, although the service shows look-alikes.
     #[schemars(example = false)]
     pub fresh: bool,
+    /// The hash of the last record that the plan was made on: a state whose history does not hold it is another one. None
+    /// without a state, and in older files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = Sha256Hex::of(b"test"))]
+    pub head: Option<Sha256Hex>,
 }
 
 /// What carrying out a row needs beside its request.
@@ -395,8 +400,10 @@ impl SavedPlan {
             let now = state.resources.get(subject(c));
             let standing = Standing::of(c, now, self.plan.digest);
             if standing == Standing::Unsent {
-                // They were appended with the intent of the call that did not leave.
+                // They were appended with the intent of the call that did not leave, and what that led back to is what
+                // the row stands on.
                 c.records.clear();
+                c.basis = now.map_or(0, |r| r.changed);
             }
             let unmoved = matches!(standing, Standing::Same | Standing::Unsent);
             match (c.call.is_some(), standing) {
@@ -679,7 +686,8 @@ mod tests {
             forecast: None,
             destination: None,
         };
-        let execution = PlanExecution { binding: Binding::default(), new_state: false, fresh: false };
+        let execution =
+            PlanExecution { binding: Binding::default(), new_state: false, fresh: false, head: None };
         SavedPlan { plan, execution }
     }
 
@@ -711,6 +719,7 @@ mod tests {
             replaces: Vec::new(),
             by: None,
             commit: None,
+            over: None,
         }))
     }
 

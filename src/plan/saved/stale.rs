@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::model::{Address, PlanDigest};
+use crate::model::{Address, PlanDigest, Sha256Hex};
 use crate::plan::change::PlannedId;
 use crate::state::{Phase, Seq};
 
@@ -26,6 +26,17 @@ pub enum Stale {
     /// Made without a state; one was begun since, by something else.
     #[error("the plan was made while there was no state; one has been begun since")]
     StateAppeared,
+    /// Made on a record that the state's history does not hold: somebody has rewritten or restored it since.
+    #[error(
+        "the plan was made at head sha256:{plan}, and the history of this state, which ends with head sha256:{state}, does \
+         not hold that: it was rewritten, or restored from a copy"
+    )]
+    OtherHistory {
+        /// The plan's.
+        plan: Sha256Hex,
+        /// The state's.
+        state: Sha256Hex,
+    },
     /// Rows with a call have moved.
     #[error("the state has moved on since the plan was made")]
     Moved(Vec<Moved>),
@@ -93,6 +104,17 @@ impl fmt::Display for Moved {
 }
 
 impl Stale {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Stale::OtherHistory { plan, .. } => format!(
+                "find out who changed it: casefile verify --head sha256:{plan}; what is forgotten may be asked for again. If it \
+                 was meant: casefile plan --out plan.json, and have it reviewed"
+            ),
+            _ => "casefile plan --out plan.json, and have it reviewed".to_owned(),
+        }
+    }
+
     /// The rows that have moved, if that is the reason.
     pub fn moved(&self) -> &[Moved] {
         match self {

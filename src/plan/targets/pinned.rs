@@ -70,6 +70,7 @@ fn hunted_as(
         replaces: Vec::new(),
         by: None,
         commit: None,
+        over: None,
     }));
     let mut state = State::default();
     state.apply(1, jiff::Timestamp::UNIX_EPOCH, &intent).unwrap();

@@ -6,6 +6,8 @@ pub use std::process::Output;
 use std::process::Stdio;
 use std::time::Duration;
 
+#[cfg(unix)]
+use rustix::process::{Pid, Signal};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
@@ -61,10 +63,19 @@ pub enum CommandError {
     Late(Duration),
 }
 
+/// The variable that names the program which git reaches ssh with.
+const SSH: &str = "GIT_SSH_COMMAND";
+
+/// How long git has to end, once it is told to, before it is made to: it removes its lock files on the way out.
+#[cfg(unix)]
+const GRACE: Duration = Duration::from_secs(2);
+
 /// How git is run.
 #[derive(Clone, Debug)]
 pub struct Git {
     environment: Vec<(OsString, OsString)>,
+    /// The environment names a program for ssh: that counts, whatever settings say.
+    names_ssh: bool,
 }
 
 impl Git {
@@ -76,10 +87,33 @@ impl Git {
             environment.into_iter().filter(|(name, _)| !lost(name)).collect();
         environment.extend(ENVIRONMENT.map(|(k, v)| (k.into(), v.into())));
         environment.push(("GIT_ALLOW_PROTOCOL".into(), protocols.into()));
-        if !environment.iter().any(|(name, _)| name == "GIT_SSH_COMMAND" || name == "GIT_SSH") {
-            environment.push(("GIT_SSH_COMMAND".into(), "ssh -o BatchMode=yes".into()));
+        let names_ssh = environment.iter().any(|(name, _)| name == SSH || name == "GIT_SSH");
+        if !names_ssh {
+            environment.push((SSH.into(), batch("ssh").into()));
         }
-        Git { environment }
+        Git { environment, names_ssh }
+    }
+
+    /// Reaches ssh with the program that git's user has set (`core.sshCommand`), if one is: its settings for a folder count
+    /// too, but not those of the repository around it, which an archive can bring.
+    ///
+    /// # Errors
+    /// git cannot be started.
+    pub async fn take_ssh_command(&mut self, folder: &Path, bound: Duration) -> Result<(), CommandError> {
+        if self.names_ssh {
+            return Ok(());
+        }
+        let words = ["config", "--includes", "--show-scope", "-z", "--get-all", "core.sshCommand"];
+        let output = self.run(folder, &words, b"", bound).await?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let fields: Vec<&str> = text.split('\0').collect();
+        let own =
+            fields.as_chunks::<2>().0.iter().filter(|[scope, _]| !matches!(*scope, "local" | "worktree"));
+        if let Some([_, command]) = own.last() {
+            self.environment.retain(|(name, _)| name != SSH);
+            self.environment.push((SSH.into(), batch(command).into()));
+        }
+        Ok(())
     }
 
     /// Adds settings as if they stood in a file of git's own. They may hold secrets, so they are no arguments, which
@@ -109,8 +143,14 @@ impl Git {
             git.args(["-c", setting]);
         }
         git.args(words).current_dir(folder).env_clear().envs(self.environment.iter().map(|(k, v)| (k, v)));
-        git.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        git.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        #[cfg(unix)]
+        git.process_group(0);
+        #[cfg(not(unix))]
+        git.kill_on_drop(true);
         let mut child = git.spawn().map_err(CommandError::Start)?;
+        #[cfg(unix)]
+        let group = Group::of(&child);
         let stdin = child.stdin.take();
         let feed = async {
             if let Some(mut stdin) = stdin {
@@ -119,9 +159,77 @@ impl Git {
             }
         };
         let both = async { futures::future::join(feed, child.wait_with_output()).await.1 };
-        match tokio::time::timeout(bound, both).await {
-            Ok(output) => output.map_err(CommandError::Start),
-            Err(_) => Err(CommandError::Late(bound)),
+        let mut both = std::pin::pin!(both);
+        #[cfg(unix)]
+        let mut group = group;
+        if let Ok(output) = tokio::time::timeout(bound, &mut both).await {
+            #[cfg(unix)]
+            group.ended();
+            return output.map_err(CommandError::Start);
+        }
+        #[cfg(unix)]
+        {
+            group.signal(Signal::TERM);
+            let _ = tokio::time::timeout(GRACE, &mut both).await;
+            // Whoever has not heard.
+            group.signal(Signal::KILL);
+        }
+        Err(CommandError::Late(bound))
+    }
+}
+
+/// Returns a command for ssh that asks no questions, if it is OpenSSH's: what another program understands is not known.
+fn batch(command: &str) -> String {
+    let program = command.split_whitespace().next().unwrap_or_default().trim_matches(['\'', '"']);
+    let name = program.rsplit(['/', '\\']).next().unwrap_or_default();
+    match name {
+        "ssh" | "ssh.exe" => format!("{command} -o BatchMode=yes"),
+        _ => command.to_owned(),
+    }
+}
+
+/// git and the programs that it has started. They are told to end when this is dropped.
+#[cfg(unix)]
+struct Group(Option<Pid>);
+
+#[cfg(unix)]
+impl Group {
+    fn of(child: &tokio::process::Child) -> Group {
+        Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())))
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(group) = self.0 {
+            // Nobody is left to hear it, then.
+            let _ = rustix::process::kill_process_group(group, signal);
+        }
+    }
+
+    /// They have ended by themselves.
+    fn ended(&mut self) {
+        self.0 = None;
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(Signal::TERM);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ssh_is_told_to_ask_nothing_and_other_programs_are_left_as_they_are() {
+        let with = |command: &str| batch(command).strip_prefix(command).map(str::to_owned);
+        for command in ["ssh", "/usr/bin/ssh -i ~/.ssh/deploy", "\"C:\\Windows\\ssh.exe\" -F x"] {
+            assert_eq!(with(command).as_deref(), Some(" -o BatchMode=yes"), "{command}");
+        }
+        for command in ["plink -batch", "./ssh-wrapper", "tsh ssh"] {
+            assert_eq!(with(command).as_deref(), Some(""), "{command}");
         }
     }
 }

@@ -23,7 +23,7 @@ pub const BOUND: Duration = Duration::from_secs(30);
 const WHOLE: Duration = Duration::from_secs(300);
 
 /// How long everything else may take.
-const LOCAL: Duration = Duration::from_secs(20);
+pub const LOCAL: Duration = Duration::from_secs(20);
 
 /// The ref in the cache that holds what was fetched.
 const FETCHED: &str = "refs/casefile/fetched";
@@ -229,6 +229,7 @@ impl GitRemote {
         let read = self.git(&["cat-file", "--batch"], names.as_bytes()).await?;
         let mut journal = Vec::new();
         let (mut rest, mut next) = (&read[..], 1);
+        let mut at_tip: &[u8] = b"";
         while let Some(end) = memchr::memchr(b'\n', rest) {
             let header = String::from_utf8_lossy(&rest[..end]).into_owned();
             let Some(length) = header.rsplit(' ').next().and_then(|n| n.parse::<usize>().ok()) else {
@@ -236,8 +237,10 @@ impl GitRemote {
             };
             let blob = rest.get(end + 1..end + 1 + length).unwrap_or_default();
             next = super::reading::extend(&mut journal, blob, next);
+            at_tip = blob;
             rest = rest.get(end + 2 + length..).unwrap_or_default();
         }
+        super::reading::extend_over_gap(&mut journal, at_tip, next);
         Ok(journal)
     }
 
@@ -353,8 +356,11 @@ impl Remote for GitRemote {
     }
 
     async fn history(&mut self) -> Result<Option<Tip>, StoreError> {
-        let Some(tip) = self.read().await? else { return Ok(None) };
-        let Some(commit) = self.tip.clone() else { return Ok(None) };
+        let followed = (self.tip.clone(), self.readme.clone(), self.snapshot.clone());
+        let read = self.read().await;
+        let commit = self.tip.clone();
+        (self.tip, self.readme, self.snapshot) = followed;
+        let (Some(tip), Some(commit)) = (read?, commit) else { return Ok(None) };
         if self.line(&["rev-parse", "--is-shallow-repository"], b"").await? == "true" {
             let output = self.fetch_by(&["--unshallow"], WHOLE).await?;
             if !output.status.success() {

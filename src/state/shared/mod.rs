@@ -22,6 +22,7 @@ mod cache;
 pub mod command;
 pub mod git;
 mod message;
+pub(crate) mod object_fault;
 pub mod objects;
 mod reading;
 mod remote;
@@ -39,17 +40,18 @@ pub use remote::{Now, Put, Remote, Segment, Tip};
 
 use append::{Outcome, put};
 use message::message;
+use reading::first_mark;
 
 use super::exchange::Seq;
 use super::fold::{Running, State};
 use super::holder::Holder;
-use super::journal;
+use super::journal::{self, Checkpoint};
 use super::quota_usage::{self, QuotaUsage};
 use super::record::Record;
 use super::rescue;
 use super::snapshot;
 use super::store::{Admit, Group, News, Notice, Pace, Store, StoreError};
-use crate::model::Address;
+use crate::model::{Address, Sha256Hex};
 
 /// How a shared state is opened.
 #[derive(Clone, Debug)]
@@ -70,8 +72,9 @@ const MARK: SignedDuration = SignedDuration::from_mins(10);
 /// How often others may be faster in a row.
 const MOST_RACES: u32 = 100;
 
-/// How long lines stay at hand: what was spent of the quotas of an hour is read from them.
-const AT_HAND: SignedDuration = SignedDuration::from_mins(65);
+/// How long lines stay at hand: what was spent of the quotas of an hour is read from them, whatever clocks
+/// wrote them.
+const AT_HAND: SignedDuration = SignedDuration::from_mins(80);
 
 /// A shared state that is open for writing.
 pub struct SharedStore<R> {
@@ -287,7 +290,8 @@ impl<R: Remote> SharedStore<R> {
             let stale = b.group.iter().flat_map(Record::addresses).any(|a| touched.contains(a));
             let refused = match intent {
                 Some(intent) if overtaken => more || stale || !admit(&self.base, others, intent),
-                Some(_) => false,
+                // What an earlier append has read may be news to whoever made it.
+                Some(intent) => !self.state.takes_over(intent),
                 None => (more || stale) && !answers,
             };
             if refused {
@@ -483,6 +487,15 @@ impl<R: Remote> Store for SharedStore<R> {
 
     fn spent(&mut self, since: Timestamp) -> Result<Vec<QuotaUsage>, StoreError> {
         Ok(quota_usage::of_lines(&self.journal, since))
+    }
+
+    async fn holds(&mut self, head: Sha256Hex) -> Result<bool, StoreError> {
+        if head == self.base.head || journal::has_head(&self.journal, first_mark(&self.journal)?, head) {
+            return Ok(true);
+        }
+        // Older lines are not at hand.
+        let whole = self.remote.history().await?;
+        Ok(whole.is_some_and(|tip| journal::has_head(&tip.journal, Checkpoint::START, head)))
     }
 
     fn pace(&self) -> Option<Pace> {

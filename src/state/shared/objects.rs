@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use object_store::path::Path;
@@ -17,6 +16,7 @@ use object_store::{
     Attribute, Attributes, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, UpdateVersion,
 };
 
+use super::object_fault::{ANOTHER_STORE, Fault, fault, patiently};
 use super::reading::first_mark;
 use super::remote::{GATHER, Now, REPEATS, pause};
 use super::{Pace, Put, Remote, Segment, StoreError, Tip};
@@ -26,9 +26,6 @@ use crate::state::journal::Reader;
 
 /// How long one request may take.
 pub const BOUND: Duration = Duration::from_secs(20);
-
-/// How often a read is tried that fails on the way.
-const READS: u32 = 3;
 
 /// How many objects are read at once.
 const AT_ONCE: usize = 16;
@@ -79,19 +76,6 @@ enum Created {
     Unknown(String),
 }
 
-/// Why a request failed.
-enum Fault {
-    Absent(String),
-    Taken,
-    /// Asking again changes nothing.
-    Refused {
-        why: String,
-        next: &'static str,
-    },
-    /// On the way, or the service is in trouble.
-    Passing(String),
-}
-
 impl ObjectRemote {
     /// Takes a bucket's prefix for a state. Nothing is asked yet. Repetitions of the store's client have to be off.
     pub fn new(store: Arc<dyn ObjectStore>, bucket: &Bucket, now: Now) -> Self {
@@ -137,21 +121,6 @@ impl ObjectRemote {
         }
     }
 
-    /// Reads something, again while the service is in trouble.
-    async fn patiently<'a, T>(
-        &self,
-        read: impl Fn() -> BoxFuture<'a, Result<T, object_store::Error>>,
-    ) -> Result<T, Fault> {
-        let mut n = 1;
-        loop {
-            match read().await.map_err(|e| fault(&e)) {
-                Err(Fault::Passing(_)) if n < READS => pause(n - 1).await,
-                result => return result,
-            }
-            n += 1;
-        }
-    }
-
     /// Reads an object, if it is there.
     async fn get(&self, path: &Path) -> Result<Option<Got>, StoreError> {
         let once = async || {
@@ -164,7 +133,7 @@ impl ObjectRemote {
             let bytes = if size > MAX_OBJECT { Vec::new() } else { result.bytes().await?.into() };
             Ok((Got { bytes, version, segment }, size))
         };
-        match self.patiently(|| once().boxed()).await {
+        match patiently(|| once().boxed()).await {
             Ok((_, size)) if size > MAX_OBJECT => Err(self.unfit(
                 format!("{path} is longer than {} MiB: it is no part of a state", MAX_OBJECT >> 20),
                 "name another prefix in state.url",
@@ -191,7 +160,7 @@ impl ObjectRemote {
             let names = names.try_filter_map(async |o| Ok(o.location.filename().and_then(first)));
             names.try_collect::<Vec<Seq>>().await
         };
-        let mut found = self.patiently(|| once().boxed()).await.map_err(|f| self.failed(f))?;
+        let mut found = patiently(|| once().boxed()).await.map_err(|f| self.failed(f))?;
         found.sort_unstable();
         Ok(found)
     }
@@ -275,7 +244,7 @@ impl ObjectRemote {
                         format!(
                             "it took {path} twice: it does not hold to `If-None-Match: *`, so two runs could write at once"
                         ),
-                        "keep the state in a store with conditional writes, or in git",
+                        ANOTHER_STORE,
                     ));
                 }
                 Created::Unknown(why) => last = why,
@@ -335,62 +304,6 @@ fn lines_before(recent: &[u8], from: Seq, segment: &[u8]) -> Option<Vec<u8>> {
     // Those that begin with the segment or later have nothing to add.
     let joins = mark.seq + 1 > from || mark.head == first_mark(segment).ok()?.head;
     joins.then(|| recent[..lines].to_vec())
-}
-
-const CREDENTIALS: &str =
-    "give credentials in the environment; docs/shared-state.md lists their names and rights";
-const ANOTHER_STORE: &str = "keep the state in a store with conditional writes and ETags, or in git";
-
-/// Says what a failure means. Neither addresses nor anything that signs a request get into the words.
-fn fault(e: &object_store::Error) -> Fault {
-    use object_store::Error;
-    let mut deepest: &dyn std::error::Error = e;
-    let mut identity = false;
-    while let Some(source) = deepest.source() {
-        let words = source.to_string();
-        let services = ["169.254.", "metadata.google.internal", "metadata/instance"];
-        identity |= services.iter().any(|host| words.contains(host));
-        deepest = source;
-    }
-    let text = deepest.to_string();
-    let status = text.split_once("status code: ").and_then(|(_, rest)| rest.get(..3)?.parse::<u16>().ok());
-    let refused = |why: &str, next: &'static str| Fault::Refused { why: why.to_owned(), next };
-    match (e, status) {
-        _ if identity => refused(
-            "no credentials are in the environment, and this machine has no identity service",
-            CREDENTIALS,
-        ),
-        (Error::NotFound { .. }, _) | (_, Some(404)) => Fault::Absent(said(&text)),
-        (Error::AlreadyExists { .. } | Error::Precondition { .. } | Error::NotModified { .. }, _) => {
-            Fault::Taken
-        }
-        (Error::NotImplemented { .. } | Error::NotSupported { .. }, _) | (_, Some(501)) => {
-            refused(&said(&text), ANOTHER_STORE)
-        }
-        _ if text.contains("ETag Header missing") => refused("it answers without an ETag", ANOTHER_STORE),
-        _ if text.contains("without LOCATION") || matches!(status, Some(301 | 307 | 308)) => {
-            refused("the bucket is in another region", "set AWS_REGION, or the endpoint, to the bucket's")
-        }
-        // Too slow, or too fast: later it may be taken.
-        (_, Some(408 | 425 | 429)) => Fault::Passing(said(&text)),
-        (_, Some(400..=499)) => refused(&said(&text), CREDENTIALS),
-        (Error::Unauthenticated { .. } | Error::PermissionDenied { .. }, _) => {
-            refused(&said(&text), CREDENTIALS)
-        }
-        _ => Fault::Passing(said(&text)),
-    }
-}
-
-/// Returns the service's own words in an answer's text: its code and its sentence.
-fn said(text: &str) -> String {
-    let tag = |name: &str| {
-        let (_, rest) = text.split_once(&format!("<{name}>"))?;
-        Some(rest.split_once("</")?.0)
-    };
-    let parts: Vec<&str> = [tag("Code"), tag("Message")].into_iter().flatten().collect();
-    let said = if parts.is_empty() { text.to_owned() } else { parts.join(": ") };
-    let line: Vec<&str> = said.split_whitespace().collect();
-    line.join(" ").chars().take(300).collect()
 }
 
 #[async_trait]

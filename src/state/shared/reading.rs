@@ -125,6 +125,16 @@ pub(super) fn extend(journal: &mut Vec<u8>, part: &[u8], mut next: Seq) -> Seq {
     next
 }
 
+/// Appends the lines of a part of a journal behind a record that is missing. The chain tells that it is.
+pub(super) fn extend_over_gap(journal: &mut Vec<u8>, part: &[u8], next: Seq) {
+    #[derive(Deserialize)]
+    struct Number {
+        seq: Seq,
+    }
+    let behind = |line: &&[u8]| serde_json::from_slice::<Number>(line).is_ok_and(|n| n.seq >= next);
+    part.split_inclusive(|b| *b == b'\n').filter(behind).for_each(|line| journal.extend_from_slice(line));
+}
+
 /// Reads a shared state whole: the bytes of `state.json` and of the journal from its first record on.
 ///
 /// # Errors

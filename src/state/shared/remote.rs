@@ -59,7 +59,8 @@ pub trait Remote: Send {
     /// Reads what is there, and takes it for the head that the next append follows; `None` if nothing is.
     async fn read(&mut self) -> Result<Option<Tip>, StoreError>;
 
-    /// Reads what is there, with the journal from its first record on.
+    /// Reads what is there, with the journal from its first record on. The head that the next append follows stays the one
+    /// that it was.
     async fn history(&mut self) -> Result<Option<Tip>, StoreError>;
 
     /// Appends behind the head that was read or appended last, in one step.
