@@ -20,7 +20,8 @@
 //! | [`defender`] | the API as a client |
 //! | [`evidence`] | packages as files: fetched, hashed, looked into, held |
 //! | [`engine`] | looks at the service, carries plans out, and fetches packages |
-//! | [`render`] | plans, events and diagnostics as text, JSON and Markdown |
+//! | [`report`] | what there is to show for an incident, as facts |
+//! | [`render`] | plans, events, reports and diagnostics as text, JSON, HTML and Markdown |
 //! | [`seal`] | reviewed calls as files |
 //! | [`session`] | a project as a program uses it: planned, and applied as it was planned |
 //! | [`sandbox`] | the simulated service |
@@ -65,6 +66,7 @@ pub mod manifest;
 pub mod model;
 pub mod plan;
 pub mod render;
+pub mod report;
 pub mod sandbox;
 pub mod seal;
 pub mod session;

@@ -112,6 +112,8 @@ pub enum Command {
     Log(LogArgs),
     /// Fetch the packages of collections that are done
     Fetch(FetchArgs),
+    /// Write one page that shows an incident: what was asked, by whom, and what became of it
+    Report(ReportArgs),
     /// Cancel a collection that still runs
     Cancel(CancelArgs),
     /// Run a hunting query: show its rows, or write manifests of them
@@ -468,6 +470,40 @@ pub struct FetchArgs {
     pub format: Format,
 }
 
+/// `report`
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Tell of these resources only
+    #[arg(value_name = "ADDRESS")]
+    pub addresses: Vec<Named>,
+    /// Tell only of what carries these labels, such as incident=INC-2042
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    pub selector: Option<String>,
+    /// The file to write, or `-` for stdout; without it, report.html for a page, and stdout for JSON
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Read the service first, and list how the machines are
+    #[arg(long)]
+    pub refresh: bool,
+    /// Read each package that is held, and compare its SHA-256
+    #[arg(long)]
+    pub verify: bool,
+    /// A page for people, or one document for programs
+    #[arg(long, value_name = "FORMAT", default_value = "html")]
+    pub format: ReportFormat,
+}
+
+/// How a report is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// One page.
+    #[value(help = None)]
+    Html,
+    /// One document.
+    #[value(help = None)]
+    Json,
+}
+
 /// How long a command waits for its turn.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Locking {
@@ -652,6 +688,9 @@ pub enum SchemaKind {
     /// `*.sealed.yaml`.
     #[value(help = None)]
     Seal,
+    /// `report --format json`.
+    #[value(help = None)]
+    Report,
     /// `status --format json`.
     #[value(help = None)]
     Status,

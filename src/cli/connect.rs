@@ -49,6 +49,12 @@ pub fn offline(ctx: &Context, project: &Project) -> Result<(Binding, Destination
     Ok((binding(ctx, project, &services.defender, None), destination))
 }
 
+/// Returns whether the project's service is a simulated one: inside the tool, or on this machine. A host that may have no
+/// token is none.
+pub fn is_simulated(ctx: &Context, project: &Project) -> bool {
+    Services::of(ctx, project, None).is_ok_and(|services| services.defender.is_loopback())
+}
+
 /// The services that a project's runs call. There are none of them at hosts that may not have their tokens.
 struct Services {
     defender: Service,

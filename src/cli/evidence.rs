@@ -1,20 +1,21 @@
 //! Where a project keeps its evidence, and what is written of who fetches it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::context::Context;
+use super::context::{Context, reading_runtime};
 use super::exit::Error;
 use super::{git, objects, project, store};
 use crate::defender::{Client, HttpDownloads};
 use crate::engine::Fetching;
-use crate::evidence::{EvidenceStore, Folder, HeldBucket, HeldFolder, Limits};
+use crate::evidence::{EvidenceStore, Folder, Held, HeldBucket, HeldFolder, Limits, PackageName};
 use crate::files::{self, Links};
 use crate::manifest::{self, Project};
 use crate::model::location::{Bucket, Location, SharedPlace};
 use crate::model::{Address, Sha256Hex};
+use crate::state::HeldPackage;
 
 /// The largest manifest.
 const LONGEST_MANIFEST: u64 = 64 << 20;
@@ -69,6 +70,66 @@ fn in_bucket(ctx: &Context, project: &Project, bucket: &Bucket) -> Result<Arc<dy
     let downloads = store::cached(ctx, "evidence", &format!("{bucket}\0{}", connected.endpoint));
     let run = uuid::Uuid::new_v4().simple().to_string();
     Ok(Arc::new(HeldBucket::new(connected.objects, bucket, Folder::new(downloads), run)))
+}
+
+/// What is there of packages, by name: their lengths in a folder, and in object storage their names, if the network may
+/// be used. Nothing is hashed here.
+pub fn presence<'a>(
+    ctx: &Context,
+    project: &Project,
+    packages: impl Iterator<Item = &'a HeldPackage>,
+    network: bool,
+) -> Result<BTreeMap<String, Held>, Error> {
+    let packages: Vec<&HeldPackage> = packages.collect();
+    if packages.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let store = match store(ctx, project) {
+        Ok(store) => store,
+        Err(e) => {
+            tracing::warn!("whether packages are there is not known: {e}");
+            return Ok(BTreeMap::new());
+        }
+    };
+    let here = packages.into_iter().filter(|p| p.store == store.name());
+    let here: Vec<(&HeldPackage, PackageName)> =
+        here.filter_map(|p| Some((p, PackageName::parse(&p.file)?))).collect();
+    reading_runtime()?.block_on(async {
+        let mut out = BTreeMap::new();
+        if !store.name().starts_with("file:") {
+            if network {
+                listed(&*store, &here, &mut out).await;
+            }
+            return Ok(out);
+        }
+        for (package, name) in here {
+            let held = match store.open(&name).await {
+                Ok(Some(found)) if found.size == package.size => Held::There,
+                Ok(Some(_)) => Held::OtherLength,
+                Ok(None) | Err(_) => Held::Missing,
+            };
+            out.insert(package.file.clone(), held);
+        }
+        Ok(out)
+    })
+}
+
+/// Looks for packages in one list of all names.
+async fn listed(
+    store: &dyn EvidenceStore,
+    here: &[(&HeldPackage, PackageName)],
+    out: &mut BTreeMap<String, Held>,
+) {
+    match store.list().await {
+        Ok(names) => {
+            let names: BTreeSet<String> = names.into_iter().collect();
+            for (package, name) in here {
+                let held = if names.contains(&name.file()) { Held::There } else { Held::Missing };
+                out.insert(package.file.clone(), held);
+            }
+        }
+        Err(e) => tracing::warn!("whether packages are there is not known: {e}"),
+    }
 }
 
 /// Returns all that a fetch needs beside its run.

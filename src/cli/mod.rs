@@ -26,6 +26,7 @@ mod init;
 mod lock;
 mod locked_run;
 mod log;
+mod look;
 mod new;
 mod objects;
 mod panics;
@@ -33,6 +34,7 @@ mod plan;
 mod progress;
 pub mod project;
 mod render;
+mod report;
 mod sandbox;
 mod saved;
 mod schema;
@@ -111,6 +113,7 @@ fn dispatch(ctx: &Context, command: Command) -> Result<Code, Error> {
         Command::Status(args) => status::run(ctx, &args),
         Command::Log(args) => history::run(ctx, &args),
         Command::Fetch(args) => fetch::run(ctx, &args),
+        Command::Report(args) => report::run(ctx, &args),
         Command::Cancel(args) => cancel::run(ctx, &args),
         Command::Hunt(args) => hunt::run(ctx, &args),
         Command::New(NewCommand::Package(args)) => new::package(ctx, &args),

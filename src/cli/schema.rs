@@ -6,6 +6,7 @@ use super::args::{SchemaArgs, SchemaKind};
 use super::context::Context;
 use super::exit::{Code, Error};
 use crate::manifest;
+use crate::render::report::report_schema;
 use crate::render::schema::{event_schema, plan_schema, status_schema};
 use crate::seal::seal_schema;
 use crate::state::snapshot::state_schema;
@@ -29,6 +30,7 @@ pub fn text(kind: SchemaKind) -> String {
         SchemaKind::Plan => plan_schema(),
         SchemaKind::Event => event_schema(),
         SchemaKind::Seal => seal_schema(),
+        SchemaKind::Report => report_schema(),
         SchemaKind::Status => status_schema(),
     };
     format!("{schema:#}\n")
@@ -50,6 +52,7 @@ fn about(kind: SchemaKind) -> &'static str {
         SchemaKind::State => ".casefile/state.json",
         SchemaKind::Plan => "plan --format json",
         SchemaKind::Seal => "*.sealed.yaml",
+        SchemaKind::Report => "report --format json",
         SchemaKind::Event => "a line of apply --format json",
         SchemaKind::Status => "status --format json",
     }

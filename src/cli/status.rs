@@ -1,26 +1,24 @@
 //! `status`: where every resource stands, and what is declared and was never sent.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use super::args::{Format, StatusArgs};
-use super::connect::connect;
 use super::context::{Context, reading_runtime};
 use super::engine;
 use super::evidence;
 use super::exit::{Code, Error};
+use super::look::look;
 use super::project;
 use super::store::{self, Check};
-use crate::engine::{Lookups, Scope, refresh};
-use crate::evidence::{EvidenceStore, PackageName};
-use crate::manifest::{self, IncidentState, Loaded, Project};
+use crate::evidence::Held;
+use crate::manifest::{self, Loaded, Project};
 use crate::model::{Address, Desired, Target, Template};
+use crate::plan::Selector;
 use crate::plan::names::Named;
-use crate::plan::{Incidents, Selector, Settings};
 use crate::render::messages::plural;
 use crate::render::state::StateDocument;
-use crate::render::status::{Held, Unsent, rows, table};
-use crate::state::{HeldPackage, History, Resource, State, history};
+use crate::render::status::{Unsent, rows, table};
+use crate::state::{History, Resource, State, history};
 
 /// Shows all resources, or the named ones, as the service shows them now. Writes nothing.
 pub fn run(ctx: &Context, args: &StatusArgs) -> Result<Code, Error> {
@@ -30,31 +28,7 @@ pub fn run(ctx: &Context, args: &StatusArgs) -> Result<Code, Error> {
     let declared = manifest::load(&ctx.dir, &project);
     let mut unread = Vec::new();
     if !args.no_refresh {
-        let scope = Scope {
-            desired: Vec::new(),
-            selected: None,
-            replace: BTreeSet::new(),
-            // Nothing is planned, so an empty state is no reason to look far back.
-            settings: Settings {
-                incidents: Incidents { closed: closed(&declared), ..Incidents::default() },
-                ..engine::settings(ctx, &project, true)
-            },
-            refresh: true,
-            forecast: false,
-            lookups: Lookups::default(),
-        };
-        let clock = ctx.clock();
-        reading_runtime()?.block_on(async {
-            let world = store::world(ctx, &project)?;
-            let keep = world.exists().then_some(world.as_path());
-            let connection = connect(ctx, &project, &clock, keep).await?;
-            let client = Some(&connection.client);
-            let seen = refresh(client, &clock, &scope, &connection.binding, &mut state).await;
-            connection.close().await;
-            let (observed, _) = seen.map_err(engine::run_error)?;
-            unread = observed.unread;
-            Ok::<_, Error>(())
-        })?;
+        unread = look(ctx, &project, &mut state, &declared, &BTreeSet::new())?.unread;
     }
     show(ctx, args, &project, &state, &declared, selector.as_ref())?;
     if unread.is_empty() {
@@ -62,12 +36,6 @@ pub fn run(ctx: &Context, args: &StatusArgs) -> Result<Code, Error> {
     } else {
         Err(engine::unread_error("this is what is recorded", &unread))
     }
-}
-
-/// The closed incidents, which are not looked at. What is wrong with a manifest is no matter here.
-fn closed(declared: &Loaded) -> BTreeSet<Arc<str>> {
-    let incidents = declared.incidents.iter();
-    incidents.filter(|i| i.state == IncidentState::Closed).map(|i| i.name.clone()).collect()
 }
 
 /// Writes what was asked for.
@@ -83,7 +51,7 @@ fn show(
     let chosen = chosen(state, args, selector, &unsent)?;
     let select = |address: &Address, _: &Resource| chosen.contains(address);
     let all_held = || chosen.iter().filter_map(|a| state.resources.get(a)).flat_map(|r| r.packages.iter());
-    let held = held(ctx, project, all_held(), !args.no_refresh)?;
+    let held = evidence::presence(ctx, project, all_held(), !args.no_refresh)?;
     let incidents = incidents(declared);
     let unsent: Vec<Unsent> = unsent.into_iter().map(|(_, unsent)| unsent).collect();
     let rows = rows(
@@ -196,66 +164,6 @@ fn incidents(declared: &Loaded) -> BTreeMap<Address, &str> {
     let templates = declared.templates.iter().map(Template::declared);
     let all = declared.resources.iter().chain(templates);
     all.filter_map(|d| Some((d.address.clone(), &*d.expanded.as_ref()?.incident))).collect()
-}
-
-/// What is there of packages, by name: their lengths in a folder, and in object storage their names, if the network may
-/// be used. Nothing is hashed here.
-fn held<'a>(
-    ctx: &Context,
-    project: &Project,
-    packages: impl Iterator<Item = &'a HeldPackage>,
-    network: bool,
-) -> Result<BTreeMap<String, Held>, Error> {
-    let packages: Vec<&HeldPackage> = packages.collect();
-    if packages.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let store = match evidence::store(ctx, project) {
-        Ok(store) => store,
-        Err(e) => {
-            tracing::warn!("whether packages are there is not known: {e}");
-            return Ok(BTreeMap::new());
-        }
-    };
-    let here = packages.into_iter().filter(|p| p.store == store.name());
-    let here: Vec<(&HeldPackage, PackageName)> =
-        here.filter_map(|p| Some((p, PackageName::parse(&p.file)?))).collect();
-    reading_runtime()?.block_on(async {
-        let mut out = BTreeMap::new();
-        if !store.name().starts_with("file:") {
-            if network {
-                listed(&*store, &here, &mut out).await;
-            }
-            return Ok(out);
-        }
-        for (package, name) in here {
-            let held = match store.open(&name).await {
-                Ok(Some(found)) if found.size == package.size => Held::There,
-                Ok(Some(_)) => Held::OtherLength,
-                Ok(None) | Err(_) => Held::Missing,
-            };
-            out.insert(package.file.clone(), held);
-        }
-        Ok(out)
-    })
-}
-
-/// Looks for packages in one list of all names.
-async fn listed(
-    store: &dyn EvidenceStore,
-    here: &[(&HeldPackage, PackageName)],
-    out: &mut BTreeMap<String, Held>,
-) {
-    match store.list().await {
-        Ok(names) => {
-            let names: BTreeSet<String> = names.into_iter().collect();
-            for (package, name) in here {
-                let held = if names.contains(&name.file()) { Held::There } else { Held::Missing };
-                out.insert(package.file.clone(), held);
-            }
-        }
-        Err(e) => tracing::warn!("whether packages are there is not known: {e}"),
-    }
 }
 
 /// The stories of all resources.

@@ -31,7 +31,7 @@ pub use event::{Event, Progress};
 pub use execute::SEND_WITHIN;
 pub use fetch::Fetching;
 pub use preview::{preview, refresh};
-pub use refresh::observe_inventory;
+pub use refresh::{observe_inventory, observe_listed};
 pub use report::{Control, Fetched, Locked, Options, Report, Sink};
 pub use run::Run;
 pub use scope::{Lookups, Scope};

@@ -39,6 +39,20 @@ pub struct Finding {
     pub record: Option<Seq>,
 }
 
+/// What a look at the place where evidence is kept shows of a package. Whether its bytes are the right ones is for
+/// `verify` to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Held {
+    /// It is there, with the length that was recorded.
+    There,
+    /// It is not there.
+    Missing,
+    /// It is shorter or longer.
+    OtherLength,
+    /// It was not looked for.
+    NotLooked,
+}
+
 /// A way in which a file can be wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Wrong {
@@ -48,6 +62,9 @@ pub enum Wrong {
     /// It is shorter than it was.
     #[error("it is cut short: {0} of {1} bytes")]
     Truncated(u64, u64),
+    /// It is shorter or longer; its bytes were not read.
+    #[error("it is shorter or longer than it was")]
+    OtherLength,
     /// It is another package that is held, under a wrong name.
     #[error("it is the package that is held as {0}")]
     Swapped(String),
@@ -74,11 +91,17 @@ pub enum Wrong {
 }
 
 impl Wrong {
+    /// Returns whether it is the package that is not what it was, and not the record beside it.
+    pub fn is_of_package(&self) -> bool {
+        !matches!(self, Wrong::Extra | Wrong::Unproven | Wrong::RecordMissing | Wrong::RecordAltered)
+    }
+
     /// A stable name.
     pub fn code(&self) -> &'static str {
         match self {
             Wrong::Missing => "package-missing",
             Wrong::Truncated(..) => "package-truncated",
+            Wrong::OtherLength => "package-other-length",
             Wrong::Swapped(_) => "package-swapped",
             Wrong::Altered(_) => "package-altered",
             Wrong::Extra => "package-extra",

@@ -17,7 +17,7 @@ mod store;
 pub use archive::{Contents, Fault, look};
 pub use bag::{Bag, BagError, BagSize, PayloadFile, bag_name, project_name};
 pub use bucket::{Completion, HeldBucket, Objects, PIECE};
-pub use check::{Checked, Finding, Wrong, check, check_behind_fault, record_text};
+pub use check::{Checked, Finding, Held, Wrong, check, check_behind_fault, record_text};
 pub use download::{Asked, DownloadError, Limits, Links, download};
 pub use folder::{Folder, Placed, SYNC_EVERY, Unfinished};
 pub use handover::{Absent, Handover, WhyAbsent, handover};

@@ -109,7 +109,11 @@ pub fn words(finding: &Finding) -> String {
 /// Returns a hint for the reader.
 pub fn next(what: &Wrong) -> &'static str {
     match what {
-        Wrong::Missing | Wrong::Truncated(..) | Wrong::Altered(_) | Wrong::Swapped(_) => {
+        Wrong::Missing
+        | Wrong::Truncated(..)
+        | Wrong::OtherLength
+        | Wrong::Altered(_)
+        | Wrong::Swapped(_) => {
             "restore it from a backup, and find out who had access; its SHA-256 is in the journal"
         }
         Wrong::Extra => "move it elsewhere: only what was fetched is evidence",

@@ -675,7 +675,7 @@ pub(super) fn word(status: &str) -> &str {
     if status.is_empty() { "nothing of its status" } else { status }
 }
 
-fn ended(status: &str) -> String {
+pub(super) fn ended(status: &str) -> String {
     if status.eq_ignore_ascii_case("TimeOut") {
         "the device never answered (TimeOut)".into()
     } else {

@@ -26,6 +26,7 @@ pub mod plan;
 pub mod plan_json;
 pub mod plan_markdown;
 pub mod records;
+pub mod report;
 pub mod schema;
 pub mod state;
 pub mod status;

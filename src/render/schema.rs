@@ -27,7 +27,7 @@ pub fn status_schema() -> Value {
     schema::<StateDocument<'static>>("casefile status")
 }
 
-fn schema<T: JsonSchema>(title: &str) -> Value {
+pub(super) fn schema<T: JsonSchema>(title: &str) -> Value {
     // What is written, not what could be read: a field that is always there is required.
     let settings = SchemaSettings::draft2020_12().for_serialize().with_transform(Examples);
     let mut schema = settings.into_generator().into_root_schema_for::<T>();

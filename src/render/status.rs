@@ -13,6 +13,7 @@ use super::layout::{Paint, Paragraph, columns, cut};
 use super::story;
 use super::ways_out::Next;
 use super::{Style, age, escape, messages, plan};
+use crate::evidence::Held;
 use crate::model::{Address, Kind, first_label};
 use crate::plan::names;
 use crate::state::{HeldPackage, Phase, Resource, State, Story};
@@ -45,20 +46,6 @@ pub enum Stage {
     Cancelled,
     /// The service refused the call, with this code or HTTP status.
     Refused(String),
-}
-
-/// What a look at the place where evidence is kept shows of a package. Whether its bytes are the right ones is for
-/// `verify` to say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Held {
-    /// It is there, with the length that was recorded.
-    There,
-    /// It is not there.
-    Missing,
-    /// It is shorter or longer.
-    OtherLength,
-    /// It was not looked for.
-    NotLooked,
 }
 
 impl Stage {

@@ -7,7 +7,8 @@ use unicode_width::UnicodeWidthStr;
 
 use super::samples::*;
 use super::{
-    Style, annotations, codes, diagnostic, escape, event, plan as human, schema, state as states, told,
+    Style, annotations, codes, diagnostic, escape, event, plan as human, report, schema, state as states,
+    told,
 };
 use crate::engine::{Event, Progress};
 use crate::manifest::Diagnostic;
@@ -407,6 +408,7 @@ fn schemas_are_committed() {
     golden(&schema::plan_schema(), "plan", "schemas/plan.schema.json");
     golden(&schema::event_schema(), "event", "schemas/event.schema.json");
     golden(&schema::status_schema(), "status", "schemas/status.schema.json");
+    golden(&report::report_schema(), "report", "schemas/report.schema.json");
 }
 
 #[test]
@@ -434,7 +436,9 @@ fn every_field_has_a_description_and_an_example() {
             }
         }
     }
-    for schema in [schema::plan_schema(), schema::event_schema(), schema::status_schema()] {
+    let all =
+        [schema::plan_schema(), schema::event_schema(), schema::status_schema(), report::report_schema()];
+    for schema in all {
         walk("", &schema, &schema);
     }
 }

@@ -6,8 +6,9 @@ use super::bag::{self, Contents, ExportDocument, ProjectFile};
 use super::log::{self, Entry, LogDocument};
 use super::samples::{address, ago, full_resource, now, object, refusal, resource, service, state};
 use super::state::StateDocument;
-use super::status::{self, Held, Row, Unsent};
+use super::status::{self, Row, Unsent};
 use super::{Style, records};
+use crate::evidence::Held;
 use crate::evidence::{Absent, BagSize, WhyAbsent};
 use crate::model::{Address, PlanDigest, Sha256Hex};
 use crate::state::{

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::format::{Seal, SealError, Sealed, SealedIncident, SealedTarget, manifest_name, sealed_name};
 use crate::manifest::{Declaration, Defender, Diagnostic, IncidentState, Loaded};
-use crate::model::{Cloud, Kind, Sha256Hex, plain_text};
+use crate::model::{Address, Cloud, Kind, RequestDigest, Sha256Hex, plain_text};
 
 /// The seal files of a project.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +41,15 @@ impl Seals {
     /// Returns whether the file with this name is what is expected.
     pub fn is_current(&self, name: &str, expected: &Seal) -> bool {
         self.files.get(name).is_some_and(|file| file.text == as_in(file, expected).to_text())
+    }
+
+    /// Returns the intact file that seals exactly this request of a resource.
+    pub fn of_request(&self, address: &Address, digest: &RequestDigest) -> Option<&str> {
+        let seals = |file: &File| {
+            let sealed = file.read.as_ref().ok().filter(|_| file.intact).and_then(|seal| seal.get(address));
+            sealed.is_some_and(|sealed| sealed.digest == *digest)
+        };
+        self.files.iter().find(|(_, file)| seals(file)).map(|(name, _)| name.as_str())
     }
 
     /// The `apiVersion` of a file that a newer casefile wrote.

@@ -10,10 +10,11 @@ use jiff::Timestamp;
 
 use super::custody::Custody;
 use super::exchange::{AttemptId, CallAction, Object, Origin, Seq};
+use super::fold::State;
 use super::journal::{Checkpoint, JournalError, Reader};
 use super::operator::Operator;
 use super::record::{Intent, Outcome, Record};
-use super::resource::Phase;
+use super::resource::{Phase, Resource};
 use super::resources::Resources;
 use crate::model::{Address, Kind, PlanDigest, RequestDigest, Sha256Hex};
 
@@ -41,6 +42,15 @@ pub struct Story {
     pub courses: Vec<Course>,
     /// The calls that changed such an object: cancels, updates and resolves.
     pub changes: Vec<Course>,
+}
+
+impl History {
+    /// Takes in where the resources of a state stand: one that was looked at knows more than the journal.
+    pub fn look(&mut self, state: &State, at: Timestamp) {
+        for (address, r) in &state.resources {
+            self.stories.entry(address.clone()).or_default().look(address, r, at);
+        }
+    }
 }
 
 impl Story {
@@ -159,7 +169,7 @@ impl Course {
     }
 }
 
-/// Tells the story of every resource that a journal speaks of.
+/// Tells the story of every resource that a journal speaks of. One that was not begun has no bytes, and tells nothing.
 pub fn history(journal: &[u8]) -> History {
     let mut telling = Telling::default();
     let mut reader = Reader::new(journal);
@@ -172,6 +182,7 @@ pub fn history(journal: &[u8]) -> History {
         }
     }
     let Checkpoint { seq, head, .. } = reader.mark();
+    let damage = damage.filter(|_| !journal.is_empty());
     History { stories: telling.stories, others: telling.others, seq, head, damage }
 }
 
@@ -223,25 +234,34 @@ impl Telling {
     /// What a damaged journal could still tell of resources.
     fn recovered(&mut self, resources: &Resources, at: Timestamp) {
         for (address, r) in resources {
-            let story = self.stories.entry(address.clone()).or_default();
-            let Some(id) = r.id.as_ref().filter(|id| story.course_of(id).is_none()) else { continue };
-            let object = Object {
-                id: id.clone(),
-                status: r.status.as_deref().unwrap_or_default().to_owned(),
-                requestor: (*r.requestor).clone(),
-                created_at: r.created_at.clone(),
-                updated_at: r.updated_at.clone(),
-                cancelled_by: (*r.cancelled_by).clone(),
-                computer_dns_name: r.computer_dns_name.clone(),
-            };
-            let mut course = Course::default();
-            course.take(address, at, r.origin.unwrap_or(Origin::Adopted), &object);
-            story.courses.push(course);
+            self.stories.entry(address.clone()).or_default().look(address, r, at);
         }
     }
 }
 
 impl Story {
+    /// Takes in what a resource holds.
+    fn look(&mut self, address: &Address, r: &Resource, at: Timestamp) {
+        let Some(id) = &r.id else { return };
+        let object = Object {
+            id: id.clone(),
+            status: r.status.as_deref().unwrap_or_default().to_owned(),
+            requestor: (*r.requestor).clone(),
+            created_at: r.created_at.clone(),
+            updated_at: r.updated_at.clone(),
+            cancelled_by: (*r.cancelled_by).clone(),
+            computer_dns_name: r.computer_dns_name.clone(),
+        };
+        match self.holder(id) {
+            Some(course) => course.see(address, at, &object),
+            None => {
+                let mut course = Course::default();
+                course.take(address, at, r.origin.unwrap_or(Origin::Adopted), &object);
+                self.courses.push(course);
+            }
+        }
+    }
+
     fn take(&mut self, seq: Seq, at: Timestamp, began: Timestamp, address: &Address, record: &Record) {
         match record {
             Record::Intent(intent) => {

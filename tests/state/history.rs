@@ -108,6 +108,12 @@ fn a_story_follows_its_resource_to_another_address() {
 }
 
 #[test]
+fn a_journal_that_was_not_begun_tells_nothing() {
+    let told = history(b"");
+    assert_eq!((told.seq, told.stories.len(), told.damage), (0, 0, None));
+}
+
+#[test]
 fn a_damaged_journal_is_told_up_to_the_damage_which_is_named() {
     let mut text = lines(&[open(), intent(A, CallAction::Create), outcome(A, 2, made(ID, "Pending"))]);
     text[2] = text[2].replace("Pending", "Revised");
