@@ -413,3 +413,37 @@ mod reader {
         assert_eq!(circles::circles(&circles::files_of(&files, "plan/")), BTreeSet::new());
     }
 }
+
+/// What lies at the top of the repository.
+const TOP: [&str; 20] = [
+    ".ci",
+    ".gitignore",
+    ".pre-commit-hooks.yaml",
+    "CONTRIBUTING.md",
+    "Cargo.lock",
+    "Cargo.toml",
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+    "README.md",
+    "benches",
+    "clippy.toml",
+    "deny.toml",
+    "docs",
+    "examples",
+    "fuzz",
+    "rustfmt.toml",
+    "schemas",
+    "scripts",
+    "src",
+    "tests",
+];
+
+#[test]
+fn the_repository_holds_what_was_written_for_it_and_nothing_that_was_downloaded() {
+    let mut git = std::process::Command::new("git");
+    let listed = git.args(["ls-files", "-z"]).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+    assert!(listed.status.success(), "this is no clone");
+    let files = String::from_utf8(listed.stdout).unwrap();
+    let top: BTreeSet<&str> = files.split_terminator('\0').filter_map(|f| f.split('/').next()).collect();
+    assert_eq!(top.into_iter().collect::<Vec<_>>(), TOP);
+}
