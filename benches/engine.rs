@@ -69,9 +69,9 @@ fn records(desired: &[Desired]) -> Vec<Record> {
             on_remove: d.on_remove,
             ids: Default::default(),
             replaces: Vec::new(),
+            over: None,
             by: None,
             commit: None,
-            over: None,
         })));
         let object = Object {
             id: format!("da{n}"),

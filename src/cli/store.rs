@@ -391,9 +391,10 @@ async fn reach_ref(
     };
     let mut git = Git::new(environment(), protocols(&url));
     git.add_settings(&settings);
-    git.take_ssh_command(&ctx.dir, LOCAL)
-        .await
-        .map_err(|e| failed(e.to_string(), "install git 2.30 or newer"))?;
+    if !is_near(push_url.as_ref().unwrap_or(&url)) || !is_near(&url) {
+        let taken = git.take_ssh_command(&ctx.dir, LOCAL).await;
+        taken.map_err(|e| failed(e.to_string(), "install git 2.30 or newer"))?;
+    }
     let interval = match project.spec.state.push_interval {
         Some(interval) => interval.get(),
         None if is_near(&url) => Duration::ZERO,

@@ -491,9 +491,9 @@ impl Executor<'_> {
             labels: job.call.labels.clone(),
             on_remove: job.call.on_remove,
             replaces: job.call.replaces.clone(),
+            over: job.over,
             by: self.options.by.clone(),
             commit: self.options.commit.clone(),
-            over: job.over,
         });
         let address = job.address.clone();
         // Few calls look again, and every call comes by here.

@@ -142,6 +142,7 @@ impl Run<'_> {
         for (address, end) in ended {
             match end {
                 End::Held => result.fetched.push(address),
+                End::HeldAlready => result.held += 1,
                 End::Failed => result.failed.push(address),
                 End::NotReady => result.not_ready.push(address),
                 End::Stopped => result.interrupted = true,
@@ -187,6 +188,8 @@ fn wanted(
 /// How one package ended.
 enum End {
     Held,
+    /// Another run that shares the state was faster.
+    HeldAlready,
     Failed,
     NotReady,
     Stopped,
@@ -304,7 +307,8 @@ impl Work<'_> {
     async fn one(&self, wanted: &Wanted) -> End {
         let Wanted { address, id, .. } = wanted;
         let (why, later) = match self.fetch(wanted).await {
-            Ok(()) => return End::Held,
+            Ok(true) => return End::Held,
+            Ok(false) => return End::HeldAlready,
             Err(Trouble::Journal) => return End::Failed,
             Err(Trouble::Final(why)) => (why, false),
             Err(Trouble::Later(why)) => (why, true),
@@ -314,7 +318,8 @@ impl Work<'_> {
         if later { End::NotReady } else { End::Failed }
     }
 
-    async fn fetch(&self, wanted: &Wanted) -> Result<(), Trouble> {
+    /// Fetches one package; false if another run has recorded it meanwhile.
+    async fn fetch(&self, wanted: &Wanted) -> Result<bool, Trouble> {
         let Wanted { address, id, resource } = wanted;
         let store = &self.fetching.store;
         let machine = resource.computer_dns_name.as_deref().unwrap_or_default();
@@ -386,7 +391,10 @@ impl Work<'_> {
             self.compare(&name, unfinished).await?;
         }
         let custody = self.custody(wanted, &name, size, sha256, contents, (began, ended));
-        self.record_held(&custody).await?;
+        if !self.record_held(&custody).await? {
+            // The file beside the package is that run's, too: it is written from the record.
+            return Ok(false);
+        }
         let json = record_text(&custody);
         match store.write_record(&name, json.into_bytes()).await {
             Ok(true) => {}
@@ -402,7 +410,7 @@ impl Work<'_> {
             size,
             sha256,
         });
-        Ok(())
+        Ok(true)
     }
 
     /// Looks into a package on another thread: it takes as long as reading it does.
@@ -491,8 +499,8 @@ impl Work<'_> {
         Err(overtaken())
     }
 
-    /// Records that a package is held. Another run that shares the state may have fetched and recorded it meanwhile.
-    async fn record_held(&self, custody: &Custody) -> Result<(), Trouble> {
+    /// Records that a package is held; false if another run that shares the state has recorded it meanwhile.
+    async fn record_held(&self, custody: &Custody) -> Result<bool, Trouble> {
         let is_held = Arc::new(AtomicBool::new(false));
         let make = || {
             let (custody, is_held) = (custody.clone(), is_held.clone());
@@ -504,8 +512,11 @@ impl Work<'_> {
         };
         for _ in 0..RECORD_TRIES {
             let written = self.journal.record(make()).await.map_err(|_| Trouble::Journal)?;
-            if !written.is_empty() || is_held.load(Ordering::Relaxed) {
-                return Ok(());
+            if !written.is_empty() {
+                return Ok(true);
+            }
+            if is_held.load(Ordering::Relaxed) {
+                return Ok(false);
             }
         }
         Err(overtaken())

@@ -3,7 +3,7 @@
 use crate::defender::Endpoint;
 use crate::model::{Address, Alert, Dependency, Mutation, Sparse};
 use crate::plan::{Action, Change, PlannedCall, Row, Warning, saved};
-use crate::state::{AttemptId, Record, Resource, Seq, State};
+use crate::state::{AttemptId, Intent, Record, Resource, Seq, State};
 
 /// A row with a call, as it is carried out.
 #[derive(Clone, Debug)]
@@ -25,8 +25,8 @@ pub struct Job {
     pub depends_on: Vec<Dependency>,
     /// The resource's revision when the job was made; 0 for none.
     pub basis: Seq,
-    /// The attempt without an outcome that the row was decided over, if there was one: the intent names it, and none that
-    /// has come since.
+    /// The attempt without an outcome that the row was decided over, or that there was none: the intent names it, and none
+    /// that has come since. None for calls that create nothing.
     pub over: Option<AttemptId>,
     /// The alert that the call changes, as it was seen last, and when.
     pub seen: Option<(jiff::Timestamp, Box<Alert>)>,
@@ -47,7 +47,8 @@ impl Job {
         let decided_on = state.resources.get(saved::subject(change)).filter(|r| r.changed == change.basis);
         let creates = change.action.creates();
         Some(Job {
-            over: decided_on.filter(|_| creates).and_then(Resource::open_attempt),
+            over: creates
+                .then(|| decided_on.and_then(Resource::open_attempt).unwrap_or(Intent::NOTHING_OPEN)),
             doubtful: repeats && state.resources.get(&change.address).is_some_and(open) || contended,
             address: change.address.clone(),
             action: change.action,
@@ -124,7 +125,7 @@ mod tests {
     use super::*;
     use crate::model::{Call, Desired, DigestedCall, OnRemove, PlanDigest, Source};
     use crate::plan::Reason;
-    use crate::state::{CallAction, Intent, Sent};
+    use crate::state::{CallAction, Sent};
 
     fn declared() -> Desired {
         let call = Call::Collect { machine_id: "ab".repeat(20).parse().unwrap(), comment: "c".into() };
@@ -165,9 +166,9 @@ mod tests {
                 on_remove: OnRemove::default(),
                 ids: Default::default(),
                 replaces: Vec::new(),
+                over: Some(seq - 1),
                 by: None,
                 commit: None,
-                over: Some(seq - 1).filter(|before| *before > 0),
             };
             state.apply(seq, jiff::Timestamp::UNIX_EPOCH, &Record::Intent(Box::new(intent))).unwrap();
         }
@@ -178,9 +179,10 @@ mod tests {
     fn a_call_goes_over_the_attempt_that_its_row_was_decided_over_and_over_no_later_one() {
         let over = |basis: Seq, attempts: Seq| Job::of(&row(basis), &asked(attempts)).unwrap().over;
         assert_eq!(over(1, 1), Some(1));
-        assert_eq!(over(0, 0), None);
-        assert_eq!(over(1, 2), None, "another run has asked since");
-        assert_eq!(over(0, 1), None, "another run has asked since");
+        let nothing = Some(Intent::NOTHING_OPEN);
+        assert_eq!(over(0, 0), nothing);
+        assert_eq!(over(1, 2), nothing, "another run has asked since");
+        assert_eq!(over(0, 1), nothing, "another run has asked since");
         // A renamed resource is recorded under its old address yet.
         let from = declared().address;
         let mut renamed = row(1);

@@ -229,16 +229,21 @@ impl HeldBucket {
                 if !self.send_pieces(&beside, whole).await? {
                     return Err(self.refused(format!("{beside} is there already"), "casefile fetch"));
                 }
-                let options = || CopyOptions { mode: CopyMode::Create, ..CopyOptions::default() };
-                let copy = || self.objects.store.copy_opts(&beside, &path, options()).boxed();
-                let copied = self.made(&path, patiently(copy).await).await;
-                if let Err(e) = self.objects.store.delete(&beside).await {
-                    let e = self.failed(as_fault(&e));
-                    tracing::warn!("{beside} is not needed any more, and was not deleted: {e}");
-                }
-                copied
+                self.copy_new(&beside, &path).await
             }
         }
+    }
+
+    /// Copies an object to a name that nothing has, and deletes it; false if something has that name.
+    async fn copy_new(&self, beside: &Path, path: &Path) -> Result<bool, HeldError> {
+        let options = || CopyOptions { mode: CopyMode::Create, ..CopyOptions::default() };
+        let copy = || self.objects.store.copy_opts(beside, path, options()).boxed();
+        let copied = self.made(path, patiently(copy).await).await;
+        if let Err(e) = self.objects.store.delete(beside).await {
+            let e = self.failed(as_fault(&e));
+            tracing::warn!("{beside} is not needed any more, and was not deleted: {e}");
+        }
+        copied
     }
 
     /// Sends a download in pieces that become one object at the end.
@@ -407,5 +412,74 @@ impl EvidenceStore for HeldBucket {
         self.send(&aside, &whole).await?;
         blocking(move || whole.discard()).await?;
         Ok(aside)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::memory::InMemory;
+
+    use super::*;
+    use crate::model::location::Objects as Service;
+
+    fn name(id: u8) -> PackageName {
+        let id = format!("5382f7ea-7557-4ab7-9782-d50480024a{id:02x}");
+        PackageName::new(&"InvestigationPackage/a[b]".parse().unwrap(), "m", None, &id).unwrap()
+    }
+
+    fn held(store: &Arc<InMemory>, prefix: &str, downloads: &std::path::Path) -> HeldBucket {
+        let objects = Objects { store: store.clone(), pieces: store.clone(), completion: Completion::Copied };
+        let of = |text: &str| text.to_owned();
+        let bucket =
+            Bucket { service: Service::Azure, name: of("b"), prefix: of(prefix), snapshot: of(prefix) };
+        HeldBucket::new(objects, &bucket, Folder::new(downloads), of("run"))
+    }
+
+    fn download(held: &HeldBucket, name: &PackageName, bytes: &[u8]) -> Unfinished {
+        let mut whole = held.downloads().unfinished(name).unwrap();
+        whole.restart(None).unwrap();
+        whole.add(bytes).unwrap();
+        whole
+    }
+
+    /// As Azure and Google are asked.
+    #[tokio::test]
+    async fn pieces_that_are_copied_replace_nothing_and_leave_nothing() {
+        let bytes: Vec<u8> = (0..2 * PIECE + 5).map(|n| n as u8).collect();
+        for prefix in ["", "case"] {
+            let (store, folder) = (Arc::new(InMemory::new()), tempfile::tempdir().unwrap());
+            let held = held(&store, prefix, folder.path());
+            for (id, bytes) in [(1, &bytes[..]), (2, b"small")] {
+                let name = name(id);
+                assert!(matches!(held.place(&name, download(&held, &name, bytes)).await, Ok(Placement::New)));
+                let whole = Some((bytes.len() as u64, Sha256Hex::of(bytes)));
+                assert_eq!(held.hash(&name).await.unwrap(), whole);
+                let other = download(&held, &name, &vec![7; bytes.len()]);
+                let Ok(Placement::Taken(other)) = held.place(&name, other).await else { panic!("{id}") };
+                let aside = held.set_aside(&name, other).await.unwrap();
+                assert_eq!(held.hash(&name).await.unwrap(), whole, "nothing is replaced");
+                assert_eq!(aside, name.aside(Sha256Hex::of(&vec![7; bytes.len()])));
+            }
+            let names = [1, 2].map(|id| name(id).file());
+            let listed = held.list().await.unwrap();
+            assert!(listed.len() == 4 && names.iter().all(|n| listed.contains(n)), "{listed:?}");
+            assert!(held.write_record(&name(1), b"{}".to_vec()).await.unwrap());
+            assert!(held.write_record(&name(1), b"{}".to_vec()).await.unwrap(), "the same once more");
+            assert!(!held.write_record(&name(1), b"[]".to_vec()).await.unwrap());
+            assert_eq!(held.record(&name(1)).await.unwrap().unwrap(), b"{}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_is_taken_between_the_look_and_the_copy_is_not_replaced() {
+        let (store, folder) = (Arc::new(InMemory::new()), tempfile::tempdir().unwrap());
+        let held = held(&store, "case", folder.path());
+        let path = held.object("InvestigationPackage/x.zip").unwrap();
+        store.put(&path, PutPayload::from_static(b"another one")).await.unwrap();
+        let beside = held.object("InvestigationPackage/x.zip.run.part").unwrap();
+        store.put(&beside, PutPayload::from_static(b"ours")).await.unwrap();
+        assert!(!held.copy_new(&beside, &path).await.unwrap());
+        assert_eq!(store.get(&path).await.unwrap().bytes().await.unwrap(), &b"another one"[..]);
+        assert!(held.head(&beside).await.unwrap().is_none());
     }
 }

@@ -164,7 +164,7 @@ pub async fn check(held: &[(Seq, Custody)], store: &dyn EvidenceStore) -> Checke
     match store.list().await {
         Ok(files) => {
             for file in files.into_iter().filter(|f| !known.contains(f)) {
-                let left = [".zip.part", ".zip.part.json", ".json.new", ".aside"];
+                let left = [".part", ".zip.part.json", ".json.new", ".aside"];
                 if left.iter().any(|ending| file.ends_with(ending)) {
                     checked.left.push(file);
                 } else {

@@ -73,7 +73,7 @@ pub struct Step {
     pub what: String,
     /// What is known besides: digests, names of files.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(example = serde_json::json!(["file:evidence InvestigationPackage/a/b.zip"]))]
+    #[schemars(example = serde_json::json!(["file:evidence"]))]
     pub details: Vec<String>,
     /// Who did it, where a record says so.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -144,7 +144,7 @@ fn of_object(course: &Course) -> Vec<Step> {
         let what = format!("fetched: {}", messages::bytes(custody.size));
         let mut step = Step::new(custody.download_ended, "fetched", what);
         step.details =
-            vec![format!("sha256:{}", custody.sha256), format!("{} {}", custody.store, custody.file)];
+            vec![format!("sha256:{}", custody.sha256), custody.store.clone(), custody.file.clone()];
         step.by = Some(custody.by.to_string());
         step.commit.clone_from(&custody.commit);
         out.push(step);

@@ -139,7 +139,7 @@ pub fn left_open(style: Style) -> String {
     let mut out = String::new();
     let text = "The old place cannot be read, so nothing could be recorded there: whoever restores it would go on without \
                 what is recorded from now on. Remove it, or let nobody write there.";
-    Paragraph::new(0, 2).text(text.to_owned()).write(style, &mut out);
+    Paragraph::new(0, 2).text(text).write(style, &mut out);
     out
 }
 

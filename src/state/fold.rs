@@ -368,9 +368,9 @@ impl State {
     }
 
     /// Returns whether an intent names the attempt of its resource that is open, if one is: else it was written without
-    /// knowing of it. Records that tell no time-out are older than this rule.
+    /// knowing of it. Records that name none, not even [`Intent::NOTHING_OPEN`], are older than this rule.
     pub(super) fn takes_over(&self, intent: &Intent) -> bool {
-        if !intent.action.creates() || intent.timeout_seconds.is_none() {
+        if !intent.action.creates() || intent.over.is_none() {
             return true;
         }
         let open = self.resources.get(&intent.address).and_then(Resource::open_attempt);

@@ -290,9 +290,9 @@ mod tests {
             on_remove: Default::default(),
             ids: Default::default(),
             replaces: Vec::new(),
+            over: None,
             by: None,
             commit: None,
-            over: None,
         }))
     }
 

@@ -314,19 +314,23 @@ pub struct Intent {
     /// The objects in spite of which the manifest asked for the call, by `replace`: that counts once for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaces: Vec<String>,
+    /// The attempt of the resource that has no outcome yet, over which the call is made all the same;
+    /// [`NOTHING_OPEN`](Intent::NOTHING_OPEN) if there is none. A record that names another one than is open was written
+    /// without knowing of it. None in older records, and for calls that create nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over: Option<AttemptId>,
     /// Who sends it; none in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Operator>,
     /// The git commit that is checked out where the manifests are read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
-    /// The attempt of the resource that has no outcome yet, if the call is made all the same. A record that tells its
-    /// time-out and names no open attempt, or another one, was written without knowing of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub over: Option<AttemptId>,
 }
 
 impl Intent {
+    /// Stands in `over` where no attempt of the resource is open: no record has that number.
+    pub const NOTHING_OPEN: AttemptId = 0;
+
     /// Returns the last moment at which the call may leave, by the service's clock; `None` beyond all times.
     pub fn send_by_service(&self, at: jiff::Timestamp) -> Option<jiff::Timestamp> {
         self.server_at.instant().checked_add(self.send_by.duration_since(at)).ok()

@@ -443,7 +443,8 @@ fn prior_example() -> serde_json::Value {
         "attempts": 1,
         "sent": sent_example(),
         "changed": 3,
-        "since": OUR_TIME
+        "since": OUR_TIME,
+        "onRemove": "Retain"
     })
 }
 

@@ -3,7 +3,6 @@
 #![allow(clippy::disallowed_methods, reason = "tests write their own files and read their environment")]
 
 mod bucket;
-mod moves;
 #[expect(dead_code, reason = "half of it is for the simulated place")]
 #[path = "../shared/place.rs"]
 mod place;
@@ -13,6 +12,6 @@ mod rules;
 mod schedules;
 #[path = "../shared/served.rs"]
 mod served;
-#[expect(dead_code, reason = "part of it is for packages")]
+#[expect(dead_code, reason = "part of it is for evidence")]
 mod server;
 mod tool;

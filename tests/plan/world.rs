@@ -164,9 +164,9 @@ impl World {
             on_remove: call.on_remove,
             ids: Default::default(),
             replaces: call.replaces,
+            over: Some(over.unwrap_or(Intent::NOTHING_OPEN)),
             by: None,
             commit: None,
-            over,
         })))
     }
 

@@ -295,9 +295,9 @@ pub fn intent(name: &str, runner: &str, second: i64) -> Record {
         on_remove: Default::default(),
         ids: Default::default(),
         replaces: Default::default(),
+        over: Some(Intent::NOTHING_OPEN),
         by: None,
         commit: None,
-        over: None,
     }))
 }
 

@@ -49,9 +49,9 @@ pub fn intent_of(address: &Address, action: CallAction, sent: Sent) -> Record {
         on_remove: OnRemove::default(),
         ids: Default::default(),
         replaces: Vec::new(),
+        over: None,
         by: None,
         commit: None,
-        over: None,
     }))
 }
 

@@ -159,23 +159,23 @@ fn an_answer_to_an_earlier_attempt_counts_below_the_open_one() {
 
 #[test]
 fn an_intent_over_an_open_attempt_names_it() {
-    let over = |over: Option<u64>, timeout_seconds: Option<u32>| {
+    let over = |over: Option<u64>| {
         let Record::Intent(mut intent) = intent(A, CallAction::Create) else { unreachable!() };
-        (intent.over, intent.timeout_seconds) = (over, timeout_seconds);
+        intent.over = over;
         Record::Intent(intent)
     };
     let with = |last: Record, settled: bool| {
-        let mut records = vec![open(), over(None, Some(60))];
+        let mut records = vec![open(), over(Some(0))];
         records.extend(settled.then(|| outcome(A, 2, Outcome::Rejected { error: refusal(400, "Odd") })));
         records.push(last);
         let mut state = State::default();
         (1..).zip(&records).try_for_each(|(seq, r)| state.apply(seq, at(0), r))
     };
-    assert!(matches!(with(over(None, Some(60)), false), Err(FoldError::Impossible { seq: 3, .. })));
-    assert!(matches!(with(over(Some(1), Some(60)), false), Err(FoldError::Impossible { seq: 3, .. })));
-    assert_eq!(with(over(Some(2), Some(60)), false), Ok(()));
-    assert_eq!(with(over(None, None), false), Ok(()), "older than the rule");
-    assert_eq!(with(over(None, Some(60)), true), Ok(()), "nothing is open");
+    assert!(matches!(with(over(Some(0)), false), Err(FoldError::Impossible { seq: 3, .. })));
+    assert!(matches!(with(over(Some(1)), false), Err(FoldError::Impossible { seq: 3, .. })));
+    assert_eq!(with(over(Some(2)), false), Ok(()));
+    assert_eq!(with(over(None), false), Ok(()), "older than the rule");
+    assert_eq!(with(over(Some(0)), true), Ok(()), "nothing is open");
 }
 
 #[test]

@@ -717,9 +717,9 @@ mod tests {
             on_remove: OnRemove::Retain,
             ids: BTreeMap::new(),
             replaces: Vec::new(),
+            over: None,
             by: None,
             commit: None,
-            over: None,
         }))
     }
 

@@ -68,9 +68,9 @@ fn hunted_as(
         on_remove: OnRemove::Retain,
         ids: BTreeMap::new(),
         replaces: Vec::new(),
+        over: None,
         by: None,
         commit: None,
-        over: None,
     }));
     let mut state = State::default();
     state.apply(1, jiff::Timestamp::UNIX_EPOCH, &intent).unwrap();

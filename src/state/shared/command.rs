@@ -107,9 +107,9 @@ impl Git {
         let output = self.run(folder, &words, b"", bound).await?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let fields: Vec<&str> = text.split('\0').collect();
-        let own =
+        let mut own =
             fields.as_chunks::<2>().0.iter().filter(|[scope, _]| !matches!(*scope, "local" | "worktree"));
-        if let Some([_, command]) = own.last() {
+        if let Some([_, command]) = own.next_back() {
             self.environment.retain(|(name, _)| name != SSH);
             self.environment.push((SSH.into(), batch(command).into()));
         }
