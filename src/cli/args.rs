@@ -688,12 +688,12 @@ pub enum SchemaKind {
     /// `*.sealed.yaml`.
     #[value(help = None)]
     Seal,
-    /// `report --format json`.
-    #[value(help = None)]
-    Report,
     /// `status --format json`.
     #[value(help = None)]
     Status,
+    /// `report --format json`.
+    #[value(help = None)]
+    Report,
 }
 
 /// `sandbox`
