@@ -168,7 +168,8 @@ fn project_files(
             of_file.flat_map(members).filter(|a| fetched.get(a).is_some_and(|then| *then != sha256)).cloned();
         let changed_since: BTreeSet<Address> = changed_since.collect();
         let file = ProjectFile {
-            name: project_name(&path),
+            // Apart from packages and journal, whatever folders are called.
+            name: format!("project/{}", project_name(&path)),
             sha256,
             changed_since: changed_since.into_iter().collect(),
         };

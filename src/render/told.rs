@@ -179,7 +179,7 @@ fn entries<'a>(recorded: &'a [Recorded], machine: &'a str) -> Vec<Entry<'a>> {
 fn contents(t: &str) -> Contents {
     let absent = |name: &str, why| Absent { address: address(name), id: Some(format!("{ID}{t}")), why };
     let file = ProjectFile {
-        name: "manifests/a.yaml".into(),
+        name: "project/manifests/a.yaml".into(),
         sha256: Sha256Hex::of(b"file"),
         changed_since: vec![address("InvestigationPackage/fin-ws-042")],
     };

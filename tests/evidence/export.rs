@@ -71,9 +71,9 @@ fn a_bag_holds_packages_records_manifests_seals_and_the_journal() {
         let json = std::fs::read(bag.join(path).with_extension("json")).unwrap();
         assert_eq!(serde_json::from_slice::<Value>(&json).unwrap(), *record);
     }
-    for name in ["data/manifests/a.yaml", "data/manifests/a.sealed.yaml"] {
-        let original = std::fs::read(lab.path(name.strip_prefix("data/").unwrap())).unwrap();
-        assert_eq!(std::fs::read(bag.join(name)).unwrap(), original);
+    for name in ["manifests/a.yaml", "manifests/a.sealed.yaml"] {
+        let original = std::fs::read(lab.path(name)).unwrap();
+        assert_eq!(std::fs::read(bag.join("data/project").join(name)).unwrap(), original);
     }
     let journal = std::fs::read(lab.path(".casefile/journal.jsonl")).unwrap();
     assert_eq!(std::fs::read(bag.join("data/journal.jsonl")).unwrap(), journal);
