@@ -130,8 +130,5 @@ fn environment_variables_are_documented() {
 
 #[test]
 fn what_is_not_there_is_not_accepted() {
-    for line in ["doctor"] {
-        let words = std::iter::once("casefile").chain(line.split(' '));
-        assert!(casefile::cli::command().try_get_matches_from(words).is_err(), "{line}");
-    }
+    assert!(casefile::cli::command().try_get_matches_from(["casefile", "doctor"]).is_err());
 }

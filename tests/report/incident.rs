@@ -110,6 +110,7 @@ impl Incident {
             on_remove: Default::default(),
             ids: Default::default(),
             replaces: Vec::new(),
+            over: None,
             by: Some(by),
             commit: Some(COMMIT.to_owned()),
         };
