@@ -77,6 +77,9 @@ pub(super) fn linked(mut response: HttpResponse, link: String) -> HttpResponse {
 
 /// What a fault does to the answer of a call that took effect.
 pub(super) fn disturb(rule: &FaultRule, mut response: HttpResponse) -> HttpResponse {
+    if matches!(rule.then, Then::Garbled | Then::Short | Then::Bomb) {
+        response.hold();
+    }
     match rule.then {
         Then::Lost | Then::Late => response.delivery = Delivery::Closed,
         Then::Reset => response.delivery = Delivery::Reset,

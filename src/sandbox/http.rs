@@ -246,38 +246,49 @@ fn handle(shared: &Shared, request: &HttpRequest) -> io::Result<HttpResponse> {
 
 fn into_response(response: HttpResponse) -> Response {
     let mut headers = HeaderMap::new();
-    for (name, value) in response.headers {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+    for (name, value) in &response.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(*name), HeaderValue::try_from(value)) {
             headers.insert(name, value);
         }
     }
-    let body = match response.delivery {
-        Delivery::Stalled => {
-            headers.insert(header::CONTENT_LENGTH, response.body.len().into());
-            let mut half = response.body;
-            half.truncate(half.len() / 2);
-            let half = futures::stream::iter([Ok::<_, io::Error>(Bytes::from(half))]);
-            Body::from_stream(half.chain(futures::stream::pending()))
-        }
-        Delivery::Truncated => {
-            headers.insert(header::CONTENT_LENGTH, response.body.len().into());
-            let mut half = response.body;
-            half.truncate(half.len() / 2);
-            let cut = io::Error::from(io::ErrorKind::ConnectionAborted);
-            // The error follows once the first half is on its way.
-            let rest = futures::stream::once(async {
-                tokio::task::yield_now().await;
-                Err(cut)
-            });
-            Body::from_stream(futures::stream::iter([Ok(Bytes::from(half))]).chain(rest))
-        }
-        _ => Body::from(response.body),
+    let status = StatusCode::from_u16(response.status);
+    let cut = matches!(response.delivery, Delivery::Stalled | Delivery::Truncated);
+    let body = if cut || response.filling.is_some() {
+        headers.insert(header::CONTENT_LENGTH, response.length().into());
+        piecewise(response, cut)
+    } else {
+        Body::from(response.body)
     };
     let mut out = Response::new(body);
     // Statuses are 200 to 599 here; a scenario's are checked when it is read.
-    *out.status_mut() = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *out.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     *out.headers_mut() = headers;
     out
+}
+
+/// A body that is made while it is sent; of one that is cut the first half.
+fn piecewise(response: HttpResponse, cut: bool) -> Body {
+    let mut left = if cut { response.length() / 2 } else { response.length() };
+    let pieces = std::iter::once(response.body).chain(response.filling.into_iter().flatten());
+    let sent = pieces.filter(|piece| !piece.is_empty()).map_while(move |mut piece| {
+        let kept = left.min(piece.len() as u64);
+        left -= kept;
+        piece.truncate(usize::try_from(kept).unwrap_or(usize::MAX));
+        (kept > 0).then(|| Ok::<_, io::Error>(Bytes::from(piece)))
+    });
+    let sent = futures::stream::iter(sent);
+    match response.delivery {
+        Delivery::Stalled => Body::from_stream(sent.chain(futures::stream::pending())),
+        Delivery::Truncated => {
+            // The error follows once the first half is on its way.
+            let error = futures::stream::once(async {
+                tokio::task::yield_now().await;
+                Err(io::Error::from(io::ErrorKind::ConnectionAborted))
+            });
+            Body::from_stream(sent.chain(error))
+        }
+        _ => Body::from_stream(sent),
+    }
 }
 
 /// What becomes of a connection at its next write: [`OPEN`], [`CLOSE`] or [`RESET`].

@@ -1,6 +1,7 @@
 //! Requests and answers as plain values: what the state machine sees of HTTP.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -75,8 +76,40 @@ pub struct HttpResponse {
     pub headers: Vec<(&'static str, String)>,
     /// The bytes of the body.
     pub body: Vec<u8>,
+    /// What follows them in a long body.
+    pub filling: Option<Filling>,
     /// Whether and how it reaches the client.
     pub delivery: Delivery,
+}
+
+/// The rest of a long body: a block that repeats, and what is behind it. Its pieces are made when they are asked for.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Filling {
+    /// What repeats.
+    pub block: Arc<[u8]>,
+    /// The place in the repetitions that comes first.
+    pub from: u64,
+    /// The number of bytes of repetitions.
+    pub length: u64,
+    /// The bytes behind them.
+    pub behind: Vec<u8>,
+}
+
+impl Iterator for Filling {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        let block = self.block.len() as u64;
+        if self.length == 0 || block == 0 {
+            return Some(std::mem::take(&mut self.behind)).filter(|rest| !rest.is_empty());
+        }
+        let start = self.from % block;
+        let length = self.length.min(block - start);
+        self.from += length;
+        self.length -= length;
+        // Both lie within the block.
+        self.block.get(start as usize..(start + length) as usize).map(<[u8]>::to_vec)
+    }
 }
 
 /// What happens to an answer between the service and the client.
@@ -100,7 +133,26 @@ pub enum Delivery {
 impl HttpResponse {
     /// An answer without a body.
     pub(super) fn empty(status: u16) -> Self {
-        HttpResponse { status, headers: Vec::new(), body: Vec::new(), delivery: Delivery::Normal }
+        HttpResponse {
+            status,
+            headers: Vec::new(),
+            body: Vec::new(),
+            filling: None,
+            delivery: Delivery::Normal,
+        }
+    }
+
+    /// The length of the body, in bytes.
+    pub fn length(&self) -> u64 {
+        let filling = self.filling.as_ref().map_or(0, |f| f.length + f.behind.len() as u64);
+        self.body.len() as u64 + filling
+    }
+
+    /// Puts all of a long body into `body`.
+    pub(super) fn hold(&mut self) {
+        for piece in self.filling.take().into_iter().flatten() {
+            self.body.extend_from_slice(&piece);
+        }
     }
 
     /// The value of a header.
@@ -112,7 +164,7 @@ impl HttpResponse {
 impl fmt::Debug for HttpResponse {
     /// Status and size only: bodies may hold download links.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HttpResponse({}, {} bytes, {:?})", self.status, self.body.len(), self.delivery)
+        write!(f, "HttpResponse({}, {} bytes, {:?})", self.status, self.length(), self.delivery)
     }
 }
 

@@ -1,6 +1,9 @@
 //! Investigation packages: links to them, and the zip in the documented Windows layout.
 
-use std::io::{Cursor, Write};
+use std::cell::Cell;
+use std::io::{self, Seek, SeekFrom, Write};
+use std::rc::Rc;
+use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
@@ -8,7 +11,7 @@ use sha2::{Digest, Sha256};
 use zip::write::{SimpleFileOptions, ZipWriter};
 
 use super::actions::Action;
-use super::message::{HttpRequest, HttpResponse, Refusal, wire_time};
+use super::message::{Filling, HttpRequest, HttpResponse, Refusal, wire_time};
 use super::route::DOWNLOAD;
 use super::wire;
 use super::world::World;
@@ -21,7 +24,7 @@ const LAYOUT: [(&str, &str); 13] = [
     ("Prefetch files", "PrefetchFilesList.txt"),
     ("Processes", "Processes.csv"),
     ("Scheduled tasks", "ScheduledTasks.csv"),
-    ("Security event log", "Security.evtx"),
+    ("Security event log", EVENT_LOG),
     ("Services", "Services.csv"),
     ("Windows Server Message Block (SMB) sessions", "SMBInboundSessions.txt"),
     ("System Information", "SystemInformation.txt"),
@@ -29,6 +32,12 @@ const LAYOUT: [(&str, &str); 13] = [
     ("Users and Groups", "UsersAndGroups.txt"),
     ("WdSupportLogs", "MPSupportFiles.txt"),
 ];
+
+/// The file that grows: a busy server's fills gigabytes.
+const EVENT_LOG: &str = "Security.evtx";
+
+/// The length of what repeats in it, in bytes.
+const BLOCK: usize = 1 << 16;
 
 impl World {
     /// `GET /api/machineactions/{id}/getPackageUri`.
@@ -84,13 +93,14 @@ impl World {
         let action = self.packaged(now, id)?;
         let zip = build(action, &self.scenario.seed, self.scenario.packages.filler_kib)
             .map_err(|_| Refusal::new(500, "InternalServerError", ""))?;
-        Ok(partial(zip, request))
+        Ok(partial(&zip, request))
     }
 }
 
-fn partial(zip: Vec<u8>, request: &HttpRequest) -> HttpResponse {
-    let etag = format!("\"{}\"", HEXLOWER.encode(&Sha256::digest(&zip)));
-    let whole = zip.len();
+fn partial(zip: &Package, request: &HttpRequest) -> HttpResponse {
+    // The checksum of the filling is among them.
+    let etag = format!("\"{}\"", HEXLOWER.encode(&Sha256::digest(&zip.written)));
+    let whole = zip.length();
     let mut response = HttpResponse::empty(200);
     response.headers = vec![
         ("Content-Type", "application/zip".into()),
@@ -100,11 +110,11 @@ fn partial(zip: Vec<u8>, request: &HttpRequest) -> HttpResponse {
     ];
     let same = request.if_range.as_ref().is_none_or(|tag| *tag == etag);
     match request.range.as_deref().filter(|_| same).and_then(|r| range(r, whole)) {
-        None => response.body = zip,
+        None => (response.body, response.filling) = zip.part(0, whole),
         Some(Ok((start, end))) => {
             response.status = 206;
             response.headers.push(("Content-Range", format!("bytes {start}-{}/{whole}", end - 1)));
-            response.body = zip.get(start..end).unwrap_or_default().to_vec();
+            (response.body, response.filling) = zip.part(start, end);
         }
         Some(Err(Unsatisfiable)) => {
             response.status = 416;
@@ -118,9 +128,9 @@ fn partial(zip: Vec<u8>, request: &HttpRequest) -> HttpResponse {
 struct Unsatisfiable;
 
 /// One range of bytes, half open. Anything else in the header is ignored, as RFC 9110 allows.
-fn range(header: &str, whole: usize) -> Option<Result<(usize, usize), Unsatisfiable>> {
+fn range(header: &str, whole: u64) -> Option<Result<(u64, u64), Unsatisfiable>> {
     let (first, last) = header.strip_prefix("bytes=")?.trim().split_once('-')?;
-    let number = |text: &str| text.parse::<usize>().ok();
+    let number = |text: &str| text.parse::<u64>().ok();
     let (start, end) = match (first, last) {
         ("", last) => (whole.saturating_sub(number(last)?), whole),
         (first, "") => (number(first)?, whole),
@@ -132,14 +142,111 @@ fn range(header: &str, whole: usize) -> Option<Result<(usize, usize), Unsatisfia
     Some(if start < end { Ok((start, end)) } else { Err(Unsatisfiable) })
 }
 
+/// A zip without the filling of its event log, which is made while it is sent.
+struct Package {
+    /// All other bytes.
+    written: Vec<u8>,
+    gap: Gap,
+    block: Arc<[u8]>,
+}
+
+impl Package {
+    fn length(&self) -> u64 {
+        self.written.len() as u64 + self.gap.length
+    }
+
+    /// Returns the bytes of a half open range: those in front of the filling, and the rest if it reaches that far.
+    fn part(&self, start: u64, end: u64) -> (Vec<u8>, Option<Filling>) {
+        let Gap { at, length, .. } = self.gap;
+        let written = |from: u64, to: u64| {
+            let place = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+            self.written.get(place(from)..place(to)).unwrap_or_default().to_vec()
+        };
+        if length == 0 {
+            return (written(start, end), None);
+        }
+        let front = written(start.min(at), end.min(at));
+        let filled = |n: u64| n.clamp(at, at + length) - at;
+        let behind = |n: u64| n.max(at + length) - length;
+        let filling = Filling {
+            block: Arc::clone(&self.block),
+            from: filled(start),
+            length: filled(end) - filled(start),
+            behind: written(behind(start), behind(end)),
+        };
+        (front, Some(filling))
+    }
+}
+
+/// Where bytes are counted, and not kept.
+#[derive(Clone, Copy, Default)]
+struct Gap {
+    at: u64,
+    length: u64,
+    open: bool,
+}
+
+/// What a zip is written into: all of it but the bytes of the gap.
+struct Outline {
+    written: Vec<u8>,
+    at: u64,
+    gap: Rc<Cell<Gap>>,
+}
+
+impl Write for Outline {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut gap = self.gap.get();
+        let length = bytes.len() as u64;
+        if gap.open {
+            if gap.length == 0 {
+                gap.at = self.at;
+            }
+            gap.length += length;
+            self.gap.set(gap);
+        } else {
+            let behind = gap.length > 0 && self.at >= gap.at;
+            let place = usize::try_from(if behind { self.at - gap.length } else { self.at });
+            let place = place.map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
+            self.written.resize(self.written.len().max(place + bytes.len()), 0);
+            self.written[place..place + bytes.len()].copy_from_slice(bytes);
+        }
+        self.at += length;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for Outline {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let end = self.written.len() as u64 + self.gap.get().length;
+        let place = match to {
+            SeekFrom::Start(place) => Some(place),
+            SeekFrom::End(by) => end.checked_add_signed(by),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+        };
+        self.at = place.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
+    }
+}
+
 /// The zip of an action: the same bytes each time.
-fn build(action: &Action, seed: &str, filler_kib: u32) -> zip::result::ZipResult<Vec<u8>> {
-    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+fn build(action: &Action, seed: &str, filler_kib: u32) -> zip::result::ZipResult<Package> {
+    let gap = Rc::new(Cell::new(Gap::default()));
+    let block = block(&format!("{seed}/filler/{}", action.id));
+    let mut zip = ZipWriter::new(Outline { written: Vec::new(), at: 0, gap: Rc::clone(&gap) });
     let options = SimpleFileOptions::default()
         .compression_method(zip::CompressionMethod::Deflated)
         .last_modified_time(zip::DateTime::default());
     let mut summary = String::from("Data point\tCommand\tStatus\tError code\r\n");
     for (folder, file) in LAYOUT {
+        let grows = file == EVENT_LOG && filler_kib > 0;
+        let options = match grows {
+            true => options.compression_method(zip::CompressionMethod::Stored).large_file(true),
+            false => options,
+        };
         zip.start_file(format!("{folder}/{file}"), options)?;
         if file.ends_with(".csv") {
             // As those of the service have been seen to begin.
@@ -152,24 +259,33 @@ fn build(action: &Action, seed: &str, filler_kib: u32) -> zip::result::ZipResult
             action.id,
             wire_time(action.created)
         )?;
+        if grows {
+            gap.set(Gap { open: true, ..gap.get() });
+            let mut left = u64::from(filler_kib) * 1024;
+            while left > 0 {
+                let length = left.min(BLOCK as u64);
+                zip.write_all(block.get(..length as usize).unwrap_or_default())?;
+                left -= length;
+            }
+            gap.set(Gap { open: false, ..gap.get() });
+        }
         summary.push_str(&format!("{folder}\tsimulated\tSucceeded\t0\r\n"));
     }
     zip.start_file("CollectionSummaryReport.xls", options)?;
     zip.write_all(summary.as_bytes())?;
-    if filler_kib > 0 {
-        zip.start_file(
-            "WdSupportLogs/filler.bin",
-            options.compression_method(zip::CompressionMethod::Stored),
-        )?;
-        let mut block = Sha256::digest(format!("{seed}/filler/{}", action.id));
-        for _ in 0..filler_kib {
-            for _ in 0..32 {
-                zip.write_all(&block)?;
-                block = Sha256::digest(block);
-            }
-        }
+    let written = zip.finish()?.written;
+    Ok(Package { written, gap: gap.get(), block })
+}
+
+/// What repeats in an event log: nothing that could be compressed.
+fn block(seed: &str) -> Arc<[u8]> {
+    let mut bytes = Vec::with_capacity(BLOCK);
+    let mut link = Sha256::digest(seed);
+    while bytes.len() < BLOCK {
+        bytes.extend_from_slice(&link);
+        link = Sha256::digest(link);
     }
-    Ok(zip.finish()?.into_inner())
+    bytes.into()
 }
 
 #[cfg(test)]

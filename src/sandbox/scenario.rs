@@ -378,8 +378,8 @@ impl Default for Lists {
 pub struct Packages {
     /// How long a link works. The real figure is not documented.
     pub link: Seconds,
-    /// Incompressible filler, to have something to download.
-    #[schemars(range(max = 1048576))]
+    /// How much the Security event log holds, in KiB: nothing that could be compressed, made while it is sent.
+    #[schemars(range(max = 33554432))]
     pub filler_kib: u32,
     /// True if links lead to another host than the API's, as they mostly do: `localhost` in place of an address.
     pub elsewhere: bool,
@@ -477,8 +477,8 @@ impl Scenario {
         if !(1..=10_000).contains(&self.lists.page_size) {
             return fail("lists.pageSize must be 1 to 10000".into());
         }
-        if self.packages.filler_kib > 1 << 20 {
-            return fail("packages.fillerKib must be at most 1048576".into());
+        if self.packages.filler_kib > 32 << 20 {
+            return fail("packages.fillerKib must be at most 33554432, which is 32 GiB".into());
         }
         let mut ids = std::collections::HashSet::new();
         if let Some(twice) = self.machines.list.iter().find(|m| !ids.insert(m.id.to_ascii_lowercase())) {

@@ -1,4 +1,4 @@
-use casefile::sandbox::{HttpRequest, Origin};
+use casefile::sandbox::{HttpRequest, HttpResponse, Origin};
 use serde_json::Value;
 
 use super::{Lab, MACHINE, names, refusal};
@@ -240,6 +240,39 @@ fn an_analyst_at_work() {
     assert_eq!((by_api, lab.effects().len()), (4, 9));
     assert_eq!(step(&mut lab, r#"{"do":"explode"}"#).0, 400);
     assert_eq!(step(&mut lab, r#"{"do":"finish","machine":"ab"}"#).0, 404);
+}
+
+#[test]
+fn a_long_event_log_is_made_while_it_is_sent_and_has_the_same_bytes_in_each_range() {
+    let bytes = |response: HttpResponse| {
+        let length = response.length();
+        let mut all = response.body;
+        response.filling.into_iter().flatten().for_each(|piece| all.extend(piece));
+        assert_eq!(all.len() as u64, length);
+        all
+    };
+    let mut lab = Lab::new("quotas: { enabled: false }\npackages: { fillerKib: 300 }");
+    let id = lab.collected(MACHINE);
+    let (_, link) = lab.at(3.0).get(&format!("/api/machineactions/{id}/getPackageUri"));
+    let url = link["value"].as_str().unwrap().trim_matches('"').strip_prefix("http://127.0.0.1").unwrap();
+    let mut download = HttpRequest::new("GET", url, "");
+    download.authorization = None;
+    let response = lab.send(&download);
+    assert!(response.body.len() < 8 << 10, "{} bytes are held", response.body.len());
+    let whole = bytes(response);
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(&whole)).unwrap();
+    let mut log = zip.by_name("Security event log/Security.evtx").unwrap();
+    assert!(log.size() > 300 << 10);
+    // Its checksum is compared on the way.
+    std::io::copy(&mut log, &mut std::io::sink()).unwrap();
+
+    let length = whole.len();
+    for (start, end) in [(0, 1), (100, 200_000), (70_000, 140_000), (150_000, length), (length - 9, length)] {
+        download.range = Some(format!("bytes={start}-{}", end - 1));
+        let part = lab.send(&download);
+        assert_eq!(part.status, 206);
+        assert!(bytes(part) == whole[start..end], "{start} to {end}");
+    }
 }
 
 #[test]
