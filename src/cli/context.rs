@@ -153,7 +153,7 @@ impl Context {
         }
     }
 
-    /// Who works with the tool here.
+    /// Returns the user, the computer and the pipeline's job that the tool works for.
     pub fn operator(&self) -> crate::state::Operator {
         self.holder("", self.now()).into()
     }

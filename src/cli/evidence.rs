@@ -72,7 +72,7 @@ fn in_bucket(ctx: &Context, project: &Project, bucket: &Bucket) -> Result<Arc<dy
     Ok(Arc::new(HeldBucket::new(connected.objects, bucket, Folder::new(downloads), run)))
 }
 
-/// What is there of packages, by name: their lengths in a folder, and in object storage their names, if the network may
+/// Returns the packages that are there, by name: their lengths in a folder, and in object storage their names, if the network may
 /// be used. Nothing is hashed here.
 pub fn presence<'a>(
     ctx: &Context,

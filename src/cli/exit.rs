@@ -171,7 +171,7 @@ pub enum Error {
         message: String,
         /// The rows that have moved, if that is why.
         moved: Vec<String>,
-        /// What to do.
+        /// The command or the step that helps.
         next: String,
     },
     /// `--sealed`, and calls that no current seal covers.
@@ -231,7 +231,7 @@ pub enum Error {
     OtherState {
         /// What is different.
         message: String,
-        /// What to do.
+        /// The command or the step that helps.
         next: String,
     },
     /// Surgery that the protocol forbids.
@@ -253,7 +253,7 @@ pub enum Error {
     Service {
         /// What is wrong.
         message: String,
-        /// What to do.
+        /// The command or the step that helps.
         next: Option<String>,
     },
 }

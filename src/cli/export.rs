@@ -101,7 +101,7 @@ fn apart(ctx: &Context, project: &Project, typed: &Path, store: &str) -> Result<
     Ok(())
 }
 
-/// What the bag is to hold.
+/// The contents that the bag is to have.
 fn contents(
     ctx: &Context,
     project: &Project,

@@ -14,9 +14,9 @@ use crate::model::IdKey;
 use crate::plan::{Incidents, Machines, Settings, Unread};
 use crate::state::State;
 
-/// What a look has shown, beside what it changed in the state.
+/// The findings of a look, beside what it changed in the state.
 pub struct Looked {
-    /// What could not be read.
+    /// The parts that could not be read.
     pub unread: Vec<Unread>,
     /// The machines that were asked for, as far as they are listed.
     pub machines: Machines,

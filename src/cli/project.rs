@@ -1,5 +1,6 @@
 //! What several commands do first: read the project, narrow it to what was typed, find its state.
 
+use std::io::Write as _;
 use std::path::{Component, Path, PathBuf};
 
 use super::context::{Context, complain};
@@ -122,6 +123,19 @@ pub fn inside(dir: &Path, typed: &Path) -> Option<String> {
         }
     }
     Some(parts.join("/"))
+}
+
+/// Writes a file, readable by its owner alone: whole or not at all. Returns where it lies.
+pub fn write_whole(ctx: &Context, file: &Path, text: &str) -> Result<PathBuf, Error> {
+    let path = ctx.path(file);
+    let failed = |source| Error::Io { what: "write", path: path.clone(), source };
+    stays_inside(ctx, file).map_err(|e| failed(e.into()))?;
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Files that this makes are 0600.
+    let mut new = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    new.write_all(text.as_bytes()).and_then(|()| new.as_file().sync_all()).map_err(failed)?;
+    new.persist(&path).map_err(|e| failed(e.error))?;
+    Ok(path)
 }
 
 /// Checks that what is written to a typed path of the project lands in the project, whatever links a repository holds.

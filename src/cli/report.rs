@@ -1,7 +1,6 @@
 //! `report`: one page that shows an incident, or the same facts for programs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::args::{ReportArgs, ReportFormat};
@@ -78,7 +77,7 @@ fn machines_of(state: &State, select: &dyn Fn(&Address, &Resource) -> bool) -> B
     chosen.filter_map(|(_, r)| Some(IdKey::of(r.sent.call()?.machine().as_str()))).collect()
 }
 
-/// What a look at the selected packages shows: whether they are there, or what is in them.
+/// Looks at the selected packages: whether they are there, or what is in them.
 fn held(
     ctx: &Context,
     project: &Project,
@@ -141,12 +140,9 @@ fn write(ctx: &Context, args: &ReportArgs, report: &Report) -> Result<(), Error>
     ctx.out(&format!("Wrote {}: {}.\n", escape::one_line(&file.to_string_lossy()), told.join(", ")))
 }
 
-/// Writes a file, readable by its owner alone: whole or not at all. A file that is no report is not replaced.
+/// Writes a report. A file that is none is not replaced.
 fn replace(ctx: &Context, file: &Path, text: &str) -> Result<(), Error> {
-    let path = ctx.path(file);
-    let failed = |source| Error::Io { what: "write", path: path.clone(), source };
-    project::stays_inside(ctx, file).map_err(|e| failed(e.into()))?;
-    match files::read(&path, Links::Refused, LONGEST) {
+    match files::read(&ctx.path(file), Links::Refused, LONGEST) {
         Ok(bytes) if is_report(&bytes) => {}
         Err(e) if e.is_not_found() => {}
         Ok(_) | Err(_) => {
@@ -159,11 +155,7 @@ fn replace(ctx: &Context, file: &Path, text: &str) -> Result<(), Error> {
             });
         }
     }
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Files that this makes are 0600.
-    let mut new = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    new.write_all(text.as_bytes()).and_then(|()| new.as_file().sync_all()).map_err(failed)?;
-    new.persist(&path).map(drop).map_err(|e| failed(e.error))
+    project::write_whole(ctx, file, text).map(drop)
 }
 
 /// Returns whether a file is one that this command has written.

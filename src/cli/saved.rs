@@ -1,6 +1,5 @@
 //! Plan files: written by `plan --out`, taken by `apply`.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::args::ApplyArgs;
@@ -41,14 +40,7 @@ pub fn typed(args: &ApplyArgs) -> Result<Option<&PathBuf>, Error> {
 /// Writes a plan, readable by its owner alone: whole or not at all.
 pub fn write(ctx: &Context, file: &Path, plan: &Plan, execution: PlanExecution) -> Result<(), Error> {
     let text = PlanDocument::to_apply(plan, execution).to_file().map_err(|e| Error::Stdout(e.into()))?;
-    let path = ctx.path(file);
-    let failed = |source| Error::Io { what: "write", path: path.clone(), source };
-    project::stays_inside(ctx, file).map_err(|e| failed(e.into()))?;
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Files that this makes are 0600.
-    let mut new = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    new.write_all(text.as_bytes()).and_then(|()| new.as_file().sync_all()).map_err(failed)?;
-    new.persist(&path).map_err(|e| failed(e.error))?;
+    let path = project::write_whole(ctx, file, &text)?;
     ctx.note(&format!("Saved to {}. To carry it out: casefile apply {}", path.display(), file.display()));
     Ok(())
 }

@@ -101,7 +101,7 @@ fn chosen(
     engine::chosen(state, &typed, selector)
 }
 
-/// What is declared and was never sent, of what was asked for; by the address of its manifest.
+/// Returns the declared resources that were never sent, of those that were asked for, by the address of their manifest.
 fn unsent(
     state: &State,
     declared: &Loaded,
@@ -142,7 +142,7 @@ fn unsent(
     resources.chain(templates).filter(named).collect()
 }
 
-/// What a manifest without a machine of its own stands for.
+/// Returns the machines that a manifest without one of its own stands for.
 fn stands_for(template: &Template) -> Option<String> {
     match &template.target {
         Target::Name(name) => Some(name.to_string()),

@@ -205,7 +205,7 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schemars(example = 0)]
         exit_code: Option<i32>,
-        /// What went wrong.
+        /// The reason, if it went wrong.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         why: Option<String>,
     },

@@ -41,7 +41,7 @@ pub struct Options {
     pub strict: bool,
     /// The name of the writer: unique per process.
     pub runner: String,
-    /// Who sends calls: written into their records.
+    /// The person or job that sends calls: written into their records.
     pub by: Option<Operator>,
     /// The git commit that is checked out where the manifests are read: written into the records of calls.
     pub commit: Option<String>,

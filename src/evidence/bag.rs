@@ -24,7 +24,7 @@ const DECLARATION: &str = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-
 /// The note in a bag that is not whole yet.
 const UNFINISHED: &str = "UNFINISHED.txt";
 
-/// What the note says.
+/// The text of the note.
 const NOTE: &str =
     "casefile export is writing here, or was interrupted. This is no bag, and can be removed.\n";
 

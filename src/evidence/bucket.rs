@@ -3,7 +3,7 @@
 //! A download lies in a folder of this machine until it is whole and looked into. Then it is sent: up to [`PIECE`] bytes in
 //! one request that fails where something lies, and more than that in pieces, which nobody sees until they are put
 //! together. They are put together once the SHA-256 of what was sent is that of the download, and thrown away otherwise.
-//! What fails at that last step if something lies there depends on the service:
+//! The request that fails if something lies there depends on the service:
 //!
 //! | service | the last step |
 //! |---|---|
@@ -53,7 +53,7 @@ const MARK_TEXT: &[u8] =
 pub enum Completion {
     /// Putting them together fails if something lies there: the client sends `If-None-Match: *`.
     Conditional,
-    /// They become another object first, which is copied where nothing lies.
+    /// A scratch object first, which is copied where nothing lies.
     Copied,
 }
 
@@ -321,7 +321,7 @@ impl EvidenceStore for HeldBucket {
         &self.downloads
     }
 
-    /// What lies elsewhere below the prefix is not evidence's business: a state may be kept there.
+    /// Lists packages alone: a state may be kept below the same prefix.
     async fn list(&self) -> Result<Vec<String>, HeldError> {
         let folder = self.object(Kind::InvestigationPackage.as_str())?;
         let begin = folder.as_ref().len() - Kind::InvestigationPackage.as_str().len();

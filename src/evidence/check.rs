@@ -39,7 +39,7 @@ pub struct Finding {
     pub record: Option<Seq>,
 }
 
-/// What a look at the place where evidence is kept shows of a package. Whether its bytes are the right ones is for
+/// The presence of a package where evidence is kept. Whether its bytes are the right ones is for
 /// `verify` to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Held {

@@ -1,4 +1,4 @@
-//! What is handed on of some resources: their packages, and what there is none of.
+//! The packages that are handed on of some resources, and those that there are none of.
 
 use std::collections::BTreeMap;
 

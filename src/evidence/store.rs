@@ -23,9 +23,9 @@ pub enum HeldError {
     Refused {
         /// The place, without anything secret.
         place: String,
-        /// What it refuses, or does wrong.
+        /// The thing that it refuses, or does wrong.
         why: String,
-        /// What to do.
+        /// The step that helps.
         next: &'static str,
     },
     /// The place is not reached, or in trouble.
@@ -33,7 +33,7 @@ pub enum HeldError {
     Unreachable {
         /// The place, without anything secret.
         place: String,
-        /// What happened.
+        /// The failure in words.
         why: String,
     },
 }

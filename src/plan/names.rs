@@ -89,7 +89,7 @@ pub fn meant<'a>(
     }
 }
 
-/// What a person types for a resource that is recorded.
+/// The name that a person types for a resource that is recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Named {
     /// Its address.

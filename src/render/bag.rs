@@ -11,7 +11,7 @@ use crate::evidence::{Absent, BagSize, WhyAbsent, bag_name};
 use crate::model::{Address, Sha256Hex};
 use crate::state::{Custody, Extract, Operator};
 
-/// What a bag holds, and what it does not.
+/// The contents of a bag, and what it lacks.
 #[derive(Clone, Debug)]
 pub struct Contents {
     /// The project's name.
@@ -32,7 +32,7 @@ pub struct Contents {
     pub unread: usize,
     /// The part of the journal.
     pub journal: Extract,
-    /// Who exports.
+    /// The person or job that exports.
     pub by: Operator,
 }
 
@@ -82,7 +82,7 @@ pub fn info(c: &Contents) -> String {
     out
 }
 
-/// What was exported, for people.
+/// Writes for people what was exported.
 pub fn exported(place: &str, c: &Contents, size: BagSize, style: Style) -> String {
     let mut out = String::new();
     let parts = [

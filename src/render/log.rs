@@ -86,7 +86,7 @@ fn moment(now: Timestamp, at: Timestamp) -> String {
     at.strftime(format).to_string()
 }
 
-/// Who did it and by which plan, of whose digest so many digits are shown.
+/// Returns who did it and by which plan, of whose digest so many digits are shown.
 fn who(record: &Record, digits: usize) -> Option<String> {
     let by = records::operator(record);
     let plan = match record {

@@ -22,7 +22,7 @@ pub fn event_schema() -> Value {
     schema::<Event>("casefile apply event")
 }
 
-/// Of the document of `status --format json`.
+/// Returns the schema of the document of `status --format json`.
 pub fn status_schema() -> Value {
     schema::<StateDocument<'static>>("casefile status")
 }

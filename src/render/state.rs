@@ -42,7 +42,7 @@ pub struct StateDocument<'a> {
     #[serde(skip_serializing_if = "is_zero")]
     #[schemars(example = 1)]
     pub unread: usize,
-    /// What happened to each of them, the oldest first: `status -v` alone.
+    /// The story of each of them, the oldest step first: `status -v` alone.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "BTreeMap<String, Vec<Step>>", example = serde_json::json!({}))]
     pub stories: BTreeMap<&'a Address, Vec<Step>>,

@@ -168,7 +168,7 @@ pub struct Row<'a> {
     pub released: bool,
     /// The service does not show its object any more.
     pub gone: bool,
-    /// What is recorded of it.
+    /// The record of it.
     pub resource: Option<&'a Resource>,
     /// Where it is declared, if nothing is recorded of it.
     pub place: Option<&'a str>,
@@ -326,7 +326,7 @@ fn folded<'r, 'a>(rows: &'r [Row<'a>], all: bool) -> Vec<Line<'r, 'a>> {
     out
 }
 
-/// What each row is: its kind, with its name where the machine has several of the kind.
+/// Names each row: by its kind, and by its name too where the machine has several of the kind.
 fn kinds<'a>(rows: &[Row<'a>]) -> HashMap<&'a Address, String> {
     let mut times: HashMap<(&str, Kind), usize> = HashMap::new();
     for row in rows {
@@ -340,7 +340,7 @@ fn kinds<'a>(rows: &[Row<'a>]) -> HashMap<&'a Address, String> {
     rows.iter().map(one).collect()
 }
 
-/// What a person calls a resource of a kind.
+/// Returns the word by which people call a resource of a kind.
 pub fn word(kind: Kind) -> &'static str {
     match kind {
         Kind::InvestigationPackage => "package",

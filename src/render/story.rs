@@ -40,7 +40,7 @@ pub fn details(
     }
 }
 
-/// What happened, the oldest first: when, what and by whom in a line, and below it what is long.
+/// Writes a story, the oldest step first: when, what and by whom in a line, and below it what is long.
 pub fn write(story: &Story, style: Style, now: Timestamp, out: &mut String) {
     for step in steps(story) {
         let mut line = Paragraph::new(INDENT - 2, INDENT)
@@ -65,17 +65,17 @@ pub struct Step {
     /// When: by the service's clock as far as it tells, else by that of the run.
     #[schemars(example = &"2026-03-01T09:30:00Z")]
     pub at: Timestamp,
-    /// What: `asked`, `answered`, `accepted`, `adopted`, `running`, `finished`, `missing` or `fetched`.
+    /// The kind of step: `asked`, `answered`, `accepted`, `adopted`, `running`, `finished`, `missing` or `fetched`.
     #[schemars(example = &"accepted")]
     pub code: &'static str,
     /// The same for people.
     #[schemars(example = &"accepted: 5382f7ea-7557-4ab7-9782-d50480024a4e")]
     pub what: String,
-    /// What is known besides: digests, names of files.
+    /// Further facts: digests, names of files.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(example = serde_json::json!(["file:evidence"]))]
     pub details: Vec<String>,
-    /// Who did it, where a record says so.
+    /// The person or job that did it, where a record says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"alice@ir-box")]
     pub by: Option<String>,

@@ -15,7 +15,7 @@ use crate::model::{Address, Call, Kind, PlanDigest, RequestDigest};
 use crate::plan::{Machines, names};
 use crate::state::{Asked, Course, History, Outcome, Phase, Resource, State, Story};
 
-/// What a report is made from.
+/// The sources of a report.
 pub struct Sources<'a> {
     /// When it is made.
     pub now: Timestamp,
@@ -25,17 +25,17 @@ pub struct Sources<'a> {
     pub service: Service,
     /// The portal of its cloud, if it has one.
     pub portal: Option<Portal>,
-    /// What was selected.
+    /// The selection, in words.
     pub selection: Selection,
-    /// Whether a resource is selected.
+    /// Tells whether a resource is selected.
     pub select: &'a dyn Fn(&Address, &Resource) -> bool,
     /// The state.
     pub state: &'a State,
-    /// What the journal tells, as far as the state goes.
+    /// The history that the journal tells, as far as the state goes.
     pub history: &'a History,
     /// The machines, if the service was looked at.
     pub machines: Option<&'a Machines>,
-    /// What is known of held packages, by file.
+    /// The findings about held packages, by file.
     pub held: &'a BTreeMap<String, Found>,
     /// The seal file that holds a request.
     pub seal_of: &'a dyn Fn(&Address, &RequestDigest) -> Option<String>,
@@ -195,7 +195,7 @@ fn packages(sources: &Sources<'_>, story: &Story) -> Vec<Package> {
     .collect()
 }
 
-/// What needs a person, about one resource.
+/// Returns the things about one resource that need a person.
 fn troubles(sources: &Sources<'_>, r: &Resource, story: &Story, facts: &ResourceFacts) -> Vec<Trouble> {
     let mut out = Vec::new();
     let ended = || story.courses.last().and_then(|c| c.ended.as_ref()).map(|(_, outcome)| outcome.clone());

@@ -25,7 +25,7 @@ pub struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"INC-2042")]
     pub incident: Option<String>,
-    /// What was selected of the state.
+    /// The part of the state that was selected.
     #[schemars(example = Selection::default())]
     pub selection: Selection,
     /// The service that the state belongs to.
@@ -49,12 +49,12 @@ pub struct Report {
     /// Each resource, by address.
     #[schemars(example = serde_json::json!([]))]
     pub resources: Vec<ResourceFacts>,
-    /// What needs a person; told in words beside it.
+    /// The things that need a person; told in words beside it.
     #[serde(skip)]
     pub troubles: Vec<(Option<Address>, Trouble)>,
 }
 
-/// What was selected.
+/// The selection.
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Selection {
@@ -99,7 +99,7 @@ pub struct Journal {
     /// The hash of the last one, for `verify --head`.
     #[schemars(example = Sha256Hex::of(b"test"))]
     pub head: Sha256Hex,
-    /// What is wrong with the record behind it, if something is.
+    /// The fault of the record behind it, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"journal line 43: record 43 was changed after it was written: its content does not match its hash")]
     pub damage: Option<String>,
@@ -180,7 +180,7 @@ pub struct PlanFacts {
     /// How many of its calls are told of here.
     #[schemars(example = 12)]
     pub calls: usize,
-    /// Who sent them: user@host, or the pipeline's job. Nobody for older records.
+    /// The senders: user@host, or the pipeline's job. None for older records.
     #[schemars(example = serde_json::json!(["ann@soc-1"]))]
     pub by: Vec<String>,
     /// The git commits that were checked out.
@@ -246,11 +246,11 @@ pub struct ResourceFacts {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"https://security.microsoft.com/alerts/da637551227677560813_-961444813")]
     pub portal: Option<PortalLink>,
-    /// Whether a call of ours made the object.
+    /// True if a call of ours made the object.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = Origin::Made)]
     pub origin: Option<Origin>,
-    /// Who asked for it, in the service's words.
+    /// The requestor, in the service's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"analyst@contoso.com")]
     pub requestor: Option<String>,
@@ -306,7 +306,7 @@ pub struct Attempt {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = CallAction::Create)]
     pub action: Option<CallAction>,
-    /// Who sent it: user@host, or the pipeline's job.
+    /// The sender: user@host, or the pipeline's job.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"ann@soc-1")]
     pub by: Option<String>,
@@ -385,16 +385,16 @@ pub struct Package {
     /// When its last byte was there, by the clock of the computer that fetched it.
     #[schemars(example = NOW)]
     pub fetched: Timestamp,
-    /// Who fetched it: user@host, or the pipeline's job.
+    /// The person or job that fetched it: user@host, or the pipeline's job.
     #[schemars(example = &"ann@soc-1")]
     pub by: String,
     /// The number of the custody record.
     #[schemars(example = 9)]
     pub record: u64,
-    /// What a look at where it is held showed.
+    /// The finding of a look at where it is held.
     #[schemars(example = Holding::There)]
     pub holding: Holding,
-    /// What is wrong with it: a code of `verify`.
+    /// The fault that was found: a code of `verify`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"package-missing")]
     pub finding: Option<&'static str>,

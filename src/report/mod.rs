@@ -1,4 +1,4 @@
-//! What there is to show for an incident, as facts: what was asked, by whom, what became of it, and what needs a person.
+//! The facts to show for an incident: what was asked, by whom, what became of it, and what needs a person.
 //!
 //! A [`Report`] is made of values alone: the state, the [`History`](crate::state::History) that the journal tells, what is
 //! known of held packages and of machines. Responsible for which facts belong together. Not responsible for sentences, for

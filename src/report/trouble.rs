@@ -1,4 +1,4 @@
-//! What needs a person, and what a look at held packages showed.
+//! The things that need a person, and the findings of a look at held packages.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::evidence::{Checked, Held, Wrong};
 use crate::state::{CallAction, Custody, Outcome, Refusal, Seq};
 
-/// What a look at a held package showed.
+/// The finding of a look at a held package.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Holding {
@@ -51,7 +51,8 @@ pub enum Trouble {
     Damage(String),
 }
 
-/// What a look without reading has shown of held packages: `looks` are by file, of those that are kept in `store`.
+/// Returns the findings of a look at held packages that read none of them: `looks` are by file, of those that are kept
+/// in `store`.
 pub fn held_by_look(
     held: &[(Seq, Custody)],
     store: &str,
@@ -71,7 +72,7 @@ pub fn held_by_look(
     held.iter().map(|(_, c)| (c.file.clone(), look(c))).collect()
 }
 
-/// What reading held packages has told.
+/// Returns the findings of reading held packages.
 pub fn held_by_hash(held: &[(Seq, Custody)], store: &str, checked: &Checked) -> BTreeMap<String, Found> {
     let mut out: BTreeMap<String, Found> = held
         .iter()
@@ -96,7 +97,7 @@ pub fn held_by_hash(held: &[(Seq, Custody)], store: &str, checked: &Checked) -> 
 pub struct Found {
     /// In one word.
     pub holding: Holding,
-    /// What is wrong with it.
+    /// The fault, if there is one.
     pub wrong: Option<Wrong>,
 }
 

@@ -76,7 +76,7 @@ pub struct HttpResponse {
     pub headers: Vec<(&'static str, String)>,
     /// The bytes of the body.
     pub body: Vec<u8>,
-    /// What follows them in a long body.
+    /// The bytes behind them in a long body.
     pub filling: Option<Filling>,
     /// Whether and how it reaches the client.
     pub delivery: Delivery,
@@ -85,7 +85,7 @@ pub struct HttpResponse {
 /// The rest of a long body: a block that repeats, and what is behind it. Its pieces are made when they are asked for.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Filling {
-    /// What repeats.
+    /// The bytes that repeat.
     pub block: Arc<[u8]>,
     /// The place in the repetitions that comes first.
     pub from: u64,

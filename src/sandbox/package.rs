@@ -186,7 +186,7 @@ struct Gap {
     open: bool,
 }
 
-/// What a zip is written into: all of it but the bytes of the gap.
+/// The place that a zip is written into: it keeps all but the bytes of the gap.
 struct Outline {
     written: Vec<u8>,
     at: u64,
@@ -277,7 +277,7 @@ fn build(action: &Action, seed: &str, filler_kib: u32) -> zip::result::ZipResult
     Ok(Package { written, gap: gap.get(), block })
 }
 
-/// What repeats in an event log: nothing that could be compressed.
+/// Returns the bytes that repeat in an event log: nothing that could be compressed.
 fn block(seed: &str) -> Arc<[u8]> {
     let mut bytes = Vec::with_capacity(BLOCK);
     let mut link = Sha256::digest(seed);

@@ -38,7 +38,7 @@ impl Extract {
     }
 }
 
-/// What decides whether a line belongs to a part.
+/// The facts of a line that decide whether it belongs to a part.
 enum About {
     /// It says whose state this is.
     Owner,

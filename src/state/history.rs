@@ -21,7 +21,7 @@ use crate::model::{Address, Kind, PlanDigest, RequestDigest, Sha256Hex};
 /// All that a journal tells.
 #[derive(Clone, Debug, PartialEq)]
 pub struct History {
-    /// By the address that each resource has now, or had last.
+    /// The stories, by the address that each resource has now, or had last.
     pub stories: BTreeMap<Address, Story>,
     /// The records that speak of no resource, or of all.
     pub others: Vec<Recorded>,
@@ -29,7 +29,7 @@ pub struct History {
     pub seq: Seq,
     /// The hash of that record.
     pub head: Sha256Hex,
-    /// What is wrong with the line behind it, if something is.
+    /// The fault of the line behind it, if there is one.
     pub damage: Option<JournalError>,
 }
 
@@ -69,7 +69,7 @@ pub struct Recorded {
     pub at: Timestamp,
     /// Its hash.
     pub hash: Sha256Hex,
-    /// What it says.
+    /// The record itself.
     pub record: Record,
 }
 
@@ -91,7 +91,7 @@ pub struct Asked {
     pub plan: PlanDigest,
     /// The digest of the request as it was reviewed.
     pub request: RequestDigest,
-    /// Who sent it; none in older records.
+    /// The sender; none in older records.
     pub by: Option<Operator>,
     /// The git commit that was checked out then.
     pub commit: Option<String>,
@@ -102,11 +102,11 @@ pub struct Asked {
 pub struct Course {
     /// The call that asked for it; none for an object that was there already.
     pub asked: Option<Asked>,
-    /// What became of the call, and when that was written, where it is anything but the object: the last word counts.
+    /// The fate of the call, and when that was written, where it is anything but the object: the last word counts.
     pub ended: Option<(Timestamp, Outcome)>,
     /// The object as it was shown last.
     pub object: Option<Object>,
-    /// Whether our call made it.
+    /// True if our call made it.
     pub origin: Option<Origin>,
     /// When the service accepted the call, or when the object was met, by the service's clock as far as that is known.
     pub accepted: Option<Timestamp>,
@@ -231,7 +231,7 @@ impl Telling {
         self.stories.insert(to.clone(), story);
     }
 
-    /// What a damaged journal could still tell of resources.
+    /// The stories that a damaged journal could still tell.
     fn recovered(&mut self, resources: &Resources, at: Timestamp) {
         for (address, r) in resources {
             self.stories.entry(address.clone()).or_default().look(address, r, at);

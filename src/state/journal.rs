@@ -92,7 +92,7 @@ pub struct JournalError {
     pub line: u64,
     /// The record that was expected there.
     pub seq: Seq,
-    /// What is wrong with it.
+    /// The fault that was found in its place.
     pub fault: Fault,
 }
 
@@ -326,7 +326,7 @@ pub(super) fn fold(reader: &mut Reader<'_>, state: &mut State) -> Result<(), Jou
 /// A journal that was folded, as far as it is sound.
 #[derive(Debug)]
 pub struct Folded {
-    /// What its sound records say.
+    /// The state that its sound records come to.
     pub state: State,
     /// The place behind the last of them.
     pub mark: Checkpoint,
@@ -338,7 +338,7 @@ impl Folded {
     /// Returns state and place of a journal that is sound to its end.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The first record that is not sound.
     pub fn sound(self) -> Result<(State, Checkpoint), JournalError> {
         self.damage.map_or(Ok((self.state, self.mark)), Err)
     }

@@ -1,4 +1,4 @@
-//! Who worked with the tool.
+//! The person or job that worked with the tool.
 
 use serde::{Deserialize, Serialize};
 

@@ -145,7 +145,7 @@ pub struct Elsewhere {
     pub journal: Vec<u8>,
     /// The snapshot that fits it.
     pub snapshot: Vec<u8>,
-    /// Whose state it is.
+    /// The lineage that is moved there.
     pub lineage: Option<String>,
     /// For a person.
     pub told: Rebuild,

@@ -319,7 +319,7 @@ pub struct Intent {
     /// without knowing of it. None in older records, and for calls that create nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub over: Option<AttemptId>,
-    /// Who sends it; none in older records.
+    /// The sender; none in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Operator>,
     /// The git commit that is checked out where the manifests are read.

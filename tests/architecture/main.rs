@@ -414,7 +414,7 @@ mod reader {
     }
 }
 
-/// What lies at the top of the repository.
+/// The names at the top of the repository.
 const TOP: [&str; 20] = [
     ".ci",
     ".gitignore",

@@ -1,7 +1,6 @@
 //! Packages in object storage, over real HTTP: what lies there afterwards, whatever goes wrong on the way.
 
 use std::process::Stdio;
-use std::sync::mpsc;
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -192,17 +191,7 @@ fn a_kill_at_any_request_loses_nothing_and_replaces_nothing() {
         for fate in [Fate::NeverArrives, Fate::AnswerLost] {
             let server = Server::start();
             let lab = Lab::in_bucket(&server, 1, "packages: { fillerKib: 9000 }");
-            let (tell, victim) = mpsc::channel::<u32>();
-            let mut requests = 0;
-            server.rule(move |method, _| {
-                requests += usize::from(!matches!(method.as_str(), "GET" | "HEAD"));
-                if matches!(method.as_str(), "GET" | "HEAD") || requests != nth {
-                    return Fate::Done;
-                }
-                let pid = victim.recv().unwrap().to_string();
-                assert!(std::process::Command::new("kill").args(["-9", &pid]).status().unwrap().success());
-                fate
-            });
+            let tell = server.kill_at(nth, fate);
             let mut command = lab.command(BIN);
             command.arg("-C").arg(lab.path("")).arg("fetch").stdout(Stdio::null()).stderr(Stdio::null());
             let mut child = command.spawn().unwrap();

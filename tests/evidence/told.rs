@@ -1,4 +1,4 @@
-//! What `status` and `log` tell of resources and their packages, and the names that they take.
+//! Output of `status` and `log` about resources and their packages, and the names that they take.
 
 use serde_json::Value;
 

@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::mpsc;
 
 use super::server::{Fate, Server};
 use super::tool::Lab;
@@ -109,17 +108,7 @@ fn a_move_that_is_killed_at_any_put_of_the_new_place_goes_on() {
     for fate in [Fate::NeverArrives, Fate::AnswerLost] {
         for nth in 1.. {
             let moving = Moving::new();
-            let (tell, victim) = mpsc::channel::<u32>();
-            let mut puts = 0;
-            moving.server.rule(move |method, _| {
-                puts += usize::from(method == "PUT");
-                if method != "PUT" || puts != nth {
-                    return Fate::Done;
-                }
-                let pid = victim.recv().unwrap().to_string();
-                assert!(Command::new("kill").args(["-9", &pid]).status().unwrap().success());
-                fate
-            });
+            let tell = moving.server.kill_at(nth, fate);
             let killed = moving.is_killed(|pid| tell.send(pid).unwrap());
             moving.server.rule(|_, _| Fate::Done);
             moving.goes_on(&format!("put {nth}, {fate:?}"));

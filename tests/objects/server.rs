@@ -2,7 +2,7 @@
 //! writes, ETags, generations, lists by page. It counts, it refuses, it loses answers, and it kills whoever sends.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -110,6 +110,24 @@ impl Server {
 
     pub fn rule(&self, rule: impl FnMut(&Method, &str) -> Fate + Send + 'static) {
         self.inner().rule = Box::new(rule);
+    }
+
+    /// Kills the process whose id is sent while its `nth` request that changes something is under way, of which `fate` says
+    /// what becomes.
+    pub fn kill_at(&self, nth: usize, fate: Fate) -> mpsc::Sender<u32> {
+        let (tell, victim) = mpsc::channel::<u32>();
+        let mut requests = 0;
+        self.rule(move |method, _| {
+            let changes = !matches!(method.as_str(), "GET" | "HEAD");
+            requests += usize::from(changes);
+            if !changes || requests != nth {
+                return Fate::Done;
+            }
+            let pid = victim.recv().unwrap().to_string();
+            assert!(std::process::Command::new("kill").args(["-9", &pid]).status().unwrap().success());
+            fate
+        });
+        tell
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc;
 
 use tempfile::TempDir;
 
@@ -205,17 +204,7 @@ fn a_process_that_is_killed_at_any_put_loses_nothing() {
     ] {
         let server = Server::start();
         let lab = Lab::on(&server, 2);
-        let (tell, victim) = mpsc::channel::<u32>();
-        let mut puts = 0;
-        server.rule(move |method, _| {
-            puts += usize::from(method == "PUT");
-            if method != "PUT" || puts != nth {
-                return Fate::Done;
-            }
-            let pid = victim.recv().unwrap().to_string();
-            assert!(Command::new("kill").args(["-9", &pid]).status().unwrap().success());
-            fate
-        });
+        let tell = server.kill_at(nth, fate);
         let mut command = lab.command("one", &["apply", "--auto-approve"]);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         tell.send(child.id()).unwrap();

@@ -1,4 +1,4 @@
-//! What holds of every page, whatever is recorded.
+//! Rules that hold for every page, whatever is recorded.
 
 use casefile::render::report::{ReportDocument, html, report_schema};
 use casefile::report::Report;

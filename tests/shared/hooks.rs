@@ -57,7 +57,7 @@ async fn a_hook_that_never_ends_is_an_error_that_names_the_time() {
     assert!(lost.to_string().contains("git did not end within"), "{lost}");
 }
 
-/// What a push has started ends with it, and leaves no lock behind.
+/// The programs that a push has started end with it, and leave no lock behind.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_push_that_is_given_up_leaves_no_program_behind() {

@@ -209,18 +209,23 @@ async fn a_rewritten_history_is_noticed() {
     );
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_runner_that_stalls_for_hours_goes_on_from_the_snapshot() {
-    let place = Place::default();
-    let (mut one, _) = two(&place).await;
-    let a = append(&mut one, 0, vec![intent("a", "one", 0)]).await.unwrap().unwrap();
+/// Has another runner append and write the snapshot every two hours: what is older leaves the tip.
+async fn hours_pass(place: &Place) {
     for hour in 1..4 {
-        let mut other = open(&place, "other", hour * 7200).await.unwrap();
+        let mut other = open(place, "other", hour * 7200).await.unwrap();
         append(&mut other, hour * 7200, vec![intent(&format!("b{hour}"), "other", hour * 7200)])
             .await
             .unwrap();
         other.commit_snapshot(at(hour * 7200 + 60)).await.unwrap();
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_runner_that_stalls_for_hours_goes_on_from_the_snapshot() {
+    let place = Place::default();
+    let (mut one, _) = two(&place).await;
+    let a = append(&mut one, 0, vec![intent("a", "one", 0)]).await.unwrap().unwrap();
+    hours_pass(&place).await;
     let journal = place.reading().journal;
     assert!(!journal.starts_with(b"{\"seq\":1,"), "old lines are out of the tip");
     append(&mut one, 40_000, vec![made("a", a, "id-a")]).await.unwrap();
@@ -234,13 +239,7 @@ async fn a_head_that_somebody_kept_is_found_however_old_it_is() {
     let place = Place::default();
     let (one, _) = two(&place).await;
     let kept = one.state().head;
-    for hour in 1..4 {
-        let mut other = open(&place, "other", hour * 7200).await.unwrap();
-        append(&mut other, hour * 7200, vec![intent(&format!("b{hour}"), "other", hour * 7200)])
-            .await
-            .unwrap();
-        other.commit_snapshot(at(hour * 7200 + 60)).await.unwrap();
-    }
+    hours_pass(&place).await;
     let mut late = open(&place, "late", 40_000).await.unwrap();
     assert!(!place.reading().journal.starts_with(b"{\"seq\":1,"), "old lines are out of the tip");
     let mut faster = open(&place, "faster", 40_000).await.unwrap();

@@ -104,7 +104,7 @@ impl fmt::Display for Moved {
 }
 
 impl Stale {
-    /// What to do about it.
+    /// Returns the step that helps.
     pub fn hint(&self) -> String {
         match self {
             Stale::OtherHistory { plan, .. } => format!(

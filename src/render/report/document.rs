@@ -20,7 +20,7 @@ pub struct ReportDocument<'a> {
     /// The facts.
     #[serde(flatten)]
     pub report: &'a Report,
-    /// What needs a person.
+    /// The things that need a person.
     #[schemars(example = serde_json::json!([]))]
     pub problems: Vec<Problem<'a>>,
 }
@@ -35,10 +35,10 @@ pub struct Problem<'a> {
     /// A stable name.
     #[schemars(example = &"failed")]
     pub code: &'static str,
-    /// What is wrong.
+    /// The trouble in a sentence.
     #[schemars(example = &"ended as Failed")]
     pub message: String,
-    /// What helps and is no command.
+    /// The step that helps and is no command.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"restore it from a backup, and find out who had access; its SHA-256 is in the journal")]
     pub hint: Option<&'static str>,
@@ -54,7 +54,7 @@ pub struct Command {
     /// As it is typed.
     #[schemars(example = &"casefile fetch")]
     pub command: String,
-    /// What it is for.
+    /// The purpose of the command.
     #[schemars(example = &"fetch what is done")]
     pub purpose: &'static str,
 }

@@ -12,7 +12,7 @@ use super::{problems, style, words};
 use crate::model::Kind;
 use crate::report::{Attempt, Holding, Machine, Package, Report, ResourceFacts, Standing};
 
-/// What every page of ours begins with: a file that does not is not replaced.
+/// The beginning of every page of ours: a file that begins otherwise is not replaced.
 pub const MARK: &str = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"generator\" content=\"casefile report\">";
 
 /// Writes the page of a report.

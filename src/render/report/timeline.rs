@@ -206,7 +206,7 @@ fn mark(h: &mut Html, class: &str, x: &str, shape: &str) {
     });
 }
 
-/// What the marks mean.
+/// Writes the meaning of the marks.
 pub fn key(h: &mut Html) {
     let entry = |h: &mut Html, words: &str, draw: &dyn Fn(&mut Html)| {
         h.element("li", &[], |h| {

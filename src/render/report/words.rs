@@ -1,4 +1,4 @@
-//! What needs a person, as sentences, with the command that helps.
+//! Sentences for the things that need a person, with the command that helps.
 
 use jiff::Timestamp;
 
@@ -16,9 +16,9 @@ pub struct Told {
     pub code: &'static str,
     /// The sentence, without its resource; begins in lower case, without a full stop.
     pub message: String,
-    /// What helps, in a sentence or a command.
+    /// The step that helps, as a sentence or a command.
     pub next: Vec<Next>,
-    /// What helps and is no command.
+    /// The step that helps and is no command.
     pub hint: Option<&'static str>,
 }
 

@@ -205,7 +205,7 @@ impl Group {
         }
     }
 
-    /// They have ended by themselves.
+    /// Notes that the programs have ended by themselves.
     fn ended(&mut self) {
         self.0 = None;
     }

@@ -1,4 +1,4 @@
-//! What failures of object storage mean, and which of them pass: for the state, and for evidence.
+//! The meaning of failures of object storage, and which of them pass: for the state, and for evidence.
 
 use futures::future::BoxFuture;
 
@@ -17,7 +17,7 @@ pub enum Fault {
     Refused {
         /// The service's words.
         why: String,
-        /// What to do.
+        /// The step that helps.
         next: &'static str,
     },
     /// On the way, or the service is in trouble.
@@ -40,7 +40,7 @@ pub async fn patiently<'a, T>(
 
 const CREDENTIALS: &str =
     "give credentials in the environment; docs/shared-state.md lists their names and rights";
-/// What to do about a store that does not do what is needed.
+/// The advice about a store that does not do what is needed.
 pub const ANOTHER_STORE: &str = "name another store, one with conditional writes and ETags";
 
 /// Says what a failure means. Neither addresses nor anything that signs a request get into the words.
