@@ -45,6 +45,8 @@ struct Site {
     /// When mutating calls reached the service, and what it said.
     seen: Mutex<Vec<(Duration, String, u16)>>,
     events: Mutex<Vec<Event>>,
+    /// How packages are fetched while collections run.
+    meanwhile: Mutex<Option<Arc<Fetching>>>,
 }
 
 struct Way(Arc<Site>);
@@ -76,6 +78,7 @@ impl Site {
         Arc::new(Site {
             world: Mutex::new(World::new(Scenario::from_yaml(scenario).unwrap())),
             events: Mutex::default(),
+            meanwhile: Mutex::default(),
             start: Instant::now(),
             disk: MemoryDisk::new(),
             seen: Mutex::default(),
@@ -171,6 +174,10 @@ impl Site {
         });
         let locked = Locked { store, opened_at: clock.now() };
         let mut run = Run::new(&client, &clock, scope, options, locked, Control { sink, stop }).unwrap();
+        let meanwhile = self.meanwhile.lock().unwrap().clone();
+        if let Some(fetching) = meanwhile {
+            run.fetch_meanwhile(fetching);
+        }
         let plan = run.prepare().await.unwrap();
         let began = Instant::now();
         let report = run.carry_out(&plan).await;
@@ -278,12 +285,10 @@ fn one_zip() -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-#[tokio::test(start_paused = true)]
-async fn two_hundred_packages_take_as_long_as_two_links_a_minute_do() {
-    let site = Site::of("delays: { pending: 0, running: 0 }");
-    let folder = tempfile::tempdir().unwrap();
-    let place = HeldFolder::new(Folder::new(folder.path().join("evidence")), "file:evidence");
-    let fetching = Fetching {
+/// Packages to a folder, four at once.
+fn fetching(folder: &std::path::Path) -> Fetching {
+    let place = HeldFolder::new(Folder::new(folder.join("evidence")), "file:evidence");
+    Fetching {
         store: Arc::new(place),
         downloads: Arc::new(OneZip(one_zip())),
         limits: Limits::default(),
@@ -291,7 +296,28 @@ async fn two_hundred_packages_take_as_long_as_two_links_a_minute_do() {
         by: Operator { user: "u".into(), host: "h".into(), job: None },
         manifests: Default::default(),
         commit: None,
-    };
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn packages_are_fetched_while_other_collections_run() {
+    let slow = format!("machines: {{ list: [{{ id: \"{:040x}\", collection: timesOut }}] }}", 20);
+    let site = Site::of(&format!("delays: {{ pending: 0, running: 0, timeOut: 2400 }}\n{slow}"));
+    let folder = tempfile::tempdir().unwrap();
+    *site.meanwhile.lock().unwrap() = Some(Arc::new(fetching(folder.path())));
+    let store = Box::new(site.disk.open(&place::holder("one")).unwrap().store);
+    let nothing = async |_: &mut Run<'_>| {};
+    let (_, report, _) = site.run_and(store, &packages(0..21), 64, Some(secs(3600)), nothing).await;
+    let report = report.unwrap();
+    assert_eq!((report.counts["fetched"], report.counts.get("fetchFailed")), (20, None), "{report:?}");
+    assert_eq!((site.sent("getPackageUri"), site.refusals()), (20, 0), "one link each");
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_hundred_packages_take_as_long_as_two_links_a_minute_do() {
+    let site = Site::of("delays: { pending: 0, running: 0 }");
+    let folder = tempfile::tempdir().unwrap();
+    let fetching = fetching(folder.path());
     let mut ended = None;
     let store = Box::new(site.disk.open(&place::holder("one")).unwrap().store);
     let fetch = async |run: &mut Run<'_>| {

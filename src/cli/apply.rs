@@ -153,11 +153,14 @@ impl Job<'_> {
                 .map_err(engine::run_error)?;
             let ended = async {
                 let fetching = match args.fetch {
-                    true => Some(evidence::fetching(ctx, project, &connection.client)?),
+                    true => Some(Arc::new(evidence::fetching(ctx, project, &connection.client)?)),
                     false => None,
                 };
+                if let Some(fetching) = &fetching {
+                    run.fetch_meanwhile(fetching.clone());
+                }
                 let destination = &connection.destination;
-                self.carry_out(&mut run, destination, display, left, fetching.as_ref()).await
+                self.carry_out(&mut run, destination, display, left, fetching.as_deref()).await
             };
             let ended = ended.await;
             if let Ok(Ended::Code(_)) = ended {

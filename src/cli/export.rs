@@ -211,6 +211,10 @@ fn damaged(why: &str) -> Error {
 fn unwritten(e: BagError) -> Error {
     let next = match &e {
         BagError::Taken(_) => "name a folder that does not exist yet".to_owned(),
+        BagError::Building(path) => format!(
+            "wait for it, or name another folder; if no export is running, remove {}",
+            escape::one_line(&path.display().to_string())
+        ),
         BagError::PartialTaken(path) => {
             format!("remove {}, if it is of no use", escape::one_line(&path.display().to_string()))
         }

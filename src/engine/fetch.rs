@@ -58,6 +58,15 @@ struct Wanted {
     resource: Resource,
 }
 
+/// How long a link is waited for that the service does not have yet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    /// Not at all: it is asked for again at the end of the run, which tells of it.
+    Now,
+    /// As long as [`LINK_TRIES`] takes.
+    UntilReady,
+}
+
 /// How often the service is asked for a link that it does not have yet, with pauses that double from five seconds up to
 /// a minute: some ten minutes in all.
 const LINK_TRIES: u32 = 14;
@@ -97,6 +106,28 @@ impl Run<'_> {
         Ok(self.refresh(Some(&running)).await?.unread)
     }
 
+    /// Fetches packages while other collections run: those that there are links to now, each tried once. What fails is
+    /// told, and tried again at the end of the run.
+    pub(super) async fn fetch_ready(
+        &mut self,
+        planned: &BTreeSet<Address>,
+        tried: &mut BTreeSet<Address>,
+    ) -> Result<(), RunError> {
+        let Some(fetching) = self.meanwhile.clone() else { return Ok(()) };
+        let quotas = self.client.quotas();
+        if quotas.next(Endpoint::PackageUri) != Next::Now {
+            return Ok(());
+        }
+        let links = quotas.limits(Endpoint::PackageUri).per_minute.map_or(usize::MAX, |n| n as usize);
+        let asked = |a: &Address, _: &Resource| planned.contains(a) && !tried.contains(a);
+        let mut wanted = wanted(self.state(), &asked, &mut Fetched::default());
+        wanted.truncate(links);
+        let now: BTreeSet<Address> = wanted.into_iter().map(|w| w.address).collect();
+        self.fetch_these(&fetching, &|address, _| now.contains(address), Patience::Now).await?;
+        tried.extend(now);
+        Ok(())
+    }
+
     /// Fetches the packages of the collections that are done and asked for.
     ///
     /// # Errors
@@ -105,6 +136,15 @@ impl Run<'_> {
         &mut self,
         fetching: &Fetching,
         asked: &(dyn Fn(&Address, &Resource) -> bool + Sync),
+    ) -> Result<Fetched, RunError> {
+        self.fetch_these(fetching, asked, Patience::UntilReady).await
+    }
+
+    async fn fetch_these(
+        &mut self,
+        fetching: &Fetching,
+        asked: &(dyn Fn(&Address, &Resource) -> bool + Sync),
+        patience: Patience,
     ) -> Result<Fetched, RunError> {
         let mut result = Fetched::default();
         let wanted = wanted(self.state(), asked, &mut result);
@@ -115,15 +155,16 @@ impl Run<'_> {
         self.begin().await?;
         self.count_spent().await;
         let (journal, service) = JournalWriter::handle();
-        let patience = RetryPolicy { retries: 0, reconnects: 0, timeouts: 0, ..RetryPolicy::default() };
+        let no_retries = RetryPolicy { retries: 0, reconnects: 0, timeouts: 0, ..RetryPolicy::default() };
         let giving_up = Arc::new(AtomicBool::new(false));
         let work = Work {
-            client: self.client.clone().with_patience(patience),
+            client: self.client.clone().with_patience(no_retries),
             journal,
             clock: self.clock.clone(),
             sink: self.sink.clone(),
             tool: self.options.tool.clone(),
             fetching,
+            patience,
             turn: Turn::new(()),
             giving_up: giving_up.clone(),
             told: Mutex::new(Told::new(wanted.len(), self.clock.now())),
@@ -237,6 +278,7 @@ struct Work<'a> {
     sink: Sink,
     tool: String,
     fetching: &'a Fetching,
+    patience: Patience,
     /// Held by whoever asks for a link: two at once would take each other for somebody else's use of the quota.
     turn: Turn<()>,
     /// Ends the looks into packages that other threads make.
@@ -313,6 +355,9 @@ impl Work<'_> {
             Err(Trouble::Final(why)) => (why, false),
             Err(Trouble::Later(why)) => (why, true),
         };
+        if later && self.patience == Patience::Now {
+            return End::NotReady;
+        }
         let (address, id) = (address.clone(), id.clone());
         self.emit(Event::FetchFailed { at: self.clock.now(), address, id, why, later });
         if later { End::NotReady } else { End::Failed }
@@ -607,7 +652,7 @@ impl Links<Trouble> for LinkSource<'_> {
             last = match answer {
                 Ok(Some(link)) => return Ok(link),
                 Ok(None) => match self.work.without_link(self.wanted).await {
-                    later @ Trouble::Later(_) => later,
+                    later @ Trouble::Later(_) if self.work.patience == Patience::UntilReady => later,
                     other => return Err(other),
                 },
                 Err(e @ (ReadError::Auth(_) | ReadError::Refused(_))) => {

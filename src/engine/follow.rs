@@ -28,19 +28,16 @@ impl Run<'_> {
         // What the last look that came to its end could not see; as long as none did, what the last one could not.
         let (mut unread, mut seen) = (Vec::new(), false);
         let late = |u: &Unread| u.cause == Hindrance::TimeLimit;
+        let planned: BTreeSet<Address> = approved.changes.iter().map(|c| c.address.clone()).collect();
+        let mut tried = BTreeSet::new();
         loop {
             let behind = round.held.iter().flat_map(|j| &j.depends_on).map(|d| &d.address);
-            let running: BTreeSet<Address> = approved
-                .changes
-                .iter()
-                .map(|c| &c.address)
-                .chain(behind)
-                .filter(|a| self.is_running(a))
-                .cloned()
-                .collect();
+            let running: BTreeSet<Address> =
+                planned.iter().chain(behind).filter(|a| self.is_running(a)).cloned().collect();
             if running.is_empty() || self.stopped() {
                 return Ok(true);
             }
+            self.fetch_ready(&planned, &mut tried).await?;
             let now = self.clock.now();
             if now >= deadline {
                 return if unread.is_empty() { Ok(false) } else { Err(RunError::Unread(unread)) };

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::error::RunError;
 use super::event::{Event, Progress};
+use super::fetch::Fetching;
 use super::job::Job;
 use super::journal_writer::JournalWriter;
 use super::preview::{attach_targets, check_binding, list_for_reader, make_plan, not_looked};
@@ -56,6 +57,8 @@ pub struct Run<'a> {
     pub(super) waits_until: Option<jiff::Timestamp>,
     /// Everything is sent, and collections are followed to their end.
     pub(super) following: bool,
+    /// How packages are fetched while other collections are followed, if they are.
+    pub(super) meanwhile: Option<Arc<Fetching>>,
     /// When the state was opened, by our clock.
     opened_at: jiff::Timestamp,
     /// The calls of earlier runs are counted against the quotas.
@@ -102,9 +105,15 @@ impl<'a> Run<'a> {
             stopped: Mutex::default(),
             waits_until: None,
             following: false,
+            meanwhile: None,
             opened_at,
             counted: false,
         })
+    }
+
+    /// Fetches packages while other collections are followed.
+    pub fn fetch_meanwhile(&mut self, fetching: Arc<Fetching>) {
+        self.meanwhile = Some(fetching);
     }
 
     /// The state as of the last record.

@@ -7,7 +7,7 @@
 //! Names in a bag hold no percent sign: RFC 8493 has them encoded in manifests, and readers of bags disagree on it.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::folder::sync_folder;
 use super::name::{LONGEST_PART, part};
-use crate::files::{self, FileError};
+use crate::files::{self, FileError, Links};
 use crate::model::Sha256Hex;
 
 /// The declaration that makes a folder a bag.
@@ -37,6 +37,9 @@ pub enum BagError {
     /// There is something where it is built.
     #[error("{} exists already and was left by no export", .0.display())]
     PartialTaken(PathBuf),
+    /// Another export is building it.
+    #[error("{} is being written by another export", .0.display())]
+    Building(PathBuf),
     /// Something else is wrong.
     #[error("cannot write {}: {source}", path.display())]
     Io {
@@ -63,6 +66,10 @@ pub struct Bag {
     partial: PathBuf,
     payload: BTreeMap<String, (u64, Sha256Hex)>,
     finished: bool,
+    /// The note, locked as long as this export lives: the next one tells by that whether to begin anew.
+    _note: File,
+    /// The note of an export that was interrupted, locked too: whoever opened it before it was removed finds that.
+    _old: Option<File>,
 }
 
 impl Bag {
@@ -85,18 +92,18 @@ impl Bag {
         if let Some(above) = place.parent().filter(|p| !p.as_os_str().is_empty()) {
             fs::create_dir_all(above).map_err(at(above))?;
         }
-        if !is_free(&partial).map_err(at(&partial))? {
-            let note = files::length(&partial.join(UNFINISHED)).map_err(io::Error::from);
-            if note.map_err(at(&partial))?.is_none() {
-                return Err(BagError::PartialTaken(partial));
-            }
+        let old = match is_free(&partial).map_err(at(&partial))? {
+            true => None,
+            false => Some(abandoned(&partial)?),
+        };
+        if old.is_some() {
             fs::remove_dir_all(&partial).map_err(at(&partial))?;
         }
         files::own_folder(&partial).map_err(|e| at(&partial)(e.into()))?;
-        let bag = Bag { place: place.to_owned(), partial, payload: BTreeMap::new(), finished: false };
-        bag.write(UNFINISHED, NOTE.as_bytes())?;
-        files::own_folder(&bag.partial.join("data")).map_err(|e| at(&bag.partial)(e.into()))?;
-        Ok(bag)
+        let note = begin_note(&partial)?;
+        files::own_folder(&partial.join("data")).map_err(|e| at(&partial)(e.into()))?;
+        let payload = BTreeMap::new();
+        Ok(Bag { place: place.to_owned(), partial, payload, finished: false, _note: note, _old: old })
     }
 
     /// Adds a file to the payload.
@@ -203,6 +210,49 @@ impl PayloadFile {
     }
 }
 
+/// Writes the note into a folder that is new, its lock taken before it has a text.
+fn begin_note(partial: &Path) -> Result<File, BagError> {
+    let path = partial.join(UNFINISHED);
+    let failed = |source: io::Error| BagError::Io { path: path.clone(), source };
+    let mut note = match files::create_new(&path) {
+        Ok(note) => note,
+        Err(FileError::Io(e)) if e.kind() == io::ErrorKind::AlreadyExists => {
+            return Err(BagError::Building(partial.to_owned()));
+        }
+        Err(e) => return Err(failed(e.into())),
+    };
+    lock(&note, partial)?;
+    note.write_all(NOTE.as_bytes()).and_then(|()| note.sync_all()).map_err(failed)?;
+    Ok(note)
+}
+
+/// The note, locked, of an export that left a folder when it was interrupted.
+fn abandoned(partial: &Path) -> Result<File, BagError> {
+    let path = partial.join(UNFINISHED);
+    let failed = |e: FileError| BagError::Io { path: path.clone(), source: e.into() };
+    match files::length(&path).map_err(failed)? {
+        None => return Err(BagError::PartialTaken(partial.to_owned())),
+        // It is made, and is about to be locked.
+        Some(0) => return Err(BagError::Building(partial.to_owned())),
+        Some(_) => {}
+    }
+    let note = files::open(&path, Links::Refused).map_err(failed)?;
+    lock(&note, partial)?;
+    Ok(note)
+}
+
+/// Takes the lock of a note. Where a file system has none, exports into one folder are not kept apart.
+fn lock(note: &File, partial: &Path) -> Result<(), BagError> {
+    match note.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(BagError::Building(partial.to_owned())),
+        Err(TryLockError::Error(e)) => {
+            tracing::debug!("{}: cannot be locked: {e}", partial.display());
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
 /// Returns the name in a bag of something that has a name where evidence is held.
 pub fn bag_name(name: &str) -> String {
     name.replace('%', "=")
@@ -298,15 +348,31 @@ mod tests {
     fn what_was_interrupted_is_no_bag_and_is_begun_anew() {
         let dir = tempfile::tempdir().unwrap();
         let place = dir.path().join("bag");
-        let mut bag = Bag::begin(&place).unwrap();
-        bag.add("old.zip", b"old").unwrap();
-        // As a kill leaves it.
-        std::mem::forget(bag);
-        assert!(!place.exists() && dir.path().join("bag.partial/UNFINISHED.txt").exists());
+        // As a kill leaves it: with the note, which nobody locks any more.
+        let partial = dir.path().join("bag.partial");
+        fs::create_dir_all(partial.join("data")).unwrap();
+        fs::write(partial.join(UNFINISHED), NOTE).unwrap();
+        fs::write(partial.join("data/old.zip"), "old").unwrap();
         let bag = Bag::begin(&place).unwrap();
         assert!(!dir.path().join("bag.partial/data/old.zip").exists());
         drop(bag);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn two_exports_at_once_do_not_meet() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("bag");
+        let mut first = Bag::begin(&place).unwrap();
+        first.add("a.zip", b"a").unwrap();
+        assert!(matches!(Bag::begin(&place), Err(BagError::Building(_))));
+        first.finish("2026-03-01", "").unwrap();
+        assert!(place.join("data/a.zip").exists());
+        // Its note is made, and not locked yet.
+        let other = dir.path().join("other.partial");
+        fs::create_dir(&other).unwrap();
+        files::create_new(&other.join(UNFINISHED)).unwrap();
+        assert!(matches!(Bag::begin(&dir.path().join("other")), Err(BagError::Building(_))));
     }
 
     #[test]

@@ -272,6 +272,8 @@ async fn try_once<E>(
             return Err(DownloadError::TooLarge(limits.size));
         }
         if !chunk.is_empty() {
+            // Here and not on another thread: a piece is hashed and copied in less time than handing it over takes, and
+            // the sync every few MiB holds the connection up, which is what a slow disk has to do.
             unfinished.add(&chunk)?;
             tell(Asked { done: unfinished.length(), total });
         }

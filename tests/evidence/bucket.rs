@@ -185,6 +185,7 @@ fn a_lost_answer_changes_nothing() {
 
 /// The tool is killed while the `nth` request that changes something in the bucket is under way, which was done or was not.
 #[test]
+#[ignore = "every request takes a minute"]
 fn a_kill_at_any_request_loses_nothing_and_replaces_nothing() {
     for nth in 1.. {
         let mut reached = true;

@@ -1,4 +1,4 @@
-//! The commands of `docs/evidence.md` that need nothing of ours.
+//! The commands of `docs/evidence.md`.
 
 use std::process::Command;
 
@@ -93,4 +93,49 @@ fn a_bag_is_checked_without_casefile() {
         .find(|p| p.extension().unwrap() == "zip");
     edit(&zip.unwrap(), b"PK\x03\x04");
     assert!(!sh(&lab, bag).0);
+}
+
+/// The programs that the page names, each one that writes down how it was called.
+const NAMED: [&str; 5] = ["aws", "bsdtar", "log2timeline.py", "parse", "timesketch_importer"];
+
+#[test]
+fn the_commands_to_hand_packages_on_run_as_they_stand() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let page = include_str!("../../docs/evidence.md");
+    let block = page.split("## Handing on").nth(1).unwrap().split("```").nth(1).unwrap();
+    let commands: Vec<&str> = block.split("\n# ").filter(|c| !c.is_empty()).collect();
+    assert_eq!(commands.len(), 3, "{block}");
+    let mut called = String::new();
+    for command in commands {
+        let lab = Lab::new(1, "");
+        let manifest = lab.path("manifests/a.yaml");
+        let text = std::fs::read_to_string(&manifest).unwrap();
+        std::fs::write(manifest, text.replace("labels: {", "labels: { incident: INC-2042,")).unwrap();
+        lab.apply();
+        std::fs::create_dir(lab.path("programs")).unwrap();
+        for name in NAMED {
+            let path = lab.path("programs").join(name);
+            let program = format!("#!/bin/sh\necho {name} \"$@\" >>'{}'\n", lab.path("called").display());
+            std::fs::write(&path, program).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let tool = std::path::Path::new(crate::sandbox::BIN).parent().unwrap().display();
+        let mut shell = lab.command("sh");
+        let path = std::env::var("PATH").unwrap();
+        shell.env("PATH", format!("{}:{tool}:{path}", lab.path("programs").display()));
+        // The first line is a comment.
+        let script = command.split_once('\n').unwrap().1;
+        let script = script.replace("/cases", lab.path("cases").to_str().unwrap());
+        shell.arg("-euc").arg(&script).current_dir(lab.path(""));
+        let ran = Lab::ran(shell);
+        assert_eq!(ran.code, Some(0), "{script}: {}", ran.text());
+        lab.holds(1);
+        called += &std::fs::read_to_string(lab.path("called")).unwrap();
+    }
+    let called: Vec<&str> = called.lines().collect();
+    assert_eq!(called.len(), NAMED.len(), "{called:?}");
+    assert!(NAMED.iter().all(|n| called.iter().any(|c| c.starts_with(n))), "{called:?}");
+    assert!(called[0].contains(".zip -C ") && called[0].contains("/cases/INC-2042/"), "{called:?}");
+    assert!(called[4].contains(" s3://archive/") && called[4].ends_with(".zip"), "{called:?}");
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::lab::{Lab, Ran, edit, files};
+use crate::server::Server;
 
 fn sha256(bytes: &[u8]) -> String {
     data_encoding::HEXLOWER.encode(&Sha256::digest(bytes))
@@ -182,7 +183,7 @@ fn nothing_is_overwritten_and_a_bag_lies_apart() {
     std::fs::remove_dir_all(lab.path("bag")).unwrap();
     std::fs::create_dir_all(lab.path("bag.partial/data")).unwrap();
     assert!(exports(&lab, 1, &[]).text().contains("left by no export"));
-    std::fs::write(lab.path("bag.partial/UNFINISHED.txt"), "").unwrap();
+    std::fs::write(lab.path("bag.partial/UNFINISHED.txt"), "This is no bag.").unwrap();
     std::fs::write(lab.path("bag.partial/data/old.zip"), "old").unwrap();
     exports(&lab, 0, &[]);
     assert!(is_whole(&lab.path("bag")).iter().all(|p| !p.contains("old")));
@@ -220,6 +221,24 @@ fn a_damaged_journal_proves_nothing() {
         ran.text()
     );
     assert!(!lab.path("bag").exists());
+}
+
+#[test]
+fn packages_of_a_bucket_are_handed_on_as_they_were() {
+    let server = Server::start();
+    let lab = Lab::in_bucket(&server, 2, "packages: { fillerKib: 20000 }");
+    lab.fetch(0);
+    exports(&lab, 0, &[]);
+    let payload = is_whole(&lab.path("bag"));
+    assert_eq!(payload.iter().filter(|p| p.ends_with(".zip")).count(), 2, "{payload:?}");
+    std::fs::remove_dir_all(lab.path("bag")).unwrap();
+    let zip = server.inner().names().into_iter().find(|n| n.ends_with(".zip")).unwrap();
+    let mut bytes = server.inner().object(&zip).unwrap().to_vec();
+    *bytes.last_mut().unwrap() ^= 1;
+    server.inner().replace(&zip, Some(bytes));
+    let ran = exports(&lab, 1, &[]);
+    assert!(ran.text().contains("no bag was written"), "{}", ran.text());
+    assert!(!lab.path("bag").exists() && !lab.path("bag.partial").exists());
 }
 
 /// The bag is one for a validator of other people: `scripts/bagit` runs this where there is one.

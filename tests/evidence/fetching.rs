@@ -93,6 +93,7 @@ fn names_of_machines_lead_nowhere_else() {
 }
 
 #[test]
+#[ignore = "a link is waited for a minute"]
 fn the_quota_of_links_is_shared_by_runs() {
     let scenario = "delays: { pending: 0, running: 0 }";
     let lab = Lab::with(3, scenario, "recovery: { settle: 1s }");

@@ -59,6 +59,7 @@ fn what_cannot_is_told_apart_and_never_kept() {
 }
 
 #[test]
+#[ignore = "a download stalls for a minute"]
 fn a_stalled_download_is_noticed() {
     fetched(0, "{ on: download, nth: [1], then: stalled }");
 }

@@ -29,7 +29,8 @@ fn fresh(kind: &str) -> String {
     format!("{kind}-{}-{}", std::process::id(), jiff::Timestamp::now().as_nanosecond())
 }
 
-fn s3(machines: usize) -> Lab {
+/// A new bucket, and the environment that finds it.
+fn s3() -> (String, Vec<(&'static str, String)>) {
     let endpoint = server("CASEFILE_TEST_S3");
     let bucket = fresh("s3");
     let status = put(&endpoint, &format!("/{bucket}"), "");
@@ -39,7 +40,7 @@ fn s3(machines: usize) -> Lab {
         ("AWS_ACCESS_KEY_ID", "key".into()),
         ("AWS_SECRET_ACCESS_KEY", "s3cret-key".into()),
     ];
-    Lab::new(machines, &format!("s3://{bucket}/ir"), environment)
+    (format!("s3://{bucket}/ir"), environment)
 }
 
 const ACCOUNT: &str = "devstoreaccount1";
@@ -55,7 +56,8 @@ fn hmac_sha256(key: &[u8], message: &[u8]) -> Vec<u8> {
     Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize().to_vec()
 }
 
-fn azure(machines: usize) -> Lab {
+/// The same of a container.
+fn azure() -> (String, Vec<(&'static str, String)>) {
     let endpoint = server("CASEFILE_TEST_AZURITE");
     let container = fresh("az");
     let date = jiff::Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
@@ -71,19 +73,29 @@ fn azure(machines: usize) -> Lab {
     assert!(status.contains(" 201 "), "{status}");
     let environment =
         vec![("AZURE_STORAGE_USE_EMULATOR", "true".into()), ("AZURITE_BLOB_STORAGE_URL", endpoint)];
-    Lab::new(machines, &format!("az://{container}/ir"), environment)
+    (format!("az://{container}/ir"), environment)
+}
+
+/// All that holds of every store; `place` makes a new one.
+fn is_a_store(place: fn() -> (String, Vec<(&'static str, String)>)) {
+    let lab = |machines| {
+        let (url, environment) = place();
+        Lab::new(machines, &url, environment)
+    };
+    lab(40).goes_on(40);
+    lab(6).at_once(8, 6);
+    let (url, environment) = place();
+    Lab::with_evidence(&url, environment).holds_evidence();
 }
 
 #[test]
 #[ignore = "needs scripts/object-stores"]
 fn real_s3() {
-    s3(40).goes_on(40);
-    s3(6).at_once(8, 6);
+    is_a_store(s3);
 }
 
 #[test]
 #[ignore = "needs scripts/object-stores"]
 fn real_azure() {
-    azure(40).goes_on(40);
-    azure(6).at_once(8, 6);
+    is_a_store(azure);
 }

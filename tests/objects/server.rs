@@ -147,9 +147,9 @@ async fn handle(
 ) -> Response {
     let mut inner = inner.lock().unwrap();
     // Google's client writes the name of an object as one part of a path.
-    let target = uri.to_string().replace("%2F", "/").replace("%2E", ".");
+    let path = decoded(uri.path());
+    let target = uri.query().map_or_else(|| path.clone(), |q| format!("{path}?{}", decoded(q)));
     inner.requests.push(format!("{method} {target}"));
-    let path = target.split('?').next().unwrap_or_default();
     let Some(key) = path.strip_prefix("/bucket") else { return answer(404, "NoSuchBucket") };
     let key = key.trim_start_matches('/').to_owned();
     let fate = (inner.rule)(&method, &uri.to_string());
@@ -171,7 +171,10 @@ async fn handle(
         Method::PUT if upload.is_some() => {
             inner.piece(upload.unwrap(), query["partNumber"].parse().unwrap(), body)
         }
-        Method::PUT => inner.put(key, &headers, body),
+        Method::PUT => match headers.get("x-goog-copy-source") {
+            Some(source) => inner.copy(&decoded(source.to_str().unwrap()), key, &headers),
+            None => inner.put(key, &headers, body),
+        },
         Method::DELETE => {
             inner.objects.remove(&key);
             StatusCode::NO_CONTENT.into_response()
@@ -179,6 +182,10 @@ async fn handle(
         _ => answer(405, "MethodNotAllowed"),
     };
     if fate == Fate::AnswerLost { answer(500, "InternalError") } else { done }
+}
+
+fn decoded(text: &str) -> String {
+    percent_encoding::percent_decode_str(text).decode_utf8().unwrap().into_owned()
 }
 
 /// The version of an object, as Google Cloud Storage names it.
@@ -261,6 +268,14 @@ impl Inner {
             headers.insert(axum::http::HeaderName::try_from(name).unwrap(), value.parse().unwrap());
         }
         response
+    }
+
+    fn copy(&mut self, source: &str, key: String, headers: &HeaderMap) -> Response {
+        let source = source.split_once("bucket/").map_or(source, |(_, name)| name);
+        match self.objects.get(source).map(|o| o.bytes.clone()) {
+            Some(bytes) => self.put(key, headers, bytes),
+            None => answer(404, "NoSuchKey"),
+        }
     }
 
     fn put(&mut self, key: String, headers: &HeaderMap, bytes: Bytes) -> Response {

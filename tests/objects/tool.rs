@@ -37,7 +37,21 @@ const NAMES: [&str; 16] = [
 
 impl Lab {
     pub fn new(machines: usize, url: &str, environment: Vec<(&'static str, String)>) -> Lab {
+        Lab::with(TempDir::new().unwrap(), machines, url, environment)
+    }
+
+    /// The same, with packages that are sent in several pieces and are held at a URL.
+    pub fn with_evidence(url: &str, environment: Vec<(&'static str, String)>) -> Lab {
         let dir = TempDir::new().unwrap();
+        std::fs::write(dir.path().join("scenario.yaml"), "packages: { fillerKib: 20000 }\n").unwrap();
+        let lab = Lab::with(dir, 2, &format!("{url}/state"), environment);
+        let path = lab.dir.path().join("casefile.yaml");
+        let project = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(path, format!("{project}  evidence: {{ url: \"{url}/evidence\" }}\n")).unwrap();
+        lab
+    }
+
+    fn with(dir: TempDir, machines: usize, url: &str, environment: Vec<(&'static str, String)>) -> Lab {
         let served = Served::start(dir.path());
         let lab = Lab { dir, served, environment };
         write_project(&lab.project(), url, machines);
@@ -114,6 +128,19 @@ impl Lab {
         assert!(local.status.success(), "{}", String::from_utf8_lossy(&local.stdout));
     }
 
+    /// Packages are held once, found as they were, and handed on: what holds of every store.
+    pub fn holds_evidence(&self) {
+        let (code, _, stderr) = self.run("one", &["apply", "--auto-approve", "--wait", "--fetch"]);
+        assert_eq!(code, 0, "{stderr}");
+        let (code, stdout, stderr) = self.run("two", &["fetch"]);
+        assert!(code == 0 && stdout.contains("2 packages held already"), "{stdout}{stderr}");
+        let (code, stdout, stderr) = self.run("two", &["verify"]);
+        assert!(code == 0 && stdout.contains("2 packages are as they were"), "{stdout}{stderr}");
+        let (code, stdout, stderr) = self.run("two", &["export", "--bagit", "bag"]);
+        assert_eq!(code, 0, "{stdout}{stderr}");
+        assert!(self.dir.path().join("bag/bagit.txt").exists() && !self.dir.path().join("evidence").exists());
+    }
+
     /// Several processes on one set of resources.
     pub fn at_once(&self, processes: usize, machines: usize) {
         let words = ["apply", "--auto-approve", "--lock-timeout", "2m"];
@@ -182,6 +209,16 @@ fn a_package_is_fetched_once_whoever_asks() {
     assert!(code == 0 && stdout.contains("held already"), "{stdout}{stderr}");
     let (code, stdout, _) = lab.run("two", &["verify"]);
     assert!(code == 0 && stdout.contains("1 package is as it was"), "{stdout}");
+}
+
+#[test]
+fn large_packages_are_held_in_the_bucket_and_handed_on() {
+    let server = Server::start();
+    let lab = Lab::on(&server, 0);
+    Lab::with_evidence("s3://bucket/ir", lab.environment.clone()).holds_evidence();
+    let server = Server::start();
+    let lab = Lab::on_google(&server, 0);
+    Lab::with_evidence("gs://bucket/ir", lab.environment.clone()).holds_evidence();
 }
 
 #[test]

@@ -205,6 +205,8 @@ fn a_shared_state_whose_tip_alone_is_damaged_is_rebuilt_from_its_history() {
     assert_eq!(lab.run(&first, &["apply", "--auto-approve"]).0, 0);
     damage(&lab, "journal.jsonl", true, edited);
     assert_ne!(lab.run(&first, &["plan"]).0, 0);
+    let (code, _, stderr) = lab.run(&first, &["verify"]);
+    assert!(code != 0 && stderr.contains("was changed after it was written"), "{code}: {stderr}");
     let (code, stdout, stderr) = lab.run(&first, &["state", "rebuild", "--to", TO]);
     assert!(code == 0 && stdout.contains("made anew from the journal"), "{stdout}{stderr}");
     at(&lab, TO);

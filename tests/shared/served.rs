@@ -18,15 +18,14 @@ impl Drop for Served {
 }
 
 impl Served {
-    /// Starts one in a folder, and waits until it takes connections.
+    /// Starts one in a folder, with the scenario that lies there if one does, and waits until it takes connections.
     pub fn start(folder: &Path) -> Served {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_casefile"))
-            .args(["sandbox", "--listen", "127.0.0.1:0"])
-            .current_dir(folder)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_casefile"));
+        command.args(["sandbox", "--listen", "127.0.0.1:0"]).current_dir(folder);
+        if folder.join("scenario.yaml").exists() {
+            command.args(["--scenario", "scenario.yaml"]);
+        }
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let endpoint = loop {
             let line = lines.next().unwrap().unwrap();
