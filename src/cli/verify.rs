@@ -16,6 +16,7 @@ pub fn run(ctx: &Context, args: &VerifyArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
     let runtime = reading_runtime()?;
     let (snapshot, journal) = runtime.block_on(store::whole(ctx, &project))?;
+    let tip = runtime.block_on(store::tip(ctx, &project));
     let verified = verify(snapshot.as_deref(), journal.as_deref(), args.head);
     let checked = match args.no_evidence {
         true => None,
@@ -44,6 +45,7 @@ pub fn run(ctx: &Context, args: &VerifyArgs) -> Result<Code, Error> {
             ctx.document(&document.to_text().map_err(|e| Error::Stdout(e.into()))?)?;
         }
     }
+    tip?;
     let sound = verified.findings.is_empty() && checked.is_none_or(|c| c.findings.is_empty());
     Ok(if sound { Code::Done } else { Code::Failed })
 }

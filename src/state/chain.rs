@@ -33,6 +33,26 @@ pub(super) fn reaches<E>(
     Ok(chain.ends())
 }
 
+/// How many bytes the lines between two marks take, if they chain from the one to the other. `lines` are those behind the
+/// first one.
+pub(super) fn between(lines: &[u8], begin: Checkpoint, mark: Checkpoint) -> Option<usize> {
+    let last = usize::try_from(mark.seq.checked_sub(begin.seq)?.checked_sub(1)?).ok()?;
+    let length = memchr::memchr_iter(b'\n', lines).nth(last)? + 1;
+    let mut prev = [b'0'; HEX];
+    HEXLOWER.encode_mut(&begin.head.0, &mut prev);
+    let mut chain = Chain {
+        mark: Checkpoint { bytes: length as u64, ..mark },
+        at: 0,
+        seq: begin.seq,
+        prev,
+        opening: Vec::new(),
+        rest: Vec::new(),
+        broken: false,
+    };
+    chain.push(&lines[..length]);
+    chain.ends().then_some(length)
+}
+
 /// A journal that is looked at.
 struct Chain {
     mark: Checkpoint,
@@ -159,6 +179,26 @@ mod tests {
             assert!(!in_pieces(&journal(5).0, size, mark), "{size}");
             assert!(!in_pieces(&bytes, size, Checkpoint { seq: 5, ..mark }), "{size}");
             assert!(!in_pieces(&bytes, size, Checkpoint { head: Sha256Hex::ZERO, ..mark }), "{size}");
+        }
+    }
+
+    #[test]
+    fn lines_between_two_marks_are_told_from_others() {
+        let (bytes, mark) = journal(6);
+        let (first, begin) = journal(2);
+        let lines = &bytes[first.len()..];
+        assert_eq!(between(lines, begin, mark), Some(lines.len()));
+        let (longer, _) = journal(9);
+        assert_eq!(between(&longer[first.len()..], begin, mark), Some(lines.len()));
+        assert_eq!(between(lines, begin, begin), None, "there is no line between them");
+        assert_eq!(between(lines, mark, begin), None);
+        assert_eq!(between(lines, Checkpoint { head: Sha256Hex::ZERO, ..begin }, mark), None);
+        assert_eq!(between(lines, begin, Checkpoint { head: Sha256Hex::ZERO, ..mark }), None);
+        assert_eq!(between(&lines[..lines.len() - 1], begin, mark), None);
+        for at in 0..lines.len() {
+            let mut changed = lines.to_vec();
+            changed[at] ^= 1;
+            assert_eq!(between(&changed, begin, mark), None, "{at}");
         }
     }
 

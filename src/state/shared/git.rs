@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::command::{CommandError, Git, Output};
+use super::reading::{extend, extend_over_gap};
 use super::remote::{GATHER, Now};
 use super::{Pace, Put, Remote, Segment, StoreError, Tip};
 
@@ -159,19 +160,21 @@ impl GitRemote {
         self.git(&words, b"").await.map(drop)
     }
 
-    /// Fetches the ref; `None` if there is no such ref.
-    async fn fetch(&mut self) -> Result<Option<String>, StoreError> {
+    /// Fetches the ref as [`FETCHED`]; false if there is no such ref.
+    async fn fetch(&mut self) -> Result<bool, StoreError> {
         self.ready().await?;
         let mut made_anew = false;
         loop {
-            let depth: &[&str] = if self.tip.is_none() { &["--depth=1"] } else { &[] };
+            // With a depth git asks for a pack even where it has everything.
+            let is_cold = self.tip.is_none() && !self.cache.join(FETCHED).exists();
+            let depth: &[&str] = if is_cold { &["--depth=1"] } else { &[] };
             let output = self.fetch_by(depth, self.place.bound).await?;
             if output.status.success() {
-                return Ok(Some(self.line(&["rev-parse", "--verify", FETCHED], b"").await?));
+                return Ok(true);
             }
             let stderr = String::from_utf8_lossy(&output.stderr);
             if stderr.contains("couldn't find remote ref") {
-                return Ok(None);
+                return Ok(false);
             }
             if !made_anew && stderr.contains("mismatched algorithms") {
                 made_anew = true;
@@ -190,23 +193,26 @@ impl GitRemote {
         self.prepare(format).await
     }
 
-    /// Reads a file of a commit; `None` if it has none of that name.
-    async fn file(&self, tree: &[(String, String)], name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        match tree.iter().find(|(n, _)| n == name) {
-            Some((_, id)) => self.git(&["cat-file", "blob", id], b"").await.map(Some),
-            None => Ok(None),
+    /// Reads objects, each by a name that git knows; `None` for what is not there.
+    async fn objects(&self, names: &[&str]) -> Result<Vec<Option<Object>>, StoreError> {
+        let read = self.git(&["cat-file", "--batch"], names.join("\n").as_bytes()).await?;
+        let (mut objects, mut rest) = (Vec::new(), &read[..]);
+        while let Some(end) = memchr::memchr(b'\n', rest) {
+            let header = String::from_utf8_lossy(&rest[..end]).into_owned();
+            rest = &rest[end + 1..];
+            let Some(length) = header.rsplit(' ').next().and_then(|n| n.parse::<usize>().ok()) else {
+                objects.push(None);
+                continue;
+            };
+            let id = header.split(' ').next().unwrap_or_default().to_owned();
+            let bytes = rest.get(..length).ok_or_else(|| self.unfit("an object of the cache is cut off"))?;
+            objects.push(Some(Object { id, bytes: bytes.to_vec() }));
+            rest = rest.get(length + 1..).unwrap_or_default();
         }
-    }
-
-    /// Lists the files of a commit, with their ids.
-    async fn tree(&self, commit: &str) -> Result<Vec<(String, String)>, StoreError> {
-        let listed = self.git(&["ls-tree", "-z", commit], b"").await?;
-        let entries = listed.split(|b| *b == 0).filter_map(|entry| {
-            let entry = std::str::from_utf8(entry).ok()?;
-            let (about, name) = entry.split_once('\t')?;
-            Some((name.to_owned(), about.rsplit(' ').next()?.to_owned()))
-        });
-        Ok(entries.collect())
+        match objects.len() == names.len() {
+            true => Ok(objects),
+            false => Err(self.unfit("git names other objects than it was asked for")),
+        }
     }
 
     async fn blob(&self, bytes: &[u8]) -> Result<String, StoreError> {
@@ -214,33 +220,26 @@ impl GitRemote {
     }
 
     /// Returns the journal from its first record on. Lines leave the tip together with a new snapshot, so the commits that
-    /// write one, and those before them, hold all that the tip does not.
+    /// write one, and those before them, hold all that the tip does not. A line is read as it was written first.
     async fn whole_journal(&self, tip: &str) -> Result<Vec<u8>, StoreError> {
         let words = ["log", "--first-parent", "--reverse", "--format=%H %P", tip, "--", "state.json"];
         let listed = self.line(&words, b"").await?;
-        let mut names = String::new();
+        let mut names = Vec::new();
         for line in listed.lines() {
             let (commit, parent) = line.split_once(' ').unwrap_or((line, ""));
             for id in [parent, commit].into_iter().filter(|id| !id.is_empty()) {
-                names.push_str(&format!("{id}:journal.jsonl\n"));
+                names.push(format!("{id}:journal.jsonl"));
             }
         }
-        names.push_str(&format!("{tip}:journal.jsonl\n"));
-        let read = self.git(&["cat-file", "--batch"], names.as_bytes()).await?;
-        let mut journal = Vec::new();
-        let (mut rest, mut next) = (&read[..], 1);
-        let mut at_tip: &[u8] = b"";
-        while let Some(end) = memchr::memchr(b'\n', rest) {
-            let header = String::from_utf8_lossy(&rest[..end]).into_owned();
-            let Some(length) = header.rsplit(' ').next().and_then(|n| n.parse::<usize>().ok()) else {
-                return Err(self.unfit(&format!("the history lacks a part: {header}")));
-            };
-            let blob = rest.get(end + 1..end + 1 + length).unwrap_or_default();
-            next = super::reading::extend(&mut journal, blob, next);
-            at_tip = blob;
-            rest = rest.get(end + 2 + length..).unwrap_or_default();
+        names.push(format!("{tip}:journal.jsonl"));
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let (mut journal, mut next, mut at_tip) = (Vec::new(), 1, Vec::new());
+        for (object, name) in self.objects(&names).await?.into_iter().zip(&names) {
+            let lacks = || self.unfit(&format!("the history lacks a part: {name}"));
+            at_tip = object.ok_or_else(lacks)?.bytes;
+            next = extend(&mut journal, &at_tip, next);
         }
-        super::reading::extend_over_gap(&mut journal, at_tip, next);
+        extend_over_gap(&mut journal, &at_tip, next);
         Ok(journal)
     }
 
@@ -273,6 +272,19 @@ impl GitRemote {
         }
         self.line(&words, message.as_bytes()).await
     }
+}
+
+/// An object of git.
+struct Object {
+    id: String,
+    bytes: Vec<u8>,
+}
+
+/// Returns when a commit was made, by the clock of whoever made it.
+fn committed(commit: &[u8]) -> Option<Timestamp> {
+    let header = commit.split(|b| *b == b'\n').find_map(|line| line.strip_prefix(b"committer "))?;
+    let seconds = std::str::from_utf8(header).ok()?.rsplit(' ').nth(1)?;
+    Timestamp::from_second(seconds.parse().ok()?).ok()
 }
 
 /// Returns what git said, in one line.
@@ -332,27 +344,28 @@ impl Remote for GitRemote {
     }
 
     async fn read(&mut self) -> Result<Option<Tip>, StoreError> {
-        let Some(commit) = self.fetch().await? else {
+        if !self.fetch().await? {
             self.tip = None;
             return Ok(None);
+        }
+        let names = ["README.md", "journal.jsonl", "state.json"].map(|name| format!("{FETCHED}:{name}"));
+        let read = self.objects(&[FETCHED, &names[0], &names[1], &names[2]]).await?;
+        let Ok([Some(commit), readme, journal, snapshot]) = <[Option<Object>; 4]>::try_from(read) else {
+            return Err(self.unfit("what was fetched is not in the cache"));
         };
-        let tree = self.tree(&commit).await?;
-        let id = |name: &str| tree.iter().find(|(n, _)| n == name).map(|(_, id)| id.clone());
-        let Some(journal) = self.file(&tree, "journal.jsonl").await? else {
+        let Some(journal) = journal else {
             return Err(StoreError::Unfit {
                 place: self.place(),
                 why: "its tip holds no journal.jsonl: it is no state of casefile".to_owned(),
                 next: "name another ref in state.url",
             });
         };
-        let snapshot = self.file(&tree, "state.json").await?;
-        (self.readme, self.snapshot) = (id("README.md"), id("state.json"));
-        let committed = self.line(&["log", "-1", "--format=%ct", &commit], b"").await?;
-        let committed = committed.parse().ok().and_then(|s| Timestamp::from_second(s).ok());
+        (self.readme, self.snapshot) = (readme.map(|o| o.id), snapshot.as_ref().map(|o| o.id.clone()));
+        let committed = committed(&commit.bytes);
         // Whose clock was ahead would hold everybody back.
         self.last_push = committed.map(|t| t.min((self.now)())).max(self.last_push);
-        self.tip = Some(commit);
-        Ok(Some(Tip { snapshot, journal }))
+        self.tip = Some(commit.id);
+        Ok(Some(Tip { snapshot: snapshot.map(|o| o.bytes), journal: journal.bytes }))
     }
 
     async fn history(&mut self) -> Result<Option<Tip>, StoreError> {

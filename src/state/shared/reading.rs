@@ -6,9 +6,10 @@ use serde::Deserialize;
 use super::cache::Cache;
 use super::remote::{Put, REPEATS, Remote, Segment, Tip, pause};
 use crate::model::Sha256Hex;
+use crate::state::chain;
 use crate::state::exchange::Seq;
 use crate::state::fold::State;
-use crate::state::journal::{self, Checkpoint, JournalError, Reader, Tail};
+use crate::state::journal::{self, Checkpoint, JournalError, Reader, Tail, is_record_of};
 use crate::state::quota_usage::{self, QuotaUsage};
 use crate::state::snapshot;
 use crate::state::store::{Damage, StoreError};
@@ -53,9 +54,12 @@ impl Reading {
         }
         // The lines begin somewhere: where they are folded in, their place in the whole journal is known.
         let mut bytes = mark.bytes;
-        let mut met = (begin.seq, begin.head) == (mark.seq, mark.head);
-        let mut reader = Reader::resume(&journal, begin);
-        let mut before = 0;
+        // Of what the snapshot holds the chain alone is looked at. If that is broken the reader says where.
+        let covered = chain::between(&journal, begin, mark);
+        let mut met = covered.is_some() || (begin.seq, begin.head) == (mark.seq, mark.head);
+        let mut before = covered.unwrap_or(0) as u64;
+        let from = if covered.is_some() { Checkpoint { bytes: before, ..mark } } else { begin };
+        let mut reader = Reader::resume(&journal[covered.unwrap_or(0)..], from);
         while let Some(entry) = reader.next() {
             let entry = entry.map_err(Damage::from)?;
             if entry.seq <= mark.seq {
@@ -80,6 +84,11 @@ impl Reading {
     pub fn spent(&self, since: Timestamp) -> Vec<QuotaUsage> {
         quota_usage::of_lines(&self.journal, since)
     }
+}
+
+/// Returns a line, the first one being 1, without its newline.
+fn nth_line(journal: &[u8], n: u64) -> Option<&[u8]> {
+    journal.split(|b| *b == b'\n').nth(usize::try_from(n).ok()?.checked_sub(1)?)
 }
 
 /// Whole lines alone are ever written.
@@ -203,9 +212,13 @@ pub async fn read<R: Remote>(
             return Err(StoreError::Rewritten { place, why });
         }
         let begin = first_mark(&reading.journal)?;
-        let lines = Reader::resume(&reading.journal, begin).map_while(Result::ok);
-        let other =
-            lines.filter(|e| e.seq == seq).any(|e| e.hash != head) || begin.seq == seq && begin.head != head;
+        let known = Checkpoint { seq, head, bytes: 0 };
+        let other = match seq.checked_sub(begin.seq) {
+            // It is in the snapshot alone.
+            None => false,
+            Some(0) => begin.head != head,
+            Some(n) => nth_line(&reading.journal, n).is_some_and(|line| !is_record_of(line, known)),
+        };
         if other {
             return Err(StoreError::Rewritten { place, why: format!("record {seq} is another one there") });
         }
