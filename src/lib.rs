@@ -21,6 +21,7 @@
 //! | [`evidence`] | packages as files: fetched, hashed, looked into, held |
 //! | [`engine`] | looks at the service, carries plans out, and fetches packages |
 //! | [`report`] | what there is to show for an incident, as facts |
+//! | [`doctor`] | whether a project can do its work against its service, as rules |
 //! | [`render`] | plans, events, reports and diagnostics as text, JSON, HTML and Markdown |
 //! | [`seal`] | reviewed calls as files |
 //! | [`session`] | a project as a program uses it: planned, and applied as it was planned |
@@ -59,6 +60,7 @@
 
 pub mod cli;
 pub mod defender;
+pub mod doctor;
 pub mod engine;
 pub mod evidence;
 pub mod files;

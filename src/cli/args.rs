@@ -19,7 +19,7 @@ pub use state::{
 };
 
 use super::exec::UserCommand;
-use crate::model::{Address, PlanDigest, Sha256Hex, Span, Timespan};
+use crate::model::{Address, Cloud, PlanDigest, Sha256Hex, Span, Timespan};
 use crate::plan::names::Named;
 
 /// Incident actions as code for Microsoft Defender for Endpoint: declare, review, apply
@@ -128,6 +128,8 @@ pub enum Command {
     State(StateCommand),
     /// Check the journal's chain, the state and the packages that are held
     Verify(VerifyArgs),
+    /// Look at what a run will need: project, sign-in, permissions, state, evidence
+    Doctor(DoctorArgs),
     /// Write packages and their records into a bag, to be handed on
     Export(ExportArgs),
     /// Print a JSON Schema, or list what there is
@@ -354,7 +356,7 @@ pub struct ApplyArgs {
     /// How long `--wait` stays
     #[arg(long, value_name = "DURATION", default_value = "30m", requires = "wait")]
     pub timeout: Span,
-    /// Then fetch the packages of those that are done
+    /// Fetch the packages of those that are done, while others run and at the end
     #[arg(long, requires = "wait")]
     pub fetch: bool,
     /// The lock.
@@ -635,6 +637,17 @@ pub struct ImportArgs {
     pub locking: Locking,
 }
 
+/// Arguments of `casefile doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Look at the sign-in for this cloud alone; needs no project
+    #[arg(long, value_name = "CLOUD", value_parser = cloud)]
+    pub cloud: Option<Cloud>,
+    /// How the checks are written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub format: Format,
+}
+
 /// `verify`
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
@@ -647,6 +660,12 @@ pub struct VerifyArgs {
     /// How the findings are written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub format: Format,
+}
+
+/// A cloud, as the project file spells it.
+fn cloud(text: &str) -> Result<Cloud, String> {
+    let found = Cloud::ALL.into_iter().find(|cloud| cloud.as_str() == text);
+    found.ok_or_else(|| format!("there are {}", Cloud::ALL.map(Cloud::as_str).join(", ")))
 }
 
 fn head(text: &str) -> Result<Sha256Hex, String> {

@@ -71,6 +71,10 @@ impl Services {
         let (setting, given) = endpoint(ctx, project).unzip();
         let defender = Service::of(Api::Defender, cloud, region, own.as_deref().or(given), allowed)
             .map_err(|e| refused(e, setting))?;
+        let defender = match &d.audience {
+            Some(audience) => defender.with_audience(audience),
+            None => defender,
+        };
         if d.hunting == HuntingApi::Defender {
             return Ok(Services { defender, graph: None });
         }

@@ -347,7 +347,7 @@ impl Error {
     }
 
     /// Returns the rows that stand below the message, in a line each.
-    fn rows(&self) -> &[String] {
+    pub fn rows(&self) -> &[String] {
         match self {
             Error::Exists(rows)
             | Error::NotSealed(rows)

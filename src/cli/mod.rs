@@ -14,6 +14,7 @@ mod cancel;
 mod clock;
 mod completions;
 mod connect;
+mod doctor;
 mod engine;
 mod evidence;
 mod export;
@@ -120,6 +121,7 @@ fn dispatch(ctx: &Context, command: Command) -> Result<Code, Error> {
         Command::New(NewCommand::Incident(args)) => new::incident(ctx, &args),
         Command::Import(args) => import::run(ctx, &args),
         Command::Verify(args) => verify::run(ctx, &args),
+        Command::Doctor(args) => doctor::run(ctx, &args),
         Command::State(StateCommand::Rm(args)) => state::rm(ctx, &args),
         Command::State(StateCommand::Mv(args)) => state::mv(ctx, &args),
         Command::State(StateCommand::RenameProject(args)) => state::rename_project(ctx, &args),

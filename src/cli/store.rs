@@ -157,6 +157,41 @@ pub async fn whole(ctx: &Context, project: &Project) -> Result<(Bytes, Bytes), E
     }
 }
 
+/// Reads what a plan reads of a shared state. Its history is one thing, and the tip another: somebody may have changed the
+/// tip alone. Of a folder there is nothing more to read.
+pub async fn tip(ctx: &Context, project: &Project) -> Result<(), Error> {
+    match location(ctx, project)? {
+        Location::Folder(_) => Ok(()),
+        Location::Shared(place) => {
+            let mut remote = reach(ctx, project, &place).await?.way.remote();
+            let tip = remote.read().await.map_err(project::store_error)?;
+            tip.map(Reading::of).transpose().map(drop).map_err(project::store_error)
+        }
+    }
+}
+
+/// Makes sure that a state can be kept where the project says, and that the one that is there is sound; returns the place, in
+/// words. A shared place is written to, and what is written is removed where that is allowed.
+pub async fn probe(ctx: &Context, project: &Project) -> Result<String, Error> {
+    match location(ctx, project)? {
+        Location::Folder(path) => {
+            let loaded = local::read_whole(&checked(ctx, &path)?).map_err(project::store_error)?;
+            Ok(format!("{path}: {}", records(loaded.state.seq)))
+        }
+        Location::Shared(place) => {
+            let mut remote = reach(ctx, project, &place).await?.way.remote();
+            remote.probe().await.map_err(project::store_error)?;
+            let tip = remote.read().await.map_err(project::store_error)?;
+            let reading = tip.map(Reading::of).transpose().map_err(project::store_error)?;
+            Ok(format!("{}: {}", remote.place(), records(reading.map_or(0, |r| r.state.seq))))
+        }
+    }
+}
+
+fn records(n: u64) -> String {
+    if n == 0 { "there is none yet".to_owned() } else { format!("sound, {n} records") }
+}
+
 /// A place that a state moves to.
 pub enum Destination {
     /// A folder.

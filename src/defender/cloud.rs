@@ -117,6 +117,12 @@ impl Service {
         }
     }
 
+    /// The same service, whose tokens are asked for another audience. They go to the same hosts.
+    #[must_use]
+    pub fn with_audience(self, audience: &str) -> Self {
+        Service { scope: format!("{}/.default", audience.trim_end_matches('/')), ..self }
+    }
+
     /// Returns whether a token of this service may be sent to a URL: the last question before one leaves.
     pub(super) fn may_receive_token(&self, url: &Url) -> bool {
         hosts::may_receive_token(self.api, self.cloud, url, &self.allowed)
@@ -223,6 +229,14 @@ mod tests {
 
     fn named(cloud: &str) -> Cloud {
         Cloud::ALL.into_iter().find(|c| c.as_str() == cloud).unwrap()
+    }
+
+    #[test]
+    fn another_audience_changes_the_scope_alone() {
+        let service = Service::new(Cloud::GccHigh, None, None).unwrap();
+        let other = service.clone().with_audience("https://securitycenter.onmicrosoft.us/");
+        assert_eq!(other.scope(), "https://securitycenter.onmicrosoft.us/.default");
+        assert_eq!((other.base(), other.authority()), (service.base(), service.authority()));
     }
 
     #[test]

@@ -42,18 +42,46 @@ pub enum Endpoint {
 impl Endpoint {
     /// The permission of an application that its calls need; of several the one that allows least.
     pub fn permission(self) -> &'static str {
+        self.roles()[0]
+    }
+
+    /// The permissions of an application of which its calls need one, the one that allows least first.
+    pub const fn roles(self) -> &'static [&'static str] {
         match self {
-            Endpoint::Collect | Endpoint::CancelAction => "Machine.CollectForensics",
-            Endpoint::CreateAlert | Endpoint::PatchAlert => "Alert.ReadWrite.All",
-            Endpoint::ListAlerts | Endpoint::GetAlert | Endpoint::MachineAlerts => "Alert.Read.All",
-            Endpoint::Hunt => "AdvancedQuery.Read.All",
-            Endpoint::GraphHunt => "ThreatHunting.Read.All",
+            Endpoint::Collect | Endpoint::CancelAction => &["Machine.CollectForensics"],
+            Endpoint::CreateAlert | Endpoint::PatchAlert => &["Alert.ReadWrite.All"],
+            Endpoint::ListAlerts | Endpoint::GetAlert | Endpoint::MachineAlerts => {
+                &["Alert.Read.All", "Alert.ReadWrite.All"]
+            }
+            Endpoint::Hunt => &["AdvancedQuery.Read.All"],
+            Endpoint::GraphHunt => &["ThreatHunting.Read.All"],
             Endpoint::ListActions
             | Endpoint::GetAction
             | Endpoint::PackageUri
             | Endpoint::ListMachines
             | Endpoint::GetMachine
-            | Endpoint::FindByTag => "Machine.Read.All",
+            | Endpoint::FindByTag => &["Machine.Read.All", "Machine.ReadWrite.All"],
+        }
+    }
+
+    /// The permissions of a user of which its calls need one, the one that allows least first.
+    pub const fn scopes(self) -> &'static [&'static str] {
+        match self {
+            // The link to a package is what the collection was for.
+            Endpoint::Collect | Endpoint::CancelAction | Endpoint::PackageUri => {
+                &["Machine.CollectForensics"]
+            }
+            Endpoint::CreateAlert | Endpoint::PatchAlert => &["Alert.ReadWrite"],
+            Endpoint::ListAlerts | Endpoint::GetAlert | Endpoint::MachineAlerts => {
+                &["Alert.Read", "Alert.ReadWrite"]
+            }
+            Endpoint::Hunt => &["AdvancedQuery.Read"],
+            Endpoint::GraphHunt => &["ThreatHunting.Read.All"],
+            Endpoint::ListActions
+            | Endpoint::GetAction
+            | Endpoint::ListMachines
+            | Endpoint::GetMachine
+            | Endpoint::FindByTag => &["Machine.Read", "Machine.ReadWrite"],
         }
     }
 

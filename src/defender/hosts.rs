@@ -70,6 +70,15 @@ pub enum Api {
 }
 
 impl Api {
+    /// The application that permissions of the API belong to, the same in every tenant.
+    pub const fn application_id(self) -> &'static str {
+        match self {
+            Api::Defender => "fc780465-2017-40d4-a0c5-307022471b92",
+            Api::Graph => "00000003-0000-0000-c000-000000000000",
+            Api::Storage => "e406a681-f3d4-42a8-90b6-c2b029497af1",
+        }
+    }
+
     /// The environment variable that a ready-made token comes in.
     pub const fn token_variable(self) -> &'static str {
         match self {

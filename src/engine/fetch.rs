@@ -18,37 +18,18 @@ use tokio::sync::{Mutex as Turn, watch};
 
 use super::error::RunError;
 use super::event::{Event, Progress};
+use super::fetching::Fetching;
 use super::journal_writer::{JournalHandle, JournalWriter, View};
 use super::report::{Fetched, Sink};
 use super::run::Run;
-use crate::defender::{
-    Client, Clock, Downloads, Endpoint, LONGEST_NAP, Next, PackageLink, ReadError, RetryPolicy,
-};
+use crate::defender::{Client, Clock, Endpoint, LONGEST_NAP, Next, PackageLink, ReadError, RetryPolicy};
 use crate::evidence::{
-    Contents, DownloadError, EvidenceStore, Fault, HeldError, Limits, Links, PackageName, Placement,
-    Unfinished, blocking, download, look, record_text,
+    Contents, DownloadError, Fault, HeldError, Links, PackageName, Placement, Unfinished, blocking, download,
+    look, record_text,
 };
 use crate::model::{ActionStatus, Address, Call, Kind, Sha256Hex};
 use crate::plan::Unread;
-use crate::state::{Custody, Operator, Phase, Record, Resource, State, StoreError};
-
-/// Where packages go, and what is written of who fetched them.
-pub struct Fetching {
-    /// The place where they are held.
-    pub store: Arc<dyn EvidenceStore>,
-    /// The way to the packages.
-    pub downloads: Arc<dyn Downloads>,
-    /// How patient a download is.
-    pub limits: Limits,
-    /// How many are fetched at once.
-    pub parallelism: usize,
-    /// The user, computer and job that fetch.
-    pub by: Operator,
-    /// SHA-256 of the manifest's file, by the address that it declares.
-    pub manifests: BTreeMap<Address, Sha256Hex>,
-    /// The git commit that is checked out.
-    pub commit: Option<String>,
-}
+use crate::state::{Custody, Phase, Record, Resource, State, StoreError};
 
 /// A package to fetch.
 #[derive(Clone)]

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::error::RunError;
 use super::event::{Event, Progress};
-use super::fetch::Fetching;
+use super::fetching::Fetching;
 use super::job::Job;
 use super::journal_writer::JournalWriter;
 use super::preview::{attach_targets, check_binding, list_for_reader, make_plan, not_looked};

@@ -322,6 +322,14 @@ impl EvidenceStore for HeldBucket {
     }
 
     /// Lists packages alone: a state may be kept below the same prefix.
+    async fn probe(&self) -> Result<(), HeldError> {
+        self.prove().await?;
+        match self.head(&self.object(MARK)?).await? {
+            Some(_) => Ok(()),
+            None => Err(self.refused("what was written there is not there", ANOTHER_STORE)),
+        }
+    }
+
     async fn list(&self) -> Result<Vec<String>, HeldError> {
         let folder = self.object(Kind::InvestigationPackage.as_str())?;
         let begin = folder.as_ref().len() - Kind::InvestigationPackage.as_str().len();

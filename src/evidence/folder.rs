@@ -21,6 +21,9 @@ pub const SYNC_EVERY: u64 = 8 << 20;
 /// The largest note or custody record that is read.
 const LONGEST_NOTE: u64 = 64 << 20;
 
+/// What is written to see whether something can be.
+const PROBE: &[u8] = b"a probe of casefile";
+
 /// A folder of packages.
 #[derive(Clone, Debug)]
 pub struct Folder {
@@ -179,6 +182,21 @@ impl Folder {
     /// Returns whether there is a package of that name.
     pub fn has(&self, name: &PackageName) -> io::Result<bool> {
         Ok(files::length(&self.path(&name.file()))?.is_some())
+    }
+
+    /// Writes a file without a name and reads it again, in the nearest folder that is there.
+    pub fn probe(&self) -> io::Result<()> {
+        let there = self.root.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("."));
+        let mut file = tempfile::tempfile_in(there)?;
+        file.write_all(PROBE)?;
+        file.seek(SeekFrom::Start(0))?;
+        let mut read = Vec::new();
+        file.read_to_end(&mut read)?;
+        if read == PROBE {
+            Ok(())
+        } else {
+            Err(io::Error::other("it gives back something else than was written"))
+        }
     }
 
     /// Lists what lies in the folder, at most three levels deep, with `/` between the parts: the names of files.

@@ -49,6 +49,11 @@ impl EvidenceStore for HeldFolder {
         &self.folder
     }
 
+    async fn probe(&self) -> Result<(), HeldError> {
+        let folder = self.folder.clone();
+        Ok(blocking(move || folder.probe()).await?)
+    }
+
     async fn list(&self) -> Result<Vec<String>, HeldError> {
         let folder = self.folder.clone();
         Ok(blocking(move || folder.list()).await?)

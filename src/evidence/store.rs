@@ -64,6 +64,9 @@ pub trait EvidenceStore: Send + Sync {
     /// Returns the folder of this machine in which downloads lie until they are whole.
     fn downloads(&self) -> &Folder;
 
+    /// Makes sure that something can be written there and read again, and that nothing is ever replaced.
+    async fn probe(&self) -> Result<(), HeldError>;
+
     /// Lists the names of all that lies there, sorted, with `/` between the parts.
     async fn list(&self) -> Result<Vec<String>, HeldError>;
 

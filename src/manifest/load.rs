@@ -18,7 +18,9 @@ use super::project::{Defender, PROJECT_FILE, Project};
 use super::runbook::{Incident, Origin, Runbook};
 use super::surgery::Move;
 use super::yaml::text::{SourceText, decode};
-use crate::model::{Address, CommentRule, Desired, MachineFile, Place, Sha256Hex, Source, Target, Template};
+use crate::model::{
+    Address, CommentRule, Desired, HuntingApi, MachineFile, Place, Sha256Hex, Source, Target, Template,
+};
 
 mod cases;
 mod file;
@@ -92,7 +94,16 @@ pub fn load_with(
     frozen: &dyn Fn(&str, &str, &Sha256Hex) -> bool,
 ) -> Loaded {
     let (reading, files) = Reading::of(project_dir, project);
-    Loaded { files, service: project.service(), ..reading.finish(Some(project_dir), frozen) }
+    let mut loaded =
+        Loaded { files, service: project.service(), ..reading.finish(Some(project_dir), frozen) };
+    let queries = loaded.templates.iter().any(|t| matches!(t.target, Target::Event(_)));
+    if queries && project.spec.defender.hunting == HuntingApi::Defender {
+        let message =
+            format!("`hunting: defender` gives no data any more from {} on", HuntingApi::OLDER_ENDS);
+        let warning = Diagnostic::of_file("hunting-ends", PROJECT_FILE, message).as_warning();
+        loaded.diagnostics.insert(0, warning.with_help("write `hunting: graph` under `spec.defender`"));
+    }
+    loaded
 }
 
 /// Reads a manifest that is not there yet, as one more file of its project: the problems that it has or makes.

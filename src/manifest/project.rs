@@ -145,6 +145,11 @@ pub struct Defender {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = "^https?://"), example = &"https://api.security.microsoft.com")]
     pub endpoint: Option<String>,
+    /// The audience of tokens for Defender, in place of the one that `cloud` names: sources disagree on that of government
+    /// clouds. `casefile doctor` prints the one that a token is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = "^https?://"), example = &"https://api.securitycenter.microsoft.com")]
+    pub audience: Option<String>,
     /// The API that runs hunting queries.
     #[serde(skip_serializing_if = "is_graph")]
     #[schemars(example = &"graph")]

@@ -95,6 +95,11 @@ pub enum HuntingApi {
     Defender,
 }
 
+impl HuntingApi {
+    /// The day from which on the older one gives no data any more.
+    pub const OLDER_ENDS: &str = "1 February 2027";
+}
+
 /// How a token is obtained.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -13,6 +13,7 @@ pub mod codes;
 mod destination;
 pub mod diagnostic;
 mod diff;
+pub mod doctor;
 pub mod drafts;
 pub mod escape;
 pub mod event;

@@ -537,6 +537,7 @@ pub(super) fn shown(service: &Defender) -> Defender {
     let text = |url: &Option<String>| url.as_deref().map(|url| escape::one_line(url).into_owned());
     Defender {
         endpoint: text(&service.endpoint),
+        audience: text(&service.audience),
         graph_endpoint: text(&service.graph_endpoint),
         ..service.clone()
     }

@@ -293,7 +293,8 @@ fn the_older_api_and_its_limits() {
     let case = hunting("");
     case.project("{ defender: { hunting: defender } }");
     case.write("manifests/a.yaml", &alert("a", "{ query: one }", ""));
-    case.exits(0, &["plan"]);
+    let (_, err) = case.exits(0, &["plan"]);
+    assert!(err.contains("1 February 2027") && err.contains("hunting: graph"), "{err}");
     assert_eq!(case.calls(), [0, 1, 0]);
     case.write("manifests/a.yaml", &alert("a", "{ query: one, timespan: P7D }", ""));
     let (_, err) = case.exits(1, &["plan"]);

@@ -5,6 +5,7 @@
 )]
 
 mod case;
+mod doctor;
 mod event_query;
 mod guards;
 mod hostile;

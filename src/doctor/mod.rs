@@ -1,0 +1,74 @@
+//! Whether a project can do its work against its service: what was seen becomes a verdict, and what to do.
+//!
+//! Responsible for the rules. What is looked at, and in which order, is `cli::doctor`; words on a page are `render`.
+//! What could not be seen is never fine: it is a warning at least.
+
+mod permission;
+mod sign_in;
+
+pub use permission::{Needs, Probe, permission};
+pub use sign_in::{audience, clock, token};
+
+/// How something stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// As it should be.
+    Ok,
+    /// It works, or could not be seen.
+    Warning,
+    /// What the project needs is missing.
+    Failed,
+}
+
+impl Verdict {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Verdict::Ok => "ok",
+            Verdict::Warning => "warning",
+            Verdict::Failed => "failed",
+        }
+    }
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// Its name: stable, one for each kind of thing.
+    pub name: &'static str,
+    /// How it stands.
+    pub verdict: Verdict,
+    /// What was seen.
+    pub seen: String,
+    /// What to do, a command or a step each; empty if there is nothing to do.
+    pub fix: Vec<String>,
+}
+
+impl Check {
+    /// Something that is as it should be.
+    pub fn ok(name: &'static str, seen: impl Into<String>) -> Check {
+        Check { name, verdict: Verdict::Ok, seen: seen.into(), fix: Vec::new() }
+    }
+
+    /// Something that works, or could not be seen.
+    pub fn warning(name: &'static str, seen: impl Into<String>) -> Check {
+        Check { verdict: Verdict::Warning, ..Check::ok(name, seen) }
+    }
+
+    /// Something that is missing.
+    pub fn failed(name: &'static str, seen: impl Into<String>) -> Check {
+        Check { verdict: Verdict::Failed, ..Check::ok(name, seen) }
+    }
+
+    /// Something that was not looked at, because of an earlier failure.
+    pub fn not_seen(name: &'static str, why: &str) -> Check {
+        Check::warning(name, format!("not looked at: {why}"))
+    }
+
+    /// The same with a step that helps.
+    #[must_use]
+    pub fn fix(mut self, step: impl Into<String>) -> Check {
+        self.fix.push(step.into());
+        self
+    }
+}
