@@ -6,13 +6,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::actions::request_body;
 use super::effect::{EffectKind, Origin};
+use super::hunting;
 use super::message::{Envelope, HttpRequest, HttpResponse, Refusal, wire_time};
 use super::odata::{Field, FieldKind, Query, Row, Value};
 use super::scenario::{AlertReplies, CommentTexts, Words};
 use super::wire;
-use super::world::{World, text_field};
+use super::world::{World, request_body, text_field};
 use crate::model;
 
 /// `severity` of an alert that is created by reference.
@@ -325,14 +325,13 @@ impl World {
         let event_time = required("eventTime")?;
         let report_id = required("reportId")?;
         let category = required("category")?;
-        let invalid = |name: &str| Refusal::new(400, "InvalidInput", format!("{name} argument is invalid"));
         if !is_one_of(severity, &SEVERITIES) {
-            return Err(invalid("severity"));
+            return Err(Refusal::invalid(severity));
         }
         if !is_one_of(category, &CATEGORIES) {
-            return Err(invalid("category"));
+            return Err(Refusal::invalid(category));
         }
-        let event: model::Timestamp = event_time.parse().map_err(|_| invalid("eventTime"))?;
+        let event: model::Timestamp = event_time.parse().map_err(|_| Refusal::invalid(event_time))?;
 
         let spec = self.machine(machine_id).ok().filter(|m| self.knows(&m.id, report_id, &event));
         let spec = spec.ok_or_else(|| {
@@ -391,12 +390,15 @@ impl World {
         if events.unknown_report_ids.iter().any(|id| id == report_id) {
             return false;
         }
-        events.only.is_empty()
-            || events.only.iter().any(|e| {
-                e.machine_id.eq_ignore_ascii_case(machine)
-                    && e.report_id == report_id
-                    && e.event_time.parse().as_ref() == Ok(event_time)
-            })
+        let is_it = |device: &str, report: &str, at: &str| {
+            device.eq_ignore_ascii_case(machine)
+                && report == report_id
+                && at.parse().as_ref() == Ok(event_time)
+        };
+        if !events.only.is_empty() {
+            return events.only.iter().any(|e| is_it(&e.machine_id, &e.report_id, &e.event_time));
+        }
+        !self.scenario.shows_all_events() || hunting::shows(&self.scenario.hunting, is_it)
     }
 
     /// `da`, 18 digits of .NET ticks, and a signed number.
@@ -424,12 +426,12 @@ impl World {
     ) -> Result<HttpResponse, Refusal> {
         let place = self.visible_alert(now, id)?;
         let alert = self.alerts.list.get(place).ok_or_else(|| unknown_alert(id))?;
-        Ok(wire::entity(200, request, ENTITY, &body(alert.as_of(now))))
+        wire::one(request, "Alerts", "Alert", &body(alert.as_of(now)))
     }
 
     /// `GET /api/alerts`; newest first unless asked otherwise.
     pub(super) fn list_alerts(&self, now: Timestamp, request: &HttpRequest) -> Result<HttpResponse, Refusal> {
-        let query = Query::parse(&request.query, FIELDS)?;
+        let query = Query::of(request, FIELDS, "Alert")?;
         Ok(self.alert_page(now, request, &query, self.alerts.places(&query)))
     }
 
@@ -441,7 +443,7 @@ impl World {
         request: &HttpRequest,
     ) -> Result<HttpResponse, Refusal> {
         let spec = self.machine(id)?;
-        let query = Query::parse(&request.query, FIELDS)?;
+        let query = Query::of(request, FIELDS, "Alert")?;
         let places = self.alerts.by_machine.get(&spec.id).cloned().unwrap_or_default();
         Ok(self.alert_page(now, request, &query, places.into_iter().rev().collect()))
     }
@@ -469,9 +471,49 @@ impl World {
         request: &HttpRequest,
     ) -> Result<HttpResponse, Refusal> {
         let place = self.visible_alert(now, id)?;
-        let input = request_body(request)?;
+        let changes = self.changes(&request_body(request)?)?;
+        let author = self.scenario.requestor.clone();
+        self.change_alert(now, place, changes, author, Origin::Api);
+        let alert = self.alerts.list.get(place).ok_or_else(|| unknown_alert(id))?;
+        Ok(wire::entity(200, request, ENTITY, &body(alert)))
+    }
+
+    /// `POST /api/alerts/batchUpdate`: all of them or none. What an unknown id gives is not documented.
+    pub(super) fn update_alerts(
+        &mut self,
+        now: Timestamp,
+        request: &HttpRequest,
+    ) -> Result<HttpResponse, Refusal> {
+        let mut input = request_body(request)?;
+        let ids: Vec<String> = match input.remove("alertIds") {
+            None | Some(Json::Null) => Vec::new(),
+            Some(ids) => serde_json::from_value(ids).map_err(|_| Refusal::bad_body())?,
+        };
+        if ids.is_empty() {
+            return Err(Refusal::missing("alertIds"));
+        }
+        let changes = self.changes(&input)?;
+        let mut places = Vec::new();
+        for id in &ids {
+            let place = self.visible_alert(now, id)?;
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
+        let author = self.scenario.requestor.clone();
+        for place in places {
+            self.change_alert(now, place, changes.clone(), author.clone(), Origin::Api);
+        }
+        Ok(HttpResponse::empty(200))
+    }
+
+    /// Reads the fields of an update, each as it comes back.
+    fn changes(
+        &self,
+        input: &serde_json::Map<String, Json>,
+    ) -> Result<BTreeMap<&'static str, String>, Refusal> {
         let mut changes = BTreeMap::new();
-        for (name, value) in &input {
+        for (name, value) in input {
             let (Some(known), Json::String(text)) = (TRIAGE.iter().find(|n| *n == name), value) else {
                 return Err(Refusal::bad_body());
             };
@@ -482,17 +524,11 @@ impl World {
                 _ => true,
             };
             if !taken {
-                return Err(Refusal::new(400, "InvalidInput", format!("{name} argument is invalid")));
+                return Err(Refusal::invalid(text));
             }
             changes.insert(*known, self.given_back(known, text));
         }
-        if changes.is_empty() {
-            return Err(Refusal::bad_body());
-        }
-        let author = self.scenario.requestor.clone();
-        self.change_alert(now, place, changes, author, Origin::Api);
-        let alert = self.alerts.list.get(place).ok_or_else(|| unknown_alert(id))?;
-        Ok(wire::entity(200, request, ENTITY, &body(alert)))
+        if changes.is_empty() { Err(Refusal::bad_body()) } else { Ok(changes) }
     }
 
     /// A value of an update as it comes back.
@@ -564,6 +600,12 @@ impl World {
         alert.updated = now;
         let (id, machine, title) = (alert.id.clone(), alert.machine.clone(), alert.title.clone());
         self.note(now, EffectKind::UpdateAlert, by, &id, &machine, &title);
+    }
+
+    /// The device of an alert that can be read.
+    pub(super) fn alert_machine_id(&self, now: Timestamp, id: &str) -> Result<String, Refusal> {
+        let place = self.visible_alert(now, id)?;
+        self.alerts.list.get(place).map(|a| a.machine.clone()).ok_or_else(|| unknown_alert(id))
     }
 
     fn visible_alert(&self, now: Timestamp, id: &str) -> Result<usize, Refusal> {
