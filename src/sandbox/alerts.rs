@@ -1,55 +1,20 @@
-//! Alerts: creating them by reference to an event, reading and changing them.
+//! Alerts: creating them by reference to an event, and reading them. `triage` changes them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
 
 use super::effect::{EffectKind, Origin};
 use super::hunting;
 use super::message::{Envelope, HttpRequest, HttpResponse, Refusal, wire_time};
 use super::odata::{Field, FieldKind, Query, Row, Value};
-use super::scenario::{AlertReplies, CommentTexts, Words};
 use super::wire;
 use super::world::{World, request_body, text_field};
 use crate::model;
 
 /// `severity` of an alert that is created by reference.
 const SEVERITIES: [&str; 3] = ["Low", "Medium", "High"];
-
-/// The fields that an update can change.
-pub(super) const TRIAGE: [&str; 5] = ["status", "assignedTo", "classification", "determination", "comment"];
-
-/// `status` of an alert.
-const STATUSES: [&str; 3] = ["New", "InProgress", "Resolved"];
-
-/// `classification` of an alert.
-const CLASSIFICATIONS: [&str; 4] =
-    ["TruePositive", "InformationalExpectedActivity", "FalsePositive", "Informational, expected activity"];
-
-/// `determination` of an alert: the words of the documentation, and those of the service's metadata for the same.
-const DETERMINATIONS: [(&str, &str); 19] = [
-    ("MultiStagedAttack", "MultiStagedAttack"),
-    ("MaliciousUserActivity", "MaliciousUserActivity"),
-    ("CompromisedUser", "CompromisedAccount"),
-    ("CompromisedAccount", "CompromisedAccount"),
-    ("Malware", "Malware"),
-    ("Phishing", "Phishing"),
-    ("UnwantedSoftware", "UnwantedSoftware"),
-    ("SecurityTesting", "SecurityTesting"),
-    ("LineOfBusinessApplication", "LineOfBusinessApplication"),
-    ("ConfirmedUserActivity", "ConfirmedActivity"),
-    ("ConfirmedActivity", "ConfirmedActivity"),
-    ("Clean", "NotMalicious"),
-    ("NotMalicious", "NotMalicious"),
-    ("InsufficientData", "NoEnoughDataToValidate"),
-    ("NoEnoughDataToValidate", "NoEnoughDataToValidate"),
-    ("NotEnoughDataToValidate", "NoEnoughDataToValidate"),
-    ("Other", "Other"),
-    ("Apt", "Apt"),
-    ("SecurityPersonnel", "SecurityPersonnel"),
-];
 
 /// `category` of an alert that is created by reference.
 const CATEGORIES: [&str; 17] = [
@@ -78,11 +43,11 @@ const CATEGORIES: [&str; 17] = [
 pub(super) struct Alert {
     pub id: String,
     incident: i64,
-    assigned_to: Option<String>,
+    pub assigned_to: Option<String>,
     severity: String,
     pub status: String,
-    classification: Option<String>,
-    determination: Option<String>,
+    pub classification: Option<String>,
+    pub determination: Option<String>,
     category: String,
     pub title: String,
     description: String,
@@ -93,17 +58,22 @@ pub(super) struct Alert {
     visible: Timestamp,
     first_event: model::Timestamp,
     last_event: model::Timestamp,
-    updated: Timestamp,
-    resolved: Option<Timestamp>,
+    pub updated: Timestamp,
+    pub resolved: Option<Timestamp>,
     pub machine: String,
     computer: String,
-    comments: Vec<Comment>,
+    pub comments: Vec<Comment>,
     /// The versions that lists and reads showed before the last changes, and until when, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    earlier: Vec<(Timestamp, Alert)>,
+    pub earlier: Vec<(Timestamp, Alert)>,
 }
 
 impl Alert {
+    /// The alert as it is now, without what it was before.
+    pub fn version(&self) -> Alert {
+        Alert { earlier: Vec::new(), ..self.clone() }
+    }
+
     /// The alert as lists and reads show it at that moment.
     fn as_of(&self, now: Timestamp) -> &Alert {
         self.earlier.iter().find(|(until, _)| now < *until).map_or(self, |(_, alert)| alert)
@@ -112,19 +82,19 @@ impl Alert {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Comment {
-    comment: String,
-    created_by: String,
-    created_at: Timestamp,
+pub(super) struct Comment {
+    pub comment: String,
+    pub created_by: String,
+    pub created_at: Timestamp,
 }
 
 /// All alerts, oldest first.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Alerts {
-    list: Vec<Alert>,
+    pub list: Vec<Alert>,
     #[serde(skip)]
-    by_id: HashMap<String, usize>,
+    pub by_id: HashMap<String, usize>,
     #[serde(skip)]
     by_machine: HashMap<String, Vec<usize>>,
     /// The newest alert of a device with a title.
@@ -300,7 +270,7 @@ pub(super) fn body(alert: &Alert) -> AlertBody<'_> {
     }
 }
 
-const ENTITY: &str = "Alerts/$entity";
+pub(super) const ENTITY: &str = "Alerts/$entity";
 
 impl World {
     /// `POST /api/alerts/CreateAlertByReference`.
@@ -463,162 +433,23 @@ impl World {
         wire::list(request, "Alerts", query, self.scenario.lists.page_size, rows, |a| body(a))
     }
 
-    /// `PATCH /api/alerts/{id}`.
-    pub(super) fn update_alert(
-        &mut self,
-        now: Timestamp,
-        id: &str,
-        request: &HttpRequest,
-    ) -> Result<HttpResponse, Refusal> {
-        let place = self.visible_alert(now, id)?;
-        let changes = self.changes(&request_body(request)?)?;
-        let author = self.scenario.requestor.clone();
-        self.change_alert(now, place, changes, author, Origin::Api);
-        let alert = self.alerts.list.get(place).ok_or_else(|| unknown_alert(id))?;
-        Ok(wire::entity(200, request, ENTITY, &body(alert)))
-    }
-
-    /// `POST /api/alerts/batchUpdate`: all of them or none. What an unknown id gives is not documented.
-    pub(super) fn update_alerts(
-        &mut self,
-        now: Timestamp,
-        request: &HttpRequest,
-    ) -> Result<HttpResponse, Refusal> {
-        let mut input = request_body(request)?;
-        let ids: Vec<String> = match input.remove("alertIds") {
-            None | Some(Json::Null) => Vec::new(),
-            Some(ids) => serde_json::from_value(ids).map_err(|_| Refusal::bad_body())?,
-        };
-        if ids.is_empty() {
-            return Err(Refusal::missing("alertIds"));
-        }
-        let changes = self.changes(&input)?;
-        let mut places = Vec::new();
-        for id in &ids {
-            let place = self.visible_alert(now, id)?;
-            if !places.contains(&place) {
-                places.push(place);
-            }
-        }
-        let author = self.scenario.requestor.clone();
-        for place in places {
-            self.change_alert(now, place, changes.clone(), author.clone(), Origin::Api);
-        }
-        Ok(HttpResponse::empty(200))
-    }
-
-    /// Reads the fields of an update, each as it comes back.
-    fn changes(
-        &self,
-        input: &serde_json::Map<String, Json>,
-    ) -> Result<BTreeMap<&'static str, String>, Refusal> {
-        let mut changes = BTreeMap::new();
-        for (name, value) in input {
-            let (Some(known), Json::String(text)) = (TRIAGE.iter().find(|n| *n == name), value) else {
-                return Err(Refusal::bad_body());
-            };
-            let taken = match *known {
-                "status" => is_one_of(text, &STATUSES),
-                "classification" => is_one_of(text, &CLASSIFICATIONS),
-                "determination" => DETERMINATIONS.iter().any(|(word, _)| word.eq_ignore_ascii_case(text)),
-                _ => true,
-            };
-            if !taken {
-                return Err(Refusal::invalid(text));
-            }
-            changes.insert(*known, self.given_back(known, text));
-        }
-        if changes.is_empty() { Err(Refusal::bad_body()) } else { Ok(changes) }
-    }
-
-    /// A value of an update as it comes back.
-    fn given_back(&self, name: &str, text: &str) -> String {
-        let AlertReplies { words, comments } = self.scenario.alerts;
-        let metadata = || DETERMINATIONS.iter().find(|(word, _)| word.eq_ignore_ascii_case(text));
-        match (name, words, comments) {
-            ("status", ..) => STATUSES
-                .iter()
-                .find(|word| word.eq_ignore_ascii_case(text))
-                .map_or(text, |word| word)
-                .to_owned(),
-            ("determination", Words::Metadata, _) => metadata().map_or(text, |(_, word)| word).to_owned(),
-            ("comment", _, CommentTexts::Escaped) => {
-                [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;"), ('"', "&quot;"), ('\'', "&#39;")]
-                    .iter()
-                    .fold(text.to_owned(), |text, (c, entity)| text.replace(*c, entity))
-            }
-            ("comment", _, CommentTexts::Crlf) => text.replace('\n', "\r\n"),
-            _ => text.to_owned(),
-        }
-    }
-
-    /// Changes the triage of an alert by hand; `false` when there is no such one.
-    pub(super) fn triage_by_hand(
-        &mut self,
-        now: Timestamp,
-        id: &str,
-        changes: BTreeMap<&'static str, String>,
-    ) -> bool {
-        let Some(place) = self.alerts.by_id.get(id).copied() else { return false };
-        self.change_alert(now, place, changes, super::scenario::analyst(), Origin::Analyst);
-        true
-    }
-
-    fn change_alert(
-        &mut self,
-        now: Timestamp,
-        place: usize,
-        changes: BTreeMap<&'static str, String>,
-        author: String,
-        by: Origin,
-    ) {
-        let until = self.scenario.delays.update_lag.after(now);
-        let Some(alert) = self.alerts.list.get_mut(place) else { return };
-        alert.earlier.retain(|(until, _)| now < *until);
-        if now < until {
-            let shown = Alert { earlier: Vec::new(), ..alert.clone() };
-            alert.earlier.push((until, shown));
-        }
-        for (name, text) in changes {
-            match name {
-                "status" => {
-                    let resolved = text == "Resolved";
-                    alert.resolved = resolved.then(|| alert.resolved.unwrap_or(now));
-                    alert.status = text;
-                }
-                "assignedTo" => alert.assigned_to = Some(text),
-                "classification" => alert.classification = Some(text),
-                "determination" => alert.determination = Some(text),
-                // A comment never takes the place of an older one.
-                _ => alert.comments.push(Comment {
-                    comment: text,
-                    created_by: author.clone(),
-                    created_at: now,
-                }),
-            }
-        }
-        alert.updated = now;
-        let (id, machine, title) = (alert.id.clone(), alert.machine.clone(), alert.title.clone());
-        self.note(now, EffectKind::UpdateAlert, by, &id, &machine, &title);
-    }
-
     /// The device of an alert that can be read.
     pub(super) fn alert_machine_id(&self, now: Timestamp, id: &str) -> Result<String, Refusal> {
         let place = self.visible_alert(now, id)?;
         self.alerts.list.get(place).map(|a| a.machine.clone()).ok_or_else(|| unknown_alert(id))
     }
 
-    fn visible_alert(&self, now: Timestamp, id: &str) -> Result<usize, Refusal> {
+    pub(super) fn visible_alert(&self, now: Timestamp, id: &str) -> Result<usize, Refusal> {
         let place = self.alerts.by_id.get(id).copied();
         let visible = |i: &usize| self.alerts.list.get(*i).is_some_and(|a| a.visible <= now);
         place.filter(visible).ok_or_else(|| unknown_alert(id))
     }
 }
 
-fn is_one_of(text: &str, words: &[&str]) -> bool {
+pub(super) fn is_one_of(text: &str, words: &[&str]) -> bool {
     words.iter().any(|word| word.eq_ignore_ascii_case(text))
 }
 
-fn unknown_alert(id: &str) -> Refusal {
+pub(super) fn unknown_alert(id: &str) -> Refusal {
     Refusal::not_found(format!("Alert {id} not found"))
 }

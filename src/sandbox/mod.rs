@@ -33,6 +33,7 @@ mod route;
 mod scenario;
 mod store;
 mod token;
+mod triage;
 mod wire;
 mod world;
 
