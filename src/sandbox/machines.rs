@@ -1,9 +1,8 @@
 //! Devices on the wire, and the endpoints that read them.
 
-use std::net::IpAddr;
-
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use url::Host;
 
 use super::message::{HttpRequest, HttpResponse, Refusal, wire_time};
 use super::odata::{Field, FieldKind, Query, Row, Value, instant};
@@ -163,6 +162,18 @@ fn argument(found: &Route, request: &HttpRequest, name: &str) -> Option<String> 
     inside.or_else(query).filter(|value| !value.is_empty())
 }
 
+/// Reads an IP address, so that two spellings of one are equal.
+fn address(text: &str) -> Option<Host> {
+    let bracketed = format!("[{text}]");
+    let host = Host::parse(if text.contains(':') { &bracketed } else { text }).ok()?;
+    match host {
+        Host::Ipv6(_) => Some(host),
+        // The reader of hosts takes shorter forms too.
+        Host::Ipv4(_) if text.split('.').count() == 4 => Some(host),
+        _ => None,
+    }
+}
+
 /// The message of the documentation's example.
 pub(super) fn unknown_machine(id: &str) -> Refusal {
     Refusal::not_found(format!("Machine {id} was not found"))
@@ -249,7 +260,7 @@ impl World {
         let query = Query::of(request, FIELDS, "Machine")?;
         let given = |name: &str| argument(found, request, name).ok_or_else(|| Refusal::missing(name));
         let ip = given("ip")?;
-        let Ok(ip) = ip.parse::<IpAddr>() else {
+        let Some(wanted) = address(&ip) else {
             return Err(Refusal::new(400, "InvalidIpAddress", format!("IP address {ip} is invalid.")));
         };
         let timestamp = given("timestamp")?;
@@ -260,7 +271,7 @@ impl World {
         let all: Vec<_> = self.fleet.all(&self.scenario).iter().map(|spec| body(spec, now)).collect();
         let rows = all.iter().filter(|m| {
             let seen = at.duration_since(m.seen_at) <= AROUND;
-            seen && m.last_ip_address.parse() == Ok(ip)
+            seen && address(&m.last_ip_address).as_ref() == Some(&wanted)
         });
         let page = self.scenario.lists.page_size;
         Ok(wire::list(request, "Machines", &query, page, rows.cloned(), Clone::clone))
