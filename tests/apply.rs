@@ -305,8 +305,9 @@ fn another_tenant_s_or_endpoint_s_state_is_refused() {
 #[test]
 fn one_refusal_does_not_stop_the_others() {
     let dir = tempfile::tempdir().unwrap();
-    let scenario =
-        format!("machines: {{ list: [{{ id: {MACHINE}, name: old, collection: osNotSupported }}] }}");
+    let scenario = format!(
+        "machines: {{ strict: false, list: [{{ id: {MACHINE}, name: old, collection: osNotSupported }}] }}"
+    );
     let sandbox = Sandbox::start(&scenario);
     project(dir.path(), "", true);
     let (code, events) = apply(dir.path(), &sandbox.url, &[]);

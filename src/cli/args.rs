@@ -724,6 +724,9 @@ pub struct SandboxArgs {
     /// Devices, delays and faults of the simulated world, as YAML
     #[arg(long, value_name = "FILE")]
     pub scenario: Option<PathBuf>,
+    /// Check tokens, machines and events as the service does
+    #[arg(long)]
+    pub strict: bool,
     /// Keep the world in this file; without it, it ends with the server
     #[arg(long, value_name = "FILE")]
     pub world: Option<PathBuf>,

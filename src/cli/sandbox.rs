@@ -20,10 +20,15 @@ pub fn run(ctx: &Context, args: &SandboxArgs) -> Result<Code, Error> {
             args.listen
         )));
     }
+    let given = args.scenario.as_deref().map(|p| scenario(&ctx.path(p))).transpose()?;
+    let scenario = match args.strict {
+        true => Some(given.unwrap_or_default().checked()),
+        false => given,
+    };
     let options = ServeOptions {
         listen: args.listen,
         world_file: args.world.as_deref().map(|p| ctx.path(p)),
-        scenario: args.scenario.as_deref().map(|p| scenario(&ctx.path(p))).transpose()?,
+        scenario,
         effects: None,
         clock: Clock::System,
     };

@@ -1,4 +1,4 @@
-//! Machine actions: collections, their course in time, cancelling, packages.
+//! Machine actions: their course in time, cancelling, reading, packages. `respond` starts them.
 
 use std::collections::HashMap;
 
@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::effect::{EffectKind, Origin};
 use super::message::{HttpRequest, HttpResponse, Refusal, wire_time};
 use super::odata::{Field, FieldKind, Query, Row, Value};
-use super::scenario::{Collection, Foreign, collect_type};
+use super::scenario::{Foreign, collect_type};
 use super::wire;
-use super::world::{World, text_field};
+use super::world::{World, request_body, text_field};
 
 /// `status` of a machine action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,24 +48,42 @@ pub(super) struct Action {
     pub action_type: String,
     pub requestor: String,
     pub comment: String,
-    source: String,
+    #[serde(default, skip_serializing_if = "Given::is_empty")]
+    pub given: Given,
+    pub source: String,
     pub machine: String,
-    computer: String,
+    pub computer: String,
     pub created: Timestamp,
     /// From when on it can be read.
-    visible: Timestamp,
+    pub visible: Timestamp,
     /// When it leaves `Pending`.
-    starts: Option<Timestamp>,
+    pub starts: Option<Timestamp>,
     /// When it ends as `outcome`.
-    ends: Option<Timestamp>,
-    outcome: Status,
+    pub ends: Option<Timestamp>,
+    pub outcome: Status,
     /// When somebody ended it.
-    stopped: Option<Stop>,
+    pub stopped: Option<Stop>,
+}
+
+/// What a call may say beside its comment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Given {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
+    /// How far an isolation or a scan goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// The file that is stopped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha1: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Stop {
+pub(super) struct Stop {
     at: Timestamp,
     status: Status,
     requestor: String,
@@ -95,6 +113,12 @@ impl Action {
     }
 }
 
+impl Given {
+    fn is_empty(&self) -> bool {
+        *self == Given::default()
+    }
+}
+
 /// All actions, oldest first.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -118,7 +142,7 @@ impl Actions {
         }
     }
 
-    fn push(&mut self, action: Action) {
+    pub fn push(&mut self, action: Action) {
         let at = self.list.len();
         self.by_id.insert(action.id.clone(), at);
         self.by_machine.entry(action.machine.clone()).or_default().push(at);
@@ -224,9 +248,16 @@ pub(super) struct ActionBody<'a> {
     scope: Option<&'a str>,
     external_id: Option<&'a str>,
     request_source: &'a str,
-    related_file_info: Option<&'a str>,
+    related_file_info: Option<RelatedFile<'a>>,
     commands: [(); 0],
     troubleshoot_info: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RelatedFile<'a> {
+    file_identifier: &'a str,
+    file_identifier_type: &'static str,
 }
 
 pub(super) fn body(action: &Action, now: Timestamp) -> ActionBody<'_> {
@@ -235,7 +266,7 @@ pub(super) fn body(action: &Action, now: Timestamp) -> ActionBody<'_> {
     ActionBody {
         id: &action.id,
         action_type: &action.action_type,
-        title: None,
+        title: action.given.title.as_deref(),
         requestor: &action.requestor,
         requestor_comment: &action.comment,
         status: status.as_str(),
@@ -248,91 +279,22 @@ pub(super) fn body(action: &Action, now: Timestamp) -> ActionBody<'_> {
         cancellation_date_time_utc: cancelled.map(|c| wire_time(c.at)),
         // E_FAIL, for want of a captured failure.
         error_h_result: if status == Status::Failed { -2_147_467_259 } else { 0 },
-        scope: None,
-        external_id: None,
+        scope: action.given.scope.as_deref(),
+        external_id: action.given.external_id.as_deref(),
         request_source: &action.source,
-        related_file_info: None,
+        related_file_info: action
+            .given
+            .sha1
+            .as_deref()
+            .map(|sha1| RelatedFile { file_identifier: sha1, file_identifier_type: "Sha1" }),
         commands: [],
         troubleshoot_info: None,
     }
 }
 
-const ENTITY: &str = "MachineActions/$entity";
-
-/// Platforms older than Windows 10, which the documentation rules out.
-fn is_old_windows(os: &str) -> bool {
-    ["Windows7", "Windows8", "WindowsXP", "WindowsVista", "WindowsServer2008", "WindowsServer2012"]
-        .iter()
-        .any(|old| os.starts_with(old))
-}
+pub(super) const ENTITY: &str = "MachineActions/$entity";
 
 impl World {
-    /// `POST /api/machines/{id}/collectInvestigationPackage`.
-    ///
-    /// `existing` answers a busy device with its active collection.
-    pub(super) fn collect(
-        &mut self,
-        now: Timestamp,
-        id: &str,
-        request: &HttpRequest,
-        existing: bool,
-    ) -> Result<HttpResponse, Refusal> {
-        let body_in = request_body(request)?;
-        // Which of two documented codes a missing name gives is not known.
-        let comment = text_field(&body_in, "Comment")?.ok_or_else(missing_comment)?;
-        let spec = self.machine(id)?;
-        let how = spec.collection.unwrap_or(match spec.health.as_str() {
-            "Inactive" => Collection::StaysPending,
-            _ if is_old_windows(&spec.os) => Collection::OsNotSupported,
-            _ => Collection::Succeeds,
-        });
-        let refuse = |code, message: &str| Err(Refusal::new(400, code, message));
-        match how {
-            Collection::OsNotSupported => {
-                return refuse("OsPlatformNotSupported", "The operating system is not supported");
-            }
-            Collection::ClientVersionNotSupported => {
-                return refuse("ClientVersionNotSupported", "The client version is not supported");
-            }
-            _ => {}
-        }
-        let across = self.scenario.busy_across_types;
-        if let Some(active) = self.actions.active(&spec.id, now, |a| across || a.is_collection()) {
-            if existing && active.is_collection() {
-                return Ok(wire::entity(201, request, ENTITY, &body(active, now)));
-            }
-            return refuse("ActiveRequestAlreadyExists", "Action is already in progress");
-        }
-        let delays = self.scenario.delays;
-        let starts = delays.pending.after(now);
-        let (starts, ends, outcome) = match how {
-            Collection::TimesOut => (None, Some(delays.time_out.after(now)), Status::TimeOut),
-            Collection::StaysPending => (None, None, Status::Pending),
-            Collection::Fails => (Some(starts), Some(delays.running.after(starts)), Status::Failed),
-            _ => (Some(starts), Some(delays.running.after(starts)), Status::Succeeded),
-        };
-        let action = Action {
-            id: self.next_guid(),
-            action_type: collect_type(),
-            requestor: self.scenario.requestor.clone(),
-            comment: comment.to_owned(),
-            source: "PublicApi".into(),
-            computer: spec.dns_name(),
-            machine: spec.id,
-            created: now,
-            visible: delays.list_lag.after(now),
-            starts,
-            ends,
-            outcome,
-            stopped: None,
-        };
-        let response = wire::entity(201, request, ENTITY, &body(&action, now));
-        self.fleet.touch(&action.machine);
-        self.note(now, EffectKind::Collect, Origin::Api, &action.id, &action.machine, comment);
-        self.actions.push(action);
-        Ok(response)
-    }
-
     /// An action that somebody else started.
     pub(super) fn add_foreign(&mut self, now: Timestamp, foreign: &Foreign) -> Result<String, Refusal> {
         let spec = self.machine(&foreign.machine)?;
@@ -344,6 +306,7 @@ impl World {
             action_type: foreign.action_type.clone(),
             requestor: foreign.requestor.clone(),
             comment: foreign.comment.clone(),
+            given: Given::default(),
             // Not documented; it only differs from what API calls get.
             source: "Portal".into(),
             computer: spec.dns_name(),
@@ -385,7 +348,7 @@ impl World {
     ) -> Result<HttpResponse, Refusal> {
         let id = self.visible_action(now, id)?.id.clone();
         let body_in = request_body(request)?;
-        let comment = text_field(&body_in, "Comment")?.ok_or_else(missing_comment)?;
+        let comment = text_field(&body_in, "Comment")?.ok_or_else(|| Refusal::missing("Comment"))?;
         let requestor = self.scenario.requestor.clone();
         let place = self.actions.by_id.get(&id).copied();
         let Some(action) = place.and_then(|i| self.actions.list.get_mut(i)) else {
@@ -411,7 +374,7 @@ impl World {
         id: &str,
         request: &HttpRequest,
     ) -> Result<HttpResponse, Refusal> {
-        Ok(wire::entity(200, request, ENTITY, &body(self.visible_action(now, id)?, now)))
+        wire::one(request, "MachineActions", "MachineAction", &body(self.visible_action(now, id)?, now))
     }
 
     /// `GET /api/machineactions`; newest first unless asked otherwise.
@@ -420,16 +383,37 @@ impl World {
         now: Timestamp,
         request: &HttpRequest,
     ) -> Result<HttpResponse, Refusal> {
-        let query = Query::parse(&request.query, FIELDS)?;
-        let rows = self
-            .actions
-            .places(&query)
+        let query = Query::of(request, FIELDS, "MachineAction")?;
+        Ok(self.action_page(now, request, &query, self.actions.places(&query)))
+    }
+
+    /// `GET /api/machines/{id}/machineactions`.
+    pub(super) fn machine_actions(
+        &self,
+        now: Timestamp,
+        id: &str,
+        request: &HttpRequest,
+    ) -> Result<HttpResponse, Refusal> {
+        let spec = self.machine(id)?;
+        let query = Query::of(request, FIELDS, "MachineAction")?;
+        let places = self.actions.by_machine.get(&spec.id).into_iter().flatten().rev().copied();
+        Ok(self.action_page(now, request, &query, places.collect()))
+    }
+
+    fn action_page(
+        &self,
+        now: Timestamp,
+        request: &HttpRequest,
+        query: &Query,
+        places: Vec<usize>,
+    ) -> HttpResponse {
+        let rows = places
             .into_iter()
             .filter_map(|i| self.actions.list.get(i))
             .filter(|a| a.visible <= now)
             .map(|action| ActionAt { action, now });
         let page = self.scenario.lists.page_size;
-        Ok(wire::list(request, "MachineActions", &query, page, rows, |row| body(row.action, now)))
+        wire::list(request, "MachineActions", query, page, rows, |row| body(row.action, now))
     }
 
     /// The collection whose package a link is for, once there is one.
@@ -465,20 +449,4 @@ impl World {
 
 fn unknown_action(id: &str) -> Refusal {
     Refusal::not_found(format!("Machine action {id} was not found"))
-}
-
-fn missing_comment() -> Refusal {
-    Refusal::new(400, "MissingRequiredParameter", "Required parameter 'Comment' is missing")
-}
-
-/// The JSON object of a body, which must say that it is JSON.
-pub(super) fn request_body(
-    request: &HttpRequest,
-) -> Result<serde_json::Map<String, serde_json::Value>, Refusal> {
-    let kind = request.content_type.as_deref().unwrap_or_default();
-    let essence = kind.split(';').next().unwrap_or_default().trim();
-    if !essence.eq_ignore_ascii_case("application/json") {
-        return Err(Refusal::bad_body());
-    }
-    serde_json::from_slice(&request.body).map_err(|_| Refusal::bad_body())
 }

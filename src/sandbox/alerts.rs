@@ -1,55 +1,20 @@
-//! Alerts: creating them by reference to an event, reading and changing them.
+//! Alerts: creating them by reference to an event, and reading them. `triage` changes them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
 
-use super::actions::request_body;
 use super::effect::{EffectKind, Origin};
+use super::hunting;
 use super::message::{Envelope, HttpRequest, HttpResponse, Refusal, wire_time};
 use super::odata::{Field, FieldKind, Query, Row, Value};
-use super::scenario::{AlertReplies, CommentTexts, Words};
 use super::wire;
-use super::world::{World, text_field};
+use super::world::{World, request_body, text_field};
 use crate::model;
 
 /// `severity` of an alert that is created by reference.
 const SEVERITIES: [&str; 3] = ["Low", "Medium", "High"];
-
-/// The fields that an update can change.
-pub(super) const TRIAGE: [&str; 5] = ["status", "assignedTo", "classification", "determination", "comment"];
-
-/// `status` of an alert.
-const STATUSES: [&str; 3] = ["New", "InProgress", "Resolved"];
-
-/// `classification` of an alert.
-const CLASSIFICATIONS: [&str; 4] =
-    ["TruePositive", "InformationalExpectedActivity", "FalsePositive", "Informational, expected activity"];
-
-/// `determination` of an alert: the words of the documentation, and those of the service's metadata for the same.
-const DETERMINATIONS: [(&str, &str); 19] = [
-    ("MultiStagedAttack", "MultiStagedAttack"),
-    ("MaliciousUserActivity", "MaliciousUserActivity"),
-    ("CompromisedUser", "CompromisedAccount"),
-    ("CompromisedAccount", "CompromisedAccount"),
-    ("Malware", "Malware"),
-    ("Phishing", "Phishing"),
-    ("UnwantedSoftware", "UnwantedSoftware"),
-    ("SecurityTesting", "SecurityTesting"),
-    ("LineOfBusinessApplication", "LineOfBusinessApplication"),
-    ("ConfirmedUserActivity", "ConfirmedActivity"),
-    ("ConfirmedActivity", "ConfirmedActivity"),
-    ("Clean", "NotMalicious"),
-    ("NotMalicious", "NotMalicious"),
-    ("InsufficientData", "NoEnoughDataToValidate"),
-    ("NoEnoughDataToValidate", "NoEnoughDataToValidate"),
-    ("NotEnoughDataToValidate", "NoEnoughDataToValidate"),
-    ("Other", "Other"),
-    ("Apt", "Apt"),
-    ("SecurityPersonnel", "SecurityPersonnel"),
-];
 
 /// `category` of an alert that is created by reference.
 const CATEGORIES: [&str; 17] = [
@@ -78,11 +43,11 @@ const CATEGORIES: [&str; 17] = [
 pub(super) struct Alert {
     pub id: String,
     incident: i64,
-    assigned_to: Option<String>,
+    pub assigned_to: Option<String>,
     severity: String,
     pub status: String,
-    classification: Option<String>,
-    determination: Option<String>,
+    pub classification: Option<String>,
+    pub determination: Option<String>,
     category: String,
     pub title: String,
     description: String,
@@ -93,17 +58,22 @@ pub(super) struct Alert {
     visible: Timestamp,
     first_event: model::Timestamp,
     last_event: model::Timestamp,
-    updated: Timestamp,
-    resolved: Option<Timestamp>,
+    pub updated: Timestamp,
+    pub resolved: Option<Timestamp>,
     pub machine: String,
     computer: String,
-    comments: Vec<Comment>,
+    pub comments: Vec<Comment>,
     /// The versions that lists and reads showed before the last changes, and until when, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    earlier: Vec<(Timestamp, Alert)>,
+    pub earlier: Vec<(Timestamp, Alert)>,
 }
 
 impl Alert {
+    /// The alert as it is now, without what it was before.
+    pub fn version(&self) -> Alert {
+        Alert { earlier: Vec::new(), ..self.clone() }
+    }
+
     /// The alert as lists and reads show it at that moment.
     fn as_of(&self, now: Timestamp) -> &Alert {
         self.earlier.iter().find(|(until, _)| now < *until).map_or(self, |(_, alert)| alert)
@@ -112,19 +82,19 @@ impl Alert {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Comment {
-    comment: String,
-    created_by: String,
-    created_at: Timestamp,
+pub(super) struct Comment {
+    pub comment: String,
+    pub created_by: String,
+    pub created_at: Timestamp,
 }
 
 /// All alerts, oldest first.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Alerts {
-    list: Vec<Alert>,
+    pub list: Vec<Alert>,
     #[serde(skip)]
-    by_id: HashMap<String, usize>,
+    pub by_id: HashMap<String, usize>,
     #[serde(skip)]
     by_machine: HashMap<String, Vec<usize>>,
     /// The newest alert of a device with a title.
@@ -300,7 +270,7 @@ pub(super) fn body(alert: &Alert) -> AlertBody<'_> {
     }
 }
 
-const ENTITY: &str = "Alerts/$entity";
+pub(super) const ENTITY: &str = "Alerts/$entity";
 
 impl World {
     /// `POST /api/alerts/CreateAlertByReference`.
@@ -325,14 +295,13 @@ impl World {
         let event_time = required("eventTime")?;
         let report_id = required("reportId")?;
         let category = required("category")?;
-        let invalid = |name: &str| Refusal::new(400, "InvalidInput", format!("{name} argument is invalid"));
         if !is_one_of(severity, &SEVERITIES) {
-            return Err(invalid("severity"));
+            return Err(Refusal::invalid(severity));
         }
         if !is_one_of(category, &CATEGORIES) {
-            return Err(invalid("category"));
+            return Err(Refusal::invalid(category));
         }
-        let event: model::Timestamp = event_time.parse().map_err(|_| invalid("eventTime"))?;
+        let event: model::Timestamp = event_time.parse().map_err(|_| Refusal::invalid(event_time))?;
 
         let spec = self.machine(machine_id).ok().filter(|m| self.knows(&m.id, report_id, &event));
         let spec = spec.ok_or_else(|| {
@@ -391,12 +360,15 @@ impl World {
         if events.unknown_report_ids.iter().any(|id| id == report_id) {
             return false;
         }
-        events.only.is_empty()
-            || events.only.iter().any(|e| {
-                e.machine_id.eq_ignore_ascii_case(machine)
-                    && e.report_id == report_id
-                    && e.event_time.parse().as_ref() == Ok(event_time)
-            })
+        let is_it = |device: &str, report: &str, at: &str| {
+            device.eq_ignore_ascii_case(machine)
+                && report == report_id
+                && at.parse().as_ref() == Ok(event_time)
+        };
+        if !events.only.is_empty() {
+            return events.only.iter().any(|e| is_it(&e.machine_id, &e.report_id, &e.event_time));
+        }
+        !self.scenario.shows_all_events() || hunting::shows(&self.scenario.hunting, is_it)
     }
 
     /// `da`, 18 digits of .NET ticks, and a signed number.
@@ -424,12 +396,12 @@ impl World {
     ) -> Result<HttpResponse, Refusal> {
         let place = self.visible_alert(now, id)?;
         let alert = self.alerts.list.get(place).ok_or_else(|| unknown_alert(id))?;
-        Ok(wire::entity(200, request, ENTITY, &body(alert.as_of(now))))
+        wire::one(request, "Alerts", "Alert", &body(alert.as_of(now)))
     }
 
     /// `GET /api/alerts`; newest first unless asked otherwise.
     pub(super) fn list_alerts(&self, now: Timestamp, request: &HttpRequest) -> Result<HttpResponse, Refusal> {
-        let query = Query::parse(&request.query, FIELDS)?;
+        let query = Query::of(request, FIELDS, "Alert")?;
         Ok(self.alert_page(now, request, &query, self.alerts.places(&query)))
     }
 
@@ -441,7 +413,7 @@ impl World {
         request: &HttpRequest,
     ) -> Result<HttpResponse, Refusal> {
         let spec = self.machine(id)?;
-        let query = Query::parse(&request.query, FIELDS)?;
+        let query = Query::of(request, FIELDS, "Alert")?;
         let places = self.alerts.by_machine.get(&spec.id).cloned().unwrap_or_default();
         Ok(self.alert_page(now, request, &query, places.into_iter().rev().collect()))
     }
@@ -461,122 +433,23 @@ impl World {
         wire::list(request, "Alerts", query, self.scenario.lists.page_size, rows, |a| body(a))
     }
 
-    /// `PATCH /api/alerts/{id}`.
-    pub(super) fn update_alert(
-        &mut self,
-        now: Timestamp,
-        id: &str,
-        request: &HttpRequest,
-    ) -> Result<HttpResponse, Refusal> {
+    /// The device of an alert that can be read.
+    pub(super) fn alert_machine_id(&self, now: Timestamp, id: &str) -> Result<String, Refusal> {
         let place = self.visible_alert(now, id)?;
-        let input = request_body(request)?;
-        let mut changes = BTreeMap::new();
-        for (name, value) in &input {
-            let (Some(known), Json::String(text)) = (TRIAGE.iter().find(|n| *n == name), value) else {
-                return Err(Refusal::bad_body());
-            };
-            let taken = match *known {
-                "status" => is_one_of(text, &STATUSES),
-                "classification" => is_one_of(text, &CLASSIFICATIONS),
-                "determination" => DETERMINATIONS.iter().any(|(word, _)| word.eq_ignore_ascii_case(text)),
-                _ => true,
-            };
-            if !taken {
-                return Err(Refusal::new(400, "InvalidInput", format!("{name} argument is invalid")));
-            }
-            changes.insert(*known, self.given_back(known, text));
-        }
-        if changes.is_empty() {
-            return Err(Refusal::bad_body());
-        }
-        let author = self.scenario.requestor.clone();
-        self.change_alert(now, place, changes, author, Origin::Api);
-        let alert = self.alerts.list.get(place).ok_or_else(|| unknown_alert(id))?;
-        Ok(wire::entity(200, request, ENTITY, &body(alert)))
+        self.alerts.list.get(place).map(|a| a.machine.clone()).ok_or_else(|| unknown_alert(id))
     }
 
-    /// A value of an update as it comes back.
-    fn given_back(&self, name: &str, text: &str) -> String {
-        let AlertReplies { words, comments } = self.scenario.alerts;
-        let metadata = || DETERMINATIONS.iter().find(|(word, _)| word.eq_ignore_ascii_case(text));
-        match (name, words, comments) {
-            ("status", ..) => STATUSES
-                .iter()
-                .find(|word| word.eq_ignore_ascii_case(text))
-                .map_or(text, |word| word)
-                .to_owned(),
-            ("determination", Words::Metadata, _) => metadata().map_or(text, |(_, word)| word).to_owned(),
-            ("comment", _, CommentTexts::Escaped) => {
-                [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;"), ('"', "&quot;"), ('\'', "&#39;")]
-                    .iter()
-                    .fold(text.to_owned(), |text, (c, entity)| text.replace(*c, entity))
-            }
-            ("comment", _, CommentTexts::Crlf) => text.replace('\n', "\r\n"),
-            _ => text.to_owned(),
-        }
-    }
-
-    /// Changes the triage of an alert by hand; `false` when there is no such one.
-    pub(super) fn triage_by_hand(
-        &mut self,
-        now: Timestamp,
-        id: &str,
-        changes: BTreeMap<&'static str, String>,
-    ) -> bool {
-        let Some(place) = self.alerts.by_id.get(id).copied() else { return false };
-        self.change_alert(now, place, changes, super::scenario::analyst(), Origin::Analyst);
-        true
-    }
-
-    fn change_alert(
-        &mut self,
-        now: Timestamp,
-        place: usize,
-        changes: BTreeMap<&'static str, String>,
-        author: String,
-        by: Origin,
-    ) {
-        let until = self.scenario.delays.update_lag.after(now);
-        let Some(alert) = self.alerts.list.get_mut(place) else { return };
-        alert.earlier.retain(|(until, _)| now < *until);
-        if now < until {
-            let shown = Alert { earlier: Vec::new(), ..alert.clone() };
-            alert.earlier.push((until, shown));
-        }
-        for (name, text) in changes {
-            match name {
-                "status" => {
-                    let resolved = text == "Resolved";
-                    alert.resolved = resolved.then(|| alert.resolved.unwrap_or(now));
-                    alert.status = text;
-                }
-                "assignedTo" => alert.assigned_to = Some(text),
-                "classification" => alert.classification = Some(text),
-                "determination" => alert.determination = Some(text),
-                // A comment never takes the place of an older one.
-                _ => alert.comments.push(Comment {
-                    comment: text,
-                    created_by: author.clone(),
-                    created_at: now,
-                }),
-            }
-        }
-        alert.updated = now;
-        let (id, machine, title) = (alert.id.clone(), alert.machine.clone(), alert.title.clone());
-        self.note(now, EffectKind::UpdateAlert, by, &id, &machine, &title);
-    }
-
-    fn visible_alert(&self, now: Timestamp, id: &str) -> Result<usize, Refusal> {
+    pub(super) fn visible_alert(&self, now: Timestamp, id: &str) -> Result<usize, Refusal> {
         let place = self.alerts.by_id.get(id).copied();
         let visible = |i: &usize| self.alerts.list.get(*i).is_some_and(|a| a.visible <= now);
         place.filter(visible).ok_or_else(|| unknown_alert(id))
     }
 }
 
-fn is_one_of(text: &str, words: &[&str]) -> bool {
+pub(super) fn is_one_of(text: &str, words: &[&str]) -> bool {
     words.iter().any(|word| word.eq_ignore_ascii_case(text))
 }
 
-fn unknown_alert(id: &str) -> Refusal {
+pub(super) fn unknown_alert(id: &str) -> Refusal {
     Refusal::not_found(format!("Alert {id} not found"))
 }

@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 use super::actions::{self, ActionBody, Status};
 use super::alerts::{self, AlertBody};
 use super::effect::{Effect, EffectKind, Origin};
+use super::endpoint::Endpoint;
 use super::machines::MachineBody;
 use super::message::{HttpRequest, HttpResponse, Refusal};
-use super::route::Endpoint;
 use super::scenario::{Foreign, MachineSpec, Seconds, analyst, collect_type};
-use super::wire;
 use super::world::World;
+use super::{triage, wire};
 
 /// `GET /sandbox/world`.
 #[derive(Serialize)]
@@ -119,7 +119,7 @@ impl World {
                     set.insert("status".to_owned(), "Resolved".to_owned());
                 }
                 let known = |(name, value): (String, String)| {
-                    Some((alerts::TRIAGE.into_iter().find(|n| *n == name)?, value))
+                    Some((triage::TRIAGE.into_iter().find(|n| *n == name)?, value))
                 };
                 let fields = set.len();
                 let changes: BTreeMap<_, _> = set.into_iter().filter_map(known).collect();

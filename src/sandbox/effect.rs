@@ -28,6 +28,8 @@ pub struct Effect {
 pub enum EffectKind {
     /// A new collection.
     Collect,
+    /// A new action that is no collection.
+    Respond,
     /// An action was cancelled.
     Cancel,
     /// A new alert.

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::endpoint::Endpoint;
 use super::message::{Delivery, HttpResponse, Refusal};
-use super::route::Endpoint;
 use super::scenario::{FaultRule, Then};
 
 /// How many calls each rule of the scenario has seen.

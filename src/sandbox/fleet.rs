@@ -99,7 +99,7 @@ impl Fleet {
             return Some(plain(&id, name.as_ref()));
         }
         let well_formed = matches!(id.len(), 32 | 40) && id.bytes().all(|b| b.is_ascii_hexdigit());
-        (well_formed && !scenario.machines.strict).then(|| MachineSpec::derived(&id))
+        (well_formed && !scenario.lists_all_machines()).then(|| MachineSpec::derived(&id))
     }
 
     /// Notes that a call took effect on a device, so that lists show it from now on.
@@ -113,7 +113,7 @@ impl Fleet {
 
     /// Makes up devices for names that nobody has, unless the scenario says which ones there are. Says whether it did.
     pub fn make_up<'n>(&mut self, scenario: &Scenario, names: impl IntoIterator<Item = &'n str>) -> bool {
-        if scenario.machines.strict {
+        if scenario.lists_all_machines() {
             return false;
         }
         let mut names: Vec<String> = names.into_iter().map(str::to_ascii_lowercase).collect();

@@ -22,6 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::gzip;
 use super::message::{Delivery, HttpRequest, HttpResponse, Refusal};
 use super::scenario::{Scenario, Seconds};
 use super::store::Keeper;
@@ -197,14 +198,18 @@ async fn answer(
         host: text(header::HOST),
         authorization: text(header::AUTHORIZATION),
         content_type: text(header::CONTENT_TYPE),
+        forwarded_proto: text(HeaderName::from_static("x-forwarded-proto")),
         range: text(header::RANGE),
         if_range: text(header::IF_RANGE),
         body: body.into(),
     };
-    let response = handle(&shared, &request).unwrap_or_else(|e| {
+    let mut response = handle(&shared, &request).unwrap_or_else(|e| {
         tracing::warn!("the sandbox cannot write its world: {e}");
         Refusal::new(500, "InternalServerError", "").into_response(0)
     });
+    if text(header::ACCEPT_ENCODING).is_some_and(|accepted| gzip::is_accepted(&accepted)) {
+        compress(&mut response);
+    }
     match response.delivery {
         Delivery::Normal | Delivery::Truncated | Delivery::Stalled => {}
         Delivery::Delayed(time) => {
@@ -242,6 +247,20 @@ fn handle(shared: &Shared, request: &HttpRequest) -> io::Result<HttpResponse> {
     }
     let now = inner.now();
     inner.keeper.handle(now, request)
+}
+
+/// Compresses a JSON answer. One that is cut on the way stays as it is, so that a client meets the same cut.
+fn compress(response: &mut HttpResponse) {
+    let json = response.header("Content-Type").is_some_and(|t| t.starts_with("application/json"));
+    let whole = !matches!(response.delivery, Delivery::Truncated | Delivery::Stalled);
+    if json && whole && response.filling.is_none() && !response.body.is_empty() {
+        // Compression in memory does not fail; if it did, the body as it is would do as well.
+        if let Ok(body) = gzip::compress(&response.body) {
+            response.body = body;
+            response.headers.push(("Content-Encoding", "gzip".to_owned()));
+            response.headers.push(("Vary", "Accept-Encoding".to_owned()));
+        }
+    }
 }
 
 fn into_response(response: HttpResponse) -> Response {

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::endpoint::Endpoint;
 use super::message::{HttpRequest, HttpResponse, Refusal};
-use super::route::Endpoint;
 use super::wire;
 use super::world::World;
 use crate::model::MachineName;
@@ -164,8 +164,28 @@ fn columns(rows: &[Map<String, Value>]) -> Vec<CannedColumn> {
     columns
 }
 
+/// Whether a query of the scenario finds the event: its rows hold the key of it.
+pub(super) fn shows(hunting: &[CannedQuery], fits: impl Fn(&str, &str, &str) -> bool) -> bool {
+    let made_up = if hunting.is_empty() { demo() } else { Vec::new() };
+    let mut rows = hunting.iter().flat_map(|q| &q.rows).chain(&made_up);
+    rows.any(|row| {
+        let text = |name: &str| match row.get(name) {
+            Some(Value::String(text)) => Some(text.clone()),
+            Some(Value::Number(number)) => Some(number.to_string()),
+            _ => None,
+        };
+        let [at, device, report] = EVENT.map(text);
+        matches!((at, device, report), (Some(at), Some(device), Some(report)) if fits(&device, &report, &at))
+    })
+}
+
+/// The devices of the made-up events.
+pub(super) fn demo_machines() -> impl Iterator<Item = (&'static str, &'static str)> {
+    DEMO_DEVICES.into_iter()
+}
+
 impl World {
-    /// `POST /api/advancedqueries/run`, and `POST /v1.0/security/runHuntingQuery` of Microsoft Graph.
+    /// `POST /api/advancedqueries/run`, `POST /api/advancedhunting/run` of Defender XDR, and `POST /v1.0/security/runHuntingQuery` of Microsoft Graph.
     pub(super) fn hunt(&self, endpoint: Endpoint, request: &HttpRequest) -> Result<HttpResponse, Refusal> {
         let graph = endpoint == Endpoint::GraphHunt;
         let body: Map<String, Value> =

@@ -22,6 +22,9 @@ pub struct HttpRequest {
     /// `Host`: answers name their own address in `@odata.context` and in links.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
+    /// `X-Forwarded-Proto`: a proxy in front speaks HTTPS, and links have to say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forwarded_proto: Option<String>,
     /// `Authorization`.
     #[serde(skip)]
     pub authorization: Option<String>,
@@ -210,6 +213,16 @@ impl Refusal {
 
     pub fn bad_body() -> Self {
         Refusal::new(400, "InvalidRequestBody", "Request body is incorrect")
+    }
+
+    /// The documented words for a parameter that has to be there.
+    pub fn missing(parameter: &str) -> Self {
+        Refusal::new(400, "MissingRequiredParameter", format!("Parameter {parameter} is missing."))
+    }
+
+    /// The documented words for a value that is none of those that are taken.
+    pub fn invalid(input: &str) -> Self {
+        Refusal::new(400, "InvalidInput", format!("Invalid input {input}."))
     }
 
     pub fn not_found(message: impl Into<String>) -> Self {

@@ -8,34 +8,41 @@
 //!
 //! Rules come from Microsoft's documentation and from replies seen in the field. Where neither says
 //! anything, the choice is named in a comment, and a [`Scenario`] can often change it. Not simulated:
-//! tokens (any non-empty bearer will do, an expired JWT will not), the language of hunting queries (results
-//! are looked up by the query's text), batch updates, roles.
+//! signatures of tokens, the language of hunting queries (results are looked up by the query's text), indicators,
+//! software and vulnerabilities, live response, incidents.
 
 mod actions;
 mod alerts;
 mod control;
 mod effect;
+mod endpoint;
 mod faults;
 mod fleet;
+mod gzip;
 mod http;
 mod hunting;
 mod machines;
 mod message;
+mod metadata;
 mod odata;
 mod package;
 mod quota;
+mod related;
+mod respond;
 mod route;
 mod scenario;
 mod store;
+mod token;
+mod triage;
 mod wire;
 mod world;
 
 pub use effect::{Effect, EffectKind, Origin};
+pub use endpoint::Endpoint;
 pub use http::{Clock, ServeOptions, Server, serve};
 pub use hunting::{CannedColumn, CannedQuery};
 pub use message::{Delivery, HttpRequest, HttpResponse};
 pub use quota::{Limit, Throttling};
-pub use route::Endpoint;
 pub use scenario::{
     Collection, Delays, Event, Events, FaultRule, Foreign, Lists, MachineSpec, Machines, Packages, Scenario,
     ScenarioError, Seconds, Then,

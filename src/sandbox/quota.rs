@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::endpoint::Endpoint;
 use super::message::Refusal;
-use super::route::Endpoint;
 
 /// Whether calls are limited, and how.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -50,8 +50,11 @@ fn documented(endpoint: Endpoint) -> Limit {
     match endpoint {
         Endpoint::PackageUri => Limit { per_minute: Some(2), per_hour: Some(120) },
         Endpoint::CreateAlert => Limit { per_minute: Some(15), per_hour: None },
-        Endpoint::Download => Limit::default(),
-        Endpoint::Hunt | Endpoint::GraphHunt => Limit { per_minute: Some(45), per_hour: Some(1500) },
+        Endpoint::BatchUpdate => Limit { per_minute: Some(10), per_hour: Some(500) },
+        Endpoint::Download | Endpoint::Metadata => Limit::default(),
+        Endpoint::Hunt | Endpoint::GraphHunt | Endpoint::XdrHunt => {
+            Limit { per_minute: Some(45), per_hour: Some(1500) }
+        }
         _ => Limit { per_minute: Some(100), per_hour: Some(1500) },
     }
 }

@@ -1,98 +1,23 @@
 //! From a path to an endpoint: which ones exist, which method they take, what the path names.
 
-use std::fmt;
-
 use percent_encoding::percent_decode_str;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-/// The simulated endpoints, as scenarios and counts name them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum Endpoint {
-    /// `POST /api/machines/{id}/collectInvestigationPackage`
-    Collect,
-    /// `GET /api/machineactions`
-    ListActions,
-    /// `GET /api/machineactions/{id}`
-    GetAction,
-    /// `POST /api/machineactions/{id}/cancel`
-    CancelAction,
-    /// `GET /api/machineactions/{id}/getPackageUri`
-    PackageUri,
-    /// `GET` of the link that getPackageUri gives; takes no token.
-    Download,
-    /// `POST /api/alerts/CreateAlertByReference`
-    CreateAlert,
-    /// `GET /api/alerts`
-    ListAlerts,
-    /// `GET /api/alerts/{id}`
-    GetAlert,
-    /// `PATCH /api/alerts/{id}`
-    UpdateAlert,
-    /// `GET /api/machines/{id}/alerts`
-    MachineAlerts,
-    /// `GET /api/machines`
-    ListMachines,
-    /// `GET /api/machines/{id}`
-    GetMachine,
-    /// `GET /api/machines/findbytag`
-    FindByTag,
-    /// `POST /api/advancedqueries/run`
-    Hunt,
-    /// `POST /v1.0/security/runHuntingQuery` of Microsoft Graph
-    GraphHunt,
-}
+use super::endpoint::Endpoint;
 
-impl Endpoint {
-    /// The name that scenarios use.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Endpoint::Collect => "collect",
-            Endpoint::ListActions => "listActions",
-            Endpoint::GetAction => "getAction",
-            Endpoint::CancelAction => "cancelAction",
-            Endpoint::PackageUri => "packageUri",
-            Endpoint::Download => "download",
-            Endpoint::CreateAlert => "createAlert",
-            Endpoint::ListAlerts => "listAlerts",
-            Endpoint::GetAlert => "getAlert",
-            Endpoint::UpdateAlert => "updateAlert",
-            Endpoint::MachineAlerts => "machineAlerts",
-            Endpoint::ListMachines => "listMachines",
-            Endpoint::GetMachine => "getMachine",
-            Endpoint::FindByTag => "findByTag",
-            Endpoint::Hunt => "hunt",
-            Endpoint::GraphHunt => "graphHunt",
-        }
-    }
-
-    /// Returns whether it answers with a list.
-    pub fn is_list(self) -> bool {
-        use Endpoint::*;
-        matches!(self, ListActions | ListAlerts | MachineAlerts | ListMachines | FindByTag)
-    }
-
-    /// Whether a call can change the service's objects.
-    pub fn is_mutating(self) -> bool {
-        matches!(
-            self,
-            Endpoint::Collect | Endpoint::CancelAction | Endpoint::CreateAlert | Endpoint::UpdateAlert
-        )
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// An endpoint and the id in its path (decoded; empty where there is none).
+/// An endpoint, and what the path names (decoded).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Route {
     pub endpoint: Endpoint,
+    /// Empty where there is none.
     pub id: String,
+    /// Between the parentheses of a function: `findbyip(ip='192.0.2.4',timestamp=2026-03-01T09:15:42Z)`.
+    pub arguments: Vec<(String, String)>,
+}
+
+impl Route {
+    fn new(endpoint: Endpoint, id: &str) -> Self {
+        Route { endpoint, id: id.to_owned(), arguments: Vec::new() }
+    }
 }
 
 /// Why a path and method lead nowhere.
@@ -102,6 +27,8 @@ pub(super) enum NoRoute {
     Path,
     /// The path exists and takes these methods.
     Method(&'static str),
+    /// A function of OData, which is no path for any method but `GET`.
+    Function,
 }
 
 /// The path of the download link.
@@ -110,61 +37,130 @@ pub(super) const DOWNLOAD: &str = "/safedownload/WDATP_Investigation_Package.zip
 /// Finds the endpoint. Path segments are compared without regard to case; a version may stand behind
 /// `/api`.
 pub(super) fn route(method: &str, path: &str) -> Result<Route, NoRoute> {
-    use Endpoint::*;
-
     if path.eq_ignore_ascii_case(DOWNLOAD) {
         return match method {
-            "GET" | "HEAD" => Ok(Route { endpoint: Download, id: String::new() }),
+            "GET" | "HEAD" => Ok(Route::new(Endpoint::Download, "")),
             _ => Err(NoRoute::Method("GET, HEAD")),
         };
     }
-    let segments: Vec<String> = path
-        .trim_matches('/')
-        .split('/')
-        .map(|s| percent_decode_str(s).decode_utf8_lossy().into_owned())
-        .collect();
+    let decoded = |s: &str| percent_decode_str(s).decode_utf8_lossy().into_owned();
+    let mut segments: Vec<String> = path.trim_matches('/').split('/').map(decoded).collect();
+    let arguments = match segments.last_mut().map(|last| (arguments(last), last)) {
+        Some((Some((name, arguments)), last)) => {
+            *last = name;
+            arguments
+        }
+        _ => Vec::new(),
+    };
     let lower: Vec<String> = segments.iter().map(|s| s.to_ascii_lowercase()).collect();
-    let mut names: Vec<&str> = lower.iter().map(String::as_str).collect();
-    let mut skipped = 1;
-    if names == ["v1.0", "security", "runhuntingquery"] {
-        return match method {
-            "POST" => Ok(Route { endpoint: GraphHunt, id: String::new() }),
-            _ => Err(NoRoute::Method("POST")),
-        };
-    }
-    if names.first() != Some(&"api") {
+    let names: Vec<&str> = lower.iter().map(String::as_str).collect();
+    let (names, skipped) = match names.as_slice() {
+        ["v1.0", "security", "runhuntingquery"] => {
+            return match method {
+                "POST" => Ok(Route::new(Endpoint::GraphHunt, "")),
+                _ => Err(NoRoute::Method("POST")),
+            };
+        }
+        ["api", "v1.0" | "v1", rest @ ..] => (rest, 2),
+        ["api", rest @ ..] => (rest, 1),
+        _ => return Err(NoRoute::Path),
+    };
+    let (names, counted) = match names {
+        [list @ .., "$count"] => (list, true),
+        names => (names, false),
+    };
+    let choices = choices(names).ok_or(NoRoute::Path)?;
+    if counted && !choices.iter().any(|(_, endpoint)| endpoint.is_list()) {
         return Err(NoRoute::Path);
     }
-    names.remove(0);
-    if names.first() == Some(&"v1.0") {
-        names.remove(0);
-        skipped = 2;
-    }
-    let choices: &[(&str, Endpoint)] = match names.as_slice() {
+    let Some((_, endpoint)) = choices.iter().find(|(m, _)| *m == method) else {
+        return Err(match choices {
+            [("GET", Endpoint::PackageUri)] => NoRoute::Function,
+            [("GET", _)] => NoRoute::Method("GET"),
+            [("POST", _)] => NoRoute::Method("POST"),
+            _ => NoRoute::Method("GET, PATCH"),
+        });
+    };
+    let id = segments.get(skipped + 1).map_or("", String::as_str);
+    Ok(Route { arguments, ..Route::new(*endpoint, id) })
+}
+
+/// The endpoints of a path, by method.
+fn choices(names: &[&str]) -> Option<&'static [(&'static str, Endpoint)]> {
+    use Endpoint::*;
+    Some(match names {
+        ["$metadata"] => &[("GET", Metadata)],
         ["machineactions"] => &[("GET", ListActions)],
         ["machineactions", _] => &[("GET", GetAction)],
         ["machineactions", _, "cancel"] => &[("POST", CancelAction)],
         ["machineactions", _, "getpackageuri"] => &[("GET", PackageUri)],
         ["machines"] => &[("GET", ListMachines)],
         ["machines", "findbytag"] => &[("GET", FindByTag)],
+        ["machines", "findbyip"] => &[("GET", FindByIp)],
         ["machines", _] => &[("GET", GetMachine)],
         ["machines", _, "collectinvestigationpackage"] => &[("POST", Collect)],
+        ["machines", _, "isolate"] => &[("POST", Isolate)],
+        ["machines", _, "unisolate"] => &[("POST", Unisolate)],
+        ["machines", _, "restrictcodeexecution"] => &[("POST", Restrict)],
+        ["machines", _, "unrestrictcodeexecution"] => &[("POST", Unrestrict)],
+        ["machines", _, "runantivirusscan"] => &[("POST", Scan)],
+        ["machines", _, "stopandquarantinefile"] => &[("POST", Quarantine)],
+        ["machines", _, "offboard"] => &[("POST", Offboard)],
         ["machines", _, "alerts"] => &[("GET", MachineAlerts)],
+        ["machines", _, "logonusers"] => &[("GET", LogOnUsers)],
+        ["machines", _, "machineactions"] => &[("GET", MachineActions)],
         ["alerts"] => &[("GET", ListAlerts)],
         ["alerts", "createalertbyreference"] => &[("POST", CreateAlert)],
-        ["advancedqueries", "run"] => &[("POST", Hunt)],
+        ["alerts", "batchupdate"] => &[("POST", BatchUpdate)],
         ["alerts", _] => &[("GET", GetAlert), ("PATCH", UpdateAlert)],
-        _ => return Err(NoRoute::Path),
-    };
-    let Some((_, endpoint)) = choices.iter().find(|(m, _)| *m == method) else {
-        return Err(NoRoute::Method(match choices {
-            [("GET", _)] => "GET",
-            [("POST", _)] => "POST",
-            _ => "GET, PATCH",
-        }));
-    };
-    let id = segments.get(skipped + 1).cloned().unwrap_or_default();
-    Ok(Route { endpoint: *endpoint, id })
+        ["alerts", _, "machine"] => &[("GET", AlertMachine)],
+        ["alerts", _, "user"] => &[("GET", AlertUser)],
+        ["alerts", _, "files"] => &[("GET", AlertFiles)],
+        ["alerts", _, "domains"] => &[("GET", AlertDomains)],
+        ["alerts", _, "ips"] => &[("GET", AlertIps)],
+        ["advancedqueries", "run"] => &[("POST", Hunt)],
+        ["advancedhunting", "run"] => &[("POST", XdrHunt)],
+        _ => return None,
+    })
+}
+
+/// Splits `name(a='x',b=y)` into the name and its arguments; text may be quoted with `'`, doubled inside.
+fn arguments(segment: &str) -> Option<(String, Vec<(String, String)>)> {
+    let (name, mut rest) = segment.strip_suffix(')')?.split_once('(')?;
+    let mut arguments = Vec::new();
+    while !rest.trim().is_empty() {
+        let (key, value) = rest.split_once('=')?;
+        let (value, behind) = match value.trim_start().strip_prefix('\'') {
+            Some(quoted) => quoted_text(quoted)?,
+            None => {
+                let end = value.find(',').unwrap_or(value.len());
+                let (word, behind) = value.split_at(end);
+                (word.trim().to_owned(), behind)
+            }
+        };
+        arguments.push((key.trim().to_ascii_lowercase(), value));
+        rest = match behind.trim_start() {
+            "" => "",
+            behind => behind.strip_prefix(',')?,
+        };
+    }
+    Some((name.to_owned(), arguments))
+}
+
+/// Reads a text behind its first quote; returns it and what is behind its last one.
+fn quoted_text(text: &str) -> Option<(String, &str)> {
+    let (mut value, mut rest) = (String::new(), text);
+    loop {
+        let (part, behind) = rest.split_once('\'')?;
+        value.push_str(part);
+        match behind.strip_prefix('\'') {
+            Some(more) => {
+                value.push('\'');
+                rest = more;
+            }
+            None => return Some((value, behind)),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -176,9 +172,10 @@ mod tests {
         for path in [
             "/api/machines/AB12/collectInvestigationPackage",
             "/api/v1.0/machines/AB12/collectInvestigationPackage",
+            "/api/v1/machines/AB12/collectInvestigationPackage/",
             "/API/Machines/AB12/CollectInvestigationPackage",
         ] {
-            assert_eq!(route("POST", path), Ok(Route { endpoint: Endpoint::Collect, id: "AB12".into() }));
+            assert_eq!(route("POST", path), Ok(Route::new(Endpoint::Collect, "AB12")));
         }
         assert_eq!(
             route("GET", "/api/alerts/da1%5F-2").map(|r| r.id),
@@ -198,8 +195,49 @@ mod tests {
             Err(NoRoute::Method("POST"))
         );
         assert_eq!(route("DELETE", "/api/alerts/x"), Err(NoRoute::Method("GET, PATCH")));
-        for path in ["/", "/api", "/machines", "/api/machines/x/isolate", "/api/v2.0/machines"] {
+        for path in [
+            "/",
+            "/api",
+            "/machines",
+            "/api/machines/x/software",
+            "/api/v2.0/machines",
+            "/api/machines/x/$count",
+        ] {
             assert_eq!(route("GET", path), Err(NoRoute::Path), "{path}");
         }
+    }
+
+    #[test]
+    fn functions_take_arguments_in_the_path() {
+        let arguments = |path: &str| route("GET", path).map(|r| (r.endpoint, r.arguments));
+        let pair = |k: &str, v: &str| (k.to_owned(), v.to_owned());
+        assert_eq!(
+            arguments("/api/machines/findbyip(ip='10.248.240.38',timestamp=2019-09-22T08:44:05Z)"),
+            Ok((
+                Endpoint::FindByIp,
+                vec![pair("ip", "10.248.240.38"), pair("timestamp", "2019-09-22T08:44:05Z")]
+            ))
+        );
+        assert_eq!(
+            arguments("/api/machines/FindByTag(Tag='it%27%27s, here', useStartsWithFilter=true)"),
+            Ok((Endpoint::FindByTag, vec![pair("tag", "it's, here"), pair("usestartswithfilter", "true")]))
+        );
+        assert_eq!(arguments("/api/machines/findbytag()"), Ok((Endpoint::FindByTag, Vec::new())));
+        for broken in ["findbyip(ip='1", "findbyip(ip)", "findbyip(ip='1'x)"] {
+            assert_eq!(
+                arguments(&format!("/api/machines/{broken}")).map(|(e, _)| e),
+                Ok(Endpoint::GetMachine),
+                "{broken}"
+            );
+        }
+        assert_eq!(route("POST", "/api/machineactions/x/getPackageUri"), Err(NoRoute::Function));
+    }
+
+    #[test]
+    fn lists_can_be_counted() {
+        for path in ["/api/machines/$count", "/api/machines/x/alerts/%24count", "/api/alerts/$COUNT"] {
+            assert!(route("GET", path).is_ok_and(|r| r.endpoint.is_list()), "{path}");
+        }
+        assert_eq!(route("GET", "/api/machines/x/alerts/$count").map(|r| r.id), Ok("x".to_owned()));
     }
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::endpoint::Endpoint;
 use super::fleet::Fleet;
-use super::hunting::CannedQuery;
+use super::hunting::{self, CannedQuery};
 use super::quota::Throttling;
-use super::route::Endpoint;
 
 /// A scenario file. Everything is optional; an empty one is the world that people meet first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -16,6 +16,12 @@ use super::route::Endpoint;
 pub struct Scenario {
     /// Ids are derived from this text: the same seed and the same calls give the same ids.
     pub seed: String,
+    /// How strict the service is. `true`: only the machines and events exist that the scenario lists, and the claims
+    /// of a token count. `false`: whatever is asked for exists, and any token will do that has not expired. When
+    /// missing, the claims of a token count, machines are all that exist if there is a list of them, and so are events
+    /// if there is a list of them or a query that finds one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strict: Option<bool>,
     /// Who API calls come from: an application's id, as `requestor` of a machine action.
     pub requestor: String,
     /// The devices.
@@ -48,6 +54,7 @@ impl Default for Scenario {
     fn default() -> Self {
         Scenario {
             seed: "casefile".into(),
+            strict: None,
             requestor: "b6e46392-61b9-48c0-ada3-63e3cd30d95b".into(),
             machines: Machines::default(),
             delays: Delays::default(),
@@ -69,8 +76,9 @@ impl Default for Scenario {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Machines {
     /// `false`: any id of 32 or 40 hex digits is an active Windows 11 device, and so is any name that a list
-    /// is filtered by. `true`: only the listed ones exist.
-    pub strict: bool,
+    /// is filtered by. `true`: only the listed ones exist. When missing, `true` if any are listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strict: Option<bool>,
     /// The devices that are there from the start.
     pub list: Vec<MachineSpec>,
 }
@@ -106,6 +114,12 @@ pub struct MachineSpec {
     /// `machineTags`.
     #[serde(default)]
     pub tags: Vec<String>,
+    /// `lastIpAddress`, and the one of `ipAddresses`; 192.0.2.4 when missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip: Option<String>,
+    /// Who has logged on to it, as `domain\name`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<String>,
     /// `mergedIntoMachineId`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged_into: Option<String>,
@@ -127,6 +141,8 @@ impl MachineSpec {
             silent: None,
             onboarding: onboarded(),
             tags: Vec::new(),
+            ip: None,
+            users: Vec::new(),
             merged_into: None,
             collection: None,
         }
@@ -197,7 +213,8 @@ impl Default for Delays {
     }
 }
 
-/// Which events can be referred to. Without `only`, every well-formed event on a known device is known.
+/// Which events can be referred to. Without `only`, those are known that a query of the scenario finds; if none finds
+/// any, every well-formed event on a known device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Events {
@@ -465,6 +482,44 @@ impl Scenario {
         let scenario = scenario.unwrap_or_default();
         scenario.check()?;
         Ok(scenario)
+    }
+
+    /// Returns the same scenario with everything checked, whatever it says of that.
+    pub fn checked(mut self) -> Self {
+        self.strict = Some(true);
+        self.machines.strict = None;
+        self
+    }
+
+    /// Whether no device exists but those that are listed or came up before.
+    pub(super) fn lists_all_machines(&self) -> bool {
+        let described = !self.machines.list.is_empty();
+        self.machines.strict.or(self.strict).unwrap_or(described)
+    }
+
+    /// Whether an event has to be one that a query finds.
+    pub(super) fn shows_all_events(&self) -> bool {
+        let found = || !self.hunting.is_empty() && hunting::shows(&self.hunting, |_, _, _| true);
+        self.strict.unwrap_or_else(found)
+    }
+
+    /// Whether the claims of a token count.
+    pub(super) fn reads_claims(&self) -> bool {
+        self.strict != Some(false)
+    }
+
+    /// Adds the devices of the made-up events to a strict world that says nothing of devices or queries: it would be
+    /// one in which nothing can be done.
+    pub(super) fn furnished(mut self) -> Self {
+        let empty = self.machines.list.is_empty() && self.hunting.is_empty();
+        if self.strict == Some(true) && self.machines.strict.is_none() && empty {
+            let machine = |(id, name): (&str, &str)| MachineSpec {
+                name: Some(name.to_owned()),
+                ..MachineSpec::derived(id)
+            };
+            self.machines.list = hunting::demo_machines().map(machine).collect();
+        }
+        self
     }
 
     /// The JSON Schema (draft 2020-12) of a scenario file.

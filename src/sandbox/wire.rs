@@ -2,12 +2,15 @@
 
 use serde::Serialize;
 
-use super::message::{HttpRequest, HttpResponse, JSON};
-use super::odata::{Query, Row};
+use super::message::{HttpRequest, HttpResponse, JSON, Refusal};
+use super::odata::{Query, Row, select};
 
 /// Where this service is, in the eyes of the client.
 pub(super) fn base(request: &HttpRequest) -> String {
-    format!("http://{}", request.host.as_deref().unwrap_or("127.0.0.1"))
+    // The header is of the client's making: only this one word counts.
+    let secure = request.forwarded_proto.as_deref().is_some_and(|p| p.trim().eq_ignore_ascii_case("https"));
+    let scheme = if secure { "https" } else { "http" };
+    format!("{scheme}://{}", request.host.as_deref().unwrap_or("127.0.0.1"))
 }
 
 #[derive(Serialize)]
@@ -50,6 +53,53 @@ pub(super) fn entity(
     json(status, &Entity { context: format!("{}/api/$metadata#{kind}", base(request)), entity })
 }
 
+/// An object as a whole, or the properties of it that were asked for.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Shown<T> {
+    Whole(T),
+    Part(serde_json::Map<String, serde_json::Value>),
+}
+
+fn shown<T: Serialize>(whole: T, select: &[&str]) -> Shown<T> {
+    if select.is_empty() {
+        return Shown::Whole(whole);
+    }
+    match serde_json::to_value(&whole) {
+        Ok(serde_json::Value::Object(all)) => {
+            Shown::Part(all.into_iter().filter(|(name, _)| select.contains(&name.as_str())).collect())
+        }
+        _ => Shown::Whole(whole),
+    }
+}
+
+/// One object that was asked for, or the part of it that `$select` names; `set` is where it is in the metadata, and
+/// `kind` what it is there.
+pub(super) fn one(
+    request: &HttpRequest,
+    set: &str,
+    kind: &str,
+    object: &impl Serialize,
+) -> Result<HttpResponse, Refusal> {
+    let select = select(request, kind)?;
+    let context = format!("{set}{}/$entity", columns(&select));
+    Ok(entity(200, request, &context, &shown(object, &select)))
+}
+
+/// How a context names the properties that were asked for.
+fn columns(select: &[&str]) -> String {
+    if select.is_empty() { String::new() } else { format!("({})", select.join(",")) }
+}
+
+/// An answer with a number and nothing else, as `$count` gives it.
+fn number(number: usize) -> HttpResponse {
+    HttpResponse {
+        body: number.to_string().into_bytes(),
+        headers: vec![("Content-Type", "text/plain".into())],
+        ..HttpResponse::empty(200)
+    }
+}
+
 /// The page of `rows` that a query asks for. `render` makes the JSON of a row.
 pub(super) fn list<R: Row, T: Serialize>(
     request: &HttpRequest,
@@ -62,7 +112,10 @@ pub(super) fn list<R: Row, T: Serialize>(
     let page_size = page_size as usize;
     let limit = query.top.map_or(page_size, |top| top.min(page_size));
     let rows = rows.filter(|row| query.filter.as_ref().is_none_or(|f| f.matches(row)));
-    let (page, count): (Vec<R>, _) = if query.order.is_empty() && !query.count {
+    if query.only_count {
+        return number(rows.count());
+    }
+    let (page, count): (Vec<R>, _) = if !query.is_ordered() && !query.count {
         // One row more tells whether there is a next page.
         (rows.skip(query.skip).take(limit + 1).collect(), None)
     } else {
@@ -76,9 +129,9 @@ pub(super) fn list<R: Row, T: Serialize>(
     json(
         200,
         &List {
-            context: format!("{}/api/$metadata#{kind}", base(request)),
+            context: format!("{}/api/$metadata#{kind}{}", base(request), columns(&query.select)),
             count,
-            value: page.iter().take(limit).map(render).collect(),
+            value: page.iter().take(limit).map(|row| shown(render(row), &query.select)).collect(),
             next,
         },
     )

@@ -9,12 +9,14 @@ use sha2::{Digest, Sha256};
 use super::actions::Actions;
 use super::alerts::Alerts;
 use super::effect::{Effect, EffectKind, Origin};
+use super::endpoint::Endpoint;
 use super::faults::{self, FaultCounters};
 use super::fleet::Fleet;
 use super::message::{Delivery, HttpRequest, HttpResponse, Refusal};
 use super::quota::Windows;
-use super::route::{Endpoint, NoRoute, Route, route};
+use super::route::{NoRoute, Route, route};
 use super::scenario::{Scenario, Seconds, Then};
+use super::{metadata, token, wire};
 
 /// The version of the file format.
 const FORMAT: u32 = 1;
@@ -66,7 +68,7 @@ impl World {
         let mut world = World {
             format_version: FORMAT,
             seq: 0,
-            scenario,
+            scenario: scenario.furnished(),
             clock: None,
             ids: 0,
             served: 0,
@@ -111,7 +113,7 @@ impl World {
         if scenario.faults != self.scenario.faults {
             self.faults = FaultCounters::default();
         }
-        self.scenario = scenario;
+        self.scenario = scenario.furnished();
         self.fleet.reindex(&self.scenario);
     }
 
@@ -128,14 +130,13 @@ impl World {
     /// Answers a request that comes in at `now`. A `now` before an earlier one counts as that one.
     pub fn handle(&mut self, now: Timestamp, request: &HttpRequest) -> HttpResponse {
         let now = self.advance(now);
-        let token = check_token(now, request.authorization.as_deref());
-        self.respond(now, request, token)
+        self.respond(now, request, true)
     }
 
     /// Like [`World::handle`] for a request whose token was accepted when it first came.
     pub(super) fn replay(&mut self, at: Timestamp, request: &HttpRequest) {
         let now = self.advance(at);
-        self.respond(now, request, Ok(()));
+        self.respond(now, request, false);
     }
 
     /// Lets time pass: late calls take effect at their time. Returns where time stands then.
@@ -164,13 +165,16 @@ impl World {
         now
     }
 
-    fn respond(&mut self, now: Timestamp, request: &HttpRequest, token: Result<(), Refusal>) -> HttpResponse {
+    /// Answers. `guarded` says whether the token is checked.
+    fn respond(&mut self, now: Timestamp, request: &HttpRequest, guarded: bool) -> HttpResponse {
         self.served += 1;
         let mut response = if request.path.starts_with("/sandbox/") {
             self.seq += u64::from(request.is_mutating());
             self.control(now, request).unwrap_or_else(|r| r.into_response(self.served))
         } else {
-            self.simulate(now, request, token)
+            let mut response = self.simulate(now, request, guarded);
+            response.headers.push(("mise-correlation-id", self.correlation()));
+            response
         };
         response.headers.push(("Date", now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()));
         if response.header("Content-Type").is_some_and(|t| t.starts_with("application/json")) {
@@ -179,12 +183,7 @@ impl World {
         response
     }
 
-    fn simulate(
-        &mut self,
-        now: Timestamp,
-        request: &HttpRequest,
-        token: Result<(), Refusal>,
-    ) -> HttpResponse {
+    fn simulate(&mut self, now: Timestamp, request: &HttpRequest, guarded: bool) -> HttpResponse {
         let serial = self.served;
         let found = match route(&request.method, &request.path) {
             Ok(found) => found,
@@ -192,10 +191,23 @@ impl World {
             Err(NoRoute::Method(allow)) => {
                 return Refusal { allow: Some(allow), ..Refusal::empty(405) }.into_response(serial);
             }
+            Err(NoRoute::Function) => {
+                let uri = format!("{}{}", wire::base(request), request.path);
+                let message = format!("No HTTP resource was found that matches the request URI '{uri}'.");
+                return Refusal::new(404, "NotFound", message).into_response(serial);
+            }
         };
-        let response = match token {
-            Err(refusal) if found.endpoint != Endpoint::Download => refusal.into_response(serial),
-            _ => {
+        let checked = match found.endpoint {
+            Endpoint::Download => Ok(()),
+            _ if !guarded => Ok(()),
+            endpoint => {
+                let claims = self.scenario.reads_claims();
+                token::check(now, endpoint, request.authorization.as_deref(), claims)
+            }
+        };
+        let response = match checked {
+            Err(refusal) => refusal.into_response(serial),
+            Ok(()) => {
                 self.seq += u64::from(request.is_mutating());
                 self.admit(now, &found, request).unwrap_or_else(|r| r.into_response(serial))
             }
@@ -231,8 +243,8 @@ impl World {
                 Ok(HttpResponse::empty(500))
             }
             Then::Endless => {
-                let host = request.host.as_deref().unwrap_or("localhost");
-                let link = format!("http://{host}{}?$skiptoken={}", request.path, self.served);
+                let base = wire::base(request);
+                let link = format!("{base}{}?$skiptoken={}", request.path, self.served);
                 self.dispatch(now, found, request, false).map(|list| faults::linked(list, link))
             }
             Then::Whole | Then::OtherTag => {
@@ -250,14 +262,17 @@ impl World {
     fn machine_of(&self, found: &Route, request: &HttpRequest) -> Option<String> {
         use Endpoint::*;
         match found.endpoint {
-            Collect | MachineAlerts | GetMachine => Some(found.id.clone()),
+            Collect | MachineAlerts | MachineActions | LogOnUsers | GetMachine => Some(found.id.clone()),
+            endpoint if endpoint.is_response() => Some(found.id.clone()),
             CreateAlert => {
                 let body: serde_json::Value = serde_json::from_slice(&request.body).ok()?;
                 Some(body.get("machineId")?.as_str()?.to_owned())
             }
             GetAction | CancelAction | PackageUri => self.actions.machine_of(&found.id),
-            GetAlert | UpdateAlert => self.alerts.machine_of(&found.id),
-            ListActions | ListAlerts | ListMachines | FindByTag | Download | Hunt | GraphHunt => None,
+            GetAlert | UpdateAlert | AlertMachine | AlertUser | AlertFiles | AlertDomains | AlertIps => {
+                self.alerts.machine_of(&found.id)
+            }
+            _ => None,
         }
     }
 
@@ -270,7 +285,6 @@ impl World {
     ) -> Result<HttpResponse, Refusal> {
         let id = &found.id;
         match found.endpoint {
-            Endpoint::Collect => self.collect(now, id, request, existing),
             Endpoint::ListActions => self.list_actions(now, request),
             Endpoint::GetAction => self.get_action(now, id, request),
             Endpoint::CancelAction => self.cancel(now, id, request),
@@ -283,8 +297,28 @@ impl World {
             Endpoint::MachineAlerts => self.machine_alerts(now, id, request),
             Endpoint::ListMachines => self.list_machines(now, request),
             Endpoint::GetMachine => self.get_machine(now, id, request),
-            Endpoint::FindByTag => self.find_by_tag(now, request),
-            endpoint @ (Endpoint::Hunt | Endpoint::GraphHunt) => self.hunt(endpoint, request),
+            Endpoint::FindByTag => self.find_by_tag(now, found, request),
+            Endpoint::FindByIp => self.find_by_ip(now, found, request),
+            Endpoint::BatchUpdate => self.update_alerts(now, request),
+            Endpoint::AlertMachine => self.alert_machine(now, id, request),
+            Endpoint::AlertUser => self.alert_user(now, id),
+            Endpoint::AlertFiles => self.alert_relations(now, id, request, ("Files", "File")),
+            Endpoint::AlertDomains => self.alert_relations(now, id, request, ("Domains", "Domain")),
+            Endpoint::AlertIps => self.alert_relations(now, id, request, ("Ips", "Ip")),
+            Endpoint::LogOnUsers => self.log_on_users(now, id, request),
+            Endpoint::MachineActions => self.machine_actions(now, id, request),
+            Endpoint::Metadata => Ok(metadata::answer()),
+            endpoint @ (Endpoint::Hunt | Endpoint::GraphHunt | Endpoint::XdrHunt) => {
+                self.hunt(endpoint, request)
+            }
+            Endpoint::Collect
+            | Endpoint::Isolate
+            | Endpoint::Unisolate
+            | Endpoint::Restrict
+            | Endpoint::Unrestrict
+            | Endpoint::Scan
+            | Endpoint::Quarantine
+            | Endpoint::Offboard => self.start_action(now, found.endpoint, id, request, existing),
         }
     }
 
@@ -323,6 +357,14 @@ impl World {
         uuid::Builder::from_random_bytes(self.next_bytes()).into_uuid().to_string()
     }
 
+    /// The id of an answer, for whoever asks support about it.
+    fn correlation(&self) -> String {
+        let digest = Sha256::digest(format!("{}/answer/{}", self.scenario.seed, self.served));
+        let mut bytes = [0; 16];
+        bytes.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+        uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
+    }
+
     /// How many objects there are.
     pub(super) fn size(&self) -> usize {
         self.actions.len() + self.alerts.len()
@@ -341,24 +383,14 @@ pub(super) fn text_field<'b>(
     }
 }
 
-/// Any non-empty bearer will do; the expiry of a readable JWT counts.
-fn check_token(now: Timestamp, authorization: Option<&str>) -> Result<(), Refusal> {
-    use base64::Engine;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
-    let refuse = |message: &str| Err(Refusal::new(401, "Unauthorized", message));
-    let bearer = authorization.and_then(|a| a.split_once(' '));
-    let token = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer")).map(|(_, t)| t.trim());
-    let Some(token) = token.filter(|t| !t.is_empty()) else {
-        return refuse("The bearer token is missing");
-    };
-    let claims = token.split('.').nth(1).filter(|_| token.split('.').count() == 3);
-    let expiry = claims
-        .and_then(|c| URL_SAFE_NO_PAD.decode(c).ok())
-        .and_then(|json| serde_json::from_slice::<serde_json::Value>(&json).ok())
-        .and_then(|claims| claims.get("exp")?.as_i64());
-    match expiry {
-        Some(exp) if exp <= now.as_second() => refuse("The bearer token has expired"),
-        _ => Ok(()),
+/// The JSON object of a body, which must say that it is JSON.
+pub(super) fn request_body(
+    request: &HttpRequest,
+) -> Result<serde_json::Map<String, serde_json::Value>, Refusal> {
+    let kind = request.content_type.as_deref().unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case("application/json") {
+        return Err(Refusal::bad_body());
     }
+    serde_json::from_slice(&request.body).map_err(|_| Refusal::bad_body())
 }

@@ -7,6 +7,7 @@ use crate::case::Case;
 /// Two machines with names, one of a domain; all others are named `desktop-...`.
 const FLEET: &str = "
 machines:
+  strict: false
   list:
     - { id: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, name: HQ-DC-01.contoso.com }
     - { id: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb, name: fin-ws-042 }

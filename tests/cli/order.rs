@@ -11,7 +11,7 @@ const OLD: &str = "3333333333333333333333333333333333333333";
 /// A service whose collections take so many seconds, and refuses one on [`OLD`].
 fn bench(running: u64, more: &str) -> Case {
     let scenario = format!(
-        "delays: {{ pending: 0, running: {running} }}\nmachines: {{ list: [{{ id: {OLD}, os: Windows7 }}] }}\n{more}"
+        "delays: {{ pending: 0, running: {running} }}\nmachines: {{ strict: false, list: [{{ id: {OLD}, os: Windows7 }}] }}\n{more}"
     );
     let case = Case::new(&scenario, "{ manifests: [m] }");
     std::fs::create_dir(case.path("m")).unwrap();

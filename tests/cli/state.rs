@@ -7,6 +7,7 @@ use crate::case::Case;
 
 const FLEET: &str = "
 machines:
+  strict: false
   list:
     - { id: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, name: h01 }
     - { id: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb, name: h02 }

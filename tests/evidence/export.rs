@@ -249,7 +249,10 @@ fn real_bagit_takes_it() {
     let long = "a".repeat(200);
     let lab = Lab::applied(
         2,
-        &format!("machines: {{ list: [{{ id: \"{}\", name: \"{long}/%..%41\" }}] }}", crate::lab::machine(0)),
+        &format!(
+            "machines: {{ strict: false, list: [{{ id: \"{}\", name: \"{long}/%..%41\" }}] }}",
+            crate::lab::machine(0)
+        ),
     );
     lab.fetch(0);
     exports(&lab, 0, &[]);

@@ -209,7 +209,7 @@ impl Story {
         let ends = serde_json::to_value(self.ends).unwrap();
         let ends = ends.as_str().unwrap();
         let yaml = format!(
-            "machines: {{ list: [{{ id: {machine}, collection: {ends} }}] }}\n{existing}{quota}delays: {{ listLag: {}, updateLag: {}, pending: 2, running: {}, timeOut: 600 }}\n",
+            "machines: {{ strict: false, list: [{{ id: {machine}, collection: {ends} }}] }}\n{existing}{quota}delays: {{ listLag: {}, updateLag: {}, pending: 2, running: {}, timeOut: 600 }}\n",
             self.lag,
             self.lag,
             self.runs.saturating_sub(2),

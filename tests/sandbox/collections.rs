@@ -1,6 +1,7 @@
 use casefile::sandbox::{HttpRequest, HttpResponse, Origin};
 use serde_json::Value;
 
+use super::strict::{DEFENDER, bearer};
 use super::{Lab, MACHINE, names, refusal};
 
 #[test]
@@ -156,8 +157,10 @@ fn unknown_machines() {
 fn tokens() {
     let mut lab = Lab::new("");
     let mut request = HttpRequest::new("GET", "/api/machineactions", "");
-    // {"exp":1767225601}: one second after the clock's start.
-    let jwt = "Bearer e30.eyJleHAiOjE3NjcyMjU2MDF9.x";
+    // One second after the clock's start.
+    let jwt =
+        bearer(&serde_json::json!({ "exp": 1_767_225_601, "aud": DEFENDER, "roles": ["Machine.Read.All"] }));
+    let jwt = jwt.as_str();
     for (authorization, seconds, status) in [
         (None, 0.0, 401),
         (Some("Bearer "), 0.0, 401),

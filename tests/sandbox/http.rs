@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::MACHINE;
 
-fn options(scenario: &str) -> ServeOptions {
+pub fn options(scenario: &str) -> ServeOptions {
     ServeOptions {
         listen: "127.0.0.1:0".parse().unwrap(),
         world_file: None,
@@ -16,48 +16,48 @@ fn options(scenario: &str) -> ServeOptions {
     }
 }
 
-struct Front {
-    server: Server,
-    client: Client,
+pub struct Front {
+    pub server: Server,
+    pub client: Client,
 }
 
 impl Front {
-    async fn start(options: ServeOptions) -> Self {
+    pub async fn start(options: ServeOptions) -> Self {
         // The second test to get here finds it installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder().no_proxy().build().unwrap();
+        let client = Client::builder().no_proxy().gzip(false).build().unwrap();
         Front { server: serve(options).await.unwrap(), client }
     }
 
-    fn url(&self, target: &str) -> String {
+    pub fn url(&self, target: &str) -> String {
         format!("http://{}{target}", self.server.addr())
     }
 
-    fn get(&self, target: &str) -> RequestBuilder {
+    pub fn get(&self, target: &str) -> RequestBuilder {
         self.client.get(self.url(target)).bearer_auth("t")
     }
 
-    fn post(&self, target: &str, body: Value) -> RequestBuilder {
+    pub fn post(&self, target: &str, body: Value) -> RequestBuilder {
         let request = self.client.post(self.url(target)).bearer_auth("t");
         request.header("content-type", "application/json").body(body.to_string())
     }
 
-    fn collect(&self, machine: &str) -> RequestBuilder {
+    pub fn collect(&self, machine: &str) -> RequestBuilder {
         self.post(&format!("/api/machines/{machine}/collectInvestigationPackage"), json!({"Comment": "c"}))
     }
 
-    async fn json(&self, request: RequestBuilder) -> (u16, Value) {
+    pub async fn json(&self, request: RequestBuilder) -> (u16, Value) {
         parse(request.send().await.unwrap()).await
     }
 
-    async fn advance(&self, seconds: f64) {
+    pub async fn advance(&self, seconds: f64) {
         let request = self.client.post(self.url("/sandbox/advance"));
         let response = request.body(json!({ "seconds": seconds }).to_string()).send().await.unwrap();
         assert_eq!(response.status(), 200);
     }
 }
 
-async fn parse(response: Response) -> (u16, Value) {
+pub async fn parse(response: Response) -> (u16, Value) {
     let status = response.status().as_u16();
     (status, serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or(Value::Null))
 }

@@ -3,10 +3,14 @@
 #![allow(clippy::disallowed_methods, reason = "tests set up files of their own and read the clock")]
 
 mod alerts;
+mod clients;
 mod collections;
 mod faults;
 mod http;
+mod metadata;
 mod reads;
+mod shapes;
+mod strict;
 
 use casefile::sandbox::{HttpRequest, HttpResponse, Scenario, World};
 use serde_json::Value;
