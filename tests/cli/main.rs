@@ -23,3 +23,4 @@ mod surgery;
 mod targets;
 mod triage;
 mod unread;
+mod wrong;
