@@ -121,7 +121,15 @@ async fn redirects_are_answers() {
 #[tokio::test]
 async fn a_refused_connection_is_before_sending() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    assert_eq!(failure(address, PATIENT).await.stage, Stage::BeforeSend);
+    let failed = failure(address, PATIENT).await;
+    assert_eq!(failed.stage, Stage::BeforeSend);
+    assert!(failed.why.starts_with(&format!("{address}: no connection: ")), "{failed}");
+    let behind = transport(address, PATIENT).through(Some("the proxy p:1 of HTTPS_PROXY".into()));
+    let failed = behind.send(call("/api/x")).await.unwrap_err();
+    assert!(
+        failed.why.starts_with(&format!("{address}, through the proxy p:1 of HTTPS_PROXY: ")),
+        "{failed}"
+    );
 }
 
 #[tokio::test]

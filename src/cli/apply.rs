@@ -13,6 +13,7 @@ use super::engine;
 use super::evidence;
 use super::exit::{Code, Error};
 use super::git;
+use super::patience::{READING, waiting};
 use super::progress::Display;
 use super::project;
 use super::saved;
@@ -181,10 +182,12 @@ impl Job<'_> {
         fetching: Option<&Fetching>,
     ) -> Result<Ended, Error> {
         let Job { ctx, args, reviewed, .. } = *self;
+        let reading = waiting(ctx, READING);
         let prepared = match reviewed {
             Some(Reviewed::Saved(saved)) => run.resume(saved).await,
             _ => run.prepare().await,
         };
+        drop(reading);
         let plan = match prepared {
             Ok(plan) => Plan { destination: Some(destination.clone()), ..plan },
             Err(e) => return Err(end_early(run, e).await),

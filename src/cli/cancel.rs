@@ -17,7 +17,9 @@ use crate::plan::Plan;
 pub fn run(ctx: &Context, args: &CancelArgs) -> Result<Code, Error> {
     ctx.detach()?;
     if !ctx.interactive && !args.auto_approve {
-        return Err(Error::Unapproved { next: "casefile cancel --auto-approve" });
+        return Err(Error::Unapproved {
+            next: "say yes on the command line, by --auto-approve; then casefile status",
+        });
     }
     let project = project::load(ctx)?;
     if let Some(rule) = project.spec.require_comment.as_ref().filter(|rule| !rule.allows_text(&args.comment))

@@ -7,13 +7,18 @@ use std::time::Duration;
 
 use super::context::Context;
 use super::exit::Error;
-use crate::defender::auth::{AuthError, Credential, Environment, Identity, StorageCredential, Tokens};
+use super::patience::waiting;
+use crate::defender::auth::{
+    AuthError, AuthMethod, Credential, Environment, Identity, StorageCredential, Tokens,
+};
 use crate::defender::{
     Api, Client, Clock, Cloud, Endpoint, HttpOptions, HttpTransport, Hunter, HuntingApi, RateLimit,
-    RateLimiter, Service, ServiceError,
+    RateLimiter, Service, ServiceError, proxy_for,
 };
 use crate::manifest::Project;
+use crate::model::Hindrance;
 use crate::plan::Destination;
+use crate::render::unread;
 use crate::sandbox::{self, ServeOptions, Server};
 use crate::state::Binding;
 
@@ -120,11 +125,13 @@ pub async fn connect(
         services = Services::of(ctx, project, server.as_ref())?;
     }
     let Services { defender: service, graph } = &services;
-    let transport = HttpTransport::new(service, HttpOptions::default());
+    let transport = HttpTransport::new(service, HttpOptions::default()).through(proxy(ctx, &service.host()));
     let quotas = RateLimiter::new(clock.clone(), limits(project));
     let tokens = tokens(ctx, project, service)?.map_err(auth_error)?;
     let client = Client::new(service.clone(), Arc::new(transport), tokens, quotas, clock.clone());
+    let signing_in = waiting(ctx, "Signing in");
     let claims = client.token().await.map_err(auth_error)?.claims();
+    drop(signing_in);
     let tenant = claims.and_then(|c| c.tenant);
     if let (Some(wanted), Some(got)) = (&project.spec.defender.tenant_id, &tenant)
         && !wanted.eq_ignore_ascii_case(got)
@@ -182,7 +189,9 @@ fn hunter(
     tenant: Option<String>,
 ) -> Result<Hunter, Error> {
     let options = HttpOptions { timeout: HUNTING, ..HttpOptions::default() };
-    let transport = |service: &Service| Arc::new(HttpTransport::new(service, options));
+    let transport = |service: &Service| {
+        Arc::new(HttpTransport::new(service, options).through(proxy(ctx, &service.host())))
+    };
     let Some(service) = graph else {
         let client = client.with_transport(transport(client.service()));
         return Ok(Hunter::new(Ok(client), HuntingApi::Defender, tenant));
@@ -192,6 +201,11 @@ fn hunter(
     let client = tokens(ctx, project, &service)?
         .map(|tokens| Client::new(service, transport, tokens, quotas, clock.clone()));
     Ok(Hunter::new(client, HuntingApi::Graph, tenant))
+}
+
+/// The proxy between here and a host.
+fn proxy(ctx: &Context, host: &str) -> Option<String> {
+    proxy_for(host, |name| ctx.env.get(name).map(str::to_owned))
 }
 
 fn bad_service(e: ServiceError) -> Error {
@@ -282,9 +296,93 @@ pub fn auth_error(e: AuthError) -> Error {
         return Error::OtherTenant(e.to_string());
     }
     match e {
-        AuthError::NoneWorked { tried } => {
-            Error::NoCredential { tried: tried.iter().map(ToString::to_string).collect() }
+        AuthError::NoneWorked { tried } => none_worked(&tried),
+        AuthError::NoToken { .. } => {
+            Error::Service { message: e.to_string(), next: Some("casefile plan".to_owned()) }
+        }
+        AuthError::Unreachable { .. } => {
+            Error::Service { message: e.to_string(), next: Some(unread::remedy(Hindrance::NoConnection)) }
         }
         e => Error::Service { message: e.to_string(), next: Some(super::exit::SIGN_IN.to_owned()) },
+    }
+}
+
+/// The one sign-in that was set up and failed, or else what persons and services do to sign in.
+fn none_worked(tried: &[AuthError]) -> Error {
+    use AuthMethod::{AzureCli, ClientSecret, ManagedIdentity};
+    for e in tried {
+        tracing::debug!("{e}");
+    }
+    let failed = |m: AuthMethod| {
+        tried.iter().find_map(|e| match e {
+            AuthError::Failed { method, why } if *method == m => Some(why),
+            _ => None,
+        })
+    };
+    let set_up = |e: &&AuthError| {
+        matches!(e, AuthError::Failed { method, .. } | AuthError::Unreachable { method, .. }
+            if !matches!(method, AzureCli | ManagedIdentity))
+    };
+    if let Some(e) = tried.iter().find(set_up) {
+        return auth_error(e.clone());
+    }
+    let person = match failed(AzureCli) {
+        Some(why) if why.contains("not found") => "; the Azure CLI is not installed here".to_owned(),
+        Some(why) if !why.contains("az login") => format!("; az says: {why}"),
+        Some(_) | None => String::new(),
+    };
+    let nearly = tried.iter().find_map(|e| match e {
+        AuthError::Missing { method: ClientSecret, missing } if missing.len() == 1 => missing.first(),
+        _ => None,
+    });
+    let service = nearly.map_or_else(
+        || "sets AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, or has an identity of its platform".into(),
+        |missing| format!("needs {missing} too"),
+    );
+    Error::NoCredential {
+        ways: vec![format!("a person signs in with az login{person}"), format!("a service {service}")],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use AuthMethod::{AzureCli, ClientSecret, ManagedIdentity};
+
+    fn failed(method: AuthMethod, why: &str) -> AuthError {
+        AuthError::Failed { method, why: why.to_owned() }
+    }
+
+    fn told(tried: Vec<AuthError>) -> String {
+        auth_error(AuthError::NoneWorked { tried }).lines(None)
+    }
+
+    #[test]
+    fn nobody_signed_in_is_three_lines_and_az_login() {
+        let next_door = failed(ManagedIdentity, "169.254.169.254: no connection in time");
+        let missing = vec!["AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"];
+        let secret = AuthError::Missing { method: ClientSecret, missing };
+        let text = told(vec![failed(AzureCli, "az not found on PATH"), next_door, secret]);
+        assert_eq!(
+            text,
+            "error: nobody is signed in: no credential was found:\n  \
+               a person signs in with az login; the Azure CLI is not installed here\n  \
+               a service sets AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, or has an identity of its \
+             platform\nnext: az login\n"
+        );
+        let one = AuthError::Missing { method: ClientSecret, missing: vec!["AZURE_CLIENT_SECRET"] };
+        let text = told(vec![failed(AzureCli, "Please run 'az login' to setup account."), one]);
+        assert!(
+            text.contains("az login\n") && text.contains("a service needs AZURE_CLIENT_SECRET too"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn the_sign_in_that_was_set_up_is_the_one_that_is_told() {
+        let text =
+            told(vec![failed(ClientSecret, "AADSTS7000215: Invalid client secret."), failed(AzureCli, "x")]);
+        assert!(text.starts_with("error: auth method `client-secret` failed: AADSTS7000215"), "{text}");
+        assert_eq!(text.lines().count(), 3, "{text}");
     }
 }

@@ -14,7 +14,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::args::{Color, Global};
 use super::clock;
-use super::exit::Error;
+use super::exit::{Error, from_here};
 use super::stream;
 pub use super::stream::complain;
 use crate::THREAD_STACK;
@@ -101,7 +101,9 @@ impl Context {
     /// Tells something by the way, in one line on stderr; `-q` silences it.
     pub fn note(&self, line: &str) {
         if !self.quiet {
-            complain(&format!("{}\n", escape::one_line(line.trim_end())));
+            let dir = (self.dir != Path::new(".")).then(|| self.dir.to_string_lossy());
+            let line = from_here(line.trim_end(), dir.as_deref());
+            complain(&format!("{}\n", escape::one_line(&line)));
         }
     }
 
@@ -271,7 +273,7 @@ pub struct Environment(BTreeMap<&'static str, String>);
 
 impl Environment {
     /// Every name that is read, here or by a credential that is handed the value.
-    pub const NAMES: [&'static str; 33] = [
+    pub const NAMES: [&'static str; 39] = [
         "CASEFILE_ENDPOINT",
         "CASEFILE_ACCESS_TOKEN",
         "CASEFILE_ALLOW_HOST",
@@ -283,6 +285,12 @@ impl Environment {
         "XDG_CACHE_HOME",
         "LOCALAPPDATA",
         "HOME",
+        "HTTPS_PROXY",
+        "https_proxy",
+        "ALL_PROXY",
+        "all_proxy",
+        "NO_PROXY",
+        "no_proxy",
         "CI_JOB_URL",
         "GITHUB_SERVER_URL",
         "GITHUB_REPOSITORY",

@@ -97,6 +97,11 @@ pub fn refuse_unread(plan: &Plan) -> Result<(), Error> {
 pub fn unread_error(what: &str, unread: &[Unread]) -> Error {
     let reasons: Vec<String> = unread.iter().map(unread::unread).collect();
     let message = match &*reasons {
+        // A host that nobody reaches is the cause, and no matter of one list.
+        [_] if unread.iter().all(|u| u.cause.is_of_every_call()) => {
+            let why = unread.first().map(|u| u.why.to_string()).unwrap_or_default();
+            format!("{why}; so {what}")
+        }
         [one] => format!("{what}, because this could not be read: {one}"),
         _ => format!("{what}, because these could not be read:\n  {}", reasons.join("\n  ")),
     };
@@ -232,7 +237,13 @@ pub fn surgery_error(e: SurgeryError) -> Error {
         SurgeryError::Store(e) => project::store_error(e),
         SurgeryError::Forbidden(Forbidden::NotInState(address)) => Error::NotInState(address.to_string()),
         SurgeryError::Forbidden(f) => {
-            Error::Forbidden { message, next: ways_out::of_forbidden(&f).command() }
+            let way = ways_out::of_forbidden(&f);
+            let command = way.command();
+            let sends = ["casefile apply", "casefile cancel"].iter().any(|c| command.starts_with(c));
+            // What sends is for a person to type: the next command shows what it would be.
+            let next =
+                if sends { format!("{}, by {command}; then casefile plan", way.what) } else { command };
+            Error::Forbidden { message, next }
         }
     }
 }
@@ -247,7 +258,8 @@ pub fn run_error(e: RunError) -> Error {
         RunError::Store(e) if matches!(*e, StoreError::Io { .. } | StoreError::Poisoned { .. }) => {
             Error::State {
                 message: format!("nothing more is sent, because the state cannot be written: {e}"),
-                next: "put the cause right, then casefile apply: it looks up what was under way".to_owned(),
+                next: "put the cause right: the next apply looks up what was under way; then casefile status"
+                    .to_owned(),
             }
         }
         RunError::Store(e) => project::store_words(&e),

@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use crate::model::PlanDigest;
 use crate::plan::{TargetError, Unresolved};
 use crate::render::escape::one_line;
+use crate::render::ways_out::shell;
 
 /// The advice for where signing in does not work.
-pub const SIGN_IN: &str =
-    "set one of the credentials above, or try the sandbox: defender: { cloud: sandbox }";
+pub const SIGN_IN: &str = "put that right, or sign in as a person; then az login";
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +62,8 @@ pub enum Error {
     NoProject {
         /// Where it was looked for.
         dir: PathBuf,
+        /// The way to the nearest folder above that has one: `..`, `../..`.
+        above: Option<String>,
     },
     /// A file or folder could not be used.
     #[error("cannot {what} {}: {source}", path.display())]
@@ -156,6 +158,14 @@ pub enum Error {
     /// Another run holds the lock.
     #[error("another run holds the lock: {0}")]
     Locked(String),
+    /// The same, with the command as it was typed.
+    #[error("another run holds the lock: {holder}")]
+    LockedOut {
+        /// What is known of the other run.
+        holder: String,
+        /// The command, to be typed again.
+        again: String,
+    },
     /// `--expect` names another plan.
     #[error("this is not the plan with the digest {expected}, nothing was sent")]
     OtherDigest {
@@ -242,11 +252,11 @@ pub enum Error {
         /// What to run.
         next: String,
     },
-    /// No way to sign in works.
-    #[error("no credential works")]
+    /// No way to sign in is there.
+    #[error("nobody is signed in: no credential was found")]
     NoCredential {
-        /// Why each does not.
-        tried: Vec<String>,
+        /// What persons and what services do about it.
+        ways: Vec<String>,
     },
     /// The service, a token, the network.
     #[error("{message}")]
@@ -259,18 +269,24 @@ pub enum Error {
 }
 
 impl Error {
-    /// The table: exit code, and the next command to run.
+    /// The table: exit code, and what to do: in words, or a command, or words and behind `; then ` a command.
+    ///
+    /// A command works as it stands, and is the safe one: what sends more, forgets or takes over stands in the words.
     pub fn row(&self) -> (Code, Option<String>) {
         let next = |s: &str| Some(s.to_owned());
         match self {
             Error::Closed => (Code::Done, None),
             Error::Usage(_) => (Code::Usage, next("casefile --help")),
             Error::Environment { name, .. } => (Code::Failed, Some(format!("unset {name}"))),
+            Error::NoProject { above: Some(above), .. } => (
+                Code::Failed,
+                Some(format!("the project is the folder {above}; then casefile -C {} plan", shell(above))),
+            ),
             Error::NoProject { .. } => {
                 (Code::Failed, next("casefile init my-cases && casefile -C my-cases plan"))
             }
             Error::Io { .. } | Error::BadFile { .. } | Error::Stdout(_) => (Code::Failed, None),
-            Error::Unread { .. } => (Code::Failed, next("casefile apply")),
+            Error::Unread { .. } => (Code::Failed, next("casefile status")),
             Error::BadPlan { next, .. } => (Code::Failed, Some(next.clone())),
             Error::Git { .. } => (Code::Failed, next("git log --oneline")),
             Error::Exists(_) => (Code::Failed, next("casefile init another-folder")),
@@ -285,14 +301,17 @@ impl Error {
                     _ if stem == "runbook" => "cases".to_owned(),
                     _ => format!("{stem}/cases"),
                 };
-                (Code::Failed, next(&format!("write one into {folder}/; casefile schema case describes it")))
+                (
+                    Code::Failed,
+                    next(&format!("write one into {folder}/, by its schema; then casefile schema case")),
+                )
             }
             Error::NoEvents { .. } => {
                 (Code::Failed, next("end the query with | project Timestamp, DeviceId, ReportId"))
             }
             Error::InvalidManifests(_) => (Code::Failed, next("casefile validate")),
             Error::Unresolved(errors) if errors.iter().all(is_event) => {
-                (Code::Failed, next("casefile hunt QUERY, to see what the query finds"))
+                (Code::Failed, next("try the query by itself; then casefile hunt --help"))
             }
             Error::Unresolved(_) => (
                 Code::Failed,
@@ -301,48 +320,76 @@ impl Error {
                 ),
             ),
             Error::NotInState(_) => (Code::Failed, next("casefile state list")),
-            Error::NoApproval => (Code::Failed, next("casefile plan, then casefile apply --expect DIGEST")),
+            Error::NoApproval => (
+                Code::Failed,
+                next("approve of what the plan shows, by apply --expect and its digest; then casefile plan"),
+            ),
             Error::Unapproved { next } => (Code::Failed, Some((*next).to_owned())),
             Error::Declined => (Code::Failed, None),
-            Error::Locked(_) => (Code::Conflict, next("casefile apply --lock-timeout 5m")),
-            Error::OtherDigest { .. } => (Code::Conflict, next("casefile plan, and have it reviewed again")),
-            Error::NotSealed(_) => {
-                (Code::Conflict, next("casefile validate --sealed, then casefile seal, and have it reviewed"))
-            }
+            Error::Locked(_) => (Code::Conflict, next("wait for it, with --lock-timeout 5m")),
+            Error::LockedOut { again, .. } => (Code::Conflict, Some(format!("wait for it; then {again}"))),
+            Error::OtherDigest { .. } => (Code::Conflict, next("have it reviewed again; then casefile plan")),
+            Error::NotSealed(_) => (
+                Code::Conflict,
+                next("seal them with casefile seal, and have it reviewed; then casefile validate --sealed"),
+            ),
             Error::StalePlan { next: fix, .. } => (Code::Conflict, next(fix)),
             Error::OverLimit { .. } => (
                 Code::Conflict,
-                next("casefile plan, then casefile apply --allow-over-limits; or spec.approve in a manifest"),
+                next("have it approved, by spec.approve or --allow-over-limits; then casefile plan"),
             ),
             Error::Protected(_) => (
                 Code::Conflict,
-                next("casefile plan, then casefile apply --allow-protected; or spec.approve in the manifest"),
+                next("have it approved, by spec.approve or --allow-protected; then casefile plan"),
             ),
             Error::CommentRule(_) => (Code::Conflict, next("casefile validate")),
             Error::Removals { .. } => (
                 Code::Conflict,
-                next("restore the manifests; or casefile plan, then casefile apply --allow-removals"),
+                next(
+                    "restore the manifests; if they are gone for good, add --allow-removals; then casefile plan",
+                ),
             ),
             Error::OtherProject { project, .. } => (
                 Code::Conflict,
                 Some(format!(
                     "if this folder is a copy, take its state out of it (state.url says where) and casefile import \
-                     --discover; if the project has a new name, casefile state rename-project {project}"
+                     --discover; if the project has a new name, casefile state rename-project {project}; then \
+                     casefile state list"
                 )),
             ),
-            Error::OtherTenant(_) => (Code::Conflict, next("casefile -C the-other-project plan")),
+            Error::OtherTenant(_) => (
+                Code::Conflict,
+                next("work in the project of this tenant, or sign in to the other one: az login --tenant"),
+            ),
             Error::LookAlikes(_) => (
                 Code::Conflict,
                 next(
-                    "restore .casefile from your repository, or casefile import --discover; \
-                     if this project is new, casefile apply --fresh",
+                    "restore .casefile from your repository; if this project is new, casefile apply --fresh; then \
+                     casefile import --discover",
                 ),
             ),
-            Error::Interrupted => (Code::Interrupted, next("casefile apply")),
+            Error::Interrupted => (Code::Interrupted, next("casefile status")),
             Error::OtherState { next, .. } => (Code::Conflict, Some(next.clone())),
             Error::State { next, .. } | Error::Forbidden { next, .. } => (Code::Failed, Some(next.clone())),
-            Error::NoCredential { .. } => (Code::Failed, next(SIGN_IN)),
+            Error::NoCredential { .. } => (Code::Failed, next("az login")),
             Error::Service { next, .. } => (Code::Failed, next.clone()),
+        }
+    }
+
+    /// The words about what to do, and the command to run next.
+    fn ways(&self) -> (Option<String>, Option<String>) {
+        if let Error::LockedOut { again, .. } = self {
+            return (Some("wait for it".to_owned()), Some(again.clone()));
+        }
+        let Some(text) = self.row().1 else { return (None, None) };
+        if is_command(&text) {
+            return (None, Some(text));
+        }
+        match text.rsplit_once("; then ") {
+            Some((words, command)) if is_command(command) => {
+                (Some(words.to_owned()), Some(command.to_owned()))
+            }
+            _ => (Some(text), None),
         }
     }
 
@@ -355,22 +402,26 @@ impl Error {
             | Error::CommentRule(rows)
             | Error::OtherDigest { rows, .. }
             | Error::StalePlan { moved: rows, .. }
-            | Error::NoCredential { tried: rows } => rows,
+            | Error::NoCredential { ways: rows } => rows,
             _ => &[],
         }
     }
 
-    /// The whole of it for a person: the message, its rows, and what to run next. Each is one line, whatever
-    /// it quotes.
-    pub fn lines(&self) -> String {
+    /// The whole of it for a person: the message, its rows, what to do in words, and the command to run next. Each is one
+    /// line, whatever it quotes. `dir` is the project's folder as it was typed: commands name it too.
+    pub fn lines(&self, dir: Option<&str>) -> String {
         let rows = self.rows();
         let colon = if rows.is_empty() { "" } else { ":" };
         let mut out = format!("error: {}{colon}\n", one_line(&self.to_string()));
         for row in rows {
             out.push_str(&format!("  {}\n", one_line(row)));
         }
-        if let Some(next) = self.row().1 {
-            out.push_str(&format!("next: {}\n", one_line(&next)));
+        let (words, command) = self.ways();
+        if let Some(words) = words {
+            out.push_str(&format!("  {}\n", one_line(&from_here(&words, dir))));
+        }
+        if let Some(command) = command {
+            out.push_str(&format!("next: {}\n", one_line(&from_here(&command, dir))));
         }
         out
     }
@@ -379,6 +430,35 @@ impl Error {
     pub fn code(&self) -> Code {
         self.row().0
     }
+}
+
+/// Returns whether a text can be typed as it stands.
+fn is_command(text: &str) -> bool {
+    let words = text.split(' ').find(|word| !word.contains('='));
+    matches!(words, Some("casefile" | "az" | "git" | "unset"))
+        && !["; ", ", ", ": "].iter().any(|sign| text.contains(sign))
+}
+
+/// Returns a text whose commands are about the project in `dir`, wherever they are typed.
+pub fn from_here(text: &str, dir: Option<&str>) -> String {
+    let Some(dir) = dir else { return text.to_owned() };
+    let commands = super::command();
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("casefile ") {
+        let (before, from) = rest.split_at(at + "casefile ".len());
+        out.push_str(before);
+        let word: &str = from.split([' ', ',', ';', '`']).next().unwrap_or_default();
+        let is_about_one = commands.get_subcommands().any(|c| c.get_name() == word && word != "init");
+        let starts = !before
+            .trim_end_matches("casefile ")
+            .ends_with(|c: char| c.is_alphanumeric() || "./-_".contains(c));
+        if is_about_one && starts {
+            out.push_str(&format!("-C {} ", shell(dir)));
+        }
+        rest = from;
+    }
+    out + rest
 }
 
 fn is_event(e: &TargetError) -> bool {
@@ -420,29 +500,180 @@ mod tests {
         assert_eq!(all.map(Code::as_u8), [0, 1, 2, 3, 4, 64, 130]);
     }
 
+    /// One of every error.
+    fn every() -> Vec<Error> {
+        let digest = |b| PlanDigest(crate::model::Sha256Hex([b; 32]));
+        let io = || std::io::Error::other("x");
+        let (text, rows) = (|| "a; b, c".to_owned(), || vec!["Alert/a".to_owned()]);
+        let all = vec![
+            Error::Closed,
+            Error::Usage(text()),
+            Error::Environment { name: "RUST_LOG", why: text() },
+            Error::NoProject { dir: "x".into(), above: None },
+            Error::NoProject { dir: "x".into(), above: Some("../..".into()) },
+            Error::Io { what: "read", path: "x".into(), source: io() },
+            Error::BadFile { path: "x".into(), why: text() },
+            Error::BadPlan { path: "x".into(), why: text(), next: "casefile plan --out plan.json".into() },
+            Error::Git { why: text() },
+            Error::Stdout(io()),
+            Error::Unread { source: io(), left: 1 },
+            Error::Exists(rows()),
+            Error::FileExists { path: "x".into() },
+            Error::InvalidDraft(1),
+            Error::NoCases { runbook: "runbooks/a.yaml".into() },
+            Error::NoEvents { message: text() },
+            Error::InvalidManifests(1),
+            Error::Unresolved(Vec::new()),
+            Error::NotInState("Alert/a".into()),
+            Error::NoApproval,
+            Error::Unapproved {
+                next: "say yes on the command line, by --auto-approve; then casefile status",
+            },
+            Error::Declined,
+            Error::Locked(text()),
+            Error::LockedOut { holder: text(), again: "casefile plan --lock-timeout 5m".into() },
+            Error::OtherDigest { expected: digest(1), rows: rows() },
+            Error::StalePlan {
+                message: text(),
+                moved: rows(),
+                next: "have a new plan reviewed; then casefile plan --out plan.json".into(),
+            },
+            Error::NotSealed(rows()),
+            Error::OverLimit { limit: "newAlerts", planned: 30, allowed: 25 },
+            Error::Removals { calls: 6, resources: 10 },
+            Error::Protected(rows()),
+            Error::CommentRule(rows()),
+            Error::OtherTenant(text()),
+            Error::OtherProject { state: "a".into(), project: "b".into() },
+            Error::LookAlikes("Alert/a".into()),
+            Error::Interrupted,
+            Error::State { message: text(), next: "casefile state list".into() },
+            Error::OtherState { message: text(), next: text() },
+            Error::Forbidden { message: text(), next: "casefile state show Alert/a".into() },
+            Error::NoCredential { ways: rows() },
+            Error::Service { message: text(), next: Some(SIGN_IN.into()) },
+        ];
+        for e in &all {
+            // A new error does not compile until it stands in the list above.
+            match e {
+                Error::Closed | Error::Usage(_) | Error::Environment { .. } | Error::NoProject { .. } => {}
+                Error::Io { .. } | Error::BadFile { .. } | Error::BadPlan { .. } | Error::Git { .. } => {}
+                Error::Stdout(_) | Error::Unread { .. } | Error::Exists(_) | Error::FileExists { .. } => {}
+                Error::InvalidDraft(_) | Error::NoCases { .. } | Error::NoEvents { .. } => {}
+                Error::InvalidManifests(_) | Error::Unresolved(_) | Error::NotInState(_) => {}
+                Error::NoApproval | Error::Unapproved { .. } | Error::Declined | Error::Locked(_) => {}
+                Error::LockedOut { .. } | Error::OtherDigest { .. } | Error::StalePlan { .. } => {}
+                Error::NotSealed(_) | Error::OverLimit { .. } | Error::Removals { .. } => {}
+                Error::Protected(_) | Error::CommentRule(_) | Error::OtherTenant(_) => {}
+                Error::OtherProject { .. } | Error::LookAlikes(_) | Error::Interrupted => {}
+                Error::State { .. } | Error::OtherState { .. } | Error::Forbidden { .. } => {}
+                Error::NoCredential { .. } | Error::Service { .. } => {}
+            }
+        }
+        all
+    }
+
+    /// The words of a command as a shell splits them; quotes are single ones.
+    fn split(command: &str) -> Vec<String> {
+        let mut words = vec![String::new()];
+        let mut quoted = false;
+        for c in command.chars() {
+            match c {
+                '\'' => quoted = !quoted,
+                ' ' if !quoted => words.push(String::new()),
+                c => words.last_mut().unwrap().push(c),
+            }
+        }
+        words
+    }
+
+    /// Checks that a command line of ours can be parsed, and is about the folder.
+    fn check(command: &str, dir: &str) {
+        const DANGEROUS: [&str; 10] = [
+            " apply",
+            " cancel",
+            "--fresh",
+            "--allow-",
+            "--replace",
+            "--accept-damage",
+            "--auto-approve",
+            " rm ",
+            " rebuild",
+            " migrate",
+        ];
+        for part in command.split(" && ") {
+            assert!(!DANGEROUS.iter().any(|d| part.contains(d)), "{command}");
+            if !part.starts_with("casefile ") {
+                continue;
+            }
+            let words = split(part);
+            let help = words.last().is_some_and(|w| w == "--help");
+            let parsed = super::super::command().try_get_matches_from(&words);
+            let fine = parsed.as_ref().map_or_else(|e| help && e.exit_code() == 0, |_| true);
+            assert!(fine, "{command}: {:?}", parsed.err().map(|e| e.to_string()));
+            let names = words.windows(2).any(|w| w[0] == "-C" && !w[1].is_empty());
+            assert!(names || help || words[1] == "init", "{command} is not about {dir}");
+        }
+    }
+
+    #[test]
+    fn every_next_line_is_a_safe_command_that_works_from_where_the_user_stands() {
+        use crate::model::Hindrance;
+        let causes = [
+            Hindrance::SignIn,
+            Hindrance::Permission("Machine.Read.All"),
+            Hindrance::Proxy,
+            Hindrance::WebPage,
+            Hindrance::Tls,
+            Hindrance::UnknownHost,
+            Hindrance::NoConnection,
+            Hindrance::Quota(jiff::Timestamp::UNIX_EPOCH),
+            Hindrance::Unavailable(None),
+            Hindrance::NoAnswer,
+            Hindrance::TimeLimit,
+            Hindrance::Endless,
+            Hindrance::Refused,
+        ];
+        let of_cause =
+            |cause| Error::Service { message: "x".into(), next: Some(crate::render::unread::remedy(cause)) };
+        let mut commands = 0;
+        for e in every().into_iter().chain(causes.map(of_cause)) {
+            let text = e.lines(Some("my cases"));
+            let next: Vec<&str> = text.lines().filter_map(|l| l.strip_prefix("next: ")).collect();
+            assert!(next.len() <= 1, "{text}");
+            let again = matches!(e, Error::LockedOut { .. });
+            for command in next.into_iter().filter(|_| !again) {
+                check(command, "my cases");
+                commands += 1;
+            }
+            // The message, what to do in words, and the rows that it is about.
+            assert!(text.lines().count() <= 4, "{text}");
+        }
+        assert!(commands > 35, "{commands}");
+    }
+
+    #[test]
+    fn commands_name_the_folder_that_was_typed() {
+        let text =
+            "seal them with casefile seal, restore casefile.yaml; a newer casefile plan-maker, casefile plan";
+        assert_eq!(
+            from_here(text, Some("a b")),
+            "seal them with casefile -C 'a b' seal, restore casefile.yaml; a newer casefile plan-maker, casefile -C 'a b' plan"
+        );
+        assert_eq!(from_here(text, None), text);
+        assert_eq!(
+            from_here("casefile -C x plan && casefile init y", Some("z")),
+            "casefile -C x plan && casefile init y"
+        );
+    }
+
     #[test]
     fn what_another_run_can_resolve_is_a_conflict() {
-        let digest = |b| PlanDigest(crate::model::Sha256Hex([b; 32]));
-        for e in [
-            Error::Locked("casefile on host".into()),
-            Error::OtherDigest { expected: digest(1), rows: vec!["Alert/a: new".into()] },
-            Error::OverLimit { limit: "newAlerts", planned: 30, allowed: 25 },
-            Error::Protected(vec!["InvestigationPackage/a".into()]),
-            Error::CommentRule(vec!["Alert/a".into()]),
-            Error::NotSealed(vec!["Alert/a (create): its seal is outdated".into()]),
-            Error::StalePlan {
-                message: "the plan was carried out already".into(),
-                moved: Vec::new(),
-                next: "casefile plan".into(),
-            },
-            Error::OtherTenant("the state belongs to another tenant".into()),
-            Error::OtherProject { state: "a".into(), project: "b".into() },
-            Error::Removals { calls: 6, resources: 10 },
-            Error::LookAlikes("Alert/a".into()),
-        ] {
-            let (code, next) = e.row();
-            assert_eq!(code, Code::Conflict, "{e}");
-            assert!(next.is_some_and(|n| n.contains("casefile")), "{e}");
+        let conflicts = every().into_iter().filter(|e| e.code() == Code::Conflict).collect::<Vec<_>>();
+        assert_eq!(conflicts.len(), 13, "{conflicts:?}");
+        assert!(conflicts.iter().all(|e| e.row().1.is_some()));
+        for e in [Error::NotInState("Alert/a".into()), Error::Declined, Error::InvalidManifests(1)] {
+            assert_ne!(e.code(), Code::Conflict);
         }
     }
 

@@ -34,7 +34,7 @@ pub fn run(ctx: &Context, args: &ExportArgs) -> Result<Code, Error> {
     let (_, journal) = runtime.block_on(store::whole(ctx, &project))?;
     let journal = String::from_utf8(journal.unwrap_or_default()).map_err(|_| damaged("it is no text"))?;
     if journal.is_empty() {
-        return Err(Error::State { message: "there is no state yet".into(), next: "casefile apply".into() });
+        return Err(Error::State { message: "there is no state yet".into(), next: "casefile plan".into() });
     }
     let (state, _) = folded(journal.as_bytes()).sound().map_err(|e| damaged(&e.to_string()))?;
     let narrowed = !args.addresses.is_empty() || selector.is_some();

@@ -9,13 +9,14 @@ use super::context::{Context, complain, runtime};
 use super::engine;
 use super::exit::{Code, Error};
 use super::new;
+use super::patience::waiting;
 use super::project;
 use super::store;
-use crate::defender::{HuntError, ReadError};
+use crate::defender::{Endpoint, HuntError, ReadError};
 use crate::manifest::Project;
-use crate::model::{CreateAlert, HuntedEvent, HuntingQuery, HuntingTable, MachineId, NoEvent};
+use crate::model::{CreateAlert, Hindrance, HuntedEvent, HuntingQuery, HuntingTable, MachineId, NoEvent};
 use crate::render::drafts::{self, Machine};
-use crate::render::{escape, hunting};
+use crate::render::{escape, hunting, unread};
 
 /// How large a query on stdin may be, in bytes.
 const MAX_QUERY: u64 = 1 << 20;
@@ -57,7 +58,9 @@ fn ask(ctx: &Context, project: &Project, query: &HuntingQuery) -> Result<Hunting
     let keep = world.exists().then_some(world.as_path());
     runtime()?.block_on(async {
         let connection = connect(ctx, project, &clock, keep).await?;
+        let running = waiting(ctx, "Running the query");
         let answer = connection.client.hunt(query).await;
+        drop(running);
         connection.close().await;
         answer.map_err(hunt_error)
     })
@@ -76,7 +79,14 @@ pub fn hunt_error(e: HuntError) -> Error {
                     .to_owned(),
             ),
         },
-        HuntError::Read(_) | HuntError::NoHunter => Error::Service { message, next: None },
+        HuntError::Read(e) => {
+            let cause = e.cause(Endpoint::GraphHunt, jiff::Timestamp::MIN);
+            // When a quota takes queries again is told in the message. What is to be typed again is the query.
+            let remedy = (!matches!(cause, Hindrance::Quota(_))).then(|| unread::remedy(cause));
+            let next = remedy.and_then(|text| text.split("; then ").next().map(str::to_owned));
+            Error::Service { message, next }
+        }
+        HuntError::NoHunter => Error::Service { message, next: None },
         HuntError::NoTimespan => Error::Usage(message),
     }
 }

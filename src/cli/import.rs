@@ -13,7 +13,9 @@ use crate::render::surgery;
 pub fn run(ctx: &Context, args: &ImportArgs) -> Result<Code, Error> {
     ctx.detach()?;
     if args.discover && !ctx.interactive && !args.auto_approve {
-        return Err(Error::Unapproved { next: "casefile import --discover --auto-approve" });
+        return Err(Error::Unapproved {
+            next: "take them over without a question, by --auto-approve; then casefile plan",
+        });
     }
     let project = project::load(ctx)?;
     let scope = scope(ctx, &project)?;

@@ -7,6 +7,7 @@ use super::connect::connect;
 use super::context::{Context, reading_runtime};
 use super::engine;
 use super::exit::Error;
+use super::patience::{READING, waiting};
 use super::store;
 use crate::engine::{Lookups, RunError, Scope, observe_listed, refresh};
 use crate::manifest::{IncidentState, Loaded, Project};
@@ -49,6 +50,7 @@ pub fn look(
         let keep = world.exists().then_some(world.as_path());
         let connection = connect(ctx, project, &clock, keep).await?;
         let client = Some(&connection.client);
+        let _reading = waiting(ctx, READING);
         let seen = refresh(client, &clock, &scope, &connection.binding, state).await;
         let mut listed = Machines::default();
         let names = match &seen {

@@ -31,6 +31,7 @@ mod look;
 mod new;
 mod objects;
 mod panics;
+mod patience;
 mod plan;
 mod progress;
 pub mod project;
@@ -52,6 +53,7 @@ mod validate;
 mod verify;
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use clap::{CommandFactory, Parser};
 
@@ -60,6 +62,7 @@ use context::{Context, complain};
 use exit::{Code, Error};
 
 use crate::render::targets::{self, Rows};
+use crate::render::ways_out::shell;
 
 /// Parses, runs, reports. Returns the exit code of the process.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
@@ -70,12 +73,15 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         return completions::answer(words).as_u8();
     }
     panics::tell();
+    let typed: Vec<String> = args.iter().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(e) => return usage::show(&e).as_u8(),
     };
     signals::listen();
-    let code = run(cli).unwrap_or_else(|e| report(&e));
+    let dir = cli.global.project.as_deref().filter(|dir| *dir != Path::new("."));
+    let dir = dir.map(|dir| dir.to_string_lossy().into_owned());
+    let code = run(cli).unwrap_or_else(|e| report(&again(e, &typed), dir.as_deref()));
     stream::finish_lines();
     code.as_u8()
 }
@@ -137,9 +143,37 @@ fn dispatch(ctx: &Context, command: Command) -> Result<Code, Error> {
     }
 }
 
-fn report(error: &Error) -> Code {
+fn report(error: &Error, dir: Option<&str>) -> Code {
     if !matches!(error, Error::Closed) {
-        complain(&error.lines());
+        complain(&error.lines(dir));
     }
     error.code()
+}
+
+/// Adds to an error what was typed, where to type it again is the way out.
+fn again(error: Error, typed: &[String]) -> Error {
+    const WAIT: &str = "--lock-timeout";
+    let Error::Locked(holder) = error else { return error };
+    let mut words: Vec<&str> = typed.iter().map(String::as_str).collect();
+    if let Some(at) = words.iter().position(|word| *word == WAIT) {
+        words.drain(at..words.len().min(at + 2));
+    }
+    words.retain(|word| !word.starts_with("--lock-timeout="));
+    words.extend([WAIT, "5m"]);
+    // Not every command takes the flag.
+    if Cli::try_parse_from(std::iter::once("casefile").chain(words.iter().copied())).is_err() {
+        return Error::Locked(holder);
+    }
+    let words: Vec<_> = words.into_iter().map(shell_or_flag).collect();
+    Error::LockedOut { holder, again: format!("casefile {}", words.join(" ")) }
+}
+
+/// A word as it is typed; flags stay flags.
+fn shell_or_flag(word: &str) -> String {
+    let is_flag = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    if word.starts_with('-') && word.chars().all(is_flag) {
+        word.to_owned()
+    } else {
+        shell(word).into_owned()
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Map, Value};
 
@@ -72,6 +72,20 @@ pub fn check(ctx: &Context, project: &Project, file: &str, text: &str) -> Result
     }
 }
 
+/// The schema of manifests that `init` writes.
+const SCHEMA: &str = "schemas/manifest.schema.json";
+
+/// Returns a manifest for a file of the project, with the project's schema for editors if it has one.
+fn for_editors(ctx: &Context, file: &Path, text: &str) -> String {
+    let folders = file.parent().map(|folder| folder.components().collect::<Vec<_>>()).unwrap_or_default();
+    let inside = folders.iter().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
+    if !inside || !ctx.dir.join(SCHEMA).is_file() {
+        return text.to_owned();
+    }
+    let depth = folders.iter().filter(|c| matches!(c, Component::Normal(_))).count();
+    drafts::with_schema(text, &format!("{}{SCHEMA}", "../".repeat(depth)))
+}
+
 /// Checks a manifest and puts it where it belongs.
 fn place(ctx: &Context, project: &Project, name: &str, at: &Placing, text: &str) -> Result<Code, Error> {
     let shown = at.dry_run || at.out.as_deref() == Some(Path::new("-"));
@@ -84,6 +98,7 @@ fn place(ctx: &Context, project: &Project, name: &str, at: &Placing, text: &str)
     if !shown && path.symlink_metadata().is_ok() {
         return Err(Error::FileExists { path: file });
     }
+    let text = &if shown { text.to_owned() } else { for_editors(ctx, &file, text) };
     let label = if shown { "(new)".to_owned() } else { file.to_string_lossy().replace('\\', "/") };
     check(ctx, project, &label, text)?;
     if shown {

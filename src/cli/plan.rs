@@ -5,6 +5,7 @@ use super::connect::{connect, offline};
 use super::context::{Context, reading_runtime};
 use super::engine;
 use super::exit::{Code, Error};
+use super::patience::{READING, waiting};
 use super::project;
 use super::saved;
 use super::store;
@@ -33,6 +34,7 @@ pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
             // A world that no run has kept yet is not begun by a plan.
             let keep = world.exists().then_some(world.as_path());
             let connection = connect(ctx, &project, &clock, keep).await?;
+            let reading = waiting(ctx, READING);
             let plan = preview(
                 Some(&connection.client),
                 &clock,
@@ -42,6 +44,7 @@ pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
                 &spent,
             )
             .await;
+            drop(reading);
             let (binding, destination) = (connection.binding.clone(), connection.destination.clone());
             connection.close().await;
             Ok::<_, Error>((plan.map_err(engine::run_error)?, binding, destination))

@@ -7,7 +7,7 @@ use super::context::{Context, complain};
 use super::exit::Error;
 use super::store::{self, Check, ReadState};
 use crate::files::{self, FileError};
-use crate::manifest::{self, Diagnostic, Level, Project};
+use crate::manifest::{self, Diagnostic, Level, PROJECT_FILE, Project};
 use crate::plan::Incidents;
 use crate::render::diagnostic::{Looked, human};
 use crate::render::{Style, diagnostic};
@@ -28,10 +28,20 @@ pub fn load(ctx: &Context) -> Result<Project, Error> {
 pub fn read(ctx: &Context) -> Result<Result<Project, Vec<Diagnostic>>, Error> {
     match manifest::load_project(&ctx.dir) {
         Err(problems) if problems.iter().any(|d| d.code == "no-project") => {
-            Err(Error::NoProject { dir: ctx.dir.clone() })
+            Err(Error::NoProject { dir: ctx.dir.clone(), above: above(&ctx.dir) })
         }
         read => Ok(read),
     }
+}
+
+/// Returns the way to the nearest folder above the current one that is a project.
+fn above(dir: &Path) -> Option<String> {
+    if dir != Path::new(".") {
+        return None;
+    }
+    let here = dir.canonicalize().ok()?;
+    let depth = here.ancestors().skip(1).position(|folder| folder.join(PROJECT_FILE).is_file())?;
+    Some(vec![".."; depth + 1].join("/"))
 }
 
 /// Reads all manifests; shows on stderr what is wrong with them, warnings too.

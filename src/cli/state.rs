@@ -194,7 +194,10 @@ fn may_move(state: &State, to: &str) -> Result<(), Error> {
     }
     let open = state.resources.iter().find(|(_, r)| r.open.is_some() || r.side.is_some());
     match open {
-        Some((address, _)) => refused(format!("a call of {address} has no outcome yet"), "casefile apply"),
+        Some((address, _)) => refused(
+            format!("a call of {address} has no outcome yet"),
+            "have it looked up, by casefile apply; then casefile plan",
+        ),
         None => Ok(()),
     }
 }
@@ -204,7 +207,7 @@ pub fn pull(ctx: &Context, args: &StatePullArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
     let (snapshot, journal) = runtime()?.block_on(store::whole(ctx, &project))?;
     let Some(journal) = journal else {
-        return Err(Error::State { message: "there is no state yet".into(), next: "casefile apply".into() });
+        return Err(Error::State { message: "there is no state yet".into(), next: "casefile plan".into() });
     };
     let (snapshot, seq, resources) = copy(snapshot, &journal).map_err(project::store_error)?;
     let folder = ctx.path(&args.dir);

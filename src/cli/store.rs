@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::args::Locking;
 use super::context::{Context, reading_runtime};
 use super::exit::Error;
+use super::patience::{SHARED, waiting};
 use super::{lock, objects, project};
 use crate::defender::Clock;
 use crate::engine::Run;
@@ -130,6 +131,7 @@ fn read_anyway(ctx: &Context, project: &Project, check: Check) -> Result<ReadSta
             Ok(ReadState { state: loaded.state, source: Source::Folder(folder) })
         }
         Location::Shared(place) => {
+            let _waiting = waiting(ctx, SHARED);
             let reading = reading_runtime()?.block_on(async {
                 let Reached { way, cache } = reach(ctx, project, &place).await?;
                 let mut remote = way.remote();
@@ -149,6 +151,7 @@ pub async fn whole(ctx: &Context, project: &Project) -> Result<(Bytes, Bytes), E
     match location(ctx, project)? {
         Location::Folder(path) => local::files_of(&checked(ctx, &path)?).map_err(project::store_error),
         Location::Shared(place) => {
+            let _waiting = waiting(ctx, SHARED);
             let mut remote = reach(ctx, project, &place).await?.way.remote();
             let lineage = project.spec.state.lineage.as_deref();
             let tip = shared::history(&mut remote, lineage).await.map_err(project::store_error)?;
@@ -286,6 +289,7 @@ pub async fn open_shared(
     command: &str,
     clock: &Clock,
 ) -> Result<Result<Box<dyn Store>, Damage>, Error> {
+    let _waiting = waiting(ctx, SHARED);
     let holder = ctx.holder(command, clock.now());
     let opening = || Opening {
         holder: holder.clone(),

@@ -31,7 +31,7 @@ pub fn show(e: &clap::Error) -> Code {
     }
     match stream::show(&text).map_err(unwritten) {
         Ok(()) => Code::Done,
-        Err(e) => report(&e),
+        Err(e) => report(&e, None),
     }
 }
 

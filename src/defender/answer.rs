@@ -23,7 +23,7 @@ pub struct ApiError {
     pub message: String,
     /// `error.target`: the correlation id to quote to support; opaque.
     pub target: Option<String>,
-    /// The `mise-correlation-id` header.
+    /// The `mise-correlation-id` header, or Microsoft Graph's `request-id`.
     pub correlation: Option<String>,
 }
 

@@ -451,7 +451,21 @@ impl Client {
     ) -> Result<HuntingTable, ReadError> {
         let read = Read::hunt(api, query)
             .map_err(|e| ReadError::Unavailable { why: e.to_string(), cause: Hindrance::Refused })?;
-        self.read(&read, |body| table(body).map_err(|e| e.to_string())).await?.map_err(ReadError::Refused)
+        let read = self.read(&read, |body| table(body).map_err(|e| e.to_string())).await;
+        // Microsoft's support asks for it.
+        let named = |mut error: ApiError| {
+            if let Some(id) =
+                error.target.as_ref().or(error.correlation.as_ref()).filter(|_| api == HuntingApi::Graph)
+            {
+                error.message = format!("{} (request id {id})", error.message);
+            }
+            ReadError::Refused(error)
+        };
+        match read {
+            Ok(table) => table.map_err(named),
+            Err(ReadError::Refused(error)) => Err(named(error)),
+            Err(e) => Err(e),
+        }
     }
 
     async fn get<T: Entity>(&self, read: &Read) -> Result<Option<T>, ReadError> {

@@ -12,8 +12,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use tracing::trace;
+use url::Url;
 
 use super::cloud::Service;
+use super::hosts::place;
 use super::transport::{ERROR_BODY_LIMIT, HttpAnswer, HttpCall, Transport, TransportError};
 use super::wire::bounded;
 use crate::model::Hindrance;
@@ -45,6 +47,8 @@ pub struct HttpTransport {
     client: OnceLock<reqwest::Client>,
     options: HttpOptions,
     service: Service,
+    /// The proxy on the way, for messages.
+    proxy: Option<String>,
     /// Whether the service is on this machine, and whether over http.
     local: bool,
     plain: bool,
@@ -59,10 +63,16 @@ impl HttpTransport {
             client: OnceLock::new(),
             options,
             service: service.clone(),
+            proxy: None,
             local: service.is_loopback(),
             plain: service.base().scheme() == "http",
             prefix: service.base().path().trim_end_matches('/').to_owned(),
         }
+    }
+
+    /// The same, with the proxy that is on its way: a failed connection is told with it.
+    pub fn through(self, proxy: Option<String>) -> Self {
+        HttpTransport { proxy, ..self }
     }
 
     fn client(&self) -> Result<&reqwest::Client, BuildError> {
@@ -159,19 +169,20 @@ impl Transport for HttpTransport {
             return Err(before("the request leads to a host that gets no token"));
         }
         request.headers_mut().insert(header::AUTHORIZATION, bearer);
-        let mut response = client.execute(request).await.map_err(failed)?;
+        let mut response = client.execute(request).await.map_err(|e| self.failed(&e))?;
 
         let headers = response.headers();
         let mut answer = HttpAnswer {
             status: response.status().as_u16(),
             date: text(headers, header::DATE.as_str()),
             retry_after: text(headers, header::RETRY_AFTER.as_str()),
-            correlation: text(headers, "mise-correlation-id"),
+            // Microsoft Graph has a name of its own for it.
+            correlation: text(headers, "mise-correlation-id").or_else(|| text(headers, "request-id")),
             body: Vec::new(),
             cut: false,
         };
         let limit = if answer.is_success() { call.limit } else { ERROR_BODY_LIMIT };
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        while let Some(chunk) = response.chunk().await.map_err(|e| self.failed(&e))? {
             let room = limit - answer.body.len();
             if chunk.len() > room {
                 answer.body.extend_from_slice(&chunk[..room]);
@@ -189,16 +200,50 @@ pub(super) fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
-fn failed(error: reqwest::Error) -> TransportError {
-    let why = describe(&error);
-    // Only this one is certain: whatever else fails may have failed after the first byte.
-    if error.is_connect() {
-        TransportError::before_send(connection(&error), why)
-    } else if error.is_timeout() {
-        TransportError::after_send(Hindrance::NoAnswer, why)
-    } else {
-        TransportError::after_send(Hindrance::Unavailable(None), why)
+impl HttpTransport {
+    fn failed(&self, error: &reqwest::Error) -> TransportError {
+        let why = describe(error);
+        // Only this one is certain: whatever else fails may have failed after the first byte.
+        if error.is_connect() {
+            let way = way(&self.service.host(), self.proxy.as_deref());
+            TransportError::before_send(connection(error), format!("{way}: {why}"))
+        } else if error.is_timeout() {
+            TransportError::after_send(Hindrance::NoAnswer, why)
+        } else {
+            TransportError::after_send(Hindrance::Unavailable(None), why)
+        }
     }
+}
+
+/// A host and the proxy on the way to it, for messages.
+pub(super) fn way(host: &str, proxy: Option<&str>) -> String {
+    proxy.map_or_else(|| host.to_owned(), |proxy| format!("{host}, through {proxy}"))
+}
+
+/// Returns the proxy that the environment names for an https host, in words: its host, and the variable. What stands in
+/// it beside host and port may be a password.
+pub fn proxy_for(host: &str, look_up: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let name = |url: &Url| url.host_str().map(str::to_owned);
+    let host = Url::parse(&format!("https://{host}")).ok().as_ref().and_then(name)?;
+    if matches!(host.as_str(), "localhost" | "127.0.0.1" | "[::1]") {
+        return None;
+    }
+    let direct = ["NO_PROXY", "no_proxy"].iter().find_map(|name| look_up(name)).unwrap_or_default();
+    let is_direct = |entry: &str| {
+        let entry = entry.trim().trim_start_matches('.');
+        entry == "*" || host == entry || !entry.is_empty() && host.ends_with(&format!(".{entry}"))
+    };
+    if direct.split(',').any(is_direct) {
+        return None;
+    }
+    let variables = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+    let (variable, value) = variables.iter().find_map(|name| Some((name, look_up(name)?)))?;
+    let text = if value.contains("://") { value } else { format!("http://{value}") };
+    let proxy = Url::parse(&text).ok().filter(Url::has_host).map(|url| place(&url));
+    Some(match proxy {
+        Some(proxy) => format!("the proxy {proxy} of {variable}"),
+        None => format!("the proxy of {variable}"),
+    })
 }
 
 /// Returns whether it is an error of TLS, wrapped as often as the layers between like to.
@@ -250,4 +295,31 @@ pub(super) fn describe(error: &reqwest::Error) -> String {
         text.push_str(&bounded(&last, 200));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_is_named_without_its_password() {
+        let set = |pairs: &'static [(&str, &str)]| {
+            move |name: &str| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned())
+        };
+        let of = |host: &str, pairs| proxy_for(host, set(pairs));
+        let host = "api.securitycenter.microsoft.com";
+        assert_eq!(
+            of(host, &[("https_proxy", "http://user:s3cret@proxy.corp:3128/")]).unwrap(),
+            "the proxy proxy.corp:3128 of https_proxy"
+        );
+        assert_eq!(
+            of(host, &[("ALL_PROXY", "proxy.corp:8080")]).unwrap(),
+            "the proxy proxy.corp:8080 of ALL_PROXY"
+        );
+        assert_eq!(of(host, &[("HTTPS_PROXY", "s3cret@@")]).unwrap(), "the proxy of HTTPS_PROXY");
+        assert_eq!(of(host, &[("HTTP_PROXY", "http://proxy.corp")]), None);
+        assert_eq!(of(host, &[("HTTPS_PROXY", "http://p"), ("NO_PROXY", "a, .microsoft.com")]), None);
+        assert_eq!(of("127.0.0.1:8080", &[("HTTPS_PROXY", "http://p")]), None);
+        assert_eq!(way("h", None), "h");
+    }
 }

@@ -49,7 +49,7 @@ pub struct HttpAnswer {
     pub date: Option<String>,
     /// The `Retry-After` header.
     pub retry_after: Option<String>,
-    /// The `mise-correlation-id` header.
+    /// The `mise-correlation-id` header, or Microsoft Graph's `request-id`.
     pub correlation: Option<String>,
     /// The body, decompressed.
     pub body: Vec<u8>,

@@ -245,10 +245,13 @@ impl ErrorBody {
         };
         let code = text("code").or_else(|| flat.cloned()).unwrap_or_default();
         let message = text("message").or_else(|| text("error_description")).unwrap_or_default();
+        // Microsoft Graph names a request inside: `innerError: { request-id: ... }`.
+        let of_graph = fields.get("innerError").and_then(|inner| inner.get("request-id"));
+        let of_graph = of_graph.and_then(Value::as_str).map(str::to_owned);
         ErrorBody {
             code: bounded(&code, CODE_CHARS),
             message: bounded(&message, MESSAGE_CHARS),
-            target: text("target").map(|t| bounded(&t, CODE_CHARS)).filter(|t| !t.is_empty()),
+            target: text("target").or(of_graph).map(|t| bounded(&t, CODE_CHARS)).filter(|t| !t.is_empty()),
         }
     }
 }
@@ -307,6 +310,13 @@ impl fmt::Debug for PackageLink {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_id_of_graph_is_found_inside() {
+        let body =
+            br#"{"error":{"code":"BadRequest","message":"m","innerError":{"date":"d","request-id":"r-1"}}}"#;
+        assert_eq!(ErrorBody::read(body).target.as_deref(), Some("r-1"));
+    }
 
     #[test]
     fn an_id_that_is_a_number_is_kept_digit_by_digit() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::error::RunError;
-use super::refresh::{observe, observe_listed, observe_machines, observe_open_alerts};
+use super::refresh::{observe, observe_absent, observe_listed, observe_machines, observe_open_alerts};
 use super::scope::Scope;
 use super::targets::{Depth, resolve};
 use crate::defender::{Client, Clock};
@@ -70,6 +70,7 @@ pub(super) async fn list_for_reader(
         return Ok(false);
     }
     observe_listed(client, &machines, &mut observed.machines).await?;
+    observe_absent(client, &machines, &mut observed.machines).await?;
     let alerts = changes.iter().any(|c| c.address.kind() == Kind::Alert && c.action.creates());
     if alerts && observed.recent_alerts.is_none() {
         observed.recent_alerts = observe_open_alerts(client, settings.now - plan::LOOK_BACK).await?;

@@ -192,6 +192,32 @@ pub async fn observe_listed(
     }
 }
 
+/// Unlisted machines that are asked for by themselves before a plan is shown, at most.
+const DOUBTED: usize = 10;
+
+/// Asks for the first of the machines that a list left out by themselves: it shows recent ones only, and a reader is to know
+/// which ids nobody has. Only a missing token is an error.
+pub async fn observe_absent(
+    client: &Client,
+    ids: &BTreeSet<IdKey>,
+    machines: &mut Machines,
+) -> Result<(), AuthError> {
+    let doubted: Vec<IdKey> =
+        machines.unlisted().filter(|id| ids.contains(*id)).take(DOUBTED).cloned().collect();
+    for id in doubted {
+        match client.get_machine(id.as_str()).await {
+            Ok(None) => machines.note_absent(&id),
+            Ok(Some(_)) => {}
+            Err(ReadError::Auth(e)) => return Err(e),
+            Err(e) => {
+                tracing::debug!("a machine could not be read: {e}");
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Lists the machines that are neither known nor known to be in no list.
 async fn list_by_ids(
     client: &Client,

@@ -8,7 +8,7 @@ use super::diagnostic::{Diagnostic, Finding, Place};
 use super::nearest::nearest;
 use super::yaml::syntax::shown;
 use super::yaml::text::{SourceText, decode};
-use crate::model::{Entry, EntryMachine, MachineNameError};
+use crate::model::{Entry, EntryMachine, MachineId, MachineNameError};
 
 /// How many problems of one file are told.
 const MAX_FINDINGS: usize = 100;
@@ -66,9 +66,9 @@ impl List<'_> {
 
     /// Takes a device; `false` if there is no use in going on.
     fn add(&mut self, text: &str, span: Range<usize>) -> bool {
-        let machine = match text.parse().map(EntryMachine::Id) {
-            Ok(id) => id,
-            Err(_) => match text.parse().map(EntryMachine::Name) {
+        let machine = match text.parse().ok().filter(MachineId::is_whole) {
+            Some(id) => EntryMachine::Id(id),
+            None => match text.parse().map(EntryMachine::Name) {
                 Ok(name) => name,
                 Err(e) => {
                     self.problem_of(no_machine(text, span, self.column, e), text);

@@ -23,6 +23,10 @@ pub const API_VERSION: &str = "casefile/v1";
 pub(super) const TEXT: &str = r"\S";
 /// `metadata.name`: labels of a DNS name.
 pub(super) const NAME: &str = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$";
+/// A device id: [`MachineId::is_whole`].
+pub(super) const DEVICE_ID: &str = "^[0-9A-Fa-f]{32}([0-9A-Fa-f]{8})?$";
+/// A device id, whole or torn: no name.
+pub(super) const HEX: &str = "^[0-9A-Fa-f]{32,64}$";
 /// A label's key.
 pub(super) const LABEL_KEY: &str = r"^[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?$";
 /// The id of an object at the service.
@@ -226,12 +230,12 @@ pub struct PackageSpec {
     /// The Defender device id: 40 hex digits, as in the device page's address or advanced hunting's
     /// `DeviceId`. One of `machineId`, `machineName`, `machineTag` and `machines` says what to collect from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = &"fb9ab6be3965095a09c057be7c90f0a2")]
+    #[schemars(regex(pattern = DEVICE_ID), example = &"fb9ab6be3965095a09c057be7c90f0a2")]
     pub machine_id: Option<MachineId>,
     /// The device's DNS name, or the first part of it, in place of `machineId`: looked up when a plan is made. Once
     /// asked, the device stays the same until `revision` is raised.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = &"fin-ws-042")]
+    #[schemars(extend("not" = {"pattern": HEX}), example = &"fin-ws-042")]
     pub machine_name: Option<MachineName>,
     /// A tag in place of `machineId`: one package from each device that carries it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -268,7 +272,10 @@ pub struct PackageSpec {
     /// What this manifest approves for the plan that makes its call: more calls than the project's `limits`,
     /// or a call to one of its `protected` machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = json!({"overLimits": 60, "reason": "INC-2042: whole finance department"}))]
+    #[schemars(
+        extend("anyOf" = [{"required": ["overLimits"]}, {"required": ["protected"]}]),
+        example = json!({"overLimits": 60, "reason": "INC-2042: whole finance department"})
+    )]
     pub approve: Option<Approval>,
 }
 
@@ -308,12 +315,12 @@ pub struct AlertSpec {
     /// The Defender device id of the event: advanced hunting's `DeviceId`, 40 hex digits. One of `machineId`,
     /// `machineName` and `event` is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = &"1e5bc9d7e413ddd7902c2932e418702b84d0cc07")]
+    #[schemars(regex(pattern = DEVICE_ID), example = &"1e5bc9d7e413ddd7902c2932e418702b84d0cc07")]
     pub machine_id: Option<MachineId>,
     /// The device's DNS name, or the first part of it, in place of `machineId`: looked up when a plan is made. Once
     /// asked, the device stays the same until `revision` is raised.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = &"fin-ws-042")]
+    #[schemars(extend("not" = {"pattern": HEX}), example = &"fin-ws-042")]
     pub machine_name: Option<MachineName>,
     /// The query that finds the event, in place of `machineId`, `eventTime` and `reportId`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -359,7 +366,10 @@ pub struct AlertSpec {
     /// What this manifest approves for the plan that makes its call: more calls than the project's `limits`,
     /// or a call to one of its `protected` machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = json!({"overLimits": 60, "reason": "INC-2042: whole finance department"}))]
+    #[schemars(
+        extend("anyOf" = [{"required": ["overLimits"]}, {"required": ["protected"]}]),
+        example = json!({"overLimits": 60, "reason": "INC-2042: whole finance department"})
+    )]
     pub approve: Option<Approval>,
 }
 

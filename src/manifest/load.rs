@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::hash_map::Entry as Slot;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
@@ -222,6 +222,23 @@ struct Reading {
     moves: Vec<Move>,
     /// How many incidents name a runbook that is not there.
     unknown_runbooks: usize,
+    unsound: Unsound,
+}
+
+/// Names of what is declared, but not read, because something is wrong with it: it is told there, and not once more where
+/// somebody depends on it.
+#[derive(Default)]
+struct Unsound {
+    /// Of resources, runbooks and incidents.
+    names: HashSet<String>,
+}
+
+impl Unsound {
+    /// Returns whether a name may be that of something which is wrong, or of what an incident would have made.
+    fn may_be(&self, name: &str) -> bool {
+        let of_incident = || name.match_indices('.').any(|(at, _)| self.names.contains(&name[..at]));
+        self.names.contains(name) || of_incident()
+    }
 }
 
 impl Reading {
@@ -396,6 +413,9 @@ impl Reading {
                 None
             }
             Some(Content::Incident(name, incident)) => {
+                if incident.is_none() {
+                    self.unsound.names.insert(name.text.clone());
+                }
                 if let Some(twice) = name.taken("Incident", self.incident_names.get(&name.text)) {
                     found.push(twice);
                 } else {
@@ -429,6 +449,7 @@ impl Reading {
         // Problems of two files name each other, so these are finished diagnostics, by position.
         let mut duplicates: Vec<Diagnostic> = Vec::new();
         for document in documents {
+            self.unsound.names.extend(document.names);
             let (found, resource) = self.keep(document.findings, document.content);
             findings.extend(found);
             let Some((Entry { desired, named, name, wanted, moved, .. }, origin)) = resource else {

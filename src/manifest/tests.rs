@@ -461,7 +461,7 @@ mod properties {
         ]);
         (
             "[a-z0-9]([a-z0-9-]{0,9}[a-z0-9])?(\\.[a-z0-9]{1,4})?",
-            "[0-9a-fA-F]{32,64}",
+            "[0-9a-fA-F]{32}([0-9a-fA-F]{8})?",
             text(),
             prop::collection::btree_map("[A-Za-z0-9]([A-Za-z0-9._/-]{0,5}[A-Za-z0-9])?", text(), 0..4),
             1..=u32::MAX,

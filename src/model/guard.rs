@@ -214,7 +214,7 @@ impl FromStr for MachinePattern {
     type Err = MachinePatternError;
 
     fn from_str(text: &str) -> Result<Self, MachinePatternError> {
-        if let Ok(id) = text.parse() {
+        if let Some(id) = text.parse().ok().filter(MachineId::is_whole) {
             return Ok(MachinePattern::Id(id));
         }
         if text.len() > LONGEST_HEX_NAME && text.bytes().all(|b| b.is_ascii_hexdigit()) {

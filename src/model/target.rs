@@ -22,9 +22,12 @@ pub enum MachineNameError {
     /// Longer than a DNS name can be.
     #[error("a name has at most 253 characters")]
     Long,
-    /// 32 to 64 hex digits.
+    /// A device id.
     #[error("it is a device id, not a name")]
     Id,
+    /// Hex digits, more than a name has and not as many as an id: most likely a torn id.
+    #[error("{0} hex digits are neither a device id, which has 40, nor a name")]
+    TornId(usize),
 }
 
 impl MachineName {
@@ -66,8 +69,9 @@ impl FromStr for MachineName {
         if text.len() > 253 {
             return Err(MachineNameError::Long);
         }
-        if text.parse::<MachineId>().is_ok() {
-            return Err(MachineNameError::Id);
+        if let Ok(id) = text.parse::<MachineId>() {
+            let torn = MachineNameError::TornId(text.len());
+            return Err(if id.is_whole() { MachineNameError::Id } else { torn });
         }
         let inner = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
         let label = |l: &str| {
@@ -297,6 +301,7 @@ mod tests {
             assert!(!pattern.is_match(text), "{text}");
         }
         assert_eq!("ab".repeat(20).parse::<MachineName>().unwrap_err(), MachineNameError::Id);
+        assert_eq!("a".repeat(39).parse::<MachineName>().unwrap_err(), MachineNameError::TornId(39));
         assert_eq!("a.".repeat(127).parse::<MachineName>().unwrap_err(), MachineNameError::Long);
         for text in ["a", "fin_ws", "1-2", "a.b-c.d"] {
             assert!(text.parse::<MachineName>().is_ok() && pattern.is_match(text), "{text}");

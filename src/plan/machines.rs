@@ -11,6 +11,8 @@ pub struct Machines {
     by_id: BTreeMap<IdKey, Option<Machine>>,
     /// Ids that a list left out.
     unlisted: BTreeSet<IdKey>,
+    /// Those of them that the service does not know: each was asked for by itself.
+    absent: BTreeSet<IdKey>,
     /// Why some that were asked for are missing here.
     failure: Option<String>,
 }
@@ -64,6 +66,21 @@ impl Machines {
     /// Whether another list would leave it out too.
     pub fn is_unlisted(&self, id: &str) -> bool {
         self.unlisted.contains(&IdKey::of(id))
+    }
+
+    /// Returns the ids that a list left out.
+    pub fn unlisted(&self) -> impl Iterator<Item = &IdKey> {
+        self.unlisted.iter()
+    }
+
+    /// Notes that the service does not know a machine.
+    pub fn note_absent(&mut self, id: &IdKey) {
+        self.absent.insert(id.clone());
+    }
+
+    /// Returns whether the service has said that it does not know this machine.
+    pub fn is_absent(&self, id: &str) -> bool {
+        self.absent.contains(&IdKey::of(id))
     }
 
     /// Notes why what was asked for is not here.

@@ -105,6 +105,11 @@ pub enum Warning {
         /// Platform and version.
         system: String,
     },
+    /// No list of machines shows the id, and the service does not know it by itself: most likely a typing error.
+    UnknownMachine {
+        /// The machine's id, as declared.
+        machine: String,
+    },
     /// Other records have the name of the row's machine too, and did not count.
     OtherRecords {
         /// The name, as written.

@@ -56,11 +56,18 @@ fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
+/// The path of a file from the repository's root, without `.` and without a `..` that undoes a folder: code hosts compare
+/// paths by their text.
 fn rooted(prefix: &str, file: &str) -> String {
-    match prefix.trim_end_matches('/') {
-        "" | "." => file.to_owned(),
-        prefix => format!("{prefix}/{file}"),
+    let mut parts: Vec<&str> = Vec::new();
+    for part in prefix.split('/').chain(file.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => drop(parts.pop()),
+            part => parts.push(part),
+        }
     }
+    parts.join("/")
 }
 
 /// A SARIF 2.1.0 log with one run. Paths are relative to the repository's root, `%SRCROOT%`.
@@ -158,8 +165,16 @@ mod tests {
 
     #[test]
     fn prefixes() {
-        for (prefix, want) in [("", "a.yaml"), (".", "a.yaml"), ("ir", "ir/a.yaml"), ("ir/", "ir/a.yaml")] {
-            assert_eq!(rooted(prefix, "a.yaml"), want);
+        for (prefix, file, want) in [
+            ("", "a.yaml", "a.yaml"),
+            (".", "a.yaml", "a.yaml"),
+            ("ir", "a.yaml", "ir/a.yaml"),
+            ("ir/", "./a.yaml", "ir/a.yaml"),
+            ("ir", "../shared/bad.yaml", "shared/bad.yaml"),
+            ("ir/contoso", "./../shared//bad.yaml", "ir/shared/bad.yaml"),
+            ("", "../shared/bad.yaml", "../shared/bad.yaml"),
+        ] {
+            assert_eq!(rooted(prefix, file), want);
         }
         assert_eq!(uri("a b/ü%.yaml"), "a%20b/%C3%BC%25.yaml");
     }

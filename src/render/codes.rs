@@ -157,6 +157,7 @@ pub fn warning(warning: &Warning) -> &'static str {
         Warning::NameUnknown { approved: Some(_), .. } => guard::NAME_UNKNOWN_APPROVED,
         Warning::CommentRule { .. } => guard::COMMENT,
         Warning::TooOld { .. } => "sensor-too-old",
+        Warning::UnknownMachine { .. } => "unknown-machine",
         Warning::OtherRecords { .. } => "other-records",
         Warning::QueryChanged => "query-changed",
         Warning::TriageLeft { .. } => "triage-left",

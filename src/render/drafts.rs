@@ -63,9 +63,20 @@ fn word(value: &impl serde::Serialize) -> String {
     }
 }
 
+/// The documents of a text, each with the line by which editors find its schema: one at the top of a file counts for the
+/// first document alone.
+pub fn with_schema(text: &str, schema: &str) -> String {
+    let line = format!("# yaml-language-server: $schema={schema}\n");
+    let of_document = |document: &str| format!("{line}{document}");
+    text.split(SEPARATOR).map(of_document).collect::<Vec<_>>().join(SEPARATOR)
+}
+
+/// The line between two documents. Texts in drafts stand in quotes and hold no such line.
+const SEPARATOR: &str = "---\n";
+
 /// Several documents as one file.
 pub fn documents(documents: &[String]) -> String {
-    documents.join("---\n")
+    documents.join(SEPARATOR)
 }
 
 fn head(kind: &str, name: &str) -> String {
@@ -113,7 +124,7 @@ mod tests {
 
     fn sample(title: &str) -> CreateAlert {
         CreateAlert {
-            machine_id: "1e5".repeat(12).parse().unwrap(),
+            machine_id: format!("{}1", "1e5".repeat(13)).parse().unwrap(),
             severity: "High".into(),
             title: title.to_owned(),
             description: "two\nlines".into(),

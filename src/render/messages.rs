@@ -320,6 +320,11 @@ pub fn warning(warning: &Warning, now: Timestamp) -> String {
                 "{system}: collections are documented for Windows 10 1703 and later, the service may refuse"
             )
         }
+        Warning::UnknownMachine { machine } => {
+            format!(
+                "the service knows no machine {machine}: compare the id with the portal, the call would be refused"
+            )
+        }
         Warning::OtherRecords { name, others } => {
             format!("{name} is the name of other records too, passed over: {}", records(others, now))
         }

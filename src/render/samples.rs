@@ -358,6 +358,7 @@ pub fn every_warning(t: &str) -> Vec<Warning> {
         Warning::NameUnknown { why: NameGap::NotFound, approved: Some(format!("INC-2042{t}")) },
         Warning::CommentRule { pattern: format!("^INC-[0-9]+{t}") },
         Warning::TooOld { system: format!("Windows10 1607{t}") },
+        Warning::UnknownMachine { machine: MACHINE.into() },
         Warning::OtherRecords { name: format!("fin-ws-042{t}"), others: vec![candidate(t)] },
         Warning::QueryChanged,
         Warning::AlreadyThere { ids: vec![id(), id()] },

@@ -26,7 +26,7 @@ pub fn next(unread: &[Unread]) -> Option<String> {
 pub fn remedy(cause: Hindrance) -> String {
     match cause {
         Hindrance::SignIn => {
-            "sign in anew: az login, or another CASEFILE_ACCESS_TOKEN; then casefile plan".into()
+            "sign in anew, or set another CASEFILE_ACCESS_TOKEN, and plan again; then az login".into()
         }
         Hindrance::Permission(permission) => {
             format!("grant the application {permission}, with admin consent; then casefile plan")
@@ -47,14 +47,14 @@ pub fn remedy(cause: Hindrance) -> String {
         }
         Hindrance::NoConnection => "check endpoint, network and proxy; then casefile plan".into(),
         Hindrance::Quota(until) | Hindrance::Unavailable(Some(until)) => {
-            format!("casefile plan, after {}", clock(Timestamp::MIN, until))
+            format!("wait until {}; then casefile plan", clock(Timestamp::MIN, until))
         }
-        Hindrance::Unavailable(None) | Hindrance::NoAnswer => "casefile plan, later".into(),
-        Hindrance::TimeLimit => "casefile apply with a longer --timeout".into(),
+        Hindrance::Unavailable(None) | Hindrance::NoAnswer => "the service does not answer now, ask it again later; then casefile plan".into(),
+        Hindrance::TimeLimit => "give it longer, by --timeout; then casefile status".into(),
         Hindrance::Endless => {
-            "casefile plan -v, which says more, or casefile plan PATH for a part of it".into()
+            "plan a part of it, by a path or a selector; then casefile plan -v".into()
         }
-        Hindrance::Refused => "casefile plan -vv, which shows the call".into(),
+        Hindrance::Refused => "the call is shown by -vv; then casefile plan -vv".into(),
     }
 }
 
@@ -67,7 +67,10 @@ mod tests {
         let until = "2026-11-27T14:57:06Z".parse().unwrap();
         let quota = Unread::new("alerts", Hindrance::Quota(until), "429");
         let denied = Unread::new("machine actions", Hindrance::Permission("Machine.Read.All"), "403");
-        assert_eq!(next(std::slice::from_ref(&quota)).unwrap(), "casefile plan, after 2026-11-27 14:57:06Z");
+        assert_eq!(
+            next(std::slice::from_ref(&quota)).unwrap(),
+            "wait until 2026-11-27 14:57:06Z; then casefile plan"
+        );
         assert!(next(&[quota, denied]).unwrap().contains("Machine.Read.All"));
         assert_eq!(next(&[]), None);
     }
@@ -94,7 +97,7 @@ mod tests {
         ];
         for cause in all {
             let next = remedy(cause);
-            assert!(next.contains("casefile") && !next.contains("--fresh"), "{next}");
+            assert!(next.contains("; then ") && !next.contains("--fresh"), "{next}");
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::difference::differences;
 use super::format::{Seal, SealError, Sealed, SealedTarget, manifest_name, sealed_name, shown};
 use super::found::{File, Seals, as_in, is_for, seals};
 use crate::manifest::{Defender, Diagnostic, Loaded, Related};
@@ -76,7 +77,11 @@ pub fn check(loaded: &Loaded, found: &Seals) -> Vec<Diagnostic> {
                     false => format!("run `casefile seal {manifest}` and review it"),
                 }));
             }
-            Some(file) => problems.extend(compare(name, seal, file, line)),
+            Some(file) => {
+                let here = all.resources.iter().filter(|d| *d.source.file == *manifest);
+                let places = here.map(|d| (d.address.clone(), (d.source.line, d.column.max(1)))).collect();
+                problems.extend(compare(name, seal, file, line, &places));
+            }
         }
     }
     for (name, is_seal) in found.orphans(&needed).into_iter().filter(|(name, _)| !name.starts_with("../")) {
@@ -121,7 +126,10 @@ fn unproven(d: &Deviating) -> String {
     format!("{} is not as the runbook makes it now: {}", sealed_name(&d.file), names.join(", "))
 }
 
-fn compare(name: &str, expected: &Seal, file: &File, line: u32) -> Option<Diagnostic> {
+/// Where resources are declared in a manifest file: line and column, from 1.
+type Places = BTreeMap<Address, (u32, u32)>;
+
+fn compare(name: &str, expected: &Seal, file: &File, line: u32, places: &Places) -> Option<Diagnostic> {
     let expected = &as_in(file, expected);
     let text = expected.to_text();
     if file.text == text {
@@ -143,20 +151,32 @@ fn compare(name: &str, expected: &Seal, file: &File, line: u32) -> Option<Diagno
             return Some(problem);
         }
     };
-    let mut problem = if file.intact {
-        let changed = changed(expected, seal);
-        let mut problem = Diagnostic::of_file("seal-outdated", name, format!("outdated: {changed}"));
-        problem.related = vec![Related {
-            file: manifest.as_str().into(),
-            line,
-            column: 1,
-            message: "the manifest says otherwise".into(),
-        }];
-        problem
-    } else {
-        Diagnostic::of_file("seal-edited", name, "edited by hand: not what `casefile seal` wrote")
-    };
-    mark_difference(&mut problem, &file.text, &text);
+    if !file.intact {
+        let message = "edited by hand: not what `casefile seal` wrote";
+        let mut problem = Diagnostic::of_file("seal-edited", name, message);
+        mark_difference(&mut problem, (&file.text, 0), (&text, 0));
+        return Some(problem.with_help(again));
+    }
+    let differences = differences(expected, seal);
+    let first = differences.first.clone();
+    let declared = first.as_ref().and_then(|place| places.get(place.declared.as_ref()?)).copied();
+    let (line, column) = declared.unwrap_or((line, 1));
+    let message = format!("outdated: {}", differences.in_words());
+    let mut problem = Diagnostic::of_file("seal-outdated", name, message);
+    problem.related = vec![Related {
+        file: manifest.as_str().into(),
+        line,
+        column,
+        message: "the manifest says otherwise".into(),
+    }];
+    // The digest of an incident, or a line that moved, would be the first difference of the texts.
+    let lines = first.and_then(|place| {
+        let sealed = place.line(&file.text, &place.address)?;
+        let declared = place.declared.as_ref().and_then(|a| place.line(&text, a));
+        Some((sealed, declared.unwrap_or(usize::MAX)))
+    });
+    let (sealed, declared) = lines.unwrap_or((0, 0));
+    mark_difference(&mut problem, (&file.text, sealed), (&text, declared));
     Some(problem.with_help(again))
 }
 
@@ -165,71 +185,19 @@ fn of_newer(name: &str, version: &str) -> Diagnostic {
     Diagnostic::of_file("seal-newer", name, message).with_help("use a newer casefile")
 }
 
-/// Points at the first character of `found` that is not as in `expected`.
-fn mark_difference(problem: &mut Diagnostic, found: &str, expected: &str) {
+/// Points at the first character of `found` that is not as in `expected`, both from a line on.
+fn mark_difference(problem: &mut Diagnostic, found: (&str, usize), expected: (&str, usize)) {
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    let same = found.lines().zip(expected.lines()).take_while(|(a, b)| a == b).count();
-    let line = found.lines().nth(same).unwrap_or_default();
-    let other = expected.lines().nth(same).unwrap_or_default();
-    let column = line.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
-    problem.line = number(same + 1);
-    problem.column = number(column + 1);
+    let (ours, theirs) = (found.0.lines().skip(found.1), expected.0.lines().skip(expected.1));
+    let same = ours.clone().zip(theirs.clone()).take_while(|(a, b)| a == b).count();
+    let line = ours.clone().nth(same).unwrap_or_default();
+    let other = theirs.clone().nth(same).unwrap_or_default();
+    let alike = line.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
+    let indent = line.chars().take_while(|c| *c == ' ').count();
+    problem.line = number(found.1 + same + 1);
+    problem.column = number(alike.max(indent) + 1);
     problem.end_column = number(line.chars().count() + 1).max(problem.column);
     problem.source_line = line.to_owned();
-}
-
-/// Which resources differ, in words.
-fn changed(expected: &Seal, found: &Seal) -> String {
-    let of = |seal: &Seal| -> BTreeMap<Address, Sealed> {
-        seal.resources.iter().map(|s| (s.address.clone(), s.clone())).collect()
-    };
-    let (new, old) = (of(expected), of(found));
-    let mut parts = Vec::new();
-    if expected.service != found.service {
-        parts.push("the project calls another service".to_owned());
-    }
-    let mut otherwise = Vec::new();
-    for target in &expected.targets {
-        match found.targets.iter().find(|t| t.address == target.address) {
-            Some(sealed) if sealed == target => continue,
-            Some(SealedTarget { from_file: Some(file), column, .. })
-                if target.from_file.as_ref() == Some(file) && target.column == *column =>
-            {
-                parts.push(format!("{file}, which lists the machines of {}, has changed", target.address));
-            }
-            _ if target.event_query.is_some() => {
-                parts.push(format!("{} has another query", target.address));
-            }
-            _ => parts.push(format!("{} names its machines otherwise", target.address)),
-        }
-        otherwise.push(target.address.as_str());
-    }
-    // Whose machines have to be looked up anew is told above.
-    let told = |a: &Address| {
-        let manifest = a.group().unwrap_or_else(|| a.clone()).to_string();
-        otherwise.contains(&manifest.as_str())
-    };
-    for (address, sealed) in &new {
-        match old.get(address) {
-            None => parts.push(format!("{address} was added since")),
-            Some(s) if s.digest != sealed.digest => parts.push(format!("the call of {address} has changed")),
-            Some(s) if s != sealed => parts.push(format!("{address} has changed, its call has not")),
-            Some(_) => {}
-        }
-    }
-    if parts.is_empty() {
-        let changed = expected.incidents.iter().filter(|i| !found.incidents.contains(i));
-        parts.extend(changed.map(|i| format!("Incident/{} has changed, its calls have not", i.name)));
-    }
-    parts.extend(
-        old.keys().filter(|a| !new.contains_key(*a) && !told(a)).map(|a| format!("{a} was removed since")),
-    );
-    let more = parts.len().saturating_sub(3);
-    parts.truncate(3);
-    if more > 0 {
-        parts.push(format!("{more} more"));
-    }
-    if parts.is_empty() { "the manifest's file has another name".to_owned() } else { parts.join(", ") }
 }
 
 /// A row whose call was not reviewed.

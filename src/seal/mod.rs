@@ -6,6 +6,7 @@
 //! Pure: files are read and written by `cli`.
 
 mod check;
+mod difference;
 mod format;
 mod found;
 mod freeze;

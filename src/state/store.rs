@@ -343,9 +343,9 @@ impl StoreError {
                  then casefile import --discover finds what the service still shows"
             }
             StoreError::Newer { .. } => "use a newer casefile",
-            StoreError::Poisoned { .. } => "put the cause right and run `casefile apply` again",
+            StoreError::Poisoned { .. } => "put the cause right; then casefile plan",
             StoreError::Unreachable { .. } => {
-                "check the network and the credentials of the store, then casefile apply"
+                "check the network and the credentials of the store; then casefile plan"
             }
             StoreError::Unfit { next, .. } => next,
             StoreError::Rewritten { .. } => {
@@ -356,7 +356,7 @@ impl StoreError {
                  of casefile.yaml"
             }
             StoreError::Overtaken => {
-                "look at it with `casefile state list`, and run the command again if it still fits"
+                "run the command again, if it still fits what is there; then casefile state list"
             }
             StoreError::Io { source, .. } if is_planted(source) => {
                 "keep the state in a folder of your own with regular files in it: replace what stands there, \

@@ -24,3 +24,4 @@ mod surgery;
 mod targets;
 mod triage;
 mod unread;
+mod wrong;

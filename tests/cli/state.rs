@@ -160,7 +160,7 @@ fn a_state_belongs_to_the_project_of_its_name() {
     ] {
         let (_, err) = case.exits(4, args);
         assert!(err.contains("belongs to the project t, casefile.yaml names it copy"), "{args:?}: {err}");
-        assert!(err.contains("casefile state rename-project copy"), "{args:?}: {err}");
+        assert!(err.contains(" state rename-project copy"), "{args:?}: {err}");
     }
     // To look at what is recorded is harmless.
     case.exits(0, &["state", "list"]);
@@ -169,7 +169,8 @@ fn a_state_belongs_to_the_project_of_its_name() {
 
     let (_, err) = case.exits(1, &["state", "rename-project", "t"]);
     assert!(err.contains("casefile.yaml names the project copy, and not t: nothing was recorded"), "{err}");
-    assert!(err.contains("next: casefile state rename-project copy"), "{err}");
+    let dir = case.dir.path().display();
+    assert!(err.contains(&format!("next: casefile -C {dir} state rename-project copy")), "{err}");
     assert_eq!(case.read(".casefile/journal.jsonl"), journal);
     let (told, _) = case.exits(0, &["state", "rename-project", "copy"]);
     assert_eq!(told, "The state belongs to the project copy now; it was t.\n");
@@ -225,8 +226,8 @@ fn a_resource_does_not_take_the_place_of_a_whole_group() {
     let (from, to) = ("InvestigationPackage/g[h02]", "InvestigationPackage/sweep");
     let (_, err) = case.exits(1, &["state", "mv", from, to]);
     assert!(err.contains("InvestigationPackage/sweep stands for several machines"), "{err}");
-    let next = "next: casefile state mv 'InvestigationPackage/g[h02]' 'InvestigationPackage/sweep[h02]'";
-    assert!(err.contains(next), "{err}");
+    let next = "state mv 'InvestigationPackage/g[h02]' 'InvestigationPackage/sweep[h02]'";
+    assert!(err.contains(&format!("next: casefile -C {} {next}", case.dir.path().display())), "{err}");
     case.exits(0, &["state", "mv", from, "InvestigationPackage/sweep[h02]"]);
     let (_, err) = case.exits(64, &["state", "mv", "g[h01]", "sweep"]);
     assert!(err.contains("its kind is missing") && err.contains("InvestigationPackage/g[h01]"), "{err}");
@@ -488,7 +489,7 @@ fn a_saved_plan_is_refused_by_a_state_from_a_backup() {
     let (_, err) = case.exits(4, &["apply", "plan.json"]);
     let plan: serde_json::Value = serde_json::from_str(&case.read("plan.json")).unwrap();
     let head = plan["execution"]["head"].as_str().unwrap();
-    assert!(err.contains(&format!("casefile verify --head sha256:{head}")), "{err}");
+    assert!(err.contains(&format!(" verify --head sha256:{head}")), "{err}");
     for (file, text) in &later {
         case.write(&format!(".casefile/{file}"), text);
     }

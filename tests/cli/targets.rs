@@ -633,6 +633,20 @@ mod foresight {
     }
 
     #[test]
+    fn an_id_that_nobody_has_is_a_warning_on_its_row() {
+        let case = fleet_of(&[machine(1, "ws-1")]);
+        let text: String =
+            [1, 7].map(|n| package(&format!("p{n}"), &format!("machineId: {}", id(n)))).concat();
+        case.write("manifests/a.yaml", &text);
+        let plan = case.plan(&[]);
+        let warnings = |n: usize| plan["changes"][n]["warnings"].as_array().unwrap().clone();
+        assert!(warnings(0).is_empty(), "{plan}");
+        assert_eq!(warnings(1)[0]["code"], "unknown-machine");
+        let message = warnings(1)[0]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains(&id(7)), "{message}");
+    }
+
+    #[test]
     fn how_long_it_will_take_and_what_is_left_of_the_hour() {
         let case = fleet_of(&[machine(1, "ws-1"), machine(2, "ws-2")]);
         case.write("manifests/a.yaml", &package("a", &format!("machineId: {}", id(1))));

@@ -21,7 +21,7 @@ fn a_saved_plan_is_refused_by_a_state_that_was_put_back() {
     assert_eq!((code, lab.collections()), (4, 1), "{stderr}");
     let refused = format!("made at head sha256:{head}");
     let now = "which ends with head sha256:";
-    let next = format!("casefile verify --head sha256:{head}");
+    let next = format!(" verify --head sha256:{head}");
     assert!(stderr.contains(&refused) && stderr.contains(now) && stderr.contains(&next), "{stderr}");
     // Restored, it is carried out.
     lab.git(&remote, &["update-ref", "refs/casefile/ir", &tip]);

@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use azure_core::cloud::CustomConfiguration;
 use azure_core::credentials::TokenCredential;
-use azure_core::http::{ClientOptions, HttpClient, RetryOptions, Transport as AzureTransport};
+use azure_core::http::{
+    ClientOptions, ExponentialRetryOptions, HttpClient, RetryOptions, Transport as AzureTransport,
+};
 use azure_identity::{
     AzureCliCredential, AzureCliCredentialOptions, AzurePipelinesCredential, AzurePipelinesCredentialOptions,
     ClientAssertionCredential, ClientAssertionCredentialOptions, ClientSecretCredential,
@@ -17,10 +20,11 @@ use tracing::debug;
 
 use super::oidc::{GithubAssertion, IdentityHttp};
 use super::tokens::{Token, TokenSource, patiently};
+use super::words::{unreachable, words};
 use super::{AccessToken, AuthError, Secret};
 use crate::defender::cloud::Service;
 use crate::defender::hosts::{AllowedHosts, Api};
-use crate::defender::wire::bounded;
+use crate::defender::http::proxy_for;
 use crate::model::{AuthMethod, Cloud};
 
 /// Who signs in, from `spec.auth` of the project file; the environment goes before it.
@@ -57,6 +61,8 @@ pub struct Environment {
     pub pipelines_connection: Option<String>,
     /// `SYSTEM_ACCESSTOKEN`
     pub pipelines_token: Option<Secret>,
+    /// The proxy on the way to the sign-in service, for messages: `HTTPS_PROXY` and its like.
+    pub proxy: Option<String>,
 }
 
 impl Environment {
@@ -75,6 +81,7 @@ impl Environment {
             github_request_token: get("ACTIONS_ID_TOKEN_REQUEST_TOKEN").map(Secret::new),
             pipelines_connection: get("AZURESUBSCRIPTION_SERVICE_CONNECTION_ID"),
             pipelines_token: get("SYSTEM_ACCESSTOKEN").map(Secret::new),
+            proxy: proxy_for(LOGIN, get),
         }
     }
 }
@@ -133,6 +140,12 @@ const AUTO: [AuthMethod; 8] = [
     AuthMethod::ManagedIdentity,
 ];
 
+/// The sign-in host of most clouds.
+const LOGIN: &str = "login.microsoftonline.com";
+
+/// How long `auto` waits for the metadata service of this machine.
+const NEXT_DOOR: Duration = Duration::from_secs(5);
+
 const CERTIFICATE_INSTEAD: &str =
     "use workload-identity, github-oidc or managed-identity, which need no stored secret, or client-secret";
 
@@ -144,7 +157,8 @@ impl Credential {
         environment: Environment,
         service: &Service,
     ) -> Result<Self, AuthError> {
-        let remote = Arc::new(IdentityHttp::remote(service.allowed().clone()));
+        let remote = IdentityHttp::remote(service.allowed().clone()).through(environment.proxy.clone());
+        let remote = Arc::new(remote);
         let local = Arc::new(IdentityHttp::local());
         Self::over(remote, local, method, identity, environment, service.into())
     }
@@ -160,7 +174,7 @@ impl Credential {
         cloud: Cloud,
         allowed: &AllowedHosts,
     ) -> Result<Self, AuthError> {
-        let remote = Arc::new(IdentityHttp::remote(allowed.clone()));
+        let remote = Arc::new(IdentityHttp::remote(allowed.clone()).through(environment.proxy.clone()));
         let local = Arc::new(IdentityHttp::local());
         let audience = Audience {
             api: Api::Storage,
@@ -225,7 +239,19 @@ impl TokenSource for Credential {
         }
         let mut tried = Vec::new();
         for method in &self.methods {
-            match self.shared.fetch(*method).await {
+            let fetched = match method {
+                // On most machines there is none, and some networks let it look as if there were.
+                AuthMethod::ManagedIdentity => {
+                    let fetch = self.shared.fetch(*method);
+                    tokio::time::timeout(NEXT_DOOR, fetch).await.unwrap_or_else(|_| {
+                        let why = "no metadata service of this machine answers".to_owned();
+                        Err(AuthError::Failed { method: *method, why })
+                    })
+                }
+                method => self.shared.fetch(*method).await,
+            };
+            match fetched {
+                Err(e @ AuthError::NoToken { .. }) => return Err(e),
                 Ok(token) => {
                     debug!(%method, "signed in");
                     // Somebody else may have chosen meanwhile; then both work.
@@ -298,10 +324,13 @@ impl Shared {
 
     async fn fetch(&self, method: AuthMethod) -> Result<Token, AuthError> {
         self.missing(method)?;
-        let failed = |why: String| AuthError::Failed { method, why: bounded(&why, 500) };
+        let failed = |why: String| AuthError::Failed { method, why: words(&why) };
         if method == AuthMethod::Token {
             let access = self.given().cloned();
             let access = access.unwrap_or_else(|| AccessToken::new("sandbox"));
+            if let Some(why) = access.flaw() {
+                return Err(AuthError::NoToken { variable: self.audience.api.token_variable(), why });
+            }
             let expires = access.claims().and_then(|c| c.expires);
             return Ok(Token { access, expires });
         }
@@ -311,7 +340,10 @@ impl Shared {
         let token = patiently(credential.get_token(&scopes, None))
             .await
             .ok_or_else(|| failed("no answer in time".into()))?
-            .map_err(|e| failed(e.to_string()))?;
+            .map_err(|e| match unreachable(&e) {
+                Some(why) => AuthError::Unreachable { method, why: words(&why) },
+                None => failed(e.to_string()),
+            })?;
         Ok(Token {
             access: AccessToken::new(token.token.secret()),
             expires: jiff::Timestamp::from_second(token.expires_on.unix_timestamp()).ok(),
@@ -390,6 +422,12 @@ impl Shared {
         ClientOptions {
             transport: Some(AzureTransport::new(self.remote.clone())),
             cloud: Some(Arc::new(cloud.into())),
+            // A person waits for it, and is told why it fails.
+            retry: RetryOptions::exponential(ExponentialRetryOptions {
+                max_retries: 2,
+                max_total_elapsed: azure_core::time::Duration::seconds(15),
+                ..ExponentialRetryOptions::default()
+            }),
             ..ClientOptions::default()
         }
     }

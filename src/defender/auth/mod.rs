@@ -7,6 +7,7 @@ mod credential;
 mod oidc;
 mod storage;
 mod tokens;
+mod words;
 
 pub use crate::model::AuthMethod;
 pub use claims::Claims;
@@ -35,12 +36,28 @@ pub enum AuthError {
         /// Names of settings or environment variables.
         missing: Vec<&'static str>,
     },
+    /// A ready-made token that cannot be one. Nothing else is tried: somebody meant it.
+    #[error("{variable} {why}")]
+    NoToken {
+        /// Where it stands.
+        variable: &'static str,
+        /// What was copied with it, without any of it.
+        why: &'static str,
+    },
     /// The method was tried and failed.
     #[error("auth method `{method}` failed: {why}")]
     Failed {
         /// The method.
         method: AuthMethod,
         /// Why, in the identity service's words, bounded in length.
+        why: String,
+    },
+    /// The method was tried, and the sign-in service not reached.
+    #[error("auth method `{method}` failed: {why}")]
+    Unreachable {
+        /// The method.
+        method: AuthMethod,
+        /// Where it went, and why it did not get there.
         why: String,
     },
     /// What it shows would be somebody else's.

@@ -16,7 +16,7 @@ use url::Url;
 
 use super::Secret;
 use crate::defender::hosts::{AllowedHosts, is_next_door, may_receive_secret, place};
-use crate::defender::http::{HttpOptions, builder, built, plain};
+use crate::defender::http::{HttpOptions, builder, built, describe, plain, way};
 
 /// A token reply is a few kilobytes.
 const LIMIT: usize = 1 << 20;
@@ -32,6 +32,8 @@ pub(super) struct IdentityHttp {
     local: bool,
     /// The hosts that a person has allowed.
     allowed: AllowedHosts,
+    /// The proxy on the way, for messages.
+    proxy: Option<String>,
     client: OnceLock<reqwest::Client>,
 }
 
@@ -40,13 +42,18 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 impl IdentityHttp {
     /// To a sign-in service.
     pub(super) fn remote(allowed: AllowedHosts) -> Self {
-        IdentityHttp { local: false, allowed, client: OnceLock::new() }
+        IdentityHttp { local: false, allowed, proxy: None, client: OnceLock::new() }
+    }
+
+    /// The same, with the proxy that is on its way.
+    pub(super) fn through(self, proxy: Option<String>) -> Self {
+        IdentityHttp { proxy, ..self }
     }
 
     /// To the metadata service of the machine we run on: plain http, next door or not there at all, and
     /// never behind a proxy.
     pub(super) fn local() -> Self {
-        IdentityHttp { local: true, allowed: AllowedHosts::default(), client: OnceLock::new() }
+        IdentityHttp { local: true, allowed: AllowedHosts::default(), proxy: None, client: OnceLock::new() }
     }
 
     fn check(&self, url: &Url) -> azure_core::Result<()> {
@@ -64,6 +71,16 @@ impl IdentityHttp {
         Err(Error::with_message(ErrorKind::Credential, why))
     }
 
+    /// No answer. A metadata service that is not there is not asked again: the identity library would, for a minute.
+    fn unanswered(&self, url: &Url, error: &reqwest::Error) -> Error {
+        let kind = match error {
+            _ if self.local => ErrorKind::Credential,
+            e if e.is_connect() => ErrorKind::Connection,
+            _ => ErrorKind::Io,
+        };
+        Error::with_message(kind, format!("{}: {}", way(&place(url), self.proxy.as_deref()), describe(error)))
+    }
+
     fn client(&self) -> azure_core::Result<reqwest::Client> {
         if let Some(client) = self.client.get() {
             return Ok(client.clone());
@@ -79,9 +96,8 @@ impl IdentityHttp {
 }
 
 fn failed(what: &'static str, error: reqwest::Error) -> Error {
-    let kind = if error.is_connect() { ErrorKind::Connection } else { ErrorKind::Io };
     // Without the URL: it may hold a token request's parameters.
-    Error::with_error(kind, error.without_url(), what)
+    Error::with_error(ErrorKind::Io, error.without_url(), what)
 }
 
 async fn bounded_body(mut response: reqwest::Response) -> azure_core::Result<Vec<u8>> {
@@ -114,7 +130,7 @@ impl HttpClient for IdentityHttp {
         if let Body::Bytes(bytes) = request.body() {
             out = out.body(Vec::from(bytes.as_ref()));
         }
-        let response = out.send().await.map_err(|e| failed("the identity service did not answer", e))?;
+        let response = out.send().await.map_err(|e| self.unanswered(request.url(), &e))?;
         let status = response.status().as_u16().into();
         let mut headers = Headers::new();
         for (name, value) in response.headers() {

@@ -28,6 +28,8 @@ pub(super) struct Read {
     pub unruly: Option<Finding>,
     /// None if there is an error among the findings.
     pub content: Option<Content>,
+    /// What a document without content may be called: its `metadata.name`, or all that looks like a name in it.
+    pub names: Vec<String>,
 }
 
 /// The declarations of a document, with the name that has to be its own.
@@ -77,6 +79,7 @@ impl FileRead {
                     document::declared(&mut doc, |at| Source { file: file.clone(), line: lines.of(at) });
                 let mut name = |root| Name::of(&doc, root, &file, |at| (lines.of(at), column_of(text, at)));
                 let mut unruly = None;
+                let names = if declared.is_none() { names_of(&doc, text) } else { Vec::new() };
                 let content = match declared {
                     None => None,
                     Some(Declared::Resource(mut entry)) => {
@@ -97,11 +100,31 @@ impl FileRead {
                         Content::Incident(name, incident)
                     }),
                 };
-                read.push(Read { findings: doc.findings, unruly, content });
+                read.push(Read { findings: doc.findings, unruly, content, names });
             }
         }
         FileRead { file, bytes, documents: read }
     }
+}
+
+/// Returns what a document may call itself, whatever else is wrong with it.
+fn names_of(doc: &Document<'_>, text: &str) -> Vec<String> {
+    let name = || {
+        let (_, metadata) = doc.get(doc.root?, "metadata")?;
+        let (_, name) = doc.get(metadata, "name")?;
+        Some(doc.node(name).text.to_string())
+    };
+    if let Some(name) = name() {
+        return vec![name];
+    }
+    // Of one that is no YAML there is only the text.
+    let rest = text.get(doc.start..).unwrap_or_default();
+    let end = rest.find("\n---").unwrap_or(rest.len());
+    let names = rest[..end].split("name:").skip(1).map(|behind| {
+        let word = behind.trim_start_matches(' ').split([' ', ',', '}', '\n', '\r', '#']).next();
+        word.unwrap_or_default().trim_matches(['"', '\'']).to_owned()
+    });
+    names.filter(|name| !name.is_empty()).collect()
 }
 
 impl Name {

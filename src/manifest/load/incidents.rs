@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::{FirstPlace, Loaded, Reading, Seen, Unruly, against, by_address, templates};
 use crate::manifest::depends::{self, Wanted};
-use crate::manifest::diagnostic::{Diagnostic, Finding};
+use crate::manifest::diagnostic::{Diagnostic, Finding, Level};
 use crate::manifest::kinds::Named;
 use crate::manifest::nearest::nearest;
 use crate::manifest::references;
@@ -109,17 +109,20 @@ impl Reading {
     ) {
         let open = state == IncidentState::Open;
         let name = &*incident.doc.node(incident.runbook).text;
-        let runbook = match self.runbook_names.get(name) {
-            None if open => return self.unknown_runbook(incident, name),
-            None => return,
-            Some((index, _)) => match &self.runbooks[*index] {
-                // What is wrong with it is told there.
-                None => return,
-                Some(runbook) => runbook,
-            },
+        let found = self.runbook_names.get(name).map(|(index, _)| self.runbooks[*index].as_ref());
+        let Some(Some(runbook)) = found else {
+            self.unsound.names.insert(incident.name.to_string());
+            // What is wrong with a runbook is told there.
+            if found.is_none() && open && !self.unsound.may_be(name) {
+                self.unknown_runbook(incident, name);
+            }
+            return;
         };
         let made = expand(incident, runbook, *budget);
         budget.less(&made.spent);
+        if made.problems.iter().any(|p| p.severity == Level::Error) {
+            self.unsound.names.insert(incident.name.to_string());
+        }
         if open {
             for problem in made.problems {
                 tell(&mut self.diagnostics, known, problem);
@@ -210,6 +213,7 @@ impl Reading {
                         to.push(Dependency { address, until });
                     }
                     (Some(_), false) => findings.push(runbook::ambiguous(at, &text)),
+                    (None, _) if self.unsound.may_be(name) => {}
                     (None, _) => {
                         unknown += 1;
                         if unknown <= MAX_UNKNOWN {

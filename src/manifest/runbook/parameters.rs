@@ -11,6 +11,7 @@ use serde_json::{Value as Json, json};
 use super::typed::{MAX_TEXT, OPEN};
 use super::weight::{self, DEFS, Weight};
 use crate::manifest::diagnostic::{Finding, Level, Related};
+use crate::manifest::nearest::nearest;
 use crate::manifest::schema::Compiled;
 use crate::manifest::schema::field::{Field, locate};
 use crate::manifest::schema::json;
@@ -70,7 +71,11 @@ impl Parameters {
             (Ok(validator), _) => validator,
             (Err(e), Some(field)) => {
                 let at = locate(field, e.instance_path()).unwrap_or(field);
-                findings.push(bad(at, format!("this is no usable JSON Schema: {}", shown(&e.to_string()))));
+                let message = match at.name() {
+                    "pattern" => format!("`{}` is no usable regular expression", shown(&at.node().text)),
+                    _ => format!("this is no usable JSON Schema: {}", shown(&e.to_string())),
+                };
+                findings.push(bad(at, message));
                 return None;
             }
             (Err(_), None) => return None,
@@ -147,8 +152,11 @@ pub(super) fn errors(findings: &[Finding]) -> usize {
     findings.iter().filter(|f| f.level == Level::Error).count()
 }
 
+/// The code of a schema that is none.
+const BAD: &str = "bad-parameters";
+
 fn bad(field: Field<'_>, message: impl Into<String>) -> Finding {
-    Finding::new("bad-parameters", field.span(), message)
+    Finding::new(BAD, field.span(), message)
 }
 
 fn check_schema(field: Field<'_>, schema: &Json, findings: &mut Vec<Finding>) {
@@ -167,6 +175,7 @@ fn check_schema(field: Field<'_>, schema: &Json, findings: &mut Vec<Finding>) {
     rules::check_values(field, findings);
     plain(field, findings);
     references(field, findings);
+    keywords(field, findings);
     if errors(findings) > known {
         return;
     }
@@ -175,8 +184,8 @@ fn check_schema(field: Field<'_>, schema: &Json, findings: &mut Vec<Finding>) {
     let mut places: BTreeMap<Id, Finding> = BTreeMap::new();
     for error in metaschema.iter_errors(schema) {
         let Some(at) = locate(field, error.instance_path()) else { continue };
-        let message = format!("this is no JSON Schema: {}", shown(&error.to_string()));
-        places.entry(at.value).or_insert_with(|| bad(at, message));
+        let finding = || Finding { code: BAD, ..validate::of_schema(at, &error) };
+        places.entry(at.value).or_insert_with(finding);
     }
     findings.extend(places.into_values());
     if errors(findings) > known {
@@ -248,6 +257,104 @@ fn references(field: Field<'_>, findings: &mut Vec<Finding>) {
                 }
             }
             _ => {}
+        }
+    }
+}
+
+/// The keywords of JSON Schema that check something.
+const KEYWORDS: [&str; 41] = [
+    "type",
+    "enum",
+    "const",
+    "properties",
+    "required",
+    "items",
+    "pattern",
+    "minLength",
+    "maxLength",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "multipleOf",
+    "minItems",
+    "maxItems",
+    "uniqueItems",
+    "contains",
+    "minContains",
+    "maxContains",
+    "prefixItems",
+    "minProperties",
+    "maxProperties",
+    "additionalProperties",
+    "patternProperties",
+    "propertyNames",
+    "dependentRequired",
+    "dependentSchemas",
+    "allOf",
+    "anyOf",
+    "oneOf",
+    "not",
+    "if",
+    "then",
+    "else",
+    "$ref",
+    "$defs",
+    "format",
+    "default",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+];
+
+/// Keywords that only tell something.
+const NOTES: [&str; 9] = [
+    "title",
+    "description",
+    "examples",
+    "deprecated",
+    "readOnly",
+    "writeOnly",
+    "$comment",
+    "$schema",
+    "contentEncoding",
+];
+
+/// Warns of words that are nearly keywords: JSON Schema passes over what it does not know, and nothing would be checked.
+fn keywords(schema: Field<'_>, findings: &mut Vec<Finding>) {
+    let doc = schema.doc;
+    for (key, value) in doc.fields(schema.value) {
+        let (name, node) = (&*doc.node(key).text, doc.node(value));
+        let below = Field { doc, key: Some(key), value };
+        match (name, node.kind) {
+            ("properties" | "$defs" | "patternProperties" | "dependentSchemas", NodeKind::Mapping) => {
+                for (key, value) in doc.fields(value) {
+                    keywords(Field { doc, key: Some(key), value }, findings);
+                }
+            }
+            ("allOf" | "anyOf" | "oneOf" | "prefixItems", NodeKind::Sequence) => {
+                for &value in doc.children(value) {
+                    keywords(Field { doc, key: Some(key), value }, findings);
+                }
+            }
+            (
+                "items"
+                | "additionalProperties"
+                | "propertyNames"
+                | "contains"
+                | "not"
+                | "if"
+                | "then"
+                | "else",
+                NodeKind::Mapping,
+            ) => keywords(below, findings),
+            _ if KEYWORDS.contains(&name) || NOTES.contains(&name) || name.starts_with('$') => {}
+            _ => {
+                let Some(meant) = nearest(name, KEYWORDS.into_iter()) else { continue };
+                let message = format!("`{}` is no keyword of JSON Schema, and checks nothing", shown(name));
+                let mut finding = Finding::new("unknown-keyword", doc.node(key).span(), message);
+                finding.level = Level::Warning;
+                findings.push(finding.help(format!("did you mean `{meant}`?")));
+            }
         }
     }
 }

@@ -70,6 +70,8 @@ struct Rule {
     kinds: Vec<NodeKind>,
     words: Option<Vec<&'static str>>,
     pattern: Option<FastPattern>,
+    /// A text that fits is refused.
+    not: Option<FastPattern>,
     length: Bounds,
     number: Bounds,
     fields: Vec<(&'static str, Rule)>,
@@ -152,6 +154,7 @@ impl Rule {
         !self.never
             && self.words.as_ref().is_none_or(|words| words.iter().any(|word| is_same(word, text)))
             && self.pattern.is_none_or(|fast| fast.certainly_fits(text))
+            && self.not.is_none_or(|fast| fast.certainly_misses(text))
             && fits_length()
     }
 
@@ -211,6 +214,7 @@ struct Keywords {
     #[serde(rename = "enum", borrow)]
     words: Option<Vec<&'static str>>,
     pattern: Option<String>,
+    not: Option<NoText>,
     min_length: Option<u64>,
     max_length: Option<u64>,
     minimum: Option<u64>,
@@ -246,6 +250,13 @@ struct Keywords {
     _examples: Option<IgnoredAny>,
     #[serde(rename = "default")]
     _default: Option<IgnoredAny>,
+}
+
+/// The texts that a schema refuses.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoText {
+    pattern: String,
 }
 
 /// A schema that asks for fields and for nothing else, so that a no can be told, too.
@@ -313,19 +324,23 @@ impl From<Keywords> for Rule {
         // Branches without a list of words are told sooner.
         any_of.sort_by_key(|rule| rule.words.is_some());
         let pattern = says.pattern.as_deref().map(pattern::fast);
+        let not = says.not.map(|not| pattern::fast(&not.pattern));
         let condition = says.when.map(|when| Condition {
             when: required(when.required),
             then: branch(says.then),
             otherwise: branch(says.otherwise),
         });
         Rule {
-            never: matches!(pattern, Some(None)) || fields.len() > u64::BITS as usize,
+            never: matches!(pattern, Some(None))
+                || matches!(not, Some(None))
+                || fields.len() > u64::BITS as usize,
             kinds: match says.kinds {
                 Types::One(one) => vec![one.kind()],
                 Types::Several(all) => all.into_iter().map(Type::kind).collect(),
             },
             words: says.words,
             pattern: pattern.flatten(),
+            not: not.flatten(),
             length: Bounds { least: says.min_length, most: says.max_length },
             number: Bounds { least: says.minimum, most: says.maximum },
             required: required(says.required),

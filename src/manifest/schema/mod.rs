@@ -6,8 +6,10 @@
 pub(super) mod fast_validate;
 pub(super) mod field;
 pub(super) mod json;
+mod misplaced;
 mod pattern;
 pub(super) mod rules;
+mod shape;
 pub(super) mod validate;
 
 use std::str::FromStr;
@@ -268,8 +270,22 @@ fn runbook() -> Value {
             "then": {"properties": fields}
         }));
     }
+    if let Some(parameters) = schema.pointer_mut("/properties/spec/properties/parameters") {
+        parameters["required"] = json!(["type"]);
+        parameters["properties"] = json!({
+            "type": {
+                "description": "What an incident gives is a mapping: always `object`.",
+                "const": "object",
+                "examples": ["object"]
+            }
+        });
+    }
     if let Some(items) = schema.pointer_mut("/properties/spec/properties/resources/items") {
         items["allOf"] = branches.into();
+        // Names that are misspelt would pass else: a branch may only add to what stands beside it.
+        let known = items.get("properties").and_then(Value::as_object);
+        let known: Vec<String> = known.into_iter().flat_map(|p| p.keys().cloned()).collect();
+        items["propertyNames"] = json!({ "enum": known });
     }
     schema
 }
@@ -450,6 +466,38 @@ mod tests {
         for kind in SchemaKind::ALL {
             let text = schema(kind).to_string();
             assert!(!text.contains("null"), "{}", kind.as_str());
+        }
+    }
+
+    #[test]
+    fn editors_are_told_what_validate_would_say() {
+        let validator = jsonschema::options().build(&schema(SchemaKind::Manifest)).unwrap();
+        let document = |kind: &str, spec: Value| json!({ "apiVersion": "casefile/v1", "kind": kind, "metadata": { "name": "a" }, "spec": spec });
+        let runbook = |parameters: &str, loops: &str| {
+            let template = json!({
+                "kind": "InvestigationPackage", "metadata": { "name": "x" }, loops: ["a"],
+                "spec": { "machineName": "${{ item }}", "comment": "x" }
+            });
+            document("Runbook", json!({ "parameters": { "type": parameters }, "resources": [template] }))
+        };
+        let named = |name: &str, approve: Value| {
+            document(
+                "InvestigationPackage",
+                json!({ "machineName": name, "comment": "x", "approve": approve }),
+            )
+        };
+        let all = json!({ "overLimits": 60, "reason": "x" });
+        for fine in [runbook("object", "forEach"), named("ws-1", all.clone())] {
+            assert!(validator.is_valid(&fine), "{fine}");
+        }
+        for wrong in [
+            runbook("array", "forEach"),
+            runbook("object", "foreach"),
+            named(&"ab".repeat(20), all.clone()),
+            named(&"a".repeat(39), all),
+            named("ws-1", json!({ "reason": "x" })),
+        ] {
+            assert!(!validator.is_valid(&wrong), "{wrong}");
         }
     }
 

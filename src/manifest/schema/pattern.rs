@@ -31,6 +31,13 @@ impl FastPattern {
     }
 }
 
+impl FastPattern {
+    /// Returns whether the pattern certainly does not match.
+    pub fn certainly_misses(&self, text: &str) -> bool {
+        text.is_ascii() && !(self.fits)(text.as_bytes())
+    }
+}
+
 /// Finds the pattern among those that are told by hand.
 pub(in crate::manifest) fn fast(pattern: &str) -> Option<FastPattern> {
     FAST.into_iter().find(|fast| fast.pattern == pattern)
@@ -44,7 +51,11 @@ const MACHINE_NAME: FastPattern = FastPattern {
 };
 const LABEL_KEY: FastPattern = FastPattern { pattern: kinds::LABEL_KEY, fits: is_label_key };
 const MACHINE_ID: FastPattern = FastPattern {
-    pattern: "^[0-9A-Fa-f]{32,64}$",
+    pattern: kinds::DEVICE_ID,
+    fits: |text| matches!(text.len(), 32 | 40) && text.iter().all(u8::is_ascii_hexdigit),
+};
+const HEX: FastPattern = FastPattern {
+    pattern: kinds::HEX,
     fits: |text| (32..=64).contains(&text.len()) && text.iter().all(u8::is_ascii_hexdigit),
 };
 const TIME: FastPattern = FastPattern {
@@ -107,7 +118,8 @@ const WORD: FastPattern = FastPattern {
 };
 
 /// Those that are told by hand.
-const FAST: [FastPattern; 16] = [
+const FAST: [FastPattern; 17] = [
+    HEX,
     TEXT,
     NAME,
     MACHINE_NAME,

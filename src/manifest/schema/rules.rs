@@ -127,7 +127,7 @@ fn text(field: Field<'_>, labels: bool, out: &mut Vec<Finding>) {
         name if !labels && DURATIONS.contains(&name) && text.parse::<Span>().is_err() => {
             out.push(duration(field));
         }
-        "machineName" if !labels && matches!(text.parse::<MachineName>(), Err(MachineNameError::Id)) => {
+        "machineName" if !labels && is_id(text.parse()) => {
             out.push(machine_name(field));
         }
         "requireComment" if !labels => {
@@ -274,7 +274,7 @@ pub(in crate::manifest) fn replacement(name: &str, text: &str) -> Replacement {
             Err(_) => Replacement::Example,
         },
         "eventTime" | "endpoint" | "graphEndpoint" | "url" | "tenantId" | "clientId" => Replacement::Example,
-        "machineId" if text.len() < 32 => Replacement::Example,
+        "machineId" if !matches!(text.len(), 32 | 40) => Replacement::Example,
         _ => Replacement::Text(quoted(text)),
     }
 }
@@ -385,8 +385,13 @@ fn machine_id(field: Field<'_>) -> Finding {
         ));
     }
     let length = text.len();
-    let word = if length < 32 { "short" } else { "long" };
+    let word = if length < 40 { "short" } else { "long" };
     new(format!("`machineId` is too {word}: {length} hex digits, where ids have 40"))
+}
+
+/// Returns whether a text of a name's form is a device id, or the most of one.
+fn is_id(name: Result<MachineName, MachineNameError>) -> bool {
+    matches!(name, Err(MachineNameError::Id | MachineNameError::TornId(_)))
 }
 
 /// Also for a text of the right form: an id is none.
@@ -397,6 +402,7 @@ fn machine_name(field: Field<'_>) -> Finding {
         Finding::new("bad-machine-name", field.span(), format!("`{}` names no device: {why}", shown(text)));
     match why {
         MachineNameError::Id => finding.help(format!("write machineId: {text}")),
+        MachineNameError::TornId(_) => finding.help("copy the whole id, and write it as machineId"),
         _ => finding.help(field.such_as("fin-ws-042")),
     }
 }

@@ -4,38 +4,25 @@
 //! finding and not two, a field in the wrong mapping is told where it belongs, and of several rules that
 //! one value breaks only the one that says most is reported.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use jsonschema::ValidationError;
-use jsonschema::error::ValidationErrorKind as Broken;
+use jsonschema::error::{TypeKind, ValidationErrorKind as Broken};
 use serde_json::Value;
 
 use super::fast_validate;
 use super::field::{Field, locate};
 use super::json;
+use super::misplaced;
 use super::rules;
+use super::shape::{Shape, Verdict, joined, names, odd_indent};
 use super::{Compiled, Target, compiled};
 use crate::manifest::diagnostic::Finding;
 use crate::manifest::nearest::nearest;
 use crate::manifest::yaml::reader::{Document, Id, NodeKind};
 use crate::manifest::yaml::scalar::{quoted, written};
 use crate::manifest::yaml::syntax::shown;
-
-/// What a schema has against a document.
-#[derive(Debug, Default)]
-pub(in crate::manifest) struct Verdict {
-    pub findings: Vec<Finding>,
-    /// Keys and values of which enough is said.
-    pub settled: HashSet<Id>,
-}
-
-/// A mapping that lacks fields or holds unknown ones.
-struct Shape<'s> {
-    key: Option<Id>,
-    schema: &'s Value,
-    missing: Vec<String>,
-    unknown: Vec<(Id, Id)>,
-}
+use crate::model::MachineId;
 
 /// Validates a document's value as `target`.
 pub(in crate::manifest) fn validate(doc: &Document<'_>, root: Id, target: Target) -> Verdict {
@@ -87,6 +74,8 @@ pub(in crate::manifest) fn validate_by(
             Broken::OneOfNotValid { .. } => {
                 shapes.entry(field.value).or_insert_with(fresh).missing.insert(0, MACHINE_ID.to_owned());
             }
+            // An approval of nothing is told by the rule that knows the words.
+            Broken::AnyOf { .. } if field.name() == "approve" => {}
             Broken::FalseSchema => verdict.findings.extend(beside_event(field)),
             Broken::OneOfMultipleValid { .. } => {
                 verdict.findings.extend(several_machines(field, schema));
@@ -106,11 +95,11 @@ pub(in crate::manifest) fn validate_by(
             }
         }
     }
+    misplaced::report(doc, root, &compiled.schema, &mut shapes, &mut leaves, &mut verdict);
     for (value, (_, finding)) in leaves {
         verdict.settled.insert(value);
         verdict.findings.push(finding);
     }
-    misplaced(doc, root, &compiled.schema, &mut shapes, &mut verdict);
     for (value, shape) in shapes {
         report_shape(doc, value, shape, word, &mut verdict);
     }
@@ -144,62 +133,8 @@ fn several_machines(field: Field<'_>, schema: &Value) -> Option<Finding> {
     Some(finding.help("keep the one that says which machine is meant").related(first.start as usize, related))
 }
 
-fn names(schema: &Value) -> impl Iterator<Item = &str> {
-    schema.get("properties").and_then(Value::as_object).into_iter().flat_map(|p| p.keys().map(String::as_str))
-}
-
-/// Takes out the unknown fields that belong into another mapping of the same document, and with them
-/// the complaint that they are missing there.
-fn misplaced<'s>(
-    doc: &Document<'_>,
-    root: Id,
-    schema: &'s Value,
-    shapes: &mut BTreeMap<Id, Shape<'s>>,
-    verdict: &mut Verdict,
-) {
-    let mut found: Vec<String> = Vec::new();
-    for shape in shapes.values_mut() {
-        let here = shape.schema;
-        shape.unknown.retain(|&(key, _)| {
-            let text: &str = &doc.node(key).text;
-            // A space that is none to YAML puts a field beside its mapping instead of into it.
-            let name = text.trim_start();
-            let sections = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
-            let home =
-                sections.filter(|(_, s)| !std::ptr::eq(*s, here)).find(|(_, s)| names(s).any(|n| n == name));
-            let Some((home, _)) = home else { return true };
-            let span = doc.node(key).span();
-            verdict.findings.push(odd_indent(text, span.clone()).unwrap_or_else(|| {
-                Finding::new("misplaced-field", span, format!("`{name}` does not belong here"))
-                    .help(format!("move it into `{home}`"))
-            }));
-            verdict.settled.insert(key);
-            found.push(name.to_owned());
-            false
-        });
-    }
-    if found.is_empty() {
-        return;
-    }
-    for (value, shape) in shapes.iter_mut() {
-        shape.missing.retain(|name| {
-            let section = schema.get("properties").and_then(|p| p.get(name));
-            let emptied =
-                *value == root && section.is_some_and(|s| names(s).any(|n| found.iter().any(|f| f == n)));
-            !emptied && !found.contains(name)
-        });
-    }
-}
-
-/// A name that begins with a space other than U+0020.
-fn odd_indent(name: &str, span: std::ops::Range<usize>) -> Option<Finding> {
-    let odd = name.chars().next().filter(|c| c.is_whitespace() && *c != ' ')?;
-    let message = format!("the line begins with U+{:04X}, which is no ordinary space", u32::from(odd));
-    Some(Finding::new("bad-indentation", span, message).help("indent with spaces"))
-}
-
 fn report_shape(doc: &Document<'_>, value: Id, mut shape: Shape<'_>, word: &str, verdict: &mut Verdict) {
-    for &(key, _) in &shape.unknown {
+    for &(key, of_key) in &shape.unknown {
         verdict.settled.insert(key);
         let node = doc.node(key);
         let name: &str = &node.text;
@@ -228,7 +163,8 @@ fn report_shape(doc: &Document<'_>, value: Id, mut shape: Shape<'_>, word: &str,
             continue;
         }
         let absent = |n: &&str| doc.get(value, n).is_none();
-        let meant = nearest(name, names(shape.schema).filter(absent));
+        let fields = || names(shape.schema).filter(absent);
+        let meant = other_word(doc, name, of_key, fields()).or_else(|| nearest(name, fields()));
         let finding = Finding::new("unknown-field", node.span(), format!("unknown field `{}`", shown(name)));
         verdict.findings.push(if let Some(meant) = meant {
             let machine = machine_fields(shape.schema).any(|f| f == meant);
@@ -274,18 +210,49 @@ fn report_shape(doc: &Document<'_>, value: Id, mut shape: Shape<'_>, word: &str,
     verdict.findings.push(Finding::new("missing-field", span, message).help(help));
 }
 
+/// Words that people write for a field, in lower case, and the field.
+const OTHER_WORDS: [(&str, &str); 19] = [
+    ("machine", MACHINE_NAME),
+    ("host", MACHINE_NAME),
+    ("hostname", MACHINE_NAME),
+    ("device", MACHINE_NAME),
+    ("devicename", MACHINE_NAME),
+    ("computer", MACHINE_NAME),
+    ("computername", MACHINE_NAME),
+    ("computerdnsname", MACHINE_NAME),
+    ("deviceid", MACHINE_ID),
+    ("tag", "machineTag"),
+    ("devicetag", "machineTag"),
+    ("hosts", "machines"),
+    ("devices", "machines"),
+    ("timestamp", "eventTime"),
+    ("recommendation", "recommendedAction"),
+    ("assignee", "assignedTo"),
+    ("owner", "assignedTo"),
+    ("parameters", "with"),
+    ("values", "with"),
+];
+
+const MACHINE_NAME: &str = "machineName";
+
+/// Returns the field that a word stands for which other tools use. What has the form of an id is no name.
+fn other_word<'s>(
+    doc: &Document<'_>,
+    word: &str,
+    value: Id,
+    mut fields: impl Iterator<Item = &'s str>,
+) -> Option<&'s str> {
+    let word = word.to_ascii_lowercase();
+    let (_, field) = OTHER_WORDS.into_iter().find(|(other, _)| *other == word)?;
+    let is_id = field == MACHINE_NAME && doc.node(value).text.parse::<MachineId>().is_ok();
+    let field = if is_id { MACHINE_ID } else { field };
+    fields.find(|name| *name == field)
+}
+
 /// Where a finding about a whole document points.
 pub(in crate::manifest) fn first_key(doc: &Document<'_>, root: Id) -> std::ops::Range<usize> {
     let id = doc.children(root).first().copied().unwrap_or(root);
     doc.node(id).span()
-}
-
-fn joined(items: &[String]) -> String {
-    match items {
-        [] => String::new(),
-        [one] => one.clone(),
-        [all @ .., last] => format!("{} and {last}", all.join(", ")),
-    }
 }
 
 /// A value that a schema shows, as it would be written.
@@ -337,6 +304,7 @@ fn leaf(field: Field<'_>, error: &ValidationError<'_>, schema: &Value, word: &st
         Broken::MinLength { .. }
         | Broken::MaxLength { .. }
         | Broken::Pattern { .. }
+        | Broken::Not { .. }
         | Broken::Custom { .. } => (3, rules::bad_text(field, schema, example(schema).as_deref())),
         other => {
             let what = match other {
@@ -354,6 +322,45 @@ fn leaf(field: Field<'_>, error: &ValidationError<'_>, schema: &Value, word: &st
         }
     }
 }
+
+/// What is wrong with a schema that a runbook holds, as the schema of schemas sees it.
+pub(in crate::manifest) fn of_schema(field: Field<'_>, error: &ValidationError<'_>) -> Finding {
+    if field.name() == "type" {
+        let doc = field.doc;
+        let is_type = |id: Id| TYPES.contains(&&*doc.node(id).text);
+        // Of a list of types the first that is none.
+        let word = match field.node().kind {
+            NodeKind::Sequence => doc.children(field.value).iter().copied().find(|&id| !is_type(id)),
+            _ => None,
+        };
+        return wrong_word(Field { value: word.unwrap_or(field.value), ..field }, &TYPES, "schema");
+    }
+    let schema = match error.kind() {
+        Broken::Type { kind: TypeKind::Single(only) } => json!({ "type": only.to_string() }),
+        Broken::Type { kind: TypeKind::Multiple(all) } => {
+            json!({ "type": all.iter().map(|t| t.to_string()).collect::<Vec<_>>() })
+        }
+        _ => Value::Null,
+    };
+    leaf(field, error, &schema, "schema").1
+}
+
+/// The types of JSON Schema that a value of YAML can have.
+const TYPES: [&str; 6] = ["string", "boolean", "integer", "number", "array", "object"];
+
+/// Words of other languages for types.
+const OTHER_TYPES: [(&str, &str); 10] = [
+    ("str", "string"),
+    ("text", "string"),
+    ("bool", "boolean"),
+    ("int", "integer"),
+    ("float", "number"),
+    ("double", "number"),
+    ("list", "array"),
+    ("map", "object"),
+    ("dict", "object"),
+    ("mapping", "object"),
+];
 
 fn wrong_type(field: Field<'_>, schema: &Value) -> Finding {
     let name = shown(field.name());
@@ -384,10 +391,12 @@ fn wrong_type(field: Field<'_>, schema: &Value) -> Finding {
     let expected = match types.as_slice() {
         ["string"] => rules::expected(field.name()),
         ["integer"] => "a whole number",
+        ["number"] => "a number",
         ["boolean"] => "`true` or `false`",
         ["object"] => "a mapping (`key: value` lines)",
         ["array"] => "a list",
         ["integer", "string"] => "a whole number or `unlimited`",
+        ["boolean", "object"] | ["object", "boolean"] => "a schema: a mapping, `true` or `false`",
         ["string", "object"] => "a name, or a mapping with `name` and `until`",
         _ => "something else",
     };
@@ -458,7 +467,9 @@ fn wrong_word(field: Field<'_>, words: &[&str], word: &str) -> Finding {
         return Finding::new(code, span, message).help(format!("{}, or {fit}", field.written("Retain")));
     }
     let finding = Finding::new(code, span, format!("`{name}` cannot be {text}"));
-    match (words, nearest(&node.text, words.iter().copied())) {
+    let other = OTHER_TYPES.into_iter().find(|(other, _)| *other == node.text).map(|(_, word)| word);
+    let other = other.filter(|word| words.contains(word));
+    match (words, other.or_else(|| nearest(&node.text, words.iter().copied()))) {
         ([only], _) => finding.help(field.written(only)),
         (_, Some(meant)) => finding.help(format!("{} (one of {})", field.written(meant), words.join(", "))),
         (_, None) => finding.help(format!("write one of {}", words.join(", "))),

@@ -36,11 +36,17 @@ pub fn machines(changes: &[Change]) -> BTreeSet<IdKey> {
     creating.filter_map(|c| Some(IdKey::of(c.call.as_ref()?.machine.as_str()))).collect()
 }
 
-/// Adds what is known of the machines to rows with a call that creates, and warns where one is too old.
+/// Adds what is known of the machines to rows with a call that creates, and warns where one is too old or not known.
 pub fn forecast(changes: &mut [Change], input: &Input<'_>, estimate: &Estimate) -> Option<Forecast> {
     for c in changes.iter_mut().filter(|c| c.action.creates()) {
         let Some(call) = &c.call else { continue };
-        let Some(machine) = input.observed.machines.get(call.machine.as_str()) else { continue };
+        let id = call.machine.as_str();
+        let Some(machine) = input.observed.machines.get(id) else {
+            if input.observed.machines.is_absent(id) {
+                c.warnings.push(Warning::UnknownMachine { machine: id.to_owned() });
+            }
+            continue;
+        };
         c.facts = Some(Box::new(facts_of(machine, input.observed.server_at)));
         if c.address.kind() == Kind::InvestigationPackage
             && let Some(system) = too_old(machine)

@@ -108,10 +108,10 @@ impl Stale {
     pub fn hint(&self) -> String {
         match self {
             Stale::OtherHistory { plan, .. } => format!(
-                "find out who changed it: casefile verify --head sha256:{plan}; what is forgotten may be asked for again. If it \
-                 was meant: casefile plan --out plan.json, and have it reviewed"
+                "find out who changed it: what is forgotten may be asked for again; if it was meant, have a new plan \
+                 reviewed; then casefile verify --head sha256:{plan}"
             ),
-            _ => "casefile plan --out plan.json, and have it reviewed".to_owned(),
+            _ => "have a new plan reviewed; then casefile plan --out plan.json".to_owned(),
         }
     }
 
