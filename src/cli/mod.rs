@@ -16,9 +16,11 @@ mod completions;
 mod connect;
 mod engine;
 mod evidence;
+mod examples;
 mod export;
 mod fetch;
 mod git;
+mod habits;
 mod history;
 mod hunt;
 mod import;
@@ -39,6 +41,7 @@ mod sandbox;
 mod saved;
 mod schema;
 mod seal;
+mod selected;
 mod signals;
 mod since;
 mod state;
@@ -52,7 +55,7 @@ mod verify;
 
 use std::ffi::OsString;
 
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 
 use args::{Cli, Command, NewCommand, StateCommand};
 use context::{Context, complain};
@@ -69,9 +72,14 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         return completions::answer(words).as_u8();
     }
     panics::tell();
-    let cli = match Cli::try_parse_from(args) {
+    let mut command = command();
+    let parsed = command.try_get_matches_from_mut(&args).and_then(|m| Cli::from_arg_matches(&m));
+    let cli = match parsed {
         Ok(cli) => cli,
-        Err(e) => return usage::show(&e).as_u8(),
+        Err(mut e) => {
+            habits::correct(&mut e, &command, &args);
+            return usage::show(&e).as_u8();
+        }
     };
     signals::listen();
     let code = run(cli).unwrap_or_else(|e| report(&e));
@@ -81,11 +89,14 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
 
 /// The command as clap sees it: for completions, and to compare the documentation with.
 pub fn command() -> clap::Command {
-    Cli::command()
+    examples::add(Cli::command())
 }
 
 fn run(cli: Cli) -> Result<Code, Error> {
-    let ctx = Context::new(&cli.global)?;
+    let mut ctx = Context::new(&cli.global)?;
+    if cli.command.is_of_project() {
+        ctx = ctx.in_project_above(&cli.global);
+    }
     log::start(&cli.global, &ctx)?;
     let rows = if cli.command.shows_rows() { Rows::Shown } else { Rows::Counted };
     let ended = dispatch(&ctx, cli.command);

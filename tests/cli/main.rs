@@ -6,6 +6,8 @@
 
 mod case;
 mod event_query;
+#[cfg(unix)]
+mod examples;
 mod guards;
 mod hostile;
 mod hunt;
@@ -22,4 +24,5 @@ mod streams;
 mod surgery;
 mod targets;
 mod triage;
+mod typed;
 mod unread;
