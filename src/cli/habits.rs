@@ -79,8 +79,7 @@ pub fn correct(e: &mut clap::Error, command: &Command, args: &[OsString]) {
     for guess in guesses {
         e.remove(guess);
     }
-    let hint = StyledStr::from(format!("write here: {hint}"));
-    e.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![hint]));
+    e.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(hint)]));
 }
 
 fn of_command(words: &[String], command: &Command) -> Option<String> {
@@ -142,9 +141,9 @@ mod tests {
             ("casefile plan -o json", "--format json"),
             ("casefile -C x status --json", "--format json"),
             ("casefile apply -y", "--auto-approve"),
-            ("casefile apply -auto-approve", "write here: --auto-approve"),
+            ("casefile apply -auto-approve", "tip: --auto-approve"),
             ("casefile apply --dry-run", "casefile plan"),
-            ("casefile plan -out=plan.json", "write here: --out"),
+            ("casefile plan -out=plan.json", "tip: --out"),
             ("casefile plan -refresh=false", "--no-refresh"),
         ] {
             assert!(told(line).contains(word), "{line}: {}", told(line));

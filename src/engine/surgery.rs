@@ -281,7 +281,7 @@ impl Run<'_> {
         let mut report = self.carry_out(plan).await?;
         let planned: BTreeSet<Address> = plan.changes.iter().map(|c| c.address.clone()).collect();
         for _ in 0..SETTLING_READS {
-            let unsettled = |a: &&Address| self.state().resources.get(*a).is_some_and(|r| r.side.is_some());
+            let unsettled = |a: &&Address| self.state().resources.get(a).is_some_and(|r| r.side.is_some());
             let open: BTreeSet<Address> = planned.iter().filter(unsettled).cloned().collect();
             if open.is_empty() {
                 break;

@@ -282,7 +282,7 @@ impl Resolver<'_> {
         let made: BTreeSet<Address> = self.out.desired.iter().map(|d| d.address.clone()).collect();
         let resources = &self.recorded.state.resources;
         let moved = t.declared().moved_from();
-        let own = [Some(t.address()), moved].into_iter().flatten().filter(|a| resources.contains_key(*a));
+        let own = [Some(t.address()), moved].into_iter().flatten().filter(|a| resources.contains_key(a));
         let kept: Vec<Address> =
             self.recorded.members(t).map(|(a, _)| a.clone()).chain(own.cloned()).collect();
         for address in kept.into_iter().filter(|a| !made.contains(a)) {
