@@ -26,7 +26,7 @@ impl Case {
         );
         let package = |name: &str, n: usize| {
             format!(
-                "apiVersion: casefile/v1\nkind: InvestigationPackage\nmetadata: {{ name: {name} }}\n\
+                "apiVersion: casefile/v1\nkind: InvestigationPackage\nmetadata: {{ name: {name}, labels: {{ incident: INC-1 }} }}\n\
                  spec: {{ machineId: \"{n:040x}\", comment: c }}\n---\n"
             )
         };
@@ -94,7 +94,7 @@ fn lines(output: Output) -> Vec<String> {
 /// What each shell proposes for the last of the words.
 const ALL: [&str; 3] = ["Alert/phish", "InvestigationPackage/ws-1", "InvestigationPackage/ws-2"];
 const PACKAGES: [&str; 2] = ["InvestigationPackage/ws-1", "InvestigationPackage/ws-2"];
-const CASES: [(&[&str], &[&str]); 9] = [
+const CASES: [(&[&str], &[&str]); 11] = [
     (&["-C", "my\\ cases", "plan", "--replace", ""], &ALL),
     (&["-C", "'my cases'", "apply", "-l", "a=b", "--replace", "Al"], &["Alert/phish"]),
     (&["-C", "~/my\\ cases", "status", ""], &ALL),
@@ -102,6 +102,8 @@ const CASES: [(&[&str], &[&str]); 9] = [
     (&["-C", "my\\ cases", "state", "show", "InvestigationPackage/ws-2"], &["InvestigationPackage/ws-2"]),
     (&["-C", "my\\ cases", "state", "rm", "Nothing"], &[]),
     (&["-C", "my\\ cases", "state", "mv", ""], &ALL),
+    (&["-C", "my\\ cases", "import", "Al"], &["Alert/phish"]),
+    (&["-C", "my\\ cases", "plan", "-l", "inc"], &["incident=INC-1"]),
     // No project here, and one that is not there: nothing to propose, and not a word.
     (&["state", "rm", ""], &[]),
     (&["-C", "nowhere", "cancel", ""], &[]),

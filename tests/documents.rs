@@ -86,7 +86,6 @@ fn plans() {
         &["--no-refresh"],
         &["--no-refresh", "--replace", "InvestigationPackage/finished"],
         &["-l", "incident=INC-2042"],
-        &["-l", "incident=nothing"],
         &["manifests/new.yaml", "--detailed-exitcode"],
         &["--fresh", "--strict"],
         &["--out", "saved.json"],
@@ -118,7 +117,7 @@ fn events_and_states() {
         &["plan.json"][..],
         &["--auto-approve"],
         &["--auto-approve", "--no-refresh", "--replace", "InvestigationPackage/finished"],
-        &["--auto-approve", "-l", "incident=nothing"],
+        &["--auto-approve", "-l", "incident=INC-2042"],
         &["--sealed"],
     ] {
         seen.extend(case.events(args));

@@ -57,7 +57,9 @@ pub fn run(ctx: &Context, args: &ApplyArgs) -> Result<Code, Error> {
                     let seals = project::seals(ctx, &project)?;
                     let templates = scope.lookups.take();
                     let machines = seal::machines(&templates, &seals);
+                    let skip_unresolved = scope.lookups.skip_unresolved;
                     scope.lookups = Lookups::sealed(templates.clone(), machines);
+                    scope.lookups.skip_unresolved = skip_unresolved;
                     Some(Reviewed::Sealed {
                         service: project.service(),
                         templates,

@@ -12,14 +12,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use new::{NewCommand, NewIncidentArgs, NewPackageArgs, Placing};
+pub use new::{Label, NewCommand, NewIncidentArgs, NewPackageArgs, Placing};
 pub use state::{
     StateCommand, StateListArgs, StateMigrateArgs, StateMvArgs, StatePullArgs, StateRebuildArgs,
     StateRenameProjectArgs, StateRmArgs, StateShowArgs,
 };
 
 use super::exec::UserCommand;
-use crate::model::{Address, Cloud, PlanDigest, Sha256Hex, Span, Timespan};
+use crate::model::{Cloud, PlanDigest, Sha256Hex, Span, Timespan};
 use crate::plan::names::Named;
 
 /// Incident actions as code for Microsoft Defender for Endpoint: declare, review, apply
@@ -114,7 +114,7 @@ pub enum Command {
     Fetch(FetchArgs),
     /// Write one page that shows an incident: what was asked, by whom, and what became of it
     Report(ReportArgs),
-    /// Cancel a collection that still runs
+    /// Cancel collections that still run
     Cancel(CancelArgs),
     /// Run a hunting query: show its rows, or write manifests of them
     Hunt(HuntArgs),
@@ -141,6 +141,11 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether the command is about a project, which it finds above the current folder too.
+    pub fn is_of_project(&self) -> bool {
+        !matches!(self, Command::Init(_) | Command::Schema(_) | Command::Sandbox(_) | Command::Completions(_))
+    }
+
     /// Whether values of a query's rows may be shown in errors.
     pub fn shows_rows(&self) -> bool {
         match self {
@@ -267,12 +272,15 @@ pub struct Planning {
     /// Plan only what files declare that have changed since this git revision
     #[arg(long, value_name = "REF")]
     pub since: Option<String>,
-    /// Ask again for this resource, whatever became of it; repeatable
+    /// Ask again for this resource, whatever became of it: its address, or its machine's name; repeatable
     #[arg(long, value_name = "ADDRESS")]
-    pub replace: Vec<Address>,
+    pub replace: Vec<Named>,
     /// Decide by the recorded state; do not read the service first
     #[arg(long)]
     pub no_refresh: bool,
+    /// Go on without the machines and events that names, tags, files and queries cannot be resolved to; exits 1
+    #[arg(long)]
+    pub skip_unresolved: bool,
     /// Take an empty state for a new project, although the service shows look-alikes
     #[arg(long)]
     pub fresh: bool,
@@ -308,6 +316,7 @@ impl Planning {
             option("--replace", &address.to_string());
         }
         words.extend(self.no_refresh.then(|| "--no-refresh".to_owned()));
+        words.extend(self.skip_unresolved.then(|| "--skip-unresolved".to_owned()));
         words.extend(self.fresh.then(|| "--fresh".to_owned()));
         words.extend(self.paths.iter().map(|path| match path.to_string_lossy() {
             // A name with a dash in front is no option.
@@ -517,9 +526,12 @@ pub struct Locking {
 /// `cancel`
 #[derive(Debug, Args)]
 pub struct CancelArgs {
-    /// Kind/name, for example InvestigationPackage/fin-ws-042; or a machine's name
-    #[arg(value_name = "ADDRESS")]
-    pub address: Named,
+    /// Kind/name, for example InvestigationPackage/fin-ws-042; the name of a machine, or of a whole group
+    #[arg(value_name = "ADDRESS", required_unless_present = "selector")]
+    pub addresses: Vec<Named>,
+    /// Cancel only what carries these labels, such as incident=INC-2042
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    pub selector: Option<String>,
     /// Why; the service keeps it with the action
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub comment: String,
@@ -543,9 +555,18 @@ pub struct HuntArgs {
     /// How the rows are written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub format: RowFormat,
+    /// Write values in CSV byte for byte: hidden characters, and what a spreadsheet takes for a formula
+    #[arg(long, requires = "format", conflicts_with = "kind")]
+    pub raw: bool,
     /// Write manifests in place of rows: one for each row
     #[arg(long = "as", value_name = "KIND", conflicts_with = "format")]
     pub kind: Option<HuntedKind>,
+    /// Write the manifests into this file; without it, to stdout
+    #[arg(long, value_name = "FILE", requires = "kind")]
+    pub out: Option<PathBuf>,
+    /// A label of the manifests; repeatable
+    #[arg(long, value_name = "KEY=VALUE", requires = "kind")]
+    pub label: Vec<Label>,
     /// Write a package of each machine too
     #[arg(long, requires = "kind")]
     pub with_package: bool,
@@ -620,9 +641,9 @@ impl SeverityArg {
 /// `import`
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// The declared resource: Kind/name, for example InvestigationPackage/fin-ws-042
+    /// The declared resource: Kind/name, for example InvestigationPackage/fin-ws-042; or a machine's name
     #[arg(value_name = "ADDRESS", required_unless_present = "discover", requires = "id")]
-    pub address: Option<Address>,
+    pub address: Option<Named>,
     /// The id of the action or alert at the service
     #[arg(value_name = "ID", required_unless_present = "discover")]
     pub id: Option<String>,
@@ -713,6 +734,9 @@ pub enum SchemaKind {
     /// `report --format json`.
     #[value(help = None)]
     Report,
+    /// What `sandbox --scenario` takes.
+    #[value(help = None)]
+    Scenario,
 }
 
 /// `sandbox`
@@ -784,6 +808,7 @@ mod tests {
             panic!("not a plan")
         };
         assert_eq!(p.planning.replace.len(), 2);
-        assert!(parse("casefile plan --replace a").is_err());
+        assert!(parse("casefile plan --replace fin-ws-042").is_ok());
+        assert!(parse("casefile plan --replace a/b/c").is_err());
     }
 }

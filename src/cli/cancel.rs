@@ -1,4 +1,4 @@
-//! `cancel`: a plan of one row, asked for by a person.
+//! `cancel`: a plan of what still runs, asked for by a person.
 
 use std::collections::BTreeSet;
 
@@ -9,18 +9,20 @@ use super::engine;
 use super::exit::{Code, Error};
 use super::locked_run::LockedRun;
 use super::project;
+use crate::engine::surgery::{Cancellation, PlannedCancel};
 use crate::engine::{Lookups, Scope};
 use crate::manifest::{Loaded, Project};
 use crate::plan::Plan;
+use crate::render::surgery;
+use crate::render::ways_out::shell;
 
 /// Cancels. Without a terminal and without an approval nothing is even looked at.
 pub fn run(ctx: &Context, args: &CancelArgs) -> Result<Code, Error> {
     ctx.detach()?;
     if !ctx.interactive && !args.auto_approve {
-        return Err(Error::Unapproved {
-            next: "say yes on the command line, by --auto-approve; then casefile status",
-        });
+        return Err(Error::Unapproved { next: format!("{} --auto-approve", again(args)) });
     }
+    let selector = engine::selector(args.selector.as_deref())?;
     let project = project::load(ctx)?;
     if let Some(rule) = project.spec.require_comment.as_ref().filter(|rule| !rule.allows_text(&args.comment))
     {
@@ -33,26 +35,74 @@ pub fn run(ctx: &Context, args: &CancelArgs) -> Result<Code, Error> {
     let (locking, format) = (args.locking, Format::Human);
     let mut alone = LockedRun { ctx, project, locking, format, command: "casefile cancel" };
     runtime()?.block_on(alone.with(scope, async |run, display, destination| {
-        let plan = run.plan_cancel(&args.address, &args.comment).await.map_err(engine::surgery_error)?;
+        let asked =
+            Cancellation { names: &args.addresses, labels: selector.as_ref(), comment: &args.comment };
+        if let Some(labels) = &selector {
+            // Labels that nothing carries are a typing mistake, and not a cancellation of nothing.
+            engine::chosen(run.state(), &[], Some(labels))?;
+        }
+        let PlannedCancel { plan, over, held } =
+            match run.plan_cancel(&asked).await.map_err(engine::surgery_error) {
+                Err(Error::Forbidden { message, next }) => {
+                    let words = |text: &str| surgery::in_words(text, run.state());
+                    return Err(Error::Forbidden { message: words(&message), next: words(&next) });
+                }
+                planned => planned?,
+            };
+        if plan.changes.is_empty() && over.is_empty() && held.is_empty() {
+            return Err(Error::NothingSelected {
+                message: "no collection is selected, so nothing is cancelled".to_owned(),
+                next: Some("casefile status".to_owned()),
+            });
+        }
+        ctx.out(&surgery::left_out(run.state(), &over, &held, project::style_out(ctx)))?;
+        let held = if held.is_empty() { Code::Done } else { Code::Failed };
+        if plan.changes.is_empty() {
+            return Ok(held);
+        }
         let plan = Plan { destination: Some(destination.clone()), ..plan };
         display.plan(ctx, &plan, !args.auto_approve)?;
         if !args.auto_approve {
-            engine::ask("Send this call?", run.stopping()).await?;
+            let question = match plan.changes.len() {
+                1 => "Send this call?".to_owned(),
+                n => format!("Send these {n} calls?"),
+            };
+            engine::ask(&question, run.stopping()).await?;
         }
         match run.cancel(&plan).await {
             Ok(report) => {
                 run.close(&report).await.map_err(project::store_error)?;
-                Ok(apply::code(&report))
+                if !report.interrupted
+                    && let Some(lines) = surgery::still_running(run.state(), &plan, &report)
+                {
+                    lines.lines().for_each(|line| ctx.note(line));
+                }
+                let code = apply::code(&report);
+                Ok(if code == Code::Done { held } else { code })
             }
             Err(e) => Err(apply::end_early(run, e).await),
         }
     }))
 }
 
+/// The command as it was typed, for those who can run it as it is.
+fn again(args: &CancelArgs) -> String {
+    let mut words = vec!["casefile cancel".to_owned()];
+    words.extend(args.addresses.iter().map(|name| shell(&name.to_string()).into_owned()));
+    words.extend(args.selector.iter().map(|labels| format!("-l {}", shell(labels))));
+    words.push(format!("--comment {}", shell(&args.comment)));
+    words.join(" ")
+}
+
 /// The whole project: what a refresh shows of other resources is judged by what they declare.
-pub(super) fn scope(ctx: &Context, project: &Project) -> Result<Scope, Error> {
-    let Loaded { resources: desired, templates, .. } = project::manifests(ctx, project)?;
-    Ok(Scope {
+fn scope(ctx: &Context, project: &Project) -> Result<Scope, Error> {
+    Ok(scope_of(ctx, project, project::manifests(ctx, project)?))
+}
+
+/// The same of manifests that were read already.
+pub(super) fn scope_of(ctx: &Context, project: &Project, loaded: Loaded) -> Scope {
+    let Loaded { resources: desired, templates, .. } = loaded;
+    Scope {
         desired,
         selected: None,
         replace: BTreeSet::new(),
@@ -60,5 +110,5 @@ pub(super) fn scope(ctx: &Context, project: &Project) -> Result<Scope, Error> {
         refresh: true,
         forecast: false,
         lookups: Lookups::new(templates),
-    })
+    }
 }

@@ -1,10 +1,11 @@
-//! `completions SHELL`, and the question that its scripts ask back: which addresses could stand here?
+//! `completions SHELL`, and the question that its scripts ask back: which words of the project could stand here?
 //!
-//! clap's script knows commands, flags and their values. The addresses are in the state, so for bash, zsh
-//! and fish the script first runs `casefile __complete WORD...`, which says no (exit code 1) where no address
-//! is expected; then clap's own part answers. The question is answered from the state alone: it writes
-//! nothing, asks no service, and on any trouble knows no address rather than fail.
+//! clap's script knows commands, flags and their values. Addresses, labels, runbooks and revisions are the project's, so
+//! for bash, zsh and fish the script first runs `casefile __complete WORD...`, which says no (exit code 1) where none is
+//! expected; then clap's own part answers. The question is answered from the state's folder, the manifests and git: it
+//! writes nothing, asks no service, and on any trouble knows no word rather than fail.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -15,10 +16,13 @@ use clap_complete::Shell;
 use super::args::{Color, CompletionsArgs, Global, LogFormat};
 use super::context::Context;
 use super::exit::{Code, Error};
+use super::git;
 use super::project;
 use super::store;
-use crate::model::{Address, Kind};
-use crate::plan::names::Named;
+use crate::manifest;
+use crate::model::{Address, Kind, Template};
+use crate::plan::names::{Named, shown_in};
+use crate::render::escape;
 use crate::state::local;
 
 /// The first argument of the question. It is no command: clap does not know it, no help shows it.
@@ -47,16 +51,15 @@ fn with_addresses(shell: Shell, script: &str) -> String {
     format!("{head}\n{wrapper}{ours}{body}").trim_start_matches('\n').to_owned()
 }
 
-/// Answers `__complete WORD...`: the words up to the cursor, as the shell has them. One address a line.
+/// Answers `__complete WORD...`: the words up to the cursor, as the shell has them. One candidate a line.
 pub fn answer(words: &[OsString]) -> Code {
     let words: Vec<String> = words.iter().map(|w| unquoted(&w.to_string_lossy())).collect();
     let Some(place) = Place::of(&super::command(), &words) else { return Code::Failed };
     let mut text = String::new();
-    for address in addresses(place.project.clone()).unwrap_or_default() {
-        let shown = address.to_string();
-        if place.takes(&address) && shown.starts_with(&place.begun) {
-            text.push_str(&format!("{}{shown}\n", place.before));
-        }
+    let mut found = candidates(&place).unwrap_or_default();
+    found.retain(|word| word.starts_with(&place.begun));
+    for word in found {
+        text.push_str(&format!("{}{}\n", place.before, escape::one_line(&word)));
     }
     let global = global(None);
     // Nobody is there to be told.
@@ -64,13 +67,38 @@ pub fn answer(words: &[OsString]) -> Code {
     Code::Done
 }
 
-/// What the state holds; nothing where it cannot be read.
-fn addresses(dir: Option<PathBuf>) -> Option<Vec<Address>> {
-    let ctx = Context::new(&global(dir)).ok()?;
+/// The words that can stand in a place; nothing where they cannot be read.
+fn candidates(place: &Place) -> Option<BTreeSet<String>> {
+    let global = global(place.project.clone());
+    let ctx = Context::new(&global).ok()?.in_project_above(&global);
     let project = project::read(&ctx).ok()?.ok()?;
     // A state that is elsewhere is not asked for at every key.
-    let folder = store::folder(&ctx, &project).ok()?;
-    Some(local::read(&folder).ok()?.state.resources.keys().cloned().collect())
+    let state = || Some(local::read(&store::folder(&ctx, &project).ok()?).ok()?.state);
+    let labels =
+        |all: &BTreeMap<String, String>| all.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>();
+    Some(match place.wanted {
+        Wanted::Recorded { packages_only } => {
+            let state = state()?;
+            let names = shown_in(&state);
+            let takes = |a: &&Address| !packages_only || a.kind() == Kind::InvestigationPackage;
+            let shown = |a: &Address| names.get(a).cloned().unwrap_or_else(|| a.to_string());
+            state.resources.keys().filter(takes).map(shown).collect()
+        }
+        Wanted::Declared => {
+            let loaded = manifest::load(&ctx.dir, &project);
+            let templates = loaded.templates.iter().map(Template::address);
+            loaded.resources.iter().map(|d| &d.address).chain(templates).map(Address::to_string).collect()
+        }
+        Wanted::Runbooks => manifest::runbook_parameters(&ctx.dir, &project).into_keys().collect(),
+        Wanted::Labels => {
+            let loaded = manifest::load(&ctx.dir, &project);
+            let declared = loaded.resources.iter().chain(loaded.templates.iter().map(Template::declared));
+            let mut all: BTreeSet<String> = declared.flat_map(|d| labels(&d.labels)).collect();
+            all.extend(state().iter().flat_map(|s| s.resources.values()).flat_map(|r| labels(&r.labels)));
+            all
+        }
+        Wanted::Revisions => git::revisions(&ctx)?.into_iter().collect(),
+    })
 }
 
 fn global(project: Option<PathBuf>) -> Global {
@@ -84,13 +112,28 @@ fn global(project: Option<PathBuf>) -> Global {
     }
 }
 
-/// Where an address of the state is expected.
+/// What can stand in a place.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Wanted {
+    /// An address of the state. Of an alert there is nothing to cancel.
+    Recorded { packages_only: bool },
+    /// An address that a manifest declares.
+    Declared,
+    /// The name of a runbook.
+    Runbooks,
+    /// Labels that resources carry.
+    Labels,
+    /// A revision of git.
+    Revisions,
+}
+
+/// Where a word of the project is expected.
 #[derive(Debug, PartialEq)]
 struct Place {
     /// `-C`
     project: Option<PathBuf>,
-    /// Whether an alert is of no use: there is nothing to cancel of it.
-    packages_only: bool,
+    /// What can stand there.
+    wanted: Wanted,
     /// What stands before the address in the same word: `--replace=`.
     before: String,
     /// The typed part of the address.
@@ -146,26 +189,23 @@ impl Place {
                 (arg?, "", last.as_str())
             }
         };
-        in_state(at, arg).then(|| Place {
-            project,
-            packages_only: at.get_name() == "cancel",
-            before: before.to_owned(),
-            begun: begun.to_owned(),
-        })
-    }
-
-    fn takes(&self, address: &Address) -> bool {
-        !self.packages_only || address.kind() == Kind::InvestigationPackage
+        let wanted = wanted(at, arg)?;
+        Some(Place { project, wanted, before: before.to_owned(), begun: begun.to_owned() })
     }
 }
 
-/// Whether the argument names something that the state holds: `import` and the new name of `state mv` name
-/// what it does not.
-fn in_state(command: &Command, arg: &Arg) -> bool {
+/// What the argument names: `import` names what is declared, and the new name of `state mv` nothing that is there.
+fn wanted(command: &Command, arg: &Arg) -> Option<Wanted> {
     let types: [ValueParser; 2] = [clap::value_parser!(Address).into(), clap::value_parser!(Named).into()];
-    types.iter().any(|of| of.type_id() == arg.get_value_parser().type_id())
-        && command.get_name() != "import"
-        && arg.get_id() != "to"
+    match arg.get_id().as_str() {
+        "selector" => Some(Wanted::Labels),
+        "since" => Some(Wanted::Revisions),
+        "runbook" | "runbooks" => Some(Wanted::Runbooks),
+        "to" => None,
+        _ if !types.iter().any(|of| of.type_id() == arg.get_value_parser().type_id()) => None,
+        _ if command.get_name() == "import" => Some(Wanted::Declared),
+        _ => Some(Wanted::Recorded { packages_only: command.get_name() == "cancel" }),
+    }
 }
 
 fn set_project(project: &mut Option<PathBuf>, arg: &Arg, value: &str) {
@@ -236,6 +276,13 @@ mod tests {
             "casefile --color never state show ",
             "casefile state rm --lock-timeout=5m ",
             "casefile state mv ",
+            "casefile import ",
+            "casefile import Al",
+            "casefile plan -l ",
+            "casefile status --selector=inc",
+            "casefile plan --since ",
+            "casefile new incident inc-1 --runbook ",
+            "casefile test ",
         ] {
             assert!(place(line).is_some(), "{line}");
         }
@@ -249,9 +296,8 @@ mod tests {
             "casefile plan --replace Alert/a -",
             "casefile -C ",
             "casefile status --format ",
-            "casefile cancel InvestigationPackage/a ",
             "casefile cancel --comment ",
-            "casefile import ",
+            "casefile import Alert/a ",
             "casefile state ",
             "casefile state mv Alert/a ",
             "casefile sandbox --listen ",
@@ -265,7 +311,7 @@ mod tests {
     fn what_was_typed_narrows_it() {
         let found = place("casefile -vC 'dir' cancel Inv").unwrap();
         assert_eq!(found.project, Some("dir".into()));
-        assert!(found.packages_only);
+        assert_eq!(found.wanted, Wanted::Recorded { packages_only: true });
         assert_eq!((found.before.as_str(), found.begun.as_str()), ("", "Inv"));
         let found = place("casefile plan -Cx/y --replace=Alert/").unwrap();
         assert_eq!(found.project, Some("x/y".into()));

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::context::Context;
 use super::exit::Error;
 use super::patience::waiting;
+use super::project;
 use crate::defender::auth::{
     AuthError, AuthMethod, Credential, Environment, Identity, StorageCredential, Tokens,
 };
@@ -19,7 +20,7 @@ use crate::manifest::Project;
 use crate::model::Hindrance;
 use crate::plan::Destination;
 use crate::render::unread;
-use crate::sandbox::{self, ServeOptions, Server};
+use crate::sandbox::{self, Scenario, ServeOptions, Server};
 use crate::state::Binding;
 
 /// The tenant that the sandbox plays.
@@ -121,7 +122,7 @@ pub async fn connect(
     let mut services = Services::of(ctx, project, None)?;
     let mut server = None;
     if project.spec.defender.cloud == Cloud::Sandbox && endpoint(ctx, project).is_none() {
-        server = Some(serve(keep).await?);
+        server = Some(serve(keep, scenario(ctx, project)?).await?);
         services = Services::of(ctx, project, server.as_ref())?;
     }
     let Services { defender: service, graph } = &services;
@@ -251,7 +252,19 @@ fn binding(ctx: &Context, project: &Project, service: &Service, tenant: Option<S
     }
 }
 
-async fn serve(keep: Option<&Path>) -> Result<Server, Error> {
+/// The scenario that the project names for its simulated service.
+fn scenario(ctx: &Context, project: &Project) -> Result<Option<Scenario>, Error> {
+    let Some(sandbox) = &project.spec.defender.sandbox else { return Ok(None) };
+    let typed = Path::new(&sandbox.scenario);
+    let bad = |why: String| Error::BadFile { path: typed.to_owned(), why };
+    if project::inside(&ctx.dir, typed).is_none() {
+        return Err(bad("defender.sandbox.scenario leads out of the project folder".to_owned()));
+    }
+    project::stays_inside(ctx, typed).map_err(|e| bad(e.to_string()))?;
+    super::sandbox::scenario(&ctx.path(typed)).map(Some)
+}
+
+async fn serve(keep: Option<&Path>, scenario: Option<Scenario>) -> Result<Server, Error> {
     if let Some(folder) = keep.and_then(Path::parent) {
         std::fs::create_dir_all(folder).map_err(|source| Error::Io {
             what: "create",
@@ -262,7 +275,7 @@ async fn serve(keep: Option<&Path>) -> Result<Server, Error> {
     let options = ServeOptions {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         world_file: keep.map(Path::to_owned),
-        scenario: None,
+        scenario,
         effects: None,
         clock: sandbox::Clock::System,
     };

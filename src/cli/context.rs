@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, ErrorKind, IsTerminal};
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -19,13 +19,16 @@ use super::stream;
 pub use super::stream::complain;
 use crate::THREAD_STACK;
 use crate::defender::{AllowedHosts, Clock};
+use crate::manifest::PROJECT_FILE;
 use crate::render::escape;
 
 /// What a command knows of the process that it runs in.
 #[derive(Debug)]
 pub struct Context {
-    /// The project folder: `-C DIR`, or the current one. Relative paths are relative to it.
+    /// The project folder: `-C DIR`, the current one, or the one above it that holds the project.
     pub dir: PathBuf,
+    /// The current folder relative to the project folder, where the project was found above it; else empty.
+    below: PathBuf,
     /// The variables that the tool reads.
     pub env: Environment,
     /// Whether a person can be asked: stdin and stderr are terminals and `CI` is not set. Without it
@@ -62,6 +65,7 @@ impl Context {
         stream::paint(color_out, color_err);
         Ok(Context {
             dir: global.project.clone().unwrap_or_else(|| PathBuf::from(".")),
+            below: PathBuf::new(),
             interactive: io::stdin().is_terminal() && stderr && !env.is_set("CI"),
             color_out,
             color_err,
@@ -78,7 +82,35 @@ impl Context {
         })
     }
 
-    /// A path as typed, relative to the project folder.
+    /// Goes to the project above the current folder, where neither it nor `-C` names one.
+    pub fn in_project_above(mut self, global: &Global) -> Self {
+        if global.project.is_none()
+            && let Some((dir, below)) = project_above(&self.dir)
+        {
+            self.note(&format!("Project: {}", dir.join(PROJECT_FILE).display()));
+            (self.dir, self.below) = (dir, below);
+        }
+        self
+    }
+
+    /// A path as typed, relative to the project folder. Where the project was found above, people type paths from the
+    /// folder that they are in.
+    pub fn typed(&self, path: &Path) -> PathBuf {
+        if path.is_absolute() || self.below.as_os_str().is_empty() {
+            return path.to_owned();
+        }
+        let mut out = self.below.clone();
+        for part in path.components() {
+            match part {
+                Component::ParentDir if out.file_name().is_some() => drop(out.pop()),
+                Component::CurDir => {}
+                part => out.push(part),
+            }
+        }
+        if out.as_os_str().is_empty() { PathBuf::from(".") } else { out }
+    }
+
+    /// A path relative to the project folder, as the process finds it.
     pub fn path(&self, typed: &Path) -> PathBuf {
         if self.dir == Path::new(".") { typed.to_owned() } else { self.dir.join(typed) }
     }
@@ -164,6 +196,43 @@ impl Context {
     pub fn now(&self) -> jiff::Timestamp {
         self.clock.now()
     }
+}
+
+/// The nearest folder above a folder without a project file that has one, and the way back down. The search ends with
+/// the repository, and where folders and project files belong to somebody else: what others put above a folder, in
+/// `/tmp` for one, is not run.
+pub fn project_above(folder: &Path) -> Option<(PathBuf, PathBuf)> {
+    if folder.join(PROJECT_FILE).symlink_metadata().is_ok() {
+        return None;
+    }
+    let start = folder.canonicalize().ok()?;
+    let owner = owner(&start)?;
+    let mut up = folder.to_owned();
+    for above in start.ancestors() {
+        let file = above.join(PROJECT_FILE);
+        if self::owner(&file) == Some(owner) {
+            let below = start.strip_prefix(above).ok()?.to_owned();
+            let up = up.strip_prefix(".").unwrap_or(&up).to_owned();
+            return Some((up, below));
+        }
+        if above.join(".git").symlink_metadata().is_ok() || self::owner(above) != Some(owner) {
+            return None;
+        }
+        up.push("..");
+    }
+    None
+}
+
+/// The user that a file or folder belongs to.
+#[cfg(unix)]
+fn owner(path: &Path) -> Option<u32> {
+    path.symlink_metadata().ok().map(|m| std::os::unix::fs::MetadataExt::uid(&m))
+}
+
+/// Everything that is there counts as one user's.
+#[cfg(not(unix))]
+fn owner(path: &Path) -> Option<u32> {
+    path.symlink_metadata().ok().map(|_| 0)
 }
 
 /// The variables that the tool reads.

@@ -10,12 +10,13 @@ use super::connect;
 use super::context::{Context, complain};
 use super::exit::Error;
 use super::project;
+use super::selected;
 use super::since::Changes;
 use crate::defender::Clock;
 use crate::engine::surgery::{Forbidden, SurgeryError};
 use crate::engine::{Lookups, Mistyped, RunError, Scope};
-use crate::manifest::Project;
-use crate::model::{Address, Kind};
+use crate::manifest::{Loaded, Project, nearest};
+use crate::model::{Address, Kind, Target};
 use crate::plan::names::{self, NameError, Named};
 use crate::plan::{
     self, Allowed, Held, Plan, PlanWarning, SavedPlan, Selector, SelectorError, Settings, Unread, Warning,
@@ -39,12 +40,37 @@ pub fn scope(ctx: &Context, project: &Project, typed: &Planning) -> Result<Scope
     let touched = changes.as_ref().map(|changes| |file: &str| changes.touch(file));
     let changed = touched.as_ref().map(|touched| touched as &dyn Fn(&str) -> bool);
     let selection = Selection { paths, labels, changed };
+    selected::refuse_nothing(project, &declared.0, &selection)?;
+    let replace = typed.replace.iter().map(|name| declared_as("--replace ", name, None, &declared.0));
+    let replace = replace.collect::<Result<_, _>>()?;
     let seals = || project::seals(ctx, project);
-    let scope = session::scope(declared, &selection, &seals, settings(ctx, project, typed.fresh))?;
-    if let Some(address) = typed.replace.iter().find(|address| !scope.declares(address)) {
-        return Err(Error::Usage(format!("--replace {address}: no manifest declares it")));
+    let mut scope = session::scope(declared, &selection, &seals, settings(ctx, project, typed.fresh))?;
+    scope.lookups.skip_unresolved = typed.skip_unresolved;
+    Ok(Scope { replace, refresh: !typed.no_refresh, ..scope })
+}
+
+/// The declared resource that a person means. `what` is the argument that named it.
+pub fn declared_as(what: &str, typed: &Named, kind: Option<Kind>, loaded: &Loaded) -> Result<Address, Error> {
+    let found = names::declared_as(typed, kind, &loaded.resources, &loaded.templates);
+    if let Some(address) = found.map_err(|e| Error::Usage(format!("{what}{e}")))? {
+        return Ok(address);
     }
-    Ok(Scope { replace: typed.replace.iter().cloned().collect(), refresh: !typed.no_refresh, ..scope })
+    let resources = loaded.resources.iter().map(|d| (&d.address, d.machine_name.as_deref()));
+    let templates = loaded.templates.iter().map(|t| match &t.target {
+        Target::Name(name) => (t.address(), Some(name.as_str())),
+        Target::Tag(_) | Target::File(_) | Target::Event(_) => (t.address(), None),
+    });
+    let declared = resources.chain(templates);
+    let known: Vec<String> = match typed {
+        Named::Address(_) => declared.map(|(a, _)| a.to_string()).collect(),
+        Named::Bare(_) => declared
+            .flat_map(|(a, machine)| [Some(a.name().to_owned()), machine.map(str::to_owned)])
+            .flatten()
+            .collect(),
+    };
+    let meant = nearest(&typed.to_string(), known.iter().map(String::as_str));
+    let meant = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
+    Err(Error::Usage(format!("{what}{typed}: no manifest declares it{meant}")))
 }
 
 /// Reads `-l`.
@@ -119,11 +145,14 @@ pub fn refuse_held(plan: &Plan, typed: &Planning, reviewed: bool) -> Result<(), 
         removals: typed.allow_removals || reviewed,
     };
     let rows = |rows: &[(&Address, &Warning)]| {
-        listed(rows.iter().map(|(address, w)| match w {
-            Warning::Protected { entry, name: Some(name), .. } => format!("{address}: {name} ({entry})"),
-            Warning::Protected { entry, .. } => format!("{address}: {entry}"),
-            Warning::NameUnknown { .. } => format!("{address}: its machine's name is not known"),
-            _ => address.to_string(),
+        listed(rows.iter().map(|(address, w)| {
+            let row = shown(plan, address);
+            match w {
+                Warning::Protected { entry, name: Some(name), .. } => format!("{row}: {name} ({entry})"),
+                Warning::Protected { entry, .. } => format!("{row}: {entry}"),
+                Warning::NameUnknown { .. } => format!("{row}: its machine's name is not known"),
+                _ => row,
+            }
         }))
     };
     match plan::held(plan, allowed) {
@@ -133,6 +162,12 @@ pub fn refuse_held(plan: &Plan, typed: &Planning, reviewed: bool) -> Result<(), 
         Some(Held::Protected(held)) => Err(Error::Protected(rows(&held))),
         Some(Held::Comment(held)) => Err(Error::CommentRule(rows(&held))),
     }
+}
+
+/// A row's address as people see it.
+fn shown(plan: &Plan, address: &Address) -> String {
+    let row = plan.changes.binary_search_by(|c| c.address.cmp(address)).ok();
+    row.and_then(|i| plan.changes.get(i)).map_or_else(|| address.to_string(), |c| c.shown())
 }
 
 /// The rows on which a plan is another one than the one that was reviewed.
@@ -183,7 +218,17 @@ pub fn chosen(
     let is_meant = |(a, r): &(&Address, &Resource)| {
         (typed.is_empty() || named.contains(a)) && selector.is_none_or(|s| s.matches(&r.labels))
     };
-    Ok(state.resources.iter().filter(is_meant).map(|(a, _)| a.clone()).collect())
+    let chosen: BTreeSet<Address> = state.resources.iter().filter(is_meant).map(|(a, _)| a.clone()).collect();
+    match selector.filter(|_| chosen.is_empty()) {
+        Some(selector) => Err(nothing_recorded(state, &named, selector)),
+        None => Ok(chosen),
+    }
+}
+
+/// The error of labels that none of the resources of a state carries, or none of those that were named.
+pub fn nothing_recorded(state: &State, named: &BTreeSet<Address>, selector: &Selector) -> Error {
+    let meant = state.resources.iter().filter(|(a, _)| named.is_empty() || named.contains(*a));
+    selected::not_recorded(selector, meant.map(|(_, r)| &*r.labels))
 }
 
 fn known(state: &State, address: Address) -> Result<Address, Error> {

@@ -62,8 +62,16 @@ pub enum Error {
     NoProject {
         /// Where it was looked for.
         dir: PathBuf,
-        /// The way to the nearest folder above that has one: `..`, `../..`.
-        above: Option<String>,
+        /// The folder above it that holds a project.
+        above: Option<PathBuf>,
+    },
+    /// A selection that selects nothing.
+    #[error("{message}")]
+    NothingSelected {
+        /// Why.
+        message: String,
+        /// What was probably meant, or what to look at.
+        next: Option<String>,
     },
     /// A file or folder could not be used.
     #[error("cannot {what} {}: {source}", path.display())]
@@ -98,6 +106,8 @@ pub enum Error {
     Git {
         /// git's words.
         why: String,
+        /// The command that git names.
+        next: Option<String>,
     },
     /// stdout could not be written for another reason than a closed pipe.
     #[error("cannot write to stdout: {0}")]
@@ -122,6 +132,9 @@ pub enum Error {
     /// A new manifest has errors; they were shown.
     #[error("the new manifest has {}, nothing was written", count(*.0, "error", "errors"))]
     InvalidDraft(usize),
+    /// A new incident lacks values that its runbook needs.
+    #[error("the runbook needs values that are not there, nothing was written")]
+    LackingValues(Vec<String>),
     /// A runbook that was named has no cases.
     #[error("{runbook} has no cases, so nothing was tried")]
     NoCases {
@@ -150,7 +163,7 @@ pub enum Error {
     #[error("this needs an approval, and there is no terminal to ask at")]
     Unapproved {
         /// What gives one.
-        next: &'static str,
+        next: String,
     },
     /// A person said no.
     #[error("not approved, nothing was sent")]
@@ -278,22 +291,29 @@ impl Error {
             Error::Closed => (Code::Done, None),
             Error::Usage(_) => (Code::Usage, next("casefile --help")),
             Error::Environment { name, .. } => (Code::Failed, Some(format!("unset {name}"))),
-            Error::NoProject { above: Some(above), .. } => (
-                Code::Failed,
-                Some(format!("the project is the folder {above}; then casefile -C {} plan", shell(above))),
-            ),
+            Error::NoProject { above: Some(above), .. } => {
+                let above = above.to_string_lossy();
+                let words =
+                    format!("the project is the folder {above}; then casefile -C {} plan", shell(&above));
+                (Code::Failed, Some(words))
+            }
             Error::NoProject { .. } => {
                 (Code::Failed, next("casefile init my-cases && casefile -C my-cases plan"))
             }
+            Error::NothingSelected { next, .. } => (Code::Failed, next.clone()),
             Error::Io { .. } | Error::BadFile { .. } | Error::Stdout(_) => (Code::Failed, None),
             Error::Unread { .. } => (Code::Failed, next("casefile status")),
             Error::BadPlan { next, .. } => (Code::Failed, Some(next.clone())),
+            Error::Git { next: Some(named), .. } => (Code::Failed, Some(named.clone())),
             Error::Git { .. } => (Code::Failed, next("git log --oneline")),
             Error::Exists(_) => (Code::Failed, next("casefile init another-folder")),
             Error::FileExists { .. } => {
                 (Code::Failed, next("name another file: --out FILE, or --out - for stdout"))
             }
             Error::InvalidDraft(_) => (Code::Failed, None),
+            Error::LackingValues(_) => {
+                (Code::Failed, next("add them; without any --set a manifest to be filled in is written"))
+            }
             Error::NoCases { runbook } => {
                 let stem = runbook.rsplit_once('.').map_or(&**runbook, |(stem, _)| stem);
                 let folder = match stem.rsplit_once('/') {
@@ -310,13 +330,16 @@ impl Error {
                 (Code::Failed, next("end the query with | project Timestamp, DeviceId, ReportId"))
             }
             Error::InvalidManifests(_) => (Code::Failed, next("casefile validate")),
-            Error::Unresolved(errors) if errors.iter().all(is_event) => {
-                (Code::Failed, next("try the query by itself; then casefile hunt --help"))
-            }
+            Error::Unresolved(errors) if errors.iter().all(is_event) => (
+                Code::Failed,
+                next(
+                    "see by casefile hunt what the query finds, or go on without it; then casefile plan --skip-unresolved",
+                ),
+            ),
             Error::Unresolved(_) => (
                 Code::Failed,
                 next(
-                    "name one of the machines by machineId, or make it known to the service; then casefile plan",
+                    "correct the names, or go on without these machines; then casefile plan --skip-unresolved",
                 ),
             ),
             Error::NotInState(_) => (Code::Failed, next("casefile state list")),
@@ -324,7 +347,7 @@ impl Error {
                 Code::Failed,
                 next("approve of what the plan shows, by apply --expect and its digest; then casefile plan"),
             ),
-            Error::Unapproved { next } => (Code::Failed, Some((*next).to_owned())),
+            Error::Unapproved { next } => (Code::Failed, Some(next.clone())),
             Error::Declined => (Code::Failed, None),
             Error::Locked(_) => (Code::Conflict, next("wait for it, with --lock-timeout 5m")),
             Error::LockedOut { again, .. } => (Code::Conflict, Some(format!("wait for it; then {again}"))),
@@ -402,6 +425,7 @@ impl Error {
             | Error::CommentRule(rows)
             | Error::OtherDigest { rows, .. }
             | Error::StalePlan { moved: rows, .. }
+            | Error::LackingValues(rows)
             | Error::NoCredential { ways: rows } => rows,
             _ => &[],
         }

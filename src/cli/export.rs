@@ -28,8 +28,8 @@ pub fn run(ctx: &Context, args: &ExportArgs) -> Result<Code, Error> {
     let selector = engine::selector(args.selector.as_deref())?;
     let project = project::load(ctx)?;
     let store = evidence::store(ctx, &project)?;
-    let place = ctx.path(&args.bagit);
-    apart(ctx, &project, &args.bagit, store.name())?;
+    let place = ctx.path(&ctx.typed(&args.bagit));
+    apart(ctx, &project, &ctx.typed(&args.bagit), store.name())?;
     let runtime = reading_runtime()?;
     let (_, journal) = runtime.block_on(store::whole(ctx, &project))?;
     let journal = String::from_utf8(journal.unwrap_or_default()).map_err(|_| damaged("it is no text"))?;
@@ -39,12 +39,6 @@ pub fn run(ctx: &Context, args: &ExportArgs) -> Result<Code, Error> {
     let (state, _) = folded(journal.as_bytes()).sound().map_err(|e| damaged(&e.to_string()))?;
     let narrowed = !args.addresses.is_empty() || selector.is_some();
     let chosen = engine::chosen(&state, &args.addresses, selector.as_ref())?;
-    if narrowed && chosen.is_empty() {
-        return Err(Error::Forbidden {
-            message: "no resource carries these labels: there is nothing to export".into(),
-            next: "casefile status".into(),
-        });
-    }
     let of_journal = |e: JournalError| damaged(&e.to_string());
     let part = extract(&journal, Some(&chosen).filter(|_| narrowed)).map_err(of_journal)?;
     let mut contents = contents(ctx, &project, &state, &chosen, part, store.name());

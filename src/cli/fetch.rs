@@ -51,6 +51,11 @@ pub fn run(ctx: &Context, args: &FetchArgs) -> Result<Code, Error> {
                 (named.is_empty() || named.contains(address))
                     && selector.as_ref().is_none_or(|s| s.matches(&r.labels))
             };
+            if let Some(selector) = &selector
+                && !run.state().resources.iter().any(|(a, r)| asked(a, r))
+            {
+                return Err(engine::nothing_recorded(run.state(), &named, selector));
+            }
             let unread = run.look_at_running(&asked).await.map_err(engine::run_error)?;
             let mut fetching = evidence::fetching(ctx, &project, run.client())?;
             fetching.parallelism = usize::from(args.parallelism);

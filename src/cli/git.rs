@@ -52,6 +52,16 @@ pub fn checked_out(ctx: &Context) -> Option<String> {
     Repository::at(ctx, root).ok()?.commit("HEAD").ok()
 }
 
+/// The branches and tags of the project's repository; none where there is no repository.
+pub fn revisions(ctx: &Context) -> Option<Vec<String>> {
+    let folder = ctx.dir.canonicalize().ok()?;
+    let repository = Repository::at(ctx, root_of(&folder)?).ok()?;
+    let words = ["for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags", "refs/remotes"];
+    let listed = repository.run(&words).ok()?;
+    let names = String::from_utf8_lossy(&listed).lines().map(str::to_owned).collect::<Vec<_>>();
+    Some(["HEAD".to_owned()].into_iter().chain(names).collect())
+}
+
 impl Repository {
     /// The repository with that root.
     pub fn at(ctx: &Context, root: &Path) -> Result<Self, Error> {
@@ -83,7 +93,7 @@ impl Repository {
             if name.contains('=') {
                 let why =
                     format!("this repository sets `{name}`, which cannot be set aside: rename that filter");
-                return Err(Error::Git { why: escape::one_line(&why).into_owned() });
+                return Err(cannot(&why));
             }
             add_parameter(&mut settings, name, if name.ends_with(".required") { "false" } else { "" });
         }
@@ -103,7 +113,7 @@ impl Repository {
                 let found = self.output(&["merge-base", "--end-of-options", of, "HEAD"])?;
                 if !found.status.success() && found.stderr.is_empty() {
                     let why = format!("`{of}` and HEAD have no commit in common; a shallow clone lacks it");
-                    return Err(Error::Git { why: escape::one_line(&why).into_owned() });
+                    return Err(cannot(&why));
                 }
                 self.checked(found)?
             }
@@ -171,7 +181,7 @@ impl Repository {
         }
         git.args(words).current_dir(&self.root).stdin(Stdio::null());
         git.env_clear().envs(self.environment.iter().map(|(k, v)| (k, v)));
-        git.output().map_err(|e| Error::Git { why: escape::one_line(&e.to_string()).into_owned() })
+        git.output().map_err(|e| cannot(&e.to_string()))
     }
 }
 
@@ -184,8 +194,18 @@ fn usable(name: &str, value: &OsStr) -> OsString {
     std::env::join_paths(absolute).unwrap_or_default()
 }
 
+/// git's own words in one line, and the command that it names itself, if it names one.
 fn refused(stderr: &[u8]) -> Error {
-    Error::Git { why: escape::one_line(String::from_utf8_lossy(stderr).trim()).into_owned() }
+    let text = String::from_utf8_lossy(stderr);
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let next =
+        lines.iter().find(|line| line.starts_with("git ")).map(|line| escape::one_line(line).into_owned());
+    Error::Git { why: escape::one_line(&lines.join(" ")).into_owned(), next }
+}
+
+/// A refusal of our own.
+fn cannot(why: &str) -> Error {
+    Error::Git { why: escape::one_line(why).into_owned(), next: None }
 }
 
 fn strings(output: &[u8]) -> Vec<String> {

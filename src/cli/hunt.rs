@@ -1,9 +1,9 @@
 //! `hunt QUERY`: rows of advanced hunting, or manifests made of them.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io::Read;
 
-use super::args::{HuntArgs, RowFormat};
+use super::args::{HuntArgs, Placing, RowFormat};
 use super::connect::{auth_error, connect};
 use super::context::{Context, complain, runtime};
 use super::engine;
@@ -24,11 +24,24 @@ const MAX_QUERY: u64 = 1 << 20;
 /// Runs the query; writes nothing but stdout, and takes no lock.
 pub fn run(ctx: &Context, args: &HuntArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
+    if args.raw && args.format != RowFormat::Csv {
+        return Err(Error::Usage(
+            "--raw: only --format csv writes values otherwise than the service".to_owned(),
+        ));
+    }
     let query = HuntingQuery { text: text(args)?.into(), timespan: args.timespan.clone() };
     let table = ask(ctx, &project, &query)?;
     match (args.kind, args.format) {
-        (Some(_), _) => ctx.document(&manifests(ctx, &project, args, &query, &table)?)?,
+        (Some(_), _) => {
+            let placing =
+                Placing { out: Some(args.out.clone().unwrap_or_else(|| "-".into())), dry_run: false };
+            let text = manifests(ctx, args, &query, &table)?;
+            if !text.is_empty() {
+                new::place(ctx, &project, &[(args.name.clone(), text)], &placing)?;
+            }
+        }
         (None, RowFormat::Human) => ctx.out(&hunting::table(&table, project::style_out(ctx)))?,
+        (None, RowFormat::Csv) if args.raw => ctx.document(&hunting::raw_csv(&table))?,
         (None, RowFormat::Csv) => ctx.document(&hunting::csv(&table))?,
         (None, RowFormat::Json) => {
             ctx.document(&hunting::json(&query.text, &table).map_err(|e| Error::Stdout(e.into()))?)?;
@@ -49,6 +62,8 @@ fn text(args: &HuntArgs) -> Result<String, Error> {
         return Err(bad(format!("the query is larger than {} MiB", MAX_QUERY >> 20)));
     }
     let text = String::from_utf8(bytes).map_err(|_| bad("the query is no UTF-8 text".to_owned()))?;
+    // Editors on Windows put a mark in front that is no part of the query.
+    let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
     if text.trim().is_empty() { Err(Error::Usage("there is no query on stdin".into())) } else { Ok(text) }
 }
 
@@ -93,7 +108,6 @@ pub fn hunt_error(e: HuntError) -> Error {
 
 fn manifests(
     ctx: &Context,
-    project: &Project,
     args: &HuntArgs,
     query: &HuntingQuery,
     table: &HuntingTable,
@@ -109,13 +123,8 @@ fn manifests(
         ctx.note("No rows, so there is nothing to write.");
         return Ok(String::new());
     }
-    let mut machines: Vec<&MachineId> = Vec::new();
-    let mut seen = BTreeSet::new();
-    for e in &events {
-        if seen.insert(&e.machine_id) {
-            machines.push(&e.machine_id);
-        }
-    }
+    let labels = new::labels(&args.label);
+    let mut machines: BTreeMap<&MachineId, String> = BTreeMap::new();
     let mut out: Vec<String> = Vec::new();
     let description = args.description.clone().unwrap_or_else(|| described(query));
     for (name, event) in names(&args.name, events.len()).zip(&events) {
@@ -129,16 +138,20 @@ fn manifests(
             report_id: event.report_id.clone(),
             category: "SuspiciousActivity".into(),
         };
-        out.push(drafts::alert(&name, &alert));
+        out.push(drafts::alert(&name, &labels, &alert));
+        // An alert and the package of its machine share a name.
+        machines.entry(&event.machine_id).or_insert(name);
     }
     if args.with_package {
         let comment = args.comment.as_deref().unwrap_or(&args.title);
-        for (name, machine) in names(&args.name, machines.len()).zip(&machines) {
-            out.push(drafts::package(&name, Machine::Id(machine), comment));
+        let mut packages: Vec<(&String, &MachineId)> = machines.iter().map(|(m, name)| (name, *m)).collect();
+        // In the order of the alerts: those that are numbered have names of one length for each digit.
+        packages.sort_by_key(|(name, _)| (name.len(), *name));
+        for (name, machine) in packages {
+            out.push(drafts::package(name, &labels, Machine::Id(machine), comment));
         }
     }
     let text = drafts::documents(&out);
-    new::check(ctx, project, "hunt.yaml", &text)?;
     if machines.len() < events.len() {
         ctx.note(
             "Some of these alerts share machine and title: the service merges them while the first is open.",

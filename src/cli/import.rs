@@ -1,12 +1,14 @@
 //! `import`: takes over what is at the service already. Nothing is sent.
 
 use super::args::{Format, ImportArgs};
-use super::cancel::scope;
+use super::cancel::scope_of;
 use super::context::{Context, runtime};
 use super::engine;
 use super::exit::{Code, Error};
 use super::locked_run::LockedRun;
 use super::project;
+use crate::model::Kind;
+use crate::plan::names::Named;
 use crate::render::surgery;
 
 /// One object by its id, or what matches the manifests of a lost state.
@@ -14,16 +16,25 @@ pub fn run(ctx: &Context, args: &ImportArgs) -> Result<Code, Error> {
     ctx.detach()?;
     if args.discover && !ctx.interactive && !args.auto_approve {
         return Err(Error::Unapproved {
-            next: "take them over without a question, by --auto-approve; then casefile plan",
+            next: "take them over without a question, by --auto-approve; then casefile plan".to_owned(),
         });
     }
     let project = project::load(ctx)?;
-    let scope = scope(ctx, &project)?;
+    let loaded = project::manifests(ctx, &project)?;
+    // The id of an action is a GUID, and that of an alert is none.
+    let is_action = args.id.as_ref().is_some_and(|id| uuid::Uuid::try_parse(id).is_ok());
+    let kind = if is_action { Kind::InvestigationPackage } else { Kind::Alert };
+    let meant = |typed: &Named| match typed {
+        Named::Address(address) => Ok(address.clone()),
+        Named::Bare(_) => engine::declared_as("", typed, Some(kind), &loaded),
+    };
+    let address = args.address.as_ref().map(meant).transpose()?;
+    let scope = scope_of(ctx, &project, loaded);
     let (locking, format) = (args.locking, Format::Human);
     let mut alone = LockedRun { ctx, project, locking, format, command: "casefile import" };
     runtime()?.block_on(alone.with(scope, async |run, _, _| {
         let style = project::style_out(ctx);
-        if let (Some(address), Some(id)) = (&args.address, &args.id) {
+        if let (Some(address), Some(id)) = (&address, &args.id) {
             let (address, object) = run.import(address, id).await.map_err(engine::surgery_error)?;
             ctx.out(&surgery::imported(&address, &object, style))?;
             return Ok(Code::Done);

@@ -5,11 +5,14 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use super::args::{Forge, InitArgs, SchemaKind, StatePlace};
-use super::context::Context;
+use super::context::{Context, project_above};
 use super::exit::{Code, Error};
+use super::project;
 use super::schema;
 use crate::files::{self, FileError};
+use crate::manifest::{PROJECT_FILE, load_project};
 use crate::render::escape::one_line;
+use crate::session::Paths;
 
 /// The text of an example of a pipeline, which is the one that `init` writes.
 macro_rules! example {
@@ -21,6 +24,16 @@ macro_rules! example {
 /// Writes all files of a new project, or none if one of them exists.
 pub fn run(ctx: &Context, args: &InitArgs) -> Result<Code, Error> {
     let dir = ctx.path(&args.dir);
+    if let Some(above) = read_by(&dir) {
+        return Err(Error::Forbidden {
+            message: format!(
+                "{} lies where the project in {} reads its manifests: nothing was written",
+                dir.display(),
+                above.display()
+            ),
+            next: format!("casefile -C {} plan; or name another folder", above.display()),
+        });
+    }
     let files = project_files(&project_name(&dir), args);
     let taken: Vec<String> = files
         .iter()
@@ -57,6 +70,23 @@ pub fn run(ctx: &Context, args: &InitArgs) -> Result<Code, Error> {
     });
     ctx.out(&told)?;
     Ok(Code::Done)
+}
+
+/// The folder of the project that reads the manifests in a folder, if there is one.
+fn read_by(dir: &Path) -> Option<PathBuf> {
+    let shown = |d: &Path| if d.as_os_str().is_empty() { PathBuf::from(".") } else { d.to_owned() };
+    let there = dir.ancestors().find(|d| shown(d).is_dir())?;
+    let rest = dir.strip_prefix(there).ok()?;
+    let there = shown(there);
+    let (above, below) = match there.join(PROJECT_FILE).exists() {
+        true => (there, PathBuf::new()),
+        false => project_above(&there)?,
+    };
+    let project = load_project(&above).ok()?;
+    let folders = project.spec.manifests.iter().filter_map(|m| project::inside(Path::new("."), Path::new(m)));
+    let folders = Paths(folders.filter(|name| !name.is_empty()).collect());
+    let name = project::inside(Path::new("."), &below.join(rest))?;
+    (!folders.is_all() && folders.covers(&name)).then_some(above)
 }
 
 /// The files of a new project, each with its text. Pipelines are where their forge reads them.

@@ -17,9 +17,11 @@ mod connect;
 mod doctor;
 mod engine;
 mod evidence;
+mod examples;
 mod export;
 mod fetch;
 mod git;
+mod habits;
 mod history;
 mod hunt;
 mod import;
@@ -41,6 +43,7 @@ mod sandbox;
 mod saved;
 mod schema;
 mod seal;
+mod selected;
 mod signals;
 mod since;
 mod state;
@@ -55,7 +58,7 @@ mod verify;
 use std::ffi::OsString;
 use std::path::Path;
 
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 
 use args::{Cli, Command, NewCommand, StateCommand};
 use context::{Context, complain};
@@ -74,9 +77,14 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     }
     panics::tell();
     let typed: Vec<String> = args.iter().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
-    let cli = match Cli::try_parse_from(args) {
+    let mut command = command();
+    let parsed = command.try_get_matches_from_mut(&args).and_then(|m| Cli::from_arg_matches(&m));
+    let cli = match parsed {
         Ok(cli) => cli,
-        Err(e) => return usage::show(&e).as_u8(),
+        Err(mut e) => {
+            habits::correct(&mut e, &command, &args);
+            return usage::show(&e).as_u8();
+        }
     };
     signals::listen();
     let dir = cli.global.project.as_deref().filter(|dir| *dir != Path::new("."));
@@ -88,11 +96,14 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
 
 /// The command as clap sees it: for completions, and to compare the documentation with.
 pub fn command() -> clap::Command {
-    Cli::command()
+    examples::add(Cli::command())
 }
 
 fn run(cli: Cli) -> Result<Code, Error> {
-    let ctx = Context::new(&cli.global)?;
+    let mut ctx = Context::new(&cli.global)?;
+    if cli.command.is_of_project() {
+        ctx = ctx.in_project_above(&cli.global);
+    }
     log::start(&cli.global, &ctx)?;
     let rows = if cli.command.shows_rows() { Rows::Shown } else { Rows::Counted };
     let ended = dispatch(&ctx, cli.command);
@@ -161,7 +172,8 @@ fn again(error: Error, typed: &[String]) -> Error {
     words.retain(|word| !word.starts_with("--lock-timeout="));
     words.extend([WAIT, "5m"]);
     // Not every command takes the flag.
-    if Cli::try_parse_from(std::iter::once("casefile").chain(words.iter().copied())).is_err() {
+    let line = std::iter::once("casefile").chain(words.iter().copied());
+    if command().try_get_matches_from(line).is_err() {
         return Error::Locked(holder);
     }
     let words: Vec<_> = words.into_iter().map(shell_or_flag).collect();

@@ -1,34 +1,69 @@
 //! `new package`, `new incident`: a manifest from the command line, checked before it is written.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::args::{NewIncidentArgs, NewPackageArgs, Placing};
+use super::args::{Label, NewIncidentArgs, NewPackageArgs, Placing};
 use super::context::{Context, complain};
 use super::exit::{Code, Error};
 use super::project::{self, errors, style_err};
-use crate::manifest::{self, Project, load_draft, look_through, runbook_parameters};
+use crate::manifest::{self, Project, load_draft, look_through, nearest, runbook_parameters};
 use crate::model::MachineId;
 use crate::render::diagnostic::{Looked, human};
-use crate::render::drafts::{self, Machine};
+use crate::render::drafts::{self, Blank, Labels, Machine};
 use crate::render::escape::one_line;
+use crate::render::messages::first;
 
 /// How large the list of `--set KEY=@FILE` may be, in bytes: an incident holds 20,000 values.
 const MAX_LIST: u64 = 4 << 20;
 
-/// Writes a package's manifest.
+/// How many parameters are named.
+const NAMED: usize = 20;
+
+/// Writes the manifests of packages: a file for each machine, or one for all of them.
 pub fn package(ctx: &Context, args: &NewPackageArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
-    let id = args.host.parse::<MachineId>().ok();
-    let machine = id.as_ref().map_or(Machine::Name(&args.host), Machine::Id);
-    let name = args.name.clone().unwrap_or_else(|| label(&args.host));
-    if name.is_empty() {
-        return Err(Error::Usage(format!("no name can be made from {}: add --name", args.host)));
+    let mut hosts = args.hosts.clone();
+    if let Some(file) = &args.from_file {
+        hosts.extend(lines(ctx, file)?);
     }
-    place(ctx, &project, &name, &args.placing, &drafts::package(&name, machine, &args.comment))
+    // Who is named twice is asked once.
+    let mut seen = BTreeSet::new();
+    hosts.retain(|host| seen.insert(host.to_ascii_lowercase()));
+    if hosts.is_empty() {
+        return Err(Error::Usage("the file names no machine".to_owned()));
+    }
+    let labels = labels(&args.label);
+    let mut drafts: Vec<(String, String)> = Vec::new();
+    for host in &hosts {
+        let id = host.parse::<MachineId>().ok();
+        let machine = id.as_ref().map_or(Machine::Name(host), Machine::Id);
+        let name = match &args.name {
+            Some(name) if hosts.len() == 1 => name.clone(),
+            Some(name) => format!("{name}-{}", label(host)),
+            None => label(host),
+        };
+        if name.is_empty() {
+            return Err(Error::Usage(format!("no name can be made from {host}: add --name")));
+        }
+        drafts.push((name.clone(), drafts::package(&name, &labels, machine, &args.comment)));
+    }
+    let together = args.name.is_some() || args.placing.out.is_some() || args.placing.dry_run;
+    if let (true, Some(first)) = (together, drafts.first().map(|(name, _)| name.clone())) {
+        let name = args.name.clone().unwrap_or(first);
+        let texts: Vec<String> = drafts.into_iter().map(|(_, text)| text).collect();
+        drafts = vec![(name, drafts::documents(&texts))];
+    }
+    place(ctx, &project, &drafts, &args.placing)
+}
+
+/// The labels that were typed.
+pub fn labels(typed: &[Label]) -> Labels {
+    typed.iter().map(|label| (label.key.clone(), label.value.clone())).collect()
 }
 
 /// Writes an incident's manifest.
@@ -37,27 +72,128 @@ pub fn incident(ctx: &Context, args: &NewIncidentArgs) -> Result<Code, Error> {
     let runbooks = runbook_parameters(&ctx.dir, &project);
     // An unknown runbook is told with the names that there are, once the manifest is read back.
     let schema = runbooks.get(&args.runbook).cloned().unwrap_or_default();
-    let mut with = Map::new();
+    if args.set.is_empty() && !required(&schema).is_empty() {
+        return blank(ctx, &project, args, &schema);
+    }
+    let with = values(ctx, args, &schema)?;
+    refuse_keys(&with, &schema)?;
+    let text = drafts::incident(&args.name, &args.runbook, &with);
+    place(ctx, &project, &[(args.name.clone(), text)], &args.placing)
+}
+
+/// The values that were typed, by the types of their parameters.
+fn values(ctx: &Context, args: &NewIncidentArgs, schema: &Value) -> Result<Map<String, Value>, Error> {
+    let mut with: Map<String, Value> = Map::new();
     for set in &args.set {
         let Some((key, value)) = set.split_once('=').filter(|(key, _)| !key.is_empty()) else {
             return Err(Error::Usage(format!("--set {set}: write KEY=VALUE")));
         };
-        let wanted = schema.get("properties").and_then(|p| p.get(key)).unwrap_or(&Value::Null);
+        let wanted = property(schema, key).unwrap_or(&Value::Null);
         let value = match value.strip_prefix('@') {
             Some(file) => {
-                let lines = lines(ctx, file)?;
-                let items = lines.iter().map(|line| typed(line, items(wanted, &schema), &schema));
+                let lines = lines(ctx, Path::new(file))?;
+                let items = lines.iter().map(|line| typed(line, items(wanted, schema), schema));
                 items.collect::<Result<Vec<Value>, String>>().map(Value::Array)
             }
-            None => typed(value, wanted, &schema),
+            None => typed(value, wanted, schema),
         };
         let value = value.map_err(|why| Error::Usage(format!("--set {key}: {why}")))?;
-        if with.insert(key.to_owned(), value).is_some() {
-            return Err(Error::Usage(format!("--set {key} is there twice")));
+        match (with.get_mut(key), value) {
+            (Some(Value::Array(there)), Value::Array(more)) => there.extend(more),
+            (Some(_), _) => return Err(Error::Usage(format!("--set {key} is there twice"))),
+            (None, value) => drop(with.insert(key.to_owned(), value)),
         }
     }
-    let text = drafts::incident(&args.name, &args.runbook, &with);
-    place(ctx, &project, &args.name, &args.placing, &text)
+    Ok(with)
+}
+
+/// Refuses values that the runbook does not take, and asks for those that it lacks, in the words of the command line.
+fn refuse_keys(with: &Map<String, Value>, schema: &Value) -> Result<(), Error> {
+    let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return Ok(()) };
+    let open = schema.get("additionalProperties").is_some_and(|more| *more != Value::Bool(false));
+    if let Some(key) = with.keys().find(|key| !open && !properties.contains_key(*key)) {
+        let meant = nearest(key, properties.keys().map(String::as_str));
+        let hint = match meant {
+            Some(meant) => format!("did you mean {meant}?"),
+            None => {
+                format!("it has {}", first(&properties.keys().collect::<Vec<_>>(), NAMED, |k| (*k).clone()))
+            }
+        };
+        return Err(Error::Usage(format!("--set {key}: the runbook has no such parameter; {hint}")));
+    }
+    let lacking: Vec<String> = required(schema)
+        .into_iter()
+        .filter(|key| {
+            !with.contains_key(*key) && property(schema, key).is_none_or(|p| p.get("default").is_none())
+        })
+        .map(|key| {
+            let about = property(schema, key).map(|p| about(p, schema)).unwrap_or_default();
+            if about.is_empty() {
+                format!("--set {key}=VALUE")
+            } else {
+                format!("--set {key}=VALUE    {about}")
+            }
+        })
+        .collect();
+    if lacking.is_empty() { Ok(()) } else { Err(Error::LackingValues(lacking)) }
+}
+
+/// Writes an incident whose values are to be filled in by hand.
+fn blank(ctx: &Context, project: &Project, args: &NewIncidentArgs, schema: &Value) -> Result<Code, Error> {
+    let required = required(schema);
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let mut blanks: Vec<Blank<'_>> = properties
+        .into_iter()
+        .flatten()
+        .map(|(key, property)| Blank {
+            key,
+            about: about(property, schema),
+            required: required.contains(&key.as_str()) && property.get("default").is_none(),
+            default: property.get("default"),
+        })
+        .collect();
+    blanks.sort_by_key(|blank| !blank.required);
+    let text = drafts::blank_incident(&args.name, &args.runbook, &blanks);
+    let open: Vec<&str> = blanks.iter().filter(|b| b.required).map(|b| b.key).collect();
+    let written = write(ctx, project, &[(args.name.clone(), text)], &args.placing, &|_, _| Ok(()))?;
+    if let [file] = written.as_slice() {
+        let keys = first(&open, open.len(), |key| (*key).to_owned());
+        ctx.out(&format!("Fill in {keys} there, then: casefile validate {}\n", one_line(file)))?;
+    }
+    Ok(Code::Done)
+}
+
+/// The names of the parameters that have to be given.
+fn required(schema: &Value) -> Vec<&str> {
+    let names = schema.get("required").and_then(Value::as_array);
+    names.into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+fn property<'a>(schema: &'a Value, key: &str) -> Option<&'a Value> {
+    schema.get("properties")?.get(key)
+}
+
+/// What a parameter is for and what it takes, in a sentence.
+fn about(property: &Value, schema: &Value) -> String {
+    let text = |key: &str| resolved(property, schema).get(key).and_then(Value::as_str);
+    let described = property.get("description").and_then(Value::as_str).or_else(|| text("description"));
+    let words = resolved(property, schema).get("enum").and_then(Value::as_array).map(|words| {
+        let words: Vec<String> =
+            words.iter().map(|w| w.as_str().map_or_else(|| w.to_string(), str::to_owned)).collect();
+        format!("one of {}", words.join(", "))
+    });
+    let kind = match text("type") {
+        Some("array") => Some("a list".to_owned()),
+        Some("boolean") => Some("true or false".to_owned()),
+        Some("integer" | "number") => Some("a number".to_owned()),
+        _ => None,
+    };
+    let described = described.map(|d| d.split_whitespace().collect::<Vec<_>>().join(" "));
+    match (described, words.or(kind)) {
+        (Some(described), Some(takes)) => format!("{} ({takes})", described.trim_end_matches('.')),
+        (Some(described), None) => described,
+        (None, takes) => takes.unwrap_or_default(),
+    }
 }
 
 /// Refuses a manifest that its project would refuse; shows why on stderr.
@@ -72,42 +208,69 @@ pub fn check(ctx: &Context, project: &Project, file: &str, text: &str) -> Result
     }
 }
 
-/// The schema of manifests that `init` writes.
-const SCHEMA: &str = "schemas/manifest.schema.json";
-
-/// Returns a manifest for a file of the project, with the project's schema for editors if it has one.
-fn for_editors(ctx: &Context, file: &Path, text: &str) -> String {
-    let folders = file.parent().map(|folder| folder.components().collect::<Vec<_>>()).unwrap_or_default();
-    let inside = folders.iter().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
-    if !inside || !ctx.dir.join(SCHEMA).is_file() {
-        return text.to_owned();
-    }
-    let depth = folders.iter().filter(|c| matches!(c, Component::Normal(_))).count();
-    drafts::with_schema(text, &format!("{}{SCHEMA}", "../".repeat(depth)))
+/// Checks manifests and puts them where they belong, by their names.
+pub fn place(
+    ctx: &Context,
+    project: &Project,
+    drafts: &[(String, String)],
+    at: &Placing,
+) -> Result<Code, Error> {
+    write(ctx, project, drafts, at, &|file, text| check(ctx, project, file, text)).map(|_| Code::Done)
 }
 
-/// Checks a manifest and puts it where it belongs.
-fn place(ctx: &Context, project: &Project, name: &str, at: &Placing, text: &str) -> Result<Code, Error> {
+/// Puts manifests where they belong, if all of them hold; returns the files.
+fn write(
+    ctx: &Context,
+    project: &Project,
+    drafts: &[(String, String)],
+    at: &Placing,
+    holds: &dyn Fn(&str, &str) -> Result<(), Error>,
+) -> Result<Vec<String>, Error> {
     let shown = at.dry_run || at.out.as_deref() == Some(Path::new("-"));
-    let file = match &at.out {
-        Some(out) if !shown => out.clone(),
-        _ => folder(ctx, project)?.join(format!("{name}.yaml")),
+    let mut files = Vec::new();
+    for (name, text) in drafts {
+        let file = match &at.out {
+            Some(out) if !shown => ctx.typed(out),
+            _ => folder(ctx, project)?.join(format!("{name}.yaml")),
+        };
+        // A file that is there already would be read beside its own new text.
+        if !shown && ctx.path(&file).symlink_metadata().is_ok() {
+            return Err(Error::FileExists { path: file });
+        }
+        let text = for_editors(ctx, &file, text);
+        files.push((file, text));
+    }
+    let name = |file: &Path| file.to_string_lossy().replace('\\', "/");
+    let label = match files.as_slice() {
+        [(file, _)] if !shown => name(file),
+        _ => "(new)".to_owned(),
     };
-    let path = ctx.path(&file);
-    // A file that is there already would be read beside its own new text.
-    if !shown && path.symlink_metadata().is_ok() {
-        return Err(Error::FileExists { path: file });
+    let texts: Vec<String> = files.iter().map(|(_, text)| text.clone()).collect();
+    holds(&label, &drafts::documents(&texts))?;
+    let mut written = Vec::new();
+    for (file, text) in &files {
+        if shown {
+            ctx.document(text)?;
+            continue;
+        }
+        write_new(ctx, &ctx.path(file), file, text)?;
+        ctx.out(&format!("Wrote {}\n", one_line(&file.to_string_lossy())))?;
+        written.push(name(file));
     }
-    let text = &if shown { text.to_owned() } else { for_editors(ctx, &file, text) };
-    let label = if shown { "(new)".to_owned() } else { file.to_string_lossy().replace('\\', "/") };
-    check(ctx, project, &label, text)?;
-    if shown {
-        ctx.document(text)?;
-        return Ok(Code::Done);
+    Ok(written)
+}
+
+/// Where `init` puts the schema of manifests.
+const SCHEMA: &str = "schemas/manifest.schema.json";
+
+/// A manifest for a file of the project, with the project's schema for editors if it has one.
+fn for_editors(ctx: &Context, file: &Path, text: &str) -> String {
+    match project::inside(&ctx.dir, file).filter(|_| ctx.path(Path::new(SCHEMA)).is_file()) {
+        Some(name) => {
+            drafts::with_schema(text, &format!("{}{SCHEMA}", "../".repeat(name.matches('/').count())))
+        }
+        None => text.to_owned(),
     }
-    write_new(ctx, &path, &file, text)?;
-    ctx.out(&format!("Wrote {}\n", one_line(&file.to_string_lossy())))?;
-    Ok(Code::Done)
 }
 
 /// The first folder of `spec.manifests` in the project folder, relative to it.
@@ -154,8 +317,8 @@ fn label(host: &str) -> String {
 }
 
 /// The lines of a list: without blank ones and those that begin with `#`.
-fn lines(ctx: &Context, file: &str) -> Result<Vec<String>, Error> {
-    let path = PathBuf::from(file);
+fn lines(ctx: &Context, file: &Path) -> Result<Vec<String>, Error> {
+    let path = ctx.typed(file);
     let failed = |source| Error::Io { what: "read", path: path.clone(), source };
     let bad = |why: String| Error::BadFile { path: path.clone(), why };
     // To open a pipe that nobody writes into would wait for ever.
@@ -204,7 +367,11 @@ fn typed(value: &str, wanted: &Value, schema: &Value) -> Result<Value, String> {
     }
     Ok(match read(value)? {
         Some(list @ Value::Array(_)) => list,
-        _ if types == ["array"] => Value::Array(vec![typed(value, items(wanted, schema), schema)?]),
+        _ if types == ["array"] => {
+            let parts = value.split(',').map(str::trim).filter(|part| !part.is_empty());
+            let values = parts.map(|part| typed(part, items(wanted, schema), schema));
+            Value::Array(values.collect::<Result<_, _>>()?)
+        }
         Some(value) if !value.is_null() || types.contains(&"null") => value,
         _ => Value::String(value.to_owned()),
     })
@@ -253,6 +420,11 @@ mod tests {
             (json!({ "type": "boolean" }), "true", json!(true)),
             (json!({ "type": "array", "items": { "type": "string" } }), "007", json!(["007"])),
             (json!({ "type": "array" }), "[a, b]", json!(["a", "b"])),
+            (
+                json!({ "type": "array", "items": { "type": "string" } }),
+                "fin-ws-1, 007,",
+                json!(["fin-ws-1", "007"]),
+            ),
             (json!({ "type": "array" }), "[\"a\", 1]", json!(["a", 1])),
             (json!({ "type": "object" }), "{\"a\": 1}", json!({ "a": 1 })),
             (json!({ "$ref": "#/$defs/port" }), "443", json!(443)),

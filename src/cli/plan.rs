@@ -82,7 +82,10 @@ fn show(ctx: &Context, plan: &Plan, args: &PlanArgs) -> Result<(), Error> {
 
 fn code(plan: &Plan, args: &PlanArgs) -> Code {
     let any = |wanted: &[Action]| plan.changes.iter().any(|c| wanted.contains(&c.action));
-    if any(&[Action::Unresolved]) || args.planning.strict && any(&[Action::Exhausted, Action::Differs]) {
+    if plan.skips_unresolved()
+        || any(&[Action::Unresolved])
+        || args.planning.strict && any(&[Action::Exhausted, Action::Differs])
+    {
         Code::Failed
     } else if args.detailed_exitcode && plan.changes.iter().any(|c| c.action.is_change()) {
         Code::Changes

@@ -3,11 +3,11 @@
 use std::io::Write as _;
 use std::path::{Component, Path, PathBuf};
 
-use super::context::{Context, complain};
+use super::context::{Context, complain, project_above};
 use super::exit::Error;
 use super::store::{self, Check, ReadState};
 use crate::files::{self, FileError};
-use crate::manifest::{self, Diagnostic, Level, PROJECT_FILE, Project};
+use crate::manifest::{self, Diagnostic, Level, Project};
 use crate::plan::Incidents;
 use crate::render::diagnostic::{Looked, human};
 use crate::render::{Style, diagnostic};
@@ -28,20 +28,10 @@ pub fn load(ctx: &Context) -> Result<Project, Error> {
 pub fn read(ctx: &Context) -> Result<Result<Project, Vec<Diagnostic>>, Error> {
     match manifest::load_project(&ctx.dir) {
         Err(problems) if problems.iter().any(|d| d.code == "no-project") => {
-            Err(Error::NoProject { dir: ctx.dir.clone(), above: above(&ctx.dir) })
+            Err(Error::NoProject { dir: ctx.dir.clone(), above: project_above(&ctx.dir).map(|(dir, _)| dir) })
         }
         read => Ok(read),
     }
-}
-
-/// Returns the way to the nearest folder above the current one that is a project.
-fn above(dir: &Path) -> Option<String> {
-    if dir != Path::new(".") {
-        return None;
-    }
-    let here = dir.canonicalize().ok()?;
-    let depth = here.ancestors().skip(1).position(|folder| folder.join(PROJECT_FILE).is_file())?;
-    Some(vec![".."; depth + 1].join("/"))
 }
 
 /// Reads all manifests; shows on stderr what is wrong with them, warnings too.
@@ -101,8 +91,13 @@ pub fn errors(problems: &[Diagnostic]) -> usize {
 /// Returns the files and folders that were typed, which have to be in the project folder.
 pub fn paths(ctx: &Context, typed: &[PathBuf]) -> Result<Paths, Error> {
     let names = typed.iter().map(|path| {
-        ctx.path(path).metadata().map_err(|source| Error::Io { what: "read", path: path.clone(), source })?;
-        inside(&ctx.dir, path)
+        let name = ctx.typed(path);
+        ctx.path(&name).metadata().map_err(|source| Error::Io {
+            what: "read",
+            path: path.clone(),
+            source,
+        })?;
+        inside(&ctx.dir, &name)
             .ok_or_else(|| Error::Usage(format!("{} is outside of the project folder", path.display())))
     });
     Ok(Paths(names.collect::<Result<_, _>>()?))
@@ -137,6 +132,7 @@ pub fn inside(dir: &Path, typed: &Path) -> Option<String> {
 
 /// Writes a file, readable by its owner alone: whole or not at all. Returns where it lies.
 pub fn write_whole(ctx: &Context, file: &Path, text: &str) -> Result<PathBuf, Error> {
+    let file = &*ctx.typed(file);
     let path = ctx.path(file);
     let failed = |source| Error::Io { what: "write", path: path.clone(), source };
     stays_inside(ctx, file).map_err(|e| failed(e.into()))?;

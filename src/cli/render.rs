@@ -5,6 +5,7 @@ use super::context::Context;
 use super::engine;
 use super::exit::{Code, Error};
 use super::project;
+use super::selected;
 use crate::render::manifests::manifests;
 use crate::session::Selection;
 
@@ -15,11 +16,12 @@ pub fn run(ctx: &Context, args: &RenderArgs) -> Result<Code, Error> {
     let labels = engine::selector(args.selector.as_deref())?;
     let selection = Selection { paths, labels, changed: None };
     let (loaded, _) = project::declared(ctx, &project)?;
+    selected::refuse_nothing(&project, &loaded, &selection)?;
     let resources = loaded.resources.iter().filter(|d| selection.names(d));
     let templates = loaded.templates.iter().filter(|t| selection.names(t.declared()));
     let text = manifests(resources, templates);
     if text.is_empty() {
-        ctx.note("Nothing is declared or selected.");
+        ctx.note("Nothing is declared.");
     }
     ctx.document(&text)?;
     Ok(Code::Done)

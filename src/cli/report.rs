@@ -142,7 +142,7 @@ fn write(ctx: &Context, args: &ReportArgs, report: &Report) -> Result<(), Error>
 
 /// Writes a report. A file that is none is not replaced.
 fn replace(ctx: &Context, file: &Path, text: &str) -> Result<(), Error> {
-    match files::read(&ctx.path(file), Links::Refused, LONGEST) {
+    match files::read(&ctx.path(&ctx.typed(file)), Links::Refused, LONGEST) {
         Ok(bytes) if is_report(&bytes) => {}
         Err(e) if e.is_not_found() => {}
         Ok(_) | Err(_) => {

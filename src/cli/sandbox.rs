@@ -48,7 +48,8 @@ async fn serve_until_stopped(ctx: &Context, options: ServeOptions) -> Result<Cod
     Ok(Code::Done)
 }
 
-fn scenario(path: &Path) -> Result<Scenario, Error> {
+/// Reads a scenario.
+pub(super) fn scenario(path: &Path) -> Result<Scenario, Error> {
     let text = files::read_text(path, Links::Followed, MAX_SCENARIO).map_err(|e| Error::Io {
         what: "read",
         path: path.to_owned(),

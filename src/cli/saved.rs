@@ -27,10 +27,10 @@ pub fn typed(args: &ApplyArgs) -> Result<Option<&PathBuf>, Error> {
     let p = &args.planning;
     let Some(file) = p.paths.iter().find(|f| is_plan_file(f)) else { return Ok(None) };
     let narrowed = p.paths.len() > 1 || p.selector.is_some() || p.since.is_some() || !p.replace.is_empty();
-    if narrowed || p.no_refresh || p.fresh || args.sealed {
+    if narrowed || p.no_refresh || p.fresh || p.skip_unresolved || args.sealed {
         return Err(Error::Usage(format!(
             "{} is a saved plan: it is carried out as it is, so no other path and none of --selector, \
-             --since, --replace, --no-refresh, --fresh and --sealed can stand beside it",
+             --since, --replace, --no-refresh, --fresh, --skip-unresolved and --sealed can stand beside it",
             file.display()
         )));
     }
@@ -47,11 +47,8 @@ pub fn write(ctx: &Context, file: &Path, plan: &Plan, execution: PlanExecution) 
 
 /// Reads a plan.
 pub fn read(ctx: &Context, file: &Path) -> Result<SavedPlan, Error> {
-    let bytes = files::read(&ctx.path(file), Links::Followed, MAX_BYTES).map_err(|e| Error::Io {
-        what: "read",
-        path: file.to_owned(),
-        source: e.into(),
-    })?;
+    let bytes = files::read(&ctx.path(&ctx.typed(file)), Links::Followed, MAX_BYTES)
+        .map_err(|e| Error::Io { what: "read", path: file.to_owned(), source: e.into() })?;
     SavedPlan::read(&bytes).map_err(|e| Error::BadPlan {
         path: file.to_owned(),
         next: match e {

@@ -8,6 +8,7 @@ use super::exit::{Code, Error};
 use crate::manifest;
 use crate::render::report::report_schema;
 use crate::render::schema::{event_schema, plan_schema, status_schema};
+use crate::sandbox::Scenario;
 use crate::seal::seal_schema;
 use crate::state::snapshot::state_schema;
 
@@ -32,6 +33,7 @@ pub fn text(kind: SchemaKind) -> String {
         SchemaKind::Seal => seal_schema(),
         SchemaKind::Report => report_schema(),
         SchemaKind::Status => status_schema(),
+        SchemaKind::Scenario => serde_json::to_value(Scenario::json_schema()).unwrap_or_default(),
     };
     format!("{schema:#}\n")
 }
@@ -55,5 +57,24 @@ fn about(kind: SchemaKind) -> &'static str {
         SchemaKind::Report => "report --format json",
         SchemaKind::Event => "a line of apply --format json",
         SchemaKind::Status => "status --format json",
+        SchemaKind::Scenario => {
+            "the scenario of a simulated service: sandbox --scenario, defender.sandbox.scenario"
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_schema_of_scenarios_is_the_generated_one() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schemas/scenario.schema.json");
+        let committed = std::fs::read_to_string(path).unwrap_or_default();
+        assert_eq!(
+            committed,
+            text(SchemaKind::Scenario),
+            "run casefile schema scenario > schemas/scenario.schema.json"
+        );
     }
 }

@@ -122,6 +122,7 @@ fn resolved(
         // An event that was reviewed stays the one that is meant.
         sealed: &events,
         selected: &|a| templates.iter().any(|t| t.address() == a && sealed(t)),
+        skip_unresolved: false,
     };
     let wanted = targets::wanted(&input);
     let inventory = if wanted.is_nothing() {

@@ -53,7 +53,7 @@ impl Since {
 impl<'c> Changes<'c> {
     /// Asks git for what has changed since a revision.
     pub fn since(ctx: &'c Context, revision: &str) -> Result<Self, Error> {
-        let none = || Error::Git { why: "the project is in no git repository".to_owned() };
+        let none = || Error::Git { why: "the project is in no git repository".to_owned(), next: None };
         let folder = ctx.dir.canonicalize().map_err(|_| none())?;
         let root = git::root_of(&folder).ok_or_else(none)?.to_owned();
         let repository = Repository::at(ctx, &root)?;

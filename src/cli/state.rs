@@ -210,7 +210,7 @@ pub fn pull(ctx: &Context, args: &StatePullArgs) -> Result<Code, Error> {
         return Err(Error::State { message: "there is no state yet".into(), next: "casefile plan".into() });
     };
     let (snapshot, seq, resources) = copy(snapshot, &journal).map_err(project::store_error)?;
-    let folder = ctx.path(&args.dir);
+    let folder = ctx.path(&ctx.typed(&args.dir));
     local::write_new(&folder, &snapshot, &journal).map_err(project::store_error)?;
     ctx.out(&render::surgery::pulled(
         &args.dir.display().to_string(),

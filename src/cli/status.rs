@@ -98,7 +98,11 @@ fn chosen(
     if typed.is_empty() && !args.addresses.is_empty() {
         return Ok(BTreeSet::new());
     }
-    engine::chosen(state, &typed, selector)
+    match engine::chosen(state, &typed, selector) {
+        // What they select was never sent.
+        Err(Error::NothingSelected { .. }) if !unsent.is_empty() => Ok(BTreeSet::new()),
+        chosen => chosen,
+    }
 }
 
 /// Returns the declared resources that were never sent, of those that were asked for, by the address of their manifest.

@@ -19,7 +19,7 @@ enum Choice<'a> {
 
 impl Choice<'_> {
     fn new<'a>(ctx: &Context, typed: &'a str) -> Result<Choice<'a>, Error> {
-        match ctx.path(Path::new(typed)).exists() {
+        match ctx.path(&ctx.typed(Path::new(typed))).exists() {
             true => Ok(Choice::Path(typed, project::paths(ctx, &[typed.into()])?)),
             false => Ok(Choice::Name(typed)),
         }

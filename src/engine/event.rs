@@ -70,6 +70,8 @@ pub enum Event {
         at: jiff::Timestamp,
         /// The resource.
         address: Address,
+        /// What was asked.
+        action: Action,
         /// The service's words.
         error: Refusal,
     },

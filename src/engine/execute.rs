@@ -595,7 +595,7 @@ impl Executor<'_> {
                 end(End::Busy)
             }
             Outcome::Rejected { error } => {
-                self.emit(Event::Rejected { at, address, error });
+                self.emit(Event::Rejected { at, address, action, error });
                 end(End::Refused)
             }
             Outcome::Throttled { error, retry_after_seconds } => {

@@ -211,6 +211,7 @@ impl Run<'_> {
         let begun = |a: &Address| !matches!(round.ends.get(a), None | Some(End::NotSent));
         let left = round.approved.keys().filter(|a| !begun(a)).count();
         failed |= left > self.still_waiting(round) || self.journal.failure().is_some();
+        failed |= approved.skips_unresolved();
         Report {
             counts: self.tally.counts(),
             attention,

@@ -38,6 +38,8 @@ impl Scope {
 /// Resources that stand for machines which are still to be found, and what they were found to mean.
 #[derive(Clone, Debug, Default)]
 pub struct Lookups {
+    /// What cannot be resolved is left out, and told.
+    pub skip_unresolved: bool,
     /// The templates, by address.
     pub(super) templates: Vec<Template>,
     /// Machines that seals hold, by the address of their manifest: they count in place of a list.

@@ -16,8 +16,8 @@ use super::targets::Depth;
 use crate::defender::{Endpoint, ReadError};
 use crate::model::{Address, Call, Desired, Kind};
 use crate::plan::names::{self, Misplaced, Named};
-use crate::plan::{self, Action, IdIndex, ImportRefusal, Input, LOOK_BACK, Need, Plan, Unread};
-use crate::state::{Binding, CallAction, Object, Phase, Record, State, Store, StoreError};
+use crate::plan::{self, Action, IdIndex, ImportRefusal, Input, LOOK_BACK, Need, Plan, Selector, Unread};
+use crate::state::{Binding, CallAction, Object, Phase, Record, Resource, State, Store, StoreError};
 
 /// So long an `import` waits until its resource's open call can be called lost.
 const SETTLE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
@@ -168,64 +168,151 @@ pub struct Discovered {
     pub unmatched: Vec<Address>,
 }
 
+/// What a person wants cancelled, and why.
+#[derive(Clone, Copy, Debug)]
+pub struct Cancellation<'a> {
+    /// Names of resources, machines and groups.
+    pub names: &'a [Named],
+    /// The labels that they carry; with these alone all collections are meant that carry them.
+    pub labels: Option<&'a Selector>,
+    /// The comment that goes out.
+    pub comment: &'a str,
+}
+
+/// The plan of a cancellation, and what is no part of it.
+#[derive(Debug)]
+pub struct PlannedCancel {
+    /// A row for each collection that runs.
+    pub plan: Plan,
+    /// What has nothing left to cancel.
+    pub over: Vec<Over>,
+    /// What cannot be cancelled before an earlier call is settled.
+    pub held: Vec<Forbidden>,
+}
+
+/// A resource of which nothing runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Over {
+    /// The resource.
+    pub address: Address,
+    /// Where it stands.
+    pub phase: Phase,
+    /// It ran by what was recorded, and has ended since.
+    pub meanwhile: bool,
+}
+
+/// Returns whether a collection of a resource runs, that of a released one too.
+fn is_active(r: &Resource) -> bool {
+    r.released_from.unwrap_or(r.phase) == Phase::InProgress
+}
+
 impl Run<'_> {
-    /// Looks at one resource and makes the plan that cancels its collection.
-    pub async fn plan_cancel(&mut self, typed: &Named, comment: &str) -> Result<Plan, SurgeryError> {
-        // Of a machine's name an alert is not meant: nothing of it runs.
-        let kind = Some(Kind::InvestigationPackage);
-        let address =
-            &names::meant_in(self.state(), typed, kind).map_err(Mistyped::from).map_err(RunError::from)?;
+    /// Looks at resources and makes the plan that cancels their collections.
+    pub async fn plan_cancel(&mut self, asked: &Cancellation<'_>) -> Result<PlannedCancel, SurgeryError> {
+        let chosen = self.to_cancel(asked)?;
         // What others declare matters only as far as it is recorded.
         self.find_machines(Depth::Recorded).await?;
-        if !self.state().resources.contains_key(address) {
-            return Err(Forbidden::NotInState(address.clone()).into());
+        let mut ran = BTreeSet::new();
+        for address in &chosen {
+            let Some(r) = self.state().resources.get(address) else {
+                return Err(Forbidden::NotInState(address.clone()).into());
+            };
+            if address.kind() == Kind::Alert {
+                return Err(Forbidden::Alert(address.clone()).into());
+            }
+            if is_active(r) {
+                ran.insert(address.clone());
+            }
         }
-        if address.kind() == Kind::Alert {
-            return Err(Forbidden::Alert(address.clone()).into());
+        // What is recorded says enough to cancel them: that an incident has to be stopped must not fail for a list.
+        for unread in self.refresh(Some(&chosen)).await?.unread {
+            tracing::warn!("what is cancelled is taken as it is recorded: {}", unread.why);
         }
-        // What is recorded says enough to cancel it: that an incident has to be stopped must not fail for a list.
-        for unread in self.refresh(Some(&only(address))).await?.unread {
-            tracing::warn!("{address} is taken as it is recorded: {}", unread.why);
+        let (mut active, mut over, mut held) = (BTreeSet::new(), Vec::new(), Vec::new());
+        for address in &chosen {
+            let address = address.clone();
+            let Some(r) = self.state().resources.get(&address) else {
+                return Err(Forbidden::NotInState(address).into());
+            };
+            if r.phase == Phase::Requested {
+                held.push(Forbidden::CallOpen { address });
+            } else if let Some(side) = &r.side {
+                held.push(Forbidden::ChangeOpen { address, action: side.action });
+            } else if is_active(r) {
+                active.insert(address);
+            } else {
+                over.push(Over { meanwhile: ran.contains(&address), phase: r.phase, address });
+            }
         }
-        let Some(r) = self.state().resources.get(address) else {
-            return Err(Forbidden::NotInState(address.clone()).into());
-        };
-        if r.phase == Phase::Requested {
-            return Err(Forbidden::CallOpen { address: address.clone() }.into());
+        // What is asked for alone is told why not. Of several, what is over has what was wanted.
+        if let ([one], true) = (&*over, chosen.len() == 1)
+            && !one.meanwhile
+        {
+            return Err(Forbidden::NotActive { address: one.address.clone(), phase: one.phase }.into());
         }
-        if let Some(side) = &r.side {
-            return Err(Forbidden::ChangeOpen { address: address.clone(), action: side.action }.into());
+        if active.is_empty() && !held.is_empty() {
+            return Err(held.swap_remove(0).into());
         }
-        let active = r.released_from.unwrap_or(r.phase) == Phase::InProgress;
-        let plan = plan::cancel(self.state(), address, comment, self.clock.now()).filter(|_| active);
-        plan.ok_or_else(|| Forbidden::NotActive { address: address.clone(), phase: r.phase }.into())
+        let plan = plan::cancel(self.state(), &active, asked.comment, self.clock.now());
+        Ok(PlannedCancel { plan, over, held })
+    }
+
+    /// The resources that a person wants cancelled. Of a machine's name or labels an alert is not meant: nothing of it
+    /// runs.
+    fn to_cancel(&self, asked: &Cancellation<'_>) -> Result<BTreeSet<Address>, SurgeryError> {
+        let kind = Kind::InvestigationPackage;
+        let mut chosen = BTreeSet::new();
+        for typed in asked.names {
+            let meant = names::one_or_group_in(self.state(), typed, Some(kind));
+            chosen.extend(meant.map_err(Mistyped::from).map_err(RunError::from)?);
+        }
+        let Some(labels) = asked.labels else { return Ok(chosen) };
+        let state = &self.state().resources;
+        if asked.names.is_empty() {
+            chosen.extend(state.keys().filter(|a| a.kind() == kind).cloned());
+        }
+        chosen.retain(|a| state.get(a).is_some_and(|r| labels.matches(&r.labels)));
+        Ok(chosen)
     }
 
     /// Carries the plan of [`Run::plan_cancel`] out. A cancel without an answer is settled by reading the
     /// collection again after the settle time.
     pub async fn cancel(&mut self, plan: &Plan) -> Result<Report, RunError> {
         let mut report = self.carry_out(plan).await?;
-        for address in plan.changes.iter().map(|c| &c.address) {
-            for _ in 0..SETTLING_READS {
-                if self.state().resources.get(address).is_none_or(|r| r.side.is_none()) {
-                    break;
-                }
-                let settle = self.scope.settings.recovery.settle.get();
-                if !self.sleep_until(self.clock.now() + settle).await {
-                    report.interrupted = true;
-                    return Ok(report);
-                }
-                self.refresh(Some(&only(address))).await?;
+        let planned: BTreeSet<Address> = plan.changes.iter().map(|c| c.address.clone()).collect();
+        for _ in 0..SETTLING_READS {
+            let unsettled = |a: &&Address| self.state().resources.get(a).is_some_and(|r| r.side.is_some());
+            let open: BTreeSet<Address> = planned.iter().filter(unsettled).cloned().collect();
+            if open.is_empty() {
+                break;
             }
-            // It may also have ended by itself meanwhile: then there was nothing left to cancel.
-            let r = self.state().resources.get(address);
-            let runs = r.is_some_and(|r| r.released_from.unwrap_or(r.phase) == Phase::InProgress);
-            if runs && !report.attention.contains(address) {
-                report.failed = true;
+            let settle = self.scope.settings.recovery.settle.get();
+            if !self.sleep_until(self.clock.now() + settle).await {
+                report.interrupted = true;
+                return Ok(report);
+            }
+            self.refresh(Some(&open)).await?;
+        }
+        // A collection that has ended by itself meanwhile cannot be cancelled: the service refuses that.
+        let refused: BTreeSet<Address> =
+            report.attention.iter().filter(|a| planned.contains(*a) && self.runs(a)).cloned().collect();
+        if !refused.is_empty() && !report.interrupted {
+            self.refresh(Some(&refused)).await?;
+        }
+        let unsettled = |a: &Address| self.state().resources.get(a).is_some_and(|r| r.side.is_some());
+        report.attention.retain(|a| self.runs(a) || unsettled(a));
+        report.failed = report.left > 0 || !report.attention.is_empty() || self.journal.failure().is_some();
+        for address in planned.iter().filter(|a| self.runs(a)) {
+            report.failed = true;
+            if !report.attention.contains(address) {
                 report.attention.push(address.clone());
             }
         }
         Ok(report)
+    }
+
+    fn runs(&self, address: &Address) -> bool {
+        self.state().resources.get(address).is_some_and(is_active)
     }
 
     /// Takes an object of the service over as that of a declared resource. Nothing is sent.
@@ -441,7 +528,7 @@ fn recorded(store: &dyn Store, typed: &Named) -> Result<Address, SurgeryError> {
     Ok(names::meant_in(store.state(), typed, None).map_err(Mistyped::from).map_err(RunError::from)?)
 }
 
-fn known<'a>(state: &'a State, address: &Address) -> Result<&'a crate::state::Resource, Forbidden> {
+fn known<'a>(state: &'a State, address: &Address) -> Result<&'a Resource, Forbidden> {
     state.resources.get(address).ok_or_else(|| Forbidden::NotInState(address.clone()))
 }
 

@@ -44,6 +44,7 @@ pub(super) async fn resolve(
         state,
         sealed: &scope.lookups.sealed,
         selected: &selected,
+        skip_unresolved: scope.lookups.skip_unresolved,
     };
     let wanted = targets::wanted(&input);
     let inventory = match client {

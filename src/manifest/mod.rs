@@ -49,10 +49,11 @@ pub use load::{
     CaseRun, Declaration, IncidentState, Loaded, Unruly, load, load_draft, load_project, load_with,
     parse_manifests, parse_project, run_cases, runbook_parameters,
 };
+pub(crate) use nearest::nearest;
 pub use project::{
     AlertQuota, Auth, CollectQuota, Defender, EndpointError, Evidence, HuntingQuota, Limits, OnUnknown,
     PROJECT_FILE, Project, ProjectFile, ProjectKind, ProjectMetadata, ProjectSpec, Quotas, Rate, Recovery,
-    State, endpoint,
+    Sandbox, State, endpoint,
 };
 pub use runbook::CaseOutcome;
 pub use schema::{SchemaKind, SchemaKindError, schema};

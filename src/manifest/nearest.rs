@@ -1,10 +1,7 @@
 //! Suggestions for words that are not known.
 
 /// The candidate that a word was most likely meant to be.
-pub(in crate::manifest) fn nearest<'c>(
-    word: &str,
-    candidates: impl Iterator<Item = &'c str>,
-) -> Option<&'c str> {
+pub(crate) fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
     if word.chars().count() > 64 {
         return None;
     }

@@ -32,6 +32,8 @@ impl Project {
     /// Where the project's calls go; none if it leaves cloud, host and tenant at their defaults.
     pub fn service(&self) -> Option<Defender> {
         let mut service = self.spec.defender.clone();
+        // What a simulated world plays is no other place.
+        service.sandbox = None;
         service.tenant_id = service.tenant_id.or_else(|| self.spec.auth.tenant_id.clone());
         (service != Defender::default()).then_some(service)
     }
@@ -163,6 +165,20 @@ pub struct Defender {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = GUID), example = &"00000000-0000-0000-0000-000000000000")]
     pub tenant_id: Option<String>,
+    /// What the simulated service plays, with `cloud: sandbox`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = json!({"scenario": "scenario.yaml"}))]
+    pub sandbox: Option<Sandbox>,
+}
+
+/// The simulated service inside the tool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Sandbox {
+    /// A file of the project with the devices, delays and faults of the simulated world, relative to this file;
+    /// `casefile schema scenario` describes it.
+    #[schemars(length(min = 1), regex(pattern = TEXT), example = &"scenario.yaml")]
+    pub scenario: String,
 }
 
 fn is_graph(hunting: &HuntingApi) -> bool {

@@ -283,6 +283,11 @@ impl Plan {
         self.warnings.iter().filter_map(unread).collect()
     }
 
+    /// Returns whether something was left out because it cannot be resolved: whoever asked for all of it has not got it.
+    pub fn skips_unresolved(&self) -> bool {
+        self.warnings.iter().any(|w| matches!(w, PlanWarning::Unresolved { .. }))
+    }
+
     /// Rows with a call.
     pub fn calls(&self) -> impl Iterator<Item = (&Change, &PlannedCall)> {
         self.changes.iter().filter_map(|c| Some((c, c.call.as_deref()?)))

@@ -66,7 +66,7 @@ pub use passes::references::id_of;
 pub use reason::{Obstacle, Reason, TriageLeft};
 pub use refresh::{Need, absorb, need};
 pub use saved::{SavedError, SavedPlan, Stale};
-pub use selector::{Selector, SelectorError};
+pub use selector::{Miss, Selector, SelectorError};
 pub use settings::{CLOCK_TOLERANCE, Guards, LOOK_BACK, PlanLimits, RateLimits, Recovery, Settings};
 pub use surgery::{ImportRefusal, MoveRefusal, import_of_action, import_of_alert, imported};
 pub use table::{Row, decide};

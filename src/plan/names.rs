@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
 
-use crate::model::{Address, AddressError, Kind, MachineId, MachineName, first_label};
+use crate::model::{
+    Address, AddressError, Desired, Entry, EntryMachine, Kind, MachineId, MachineName, Target, Template,
+    first_label,
+};
 use crate::state::{Resource, State};
 
 /// The name of the machine that a resource is about, as far as the state knows it.
@@ -45,17 +48,33 @@ pub fn shown_in(state: &State) -> BTreeMap<&Address, String> {
 
 /// A typed address that fits several resources.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{typed} is ambiguous: it can be {}", list(.fits))]
+#[error("{typed} is ambiguous: it can be {}", list(.shown))]
 pub struct Ambiguous {
     /// As typed.
     pub typed: String,
     /// What it fits.
     pub fits: Vec<Address>,
+    /// The same as people see and type it.
+    pub shown: Vec<String>,
 }
 
-fn list(addresses: &[Address]) -> String {
-    let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-    texts.join(" or ")
+/// How many of those that a typed name fits are named.
+const NAMED: usize = 10;
+
+fn list(shown: &[String]) -> String {
+    let named = shown.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(" or ");
+    match shown.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named}, and {more} more"),
+    }
+}
+
+impl Ambiguous {
+    /// `names` says how addresses of groups are shown.
+    fn new(typed: &str, fits: Vec<Address>, names: &BTreeMap<&Address, String>) -> Self {
+        let shown = fits.iter().map(|a| names.get(a).cloned().unwrap_or_else(|| a.to_string())).collect();
+        Ambiguous { typed: typed.to_owned(), fits, shown }
+    }
 }
 
 /// The resource that a typed address means: the one with that address, or the only one of the group whose machine
@@ -69,7 +88,7 @@ pub fn meant<'a>(
 ) -> Result<Address, Ambiguous> {
     let (Some((_, inner)), Some(group)) = (typed.parts(), typed.group()) else { return Ok(typed.clone()) };
     let name = inner.parse::<MachineName>().ok();
-    let mut fits = Vec::new();
+    let (mut fits, mut members) = (Vec::new(), Vec::new());
     for (address, machine) in resources {
         if address == typed {
             return Ok(typed.clone());
@@ -77,6 +96,7 @@ pub fn meant<'a>(
         let Some((_, key)) = address.parts().filter(|_| address.group().as_ref() == Some(&group)) else {
             continue;
         };
+        members.push((address, machine));
         let named = |n: &MachineName| machine.is_some_and(|m| is_machine(n, m));
         if key.eq_ignore_ascii_case(inner) || name.as_ref().is_some_and(named) {
             fits.push(address.clone());
@@ -85,7 +105,7 @@ pub fn meant<'a>(
     match fits.len() {
         0 => Ok(typed.clone()),
         1 => Ok(fits.remove(0)),
-        _ => Err(Ambiguous { typed: typed.to_string(), fits }),
+        _ => Err(Ambiguous::new(&typed.to_string(), fits, &shown(members))),
     }
 }
 
@@ -144,10 +164,44 @@ pub fn meant_in(state: &State, typed: &Named, kind: Option<Kind>) -> Result<Addr
             match (fits.pop(), fits.is_empty()) {
                 (None, _) => Err(NameError::Unknown(word.clone())),
                 (Some(one), true) => Ok(one.clone()),
-                (Some(last), false) => Err(ambiguous(word, fits.into_iter().chain([last])).into()),
+                (Some(last), false) => Err(ambiguous(state, word, fits.into_iter().chain([last])).into()),
             }
         }
     }
+}
+
+/// The resources of a state that a person means to change: one, or all of a group that is named as a whole. An address
+/// that fits none is itself. `kind` leaves others out of what a bare word means.
+///
+/// # Errors
+/// It fits several that are no group, or a bare word fits none.
+pub fn one_or_group_in(state: &State, typed: &Named, kind: Option<Kind>) -> Result<Vec<Address>, NameError> {
+    match typed {
+        Named::Address(typed) => Ok(address_or_group_in(state, typed)?),
+        Named::Bare(word) => {
+            let fits = called(state, word, kind);
+            match is_group(&fits, word) {
+                true => Ok(fits.into_iter().cloned().collect()),
+                false => Ok(vec![meant_in(state, typed, kind)?]),
+            }
+        }
+    }
+}
+
+/// The resource that a typed address means, or those of the group whose manifest has that address.
+fn address_or_group_in(state: &State, typed: &Address) -> Result<Vec<Address>, Ambiguous> {
+    let first = Address::new(typed.kind(), format!("{}[", typed.name()));
+    let behind = state.resources.range(first..).map(|(a, _)| a);
+    let members: Vec<Address> = behind.take_while(|a| a.group().as_ref() == Some(typed)).cloned().collect();
+    match members.is_empty() || state.resources.contains_key(typed) {
+        true => Ok(vec![address_in(state, typed)?]),
+        false => Ok(members),
+    }
+}
+
+/// Returns whether a bare word is the name of the group that all of these belong to.
+fn is_group(fits: &[&Address], word: &str) -> bool {
+    !fits.is_empty() && fits.iter().all(|a| a.parts().is_some_and(|(group, _)| group == word))
 }
 
 /// The resources of a state that a person means, where several may be shown: a bare word means all of one machine. An
@@ -157,10 +211,13 @@ pub fn meant_in(state: &State, typed: &Named, kind: Option<Kind>) -> Result<Addr
 /// It fits several machines, or a bare word fits none.
 pub fn all_meant_in(state: &State, typed: &Named, kind: Option<Kind>) -> Result<Vec<Address>, NameError> {
     let word = match typed {
-        Named::Address(typed) => return Ok(vec![address_in(state, typed)?]),
+        Named::Address(typed) => return Ok(address_or_group_in(state, typed)?),
         Named::Bare(word) => word,
     };
     let fits = called(state, word, kind);
+    if is_group(&fits, word) {
+        return Ok(fits.into_iter().cloned().collect());
+    }
     let machine = |a: &&Address| {
         let r = state.resources.get(a)?;
         Some(r.sent.call()?.machine().as_str().to_ascii_lowercase())
@@ -169,7 +226,7 @@ pub fn all_meant_in(state: &State, typed: &Named, kind: Option<Kind>) -> Result<
     match machines.len() {
         0 => Err(NameError::Unknown(word.clone())),
         1 => Ok(fits.into_iter().cloned().collect()),
-        _ => Err(ambiguous(word, fits.into_iter()).into()),
+        _ => Err(ambiguous(state, word, fits.into_iter()).into()),
     }
 }
 
@@ -181,12 +238,13 @@ pub fn address_in(state: &State, typed: &Address) -> Result<Address, Ambiguous> 
     meant(typed, state.resources.iter().map(|(a, r)| (a, recorded_name(r))))
 }
 
-/// The resources whose machine has this name or id, and those that are called so themselves.
+/// The resources whose machine has this name or id, and those that are called so themselves or by their group.
 fn called<'a>(state: &'a State, word: &str, kind: Option<Kind>) -> Vec<&'a Address> {
     let name = word.parse::<MachineName>().ok();
     let id = word.parse::<MachineId>().ok();
     let is = |address: &Address, r: &Resource| {
         address.name() == word
+            || address.parts().is_some_and(|(group, _)| group == word)
             || name.as_ref().is_some_and(|n| recorded_name(r).is_some_and(|m| is_machine(n, m)))
             || id.as_ref().is_some_and(|id| r.sent.call().is_some_and(|c| c.machine().is(id.as_str())))
     };
@@ -194,8 +252,59 @@ fn called<'a>(state: &'a State, word: &str, kind: Option<Kind>) -> Vec<&'a Addre
     fits.map(|(address, _)| address).collect()
 }
 
-fn ambiguous<'a>(word: &str, fits: impl Iterator<Item = &'a Address>) -> Ambiguous {
-    Ambiguous { typed: word.to_owned(), fits: fits.cloned().collect() }
+fn ambiguous<'a>(state: &State, word: &str, fits: impl Iterator<Item = &'a Address>) -> Ambiguous {
+    Ambiguous::new(word, fits.cloned().collect(), &shown_in(state))
+}
+
+/// The address of a declared resource that a person means; none if no manifest declares one. A bare word is the name or
+/// the id of its machine, or its own name. What stands for the machines of a tag is known by its own name alone.
+/// `kind` leaves others out of what a bare word means.
+///
+/// # Errors
+/// A bare word fits several.
+pub fn declared_as(
+    typed: &Named,
+    kind: Option<Kind>,
+    resources: &[Desired],
+    templates: &[Template],
+) -> Result<Option<Address>, Ambiguous> {
+    let word = match typed {
+        Named::Address(address) => {
+            let manifest = address.group().unwrap_or_else(|| address.clone());
+            let declared = resources.iter().any(|d| d.address == *address)
+                || templates.iter().any(|t| *t.address() == manifest);
+            return Ok(declared.then(|| address.clone()));
+        }
+        Named::Bare(word) => word,
+    };
+    let name = word.parse::<MachineName>().ok();
+    let is_named = |machine: &str| name.as_ref().is_some_and(|n| is_machine(n, machine));
+    let of_resource = |d: &Desired| {
+        let is_it = d.address.name() == word
+            || d.machine_name.as_deref().is_some_and(is_named)
+            || word.parse::<MachineId>().is_ok_and(|id| d.call.machine().is(id.as_str()));
+        is_it.then(|| d.address.clone())
+    };
+    let of_template = |t: &Template| {
+        let listed = |e: &Entry| match &e.machine {
+            EntryMachine::Id(id) => id.is(word),
+            EntryMachine::Name(listed) => is_named(listed.as_str()),
+        };
+        match &t.target {
+            _ if t.address().name() == word => Some(t.address().clone()),
+            Target::Name(machine) => is_named(machine.as_str()).then(|| t.address().clone()),
+            Target::File(file) if file.entries.iter().any(listed) => {
+                format!("{}[{word}]", t.address()).parse().ok()
+            }
+            Target::File(_) | Target::Tag(_) | Target::Event(_) => None,
+        }
+    };
+    let found = resources.iter().filter_map(of_resource).chain(templates.iter().filter_map(of_template));
+    let mut fits: Vec<Address> = found.filter(|a| kind.is_none_or(|k| a.kind() == k)).collect();
+    match fits.len() {
+        0 | 1 => Ok(fits.pop()),
+        _ => Err(Ambiguous::new(word, fits, &BTreeMap::new())),
+    }
 }
 
 /// Returns whether a typed name means a machine of a recorded one. A whole name means what is recorded under its first

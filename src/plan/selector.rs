@@ -1,6 +1,7 @@
 //! `-l incident=INC-2042,env!=lab`: which labels a resource must carry.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::str::FromStr;
 
 /// Requirements on labels, all of which must hold; as kubectl's equality-based selectors.
@@ -13,6 +14,47 @@ enum Requirement {
     IsNot(String, String),
     Exists(String),
     Missing(String),
+}
+
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Requirement::Is(key, value) => write!(f, "{key}={value}"),
+            Requirement::IsNot(key, value) => write!(f, "{key}!={value}"),
+            Requirement::Exists(key) => f.write_str(key),
+            Requirement::Missing(key) => write!(f, "!{key}"),
+        }
+    }
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let texts: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&texts.join(","))
+    }
+}
+
+/// The reason why no resource meets a selector.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Miss {
+    /// None has a label of this name.
+    Key {
+        /// As typed.
+        key: String,
+        /// The names that there are.
+        there: BTreeSet<String>,
+    },
+    /// None has this value of a label that some have.
+    Value {
+        /// The label.
+        key: String,
+        /// As typed.
+        value: String,
+        /// The values that there are.
+        there: BTreeSet<String>,
+    },
+    /// Each requirement is met by some, and all of them by none; or one of them asks for what a resource lacks.
+    Together,
 }
 
 /// A text that is no selector.
@@ -30,6 +72,31 @@ impl Selector {
             Requirement::Exists(k) => labels.contains_key(k),
             Requirement::Missing(k) => !labels.contains_key(k),
         })
+    }
+
+    /// Returns why none of some resources meets the requirements, by the first of them that none meets.
+    pub fn miss<'a>(&self, all: impl Iterator<Item = &'a BTreeMap<String, String>> + Clone) -> Miss {
+        for requirement in &self.0 {
+            let (key, value) = match requirement {
+                Requirement::Is(key, value) => (key, Some(value)),
+                Requirement::Exists(key) => (key, None),
+                Requirement::IsNot(..) | Requirement::Missing(_) => continue,
+            };
+            let there: BTreeSet<String> = all.clone().filter_map(|labels| labels.get(key).cloned()).collect();
+            match value {
+                _ if there.is_empty() => {
+                    return Miss::Key {
+                        key: key.clone(),
+                        there: all.flat_map(|l| l.keys().cloned()).collect(),
+                    };
+                }
+                Some(value) if !there.contains(value) => {
+                    return Miss::Value { key: key.clone(), value: value.clone(), there };
+                }
+                _ => {}
+            }
+        }
+        Miss::Together
     }
 }
 
@@ -84,6 +151,17 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Selector>().unwrap().matches(&labels), fits, "{text}");
         }
+        let all = [labels];
+        let miss = |text: &str| text.parse::<Selector>().unwrap().miss(all.iter());
+        let set = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<BTreeSet<_>>();
+        assert_eq!(
+            miss("env,incidnet=a"),
+            Miss::Key { key: "incidnet".into(), there: set(&["env", "incident"]) }
+        );
+        let value = Miss::Value { key: "env".into(), value: "lab".into(), there: set(&["prod"]) };
+        assert_eq!(miss("env=lab"), value);
+        assert_eq!(miss("env=prod,!incident"), Miss::Together);
+        assert_eq!("a==b, !c,d!=e".parse::<Selector>().unwrap().to_string(), "a=b,!c,d!=e");
         for bad in ["", "=x", "a=b=c", "a b", "a,,b", "!"] {
             assert!(bad.parse::<Selector>().is_err(), "{bad}");
         }

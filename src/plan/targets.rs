@@ -75,7 +75,11 @@ pub fn resolve(input: &Templates<'_>, inventory: &Inventory) -> Resolved {
     };
     for t in input.templates {
         if (input.selected)(t.address()) {
+            let before = resolver.out.errors.len();
             resolver.template(t);
+            if input.skip_unresolved && resolver.out.errors.len() > before {
+                resolver.keep(t);
+            }
         } else {
             resolver.unplanned(t);
         }
@@ -85,6 +89,9 @@ pub fn resolve(input: &Templates<'_>, inventory: &Inventory) -> Resolved {
     out.targets.groups.sort_by(|a, b| a.address.cmp(&b.address));
     let place = |e: &TargetError| (e.place.file.clone(), e.place.line, e.place.column);
     out.errors.sort_by(|a, b| (place(a), &a.address).cmp(&(place(b), &b.address)));
+    if input.skip_unresolved {
+        out.targets.skipped = std::mem::take(&mut out.errors);
+    }
     out.machines.sort_by(|a, b| a.id.cmp(&b.id));
     out.machines.dedup_by(|a, b| a.id.eq_ignore_ascii_case(&b.id));
     out
@@ -270,6 +277,19 @@ impl Resolver<'_> {
         }
     }
 
+    /// What a manifest asked for before stays as it is while its machine cannot be told: it is declared all the same.
+    fn keep(&mut self, t: &Template) {
+        let made: BTreeSet<Address> = self.out.desired.iter().map(|d| d.address.clone()).collect();
+        let resources = &self.recorded.state.resources;
+        let moved = t.declared().moved_from();
+        let own = [Some(t.address()), moved].into_iter().flatten().filter(|a| resources.contains_key(a));
+        let kept: Vec<Address> =
+            self.recorded.members(t).map(|(a, _)| a.clone()).chain(own.cloned()).collect();
+        for address in kept.into_iter().filter(|a| !made.contains(a)) {
+            self.out.targets.left.insert(address, Left::Unresolved);
+        }
+    }
+
     /// Of what is not planned only the record counts: it is declared, whatever became of its machines.
     fn unplanned(&mut self, t: &Template) {
         if t.target.is_group() {
@@ -392,7 +412,9 @@ impl Resolver<'_> {
                 }
             }
         }
-        (lacking(&self.out) == before).then_some(members)
+        // One machine that is not known is no reason to leave the others out, if that is wanted.
+        let unread = self.out.unread.len() > before.1;
+        (lacking(&self.out) == before || self.input.skip_unresolved && !unread).then_some(members)
     }
 
     fn group(&mut self, t: &Template, members: Members, skipped: Vec<Candidate>, sealed: Option<Drift>) {
@@ -504,6 +526,7 @@ mod tests {
             state: &State::default(),
             sealed: &BTreeMap::new(),
             selected: &|_| true,
+            skip_unresolved: false,
         };
         resolve(&input, &Inventory { named, tagged, hunted: BTreeMap::new() })
     }

@@ -138,6 +138,10 @@ impl Planner<'_> {
         }
         let unread = self.input.observed.unread.iter();
         warnings.extend(unread.map(|u| PlanWarning::NotLooked { unread: u.clone() }));
+        let skipped = &self.input.observed.targets.skipped;
+        if !skipped.is_empty() {
+            warnings.push(PlanWarning::Unresolved { places: skipped.clone() });
+        }
         for group in &self.input.observed.targets.groups {
             warnings.extend(of_group(group));
         }
@@ -163,7 +167,10 @@ pub(super) fn warn_of_edited_queries(edited: &BTreeSet<Address>, changes: &mut [
 fn left(changes: &[Change]) -> Vec<PlanWarning> {
     let mut groups: BTreeMap<Address, (&Left, Vec<String>)> = BTreeMap::new();
     for c in changes {
-        if let (Reason::LeftGroup { left }, Some(group)) = (&c.reason, c.address.group()) {
+        if let (Reason::LeftGroup { left }, Some(group)) = (&c.reason, c.address.group())
+            // What could not be resolved is told by its place.
+            && *left != Left::Unresolved
+        {
             groups.entry(group).or_insert_with(|| (left, Vec::new())).1.push(c.shown());
         }
     }

@@ -2,7 +2,7 @@
 
 use super::machines::NameGap;
 use super::reason::TriageLeft;
-use super::targets::{Candidate, Drift, Left};
+use super::targets::{Candidate, Drift, Left, TargetError};
 use super::unread::Unread;
 use crate::model::{Address, Timestamp};
 
@@ -215,6 +215,11 @@ pub enum PlanWarning {
         address: Address,
         /// The records.
         records: Vec<Candidate>,
+    },
+    /// Names, tags, files and queries that cannot be resolved are left out: `--skip-unresolved`.
+    Unresolved {
+        /// What could not be resolved, by place.
+        places: Vec<TargetError>,
     },
     /// The sealed machines of a manifest are not those that it means today, or that is not known.
     SealDrift {

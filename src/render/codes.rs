@@ -179,6 +179,7 @@ pub fn plan_warning(warning: &PlanWarning) -> &'static str {
         PlanWarning::Left { .. } => "left-group",
         PlanWarning::EmptyGroup { .. } => "empty-group",
         PlanWarning::Skipped { .. } => "skipped-records",
+        PlanWarning::Unresolved { .. } => "skipped-unresolved",
         PlanWarning::SealDrift { .. } => "seal-drift",
         PlanWarning::Narrowed { .. } => "narrowed",
     }

@@ -2,8 +2,11 @@
 //!
 //! Nothing is checked here: whoever writes a manifest reads it back with `manifest` first.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
+use super::escape;
 use super::manifests::{is_plain, quoted};
 use crate::model::{CreateAlert, MachineId};
 
@@ -17,16 +20,17 @@ pub enum Machine<'a> {
 }
 
 /// The manifest of a package.
-pub fn package(name: &str, machine: Machine<'_>, comment: &str) -> String {
+pub fn package(name: &str, labels: &Labels, machine: Machine<'_>, comment: &str) -> String {
     let machine = match machine {
         Machine::Id(id) => format!("machineId: {}", quoted(id.as_str())),
         Machine::Name(name) => format!("machineName: {}", scalar(name)),
     };
-    format!("{}spec:\n  {machine}\n  comment: {}\n", head("InvestigationPackage", name), quoted(comment))
+    let head = head("InvestigationPackage", name, labels);
+    format!("{head}spec:\n  {machine}\n  comment: {}\n", quoted(comment))
 }
 
 /// The manifest of an alert; ids and times are quoted, so that every reader takes them for text.
-pub fn alert(name: &str, alert: &CreateAlert) -> String {
+pub fn alert(name: &str, labels: &Labels, alert: &CreateAlert) -> String {
     let fields = [
         ("machineId", quoted(alert.machine_id.as_str())),
         ("severity", word(&alert.severity)),
@@ -37,7 +41,7 @@ pub fn alert(name: &str, alert: &CreateAlert) -> String {
         ("reportId", quoted(&alert.report_id.0)),
         ("category", word(&alert.category)),
     ];
-    let mut out = format!("{}spec:\n", head("Alert", name));
+    let mut out = format!("{}spec:\n", head("Alert", name, labels));
     for (field, value) in fields {
         out.push_str(&format!("  {field}: {value}\n"));
     }
@@ -46,7 +50,8 @@ pub fn alert(name: &str, alert: &CreateAlert) -> String {
 
 /// The manifest of an incident.
 pub fn incident(name: &str, runbook: &str, with: &Map<String, Value>) -> String {
-    let mut out = format!("{}spec:\n  runbook: {}\n", head("Incident", name), scalar(runbook));
+    let mut out =
+        format!("{}spec:\n  runbook: {}\n", head("Incident", name, &Labels::new()), scalar(runbook));
     if !with.is_empty() {
         out.push_str("  with:\n");
         mapping(with, 4, &mut out);
@@ -79,8 +84,51 @@ pub fn documents(documents: &[String]) -> String {
     documents.join(SEPARATOR)
 }
 
-fn head(kind: &str, name: &str) -> String {
-    format!("apiVersion: casefile/v1\nkind: {kind}\nmetadata:\n  name: {}\n", scalar(name))
+/// Labels of a manifest.
+pub type Labels = BTreeMap<String, String>;
+
+fn head(kind: &str, name: &str, labels: &Labels) -> String {
+    let mut out = format!("apiVersion: casefile/v1\nkind: {kind}\nmetadata:\n  name: {}\n", scalar(name));
+    if !labels.is_empty() {
+        out.push_str("  labels:\n");
+        for (key, value) in labels {
+            out.push_str(&format!("    {}: {}\n", scalar(key), scalar(value)));
+        }
+    }
+    out
+}
+
+/// A parameter of a runbook, as somebody who fills it in reads of it.
+pub struct Blank<'a> {
+    /// Its name.
+    pub key: &'a str,
+    /// What it is for, and what it takes.
+    pub about: String,
+    /// Whether a value has to be given.
+    pub required: bool,
+    /// The value that counts if none is given.
+    pub default: Option<&'a Value>,
+}
+
+/// The manifest of an incident whose values are still to be filled in: what has to be given stands there without a value,
+/// and the rest as comments.
+pub fn blank_incident(name: &str, runbook: &str, blanks: &[Blank<'_>]) -> String {
+    let mut out = incident(name, runbook, &Map::new());
+    out.push_str("  with:\n");
+    for blank in blanks {
+        if !blank.about.is_empty() {
+            out.push_str(&format!("    # {}\n", escape::one_line(&blank.about)));
+        }
+        let key = scalar(blank.key);
+        match (blank.required, blank.default) {
+            (true, _) => out.push_str(&format!("    {key}:\n")),
+            (false, Some(default)) => {
+                out.push_str(&format!("    # {key}: {}\n", escape::one_line(&default.to_string())))
+            }
+            (false, None) => out.push_str(&format!("    # {key}:\n")),
+        }
+    }
+    out
 }
 
 fn mapping(map: &Map<String, Value>, indent: usize, out: &mut String) {
@@ -137,7 +185,7 @@ mod tests {
 
     #[test]
     fn an_alert_reads_like_this() {
-        insta::assert_snapshot!("a_new_alert", alert("fin-ws-042", &sample("Odd \"thing\"")));
+        insta::assert_snapshot!("a_new_alert", alert("fin-ws-042", &Labels::new(), &sample("Odd \"thing\"")));
     }
 
     #[test]
@@ -155,8 +203,8 @@ mod tests {
         #[test]
         fn any_text_survives(text in "([ \\PC\n:#'\"{}\\[\\],&*!|>%@`\\\\-]){0,80}x") {
             let manifest = documents(&[
-                alert("a", &sample(&text)),
-                package("a", Machine::Id(&"ab".repeat(20).parse().unwrap()), &text),
+                alert("a", &Labels::new(), &sample(&text)),
+                package("a", &[("k".to_owned(), "v 1".to_owned())].into(), Machine::Id(&"ab".repeat(20).parse().unwrap()), &text),
             ]);
             let (resources, problems) = parse_manifests("a.yaml", manifest.as_bytes());
             prop_assert!(problems.is_empty(), "{problems:?}");

@@ -66,8 +66,8 @@ pub fn human(event: &Event, style: Style) -> String {
         Event::Adopted { at, address, object, ours: false } => {
             (at, address, Paint::Info, "adopted", format!("it was there: {}", of(object)))
         }
-        Event::Rejected { at, address, error } => {
-            let next = ways_out::of_refusal(error, address);
+        Event::Rejected { at, address, action, error } => {
+            let next = ways_out::of_refusal(error, address, *action);
             let text = format!("{}; to {}: {}", messages::refusal(error), next.what, next.command());
             (at, address, Paint::Bad, "refused", text)
         }
@@ -210,7 +210,8 @@ fn stopped(
             let next = match error.status {
                 401 => unread::remedy(Hindrance::SignIn),
                 _ => format!(
-                    "{permission}, licence and feature have to be there for the application; then casefile apply"
+                    "{permission}, licence and feature have to be there for the application; then {}",
+                    if quota == "cancel" { "the same casefile cancel again" } else { "casefile apply" }
                 ),
             };
             let why = messages::refusal(error);

@@ -1,5 +1,6 @@
 //! Rows of hunting queries: a table for people, JSON and CSV for programs.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -55,15 +56,34 @@ pub fn json(query: &str, table: &HuntingTable) -> Result<String, serde_json::Err
 }
 
 /// Rows as CSV with a line of names. Hidden characters other than line breaks and tabs are escaped, and so are
-/// commands of pipelines' runners: no value can move a terminal's cursor or speak to who reads a log.
+/// commands of pipelines' runners: no value can move a terminal's cursor or speak to who reads a log. What a spreadsheet
+/// would run as a formula has an apostrophe in front, which makes it text there.
 pub fn csv(table: &HuntingTable) -> String {
+    let text = written(table, &|cell| {
+        let safe = shown_lines(cell);
+        if is_formula(&safe) { Cow::Owned(format!("'{safe}")) } else { Cow::Owned(safe) }
+    });
+    escape::commands(&text).into_owned()
+}
+
+/// The same with every value as the service wrote it.
+pub fn raw_csv(table: &HuntingTable) -> String {
+    written(table, &|cell| Cow::Borrowed(cell))
+}
+
+/// Returns whether a spreadsheet takes a value for a formula. A number with its sign is none.
+fn is_formula(value: &str) -> bool {
+    value.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) && value.parse::<f64>().is_err()
+}
+
+fn written(table: &HuntingTable, shown: &dyn for<'a> Fn(&'a str) -> Cow<'a, str>) -> String {
     let mut out = String::new();
     let mut line = |cells: &mut dyn Iterator<Item = &str>| {
         for (i, cell) in cells.enumerate() {
             if i > 0 {
                 out.push(',');
             }
-            let safe = shown_lines(cell);
+            let safe = shown(cell);
             if safe.contains(['"', ',', '\n', '\r']) {
                 out.push_str(&format!("\"{}\"", safe.replace('"', "\"\"")));
             } else {
@@ -76,7 +96,7 @@ pub fn csv(table: &HuntingTable) -> String {
     for cells in &table.rows {
         line(&mut cells.iter().map(Cell::as_str));
     }
-    escape::commands(&out).into_owned()
+    out
 }
 
 fn shown_lines(text: &str) -> String {
@@ -243,6 +263,9 @@ mod tests {
         t.rows.push(vec![Cell::Json("9007199254740993.10".into()), Cell::Empty]);
         assert_eq!(csv(&t), "A,B\n\"x, \"\"y\"\"\nz\\u{1b}\",2\n9007199254740993.10,\n");
         let commands = sample(&["A"], &[&["::error::x"], &["a\n ::error::y ##[z]"]]);
+        let formulas = sample(&["A"], &[&["=1+2"], &["-4.5"], &["-cmd"], &["@x"], &["a=b"], &["\u{202e}"]]);
+        assert_eq!(csv(&formulas), "A\n'=1+2\n-4.5\n'-cmd\n'@x\na=b\n\\u{202e}\n");
+        assert_eq!(raw_csv(&formulas), "A\n=1+2\n-4.5\n-cmd\n@x\na=b\n\u{202e}\n");
         assert_eq!(csv(&commands), "A\n\\u{3a}:error::x\n\"a\n \\u{3a}:error::y \\u{23}#[z]\"\n");
         let text = json("q", &t).unwrap();
         assert!(text.contains("9007199254740993.10") && !text.contains('\u{1b}'), "{text}");

@@ -14,7 +14,7 @@ use crate::model::{Address, Dependency, Request, Target, Triage, Until};
 use crate::plan::RECENT;
 use crate::plan::{
     Action, Candidate, Change, Estimate, Forecast, Group, ImportRefusal, Left, MachineFacts, MoveRefusal,
-    NameGap, Obstacle, PlanWarning, Reason, TriageLeft, Warning,
+    NameGap, Obstacle, PlanWarning, Reason, TargetError, TriageLeft, Unresolved, Warning,
 };
 use crate::state::{CallAction, Refusal};
 
@@ -409,6 +409,11 @@ pub fn plan_warning(warning: &PlanWarning) -> String {
                 first(records, NAMED, record_name)
             )
         }
+        PlanWarning::Unresolved { places } => format!(
+            "skipped, because {} cannot be resolved: {}",
+            plural(places.len(), "place"),
+            first(places, NAMED, unresolved)
+        ),
         PlanWarning::SealDrift { address, drift } => match &drift.unknown {
             Some(why) => format!("{address}: the sealed machines are asked; today's are not known: {why}"),
             None => {
@@ -450,12 +455,26 @@ pub fn group(group: &Group) -> String {
     format!("{} stands for {} {by}{sealed}{left}", group.address, plural(group.machines, "machine"))
 }
 
+/// `manifests/a.yaml:9: no machine is called fin-ws-99`
+fn unresolved(e: &TargetError) -> String {
+    let why = match &e.why {
+        Unresolved::NotFound { name } => format!("no machine is called {name}"),
+        Unresolved::NoneActive { name, .. } => format!("no active machine is called {name}"),
+        Unresolved::Several { name, .. } => format!("several active machines are called {name}"),
+        Unresolved::NoEvent { .. } => "the query names no single event".to_owned(),
+        Unresolved::NotRun { why } => format!("the query was not run: {why}"),
+        Unresolved::NotLooked { what, why } => format!("{what}: {why}"),
+    };
+    format!("{}:{}: {why}", e.place.file, e.place.line)
+}
+
 fn left_words(left: &Left) -> String {
     match left {
         Left::Tag(tag) => format!("not tagged {tag} any more"),
         Left::File(file) => format!("not listed in {file} any more"),
         Left::Seal => "not in the seal".into(),
         Left::NotLooked => "not looked up".into(),
+        Left::Unresolved => "not resolved today".into(),
     }
 }
 

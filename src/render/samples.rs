@@ -6,13 +6,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::manifest::{Diagnostic, Level, Related};
 use crate::model::{
-    Address, Body, Call, CreateAlert, Dependency, Hindrance, MachineFile, Method, Mutation, OnRemove,
+    Address, Body, Call, CreateAlert, Dependency, Hindrance, MachineFile, Method, Mutation, OnRemove, Place,
     Request, RequestDigest, Source, Span, Target, TriageField, Until,
 };
 use crate::plan::{
     Action, Candidate, Change, Destination, Drift, Estimate, Forecast, Group, ImportRefusal, Left,
     LimitApproval, MachineFacts, MoveRefusal, NameGap, Obstacle, Plan, PlanWarning, PlannedCall, Reason, Row,
-    Share, TriageLeft, Typical, Unread, View, Warning, digest_of,
+    Share, TargetError, TriageLeft, Typical, Unread, Unresolved, View, Warning, digest_of,
 };
 use crate::state::{
     Attempt, CallAction, Object, Open, Origin, PastObject, PendingUpdate, Phase, Refusal, RefusedChange,
@@ -433,6 +433,19 @@ pub fn groups(t: &str) -> Vec<Group> {
         .collect()
 }
 
+fn unresolved(t: &str) -> TargetError {
+    let place = Place {
+        file: format!("manifests/a.yaml{t}").into(),
+        line: 9,
+        column: 16,
+        end_column: 25,
+        source_line: "  machineName: fin-ws-99".into(),
+        source_offset: 0,
+    };
+    let why = Unresolved::NotFound { name: "fin-ws-99".into() };
+    TargetError { address: address("InvestigationPackage/fin-ws-99"), place, why }
+}
+
 pub fn every_plan_warning(t: &str) -> Vec<PlanWarning> {
     vec![
         PlanWarning::OverLimit { limit: "newCollections", planned: 61, allowed: 50, approved: None },
@@ -463,6 +476,7 @@ pub fn every_plan_warning(t: &str) -> Vec<PlanWarning> {
         },
         PlanWarning::EmptyGroup { address: address("InvestigationPackage/sweep"), tag: format!("tier1{t}") },
         PlanWarning::Skipped { address: address("InvestigationPackage/sweep"), records: vec![candidate(t)] },
+        PlanWarning::Unresolved { places: vec![unresolved(t)] },
         PlanWarning::SealDrift {
             address: address("InvestigationPackage/sweep"),
             drift: Drift {

@@ -114,8 +114,10 @@ pub fn table(document: &StateDocument<'_>, style: Style, now: Timestamp) -> Stri
         return out;
     }
     let shown = names::shown(document.resources.iter().map(|(a, r)| (*a, names::recorded_name(r))));
-    let rows: Vec<(Phase, [String; 6])> =
+    let mut rows: Vec<(Phase, [String; 6])> =
         document.resources.iter().map(|(a, r)| (r.phase, cells(shown.get(a), a, r, now))).collect();
+    // The machines of a group stand in the order of their names, not of their ids.
+    rows.sort_by(|(_, a), (_, b)| a[ADDRESS].cmp(&b[ADDRESS]));
     let widths = widths(rows.iter().map(|(_, cells)| cells), style);
     write_row(&HEADER.map(String::from), [Paint::Faint; 6], &widths, style, &mut out);
     for (phase, cells) in &rows {

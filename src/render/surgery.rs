@@ -7,11 +7,70 @@ use super::age::ago;
 use super::fetch::{self, EvidenceDocument};
 use super::layout::{Paint, Paragraph};
 use super::{Style, escape, messages, plan, plan_json, ways_out};
-use crate::engine::surgery::Discovered;
+use crate::engine::Report;
+use crate::engine::surgery::{Discovered, Forbidden, Over};
 use crate::evidence::Checked;
 use crate::model::{Address, Sha256Hex};
+use crate::plan::Plan;
+use crate::plan::names::shown_in;
 use crate::state::snapshot::SnapshotError;
-use crate::state::{Damage, Finding, Note, Object, Rebuild, Seq, Verified};
+use crate::state::{Damage, Finding, Note, Object, Rebuild, Seq, State, Verified};
+
+/// What `cancel` leaves out: what is over has what was wanted, and the rest needs another command first.
+pub fn left_out(state: &State, over: &[Over], held: &[Forbidden], style: Style) -> String {
+    let names = shown_in(state);
+    let mut out = String::new();
+    for over in over {
+        let name = names.get(&over.address).cloned().unwrap_or_else(|| over.address.to_string());
+        let when = if over.meanwhile { " meanwhile" } else { "" };
+        Paragraph::new(0, 2)
+            .push(Paint::Strong, name)
+            .text(format!(": {}{when}, so there is nothing to cancel", over.phase))
+            .write(style, &mut out);
+    }
+    for forbidden in held {
+        Paragraph::new(0, 2)
+            .push(Paint::Bad, "not cancelled: ")
+            .text(in_words(&forbidden.to_string(), state))
+            .write(style, &mut out);
+        plan::next(&[ways_out::of_forbidden(forbidden)], 2, style, &mut out);
+    }
+    out
+}
+
+/// A text with the addresses of groups as people see them: by the names of machines.
+pub fn in_words(text: &str, state: &State) -> String {
+    let names = shown_in(state);
+    names.iter().fold(text.to_owned(), |text, (address, name)| {
+        let address = address.to_string();
+        if text.contains(&address) { text.replace(&address, name) } else { text }
+    })
+}
+
+/// What was cancelled and runs on: what to do about each, by whether the service has accepted the cancel. Empty if there
+/// is none.
+pub fn still_running(state: &State, plan: &Plan, report: &Report) -> Option<String> {
+    let rows = plan.changes.iter().filter(|c| report.attention.contains(&c.address));
+    let lines = rows.filter_map(|c| {
+        let r = state.resources.get(&c.address)?;
+        let accepted = r.side.is_none() && r.error.is_none();
+        Some(match accepted {
+            true => format!(
+                "{}: the service accepted the cancel, and the collection still runs; next: casefile status {} shows \
+                 what becomes of it",
+                c.shown(),
+                ways_out::shell(&c.shown())
+            ),
+            false => format!(
+                "{}: the collection still runs; next: {}",
+                c.shown(),
+                ways_out::cancel_again("ask once more", &c.shown()).command()
+            ),
+        })
+    });
+    let lines: Vec<String> = lines.collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
 
 /// `import ADDRESS ID` is done.
 pub fn imported(address: &Address, object: &Object, style: Style) -> String {

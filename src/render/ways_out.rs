@@ -97,6 +97,7 @@ pub fn of_warning(warning: &PlanWarning) -> Vec<Next> {
         PlanWarning::HeldBack { file, .. } => {
             vec![Next::new("take them in", "casefile seal").with(file)]
         }
+        PlanWarning::Unresolved { .. } => vec![Next::new("see what each could mean", "casefile plan")],
         PlanWarning::SealDrift { .. } => vec![Next::new("seal today's machines", "casefile seal")],
         PlanWarning::NotCompared { .. } => vec![Next::new("look first", "casefile plan")],
         PlanWarning::OverLimit { .. }
@@ -127,17 +128,23 @@ pub fn of_forbidden(forbidden: &Forbidden) -> Next {
         Forbidden::Misplaced(Misplaced::NotDeclarable(_)) => {
             Next::new("see what is declared", "casefile plan -v")
         }
-        Forbidden::StillRuns { address, .. } => {
-            Next::new("end it first", "casefile cancel --comment TEXT").with(&address.to_string())
-        }
+        Forbidden::StillRuns { address, .. } => cancel_again("end it first", &address.to_string()),
         Forbidden::NotFound { .. } | Forbidden::OtherType { .. } | Forbidden::OtherMachine { .. } => {
             matches_manifests()
         }
     }
 }
 
-/// Returns what to do about a refusal.
-pub fn of_refusal(error: &Refusal, address: &Address) -> Next {
+/// Returns what to do about the refusal of a call.
+pub fn of_refusal(error: &Refusal, address: &Address, action: Action) -> Next {
+    if action == Action::Cancel {
+        // `apply` sends no cancel that a person asked for.
+        return match error.status {
+            401 => cancel_again("cancel it once the sign-in is right", &address.to_string()),
+            403 => cancel_again("cancel it once the role is granted", &address.to_string()),
+            _ => Next::new("see how it stands", "casefile status").with(&address.to_string()),
+        };
+    }
     match error.status {
         401 => Next::new("send it once the sign-in is right", "casefile apply"),
         403 => Next::new("send it once the role is granted", "casefile apply"),
@@ -148,6 +155,13 @@ pub fn of_refusal(error: &Refusal, address: &Address) -> Next {
         }
         _ => Next::new("see whether it is asked again", "casefile plan"),
     }
+}
+
+/// Returns the command that asks for a cancel.
+pub(super) fn cancel_again(what: &'static str, name: &str) -> Next {
+    let mut next = Next::new(what, "casefile cancel").with(name);
+    next.words.extend(["--comment", "TEXT"].map(str::to_owned));
+    next
 }
 
 /// Quotes a text from outside so that a shell takes it as one word: a copied command runs nothing else.
@@ -177,13 +191,15 @@ mod tests {
     fn refusals_name_what_to_do() {
         let error = |status, code: &str| Refusal { status, code: code.into(), ..Refusal::default() };
         let address: Address = "Alert/a".parse().unwrap();
-        let next = |e: &Refusal| of_refusal(e, &address).command();
+        let next = |e: &Refusal| of_refusal(e, &address, Action::Create).command();
         assert_eq!(next(&error(403, "Forbidden")), "casefile apply");
         assert_eq!(next(&error(400, "Whatever")), "casefile plan");
         // It may be the triage that was refused.
         assert_eq!(next(&error(404, "ResourceNotFound")), "casefile plan");
         let package: Address = "InvestigationPackage/a".parse().unwrap();
-        let permanent = of_refusal(&error(400, "OsPlatformNotSupported"), &package);
+        let permanent = of_refusal(&error(400, "OsPlatformNotSupported"), &package, Action::Create);
         assert_eq!(permanent.command(), "casefile apply --replace InvestigationPackage/a");
+        let cancel = of_refusal(&error(401, "Unauthorized"), &package, Action::Cancel);
+        assert_eq!(cancel.command(), "casefile cancel InvestigationPackage/a --comment TEXT");
     }
 }

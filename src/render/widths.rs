@@ -79,7 +79,7 @@ fn an_apply() {
     let events = [
         Event::Intent { at, address: package.clone(), action: Action::Create, attempt: 17 },
         Event::Accepted { at, address: package.clone(), action: Action::Create, object: object("") },
-        Event::Rejected { at, address: package.clone(), error },
+        Event::Rejected { at, address: package.clone(), action: Action::Create, error },
         Event::Unknown { at, address: alert.clone(), why: COMMENT.into(), until: ago(-30) },
         Event::Summary {
             at,

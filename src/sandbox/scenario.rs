@@ -618,6 +618,16 @@ quotas: { limits: { packageUri: { perMinute: 1 } } }
     }
 
     #[test]
+    fn the_scenarios_of_the_documentation_are_read() {
+        let docs = include_str!("../../docs/cli.md");
+        let section = docs.split("### `casefile sandbox`").nth(1).unwrap();
+        let section = section.split("### `casefile completions`").next().unwrap();
+        let blocks = section.split("```yaml\n").skip(1).filter_map(|block| block.split("```").next());
+        let read: Vec<Scenario> = blocks.map(|yaml| Scenario::from_yaml(yaml).unwrap()).collect();
+        assert!(read.len() == 2 && read.iter().any(|s| s.faults.len() == 2), "{read:?}");
+    }
+
+    #[test]
     fn what_is_refused() {
         for (text, reason) in [
             ("machine: {}", "unknown field `machine`"),

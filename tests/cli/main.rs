@@ -7,6 +7,8 @@
 mod case;
 mod doctor;
 mod event_query;
+#[cfg(unix)]
+mod examples;
 mod guards;
 mod hostile;
 mod hunt;
@@ -23,5 +25,6 @@ mod streams;
 mod surgery;
 mod targets;
 mod triage;
+mod typed;
 mod unread;
 mod wrong;

@@ -171,7 +171,8 @@ fn what_cannot_get_better_is_not_asked_again() {
     let plain = case.sandbox.url.replace("http://", "https://");
     let mut bad_token = case.command(&case.sandbox.url, &["plan"]);
     bad_token.env("CASEFILE_ACCESS_TOKEN", "a\u{7f}token");
-    for (mut command, next) in [(case.command(&plain, &["plan"]), "issuer (CA)"), (bad_token, "copy it again")]
+    for (mut command, next) in
+        [(case.command(&plain, &["plan"]), "issuer (CA)"), (bad_token, "copy it again")]
     {
         let output = command.output().unwrap();
         let err = String::from_utf8(output.stderr).unwrap();

@@ -182,8 +182,6 @@ fn the_commands_of_the_readme_work() {
     let root = project();
     let dir = &root.path().join("examples/runbooks");
     let readme = std::fs::read_to_string(dir.join("README.md")).unwrap();
-    let mut sandbox = None;
-    let mut env: Vec<(String, String)> = Vec::new();
     let mut printed = String::new();
     let mut ran = 0;
     let blocks = readme.split("```console\n").skip(1).filter_map(|b| b.split("```").next());
@@ -194,16 +192,6 @@ fn the_commands_of_the_readme_work() {
                 let shown = printed.lines().any(|l| l.starts_with(start) && l.ends_with(end));
                 assert!(shown, "no line like `{line}` in\n{printed}");
             }
-            Some(line) if line.ends_with(" &") => {
-                assert_eq!(line, "casefile sandbox --scenario examples/runbooks/scenario.yaml &");
-                sandbox = Some(tenant(dir));
-            }
-            Some(line) if line.starts_with("export ") => {
-                let url = &sandbox.as_ref().expect("the tenant is there").url;
-                let pairs = line.split(' ').skip(1).filter_map(|pair| pair.split_once('='));
-                let value = |v: &str| v.replace("http://127.0.0.1:8400", url);
-                env.extend(pairs.map(|(name, v)| (name.to_owned(), value(v))));
-            }
             Some(line) => {
                 let folder = Path::new(BIN).parent().unwrap();
                 let mut command = Command::new("sh");
@@ -211,9 +199,7 @@ fn the_commands_of_the_readme_work() {
                 for name in ["CASEFILE_STATE_URL", "CASEFILE_ENDPOINT", "CASEFILE_ACCESS_TOKEN", "RUST_LOG"] {
                     command.env_remove(name);
                 }
-                let env = env.iter().map(|(name, value)| (name, value));
-                let output =
-                    command.current_dir(root.path()).envs(env).stdin(Stdio::null()).output().unwrap();
+                let output = command.current_dir(root.path()).stdin(Stdio::null()).output().unwrap();
                 printed = String::from_utf8_lossy(&output.stdout).into_owned();
                 let err = String::from_utf8_lossy(&output.stderr);
                 assert!(output.status.success(), "{line}\n{printed}{err}");

@@ -1,6 +1,7 @@
 //! The arguments of `new`.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Subcommand};
 
@@ -11,6 +12,28 @@ pub enum NewCommand {
     Package(NewPackageArgs),
     /// Write an incident for a runbook
     Incident(NewIncidentArgs),
+}
+
+/// `--label KEY=VALUE`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// Its name.
+    pub key: String,
+    /// Its value.
+    pub value: String,
+}
+
+impl FromStr for Label {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((key, value)) if !key.is_empty() => {
+                Ok(Label { key: key.to_owned(), value: value.to_owned() })
+            }
+            _ => Err("write KEY=VALUE, such as incident=INC-2042".to_owned()),
+        }
+    }
 }
 
 /// Where a new manifest goes.
@@ -27,15 +50,21 @@ pub struct Placing {
 /// `new package`
 #[derive(Debug, Args)]
 pub struct NewPackageArgs {
-    /// The machine: its Defender device id, or its name
-    #[arg(value_name = "HOST")]
-    pub host: String,
+    /// The machines: their Defender device ids, or their names
+    #[arg(value_name = "HOST", required_unless_present = "from_file")]
+    pub hosts: Vec<String>,
+    /// Read more machines from this file: one a line, without blank lines and those that begin with `#`
+    #[arg(long, value_name = "FILE")]
+    pub from_file: Option<PathBuf>,
     /// Why; sent verbatim
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub comment: String,
-    /// The name of the manifest; made from HOST, if it is left out
+    /// The name of the manifest; made from HOST, if it is left out. Of several machines, what stands before each HOST
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
+    /// A label of the manifest; repeatable
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub label: Vec<Label>,
     /// Where it goes.
     #[command(flatten)]
     pub placing: Placing,
@@ -50,7 +79,8 @@ pub struct NewIncidentArgs {
     /// The runbook
     #[arg(long, value_name = "RUNBOOK")]
     pub runbook: String,
-    /// A value of the runbook's parameters: KEY=VALUE, or KEY=@FILE for a list of lines; repeatable
+    /// A value of the runbook's parameters: KEY=VALUE, KEY=A,B for a list, or KEY=@FILE for a list of lines; repeatable.
+    /// Without any, a manifest to be filled in is written
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// Where it goes.

@@ -110,6 +110,11 @@ fn standing(
     on: &Dependency,
 ) -> Standing {
     let address = &on.address;
+    // What was asked before is not what is declared now: which machine that means is not known.
+    let manifest = address.group().unwrap_or_else(|| address.clone());
+    if input.observed.targets.skipped.iter().any(|e| e.address == manifest) {
+        return Standing::Blocked(Obstacle::Unresolved);
+    }
     let recorded = input.state.resources.get(address);
     let Ok(i) = changes.binary_search_by(|c| c.address.cmp(address)) else {
         return match (is_met(recorded, on.until), find(input.desired, address)) {

@@ -77,6 +77,7 @@ fn hunted_as(
     let templates = [t];
     let selected = |_: &Address| true;
     let input = Templates {
+        skip_unresolved: false,
         templates: &templates,
         declared: &[],
         state: &state,

@@ -97,6 +97,8 @@ pub struct Templates<'a> {
     pub sealed: &'a BTreeMap<Address, Vec<SealedMachine>>,
     /// Which templates are planned. Of the others only what is recorded is told.
     pub selected: &'a dyn Fn(&Address) -> bool,
+    /// What cannot be resolved is left out, and told: what it asked for before stays as it is.
+    pub skip_unresolved: bool,
 }
 
 /// One device record, as far as it matters which of several is meant.
@@ -203,6 +205,8 @@ pub enum Left {
     Seal,
     /// This run did not look which machines are meant.
     NotLooked,
+    /// Its name, tag or query cannot be resolved today, and the run goes on without it.
+    Unresolved,
 }
 
 /// A manifest that stands for several machines, as it was resolved.
@@ -244,6 +248,8 @@ pub struct Targets {
     pub others: BTreeMap<Address, Vec<Candidate>>,
     /// Alerts that keep the event of another query than the one that is declared.
     pub edited: BTreeSet<Address>,
+    /// What could not be resolved and is left out, by place.
+    pub skipped: Vec<TargetError>,
 }
 
 /// The templates as resources.
@@ -255,7 +261,7 @@ pub struct Resolved {
     pub targets: Targets,
     /// The listed machines that resources are about.
     pub machines: Vec<Machine>,
-    /// What could not be resolved, by place. Nothing may be planned then.
+    /// What could not be resolved, by place. Nothing may be planned then, unless it is to be left out.
     pub errors: Vec<TargetError>,
     /// The things that could not be read, although templates need them. Nothing may be planned then either.
     pub unread: Vec<Unread>,

@@ -6,7 +6,7 @@ use super::super::messages::{ended, reason, refusal, warning};
 use super::super::ways_out::{Next, of_refusal};
 use super::super::{fetch, records};
 use crate::model::{Address, Kind, first_label};
-use crate::plan::{Reason, Warning};
+use crate::plan::{Action, Reason, Warning};
 use crate::report::{ResourceFacts, Standing, Trouble};
 use crate::state::{CallAction, Outcome};
 
@@ -32,7 +32,9 @@ pub fn tell(trouble: &Trouble, address: Option<&Address>, now: Timestamp) -> Tol
     let (code, message, next) = match trouble {
         Trouble::Call(outcome) => {
             let next = match outcome {
-                Outcome::Rejected { error } => address.map(|a| of_refusal(error, a)).into_iter().collect(),
+                Outcome::Rejected { error } => {
+                    address.map(|a| of_refusal(error, a, Action::Create)).into_iter().collect()
+                }
                 Outcome::Busy { .. } | Outcome::Throttled { .. } | Outcome::Unsent { .. } => {
                     vec![Next::new("ask again", "casefile apply")]
                 }
