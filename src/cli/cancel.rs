@@ -33,7 +33,7 @@ pub fn run(ctx: &Context, args: &CancelArgs) -> Result<Code, Error> {
     runtime()?.block_on(alone.with(scope, async |run, display, destination| {
         let plan = run.plan_cancel(&args.address, &args.comment).await.map_err(engine::surgery_error)?;
         let plan = Plan { destination: Some(destination.clone()), ..plan };
-        display.plan(ctx, &plan, !args.auto_approve)?;
+        display.plan(ctx, &plan, None, !args.auto_approve)?;
         if !args.auto_approve {
             engine::ask("Send this call?", run.stopping()).await?;
         }

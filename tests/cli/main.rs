@@ -14,6 +14,7 @@ mod order;
 #[cfg(unix)]
 mod repository;
 mod review;
+mod run;
 mod sandbox;
 mod since;
 mod state;
