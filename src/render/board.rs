@@ -124,6 +124,8 @@ struct Row {
     since: Option<Timestamp>,
     /// It was there, and counts as this one.
     taken: bool,
+    /// An alert that this run raised, whatever it changed of it then.
+    raised: bool,
 }
 
 /// The step of the run.
@@ -191,7 +193,17 @@ impl Board {
     fn add(&mut self, address: Address, group: String, offline: Option<String>, stage: Stage) -> usize {
         let (machine, what) = self.name(&address);
         self.at.insert(address.clone(), self.rows.len());
-        self.rows.push(Row { address, machine, what, group, offline, stage, since: None, taken: false });
+        self.rows.push(Row {
+            address,
+            machine,
+            what,
+            group,
+            offline,
+            stage,
+            since: None,
+            taken: false,
+            raised: false,
+        });
         self.rows.len() - 1
     }
 
@@ -291,6 +303,7 @@ impl Board {
         let row = known.unwrap_or_else(|| self.add(address.clone(), String::new(), None, Stage::Queued));
         if let Some(row) = self.rows.get_mut(row) {
             row.taken |= matches!(event, Event::Adopted { ours: false, .. });
+            row.raised |= stage == Stage::Raised && matches!(event, Event::Accepted { .. });
             if row.stage != stage {
                 (row.stage, row.since) = (stage, Some(*at));
             }
@@ -443,7 +456,7 @@ impl Board {
         let moves = |r: &Row| matches!(r.stage, Stage::Accepted | Stage::Running) && r.since.is_some();
         let accepted = of(&|r| package(r) && moves(r) && !r.taken);
         count(accepted, "package accepted", "packages accepted", None);
-        count(of(&|r| r.stage == Stage::Raised && !r.taken), "alert raised", "alerts raised", None);
+        count(of(&|r| r.raised), "alert raised", "alerts raised", None);
         let taken = of(&|r| r.taken && (moves(r) || r.stage == Stage::Raised));
         count(taken, "taken over", "taken over", Some(&machine));
         for (word, one, many) in [

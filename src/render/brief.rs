@@ -5,17 +5,30 @@ use jiff::Timestamp;
 
 use super::age::{ago, duration};
 use super::messages::{self, number};
+use crate::model::{Dependency, Until};
 use crate::plan::{Change, MachineFacts, RECENT, Reason, Warning};
 use crate::state::{CallAction, Refusal};
 
 /// Why a row is what it is, and what its call waits for; empty where a row needs no reason.
 pub(super) fn why(change: &Change, now: Timestamp) -> String {
     let reason = reason(&change.reason, now);
-    let waits = match change.waits_for.is_empty() {
-        true => String::new(),
-        false => messages::waits(&change.waits_for),
-    };
+    let waits = waits(&change.waits_for);
     [reason, waits].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
+}
+
+/// After what a call is sent: the one, or how many.
+fn waits(waits_for: &[Dependency]) -> String {
+    let part = |until: Until, one: &str, several: &str| {
+        let mut of = waits_for.iter().filter(|d| d.until == until);
+        let first = of.next()?;
+        Some(match of.count() {
+            0 => format!("after {} {one}", first.address.name()),
+            more => format!("after {} others {several}", number(more + 1)),
+        })
+    };
+    let accepted = part(Until::Accepted, "is accepted", "are accepted");
+    let over = part(Until::Succeeded, "has succeeded", "have succeeded");
+    accepted.into_iter().chain(over).collect::<Vec<_>>().join("; ")
 }
 
 fn reason(reason: &Reason, now: Timestamp) -> String {
