@@ -248,7 +248,10 @@ fn a_person_is_shown_the_plan_and_asked() {
         let (code, screen) = at_a_terminal(&case, "apply", 80, no);
         let expected = if no == "\u{3}" { 130 } else { 1 };
         assert_eq!(code, Some(expected), "{no:?}: {screen}");
-        assert!(screen.contains("4 to create") && screen.contains("Send these 4 calls?"), "{screen}");
+        assert!(
+            screen.contains("To send: 4 packages.") && screen.contains("Send these 4 calls?"),
+            "{screen}"
+        );
         assert_eq!(case.state(), json!({}), "nothing was sent after {no:?}");
     }
     let (code, screen) = at_a_terminal(&case, "apply -l env=prod", 80, "yes\r");
@@ -284,8 +287,6 @@ fn the_terminal_s_width_is_used() {
         assert_eq!(code, Some(0), "{screen}");
         let widest = screen.lines().map(|l| l.trim_end().chars().count()).max().unwrap();
         assert!(widest <= usize::from(columns), "{columns}: {screen}");
-        let one_line =
-            screen.contains("  + InvestigationPackage/prod-1  create: new (manifests/prod-1.yaml:4)");
-        assert_eq!(one_line, columns > 60, "{screen}");
+        assert!(screen.lines().any(|l| l.trim_end() == "  + package  prod-1"), "{screen}");
     }
 }

@@ -50,8 +50,9 @@ pub fn run(ctx: &Context, args: &ApplyArgs) -> Result<Code, Error> {
         }
         None => {
             let mut scope = engine::scope(ctx, &project, &args.planning)?;
-            // Somebody is going to be asked.
-            scope.forecast = !args.auto_approve && args.expect.is_none() && !args.sealed;
+            // Somebody is going to be asked, or watches which machines answer.
+            let asks = !args.auto_approve && args.expect.is_none() && !args.sealed;
+            scope.forecast = asks || ctx.interactive && args.wait;
             let reviewed = match args.sealed {
                 true => {
                     let seals = project::seals(ctx, &project)?;
@@ -148,7 +149,7 @@ impl Job<'_> {
             let display = display.clone();
             Arc::new(move |p| display.show(&p))
         };
-        let stop = stop.get_or_insert_with(|| signals::stop(signals::RUN)).clone();
+        let stop = stop.get_or_insert_with(|| signals::stop(signals::PLANNING)).clone();
         let locked = Locked { store, opened_at };
         let control = Control { sink, stop };
         let ended = {
@@ -264,7 +265,8 @@ async fn approve(
     let changes = plan.changes.iter().any(|c| c.action.is_change());
     let approved = args.auto_approve || args.expect.is_some() || reviewed.is_some();
     let asks = changes && !approved && plan.unread().is_empty();
-    display.plan(ctx, plan, asks)?;
+    let per_minute = run.settings().quotas.collect.per_minute;
+    display.plan(ctx, plan, per_minute, asks)?;
     engine::refuse_unread(plan)?;
     // A digest, a seal or a saved plan names each call, and so does the question with its number.
     let reviewed_as_it_is = args.expect.is_some() || reviewed.is_some() || asks;

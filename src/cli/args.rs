@@ -98,6 +98,8 @@ pub enum Command {
     Validate(ValidateArgs),
     /// Show what would be called, and why; change nothing
     Plan(PlanArgs),
+    /// Show a plan that was saved
+    Show(ShowArgs),
     /// Send the missing calls and record what came of them
     Apply(ApplyArgs),
     /// Write the reviewed calls beside the manifests
@@ -404,6 +406,14 @@ pub enum Format {
     Json,
 }
 
+/// `show`
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// The file that `plan --out` wrote
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
 /// `status`
 #[derive(Debug, Args)]
 pub struct StatusArgs {
@@ -413,6 +423,9 @@ pub struct StatusArgs {
     /// Show only what carries these labels, such as incident=INC-2042
     #[arg(short = 'l', long, value_name = "SELECTOR")]
     pub selector: Option<String>,
+    /// Look again and again, until nothing runs any more
+    #[arg(short = 'w', long, conflicts_with = "no_refresh")]
+    pub watch: bool,
     /// Show the recorded state; do not read the service first
     #[arg(long)]
     pub no_refresh: bool,

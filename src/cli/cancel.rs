@@ -61,7 +61,7 @@ pub fn run(ctx: &Context, args: &CancelArgs) -> Result<Code, Error> {
             return Ok(held);
         }
         let plan = Plan { destination: Some(destination.clone()), ..plan };
-        display.plan(ctx, &plan, !args.auto_approve)?;
+        display.plan(ctx, &plan, None, !args.auto_approve)?;
         if !args.auto_approve {
             let question = match plan.changes.len() {
                 1 => "Send this call?".to_owned(),

@@ -22,6 +22,12 @@ use crate::defender::{AllowedHosts, Clock};
 use crate::manifest::PROJECT_FILE;
 use crate::render::escape;
 
+/// Columns and lines of the terminal that stderr is; those of an old one where it is none.
+pub fn terminal() -> (usize, usize) {
+    let size = terminal_size::terminal_size_of(io::stderr());
+    size.map_or((80, 24), |(w, h)| (usize::from(w.0), usize::from(h.0)))
+}
+
 /// What a command knows of the process that it runs in.
 #[derive(Debug)]
 pub struct Context {

@@ -124,6 +124,7 @@ fn dispatch(ctx: &Context, command: Command) -> Result<Code, Error> {
         Command::Init(args) => init::run(ctx, &args),
         Command::Validate(args) => validate::run(ctx, &args),
         Command::Plan(args) => plan::run(ctx, &args),
+        Command::Show(args) => saved::show(ctx, &args),
         Command::Apply(args) => apply::run(ctx, &args),
         Command::Seal(args) => seal::run(ctx, &args),
         Command::Render(args) => render::run(ctx, &args),

@@ -12,6 +12,7 @@ use super::store;
 use crate::engine::preview;
 use crate::plan::saved::PlanExecution;
 use crate::plan::{Action, Plan};
+use crate::render::plan as human;
 use crate::render::plan_json::PlanDocument;
 use crate::render::plan_markdown::plan_markdown;
 
@@ -70,7 +71,15 @@ pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
 
 fn show(ctx: &Context, plan: &Plan, args: &PlanArgs) -> Result<(), Error> {
     match args.format {
-        PlanFormat::Human => ctx.out(&crate::render::plan::plan(plan, project::style_out(ctx), ctx.now())),
+        PlanFormat::Human => {
+            let style = project::style_out(ctx);
+            let command = ["casefile", "apply"].map(str::to_owned).into_iter();
+            let command: Vec<String> = match &args.out {
+                Some(file) => command.chain([file.display().to_string()]).collect(),
+                None => command.chain(args.planning.selection()).collect(),
+            };
+            ctx.out(&(human::plan(plan, style, ctx.now()) + &human::next_step(plan, &command, style)))
+        }
         PlanFormat::Json => {
             ctx.document(&PlanDocument::from(plan).to_text().map_err(|e| Error::Stdout(e.into()))?)
         }

@@ -1,18 +1,19 @@
-//! Shows a run while it goes on: JSON lines on stdout, or lines and a bar on stderr.
+//! Shows a run while it goes on: JSON lines on stdout, a line an event on stderr, or on a terminal a table of what it is
+//! about, drawn in its place.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::args::Format;
-use super::context::{Context, complain};
+use super::context::{Context, complain, terminal};
 use super::exit::Error;
 use super::project;
+use super::signals;
 use super::stream;
 use crate::engine::{Event, Progress};
-use crate::model::Address;
-use crate::plan::{Change, Plan};
-use crate::render::{self, Style};
+use crate::plan::Plan;
+use crate::render::board::Board;
+use crate::render::{self, Style, escape};
 
 /// Where a run's progress goes.
 pub struct Display {
@@ -22,36 +23,16 @@ pub struct Display {
     result: Style,
     quiet: bool,
     clock: crate::defender::Clock,
-    /// Whether a person watches, and is shown a line of what is under way below the events.
-    bar: bool,
-    calls: Mutex<Calls>,
+    /// Whether a person watches, and is shown a table of what is under way below the events.
+    live: bool,
+    /// Where everything stands.
+    board: Arc<Mutex<Board>>,
     /// The ends of pauses that were told.
     told: Mutex<BTreeMap<&'static str, jiff::Timestamp>>,
-    /// How people see the addresses of groups.
-    shown: Mutex<BTreeMap<Address, Address>>,
-}
-
-#[derive(Default)]
-struct Calls {
-    planned: u64,
-    under_way: u64,
-    done: u64,
-    /// The text that the bar shows besides the numbers.
-    message: String,
-}
-
-/// Columns of the bar that its time and numbers take.
-const NUMBERS: usize = 24;
-
-impl Calls {
-    fn draw(&self) {
-        let (done, all) = (self.done, self.planned.max(self.done));
-        stream::status(Some(format!("{done}/{all} {}", self.message)));
-    }
 }
 
 impl Display {
-    /// A bar only where a person watches.
+    /// A table only where a person watches.
     pub fn new(ctx: &Context, format: Format) -> Self {
         Display {
             format,
@@ -59,18 +40,16 @@ impl Display {
             result: project::style_out(ctx),
             quiet: ctx.quiet,
             clock: ctx.clock(),
-            bar: ctx.interactive && format == Format::Human && !ctx.quiet,
-            calls: Mutex::default(),
+            live: ctx.interactive && format == Format::Human && !ctx.quiet,
+            board: Arc::default(),
             told: Mutex::default(),
-            shown: Mutex::default(),
         }
     }
 
     /// Shows the plan before it is approved. Where stdout is for events, only a person who is about to be
-    /// asked sees it.
-    pub fn plan(&self, ctx: &Context, plan: &Plan, asks: bool) -> Result<(), Error> {
-        let shown = |c: &Change| Some((c.address.clone(), c.shown.as_ref()?.parse().ok()?));
-        *self.names() = plan.changes.iter().filter_map(shown).collect();
+    /// asked sees it. `per_minute` is how many collections the project allows in a minute.
+    pub fn plan(&self, ctx: &Context, plan: &Plan, per_minute: Option<u32>, asks: bool) -> Result<(), Error> {
+        *lock(&self.board) = Board::new(plan, per_minute, ctx.now());
         if self.format == Format::Json {
             if asks {
                 complain(&render::plan::plan(plan, self.style, ctx.now()));
@@ -88,6 +67,12 @@ impl Display {
 
     /// Shows one step.
     pub fn show(&self, progress: &Progress) {
+        match progress {
+            Progress::Started { .. } => signals::say(signals::RUN),
+            Progress::Following { .. } => signals::say(signals::FOLLOWING),
+            Progress::Fetching { .. } => signals::say(signals::FETCHING),
+            _ => {}
+        }
         match (progress, self.format) {
             (Progress::Event(event), Format::Json) => {
                 if let Ok(line) = render::event::json_line(event) {
@@ -98,56 +83,62 @@ impl Display {
                     }
                 }
             }
-            (Progress::Event(event), Format::Human) if self.names().is_empty() => self.event(event),
-            (Progress::Event(event), Format::Human) => {
-                let shown = |a: &Address| self.names().get(a).unwrap_or(a).clone();
-                self.event(&event.clone().readdressed(shown));
-            }
             (_, Format::Json) => {}
-            (other, Format::Human) => self.state(other),
+            (progress, Format::Human) => {
+                lock(&self.board).note(progress);
+                match progress {
+                    Progress::Event(event) => self.event(event),
+                    other => self.state(other),
+                }
+                stream::redraw();
+            }
         }
     }
 
     fn event(&self, event: &Event) {
-        self.count(event);
+        let line = |style| render::event::human(event, &lock(&self.board), style);
         match event {
-            // The plan was shown already; an intent is what the bar is for.
+            // The plan was shown already; an intent is what the table is for.
             Event::Planned { .. } => {}
-            Event::Intent { .. } if self.bar || self.style.verbose == 0 => {}
+            Event::Intent { .. } if self.live || self.style.verbose == 0 => {}
             Event::Summary { .. } => {
                 self.finish();
                 // A reader that went away changes nothing any more; another failure is told at the end.
-                let _ = stream::show(&render::event::human(event, self.result));
+                let _ = stream::show(&line(self.result));
             }
             _ if self.quiet => {}
-            _ => complain(&render::event::human(event, self.style)),
+            // The table tells what goes well; what does not stays on the screen.
+            _ if self.live && self.style.verbose == 0 && !is_odd(event) => {}
+            _ => complain(&line(self.style)),
         }
     }
 
     fn state(&self, progress: &Progress) {
-        // The numbers and the time stand before it.
-        let style = Style { width: self.style.width.saturating_sub(NUMBERS), ..self.style };
-        let text = render::event::progress(progress, style, self.clock.now());
         match progress {
-            Progress::Started { calls } if self.bar => {
-                let mut now = self.lock();
-                now.planned = *calls as u64;
-                now.draw();
+            Progress::Started { .. } | Progress::Fetching { .. } | Progress::Following { .. }
+                if self.live =>
+            {
+                self.draw();
             }
-            Progress::Fetching { done, all, .. } if self.bar => {
-                let mut now = self.lock();
-                (now.done, now.planned) = (*done as u64, *all as u64);
-                stream::status(Some(text));
+            // Without a table only what makes a run pause is worth a line, and each pause one.
+            pause if !self.live && !self.quiet && self.is_news(pause) => {
+                let text = render::event::progress(pause, self.style, self.clock.now());
+                complain(&format!("{text}\n"));
             }
-            _ if self.bar => {
-                let mut now = self.lock();
-                now.message = text;
-                now.draw();
-            }
-            // Without a bar only what makes a run pause is worth a line, and each pause one.
-            pause if !self.quiet && self.is_news(pause) => complain(&format!("{text}\n")),
-            _ => tracing::debug!("{text}"),
+            _ => {}
         }
+    }
+
+    /// Draws the table from now on.
+    fn draw(&self) {
+        let (board, clock, style) = (self.board.clone(), self.clock.clone(), self.style);
+        stream::live(Some(Box::new(move || {
+            let (width, height) = terminal();
+            // A line that fills the last column may move the cursor on.
+            let style = Style { width: width.saturating_sub(1), ..style };
+            let text = lock(&board).draw(style, height.saturating_sub(1), clock.now());
+            escape::lines(&text, style.color).into_owned()
+        })));
     }
 
     /// Returns whether a run pauses longer than it was told to pause already.
@@ -160,7 +151,7 @@ impl Display {
             Progress::WaitingForQuota { quota, until } => (*quota, *until),
             Progress::Event(_) | Progress::Started { .. } | Progress::Fetching { .. } => return false,
         };
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = lock(&self.told);
         let news = told.get(what).is_none_or(|last: &jiff::Timestamp| until.duration_since(*last) > SAME);
         if news {
             told.insert(what, until);
@@ -168,37 +159,34 @@ impl Display {
         news
     }
 
-    fn count(&self, event: &Event) {
-        let mut calls = self.lock();
-        match event {
-            Event::Intent { .. } => calls.under_way += 1,
-            Event::Accepted { .. } | Event::Busy { .. } | Event::Rejected { .. } | Event::Unknown { .. } => {
-                calls.under_way = calls.under_way.saturating_sub(1);
-                calls.done += 1;
-            }
-            Event::Throttled { .. } | Event::Unsent { .. } => {
-                calls.under_way = calls.under_way.saturating_sub(1);
-            }
-            _ => return,
-        }
-        if self.bar {
-            calls.message = format!("{} under way", calls.under_way);
-            calls.draw();
-        }
-    }
-
-    /// Takes the bar away: the run is over, or a plan is read and a question asked.
+    /// Takes the table away: the run is over, or a plan is read and a question asked. How everything stands stays.
     pub fn finish(&self) {
-        if self.bar {
-            stream::status(None);
+        if self.live && stream::is_live() {
+            stream::live(None);
+            let (_, height) = terminal();
+            let table = lock(&self.board).table(self.style, height.max(LEFT_BEHIND), self.clock.now());
+            complain(&(table + "\n"));
         }
     }
+}
 
-    fn names(&self) -> std::sync::MutexGuard<'_, BTreeMap<Address, Address>> {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Lines of the table that stay on the screen, if it has room for no more.
+const LEFT_BEHIND: usize = 24;
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Calls> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Returns whether an event stays on the screen while others are drawn over.
+fn is_odd(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Rejected { .. }
+            | Event::Unknown { .. }
+            | Event::Unsent { .. }
+            | Event::Stopped { .. }
+            | Event::Late { .. }
+            | Event::FetchFailed { .. }
+            | Event::Executed { .. }
+    )
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,16 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::ApplyArgs;
+use super::args::{ApplyArgs, ShowArgs};
 use super::context::Context;
 use super::engine;
-use super::exit::Error;
+use super::exit::{Code, Error};
 use super::project;
 use crate::files::{self, Links};
 use crate::plan::saved::PlanExecution;
 use crate::plan::{self, Plan, SavedError, SavedPlan};
-use crate::render::escape;
 use crate::render::plan_json::PlanDocument;
+use crate::render::{self, age, escape};
 use crate::state::State;
 
 /// Larger files are refused; 50,000 rows are a third of it.
@@ -43,6 +43,19 @@ pub fn write(ctx: &Context, file: &Path, plan: &Plan, execution: PlanExecution) 
     let path = project::write_whole(ctx, file, &text)?;
     ctx.note(&format!("Saved to {}. To carry it out: casefile apply {}", path.display(), file.display()));
     Ok(())
+}
+
+/// Shows a plan as `plan` showed it when it was made. Reads nothing but the file.
+pub fn show(ctx: &Context, args: &ShowArgs) -> Result<Code, Error> {
+    let SavedPlan { plan, .. } = read(ctx, &args.file)?;
+    let (style, now) = (project::style_out(ctx), ctx.now());
+    let made = format!("Made {}, {}.\n\n", age::ago(now, plan.created_at), age::clock(now, plan.created_at));
+    let command = ["casefile", "apply"].map(str::to_owned).into_iter();
+    let command: Vec<String> = command.chain([args.file.display().to_string()]).collect();
+    ctx.out(
+        &(made + &render::plan::plan(&plan, style, now) + &render::plan::next_step(&plan, &command, style)),
+    )?;
+    Ok(Code::Done)
 }
 
 /// Reads a plan.

@@ -17,6 +17,14 @@ use crate::THREAD_STACK;
 /// The message that says what a run that sends calls does at the first signal.
 pub const RUN: &str = "stopping: no more calls are started; those under way are finished and recorded";
 
+/// The same before its first call.
+pub const PLANNING: &str = "stopping: nothing was sent yet";
+/// The same while it only looks how collections go on.
+pub const FOLLOWING: &str = "stopping: collections go on at the service, and what is known of them is recorded; casefile status -w follows them";
+/// The same while it fetches packages.
+pub const FETCHING: &str =
+    "stopping: no more packages are begun; what has come of them is kept for casefile fetch";
+
 /// The effect of the next signal.
 enum Next {
     /// Ends the process: nothing was sent.
@@ -82,6 +90,14 @@ pub fn stop(words: &'static str) -> watch::Receiver<bool> {
     stream::halt_by(tell.clone());
     set(Next::Stop { tell, words });
     told
+}
+
+/// Says what a run does at the first signal from now on.
+pub fn say(now: &'static str) {
+    let mut next = NEXT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Next::Stop { words, .. } = &mut *next {
+        *words = now;
+    }
 }
 
 /// Ends a run: nothing is left that a signal could interrupt but the wait for a reader.

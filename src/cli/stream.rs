@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -73,14 +73,28 @@ pub fn complain(text: &str) {
     }
 }
 
-/// Shows a line below all others on stderr, a terminal, with the time since it was first shown; none takes
-/// it away. Needs [`detach`].
-pub fn status(line: Option<String>) {
-    let mut queue = ERR.lock();
-    if let Some(queue) = queue.as_mut() {
-        let since = queue.status.as_ref().map_or_else(Instant::now, |s| s.since);
-        queue.status = line.map(|line| Status { since, line: escape::lines(&line, true).into_owned() });
+/// What is drawn below all lines of stderr, a terminal: whole lines, none wider than it. It is asked for anew each second.
+pub type Live = Box<dyn Fn() -> String + Send>;
+
+/// Shows lines below all others on stderr, a terminal, and draws them again in their place; none takes them away. Needs
+/// [`detach`].
+pub fn live(draw: Option<Live>) {
+    if let Some(queue) = ERR.lock().as_mut() {
+        queue.live = draw;
         queue.redraw = true;
+    }
+    ERR.changed.notify_all();
+}
+
+/// Returns whether anything is drawn below the lines.
+pub fn is_live() -> bool {
+    ERR.lock().as_ref().is_some_and(|queue| queue.live.is_some())
+}
+
+/// Draws what [`live`] shows now: it has changed.
+pub fn redraw() {
+    if let Some(queue) = ERR.lock().as_mut() {
+        queue.redraw |= queue.live.is_some();
     }
     ERR.changed.notify_all();
 }
@@ -130,7 +144,7 @@ pub fn finish() -> Result<(), io::Error> {
 
 /// Waits until stderr is written, unless nobody reads it.
 pub fn finish_lines() {
-    status(None);
+    live(None);
     ERR.tell_dropped();
     let _ = ERR.drain(Some(PATIENCE));
 }
@@ -205,14 +219,9 @@ struct Queue {
     /// Lines that did not fit, since the last one that did.
     dropped: usize,
     failed: Option<io::Error>,
-    status: Option<Status>,
-    /// The status line is another one, or another second has gone by.
+    live: Option<Live>,
+    /// What is drawn below is another text, or another second has gone by.
     redraw: bool,
-}
-
-struct Status {
-    since: Instant,
-    line: String,
 }
 
 /// The treatment of text that the queue has no room for.
@@ -308,7 +317,7 @@ impl Stream {
 
     /// Writes what is queued, for ever.
     fn work(&'static self) {
-        let mut drawn = false;
+        let mut drawn = 0;
         loop {
             let Some(piece) = self.next(&mut drawn) else { return };
             let result = self.write_bytes(&piece);
@@ -317,7 +326,7 @@ impl Stream {
     }
 
     /// The next bytes to write, once there are some; none if the stream has failed.
-    fn next(&self, drawn: &mut bool) -> Option<Vec<u8>> {
+    fn next(&self, drawn: &mut usize) -> Option<Vec<u8>> {
         const SECOND: Duration = Duration::from_secs(1);
         let mut guard = self.lock();
         loop {
@@ -331,14 +340,14 @@ impl Stream {
                 queue.redraw = false;
                 return Some(piece);
             }
-            if queue.status.is_some() {
+            if queue.live.is_some() {
                 let waited = self.changed.wait_timeout(guard, SECOND);
                 let (again, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
                 guard = again;
                 if timeout.timed_out()
                     && let Some(queue) = guard.as_mut()
                 {
-                    queue.redraw = queue.status.is_some();
+                    queue.redraw = queue.live.is_some();
                 }
             } else {
                 guard = self.changed.wait(guard).unwrap_or_else(PoisonError::into_inner);
@@ -430,20 +439,22 @@ impl Queue {
         self.pending.extend(format!("({lines} missing here: nobody read them in time)\n").as_bytes());
     }
 
-    /// Some of what is queued, whole lines if there is a status line, and that line below it.
-    fn piece(&mut self, drawn: &mut bool) -> Vec<u8> {
-        const CLEAR: &[u8] = b"\r\x1b[2K";
-        let mut piece = if *drawn { CLEAR.to_vec() } else { Vec::new() };
+    /// Some of what is queued, and what is drawn below it, if all is written. `drawn` is how many lines stand there.
+    fn piece(&mut self, drawn: &mut usize) -> Vec<u8> {
+        let mut piece = match *drawn {
+            0 => Vec::new(),
+            // To the start of the first of them, and nothing is left below.
+            lines => format!("\r\x1b[{lines}A\x1b[J").into_bytes(),
+        };
         let end = self.pending.len().min(PIECE);
         let text: Vec<u8> = self.pending.drain(..end).collect();
         let line_ends = text.last().is_none_or(|b| *b == b'\n');
         piece.extend(text);
-        *drawn = false;
-        if let Some(status) = self.status.as_ref().filter(|_| self.pending.is_empty() && line_ends) {
-            let seconds = status.since.elapsed().as_secs();
-            let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-            piece.extend(format!("[{hours:02}:{minutes:02}:{seconds:02}] {}", status.line).as_bytes());
-            *drawn = true;
+        *drawn = 0;
+        if let Some(draw) = self.live.as_ref().filter(|_| self.pending.is_empty() && line_ends) {
+            let lines = draw();
+            *drawn = lines.matches('\n').count();
+            piece.extend(lines.into_bytes());
         }
         piece
     }
@@ -484,16 +495,15 @@ mod tests {
     }
 
     #[test]
-    fn a_status_line_stays_below_the_others() {
-        let status = Some(Status { since: Instant::now(), line: "1/4".into() });
-        let mut queue = Queue { status, ..Queue::default() };
-        let mut drawn = false;
+    fn what_is_drawn_stays_below_the_lines() {
+        let mut queue = Queue { live: Some(Box::new(|| "one\ntwo\n".into())), ..Queue::default() };
+        let mut drawn = 0;
         let mut piece = |queue: &mut Queue| String::from_utf8(queue.piece(&mut drawn)).unwrap();
-        assert_eq!(piece(&mut queue), "[00:00:00] 1/4");
+        assert_eq!(piece(&mut queue), "one\ntwo\n");
         queue.pending.extend(b"a line\n");
-        assert_eq!(piece(&mut queue), "\r\u{1b}[2Ka line\n[00:00:00] 1/4");
-        queue.status = None;
-        assert_eq!(piece(&mut queue), "\r\u{1b}[2K");
+        assert_eq!(piece(&mut queue), "\r\u{1b}[2A\u{1b}[Ja line\none\ntwo\n");
+        queue.live = None;
+        assert_eq!(piece(&mut queue), "\r\u{1b}[2A\u{1b}[J");
         assert_eq!(piece(&mut queue), "");
     }
 }

@@ -126,7 +126,8 @@ impl<'a> Run<'a> {
         self.journal.pace().is_some()
     }
 
-    pub(super) fn settings(&self) -> Settings {
+    /// Returns the settings that it plans by, as of now.
+    pub fn settings(&self) -> Settings {
         let service_ahead = self.client.server_offset().map(|o| o.least());
         let mut settings = Settings {
             now: self.clock.now(),

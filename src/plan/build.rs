@@ -1,6 +1,6 @@
 //! From values to a plan: gathers each resource's facts, asks the table, and writes the row down.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::Action;
 use super::calls::{self, MANIFEST_REMOVED, removal_call};
@@ -54,18 +54,24 @@ pub fn plan(input: &Input<'_>) -> Plan {
     }
 }
 
-/// Says how the rows of groups are shown: by the names of their machines.
+/// Says by which names people see the rows: those of their machines, and of their incidents. Rows that have nothing to do
+/// are counted and not read, so only those of groups are named.
 fn name_rows(changes: &mut [Change], input: &Input<'_>) {
-    let named: Vec<(Address, Option<String>)> = changes
-        .iter()
-        .filter(|c| c.address.parts().is_some())
-        .map(|c| {
-            let declared = find(input.desired, &c.address).and_then(|d| d.machine_name.as_deref());
-            let recorded = || input.state.resources.get(&c.address).and_then(recorded_name);
-            let listed = || input.observed.machines.named(c.machine.as_ref()?.as_str()).name();
-            (c.address.clone(), declared.or_else(recorded).or_else(listed).map(str::to_owned))
-        })
-        .collect();
+    for c in changes.iter_mut().filter(|c| c.action != Action::NoOp || c.address.parts().is_some()) {
+        let declared = find(input.desired, &c.address);
+        let recorded = input.state.resources.get(&c.address);
+        let listed = || input.observed.machines.named(c.machine.as_ref()?.as_str()).name();
+        let name = declared.and_then(|d| d.machine_name.as_deref());
+        let name = name.or_else(|| recorded.and_then(recorded_name)).or_else(listed);
+        c.machine_name = name.map(str::to_owned).into();
+        let label = |labels: &BTreeMap<String, String>| labels.get("incident").cloned();
+        let expanded = |d: &Desired| Some(d.expanded.as_ref()?.incident.to_string());
+        let incident = declared.and_then(|d| label(&d.labels).or_else(|| expanded(d)));
+        c.incident = incident.or_else(|| recorded.and_then(|r| label(&r.labels))).into();
+    }
+    let members = changes.iter().filter(|c| c.address.parts().is_some());
+    let named: Vec<(Address, Option<String>)> =
+        members.map(|c| (c.address.clone(), c.machine_name.to_inner())).collect();
     let shown = shown(named.iter().map(|(a, name)| (a, name.as_deref())));
     for c in changes {
         c.shown = shown.get(&c.address).cloned().into();

@@ -36,6 +36,11 @@ pub struct Change {
     pub template: Sparse<Option<Source>>,
     /// The machine that the resource is about; none if a person edited the state beyond reading.
     pub machine: Option<MachineId>,
+    /// The name of that machine, as far as it is known; none in rows that have nothing to do.
+    pub machine_name: Sparse<Option<String>>,
+    /// The incident that the resource belongs to, by its label or by the one that it is expanded for; none in rows that
+    /// have nothing to do.
+    pub incident: Sparse<Option<String>>,
     /// What the service says of that machine, in rows with a call that creates; none if it was not looked up.
     pub facts: Option<Box<MachineFacts>>,
     /// The call, if the row has one.
@@ -75,6 +80,8 @@ impl Change {
             source: None,
             template: Sparse::default(),
             machine: None,
+            machine_name: Sparse::default(),
+            incident: Sparse::default(),
             facts: None,
             call: None,
             before: Sparse::default(),

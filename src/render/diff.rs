@@ -11,21 +11,27 @@ use crate::plan::View;
 /// Lines of one field's diff that are shown without `-v`.
 const LINES: usize = 12;
 
-/// Writes each field that differs; false if none does.
+/// A field that differs: its name, the value that was sent, and the one that is declared.
+pub(super) type Changed<'a> = (&'a str, Option<&'a str>, Option<&'a str>);
+
+/// Returns the fields that differ.
+pub(super) fn changed<'a>(before: &'a View, after: &'a View) -> Vec<Changed<'a>> {
+    let values = |view: &'a View| -> BTreeMap<&'a str, &'a str> {
+        view.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect()
+    };
+    let (old, new) = (values(before), values(after));
+    let gone = before.iter().map(|(k, _)| k.as_str()).filter(|k| !new.contains_key(k));
+    let fields = after.iter().map(|(k, _)| k.as_str()).chain(gone);
+    let fields = fields.map(|field| (field, old.get(field).copied(), new.get(field).copied()));
+    fields.filter(|(_, old, new)| old != new).collect()
+}
+
+/// Writes each field that differs.
 ///
 /// One-word values stand on one line, `revision: 1 -> 2`. Texts stand below each other behind `-` (as
 /// sent) and `+` (as declared), so that no text can pose as the other one.
-pub(super) fn fields(before: &View, after: &View, indent: usize, style: Style, out: &mut String) -> bool {
-    let old: BTreeMap<&str, &str> = before.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-    let new: BTreeMap<&str, &str> = after.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-    let gone = before.iter().map(|(k, _)| k.as_str()).filter(|k| !new.contains_key(k));
-    let mut any = false;
-    for field in after.iter().map(|(k, _)| k.as_str()).chain(gone) {
-        let (old, new) = (old.get(field).copied(), new.get(field).copied());
-        if old == new {
-            continue;
-        }
-        any = true;
+pub(super) fn fields(before: &View, after: &View, indent: usize, style: Style, out: &mut String) {
+    for (field, old, new) in changed(before, after) {
         if [old, new].into_iter().flatten().all(is_word) {
             Paragraph::new(indent, indent + 4)
                 .push(Paint::Faint, field)
@@ -42,7 +48,6 @@ pub(super) fn fields(before: &View, after: &View, indent: usize, style: Style, o
             text(old, new, indent + 2, style, out);
         }
     }
-    any
 }
 
 fn is_word(value: &str) -> bool {
@@ -119,8 +124,8 @@ mod tests {
             |v: &[(&str, &str)]| v.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect::<View>();
         let mut out = String::new();
         let style = Style { width: 60, color: false, verbose: 0 };
-        let any = fields(&view(before), &view(after), 2, style, &mut out);
-        assert_eq!(any, !out.is_empty());
+        fields(&view(before), &view(after), 2, style, &mut out);
+        assert_eq!(changed(&view(before), &view(after)).is_empty(), out.is_empty());
         out
     }
 

@@ -1,19 +1,20 @@
 //! What an apply tells while it runs: JSON lines, log lines, the text of a progress bar, a closing block.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 
-use super::age::{ahead, clock};
+use super::age::{ahead, clock, duration};
+use super::board::{self, Board};
 use super::layout::{Paint, Paragraph};
-use super::{Style, escape, messages, plan, unread, ways_out};
+use super::{Style, brief, escape, messages, plan, unread, ways_out};
 use crate::engine::{Event, Progress};
-use crate::model::{Address, Hindrance, quota_calls};
+use crate::model::{Address, Hindrance, Kind, quota_calls};
 use crate::plan::Action;
 use crate::state::{Object, Refusal};
 
-/// Addresses that a closing block lists one by one without `-v`.
+/// Machines that a closing block names one by one without `-v`.
 const ATTENTION: usize = 10;
+/// Lines that an event takes on a terminal without `-v`.
+const LINES: usize = 2;
 
 /// One line of `apply --format json`, without its line break.
 ///
@@ -23,117 +24,197 @@ pub fn json_line(event: &Event) -> Result<String, serde_json::Error> {
     Ok(escape::json_in_a_log(&serde_json::to_string(event)?).into_owned())
 }
 
-/// One event as a log line that ends with a line break; the summary as its closing block.
+/// One event as a line that ends with a line break: when, the machine, what it is about, what happened; the summary as the
+/// closing block of a run. With `-v` the address, ids and the service's own words are told, and the commands that help.
 ///
 /// Times are those of the event, in UTC.
-pub fn human(event: &Event, style: Style) -> String {
+pub fn human(event: &Event, board: &Board, style: Style) -> String {
     let mut out = String::new();
-    let (at, address, paint, verb, rest) = match event {
+    // A line of a log is as long as it has to be.
+    let whole = style.verbose > 0 || style.width == usize::MAX;
+    match event {
         Event::Planned { at, summary, .. } => {
             let counts = messages::counts(summary);
             let counts = if counts.is_empty() { "nothing to do".into() } else { counts };
-            line(*at, Paint::Plain, "plan", None, &counts, style, &mut out);
+            Paragraph::new(0, 11)
+                .push(Paint::Faint, clock(*at, *at))
+                .text(format!("  plan: {counts}"))
+                .write(style, &mut out);
             return out;
         }
-        Event::Summary { counts, attention, left, exit_code, .. } => {
-            closing(counts, attention, *left, *exit_code, style, &mut out);
+        Event::Summary { at, left, exit_code, .. } => {
+            closing(board, *at, *left, *exit_code, style, &mut out);
             return out;
         }
+        Event::Stopped { at, quota, permission, error, until } => {
+            let text = match whole {
+                true => stopped(*at, quota, permission, error.as_ref(), *until),
+                false => stopped_in_brief(*at, quota, permission, error.as_ref(), *until),
+            };
+            Paragraph::new(0, 11)
+                .push(Paint::Faint, clock(*at, *at))
+                .push(Paint::Bad, "  stopped  ")
+                .text(text)
+                .write(style, &mut out);
+            return out;
+        }
+        _ => {}
+    }
+    let Some(Told { at, address, paint, what, more }) = told(event, board, whole) else { return out };
+    let (machine, kind) = board.name(address);
+    let (wide, wide_kind) = board.widths();
+    let mut line = Paragraph::new(0, 11)
+        .push(Paint::Faint, clock(at, at))
+        .push(Paint::Strong, format!("  {machine:wide$}"))
+        .text(format!("  {kind:wide_kind$}  "))
+        .push(paint, what);
+    // What went wrong is told in a log with the service's own words; ids are for whoever asks.
+    let explains = matches!(
+        event,
+        Event::Busy { .. } | Event::Rejected { .. } | Event::Throttled { .. } | Event::Unknown { .. }
+    );
+    if !more.is_empty() && (style.verbose > 0 || whole && explains) {
+        line = line.text(format!("; {more}"));
+    }
+    if style.verbose > 0 {
+        line = line.push(Paint::Faint, format!("  {address}"));
+    }
+    match whole {
+        true => line.write(style, &mut out),
+        false => line.write_lines(LINES, style, &mut out),
+    }
+    out
+}
+
+/// What happened to a resource.
+struct Told<'a> {
+    at: Timestamp,
+    address: &'a Address,
+    paint: Paint,
+    what: String,
+    /// Ids, and the service's own words.
+    more: String,
+}
+
+/// Says what an event is; none for those that are about no resource. `whole` is false where a line has to be short.
+fn told<'a>(event: &'a Event, board: &Board, whole: bool) -> Option<Told<'a>> {
+    let (at, address, paint, what, more) = match event {
+        Event::Planned { .. } | Event::Stopped { .. } | Event::Summary { .. } => return None,
         Event::Intent { at, address, action, .. } => {
-            (at, address, Paint::Faint, "sending", action.to_string())
+            (at, address, Paint::Faint, format!("sending: {action}"), String::new())
         }
         Event::Accepted { at, address, action, object } => {
-            let done = match action {
-                Action::Update | Action::Cancel | Action::Resolve => format!("{action}: "),
-                _ => String::new(),
+            let what = match action {
+                Action::Cancel => "cancelled".to_owned(),
+                Action::Resolve => "resolved".into(),
+                Action::Update => "triage set".into(),
+                _ if address.kind() == Kind::Alert => "raised".into(),
+                _ => match board.offline(address) {
+                    Some(offline) => format!("accepted, {offline}"),
+                    None => "accepted".into(),
+                },
             };
-            (at, address, Paint::Good, "accepted", format!("{done}{}", of(object)))
+            (at, address, Paint::Good, what, of(object))
         }
-        Event::Busy { at, address, error } => (
-            at,
-            address,
-            Paint::Notice,
-            "busy",
-            format!("pending, another action keeps the machine busy ({})", messages::refusal_words(error)),
-        ),
-        Event::Adopted { at, address, object, ours: true } => (
-            at,
-            address,
-            Paint::Info,
-            "found",
-            format!("our call without an answer had made it: {}", of(object)),
-        ),
+        Event::Busy { at, address, error } => {
+            (at, address, Paint::Notice, "waits, the machine is busy".into(), messages::refusal_words(error))
+        }
+        Event::Adopted { at, address, object, ours: true } => {
+            (at, address, Paint::Info, "found: a call without an answer had made it".into(), of(object))
+        }
         Event::Adopted { at, address, object, ours: false } => {
-            (at, address, Paint::Info, "adopted", format!("it was there: {}", of(object)))
+            let who = object.requestor.as_ref().map(|r| format!(", made by {r}")).unwrap_or_default();
+            (at, address, Paint::Info, format!("taken over: it was there{who}"), of(object))
         }
         Event::Rejected { at, address, action, error } => {
             let next = ways_out::of_refusal(error, address, *action);
-            let text = format!("{}; to {}: {}", messages::refusal(error), next.what, next.command());
-            (at, address, Paint::Bad, "refused", text)
-        }
-        Event::Throttled { at, address, until, error } => (
-            at,
-            address,
-            Paint::Notice,
-            "throttled",
-            format!(
-                "not carried out; the service takes it again {} ({})",
-                not_before(*at, *until),
-                messages::refusal_words(error)
-            ),
-        ),
-        Event::Unsent { at, address, why } => {
-            (at, address, Paint::Notice, "unsent", format!("never reached the service: {why}"))
-        }
-        Event::Unknown { at, address, why, until } => (
-            at,
-            address,
-            Paint::Notice,
-            "no answer",
-            format!("it may have taken effect; looked up until {} ({why})", clock(*at, *until)),
-        ),
-        Event::Stopped { at, quota, permission, error, until } => {
-            let text = stopped(*at, quota, permission, error.as_ref(), *until);
-            line(*at, Paint::Bad, "stopped", None, &text, style, &mut out);
-            return out;
-        }
-        Event::Observed { at, address, object } => (at, address, Paint::Plain, "status", of(object)),
-        Event::Late { at, address, object } => (
-            at,
-            address,
-            Paint::Notice,
-            "late",
-            format!("a call given up earlier took effect after all, a second object: {}", of(object)),
-        ),
-        Event::Fetching { at, address, file, resumed, .. } => {
-            let more = match resumed {
-                0 => String::new(),
-                n => format!(", goes on behind {}", messages::bytes(*n)),
+            let more = format!("{}; to {}: {}", messages::refusal(error), next.what, next.command());
+            let words = match error.message.trim_end_matches('.') {
+                // The whole of it comes behind.
+                _ if whole => String::new(),
+                "" => String::new(),
+                message => format!(": {message}"),
             };
-            (at, address, Paint::Faint, "fetching", format!("{file}{more}"))
+            (at, address, Paint::Bad, format!("refused: {}{words}", brief::refused(error)), more)
+        }
+        Event::Throttled { at, address, until, error } => {
+            let what = format!("throttled, the service takes it again {}", not_before(*at, *until));
+            (at, address, Paint::Notice, what, messages::refusal_words(error))
+        }
+        Event::Unsent { at, address, why } => (
+            at,
+            address,
+            Paint::Notice,
+            format!("not sent, it never reached the service: {why}"),
+            String::new(),
+        ),
+        Event::Unknown { at, address, why, until } => {
+            let what = format!("no answer, it may have taken effect: looked up until {}", clock(*at, *until));
+            (at, address, Paint::Notice, what, why.clone())
+        }
+        Event::Observed { at, address, object } => {
+            let (paint, what) = observed(address, object, board);
+            (at, address, paint, what, of(object))
+        }
+        Event::Late { at, address, object } => {
+            let what = "a call given up earlier took effect after all: a second object".into();
+            (at, address, Paint::Notice, what, of(object))
+        }
+        Event::Fetching { at, address, file, resumed, .. } => {
+            let what = match resumed {
+                0 => "fetching".to_owned(),
+                n => format!("fetching, goes on behind {}", messages::bytes(*n)),
+            };
+            (at, address, Paint::Faint, what, file.clone())
         }
         Event::Fetched { at, address, file, size, sha256, .. } => {
-            let text = format!("{}, sha256 {sha256}, {file}", messages::bytes(*size));
-            (at, address, Paint::Good, "fetched", text)
+            let what = format!("fetched, {}", messages::bytes(*size));
+            (at, address, Paint::Good, what, format!("sha256 {sha256}, {file}"))
         }
         Event::FetchFailed { at, address, why, later: true, .. } => {
-            (at, address, Paint::Notice, "not ready", why.clone())
+            (at, address, Paint::Notice, format!("package not ready: {why}"), String::new())
         }
         Event::FetchFailed { at, address, why, later: false, .. } => {
-            (at, address, Paint::Bad, "not held", why.clone())
+            (at, address, Paint::Bad, format!("package not held: {why}"), String::new())
         }
         Event::Executed { at, address, why: None, .. } => {
-            (at, address, Paint::Good, "executed", "the command ended well".to_owned())
+            (at, address, Paint::Good, "the command ended well".to_owned(), String::new())
         }
         Event::Executed { at, address, why: Some(why), .. } => {
-            (at, address, Paint::Bad, "failed", format!("the command: {why}"))
+            (at, address, Paint::Bad, format!("the command failed: {why}"), String::new())
         }
-        Event::Held { at, address, waits_for } => {
-            (at, address, Paint::Notice, "held", format!("not sent yet: {}", messages::waits(waits_for)))
-        }
+        Event::Held { at, address, waits_for } => (
+            at,
+            address,
+            Paint::Notice,
+            format!("not sent yet: {}", messages::waits(waits_for)),
+            String::new(),
+        ),
     };
-    line(*at, paint, verb, Some(address), &rest, style, &mut out);
-    out
+    Some(Told { at: *at, address, paint, what, more })
+}
+
+/// What the service says of an object now.
+fn observed(address: &Address, object: &Object, board: &Board) -> (Paint, String) {
+    match (address.kind(), object.status.as_str()) {
+        (Kind::Alert, status) => (Paint::Plain, format!("alert is {}", messages::word(status))),
+        (_, "Succeeded") => match board::took(object) {
+            Some(seconds) => (Paint::Good, format!("succeeded after {}", duration(seconds))),
+            None => (Paint::Good, "succeeded".into()),
+        },
+        (_, "InProgress") => (Paint::Plain, "running".into()),
+        (_, "Pending") => match board.offline(address) {
+            Some(offline) => (Paint::Plain, format!("pending, {offline}")),
+            None => (Paint::Plain, "pending".into()),
+        },
+        (_, "TimeOut") => (Paint::Bad, "failed: the device never answered (TimeOut)".into()),
+        (_, "Failed") => (Paint::Bad, "failed".into()),
+        (_, "Cancelled") => {
+            let by = object.cancelled_by.as_ref().map(|who| format!(" by {who}")).unwrap_or_default();
+            (Paint::Notice, format!("cancelled{by}"))
+        }
+        (_, status) => (Paint::Plain, format!("the service says {}", messages::word(status))),
+    }
 }
 
 /// What is shown beside a progress bar; one line without a line break. Events have lines of their own.
@@ -179,23 +260,6 @@ pub fn progress(progress: &Progress, style: Style, now: Timestamp) -> String {
     out
 }
 
-fn line(
-    at: Timestamp,
-    paint: Paint,
-    verb: &str,
-    address: Option<&Address>,
-    rest: &str,
-    style: Style,
-    out: &mut String,
-) {
-    let mut line =
-        Paragraph::new(0, 20).push(Paint::Faint, clock(at, at)).text(" ").push(paint, format!("{verb:<10}"));
-    if let Some(address) = address {
-        line = line.push(Paint::Strong, address.to_string()).text("  ");
-    }
-    line.text(rest).write(style, out);
-}
-
 /// Why no more calls of a kind are made, and what to do.
 fn stopped(
     at: Timestamp,
@@ -223,6 +287,24 @@ fn stopped(
             minutes(at, until)
         ),
         (None, None) => format!("{calls}: no more such calls in this run"),
+    }
+}
+
+/// The same in the room that a terminal has for an event; `-v` tells all of it.
+fn stopped_in_brief(
+    at: Timestamp,
+    quota: &str,
+    permission: &str,
+    error: Option<&Refusal>,
+    until: Option<Timestamp>,
+) -> String {
+    let calls = quota_calls(quota);
+    match (error, until) {
+        (Some(error), _) => {
+            format!("{calls}: denied ({}), no more in this run; needs {permission}", brief::refused(error))
+        }
+        (None, Some(until)) => format!("{calls}: taken again {}, no more in this run", not_before(at, until)),
+        (None, None) => format!("{calls}: no more in this run"),
     }
 }
 
@@ -254,94 +336,55 @@ fn of(object: &Object) -> String {
     parts.join(", ")
 }
 
-/// Outcomes in the order in which they are told, with the words for one of them and for several.
-const OUTCOMES: [(&str, &str, &str); 13] = [
-    ("accepted", "accepted", "accepted"),
-    ("adopted", "adopted", "adopted"),
-    ("busy", "busy", "busy"),
-    ("rejected", "refused", "refused"),
-    ("unknown", "without an answer", "without an answer"),
-    ("throttled", "throttled", "throttled"),
-    ("unsent", "not sent", "not sent"),
-    ("observed", "status read", "statuses read"),
-    ("late", "late arrival", "late arrivals"),
-    ("held", "held back", "held back"),
-    ("fetched", "package fetched", "packages fetched"),
-    ("fetchFailed", "package not fetched", "packages not fetched"),
-    ("notReady", "package not ready", "packages not ready"),
-];
-
-fn closing(
-    counts: &BTreeMap<String, usize>,
-    attention: &[Address],
-    left: usize,
-    exit_code: u8,
-    style: Style,
-    out: &mut String,
-) {
-    let known = OUTCOMES.iter().filter_map(|(key, one, many)| {
-        let n = counts.get(*key)?;
-        Some((n, if *n == 1 { *one } else { *many }))
-    });
-    let other = counts
-        .iter()
-        .filter(|(k, _)| OUTCOMES.iter().all(|(key, ..)| k != key))
-        .map(|(k, n)| (n, k.as_str()));
-    let parts: Vec<String> = known
-        .chain(other)
-        .filter(|(n, _)| **n > 0)
-        .map(|(n, word)| format!("{} {word}", messages::number(*n)))
-        .collect();
-    let parts = if parts.is_empty() { vec!["nothing was sent".into()] } else { parts };
+/// What came of the calls, what still runs, who is needed, and the one command that is next.
+fn closing(board: &Board, at: Timestamp, left: usize, exit_code: u8, style: Style, out: &mut String) {
     Paragraph::new(0, 2)
         .push(Paint::Strong, "Result: ")
-        .push_list(Paint::Strong, &parts)
+        .push_list(Paint::Strong, &board.outcome(at))
         .push(Paint::Strong, ".")
         .write(style, out);
+    let names = |list: &[String]| match style.verbose {
+        0 => messages::first(list, ATTENTION, String::clone),
+        _ => list.join(", "),
+    };
+    let running = board.still_running();
+    if !running.is_empty() {
+        let verb = if running.len() == 1 { "runs" } else { "run" };
+        let text = format!("{} still {verb}: {}", messages::number(running.len()), names(&running));
+        Paragraph::new(0, 2).push(Paint::Info, text).write(style, out);
+    }
+    if !board.needy().is_empty() {
+        let verb = if board.needy().len() == 1 { "needs" } else { "need" };
+        let text = format!("{} {verb} you: {}", messages::number(board.needy().len()), names(board.needy()));
+        Paragraph::new(0, 2).push(Paint::Bad, text).write(style, out);
+    }
     if left > 0 {
         let was = if left == 1 { "was" } else { "were" };
         let left = messages::plural(left, "call");
         Paragraph::new(0, 2).push(Paint::Notice, format!("{left} {was} not started.")).write(style, out);
     }
-    if !attention.is_empty() {
-        let verb = if attention.len() == 1 { "needs" } else { "need" };
-        Paragraph::new(0, 2)
-            .push(Paint::Bad, format!("{} {verb} a person:", messages::resources(attention.len())))
-            .write(style, out);
-        let all = style.verbose > 0 || attention.len() <= ATTENTION;
-        let shown = if all { attention.len() } else { ATTENTION };
-        for address in attention.iter().take(shown) {
-            Paragraph::new(2, 6)
-                .push(Paint::Bad, "! ")
-                .push(Paint::Strong, address.to_string())
-                .write(style, out);
-        }
-        if shown < attention.len() {
-            let more = messages::number(attention.len() - shown);
-            Paragraph::new(2, 6)
-                .push(Paint::Faint, format!("... and {more} more (-v shows them)"))
-                .write(style, out);
-        }
-        let plan = ways_out::Next::new("see why, and the way out of each", "casefile plan");
-        plan::next(&[plan], 2, style, out);
+    if exit_code != 0 {
+        Paragraph::new(0, 2).text(format!("Exit code {exit_code}: {}.", exit(exit_code))).write(style, out);
     }
-    if exit_code == 0 {
-        return;
-    }
-    let (meaning, command, what) = exit(exit_code);
-    Paragraph::new(0, 2).text(format!("Exit code {exit_code}: {meaning}.")).write(style, out);
-    plan::next(&[ways_out::Next::new(what, command)], 2, style, out);
+    let next = match exit_code {
+        130 | 3 if left > 0 => "casefile apply",
+        0 | 3 | 130 if !running.is_empty() => "casefile status -w",
+        0 if board.is_to_fetch() => "casefile fetch",
+        0 => return,
+        130 if !board.failed() => "casefile status",
+        _ => "casefile plan",
+    };
+    let words: Vec<String> = next.split(' ').map(str::to_owned).collect();
+    plan::next_line(&words, style, out);
 }
 
-/// What an exit code of `docs/cli.md` means for an apply, and the next command.
-fn exit(exit_code: u8) -> (&'static str, &'static str, &'static str) {
-    const REST: &str = "send the rest";
-    const SEE: &str = "see what is left";
+/// What an exit code of `docs/cli.md` means for an apply.
+fn exit(exit_code: u8) -> &'static str {
     match exit_code {
-        1 => ("something failed or waits for a person; all that was sent is recorded", "casefile plan", SEE),
-        3 => ("time ran out while waiting, nothing failed", "casefile apply --wait", "wait on"),
-        4 => ("a conflict, because of which nothing more was sent", "casefile plan", SEE),
-        130 => ("interrupted; what was in flight is recorded", "casefile apply", REST),
-        _ => ("not finished", "casefile plan", SEE),
+        1 => "something failed or waits for a person; all that was sent is recorded",
+        3 => "time ran out while waiting, nothing failed",
+        4 => "a conflict, because of which nothing more was sent",
+        130 => "interrupted; what was in flight is recorded",
+        _ => "not finished",
     }
 }

@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::age::{ago, ahead, duration};
-use super::unread;
+use super::{rows, unread};
 use crate::model::{Address, Dependency, Request, Target, Triage, Until};
 use crate::plan::RECENT;
 use crate::plan::{
     Action, Candidate, Change, Estimate, Forecast, Group, ImportRefusal, Left, MachineFacts, MoveRefusal,
-    NameGap, Obstacle, PlanWarning, Reason, TargetError, TriageLeft, Unresolved, Warning,
+    NameGap, Obstacle, Plan, PlanWarning, Reason, Share, TargetError, TriageLeft, Unresolved, Warning,
 };
 use crate::state::{CallAction, Refusal};
 
@@ -54,7 +54,7 @@ pub fn first<T>(list: &[T], most: usize, name: impl Fn(&T) -> String) -> String 
 }
 
 /// What a dependency is, if it is not there.
-fn obstacle(why: Obstacle) -> &'static str {
+pub(super) fn obstacle(why: Obstacle) -> &'static str {
     match why {
         Obstacle::Unknown => "is neither declared nor recorded",
         Obstacle::NotSelected => "this plan does not select, and which is not there yet",
@@ -230,7 +230,7 @@ pub fn reason(reason: &Reason, now: Timestamp) -> String {
 }
 
 /// Why an object is not taken over.
-fn import_refusal(why: &ImportRefusal) -> String {
+pub(super) fn import_refusal(why: &ImportRefusal) -> String {
     match why {
         ImportRefusal::NotFound => "the service does not know it".into(),
         ImportRefusal::OtherType { found } => format!("it is no package collection but {found}"),
@@ -242,7 +242,7 @@ fn import_refusal(why: &ImportRefusal) -> String {
 }
 
 /// Why a record is not moved.
-fn move_refusal(why: MoveRefusal) -> &'static str {
+pub(super) fn move_refusal(why: MoveRefusal) -> &'static str {
     match why {
         MoveRefusal::Taken => "this address has a record of its own; a person has to say which one counts",
         MoveRefusal::StillDeclared => "a manifest still declares that",
@@ -500,7 +500,7 @@ pub fn record(c: &Candidate, now: Timestamp) -> String {
     if parts.is_empty() { c.id.clone() } else { format!("{} ({})", c.id, parts.join(", ")) }
 }
 
-fn protected(approved: &Option<String>) -> String {
+pub(super) fn protected(approved: &Option<String>) -> String {
     match approved {
         Some(reason) => format!("; approved by its manifest: {reason}"),
         None => ": apply refuses without --allow-protected".into(),
@@ -576,6 +576,22 @@ pub fn counts(summary: &BTreeMap<Action, usize>) -> String {
     Action::ALL.into_iter().filter_map(part).collect::<Vec<_>>().join(", ")
 }
 
+/// Rows by what becomes of them, in the order of a summary: what runs is no row that waits.
+pub(super) fn tallied(plan: &Plan, counts: impl Fn(&Change) -> bool) -> Vec<(&'static str, usize)> {
+    let mut times: BTreeMap<(Action, bool), usize> = BTreeMap::new();
+    for c in plan.changes.iter().filter(|c| counts(c)) {
+        *times.entry((c.action, rows::is_running(c))).or_default() += 1;
+    }
+    let word = |(action, running)| if running { "running" } else { counted(action) };
+    times.into_iter().map(|(key, n)| (word(key), n)).collect()
+}
+
+/// `2 to create, 1 running, 40 unchanged`; empty for no rows.
+pub(super) fn tally(plan: &Plan) -> String {
+    let part = |(word, n): (&str, usize)| format!("{} {word}", number(n));
+    tallied(plan, |_| true).into_iter().map(part).collect::<Vec<_>>().join(", ")
+}
+
 /// What the quotas make of a plan; none if it is over within a few seconds.
 pub fn estimate(estimate: &Estimate) -> Option<String> {
     const WORTH_SAYING: u64 = 5;
@@ -627,20 +643,23 @@ pub fn forecast(forecast: &Forecast) -> Vec<String> {
             duration(typical.seconds)
         ));
     }
-    for share in &forecast.shares {
-        let made = if share.made == 0 {
-            String::new()
-        } else {
-            format!(", after {} in the last", grouped(share.made))
-        };
-        lines.push(format!(
-            "{}: {} of {} calls an hour{made}.",
-            share.quota,
-            grouped(share.calls),
-            grouped(share.per_hour.into())
-        ));
-    }
+    lines.extend(forecast.shares.iter().map(share));
     lines
+}
+
+/// The hour's quotas that the calls use more than half of, one sentence each.
+pub(super) fn scarce(forecast: &Forecast) -> Vec<String> {
+    let scarce = |s: &&Share| (s.calls + s.made) * 2 > u64::from(s.per_hour);
+    forecast.shares.iter().filter(scarce).map(share).collect()
+}
+
+fn share(share: &Share) -> String {
+    let made = match share.made {
+        0 => String::new(),
+        n => format!(", after {} in the last", grouped(n)),
+    };
+    let (calls, limit) = (grouped(share.calls), grouped(share.per_hour.into()));
+    format!("{}: {calls} of {limit} calls an hour{made}.", share.quota)
 }
 
 /// A number with thousands marked: `4,990`.
@@ -684,11 +703,11 @@ fn grouped(n: u64) -> String {
     out
 }
 
-fn by(requestor: &Option<String>) -> String {
+pub(super) fn by(requestor: &Option<String>) -> String {
     requestor.as_ref().map(|r| format!(" by {r}")).unwrap_or_default()
 }
 
-fn started(created_at: &Option<crate::model::Timestamp>, now: Timestamp) -> String {
+pub(super) fn started(created_at: &Option<crate::model::Timestamp>, now: Timestamp) -> String {
     match created_at {
         Some(t) => format!("started {}", ago(now, t.instant())),
         None => "start unknown".into(),

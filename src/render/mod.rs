@@ -8,6 +8,8 @@
 pub mod age;
 pub mod annotations;
 pub mod bag;
+pub mod board;
+mod brief;
 pub mod cases;
 pub mod codes;
 mod destination;
@@ -23,11 +25,13 @@ mod layout;
 pub mod log;
 pub mod manifests;
 pub mod messages;
+mod naming;
 pub mod plan;
 pub mod plan_json;
 pub mod plan_markdown;
 pub mod records;
 pub mod report;
+mod rows;
 pub mod schema;
 pub mod state;
 pub mod status;
@@ -37,6 +41,8 @@ pub mod targets;
 pub mod unread;
 pub mod ways_out;
 
+#[cfg(test)]
+mod pictures;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]

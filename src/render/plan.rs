@@ -1,165 +1,265 @@
 //! A plan for people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 
+use super::age::duration;
 use super::destination::destination;
 use super::layout::{Paint, Paragraph, columns};
-use super::{Style, codes, diff, escape, messages, unread, ways_out};
-use crate::model::{Address, Call};
-use crate::plan::{Action, Change, Plan, PlanWarning, PlannedCall};
+use super::rows::{self, Group, Notes, Row};
+use super::{Style, diff, escape, messages, unread, ways_out};
+use crate::model::{Address, Call, Kind};
+use crate::plan::{Action, Change, Plan, PlanWarning, PlannedCall, View};
 
-/// Rows of one action and reason beyond which they are folded.
-const FOLD_ABOVE: usize = 20;
-/// Rows that a folded group still shows.
-const FOLD_TO: usize = 10;
+/// Alike rows of a group beyond which they are one line.
+const FOLD_ABOVE: usize = 10;
+/// Machines that such a line names.
+const NAMED: usize = 3;
+/// Lines that a comment, a title or an id's place takes without `-v`: whoever approves it has to see it.
+const BRIEF: usize = 3;
+/// Rows that need a person and are shown with their commands without `-v`.
+const WAYS_OUT: usize = 3;
 
-/// The whole plan. Rows are grouped by action, calls first; `none` rows without a warning are shown with `-v` only,
-/// and more than 20 rows with the same reason are folded without it.
+/// The whole plan, a line a row, grouped by incident. With `-v` all rows, and below each its address, its place, its exact
+/// call and what is known of its machine.
 pub fn plan(plan: &Plan, style: Style, now: Timestamp) -> String {
     let mut out = String::new();
-    let mut groups: BTreeMap<Action, Vec<&Change>> = BTreeMap::new();
-    for change in &plan.changes {
-        if change.action != Action::NoOp || style.verbose > 0 || !change.warnings.is_empty() {
-            groups.entry(change.action).or_default().push(change);
-        }
+    let all = style.verbose > 0;
+    let (groups, notes) = rows::groups(plan, all, now);
+    let needy = groups.iter().flat_map(|g| &g.rows).filter(|r| r.sign == rows::Sign::NeedsYou).count();
+    let shows_ways = all || needy <= WAYS_OUT;
+    for group in &groups {
+        write_group(group, shows_ways, style, now, &mut out);
+        out.push('\n');
     }
-    for action in Action::ALL {
-        if let Some(rows) = groups.get(&action) {
-            group(action, rows, style, now, &mut out);
-            out.push('\n');
-        }
+    if !all && write_notes(&notes, style, &mut out) {
+        out.push('\n');
     }
-    closing(plan, style, &mut out);
+    closing(plan, needy, shows_ways, style, &mut out);
     out
 }
 
-/// The sign in front of a row; it reads without colour.
-pub(super) fn sign(action: Action) -> (&'static str, Paint) {
-    match action {
-        Action::Create => ("+", Paint::Good),
-        Action::Retry | Action::Replace | Action::Update => ("~", Paint::Notice),
-        Action::Cancel | Action::Resolve | Action::Forget => ("-", Paint::Bad),
-        Action::Adopt => ("=", Paint::Info),
-        Action::Move => (">", Paint::Info),
-        Action::Wait => (".", Paint::Faint),
-        Action::Differs => ("*", Paint::Notice),
-        Action::Exhausted | Action::Unresolved => ("!", Paint::Bad),
-        Action::NoOp => (" ", Paint::Faint),
+/// The one line that says what to do with a plan, `next: COMMAND`; empty where there is nothing to send, or where something
+/// holds the plan back and the ways out stand above.
+pub fn next_step(plan: &Plan, command: &[String], style: Style) -> String {
+    let mut out = String::new();
+    let held = plan.warnings.iter().any(|w| {
+        let unread = matches!(w, PlanWarning::NotLooked { .. });
+        unread
+            || w.is_over_limit()
+            || matches!(w, PlanWarning::Removals { .. } | PlanWarning::LookAlikes { .. })
+    });
+    if plan.changes.iter().any(|c| c.action.is_change()) && !held {
+        // Options are our own words, and their values are not.
+        let quoted = |word: &String| match word.strip_prefix("--") {
+            Some(option) => format!("--{}", ways_out::shell(option)),
+            None => ways_out::shell(word).into_owned(),
+        };
+        let words: Vec<String> = command.iter().map(quoted).collect();
+        next_line(&words, style, &mut out);
+    }
+    out
+}
+
+/// `next: COMMAND`, over as many lines as it needs.
+pub(super) fn next_line(words: &[String], style: Style, out: &mut String) {
+    let line = Paragraph::new(0, 2).push(Paint::Info, "next: ").push(Paint::Strong, words.join(" "));
+    if line.columns() <= style.columns() {
+        return line.write(style, out);
+    }
+    Paragraph::new(0, 2).push(Paint::Info, "next:").write(style, out);
+    command(words, 2, style, out);
+}
+
+fn write_group(group: &Group<'_>, shows_ways: bool, style: Style, now: Timestamp, out: &mut String) {
+    let mut head = Paragraph::new(0, 4);
+    if let Some(incident) = group.incident {
+        head = head.push(Paint::Strong, incident).text("  ");
+    }
+    head.push(Paint::Faint, &group.place).write(style, out);
+    let lines = match style.verbose {
+        0 => folded(&group.rows),
+        _ => group.rows.iter().map(Line::of).collect(),
+    };
+    let widths = Widths::of(&lines, style);
+    let mut shared = "";
+    for line in &lines {
+        if line.row.shared != shared && !line.row.shared.is_empty() {
+            shared = &line.row.shared;
+            let text = Paragraph::new(4, 5).push(Paint::Faint, shared);
+            if style.verbose > 0 { text.write(style, out) } else { text.write_lines(BRIEF, style, out) }
+        }
+        write_row(line, &widths, style, out);
+        below(line, shows_ways, style, now, out);
+    }
+    let mut quiet = Vec::new();
+    if group.done > 0 {
+        quiet.push(format!("{} done", messages::number(group.done)));
+    }
+    if !group.running.is_empty() {
+        let names = messages::first(&group.running, NAMED, |(machine, _)| machine.clone());
+        quiet.push(format!("{} running: {names}", messages::number(group.running.len())));
+    }
+    if !quiet.is_empty() {
+        Paragraph::new(2, 4).push(Paint::Faint, format!("= {}", quiet.join(", "))).write(style, out);
     }
 }
 
-/// What a reader may take for granted of all rows of an action.
-fn meaning(action: Action) -> &'static str {
-    match action {
-        Action::Adopt | Action::Move | Action::Forget => ": recorded, nothing is sent",
-        Action::Wait => ": nothing is sent yet",
-        Action::Differs => ": nothing is sent",
-        Action::Exhausted => ": not asked again by itself",
-        Action::Unresolved => ": a person has to decide, apply exits 1 until then",
-        _ => "",
+/// A line: a row, or several that are alike.
+struct Line<'r, 'a> {
+    row: &'r Row<'a>,
+    machine: String,
+    standing: String,
+    folded: usize,
+}
+
+impl<'r, 'a> Line<'r, 'a> {
+    fn of(row: &'r Row<'a>) -> Self {
+        Line { row, machine: row.machine.clone(), standing: row.standing.clone(), folded: 1 }
     }
 }
 
-fn group(action: Action, rows: &[&Change], style: Style, now: Timestamp, out: &mut String) {
-    Paragraph::new(0, 2)
-        .push(Paint::Strong, format!("{} {}", messages::number(rows.len()), messages::counted(action)))
-        .push(Paint::Faint, meaning(action))
-        .write(style, out);
-    if style.verbose > 0 || rows.len() <= FOLD_ABOVE {
-        for change in rows {
-            row(change, style, now, out);
+/// Puts alike rows into one line, where there are more than ten.
+fn folded<'r, 'a>(rows: &'r [Row<'a>]) -> Vec<Line<'r, 'a>> {
+    let key = |r: &'r Row<'a>| {
+        let answers = r.change.facts.as_ref().map(|f| f.answers);
+        let changed = diff_of(r.change).map(|(before, after)| diff::changed(before, after));
+        (r.sign, r.change.address.kind(), &r.detail, &r.shared, &r.marks, answers, changed)
+    };
+    let mut alike: Vec<Vec<&'r Row<'a>>> = Vec::new();
+    let mut at = HashMap::new();
+    for row in rows {
+        let i = *at.entry(key(row)).or_insert(alike.len());
+        match alike.get_mut(i) {
+            Some(same) => same.push(row),
+            None => alike.push(vec![row]),
         }
-        return;
     }
-    let mut order: Vec<&str> = Vec::new();
-    let mut by_reason: BTreeMap<&str, Vec<&Change>> = BTreeMap::new();
-    for change in rows {
-        let code = codes::reason(&change.reason);
-        let same = by_reason.entry(code).or_default();
-        if same.is_empty() {
-            order.push(code);
-        }
-        same.push(change);
-    }
-    for code in order {
-        let Some(mut rows) = by_reason.remove(code) else { continue };
-        let shown = if rows.len() > FOLD_ABOVE { FOLD_TO } else { rows.len() };
-        if shown < rows.len() {
-            // What a reader should know must not be folded away.
-            rows.sort_by_key(|c| c.warnings.is_empty());
-        }
-        let (shown, folded) = rows.split_at(shown);
-        for change in shown {
-            row(change, style, now, out);
-        }
-        if folded.is_empty() {
+    let mut lines = Vec::new();
+    for rows in alike {
+        let Some(first) = rows.first().filter(|_| rows.len() > FOLD_ABOVE) else {
+            lines.extend(rows.into_iter().map(Line::of));
             continue;
+        };
+        let names = messages::first(&rows, NAMED, |r| r.machine.clone());
+        let standing = match first.change.facts.as_ref().map(|f| f.answers) {
+            Some(true) => "all answer now",
+            Some(false) => "all offline",
+            None => "",
+        };
+        lines.push(Line { row: first, machine: names, standing: standing.to_owned(), folded: rows.len() });
+    }
+    lines
+}
+
+/// Columns of what stands in front of the details.
+struct Widths {
+    what: usize,
+    machine: usize,
+    system: usize,
+}
+
+impl Widths {
+    /// Those of the longest, but no more than leaves room for the details.
+    fn of(lines: &[Line<'_, '_>], style: Style) -> Widths {
+        let single = || lines.iter().filter(|l| l.folded == 1);
+        let most = style.columns() / 3;
+        let widest =
+            |of: &dyn Fn(&Line<'_, '_>) -> usize| single().map(of).filter(|w| *w <= most).max().unwrap_or(0);
+        Widths {
+            what: widest(&|l| columns(&l.row.what)),
+            machine: widest(&|l| columns(&l.machine)),
+            system: widest(&|l| columns(&l.row.system)),
         }
-        let warned = folded.iter().filter(|c| !c.warnings.is_empty()).count();
-        let warned =
-            if warned > 0 { format!(", {} with warnings", messages::number(warned)) } else { String::new() };
-        Paragraph::new(2, 6)
-            .push(
-                Paint::Faint,
-                format!("... and {} more{warned} (-v shows them)", messages::number(folded.len())),
-            )
+    }
+}
+
+fn write_row(line: &Line<'_, '_>, widths: &Widths, style: Style, out: &mut String) {
+    let row = line.row;
+    let (sign, paint) = row.sign.shown();
+    let what = match line.folded {
+        1 => row.what.clone(),
+        n => messages::plural(n, super::status::word(row.change.address.kind())),
+    };
+    let padded = |text: &str, width: usize| format!("{text:width$}  ");
+    let hang = 4 + widths.what + 2 + widths.machine + 2;
+    let hang = if hang > style.columns() / 2 { 6 } else { hang };
+    let mut text = Paragraph::new(2, hang).push(paint, sign).text(" ").text(padded(&what, widths.what));
+    text = text.push(Paint::Strong, padded(&line.machine, widths.machine));
+    if widths.system > 0 && line.folded == 1 && !row.system.is_empty() {
+        text = text.text(padded(&row.system, widths.system));
+    }
+    let odd = if rows::is_odd(row.change) { Paint::Notice } else { Paint::Plain };
+    let rest = [&line.standing, &row.detail];
+    let rest: Vec<&str> = rest.into_iter().map(String::as_str).filter(|t| !t.is_empty()).collect();
+    text = text.push(odd, rest.join(", "));
+    if style.verbose == 0 && !row.marks.is_empty() {
+        let marks: Vec<String> = row.marks.iter().map(|n| format!("[{n}]")).collect();
+        let gap = if rest.is_empty() { "" } else { "  " };
+        text = text.text(gap).push(Paint::Notice, marks.join(" "));
+    }
+    if style.verbose > 0 { text.write(style, out) } else { text.write_lines(BRIEF, style, out) }
+}
+
+/// What stands below a row: changed fields, and with `-v` all there is to know.
+fn below(line: &Line<'_, '_>, shows_ways: bool, style: Style, now: Timestamp, out: &mut String) {
+    let change = line.row.change;
+    if style.verbose > 0 {
+        let places: Vec<String> = [&change.source, &change.template]
+            .into_iter()
+            .flatten()
+            .map(|s| format!("{}:{}", s.file, s.line))
+            .collect();
+        let place = if places.is_empty() { String::new() } else { format!("  ({})", places.join(", ")) };
+        Paragraph::new(6, 8).push(Paint::Strong, change.shown()).push(Paint::Faint, place).write(style, out);
+        Paragraph::new(6, 8)
+            .text(format!("{}: {}", change.action, messages::why(change, now)))
             .write(style, out);
     }
+    if let Some((before, after)) = diff_of(change) {
+        diff::fields(before, after, 6, style, out);
+    }
+    if let Some(call) = &change.call {
+        match style.verbose {
+            0 => texts_with_ids(call, &change.address, style, out),
+            _ => exactly(call, &change.address, style, out),
+        }
+    }
+    if style.verbose > 0 {
+        if let Some(facts) = &change.facts {
+            Paragraph::new(6, 8).push(Paint::Faint, messages::facts(facts, now)).write(style, out);
+        }
+        for warning in &change.warnings {
+            Paragraph::new(6, 8)
+                .push(Paint::Notice, "warning: ")
+                .text(messages::warning(warning, now))
+                .write(style, out);
+        }
+    }
+    if shows_ways && line.folded == 1 {
+        next(&ways_out::of_row(change), 6, style, out);
+    }
 }
 
-fn row(change: &Change, style: Style, now: Timestamp, out: &mut String) {
-    let (sign, paint) = sign(change.action);
-    let head = |action: String| {
-        Paragraph::new(2, 6)
-            .push(paint, sign)
-            .text(" ")
-            .push(Paint::Strong, change.shown())
-            .text("  ")
-            .push(paint, action)
-    };
-    let reason = messages::why(change, now);
-    let places: Vec<String> = [&change.source, &change.template]
-        .into_iter()
-        .flatten()
-        .map(|s| format!("{}:{}", s.file, s.line))
-        .collect();
-    let source = if places.is_empty() { String::new() } else { format!(" ({})", places.join(", ")) };
-    let line = head(format!("{}: ", change.action)).text(&reason).push(Paint::Faint, &source);
-    if line.columns() <= style.columns() {
-        line.write(style, out);
-    } else {
-        // A reason torn in the middle is hard to read: it gets a line of its own.
-        head(change.action.to_string()).push(Paint::Faint, &source).write(style, out);
-        Paragraph::new(6, 8).text(&reason).write(style, out);
-    }
-    let shows_diff = matches!(
+/// What is compared below a row: what was sent, and what is declared.
+fn diff_of(change: &Change) -> Option<(&View, &View)> {
+    let shown = matches!(
         change.action,
         Action::Create | Action::Retry | Action::Replace | Action::Update | Action::Move | Action::Differs
     );
-    let differs = shows_diff
-        && match (&*change.before, &*change.after) {
-            (Some(before), Some(after)) => diff::fields(before, after, 6, style, out),
-            _ => false,
-        };
-    if let Some(call) = &change.call {
-        if style.verbose > 0 {
-            exactly(call, &change.address, style, out);
-        } else if !differs {
-            briefly(call, &change.address, style, out);
-        }
+    Some((change.before.as_ref()?, change.after.as_ref()?)).filter(|_| shown)
+}
+
+/// Writes the numbered notes; false if there are none.
+fn write_notes(notes: &Notes, style: Style, out: &mut String) -> bool {
+    let mut any = false;
+    for (i, text) in notes.told().enumerate() {
+        any = true;
+        let mark = format!("[{}] ", i + 1);
+        Paragraph::new(0, mark.len()).push(Paint::Notice, &mark).text(text).write(style, out);
     }
-    if let Some(facts) = &change.facts {
-        Paragraph::new(6, 8).push(Paint::Faint, messages::facts(facts, now)).write(style, out);
-    }
-    for warning in &change.warnings {
-        Paragraph::new(6, 8)
-            .push(Paint::Notice, "warning: ")
-            .text(messages::warning(warning, now))
-            .write(style, out);
-    }
-    next(&ways_out::of_row(change), 6, style, out);
+    any
 }
 
 /// `to WHAT: COMMAND`, the commands below each other.
@@ -224,44 +324,22 @@ fn broken_word(word: &str, end: &str, indent: usize, style: Style, out: &mut Str
     }
 }
 
-/// Lines that a creating request takes without `-v`: machine ids are long, and whoever approves a comment
-/// has to see it.
-const BRIEF: usize = 3;
-
-/// A creating request in a few lines; others are told by reason and diff.
-fn briefly(planned: &PlannedCall, by: &Address, style: Style, out: &mut String) {
-    let request = planned.request();
-    let call = planned.shown(by);
-    let line = match &call {
-        Some(Call::Collect { machine_id, comment }) => {
-            Paragraph::new(6, 8).push(Paint::Faint, format!("on {machine_id}: ")).text(comment)
-        }
-        Some(Call::Alert(alert)) => Paragraph::new(6, 8)
-            .push(Paint::Faint, format!("on {}: ", alert.machine_id))
-            .text(format!("{}, {}", alert.severity, alert.title)),
-        None => Paragraph::new(6, 8).push(Paint::Faint, format!("{} {}", request.method, request.path)),
+/// The texts of an alert in which the id of another resource will stand: whoever approves an id that is still to come
+/// sees where.
+fn texts_with_ids(planned: &PlannedCall, by: &Address, style: Style, out: &mut String) {
+    let (Some(Call::Alert(shown)), Some(Call::Alert(declared))) = (planned.shown(by), planned.created())
+    else {
+        return;
     };
-    line.write_lines(BRIEF, style, out);
-    if let Some(follow_up) = &planned.follow_up {
-        Paragraph::new(6, 8)
-            .push(Paint::Faint, "then sets ")
-            .text(messages::follow_up(follow_up))
-            .write_lines(BRIEF, style, out);
-    }
-    // Whoever approves an id that is still to come sees where it will stand.
-    if let (false, Some(Call::Alert(shown)), Some(Call::Alert(declared))) =
-        (planned.ids.is_empty(), &call, planned.created())
-    {
-        for (name, text, written) in [
-            ("description", &shown.description, &declared.description),
-            ("recommendedAction", &shown.recommended_action, &declared.recommended_action),
-        ] {
-            if text != written {
-                Paragraph::new(6, 8)
-                    .push(Paint::Faint, format!("{name}: "))
-                    .text(text)
-                    .write_lines(BRIEF, style, out);
-            }
+    for (name, text, written) in [
+        ("description", &shown.description, &declared.description),
+        ("recommendedAction", &shown.recommended_action, &declared.recommended_action),
+    ] {
+        if text != written {
+            Paragraph::new(6, 8)
+                .push(Paint::Faint, format!("{name}: "))
+                .text(text)
+                .write_lines(BRIEF, style, out);
         }
     }
 }
@@ -305,41 +383,31 @@ fn fields_of(body: &str) -> Vec<&str> {
     lines
 }
 
-fn closing(plan: &Plan, style: Style, out: &mut String) {
-    let summary = plan.summary();
+/// What is sent and recorded, what is not, where it leads, how long it takes, and what approves it.
+fn closing(plan: &Plan, needy: usize, shows_ways: bool, style: Style, out: &mut String) {
     let calls = plan.calls().count();
-    let unchanged = summary.get(&Action::NoOp).copied().unwrap_or(0);
     let incomplete = !plan.unread().is_empty();
-    let line = if incomplete {
-        let counts = messages::counts(&summary);
-        format!(
-            "This plan is not complete: {}.",
-            if counts.is_empty() { "nothing is known" } else { &counts }
-        )
-    } else if calls > 0 {
-        format!("Plan: {}.", messages::counts(&summary))
-    } else if plan.resources() == 0 {
-        let narrowed = plan
-            .warnings
-            .iter()
-            .any(|w| matches!(w, PlanWarning::Narrowed { declared, .. } if *declared > 0));
-        let why = if narrowed { "Nothing is selected." } else { "No resources are declared." };
-        format!("No calls to make. {why}")
-    } else if unchanged == plan.resources() {
-        let verb = if unchanged == 1 { "is" } else { "are" };
-        format!("No calls to make. {} {verb} up to date.", messages::resources(unchanged))
-    } else {
-        format!("No calls to make: {}.", messages::counts(&summary))
-    };
-    Paragraph::new(0, 6).push(Paint::Strong, line).write(style, out);
+    let mut line = Paragraph::new(0, 4).push(Paint::Strong, first_sentence(plan));
+    if calls > 0
+        && !incomplete
+        && let Some(forecast) = forecast_in_brief(plan)
+    {
+        line = line.text(" ").text(forecast);
+    }
+    line.write(style, out);
+    let besides = besides(plan);
+    if !besides.is_empty() && (calls > 0 || plan.changes.iter().any(|c| c.action.is_change())) && !incomplete
+    {
+        Paragraph::new(0, 4).text(format!("Besides: {}.", besides.join(", "))).write(style, out);
+    }
+    if needy > 0 && !shows_ways {
+        Paragraph::new(0, 4)
+            .push(Paint::Bad, format!("{} need you: ", messages::number(needy)))
+            .text("casefile plan -v shows the commands for each.")
+            .write(style, out);
+    }
     if let Some(line) = plan.destination.as_ref().and_then(destination) {
         Paragraph::new(0, 2).push(Paint::Info, "Service: ").text(line).write(style, out);
-    }
-    if unchanged > 0 && style.verbose == 0 && unchanged < plan.resources() {
-        // The count alone would leave a reader to wonder where those rows are.
-        Paragraph::new(0, 2)
-            .push(Paint::Faint, "Unchanged rows are hidden; -v shows them.")
-            .write(style, out);
     }
     for group in &plan.groups {
         Paragraph::new(0, 2).push(Paint::Info, "group: ").text(messages::group(group)).write(style, out);
@@ -359,15 +427,97 @@ fn closing(plan: &Plan, style: Style, out: &mut String) {
         Paragraph::new(0, 2).push(paint, label).text(text).write(style, out);
         next(&ways_out::of_warning(warning), 2, style, out);
     }
+    if style.verbose > 0 {
+        for line in plan.forecast.iter().flat_map(messages::forecast) {
+            Paragraph::new(0, 2).text(line).write(style, out);
+        }
+        if let Some(line) = messages::estimate(&plan.estimate) {
+            Paragraph::new(0, 2).text(line).write(style, out);
+        }
+    } else {
+        for line in plan.forecast.iter().flat_map(messages::scarce) {
+            Paragraph::new(0, 2).push(Paint::Notice, "note: ").text(line).write(style, out);
+        }
+    }
     if calls > 0 && !incomplete {
         Paragraph::new(0, 8).push(Paint::Faint, "Digest: ").text(plan.digest.to_string()).write(style, out);
     }
-    for line in plan.forecast.iter().flat_map(messages::forecast) {
-        Paragraph::new(0, 2).text(line).write(style, out);
+}
+
+/// How many calls, and of what.
+fn first_sentence(plan: &Plan) -> String {
+    let counts = messages::tally(plan);
+    if !plan.unread().is_empty() {
+        let counts = if counts.is_empty() { "nothing is known" } else { &counts };
+        return format!("This plan is not complete: {counts}.");
     }
-    if let Some(line) = messages::estimate(&plan.estimate) {
-        Paragraph::new(0, 2).text(line).write(style, out);
+    let done = plan.changes.iter().filter(|c| c.action == Action::NoOp).count();
+    let sends = sends(plan);
+    if !sends.is_empty() {
+        return format!("To send: {}.", sends.join(", "));
     }
+    let narrowed =
+        plan.warnings.iter().any(|w| matches!(w, PlanWarning::Narrowed { declared, .. } if *declared > 0));
+    match plan.resources() {
+        0 if narrowed => "No calls to make. Nothing is selected.".into(),
+        0 => "No calls to make. No resources are declared.".into(),
+        all if all == done => {
+            let verb = if all == 1 { "is" } else { "are" };
+            format!("No calls to make. {} {verb} up to date.", messages::resources(all))
+        }
+        _ => format!("No calls to make: {counts}."),
+    }
+}
+
+/// `17 packages, 8 alerts, 1 cancel`
+fn sends(plan: &Plan) -> Vec<String> {
+    let mut created: BTreeMap<Kind, usize> = BTreeMap::new();
+    let mut others: BTreeMap<&str, usize> = BTreeMap::new();
+    for (c, _) in plan.calls() {
+        match c.action {
+            Action::Update => *others.entry("triage update").or_default() += 1,
+            Action::Cancel => *others.entry("cancellation").or_default() += 1,
+            Action::Resolve => *others.entry("resolved alert").or_default() += 1,
+            _ => *created.entry(c.address.kind()).or_default() += 1,
+        }
+    }
+    let created = (!created.is_empty()).then(|| rows::kinds_of(&created));
+    created.into_iter().chain(others.into_iter().map(|(word, n)| messages::plural(n, word))).collect()
+}
+
+/// Rows without a call, by what becomes of them.
+fn besides(plan: &Plan) -> Vec<String> {
+    let counts = messages::tallied(plan, |c| c.call.is_none());
+    counts.into_iter().map(|(word, n)| format!("{} {word}", messages::number(n))).collect()
+}
+
+/// `16 of 17 machines answer now, about 6 min.`
+fn forecast_in_brief(plan: &Plan) -> Option<String> {
+    const WORTH_SAYING: u64 = 5;
+    let mut parts = Vec::new();
+    if let Some(forecast) = plan.forecast.as_ref().filter(|f| f.listed > 0) {
+        let machines = messages::plural(forecast.machines, "machine");
+        let answering = messages::number(forecast.answering);
+        parts.push(match forecast.answering == forecast.machines {
+            true if forecast.machines == 1 => "The machine answers now".to_owned(),
+            true => format!("All {machines} answer now"),
+            false => format!("{answering} of {machines} answer now"),
+        });
+        let unlisted = forecast.machines - forecast.listed;
+        parts.extend((unlisted > 0).then(|| format!("{} not listed", messages::number(unlisted))));
+    }
+    let finish = plan.forecast.as_ref().and_then(|f| f.finish_seconds);
+    let by_quota = Some(plan.estimate.seconds).filter(|s| *s > WORTH_SAYING);
+    parts.extend(match (finish, by_quota) {
+        (Some(seconds), _) => Some(format!("about {}", duration(seconds))),
+        (None, Some(seconds)) => Some(format!("at least {} by the quotas", duration(seconds))),
+        (None, None) => None,
+    });
+    let mut text = parts.join(", ");
+    if let Some(first) = text.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    (!text.is_empty()).then(|| format!("{text}."))
 }
 
 #[cfg(test)]

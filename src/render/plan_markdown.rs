@@ -4,12 +4,12 @@
 //! link, mention, reference, HTML or markup on any code host.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use super::destination::destination;
-use super::{codes, escape, messages};
+use super::{brief, codes, escape, messages, rows};
 use crate::plan::{Action, Change, Plan, PlanWarning};
 
 /// Code hosts refuse a comment of more than 65,536 characters, and a pipeline puts a line of its own in
@@ -28,13 +28,13 @@ const COMMAND: usize = 4_000;
 /// Bytes of one row's details.
 const DETAIL: usize = 8_000;
 
-/// Summary, digest, warnings, a table of the rows, and the details of each row collapsed below it; less
+/// Summary, digest, warnings, tables of the rows by incident or file, and the details of each row collapsed below them; less
 /// than 65,000 bytes. What does not fit is counted: rows without a call and without a warning go first.
 /// `none` rows are listed with `-v` only.
 ///
 /// `selection` are the arguments that the plan was narrowed with: the command that sends its calls repeats them.
 pub fn plan_markdown(plan: &Plan, selection: &[String], verbose: u8, now: Timestamp) -> String {
-    let counts = messages::counts(&plan.summary());
+    let counts = messages::tally(plan);
     let counts = if counts.is_empty() { "nothing declared".into() } else { counts };
     let incomplete = !plan.unread().is_empty();
     let title = if incomplete { "casefile plan, not complete" } else { "casefile plan" };
@@ -65,30 +65,36 @@ pub fn plan_markdown(plan: &Plan, selection: &[String], verbose: u8, now: Timest
     }
     warnings(plan, now, &mut out);
 
-    let mut rows: Vec<&Change> = plan
-        .changes
-        .iter()
-        .filter(|c| c.action != Action::NoOp || verbose > 0 || !c.warnings.is_empty())
-        .collect();
-    rows.sort_by_key(|c| interest(c));
-    let mut shown = Vec::new();
+    let (groups, _) = rows::groups(plan, true, now);
+    let mut rows: Vec<(usize, &Change)> = Vec::new();
+    for (at, group) in groups.iter().enumerate() {
+        let told = |c: &Change| c.action != Action::NoOp || verbose > 0 || !c.warnings.is_empty();
+        rows.extend(group.rows.iter().map(|row| (at, row.change)).filter(|(_, c)| told(c)));
+    }
+    rows.sort_by_key(|(_, c)| interest(c));
+    let mut shown: Vec<(usize, &Change, String)> = Vec::new();
+    let mut begun: BTreeSet<usize> = BTreeSet::new();
     let mut folded: BTreeMap<Action, usize> = BTreeMap::new();
     let mut room = TABLE.saturating_sub(out.len());
-    for c in rows {
+    for (at, c) in rows {
         let line = table_row(c, now);
-        if line.len() <= room {
-            room -= line.len();
-            shown.push((c, line));
+        let head = groups.get(at).filter(|_| !begun.contains(&at)).map_or(0, |g| heading(g).len());
+        if line.len() + head <= room {
+            room -= line.len() + head;
+            begun.insert(at);
+            shown.push((at, c, line));
         } else {
             // Nothing that is less interesting takes the place of what did not fit.
             room = 0;
             *folded.entry(c.action).or_default() += 1;
         }
     }
-    shown.sort_by(|(a, _), (b, _)| (a.action, &a.address).cmp(&(b.action, &b.address)));
-    if !shown.is_empty() {
-        out.push_str("| resource | action | machine | reason |\n|---|---|---|---|\n");
-        shown.iter().for_each(|(_, line)| out.push_str(line));
+    shown.sort_by(|(at, a, _), (bt, b, _)| (at, a.action, &a.address).cmp(&(bt, b.action, &b.address)));
+    for rows in shown.chunk_by(|(a, ..), (b, ..)| a == b) {
+        if let Some(group) = rows.first().and_then(|(at, ..)| groups.get(*at)) {
+            out.push_str(&heading(group));
+        }
+        rows.iter().for_each(|(_, _, line)| out.push_str(line));
         out.push('\n');
     }
     if !folded.is_empty() {
@@ -97,8 +103,15 @@ pub fn plan_markdown(plan: &Plan, selection: &[String], verbose: u8, now: Timest
             messages::counts(&folded)
         ));
     }
-    details(shown.iter().map(|(c, _)| *c), &mut out);
+    details(shown.iter().map(|(_, c, _)| *c), &mut out);
     out
+}
+
+/// What stands above the rows of a group: its incident and where it is declared, and the head of their table.
+fn heading(group: &rows::Group<'_>) -> String {
+    let incident = group.incident.map(|name| format!("**{}** ", code(name, CELL))).unwrap_or_default();
+    let place = code(&group.place, CELL);
+    format!("{incident}{place}\n\n| resource | action | machine | reason |\n|---|---|---|---|\n")
 }
 
 /// Smaller is more interesting.
@@ -121,12 +134,28 @@ fn warnings(plan: &Plan, now: Timestamp, out: &mut String) {
         let line = code(&messages::plan_warning(w), CELL);
         by_kind.entry(codes::plan_warning(w)).or_default().push(line);
     }
+    // What holds for many rows is said once.
+    let mut order: Vec<(&str, String)> = Vec::new();
+    let mut of: BTreeMap<(&str, String), Vec<(String, String)>> = BTreeMap::new();
     for c in &plan.changes {
         for w in &c.warnings {
-            let address = code(&c.shown(), CELL);
-            let line = format!("{address}: {}", code(&messages::warning(w, now), CELL));
-            by_kind.entry(codes::warning(w)).or_default().push(line);
+            let key = (codes::warning(w), brief::warning(w, now));
+            let rows = of.entry(key.clone()).or_default();
+            if rows.is_empty() {
+                order.push(key);
+            }
+            rows.push((code(&c.shown(), CELL), messages::warning(w, now)));
         }
+    }
+    for key in order {
+        let line = match of.get(&key).map(Vec::as_slice).unwrap_or_default() {
+            [(address, whole)] => format!("{address}: {}", code(whole, CELL)),
+            rows => {
+                let named = messages::first(rows, WARNINGS, |(address, _)| address.clone());
+                format!("{}: {}: {named}", messages::plural(rows.len(), "row"), code(&key.1, CELL))
+            }
+        };
+        by_kind.entry(key.0).or_default().push(line);
     }
     if !by_kind.is_empty() {
         out.push_str("**Warnings**\n\n");

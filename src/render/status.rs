@@ -3,7 +3,7 @@
 //! A machine is its name; ids, addresses and digests are shown with `-v`, below each line the whole story. What is
 //! declared and was never sent has a line too.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -11,10 +11,9 @@ use serde::Serialize;
 
 use super::layout::{Paint, Paragraph, columns, cut};
 use super::story;
-use super::ways_out::Next;
-use super::{Style, age, escape, messages, plan};
+use super::{Style, age, brief, escape, messages, naming, plan};
 use crate::evidence::Held;
-use crate::model::{Address, Kind, first_label};
+use crate::model::{Address, Kind};
 use crate::plan::names;
 use crate::state::{HeldPackage, Phase, Resource, State, Story};
 
@@ -109,7 +108,7 @@ impl Stage {
             Stage::Fetched(Held::OtherLength) => "fetched, OTHER LENGTH".into(),
             Stage::Raised(Some(status)) => format!("raised, {status}"),
             Stage::Failed { timed_out: true } => "failed, timed out".into(),
-            Stage::Refused(code) => format!("refused: {code}"),
+            Stage::Refused(code) => format!("refused: {}", brief::refusal_code(code)),
             other => other.code().into(),
         }
     }
@@ -234,22 +233,11 @@ fn bare_name(address: &Address) -> String {
     address.name().to_owned()
 }
 
-/// The names of the machines of resources: their first label where that means one machine alone.
+/// The names of the machines of resources.
 fn machines<'a>(
     resources: impl Iterator<Item = (&'a Address, &'a Resource)>,
 ) -> HashMap<&'a Address, String> {
-    let named: Vec<(&Address, String)> = resources
-        .filter_map(|(a, r)| Some((a, names::recorded_name(r)?.trim_end_matches('.').to_ascii_lowercase())))
-        .collect();
-    let mut whole: HashMap<&str, HashSet<&str>> = HashMap::new();
-    for (_, name) in named.iter().filter(|(_, name)| first_label(name) != name) {
-        whole.entry(first_label(name)).or_default().insert(name);
-    }
-    let short = |name: &str| {
-        let label = first_label(name);
-        if whole.get(label).is_some_and(|all| all.len() > 1) { name.to_owned() } else { label.to_owned() }
-    };
-    named.iter().map(|(a, name)| (*a, short(name))).collect()
+    naming::shortest(resources.filter_map(|(a, r)| Some((a, names::recorded_name(r)?))))
 }
 
 /// How many lines that say the same stay lines of their own.
@@ -294,6 +282,33 @@ pub fn table(
     }
     out.push('\n');
     summary(rows, style, &mut out);
+    out
+}
+
+/// Returns whether anything goes on that another look may show further.
+pub fn moves(rows: &[Row<'_>]) -> bool {
+    let moves = |s: &Stage| matches!(s, Stage::Asked | Stage::Waits | Stage::Accepted | Stage::Running);
+    rows.iter().any(|r| !r.released && !r.gone && moves(&r.stage))
+}
+
+/// Where each row stands, for [`changes`].
+pub fn standing(rows: &[Row<'_>]) -> BTreeMap<Address, Stage> {
+    rows.iter().map(|r| (r.address.clone(), r.stage.clone())).collect()
+}
+
+/// A line for each row that stands elsewhere than before: when that was seen, the machine, what it is, and where it stands.
+pub fn changes(before: &BTreeMap<Address, Stage>, rows: &[Row<'_>], style: Style, now: Timestamp) -> String {
+    let what = kinds(rows);
+    let mut out = String::new();
+    for row in rows.iter().filter(|r| before.get(r.address) != Some(&r.stage)) {
+        let kind = what.get(row.address).map(String::as_str).unwrap_or_default();
+        Paragraph::new(0, 2)
+            .push(Paint::Faint, age::clock(now, now))
+            .push(Paint::Strong, format!("  {}", row.machine))
+            .text(format!("  {kind}  "))
+            .push(row.stage.paint(), row.stage.words())
+            .write(style, &mut out);
+    }
     out
 }
 
@@ -386,6 +401,10 @@ fn widths(cells: &[[String; 5]], style: Style) -> [usize; 5] {
             *width = (*width).max(columns(cell));
         }
     }
+    if style.verbose > 0 {
+        // Nothing is cut.
+        return widths;
+    }
     let over = |widths: &[usize; 5]| {
         (widths.iter().sum::<usize>() + 2 * (widths.len() - 1)).saturating_sub(style.columns())
     };
@@ -407,7 +426,7 @@ fn write_row(cells: &[String; 5], paints: [Paint; 5], widths: &[usize; 5], style
         let fill = if i + 1 == cells.len() { 0 } else { widths[i] + 2 - columns(&shown).min(widths[i]) };
         line = line.push(paints[i], shown).text(" ".repeat(fill));
     }
-    line.write_cut(style, out);
+    if style.verbose > 0 { line.write(style, out) } else { line.write_cut(style, out) }
 }
 
 /// How many stand where, and the one command that is next.
@@ -429,15 +448,17 @@ fn summary(rows: &[Row<'_>], style: Style, out: &mut String) {
         .write(style, out);
     let any = |is: &dyn Fn(&Stage) -> bool| rows.iter().any(|r| !r.released && is(&r.stage));
     let next = if any(&|s| matches!(s, Stage::Fetched(Held::Missing | Held::OtherLength))) {
-        Next::new("see what is wrong with packages", "casefile verify")
+        "casefile verify"
     } else if any(&|s| *s == Stage::Done) {
-        Next::new("fetch what is done", "casefile fetch")
+        "casefile fetch"
     } else if any(&|s| matches!(s, Stage::NotSent | Stage::Asked | Stage::Waits | Stage::Refused(_))) {
-        Next::new("see what is sent next, and why", "casefile plan")
+        "casefile plan"
+    } else if moves(rows) {
+        "casefile status -w"
     } else {
         return;
     };
-    plan::next(&[next], 0, style, out);
+    plan::next_line(&next.split(' ').map(str::to_owned).collect::<Vec<_>>(), style, out);
 }
 
 /// A line of the table, for programs.

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr;
 
+use super::board::Board;
 use super::samples::*;
 use super::{
-    Style, annotations, codes, diagnostic, escape, event, plan as human, report, schema, state as states,
-    told,
+    Style, annotations, codes, diagnostic, escape, event, pictures, plan as human, report, schema,
+    state as states, told,
 };
 use crate::engine::{Event, Progress};
 use crate::manifest::Diagnostic;
@@ -137,8 +138,9 @@ fn progress() -> Vec<Progress> {
 /// Everything for people, with `t` wherever text from outside can stand.
 fn everything(t: &str, style: Style) -> String {
     let mut out = human::plan(&full_plan(t), style, now());
+    out.push_str(&pictures::run(t, style));
     for e in events(t) {
-        out.push_str(&event::human(&e, style));
+        out.push_str(&event::human(&e, &Board::default(), style));
     }
     for p in progress() {
         out.push_str(&event::progress(&p, style, now()));
@@ -270,18 +272,19 @@ fn five_thousand_rows_stay_readable() {
     assert!(out.lines().count() < 100, "{out}");
     insta::assert_snapshot!(out);
     let all = human::plan(&plan, Style { verbose: 1, ..PLAIN }, now());
-    assert!(all.matches("  create: new").count() == 5_000);
+    assert!(all.matches("      create: new\n").count() == 5_000);
 }
 
 #[test]
 fn events_at_80() {
-    let out: String = events("").iter().map(|e| event::human(e, style(80))).collect();
+    let out: String = events("").iter().map(|e| event::human(e, &Board::default(), style(80))).collect();
     insta::assert_snapshot!(out);
 }
 
 #[test]
 fn events_in_a_log() {
-    let lines: Vec<String> = events("").iter().map(|e| event::human(e, style(usize::MAX))).collect();
+    let lines: Vec<String> =
+        events("").iter().map(|e| event::human(e, &Board::default(), style(usize::MAX))).collect();
     let (_summary, events) = lines.split_last().unwrap();
     assert!(events.iter().all(|e| e.lines().count() == 1), "one line an event");
     let out = lines.concat();
@@ -298,30 +301,6 @@ fn progress_lines() {
 fn event_lines_for_programs() {
     let out: Vec<String> = events("").iter().map(|e| event::json_line(e).unwrap()).collect();
     insta::assert_snapshot!(out.join("\n"));
-}
-
-#[test]
-fn summaries() {
-    let summary = |counts: &[(&str, usize)], attention: usize, exit_code| Event::Summary {
-        at: now(),
-        counts: counts.iter().map(|(k, n)| (k.to_string(), *n)).collect(),
-        attention: (0..attention).map(|n| address(&format!("Alert/a{n}"))).collect(),
-        left: if exit_code == 130 { 36 } else { 0 },
-        exit_code,
-    };
-    let mut out = String::new();
-    for s in [
-        summary(&[], 0, 0),
-        summary(&[("accepted", 4_990), ("adopted", 10), ("throttled", 0)], 0, 0),
-        summary(&[("accepted", 1)], 25, 1),
-        summary(&[("accepted", 1)], 0, 3),
-        summary(&[], 0, 4),
-        summary(&[("accepted", 7), ("unknown", 1)], 1, 130),
-    ] {
-        out.push_str(&event::human(&s, PLAIN));
-        out.push('\n');
-    }
-    insta::assert_snapshot!(out);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::board::Board;
 use super::samples::*;
 use super::{Style, event, plan as human, state as states};
 use crate::engine::Event;
@@ -92,5 +93,5 @@ fn an_apply() {
             exit_code: 1,
         },
     ];
-    golden("long_apply", |style| events.iter().map(|e| event::human(e, style)).collect());
+    golden("long_apply", |style| events.iter().map(|e| event::human(e, &Board::default(), style)).collect());
 }

@@ -112,10 +112,7 @@ fn a_query_that_was_edited_is_told() {
     // People see a row that there is nothing to do about, too.
     case.write("manifests/a.yaml", &alert("a", "{ query: two }", ""));
     let (out, _) = case.exits(0, &["plan"]);
-    assert!(
-        out.contains("1 unchanged\n    Alert/a  none: done") && out.contains("was edited after"),
-        "{out}"
-    );
+    assert!(out.contains("  = alert  a  done  [1]\n") && out.contains("was edited after"), "{out}");
     let (out, _) = case.exits(0, &["plan", "--format", "markdown"]);
     assert!(out.contains("was edited after"), "{out}");
     // A new revision runs it; from then on it is the one that counts. No digest knows of it.

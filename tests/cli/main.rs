@@ -17,6 +17,7 @@ mod order;
 #[cfg(unix)]
 mod repository;
 mod review;
+mod run;
 mod sandbox;
 mod since;
 mod state;

@@ -294,10 +294,10 @@ mod groups {
         );
         assert_eq!(plan["warnings"][0]["code"], "skipped-records");
         let (out, _) = case.exits(0, &["plan"]);
-        assert!(out.contains("InvestigationPackage/sweep[fin-ws-1]"), "{out}");
+        assert!(out.contains("+ package  fin-ws-1 "), "{out}");
         assert_eq!(case.machine_reads()[1], 2, "one list by tag for each plan");
         let (_, err) = case.exits(0, &["apply", "--auto-approve"]);
-        assert!(err.contains("sweep[fin-ws-3]"), "{err}");
+        assert!(err.contains("  fin-ws-3  package  accepted\n"), "{err}");
         assert_eq!(case.collections(), [id(1), id(3)]);
         let (out, _) = case.exits(0, &["status", "--no-refresh"]);
         assert!(out.contains("fin-ws-1  package ") && out.contains("fin-ws-3  package "), "{out}");
@@ -622,10 +622,7 @@ mod foresight {
             json!([{ "quota": "collect", "calls": 4, "made": 0, "perHour": 1500 }])
         );
         let (out, _) = case.exits(0, &["plan"]);
-        assert!(
-            unwrapped(&out).contains("2 of 4 machines will answer now: Active, and seen within 48 hours."),
-            "{out}"
-        );
+        assert!(unwrapped(&out).contains("To send: 4 packages. 2 of 4 machines answer now."), "{out}");
         let (out, _) = case.exits(0, &["plan", "--format", "markdown"]);
         assert!(out.contains("2 of 4 machines will answer now"), "{out}");
         let reads = case.machine_reads();

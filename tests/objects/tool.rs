@@ -252,7 +252,7 @@ fn a_process_that_is_killed_at_any_put_loses_nothing() {
         // The first put holds the intents, the second is the proof that nothing is put twice; calls follow.
         assert_eq!(made, if nth < 3 { 0 } else { 2 }, "put {nth}, {fate:?}");
         let (_, stdout, stderr) = lab.run("two", &["plan"]);
-        let creates = stdout.matches("create: new").count();
+        let creates = stdout.matches("\n  + package").count();
         let expected = if (nth, fate) == (1, Fate::NeverArrives) { 2 } else { 0 };
         assert_eq!(creates, expected, "put {nth}, {fate:?}: {stdout}{stderr}");
         // What has no outcome yet waits until it can no longer come, or is found.

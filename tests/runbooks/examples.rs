@@ -102,7 +102,7 @@ fn the_cases_pass_and_what_the_readme_tells_without_a_tenant_holds() {
     }
     // Packages need no tenant: the service inside the tool knows every host, and no query is run.
     let plan = run(dir, None, &["plan", "-l", "incident=INC-2042,step=collect"]);
-    assert!(plan.contains("Plan: 3 to create."), "{plan}");
+    assert!(plan.contains("To send: 3 packages."), "{plan}");
 }
 
 /// No device by its id, and each event by a query that names it by the three columns.

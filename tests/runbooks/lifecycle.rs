@@ -117,7 +117,7 @@ fn row(address: &str, action: &str) -> (String, String) {
 #[test]
 fn a_runbook_edited_later_changes_nothing_that_was_sent_and_adds_loudly() {
     let p = Project::new();
-    let text = p.run(0, &["plan"]);
+    let text = p.run(0, &["plan", "-v"]);
     assert!(text.contains("(m/inc.yaml:3, m/runbook.yaml:12)"), "{text}");
     p.run(0, &["apply", "--auto-approve", "-q"]);
     p.write("m/runbook.yaml", &RUNBOOK.replace("first words", "other words"));

@@ -130,7 +130,7 @@ fn a_process_that_is_killed_at_any_push_loses_nothing() {
         assert_eq!(made, if push == 1 { 0 } else { 2 }, "push {push}, {accepted}");
         let second = lab.clone_as("second");
         let (_, stdout, stderr) = lab.run(&second, &["plan"]);
-        let creates = stdout.matches("create: new").count();
+        let creates = stdout.matches("\n  + package").count();
         let expected = if push == 1 && !accepted { 2 } else { 0 };
         assert_eq!(creates, expected, "push {push}, {accepted}: {stdout}{stderr}");
         // What is not settled waits, or is found.

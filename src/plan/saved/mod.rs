@@ -17,6 +17,7 @@ pub use stale::{Moved, Stale};
 use super::action::Action;
 use super::change::{Change, Estimate, Plan, PlannedCall, PlannedId};
 use super::comparison::View;
+use super::forecast::MachineFacts;
 use super::names::shown_in;
 use super::passes::guard;
 use super::passes::references::id_of;
@@ -25,7 +26,8 @@ use super::table::Row;
 use super::warning::Warning;
 use crate::model::{
     Address, Approval, Dependency, Desired, DigestedCall, Kind, MachineId, Mutation, OnInProgress, OnRemove,
-    PlanDigest, Policy, Request, RequestDigest, Sha256Hex, Source, Span, Surgery, Triage, reference,
+    PlanDigest, Policy, Request, RequestDigest, Sha256Hex, Source, Span, Surgery, Timestamp, Triage,
+    reference,
 };
 use crate::state::{Binding, Record, Resource, Sent, Seq, State};
 
@@ -252,6 +254,8 @@ struct FileRow {
     #[serde(default)]
     template: Option<Source>,
     #[serde(default)]
+    machine: Option<FileMachine>,
+    #[serde(default)]
     request: Option<Request>,
     #[serde(default)]
     objects: u32,
@@ -270,6 +274,40 @@ struct FileRow {
     basis: Seq,
     #[serde(default)]
     execution: Option<RowExecution>,
+}
+
+/// What the service said of a machine, for a reader.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FileMachine {
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    os_platform: Option<String>,
+    #[serde(default)]
+    version: Option<String>,
+    #[serde(default)]
+    health_status: Option<String>,
+    #[serde(default)]
+    last_seen: Option<Timestamp>,
+    #[serde(default)]
+    agent_version: Option<String>,
+    #[serde(default)]
+    answers_now: bool,
+}
+
+impl From<FileMachine> for MachineFacts {
+    fn from(m: FileMachine) -> Self {
+        MachineFacts {
+            name: m.name,
+            os: m.os_platform,
+            version: m.version,
+            health: m.health_status,
+            last_seen: m.last_seen,
+            agent: m.agent_version,
+            answers: m.answers_now,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -562,8 +600,13 @@ fn change(row: FileRow) -> Result<Change, SavedError> {
     }
     // The guard rails are those of the project when the plan is carried out.
     let kept = row.warnings.into_iter().filter(|w| !guard::CODES.contains(&w.code.as_str()));
+    let sent_to = call.as_ref().and_then(|c| c.sent.machine_name.to_inner());
+    let facts = row.machine.map(|m| Box::new(MachineFacts::from(m)));
     let change = Change {
         machine: call.as_ref().map(|c| c.machine.clone()),
+        machine_name: sent_to.or_else(|| facts.as_ref()?.name.clone()).into(),
+        incident: call.as_ref().and_then(|c| c.labels.get("incident").cloned()).into(),
+        facts,
         source: row.source,
         template: row.template.into(),
         call,
