@@ -67,11 +67,10 @@ fn a_run_that_finds_the_lock_taken_is_told_its_own_command() {
 #[test]
 fn a_folder_inside_a_project_is_told_where_the_project_is() {
     let case = case("{}");
-    let mut command = case.command(&case.sandbox.url, &["plan"]);
+    let command = case.command(&case.sandbox.url, &["plan"]);
     let args: Vec<_> = command.get_args().skip(2).map(ToOwned::to_owned).collect();
     let mut inside = std::process::Command::new(command.get_program());
     inside.args(args).current_dir(case.path("manifests"));
-    drop(command.stdin(std::process::Stdio::null()));
     let output = inside.output().unwrap();
     let err = String::from_utf8(output.stderr).unwrap();
     assert!(err.contains("next: casefile -C .. plan"), "{err}");
