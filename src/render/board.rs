@@ -128,14 +128,6 @@ struct Row {
     raised: bool,
 }
 
-/// The step of the run.
-#[derive(Clone, Debug, Default, PartialEq)]
-enum Step {
-    #[default]
-    Planned,
-    Told(Progress),
-}
-
 /// A run.
 #[derive(Clone, Debug, Default)]
 pub struct Board {
@@ -151,7 +143,8 @@ pub struct Board {
     /// When collections were asked for in this run, the last minute's.
     asked: VecDeque<Timestamp>,
     per_minute: Option<u32>,
-    step: Step,
+    /// What the run does now; none before its first call.
+    step: Option<Progress>,
     /// Rows that are recorded without a call and without an event.
     recorded: BTreeMap<&'static str, usize>,
     needy: Vec<String>,
@@ -234,7 +227,7 @@ impl Board {
     pub fn note(&mut self, progress: &Progress) {
         match progress {
             Progress::Event(event) => self.happened(event),
-            step => self.step = Step::Told(step.clone()),
+            step => self.step = Some(step.clone()),
         }
     }
 
@@ -402,17 +395,17 @@ impl Board {
             parts.push(format!("quota {asked} of {limit} this minute"));
         }
         let hint = match &self.step {
-            Step::Planned => return String::new(),
-            Step::Told(Progress::Following { next, .. }) => {
+            None => return String::new(),
+            Some(Progress::Following { next, .. }) => {
                 parts.push(format!("next look {}", ahead(now, *next)));
                 "Ctrl-C stops watching"
             }
-            Step::Told(Progress::Started { .. }) => "Ctrl-C stops sending",
-            Step::Told(Progress::Fetching { .. }) => {
+            Some(Progress::Started { .. }) => "Ctrl-C stops sending",
+            Some(Progress::Fetching { .. }) => {
                 parts.push(self.waits(now));
                 "Ctrl-C stops fetching"
             }
-            Step::Told(_) => {
+            Some(_) => {
                 parts.push(self.waits(now));
                 "Ctrl-C stops sending"
             }
@@ -422,8 +415,8 @@ impl Board {
 
     fn waits(&self, now: Timestamp) -> String {
         match &self.step {
-            Step::Planned => String::new(),
-            Step::Told(progress) => {
+            None => String::new(),
+            Some(progress) => {
                 let plain = Style { width: usize::MAX, color: false, verbose: 0 };
                 event::progress(progress, plain, now)
             }
