@@ -538,12 +538,14 @@ mod tests {
             Error::Io { what: "read", path: "x".into(), source: io() },
             Error::BadFile { path: "x".into(), why: text() },
             Error::BadPlan { path: "x".into(), why: text(), next: "casefile plan --out plan.json".into() },
-            Error::Git { why: text() },
+            Error::Git { why: text(), next: None },
             Error::Stdout(io()),
             Error::Unread { source: io(), left: 1 },
             Error::Exists(rows()),
             Error::FileExists { path: "x".into() },
             Error::InvalidDraft(1),
+            Error::NothingSelected { message: text(), next: Some("casefile status".into()) },
+            Error::LackingValues(rows()),
             Error::NoCases { runbook: "runbooks/a.yaml".into() },
             Error::NoEvents { message: text() },
             Error::InvalidManifests(1),
@@ -551,7 +553,7 @@ mod tests {
             Error::NotInState("Alert/a".into()),
             Error::NoApproval,
             Error::Unapproved {
-                next: "say yes on the command line, by --auto-approve; then casefile status",
+                next: "say yes on the command line, by --auto-approve; then casefile status".to_owned(),
             },
             Error::Declined,
             Error::Locked(text()),
@@ -583,6 +585,7 @@ mod tests {
                 Error::Closed | Error::Usage(_) | Error::Environment { .. } | Error::NoProject { .. } => {}
                 Error::Io { .. } | Error::BadFile { .. } | Error::BadPlan { .. } | Error::Git { .. } => {}
                 Error::Stdout(_) | Error::Unread { .. } | Error::Exists(_) | Error::FileExists { .. } => {}
+                Error::NothingSelected { .. } | Error::LackingValues(_) => {}
                 Error::InvalidDraft(_) | Error::NoCases { .. } | Error::NoEvents { .. } => {}
                 Error::InvalidManifests(_) | Error::Unresolved(_) | Error::NotInState(_) => {}
                 Error::NoApproval | Error::Unapproved { .. } | Error::Declined | Error::Locked(_) => {}

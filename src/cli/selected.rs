@@ -73,7 +73,7 @@ fn nothing_in(path: &str, project: &Project, loaded: &Loaded) -> Error {
     if read.iter().any(is_read) {
         return Error::NothingSelected {
             message: format!("{path} declares no resources"),
-            next: Some("casefile render, which shows what is declared where".to_owned()),
+            next: Some("look at what is declared where; then casefile render".to_owned()),
         };
     }
     let folders = first(read, NAMED, String::clone);

@@ -109,7 +109,7 @@ fn played(t: &str) -> (Board, Vec<Event>) {
     let error = refusal(400, "OsPlatformNotSupported", &format!("This platform is not supported{t}"));
     let busy = refusal(400, "ActiveRequestAlreadyExists", &format!("Action is already in progress{t}"));
     events.extend([
-        Event::Rejected { at: ago(36), address: a("eng-ws-005"), error },
+        Event::Rejected { at: ago(36), address: a("eng-ws-005"), action: Action::Create, error },
         Event::Busy { at: ago(36), address: a("eng-ws-006"), error: busy },
         Event::Observed { at: ago(30), address: a("fin-fs-01"), object: found("InProgress", 0) },
         Event::Observed { at: ago(6), address: a("fin-ws-042"), object: found("Succeeded", 31) },
