@@ -193,7 +193,7 @@ fn without_a_terminal_nothing_is_even_looked_at() {
     let (out, why) = case.exits(1, &["apply"]);
     assert_eq!(out, "");
     assert!(why.contains("needs an approval, and there is no terminal to ask at"), "{why}");
-    assert!(why.contains("casefile apply --expect DIGEST"), "{why}");
+    assert!(why.contains("by apply --expect") && why.ends_with("next: casefile plan\n"), "{why}");
     assert!(!case.path(".casefile").exists());
 }
 

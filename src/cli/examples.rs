@@ -34,6 +34,8 @@ const EXAMPLES: [(&str, &[&str]); 29] = [
     ("render", &["casefile render", "casefile render -l incident=INC-2042,step=collect"]),
     ("test", &["casefile test", "casefile test ransomware-triage"]),
     ("status", &["casefile status", "casefile status fin-ws-042 -v", "casefile status -l incident=INC-2042"]),
+    ("show", &["casefile show plan.json", "casefile show plan.json -v"]),
+    ("doctor", &["casefile doctor", "casefile doctor --format json"]),
     ("log", &["casefile log -n 20", "casefile log fin-ws-042 -v"]),
     (
         "fetch",

@@ -109,7 +109,7 @@ fn no_labels<'a>(
         }
     };
     let next = match nearest(&typed, there.iter().map(String::as_str)) {
-        Some(meant) => format!("-l {whole}{meant}"),
+        Some(meant) => format!("write -l {whole}{meant}"),
         None if there.is_empty() => look.to_owned(),
         None => {
             let there: Vec<String> = there.iter().map(|word| format!("{whole}{word}")).collect();

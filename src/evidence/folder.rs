@@ -186,7 +186,7 @@ impl Folder {
 
     /// Writes a file without a name and reads it again, in the nearest folder that is there.
     pub fn probe(&self) -> io::Result<()> {
-        let there = self.root.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("."));
+        let there = self.root.ancestors().find(|path| path.exists()).unwrap_or(Path::new("."));
         let mut file = tempfile::tempfile_in(there)?;
         file.write_all(PROBE)?;
         file.seek(SeekFrom::Start(0))?;

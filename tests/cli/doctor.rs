@@ -102,7 +102,8 @@ fn a_token_is_looked_at_before_it_is_used() {
         "CASEFILE_ACCESS_TOKEN",
         token(&ALL.replace("api.securitycenter.microsoft.com", "graph.microsoft.com")),
     ));
-    has(&case, 0, "audience", "warning", "/.default");
+    has(&case, 1, "audience", "warning", "/.default");
+    has(&case, 1, "machines", "failed", "the service denies it");
     case.env.push(("CASEFILE_ACCESS_TOKEN", String::new()));
     case.project("{ auth: { method: token } }");
     has(&case, 1, "token", "failed", "CASEFILE_ACCESS_TOKEN");
@@ -139,6 +140,6 @@ fn the_places_of_state_and_evidence_are_tried() {
     let journal = case.read(".casefile/journal.jsonl").replacen("INC-2042", "INC-2043", 1);
     case.write(".casefile/journal.jsonl", &journal);
     has(&case, 1, "state", "failed", "does not match its hash");
-    case.project("{ evidence: { url: \"git:origin\" } }");
-    has(&case, 1, "evidence", "failed", "evidence.url");
+    case.write("evidence", "no folder");
+    has(&case, 1, "evidence", "failed", "docs/evidence.md");
 }

@@ -75,8 +75,8 @@ mod selections {
         case.write("manifests/empty.yaml", "# nothing yet\n");
         case.write("notes.yaml", "# no manifest\n");
         for (args, message, next) in [
-            (&["-l", "incidnet=INC-2042"][..], "has a label incidnet", "next: -l incident"),
-            (&["-l", "incident=INC-2024"], "has the label incident=INC-2024", "next: -l incident=INC-2042"),
+            (&["-l", "incidnet=INC-2042"][..], "has a label incidnet", "write -l incident"),
+            (&["-l", "incident=INC-2024"], "has the label incident=INC-2024", "write -l incident=INC-2042"),
             (&["-l", "incident=ACME"], "has the label incident=ACME", "there is incident=INC-2042"),
             (&["-l", "!incident"], "fits -l !incident", "casefile render"),
             (&["notes.yaml"], "notes.yaml is none of the project's manifests", "spec.manifests"),
@@ -113,7 +113,7 @@ mod selections {
         ] {
             let (_, err) = case.exits(1, &[args, &["-l", "incident=INC-2024"]].concat());
             assert!(err.contains("has the label incident=INC-2024"), "{args:?}: {err}");
-            assert!(err.contains("next: -l incident=INC-2042"), "{args:?}: {err}");
+            assert!(err.contains("write -l incident=INC-2042"), "{args:?}: {err}");
         }
         assert_eq!(case.statuses(), ["1 InProgress"]);
     }
@@ -288,8 +288,7 @@ mod cancelling {
         let case = running();
         let (_, err) =
             case.exits(1, &["cancel", "sweep", "-l", "incident=INC-2042", "--comment", "it's over"]);
-        let next =
-            r"next: casefile cancel sweep -l incident=INC-2042 --comment 'it'\''s over' --auto-approve";
+        let next = r" cancel sweep -l incident=INC-2042 --comment 'it'\''s over' --auto-approve";
         assert!(err.contains(next), "{err}");
         let refused = json!({ "faults": [{ "on": "cancelAction", "then": "error", "status": 403 }] });
         let case = fleet_with(refused);
@@ -312,7 +311,7 @@ mod folders {
         let (code, out, err) =
             case.below("manifests/deep", &["plan", "../a.yaml", "--out", "../../plan.json"]);
         assert_eq!(code, Some(0), "{out}{err}");
-        assert!(out.contains("InvestigationPackage/one"), "{out}");
+        assert!(out.contains("+ package  ws-1"), "{out}");
         assert!(err.contains("Project: ../../casefile.yaml"), "{err}");
         assert!(case.path("plan.json").exists());
         let (code, _, err) = case.below("manifests", &["apply", "../plan.json"]);

@@ -65,18 +65,6 @@ fn a_run_that_finds_the_lock_taken_is_told_its_own_command() {
 }
 
 #[test]
-fn a_folder_inside_a_project_is_told_where_the_project_is() {
-    let case = case("{}");
-    let command = case.command(&case.sandbox.url, &["plan"]);
-    let args: Vec<_> = command.get_args().skip(2).map(ToOwned::to_owned).collect();
-    let mut inside = std::process::Command::new(command.get_program());
-    inside.args(args).current_dir(case.path("manifests"));
-    let output = inside.output().unwrap();
-    let err = String::from_utf8(output.stderr).unwrap();
-    assert!(err.contains("next: casefile -C .. plan"), "{err}");
-}
-
-#[test]
 fn an_outdated_seal_tells_new_from_renamed_and_shows_both_values() {
     let case = case("{}");
     case.exits(0, &["seal"]);

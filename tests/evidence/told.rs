@@ -142,9 +142,7 @@ fn a_damaged_journal_is_shown_up_to_its_damage() {
     .unwrap();
     let ran = lab.run(&["log"]);
     assert!(ran.code == Some(1) && ran.stdout.contains("asked for"), "{}", ran.text());
-    assert!(
-        ran.stderr.contains("the journal is damaged behind that") && ran.stderr.contains("casefile verify")
-    );
+    assert!(ran.stderr.contains("the journal is damaged behind that") && ran.stderr.contains(" verify"));
 }
 
 #[test]
