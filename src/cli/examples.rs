@@ -4,7 +4,7 @@
 use clap::Command;
 
 /// The examples, by command.
-const EXAMPLES: [(&str, &[&str]); 29] = [
+const EXAMPLES: &[(&str, &[&str])] = &[
     ("init", &["casefile init my-cases", "casefile init my-cases --pipeline gitlab --state git"]),
     (
         "validate",

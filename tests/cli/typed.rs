@@ -78,9 +78,9 @@ mod selections {
             (&["-l", "incidnet=INC-2042"][..], "has a label incidnet", "write -l incident"),
             (&["-l", "incident=INC-2024"], "has the label incident=INC-2024", "write -l incident=INC-2042"),
             (&["-l", "incident=ACME"], "has the label incident=ACME", "there is incident=INC-2042"),
-            (&["-l", "!incident"], "fits -l !incident", "casefile render"),
+            (&["-l", "!incident"], "fits -l !incident", " render"),
             (&["notes.yaml"], "notes.yaml is none of the project's manifests", "spec.manifests"),
-            (&["manifests/empty.yaml"], "manifests/empty.yaml declares no resources", "casefile render"),
+            (&["manifests/empty.yaml"], "manifests/empty.yaml declares no resources", " render"),
             (&["manifests/a.yaml", "manifests/empty.yaml"], "manifests/empty.yaml declares no", "casefile"),
         ] {
             for command in ["plan", "apply", "render"] {

@@ -28,14 +28,14 @@ spec:
       metadata: { name: "collect-${{ item | slug }}", labels: { step: collect } }
       forEach: ${{ with.machines }}
       spec:
-        machineId: ${{ item | sha256 }}
+        machineId: ${{ (item | sha256)[:40] }}
         comment: "${{ with.ticket }} by ${{ with.notes.who if with.notes is defined else 'nobody' }}: ${{ index }}"
         revision: ${{ with.revision }}
     - kind: Alert
       metadata: { name: found }
       when: ${{ with.alert }}
       spec:
-        machineId: ${{ "m" | sha256 }}
+        machineId: ${{ ("m" | sha256)[:40] }}
         severity: ${{ with.severity }}
         title: ${{ with.ticket }}
         description: |
@@ -51,7 +51,7 @@ spec:
       forEach: ${{ with.machines }}
       when: ${{ with.alert and with.collected }}
       spec:
-        machineId: ${{ item | sha256 }}
+        machineId: ${{ (item | sha256)[:40] }}
         severity: Low
         title: A package was collected
         description: "${{ with.ticket }}$${{ resources['collect-' ~ (item | slug)].id }}{{"

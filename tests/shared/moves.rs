@@ -154,7 +154,7 @@ fn a_shared_state_is_rebuilt_at_a_new_place_and_moves_there() {
     let first = lab.path("first");
     assert_eq!(lab.run(&first, &["apply", "--auto-approve"]).0, 0);
     let (code, _, stderr) = lab.run(&first, &["state", "rebuild"]);
-    assert!(code == 1 && stderr.contains("casefile state rebuild --to URL"), "{stderr}");
+    assert!(code == 1 && stderr.contains("state rebuild --to URL"), "{stderr}");
     // Sound: it moves as `state migrate` moves it, and the old place says where.
     let rebuild = ["state", "rebuild", "--to", TO];
     let (code, stdout, stderr) = lab.run(&first, &rebuild);
