@@ -29,8 +29,11 @@ fn fresh(kind: &str) -> String {
     format!("{kind}-{}-{}", std::process::id(), jiff::Timestamp::now().as_nanosecond())
 }
 
-/// A new bucket, and the environment that finds it.
-fn s3() -> (String, Vec<(&'static str, String)>) {
+/// The URL of a place, and the environment that finds it.
+type Found = (String, Vec<(&'static str, String)>);
+
+/// A new bucket.
+fn s3() -> Found {
     let endpoint = server("CASEFILE_TEST_S3");
     let bucket = fresh("s3");
     let status = put(&endpoint, &format!("/{bucket}"), "");
@@ -56,8 +59,8 @@ fn hmac_sha256(key: &[u8], message: &[u8]) -> Vec<u8> {
     Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize().to_vec()
 }
 
-/// The same of a container.
-fn azure() -> (String, Vec<(&'static str, String)>) {
+/// A new container.
+fn azure() -> Found {
     let endpoint = server("CASEFILE_TEST_AZURITE");
     let container = fresh("az");
     let date = jiff::Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
@@ -77,7 +80,7 @@ fn azure() -> (String, Vec<(&'static str, String)>) {
 }
 
 /// All that holds of every store; `place` makes a new one.
-fn is_a_store(place: fn() -> (String, Vec<(&'static str, String)>)) {
+fn is_a_store(place: fn() -> Found) {
     let lab = |machines| {
         let (url, environment) = place();
         Lab::new(machines, &url, environment)
