@@ -132,13 +132,15 @@ fn read_anyway(ctx: &Context, project: &Project, check: Check) -> Result<ReadSta
         }
         Location::Shared(place) => {
             let _waiting = waiting(ctx, SHARED);
-            let reading = reading_runtime()?.block_on(async {
+            let mut reading = reading_runtime()?.block_on(async {
                 let Reached { way, cache } = reach(ctx, project, &place).await?;
                 let mut remote = way.remote();
                 let lineage = project.spec.state.lineage.as_deref();
                 shared::read(&mut remote, Some(&cache), lineage).await.map_err(project::store_error)
             })?;
-            Ok(ReadState { state: reading.state.clone(), source: Source::Shared(Box::new(reading)) })
+            // What is left of it tells what was spent of the quotas.
+            let state = std::mem::take(&mut reading.state);
+            Ok(ReadState { state, source: Source::Shared(Box::new(reading)) })
         }
     }
 }

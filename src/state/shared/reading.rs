@@ -223,7 +223,9 @@ pub async fn read<R: Remote>(
             return Err(StoreError::Rewritten { place, why: format!("record {seq} is another one there") });
         }
     }
-    if let Some(cache) = cache {
+    if let Some(cache) = cache
+        && known != Some((reading.state.seq, reading.state.head))
+    {
         cache.remember(reading.state.seq, reading.state.head)?;
     }
     Ok(reading)
