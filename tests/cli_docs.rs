@@ -106,20 +106,6 @@ fn tables_are_those_of_help() {
     }
 }
 
-/// The words of a command as a shell splits them; quotes are single ones.
-fn split(command: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut quoted = false;
-    for c in command.chars() {
-        match c {
-            '\'' => quoted = !quoted,
-            ' ' if !quoted => words.push(String::new()),
-            c => words.last_mut().unwrap().push(c),
-        }
-    }
-    words
-}
-
 #[test]
 fn every_next_line_of_the_examples_can_be_typed() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cmd");
@@ -129,7 +115,7 @@ fn every_next_line_of_the_examples_can_be_typed() {
         let text = std::fs::read_to_string(&file).unwrap();
         for command in text.lines().filter_map(|line| line.strip_prefix("next: ")) {
             for part in command.split(" && ").filter(|part| part.starts_with("casefile ")) {
-                let words = split(part);
+                let words = casefile::cli::exec::words(part).unwrap();
                 let parsed = casefile::cli::command().try_get_matches_from(&words);
                 let is_help = parsed.as_ref().is_err_and(|e| e.exit_code() == 0);
                 assert!(parsed.is_ok() || is_help, "{}: {part}", file.display());

@@ -4,6 +4,7 @@
 //! The doc comments are the help texts. `docs/cli.md` holds the same tables; `tests/cli_docs.rs`
 //! compares the two.
 
+mod evidence;
 mod new;
 mod state;
 
@@ -12,13 +13,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use evidence::{ExportArgs, FetchArgs, ReportArgs, ReportFormat};
 pub use new::{Label, NewCommand, NewIncidentArgs, NewPackageArgs, Placing};
 pub use state::{
     StateCommand, StateListArgs, StateMigrateArgs, StateMvArgs, StatePullArgs, StateRebuildArgs,
     StateRenameProjectArgs, StateRmArgs, StateShowArgs,
 };
 
-use super::exec::UserCommand;
 use crate::model::{Cloud, PlanDigest, Sha256Hex, Span, Timespan};
 use crate::plan::names::Named;
 
@@ -143,7 +144,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether the command is about a project, which it finds above the current folder too.
+    /// Returns whether the command is about a project, which it finds above the current folder too.
     pub fn is_of_project(&self) -> bool {
         !matches!(self, Command::Init(_) | Command::Schema(_) | Command::Sandbox(_) | Command::Completions(_))
     }
@@ -451,83 +452,6 @@ pub struct LogArgs {
     pub format: Format,
 }
 
-/// `export`
-#[derive(Debug, Args)]
-pub struct ExportArgs {
-    /// Export what is about these resources only
-    #[arg(value_name = "ADDRESS")]
-    pub addresses: Vec<Named>,
-    /// Export only what carries these labels, such as incident=INC-2042
-    #[arg(short = 'l', long, value_name = "SELECTOR")]
-    pub selector: Option<String>,
-    /// Write a BagIt bag into this folder, which must not exist yet, or be empty
-    #[arg(long, value_name = "DIR", required = true)]
-    pub bagit: PathBuf,
-    /// Add every record of the journal, those of other resources too
-    #[arg(long)]
-    pub whole_journal: bool,
-    /// How the result is written
-    #[arg(long, value_name = "FORMAT", default_value = "human")]
-    pub format: Format,
-}
-
-/// `fetch`
-#[derive(Debug, Args)]
-pub struct FetchArgs {
-    /// Fetch the packages of these resources only
-    #[arg(value_name = "ADDRESS")]
-    pub addresses: Vec<Named>,
-    /// Fetch only what carries these labels, such as incident=INC-2042
-    #[arg(short = 'l', long, value_name = "SELECTOR")]
-    pub selector: Option<String>,
-    /// How many packages may be under way at once
-    #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub parallelism: u16,
-    /// Run a command for each package that is newly held
-    #[arg(long, value_name = "COMMAND")]
-    pub exec: Option<UserCommand>,
-    /// The lock.
-    #[command(flatten)]
-    pub locking: Locking,
-    /// How the run is told: text, or one JSON event a line
-    #[arg(long, value_name = "FORMAT", default_value = "human")]
-    pub format: Format,
-}
-
-/// `report`
-#[derive(Debug, Args)]
-pub struct ReportArgs {
-    /// Tell of these resources only
-    #[arg(value_name = "ADDRESS")]
-    pub addresses: Vec<Named>,
-    /// Tell only of what carries these labels, such as incident=INC-2042
-    #[arg(short = 'l', long, value_name = "SELECTOR")]
-    pub selector: Option<String>,
-    /// The file to write, or `-` for stdout; without it, report.html for a page, and stdout for JSON
-    #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
-    /// Read the service first, and list how the machines are
-    #[arg(long)]
-    pub refresh: bool,
-    /// Read each package that is held, and compare its SHA-256
-    #[arg(long)]
-    pub verify: bool,
-    /// A page for people, or one document for programs
-    #[arg(long, value_name = "FORMAT", default_value = "html")]
-    pub format: ReportFormat,
-}
-
-/// How a report is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ReportFormat {
-    /// One page.
-    #[value(help = None)]
-    Html,
-    /// One document.
-    #[value(help = None)]
-    Json,
-}
-
 /// How long a command waits for its turn.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Locking {
@@ -747,7 +671,7 @@ pub enum SchemaKind {
     /// `report --format json`.
     #[value(help = None)]
     Report,
-    /// What `sandbox --scenario` takes.
+    /// The file of `sandbox --scenario`.
     #[value(help = None)]
     Scenario,
 }

@@ -112,7 +112,7 @@ fn global(project: Option<PathBuf>) -> Global {
     }
 }
 
-/// What can stand in a place.
+/// The kind of words that fit a place.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Wanted {
     /// An address of the state. Of an alert there is nothing to cancel.
@@ -132,7 +132,7 @@ enum Wanted {
 struct Place {
     /// `-C`
     project: Option<PathBuf>,
-    /// What can stand there.
+    /// The words that fit there.
     wanted: Wanted,
     /// What stands before the address in the same word: `--replace=`.
     before: String,
@@ -194,7 +194,7 @@ impl Place {
     }
 }
 
-/// What the argument names: `import` names what is declared, and the new name of `state mv` nothing that is there.
+/// The kind of thing that the argument names: `import` names what is declared, and the new name of `state mv` nothing that is there.
 fn wanted(command: &Command, arg: &Arg) -> Option<Wanted> {
     let types: [ValueParser; 2] = [clap::value_parser!(Address).into(), clap::value_parser!(Named).into()];
     match arg.get_id().as_str() {

@@ -37,7 +37,10 @@ impl FromStr for UserCommand {
 }
 
 /// Splits a line into words at blanks. `'...'` is taken as it is; in `"..."` a backslash takes `"` and `\` as they are.
-fn words(text: &str) -> Result<Vec<String>, String> {
+///
+/// # Errors
+/// A quote that is not closed, or something that only a shell understands.
+pub fn words(text: &str) -> Result<Vec<String>, String> {
     let mut words: Vec<String> = Vec::new();
     let mut word: Option<String> = None;
     let mut chars = text.chars().peekable();

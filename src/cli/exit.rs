@@ -70,7 +70,7 @@ pub enum Error {
     NothingSelected {
         /// Why.
         message: String,
-        /// What was probably meant, or what to look at.
+        /// The selection that was probably meant, or a command that shows more.
         next: Option<String>,
     },
     /// A file or folder could not be used.
@@ -174,7 +174,7 @@ pub enum Error {
     /// The same, with the command as it was typed.
     #[error("another run holds the lock: {holder}")]
     LockedOut {
-        /// What is known of the other run.
+        /// The description of the other run.
         holder: String,
         /// The command, to be typed again.
         again: String,
@@ -268,7 +268,7 @@ pub enum Error {
     /// No way to sign in is there.
     #[error("nobody is signed in: no credential was found")]
     NoCredential {
-        /// What persons and what services do about it.
+        /// The ways to sign in, for persons and for services.
         ways: Vec<String>,
     },
     /// The service, a token, the network.
@@ -600,20 +600,6 @@ mod tests {
         all
     }
 
-    /// The words of a command as a shell splits them; quotes are single ones.
-    fn split(command: &str) -> Vec<String> {
-        let mut words = vec![String::new()];
-        let mut quoted = false;
-        for c in command.chars() {
-            match c {
-                '\'' => quoted = !quoted,
-                ' ' if !quoted => words.push(String::new()),
-                c => words.last_mut().unwrap().push(c),
-            }
-        }
-        words
-    }
-
     /// Checks that a command line of ours can be parsed, and is about the folder.
     fn check(command: &str, dir: &str) {
         const DANGEROUS: [&str; 10] = [
@@ -633,7 +619,7 @@ mod tests {
             if !part.starts_with("casefile ") {
                 continue;
             }
-            let words = split(part);
+            let words = super::super::exec::words(part).unwrap();
             let help = words.last().is_some_and(|w| w == "--help");
             let parsed = super::super::command().try_get_matches_from(&words);
             let fine = parsed.as_ref().map_or_else(|e| help && e.exit_code() == 0, |_| true);

@@ -1,4 +1,4 @@
-//! What people of other tools type, and the word for it here.
+//! Words of other tools, and the ones for them here.
 //!
 //! Only what clap does not know is looked up: a word that is ours means what it says. A wrong guess of clap's own would be
 //! worse than none: `--refresh-only` is no misspelt `--fresh`, which sends what a lost state has sent already.

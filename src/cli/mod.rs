@@ -6,7 +6,7 @@
 
 pub mod args;
 pub mod context;
-mod exec;
+pub mod exec;
 pub mod exit;
 
 mod apply;

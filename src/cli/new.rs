@@ -173,7 +173,7 @@ fn property<'a>(schema: &'a Value, key: &str) -> Option<&'a Value> {
     schema.get("properties")?.get(key)
 }
 
-/// What a parameter is for and what it takes, in a sentence.
+/// Describes a parameter in a sentence: its purpose, and the values that it takes.
 fn about(property: &Value, schema: &Value) -> String {
     let text = |key: &str| resolved(property, schema).get(key).and_then(Value::as_str);
     let described = property.get("description").and_then(Value::as_str).or_else(|| text("description"));

@@ -9,10 +9,10 @@ use crate::THREAD_STACK;
 /// How long a person looks at a silent terminal.
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// What takes long before a plan or a status is shown.
+/// The name of the wait before a plan or a status is shown.
 pub const READING: &str = "Reading what the service shows";
 
-/// What takes long before a state elsewhere is known.
+/// The name of the wait before a state elsewhere is known.
 pub const SHARED: &str = "Reading the shared state";
 
 /// Something that may take long; dropped once it is over.

@@ -23,7 +23,7 @@ pub struct Display {
     result: Style,
     quiet: bool,
     clock: crate::defender::Clock,
-    /// Whether a person watches, and is shown a table of what is under way below the events.
+    /// Set if a person watches, and is shown a table of what is under way below the events.
     live: bool,
     /// Where everything stands.
     board: Arc<Mutex<Board>>,

@@ -38,7 +38,7 @@ pub fn run(ctx: &Context, args: &StatusArgs) -> Result<Code, Error> {
     }
 }
 
-/// What a look found.
+/// The findings of a look.
 struct Looked {
     selector: Option<Selector>,
     project: Project,

@@ -169,8 +169,7 @@ pub async fn tip(ctx: &Context, project: &Project) -> Result<(), Error> {
         Location::Folder(_) => Ok(()),
         Location::Shared(place) => {
             let mut remote = reach(ctx, project, &place).await?.way.remote();
-            let tip = remote.read().await.map_err(project::store_error)?;
-            tip.map(Reading::of).transpose().map(drop).map_err(project::store_error)
+            reading(&mut *remote).await.map(drop)
         }
     }
 }
@@ -186,11 +185,16 @@ pub async fn probe(ctx: &Context, project: &Project) -> Result<String, Error> {
         Location::Shared(place) => {
             let mut remote = reach(ctx, project, &place).await?.way.remote();
             remote.probe().await.map_err(project::store_error)?;
-            let tip = remote.read().await.map_err(project::store_error)?;
-            let reading = tip.map(Reading::of).transpose().map_err(project::store_error)?;
-            Ok(format!("{}: {}", remote.place(), records(reading.map_or(0, |r| r.state.seq))))
+            let records = records(reading(&mut *remote).await?.map_or(0, |r| r.state.seq));
+            Ok(format!("{}: {records}", remote.place()))
         }
     }
+}
+
+/// Reads what lies at a shared place; none if nothing does.
+async fn reading(remote: &mut dyn Remote) -> Result<Option<Reading>, Error> {
+    let tip = remote.read().await.map_err(project::store_error)?;
+    tip.map(Reading::of).transpose().map_err(project::store_error)
 }
 
 fn records(n: u64) -> String {
@@ -226,11 +230,7 @@ impl Destination {
                 let loaded = local::read_whole(folder).map_err(project::store_error)?;
                 Ok(loaded.state.lineage.is_some().then_some(loaded.state))
             }
-            Destination::Shared(remote) => {
-                let tip = remote.read().await.map_err(project::store_error)?;
-                let reading = tip.map(Reading::of).transpose().map_err(project::store_error)?;
-                Ok(reading.map(|r| r.state))
-            }
+            Destination::Shared(remote) => Ok(reading(&mut **remote).await?.map(|r| r.state)),
         }
     }
 

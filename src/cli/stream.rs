@@ -73,7 +73,7 @@ pub fn complain(text: &str) {
     }
 }
 
-/// What is drawn below all lines of stderr, a terminal: whole lines, none wider than it. It is asked for anew each second.
+/// The text that is drawn below all lines of stderr, a terminal: whole lines, none wider than it. It is asked for anew each second.
 pub type Live = Box<dyn Fn() -> String + Send>;
 
 /// Shows lines below all others on stderr, a terminal, and draws them again in their place; none takes them away. Needs
@@ -220,7 +220,7 @@ struct Queue {
     dropped: usize,
     failed: Option<io::Error>,
     live: Option<Live>,
-    /// What is drawn below is another text, or another second has gone by.
+    /// The text below has changed, or another second has gone by.
     redraw: bool,
 }
 

@@ -1,7 +1,7 @@
-//! Whether a project can do its work against its service: what was seen becomes a verdict, and what to do.
+//! The examination of a project against its service: each thing that was seen becomes a verdict, and steps to take.
 //!
 //! Responsible for the rules. What is looked at, and in which order, is `cli::doctor`; words on a page are `render`.
-//! What could not be seen is never fine: it is a warning at least.
+//! Something that could not be seen is never fine: it is a warning at least.
 
 mod permission;
 mod sign_in;
@@ -16,7 +16,7 @@ pub enum Verdict {
     Ok,
     /// It works, or could not be seen.
     Warning,
-    /// What the project needs is missing.
+    /// Something that the project needs is missing.
     Failed,
 }
 
@@ -38,9 +38,9 @@ pub struct Check {
     pub name: &'static str,
     /// How it stands.
     pub verdict: Verdict,
-    /// What was seen.
+    /// The findings in words.
     pub seen: String,
-    /// What to do, a command or a step each; empty if there is nothing to do.
+    /// The steps to take, or commands; empty if there is nothing to do.
     pub fix: Vec<String>,
 }
 

@@ -4,7 +4,7 @@ use super::Check;
 use crate::defender::auth::Claims;
 use crate::defender::{Api, Endpoint};
 
-/// What a project's manifests ask of the service.
+/// The needs of a project's manifests at the service.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
     /// Packages are collected, and fetched.
@@ -32,7 +32,7 @@ impl Needs {
     }
 }
 
-/// What came of a harmless read.
+/// The result of a harmless read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Probe {
     /// It was answered.
@@ -45,7 +45,7 @@ pub enum Probe {
     NotMade,
 }
 
-/// Whether the caller may call an endpoint.
+/// Judges whether the caller may call an endpoint.
 pub fn permission(endpoint: Endpoint, claims: Option<&Claims>, probe: &Probe, simulated: bool) -> Check {
     let name = name(endpoint);
     let needed = endpoint.permission();
@@ -88,7 +88,7 @@ pub fn permission(endpoint: Endpoint, claims: Option<&Claims>, probe: &Probe, si
     }
 }
 
-/// What an endpoint is for, as a short name.
+/// The short name of an endpoint's purpose.
 fn name(endpoint: Endpoint) -> &'static str {
     match endpoint {
         Endpoint::Collect => "collect",

@@ -70,7 +70,7 @@ pub enum Event {
         at: jiff::Timestamp,
         /// The resource.
         address: Address,
-        /// What was asked.
+        /// The kind of call that was refused.
         action: Action,
         /// The service's words.
         error: Refusal,

@@ -38,7 +38,7 @@ impl Scope {
 /// Resources that stand for machines which are still to be found, and what they were found to mean.
 #[derive(Clone, Debug, Default)]
 pub struct Lookups {
-    /// What cannot be resolved is left out, and told.
+    /// Resources that cannot be resolved are left out, and told.
     pub skip_unresolved: bool,
     /// The templates, by address.
     pub(super) templates: Vec<Template>,

@@ -168,7 +168,7 @@ pub struct Discovered {
     pub unmatched: Vec<Address>,
 }
 
-/// What a person wants cancelled, and why.
+/// The collections that a person wants cancelled, and the reason.
 #[derive(Clone, Copy, Debug)]
 pub struct Cancellation<'a> {
     /// Names of resources, machines and groups.
@@ -184,9 +184,9 @@ pub struct Cancellation<'a> {
 pub struct PlannedCancel {
     /// A row for each collection that runs.
     pub plan: Plan,
-    /// What has nothing left to cancel.
+    /// The collections that have nothing left to cancel.
     pub over: Vec<Over>,
-    /// What cannot be cancelled before an earlier call is settled.
+    /// The collections that cannot be cancelled before an earlier call is settled.
     pub held: Vec<Forbidden>,
 }
 

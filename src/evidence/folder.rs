@@ -21,7 +21,7 @@ pub const SYNC_EVERY: u64 = 8 << 20;
 /// The largest note or custody record that is read.
 const LONGEST_NOTE: u64 = 64 << 20;
 
-/// What is written to see whether something can be.
+/// The text of a probe.
 const PROBE: &[u8] = b"a probe of casefile";
 
 /// A folder of packages.

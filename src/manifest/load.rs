@@ -229,7 +229,7 @@ struct Reading {
 /// somebody depends on it.
 #[derive(Default)]
 struct Unsound {
-    /// Of resources, runbooks and incidents.
+    /// The names of resources, runbooks and incidents.
     names: HashSet<String>,
 }
 

@@ -165,7 +165,7 @@ pub struct Defender {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = GUID), example = &"00000000-0000-0000-0000-000000000000")]
     pub tenant_id: Option<String>,
-    /// What the simulated service plays, with `cloud: sandbox`.
+    /// The world of the simulated service, with `cloud: sandbox`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = json!({"scenario": "scenario.yaml"}))]
     pub sandbox: Option<Sandbox>,

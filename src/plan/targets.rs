@@ -277,7 +277,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// What a manifest asked for before stays as it is while its machine cannot be told: it is declared all the same.
+    /// Keeps resources of earlier plans declared while their machines cannot be told.
     fn keep(&mut self, t: &Template) {
         let made: BTreeSet<Address> = self.out.desired.iter().map(|d| d.address.clone()).collect();
         let resources = &self.recorded.state.resources;

@@ -218,7 +218,7 @@ pub enum PlanWarning {
     },
     /// Names, tags, files and queries that cannot be resolved are left out: `--skip-unresolved`.
     Unresolved {
-        /// What could not be resolved, by place.
+        /// The errors by place.
         places: Vec<TargetError>,
     },
     /// The sealed machines of a manifest are not those that it means today, or that is not known.

@@ -143,7 +143,7 @@ pub struct Board {
     /// When collections were asked for in this run, the last minute's.
     asked: VecDeque<Timestamp>,
     per_minute: Option<u32>,
-    /// What the run does now; none before its first call.
+    /// The present step of the run; none before its first call.
     step: Option<Progress>,
     /// Rows that are recorded without a call and without an event.
     recorded: BTreeMap<&'static str, usize>,
@@ -386,7 +386,7 @@ impl Board {
         }
     }
 
-    /// What the run does now, and what a signal would stop.
+    /// The present step of the run, and what a signal would stop.
     fn footer(&self, now: Timestamp) -> String {
         let mut parts: Vec<String> = Vec::new();
         let recent = |at: &&Timestamp| now.duration_since(**at) < SignedDuration::from_mins(1);
@@ -423,7 +423,7 @@ impl Board {
         }
     }
 
-    /// What came of the run, in one sentence: `16 packages succeeded, 1 refused (hr-ws-019: OS not supported)`.
+    /// Writes the results of the run in one sentence: `16 packages succeeded, 1 refused (hr-ws-019: OS not supported)`.
     pub(super) fn outcome(&self, at: Timestamp) -> Vec<String> {
         let mut parts: Vec<String> = Vec::new();
         let of = |is: &dyn Fn(&Row) -> bool| self.rows.iter().filter(|r| is(r)).collect::<Vec<_>>();

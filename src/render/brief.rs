@@ -118,7 +118,7 @@ fn reason(reason: &Reason, now: Timestamp) -> String {
     }
 }
 
-/// What a reader of a row should know. Rows that say the same share one note.
+/// The note to a row. Rows that say the same share one.
 pub(super) fn warning(warning: &Warning, now: Timestamp) -> String {
     match warning {
         Warning::ActiveCollection { requestor, created_at, .. } => format!(
@@ -166,7 +166,7 @@ pub(super) fn odd(warning: &Warning) -> Option<&'static str> {
     }
 }
 
-/// Whether a machine answers, in a few words: `seen 30 min ago`, `offline 10 days`.
+/// Describes in a few words whether a machine answers: `seen 30 min ago`, `offline 10 days`.
 pub(super) fn standing(facts: &MachineFacts, now: Timestamp) -> String {
     let seen = facts.last_seen.as_ref().map(crate::model::Timestamp::instant);
     match (seen, facts.answers) {

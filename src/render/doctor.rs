@@ -1,4 +1,4 @@
-//! What `casefile doctor` found, for people and for programs.
+//! The checks of `casefile doctor`, for people and for programs.
 
 use serde::Serialize;
 

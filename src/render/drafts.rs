@@ -102,9 +102,9 @@ fn head(kind: &str, name: &str, labels: &Labels) -> String {
 pub struct Blank<'a> {
     /// Its name.
     pub key: &'a str,
-    /// What it is for, and what it takes.
+    /// Its purpose, and the values that it takes.
     pub about: String,
-    /// Whether a value has to be given.
+    /// Set if a value has to be given.
     pub required: bool,
     /// The value that counts if none is given.
     pub default: Option<&'a Value>,

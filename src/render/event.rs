@@ -86,7 +86,7 @@ pub fn human(event: &Event, board: &Board, style: Style) -> String {
     out
 }
 
-/// What happened to a resource.
+/// The event of a resource in words.
 struct Told<'a> {
     at: Timestamp,
     address: &'a Address,
@@ -194,7 +194,7 @@ fn told<'a>(event: &'a Event, board: &Board, whole: bool) -> Option<Told<'a>> {
     Some(Told { at: *at, address, paint, what, more })
 }
 
-/// What the service says of an object now.
+/// The present status of an object in words.
 fn observed(address: &Address, object: &Object, board: &Board) -> (Paint, String) {
     match (address.kind(), object.status.as_str()) {
         (Kind::Alert, status) => (Paint::Plain, format!("alert is {}", messages::word(status))),
@@ -336,7 +336,7 @@ fn of(object: &Object) -> String {
     parts.join(", ")
 }
 
-/// What came of the calls, what still runs, who is needed, and the one command that is next.
+/// Writes the end of a run: results, what still runs, who is needed, and the one command that is next.
 fn closing(board: &Board, at: Timestamp, left: usize, exit_code: u8, style: Style, out: &mut String) {
     Paragraph::new(0, 2)
         .push(Paint::Strong, "Result: ")
@@ -378,7 +378,7 @@ fn closing(board: &Board, at: Timestamp, left: usize, exit_code: u8, style: Styl
     plan::next_line(&words, style, out);
 }
 
-/// What an exit code of `docs/cli.md` means for an apply.
+/// The meaning of an exit code of `docs/cli.md` for an apply.
 fn exit(exit_code: u8) -> &'static str {
     match exit_code {
         1 => "something failed or waits for a person; all that was sent is recorded",

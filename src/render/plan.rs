@@ -202,7 +202,7 @@ fn write_row(line: &Line<'_, '_>, widths: &Widths, style: Style, out: &mut Strin
     if style.verbose > 0 { text.write(style, out) } else { text.write_lines(BRIEF, style, out) }
 }
 
-/// What stands below a row: changed fields, and with `-v` all there is to know.
+/// Writes the lines below a row: changed fields, and with `-v` all there is to know.
 fn below(line: &Line<'_, '_>, shows_ways: bool, style: Style, now: Timestamp, out: &mut String) {
     let change = line.row.change;
     if style.verbose > 0 {
@@ -242,7 +242,7 @@ fn below(line: &Line<'_, '_>, shows_ways: bool, style: Style, now: Timestamp, ou
     }
 }
 
-/// What is compared below a row: what was sent, and what is declared.
+/// The two texts that are compared below a row: the one that was sent, and the one that is declared.
 fn diff_of(change: &Change) -> Option<(&View, &View)> {
     let shown = matches!(
         change.action,
@@ -383,7 +383,7 @@ fn fields_of(body: &str) -> Vec<&str> {
     lines
 }
 
-/// What is sent and recorded, what is not, where it leads, how long it takes, and what approves it.
+/// Writes the end of a plan: the calls, what else is there, the service, the time, and the digest that approves it.
 fn closing(plan: &Plan, needy: usize, shows_ways: bool, style: Style, out: &mut String) {
     let calls = plan.calls().count();
     let incomplete = !plan.unread().is_empty();

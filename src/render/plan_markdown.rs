@@ -107,7 +107,7 @@ pub fn plan_markdown(plan: &Plan, selection: &[String], verbose: u8, now: Timest
     out
 }
 
-/// What stands above the rows of a group: its incident and where it is declared, and the head of their table.
+/// Writes the head of a group: its incident and where it is declared, and the head of their table.
 fn heading(group: &rows::Group<'_>) -> String {
     let incident = group.incident.map(|name| format!("**{}** ", code(name, CELL))).unwrap_or_default();
     let place = code(&group.place, CELL);

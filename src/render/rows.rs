@@ -15,11 +15,11 @@ use crate::plan::{Action, Change, Plan, Reason, Warning};
 pub(super) enum Sign {
     /// Its call is sent.
     Sent,
-    /// What is there is changed or asked for anew.
+    /// Something that is there is changed or asked for anew.
     Changes,
     /// Recorded alone: taken over, moved or forgotten.
     Recorded,
-    /// What was asked for is cancelled or resolved.
+    /// Something that was asked for is cancelled or resolved.
     Ends,
     /// A person has to decide.
     NeedsYou,
@@ -73,13 +73,13 @@ pub(super) fn is_running(change: &Change) -> bool {
 pub(super) struct Row<'a> {
     pub(super) change: &'a Change,
     pub(super) sign: Sign,
-    /// What it is: its kind, and its name too where the machine has several of the kind.
+    /// Its kind, and its name too where the machine has several of the kind.
     pub(super) what: String,
     /// The name of its machine; its own where that is not known.
     pub(super) machine: String,
     /// The machine's operating system.
     pub(super) system: String,
-    /// Whether the machine answers; empty where nobody looked.
+    /// The presence of the machine; empty where nobody looked.
     pub(super) standing: String,
     /// The rest: words that make it stand out, what an alert says, why the row is what it is.
     pub(super) detail: String,
@@ -98,7 +98,7 @@ pub(super) struct Group<'a> {
     pub(super) rows: Vec<Row<'a>>,
     /// How many rows are done.
     pub(super) done: usize,
-    /// What runs, with the names of its machines.
+    /// The machines whose collections run.
     pub(super) running: Vec<(String, &'a Change)>,
 }
 
@@ -112,7 +112,7 @@ impl<'a> Group<'a> {
     }
 }
 
-/// What is said of many rows once.
+/// The words that many rows share.
 #[derive(Default)]
 pub(super) struct Notes {
     texts: Vec<(String, BTreeMap<Kind, usize>)>,
@@ -223,7 +223,7 @@ pub(super) fn groups(plan: &Plan, all: bool, now: Timestamp) -> (Vec<Group<'_>>,
     (groups, notes)
 }
 
-/// What rows are grouped by.
+/// The key that rows are grouped by.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Key<'a> {
     Incident(&'a str),
@@ -384,7 +384,7 @@ impl<'a> Labels<'a> {
         self.machines.contains_key(&c.address)
     }
 
-    /// What a row is, besides its machine.
+    /// Describes a row, its machine left out.
     pub(super) fn what(&self, c: &Change) -> String {
         let word = status::word(c.address.kind());
         let several = self.times.get(&(self.machine(c), c.address.kind())).is_some_and(|n| *n > 1);

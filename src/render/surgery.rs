@@ -16,7 +16,7 @@ use crate::plan::names::shown_in;
 use crate::state::snapshot::SnapshotError;
 use crate::state::{Damage, Finding, Note, Object, Rebuild, Seq, State, Verified};
 
-/// What `cancel` leaves out: what is over has what was wanted, and the rest needs another command first.
+/// Writes what `cancel` leaves out: what is over has what was wanted, and the rest needs another command first.
 pub fn left_out(state: &State, over: &[Over], held: &[Forbidden], style: Style) -> String {
     let names = shown_in(state);
     let mut out = String::new();
@@ -47,7 +47,7 @@ pub fn in_words(text: &str, state: &State) -> String {
     })
 }
 
-/// What was cancelled and runs on: what to do about each, by whether the service has accepted the cancel. Empty if there
+/// Writes what was cancelled and runs on: what to do about each, by whether the service has accepted the cancel. Empty if there
 /// is none.
 pub fn still_running(state: &State, plan: &Plan, report: &Report) -> Option<String> {
     let rows = plan.changes.iter().filter(|c| report.attention.contains(&c.address));

@@ -65,7 +65,7 @@ pub(super) struct Action {
     pub stopped: Option<Stop>,
 }
 
-/// What a call may say beside its comment.
+/// The fields of a call beside its comment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Given {

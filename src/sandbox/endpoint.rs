@@ -150,7 +150,7 @@ impl Endpoint {
         )
     }
 
-    /// Whether a call can change the service's objects.
+    /// Returns whether a call can change the service's objects.
     pub fn is_mutating(self) -> bool {
         use Endpoint::*;
         matches!(self, Collect | CancelAction | CreateAlert | UpdateAlert | BatchUpdate) || self.is_response()

@@ -5,7 +5,7 @@ use std::io::{self, Cursor, Read, Write};
 use zip::write::{SimpleFileOptions, ZipWriter};
 use zip::{CompressionMethod, ZipArchive};
 
-/// What stands in front of the compressed bytes: the magic number, deflate, no flags, no time, unknown system.
+/// The header before the compressed bytes: the magic number, deflate, no flags, no time, unknown system.
 const HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
 /// Returns whether an `Accept-Encoding` takes gzip.

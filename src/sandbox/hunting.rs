@@ -164,7 +164,7 @@ fn columns(rows: &[Map<String, Value>]) -> Vec<CannedColumn> {
     columns
 }
 
-/// Whether a query of the scenario finds the event: its rows hold the key of it.
+/// Returns whether a query of the scenario finds the event: its rows hold the key of it.
 pub(super) fn shows(hunting: &[CannedQuery], fits: impl Fn(&str, &str, &str) -> bool) -> bool {
     let made_up = if hunting.is_empty() { demo() } else { Vec::new() };
     let mut rows = hunting.iter().flat_map(|q| &q.rows).chain(&made_up);

@@ -1,4 +1,4 @@
-//! What the service says about itself: `GET /api/$metadata`, and the names of properties.
+//! The description of the service: `GET /api/$metadata`, and the names of properties.
 //!
 //! The names and types are those of the service's own document, as far as they are simulated here.
 

@@ -1,4 +1,4 @@
-//! What belongs to an alert or a device: users, files, domains, addresses, the device itself.
+//! The parts of an alert or a device: users, files, domains, addresses, the device itself.
 //!
 //! An alert that is created by reference has no such thing but its device. Users are those that the scenario lists.
 

@@ -117,7 +117,7 @@ pub struct MachineSpec {
     /// `lastIpAddress`, and the one of `ipAddresses`; 192.0.2.4 when missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip: Option<String>,
-    /// Who has logged on to it, as `domain\name`.
+    /// The users who have logged on to it, as `domain\name`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<String>,
     /// `mergedIntoMachineId`.
@@ -213,7 +213,7 @@ impl Default for Delays {
     }
 }
 
-/// Which events can be referred to. Without `only`, those are known that a query of the scenario finds; if none finds
+/// The events that can be referred to. Without `only`, those are known that a query of the scenario finds; if none finds
 /// any, every well-formed event on a known device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -491,19 +491,19 @@ impl Scenario {
         self
     }
 
-    /// Whether no device exists but those that are listed or came up before.
+    /// Returns whether no device exists but those that are listed or came up before.
     pub(super) fn lists_all_machines(&self) -> bool {
         let described = !self.machines.list.is_empty();
         self.machines.strict.or(self.strict).unwrap_or(described)
     }
 
-    /// Whether an event has to be one that a query finds.
+    /// Returns whether an event has to be one that a query finds.
     pub(super) fn shows_all_events(&self) -> bool {
         let found = || !self.hunting.is_empty() && hunting::shows(&self.hunting, |_, _, _| true);
         self.strict.unwrap_or_else(found)
     }
 
-    /// Whether the claims of a token count.
+    /// Returns whether the claims of a token count.
     pub(super) fn reads_claims(&self) -> bool {
         self.strict != Some(false)
     }

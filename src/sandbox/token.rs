@@ -23,7 +23,7 @@ struct Claims {
     scp: Option<String>,
 }
 
-/// Who a token is for.
+/// The audience of a token.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Audience {

@@ -1,4 +1,4 @@
-//! What a person sees of a run: a line an event with the machine's name first, and an end that agrees with the plan.
+//! A run as a person sees it: a line an event with the machine's name first, and an end that agrees with the plan.
 
 use crate::case::Case;
 

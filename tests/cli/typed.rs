@@ -1,4 +1,4 @@
-//! What people type: selections that fit nothing, names of machines and groups, folders inside a project, new manifests.
+//! The words that people type: selections that fit nothing, names of machines and groups, folders inside a project, new manifests.
 
 use std::process::{Command, Stdio};
 

@@ -1,4 +1,4 @@
-//! What a person reads when something is wrong with the sign-in, the place or the command.
+//! Messages to a person when something is wrong with the sign-in, the place or the command.
 
 use crate::case::Case;
 

@@ -12,7 +12,7 @@ use super::http::{Front, options, parse};
 const MACHINE: &str = "1e5bc9d7e413ddd7902c2932e418702b84d0cc07";
 const OTHER: &str = "fb9ab6be3965095a09c057be7c90f0a2b84d0cc0";
 
-/// What is not simulated: the last word of its path, which the documentation names too.
+/// A call that is not simulated: the last word of its path, which the documentation names too.
 const NOT_SIMULATED: [&str; 14] = [
     "tags",
     "software",

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Lab, MACHINE};
 
-/// What is described under a name: the properties and their types.
+/// The description under a name: the properties and their types.
 fn described(document: &str, element: &str, name: &str) -> Vec<(String, String, bool)> {
     let from = format!("<{element} Name=\"{name}\">");
     let start = document.find(&from).unwrap_or_else(|| panic!("{name} is not described")) + from.len();
@@ -29,7 +29,7 @@ fn words(document: &str, name: &str) -> Option<Vec<String>> {
     Some(inside.split("Name=\"").skip(1).map(|m| m.split('"').next().unwrap().to_owned()).collect())
 }
 
-/// Whether a value is of a type.
+/// Returns whether a value is of a type.
 fn fits(document: &str, kind: &str, value: &Value) -> bool {
     if let Some(inner) = kind.strip_prefix("Collection(").and_then(|k| k.strip_suffix(')')) {
         return value.as_array().is_some_and(|all| all.iter().all(|v| fits(document, inner, v)));
@@ -48,7 +48,7 @@ fn fits(document: &str, kind: &str, value: &Value) -> bool {
     }
 }
 
-/// What is in an object and not in its description, the other way round, or of another type.
+/// Lists what is in an object and not in its description, the other way round, or of another type.
 fn differences(document: &str, element: &str, name: &str, object: &Value) -> Vec<String> {
     let described = described(document, element, name);
     let object = object.as_object().unwrap();

@@ -1,4 +1,4 @@
-//! What is checked as the service checks it: tokens, machines, events.
+//! Checks as the service makes them: tokens, machines, events.
 
 use casefile::sandbox::{HttpRequest, Scenario};
 use data_encoding::BASE64URL_NOPAD;

@@ -41,7 +41,7 @@ pub enum AuthError {
     NoToken {
         /// Where it stands.
         variable: &'static str,
-        /// What was copied with it, without any of it.
+        /// The thing that was copied with it, without any of the token.
         why: &'static str,
     },
     /// The method was tried and failed.

@@ -1,4 +1,4 @@
-//! What an identity library says, in fewer words: without its own advice, and never cut inside a command.
+//! The errors of an identity library in fewer words: without its own advice, and never cut inside a command.
 
 use azure_core::error::ErrorKind;
 

@@ -28,7 +28,7 @@ pub(super) struct Read {
     pub unruly: Option<Finding>,
     /// None if there is an error among the findings.
     pub content: Option<Content>,
-    /// What a document without content may be called: its `metadata.name`, or all that looks like a name in it.
+    /// Returns the names that a document without content may have: its `metadata.name`, or all that looks like a name in it.
     pub names: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What a schema says of a mapping's fields: those that are missing, and those that are not known there.
+//! The fields of a mapping beside its schema: those that are missing, and those that are not known there.
 
 use std::collections::HashSet;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::manifest::diagnostic::Finding;
 use crate::manifest::yaml::reader::Id;
 
-/// What a schema has against a document.
+/// The objections of a schema to a document.
 #[derive(Debug, Default)]
 pub(in crate::manifest) struct Verdict {
     pub findings: Vec<Finding>,

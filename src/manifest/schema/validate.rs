@@ -323,7 +323,7 @@ fn leaf(field: Field<'_>, error: &ValidationError<'_>, schema: &Value, word: &st
     }
 }
 
-/// What is wrong with a schema that a runbook holds, as the schema of schemas sees it.
+/// The mistakes of a schema that a runbook holds, as the schema of schemas sees it.
 pub(in crate::manifest) fn of_schema(field: Field<'_>, error: &ValidationError<'_>) -> Finding {
     if field.name() == "type" {
         let doc = field.doc;

@@ -3,214 +3,26 @@
 //! The file is the document of `plan --format json` with what execution needs beside it. Reading it gives
 //! back a [`Plan`] whose calls are those that were reviewed, byte for byte. Pure: bytes in, values out.
 
+mod error;
+mod execution;
+mod file;
 mod stale;
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::Arc;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Deserialize;
 
+pub use error::{FORMAT_VERSION, SavedError};
+pub use execution::{CallExecution, PlanExecution, RowExecution};
 pub use stale::{Moved, Stale};
 
-use super::action::Action;
-use super::change::{Change, Estimate, Plan, PlannedCall, PlannedId};
-use super::comparison::View;
-use super::forecast::MachineFacts;
+use file::{File, desired};
+
+use super::change::{Change, Estimate, Plan};
 use super::names::shown_in;
-use super::passes::guard;
 use super::passes::references::id_of;
-use super::reason::Reason;
-use super::table::Row;
-use super::warning::Warning;
-use crate::model::{
-    Address, Approval, Dependency, Desired, DigestedCall, Kind, MachineId, Mutation, OnInProgress, OnRemove,
-    PlanDigest, Policy, Request, RequestDigest, Sha256Hex, Source, Span, Surgery, Timestamp, Triage,
-    reference,
-};
-use crate::state::{Binding, Record, Resource, Sent, Seq, State};
-
-/// The format that is written, and the latest one that is read.
-pub const FORMAT_VERSION: u64 = 1;
-
-/// What carrying out a saved plan needs to know of the plan as a whole.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct PlanExecution {
-    /// The cloud or endpoint and the tenant that were looked at.
-    #[schemars(example = Binding { cloud: Some("public".into()), ..Binding::default() })]
-    pub binding: Binding,
-    /// There was no state: the lineage is the one that a new state gets.
-    #[schemars(example = false)]
-    pub new_state: bool,
-    /// `--fresh`: an empty state is meant, although the service shows look-alikes.
-    #[schemars(example = false)]
-    pub fresh: bool,
-    /// The hash of the last record that the plan was made on: a state whose history does not hold it is another one. None
-    /// without a state, and in older files.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = Sha256Hex::of(b"test"))]
-    pub head: Option<Sha256Hex>,
-}
-
-/// What carrying out a row needs beside its request.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct RowExecution {
-    /// What the intent says besides the request; none for a row without a call.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = call_example())]
-    pub call: Option<CallExecution>,
-    /// What the manifest approved.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = Approval { over_limits: Some(60), protected: false, reason: "INC-2042".into() })]
-    pub approve: Option<Approval>,
-    /// Journal records to append before the call: what the plan's refresh saw, what the row records.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Vec<BTreeMap<String, serde_json::Value>>", example = records_example())]
-    pub records: Vec<Record>,
-    /// Journal records to append once the call was accepted.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Vec<BTreeMap<String, serde_json::Value>>", example = records_example())]
-    pub then: Vec<Record>,
-}
-
-/// What an intent says besides the request.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct CallExecution {
-    /// `spec.revision`.
-    #[schemars(example = 1)]
-    pub revision: u32,
-    /// The request digest, computed without the marker.
-    #[schemars(example = RequestDigest(crate::model::Sha256Hex::of(b"test")))]
-    pub digest: RequestDigest,
-    /// The text that `recovery.marker` appended to the comment.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = &" [casefile 3f0c2b6c00]")]
-    pub marker: Option<String>,
-    /// The machine that the call is about.
-    pub machine: MachineId,
-    /// The name under which it is asked, where the manifest names no id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = &"fin-ws-042")]
-    pub machine_name: Option<String>,
-    /// Of the query that found the event.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = crate::model::Sha256Hex::of(b"test"))]
-    pub query_digest: Option<Sha256Hex>,
-    /// `metadata.labels`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(example = serde_json::json!({ "incident": "INC-2042" }))]
-    pub labels: BTreeMap<String, String>,
-    /// `lifecycle.onRemove`.
-    #[schemars(example = OnRemove::Retain)]
-    pub on_remove: OnRemove,
-    /// `spec.onInProgress`.
-    #[schemars(example = OnInProgress::Adopt)]
-    pub on_in_progress: OnInProgress,
-    /// `spec.adoptWithin`.
-    pub adopt_within: Span,
-    /// Whose ids stand in the text, where the request has references.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(example = serde_json::json!([]))]
-    pub ids: Vec<PlannedId>,
-    /// The objects in spite of which the manifest asks, by `replace`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(example = serde_json::json!(["5382f7ea-7557-4ab7-9782-d50480024a4e"]))]
-    pub replaces: Vec<String>,
-    /// `spec.triage.mode: enforce`: the update is sent whatever somebody else has done.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    #[schemars(example = true)]
-    pub enforce: bool,
-}
-
-fn call_example() -> serde_json::Value {
-    serde_json::json!({
-        "revision": 1,
-        "digest": RequestDigest(crate::model::Sha256Hex::of(b"test")),
-        "machine": "fb9ab6be3965095a09c057be7c90f0a2",
-        "onRemove": "Retain",
-        "onInProgress": "adopt",
-        "adoptWithin": "1h"
-    })
-}
-
-fn records_example() -> serde_json::Value {
-    serde_json::json!([{ "released": { "address": "InvestigationPackage/fin-ws-042" } }])
-}
-
-impl RowExecution {
-    /// Of a row; none if there is nothing to carry out.
-    pub fn of(change: &Change) -> Option<RowExecution> {
-        if change.call.is_none() && change.records.is_empty() {
-            return None;
-        }
-        let call = change.call.as_ref().map(|c| CallExecution {
-            revision: c.sent.revision,
-            digest: c.sent.digest,
-            marker: c.sent.marker.to_inner(),
-            machine: c.machine.clone(),
-            machine_name: c.sent.machine_name.to_inner(),
-            query_digest: *c.sent.query_digest,
-            labels: c.labels.clone(),
-            on_remove: c.on_remove,
-            on_in_progress: c.on_in_progress,
-            adopt_within: c.adopt_within,
-            ids: c.ids.clone(),
-            replaces: c.replaces.clone(),
-            enforce: c.enforce,
-        });
-        Some(RowExecution {
-            call,
-            approve: change.approve.to_inner(),
-            records: change.records.to_inner(),
-            then: change.then.to_inner(),
-        })
-    }
-}
-
-/// A file that holds no plan that can be carried out.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SavedError {
-    /// Cut short, edited beyond reading, or something else entirely.
-    #[error("the file is no saved plan: {why}")]
-    Unreadable {
-        /// The parser's words.
-        why: String,
-    },
-    /// The output of `plan --format json`: it lacks what execution needs.
-    #[error("the file is a plan to read; only `casefile plan --out FILE` writes one to apply")]
-    NotToApply,
-    /// Of a later format.
-    #[error(
-        "the plan was saved by a newer casefile: format {version}, this one reads up to {FORMAT_VERSION}"
-    )]
-    Newer {
-        /// Its format.
-        version: u64,
-    },
-    /// The calls are not those that the digest names.
-    #[error("the file is damaged: its calls have the digest {actual}, the plan says {stated}")]
-    OtherCalls {
-        /// As written in the file.
-        stated: PlanDigest,
-        /// Of the calls in it.
-        actual: PlanDigest,
-    },
-    /// It does not say which service it was made for.
-    #[error("the file is damaged: it does not say which service it was made for")]
-    NoService,
-    /// A row contradicts itself.
-    #[error("the file is damaged: {address}: {why}")]
-    BadRow {
-        /// The row.
-        address: Address,
-        /// What is wrong with it.
-        why: &'static str,
-    },
-}
+use crate::model::{Address, Desired, DigestedCall, PlanDigest};
+use crate::state::{Record, Resource, Seq, State};
 
 /// A plan read from a file.
 #[derive(Clone, Debug)]
@@ -219,125 +31,6 @@ pub struct SavedPlan {
     pub plan: Plan,
     /// What concerns the plan as a whole.
     pub execution: PlanExecution,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct File {
-    format_version: u64,
-    lineage: String,
-    digest: PlanDigest,
-    created_at: jiff::Timestamp,
-    changes: Vec<FileRow>,
-    #[serde(default)]
-    execution: Option<PlanExecution>,
-    #[serde(default)]
-    estimate: FileEstimate,
-}
-
-#[derive(Default, Deserialize)]
-struct FileEstimate {
-    seconds: u64,
-    calls: BTreeMap<String, u64>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct FileRow {
-    address: Address,
-    action: Action,
-    row: u8,
-    #[serde(default)]
-    reason: String,
-    #[serde(default)]
-    source: Option<Source>,
-    #[serde(default)]
-    template: Option<Source>,
-    #[serde(default)]
-    machine: Option<FileMachine>,
-    #[serde(default)]
-    request: Option<Request>,
-    #[serde(default)]
-    objects: u32,
-    #[serde(default)]
-    follow_up: Option<Request>,
-    #[serde(default)]
-    look_alikes: Vec<String>,
-    #[serde(default)]
-    depends_on: Vec<Dependency>,
-    #[serde(default)]
-    before: Option<Fields>,
-    #[serde(default)]
-    after: Option<Fields>,
-    #[serde(default)]
-    warnings: Vec<FileWarning>,
-    basis: Seq,
-    #[serde(default)]
-    execution: Option<RowExecution>,
-}
-
-/// What the service said of a machine, for a reader.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct FileMachine {
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(default)]
-    os_platform: Option<String>,
-    #[serde(default)]
-    version: Option<String>,
-    #[serde(default)]
-    health_status: Option<String>,
-    #[serde(default)]
-    last_seen: Option<Timestamp>,
-    #[serde(default)]
-    agent_version: Option<String>,
-    #[serde(default)]
-    answers_now: bool,
-}
-
-impl From<FileMachine> for MachineFacts {
-    fn from(m: FileMachine) -> Self {
-        MachineFacts {
-            name: m.name,
-            os: m.os_platform,
-            version: m.version,
-            health: m.health_status,
-            last_seen: m.last_seen,
-            agent: m.agent_version,
-            answers: m.answers_now,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-struct FileWarning {
-    #[serde(default)]
-    code: String,
-    message: String,
-}
-
-/// A map whose order is kept.
-struct Fields(View);
-
-impl<'de> Deserialize<'de> for Fields {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = Fields;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object of texts")
-            }
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
-                let mut view = View::new();
-                while let Some(entry) = map.next_entry()? {
-                    view.push(entry);
-                }
-                Ok(Fields(view))
-            }
-        }
-        d.deserialize_map(Visitor)
-    }
 }
 
 impl SavedPlan {
@@ -385,7 +78,7 @@ impl SavedPlan {
                 return Err(SavedError::BadRow { address: row.address, why: "the rows are out of order" });
             }
             last = Some(row.address.clone());
-            changes.push(change(row)?);
+            changes.push(file::change(row)?);
         }
         let plan = Plan {
             lineage: file.lineage,
@@ -545,154 +238,15 @@ pub fn rebase(changes: &mut [Change], recorded: &BTreeMap<Address, Seq>, seen: &
     }
 }
 
-fn change(row: FileRow) -> Result<Change, SavedError> {
-    let FileRow { address, action, request, follow_up, execution, .. } = row;
-    let bad = |why| Err(SavedError::BadRow { address: address.clone(), why });
-    let execution = execution.unwrap_or_default();
-    let creates = action.creates();
-    let follows = |request: &Request| {
-        let id = reference(&address.to_string());
-        creates
-            && address.kind() == Kind::Alert
-            && matches!(Mutation::of(request), Some(Mutation::Update { alert_id, .. }) if alert_id == id)
-    };
-    if follow_up.as_ref().is_some_and(|request| !follows(request)) {
-        return bad("its second request does not follow from its first");
-    }
-    let call = match (request, execution.call, action.call()) {
-        (None, None, None) if follow_up.is_none() => None,
-        (Some(request), Some(x), Some(_)) => {
-            let mutation = Mutation::of(&request).filter(|mutation| match mutation {
-                Mutation::Update { .. } => matches!(action, Action::Update | Action::Resolve),
-                Mutation::Cancel { .. } => action == Action::Cancel,
-                Mutation::Create(call) => {
-                    creates && call.kind() == address.kind() && *call.machine() == x.machine
-                }
-            });
-            let Some(mutation) = mutation else {
-                return bad("its request is none that its action makes");
-            };
-            let sent = Sent {
-                request,
-                revision: x.revision,
-                digest: x.digest,
-                marker: x.marker.into(),
-                machine_name: x.machine_name.into(),
-                query_digest: x.query_digest.into(),
-            };
-            Some(Box::new(PlannedCall {
-                labels: x.labels,
-                on_remove: x.on_remove,
-                on_in_progress: x.on_in_progress,
-                adopt_within: x.adopt_within,
-                ids: x.ids,
-                replaces: x.replaces,
-                objects: row.objects,
-                follow_up: follow_up.map(Box::new),
-                enforce: x.enforce,
-                ..PlannedCall::new(mutation, sent, x.machine)
-            }))
-        }
-        _ => return bad("its action and its request do not belong together"),
-    };
-    if !execution.records.iter().chain(&execution.then).all(|r| is_of_row(r, &execution.records, &address)) {
-        return bad("it records something of another resource, or what no plan records");
-    }
-    // The guard rails are those of the project when the plan is carried out.
-    let kept = row.warnings.into_iter().filter(|w| !guard::CODES.contains(&w.code.as_str()));
-    let sent_to = call.as_ref().and_then(|c| c.sent.machine_name.to_inner());
-    let facts = row.machine.map(|m| Box::new(MachineFacts::from(m)));
-    let change = Change {
-        machine: call.as_ref().map(|c| c.machine.clone()),
-        machine_name: sent_to.or_else(|| facts.as_ref()?.name.clone()).into(),
-        incident: call.as_ref().and_then(|c| c.labels.get("incident").cloned()).into(),
-        facts,
-        source: row.source,
-        template: row.template.into(),
-        call,
-        before: row.before.map(|f| f.0).into(),
-        after: row.after.map(|f| f.0).into(),
-        look_alikes: row.look_alikes.into(),
-        depends_on: row.depends_on.into(),
-        warnings: kept.map(|w| Warning::Saved { words: w.message }).collect(),
-        approve: execution.approve.into(),
-        records: execution.records.into(),
-        then: execution.then.into(),
-        basis: row.basis,
-        ..Change::new(address, action, Row::from_number(row.row), Reason::Saved { words: row.reason })
-    };
-    if creates
-        && desired(&change).is_none_or(|d| Some(d.digest) != change.call.as_ref().map(|c| c.sent.digest))
-    {
-        return Err(SavedError::BadRow {
-            address: change.address,
-            why: "its digest is not that of its request",
-        });
-    }
-    Ok(change)
-}
-
-/// Returns whether a row of that address can record this: what a look showed of its resource, and what needs no call. A
-/// renamed one begins with what is recorded under its old address.
-fn is_of_row(record: &Record, records: &[Record], address: &Address) -> bool {
-    let renamed = |from: &Address| {
-        records.iter().any(|r| matches!(r, Record::Moved { from: f, to } if f == from && to == address))
-    };
-    match record {
-        Record::Moved { to, .. } => to == address,
-        Record::Found { address: of, .. }
-        | Record::Late { address: of, .. }
-        | Record::Observed { address: of, .. }
-        | Record::Triaged { address: of, .. }
-        | Record::Missing { address: of, .. }
-        | Record::Released { address: of }
-        | Record::Restored { address: of }
-        | Record::Noted { address: of, .. } => of == address || renamed(of),
-        // Its manifest says so; no call follows from it that the next plan does not show.
-        Record::Imported { address: of, .. } => of == address,
-        Record::Open { .. }
-        | Record::Bound { .. }
-        | Record::Intent(_)
-        | Record::Outcome { .. }
-        | Record::Answered { .. }
-        | Record::Begun { .. }
-        | Record::Ended { .. }
-        | Record::Departed { .. }
-        | Record::Arrived
-        | Record::Removed { .. }
-        | Record::LinkRequested { .. }
-        | Record::Fetched(_)
-        | Record::Lost { .. }
-        | Record::Recovered { .. }
-        | Record::Cut { .. } => false,
-    }
-}
-
-/// What a creating row declares.
-fn desired(c: &Change) -> Option<Desired> {
-    let call = c.call.as_ref().filter(|_| c.action.creates())?;
-    let declared = call.sent.declared()?;
-    let source = c.source.clone().unwrap_or(Source { file: "".into(), line: 1 });
-    let mut d = Desired::new(c.address.clone(), source, declared, call.sent.revision);
-    d.labels = call.labels.clone().into();
-    d.machine_name = call.sent.machine_name.as_deref().map(Arc::from).into();
-    d.query = call.sent.query_digest.clone();
-    d.on_remove = call.on_remove;
-    d.depends_on.clone_from(&c.depends_on);
-    // The object that the manifest named stands behind those that were there before it.
-    d.surgery =
-        call.replaces.last().map(|id| Surgery { replace: Some(id.clone()), ..Surgery::default() }).into();
-    d.triage = call.follow_up.as_ref().and_then(|r| Triage::sent(r.body.as_str())).into();
-    d.policy =
-        Policy { on_in_progress: call.on_in_progress, adopt_within: call.adopt_within, ..Policy::default() };
-    Some(d)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Call;
-    use crate::state::{CallAction, Intent, Object, Outcome, Refusal};
+    use crate::model::{Call, Mutation, OnRemove, Source};
+    use crate::plan::action::Action;
+    use crate::plan::change::PlannedCall;
+    use crate::plan::reason::Reason;
+    use crate::plan::table::Row;
+    use crate::state::{Binding, CallAction, Intent, Object, Outcome, Refusal, Sent};
 
     const A: &str = "InvestigationPackage/a";
 

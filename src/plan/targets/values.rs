@@ -97,7 +97,7 @@ pub struct Templates<'a> {
     pub sealed: &'a BTreeMap<Address, Vec<SealedMachine>>,
     /// Which templates are planned. Of the others only what is recorded is told.
     pub selected: &'a dyn Fn(&Address) -> bool,
-    /// What cannot be resolved is left out, and told: what it asked for before stays as it is.
+    /// Places that cannot be resolved are left out, and told: resources that they asked for before stay as they are.
     pub skip_unresolved: bool,
 }
 
@@ -248,7 +248,7 @@ pub struct Targets {
     pub others: BTreeMap<Address, Vec<Candidate>>,
     /// Alerts that keep the event of another query than the one that is declared.
     pub edited: BTreeSet<Address>,
-    /// What could not be resolved and is left out, by place.
+    /// The errors of places that are left out.
     pub skipped: Vec<TargetError>,
 }
 
@@ -261,7 +261,7 @@ pub struct Resolved {
     pub targets: Targets,
     /// The listed machines that resources are about.
     pub machines: Vec<Machine>,
-    /// What could not be resolved, by place. Nothing may be planned then, unless it is to be left out.
+    /// The errors by place. With one nothing may be planned, unless it is to be left out.
     pub errors: Vec<TargetError>,
     /// The things that could not be read, although templates need them. Nothing may be planned then either.
     pub unread: Vec<Unread>,

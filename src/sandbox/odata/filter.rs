@@ -35,7 +35,7 @@ pub(in crate::sandbox) trait Row {
     fn value(&self, field: &str) -> Value<'_>;
 }
 
-/// What `any` calls the entries of a list.
+/// The name that `any` gives to the entries of a list.
 pub(super) static ITEM: Field = Field { name: "", kind: FieldKind::Text };
 
 /// One text of a list, seen as a row.
@@ -58,7 +58,7 @@ pub(super) enum Op {
     Le,
 }
 
-/// What a property is compared with.
+/// The value that a property is compared with.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Literal {
     Null,
@@ -78,7 +78,7 @@ impl Literal {
     }
 }
 
-/// What becomes of the case of a text before it is compared.
+/// The change of case before a text is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fold {
     /// It stays.

@@ -36,7 +36,7 @@ struct Parser<'t> {
     text: &'t str,
     at: usize,
     fields: &'static [Field],
-    /// What the entries of the list are called inside of `any`.
+    /// The name of the entries of the list inside of `any`.
     variable: Option<&'t str>,
 }
 
@@ -169,7 +169,7 @@ impl<'t> Parser<'t> {
         self.comparison()
     }
 
-    /// What stands behind `not`: parentheses or a function. `not` binds tighter than a comparison does.
+    /// Reads the operand of `not`: parentheses or a function. `not` binds tighter than a comparison does.
     fn negated(&mut self, depth: usize) -> Result<Expr, String> {
         let at = self.at;
         let negatable = match self.next()? {

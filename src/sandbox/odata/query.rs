@@ -16,7 +16,7 @@ pub(in crate::sandbox) struct Query {
     /// Property and whether descending.
     pub(super) order: Vec<(&'static Field, bool)>,
     pub count: bool,
-    /// Whether the number of rows is all that is asked for: the path ends with `/$count`.
+    /// Set if the number of rows is all that is asked for: the path ends with `/$count`.
     pub only_count: bool,
     /// The properties that are asked for; all if it is empty.
     pub select: Vec<&'static str>,
