@@ -60,8 +60,6 @@ pub enum Answer {
     Unknown {
         /// What was seen instead of a clear answer.
         why: String,
-        /// The service's words, if it said anything.
-        error: Option<ApiError>,
         /// How long it asks to wait before the next call, if it says so.
         retry_after: Option<Duration>,
         /// The id of the object that a 2xx named, if that is not what was asked for.
@@ -265,7 +263,7 @@ pub(super) fn wait_of(text: &str, date: Option<&str>) -> Option<Duration> {
 ///
 /// 401 is reported as it is; whether the token was already renewed is the caller's to know.
 pub fn classify(request: &Request, result: &Result<HttpAnswer, TransportError>) -> Answer {
-    let unknown = |why: String| Answer::Unknown { why, error: None, retry_after: None, other: None };
+    let unknown = |why: String| Answer::Unknown { why, retry_after: None, other: None };
     let Some(call) = Mutation::of(request) else {
         return unknown("no endpoint is known for this request".into());
     };
@@ -279,12 +277,9 @@ pub fn classify(request: &Request, result: &Result<HttpAnswer, TransportError>) 
     match answer.status {
         200..=299 => match accepted(&call, answer) {
             Ok(object) => Answer::Accepted { status: answer.status, object },
-            Err(Unfit { why, other }) => Answer::Unknown {
-                why: format!("{}, but {why}", answer.status),
-                error: None,
-                retry_after: None,
-                other,
-            },
+            Err(Unfit { why, other }) => {
+                Answer::Unknown { why: format!("{}, but {why}", answer.status), retry_after: None, other }
+            }
         },
         401 => Answer::Unauthorized(ApiError::of(answer)),
         429 => {
@@ -301,9 +296,8 @@ pub fn classify(request: &Request, result: &Result<HttpAnswer, TransportError>) 
             }
         }
         _ => {
-            let error = ApiError::of(answer);
-            let why = error.to_string();
-            Answer::Unknown { why, error: Some(error), retry_after: retry_after(answer), other: None }
+            let why = ApiError::of(answer).to_string();
+            Answer::Unknown { why, retry_after: retry_after(answer), other: None }
         }
     }
 }

@@ -238,35 +238,6 @@ pub enum Event {
     },
 }
 
-impl Event {
-    /// The same with other addresses, such as those that people see.
-    pub fn readdressed(mut self, other: impl Fn(&Address) -> Address) -> Event {
-        match &mut self {
-            Event::Planned { .. } | Event::Stopped { .. } => {}
-            Event::Summary { attention, .. } => attention.iter_mut().for_each(|a| *a = other(a)),
-            Event::Intent { address, .. }
-            | Event::Accepted { address, .. }
-            | Event::Busy { address, .. }
-            | Event::Adopted { address, .. }
-            | Event::Rejected { address, .. }
-            | Event::Throttled { address, .. }
-            | Event::Unsent { address, .. }
-            | Event::Unknown { address, .. }
-            | Event::Observed { address, .. }
-            | Event::Fetching { address, .. }
-            | Event::Fetched { address, .. }
-            | Event::FetchFailed { address, .. }
-            | Event::Executed { address, .. }
-            | Event::Late { address, .. } => *address = other(address),
-            Event::Held { address, waits_for, .. } => {
-                *address = other(address);
-                waits_for.iter_mut().for_each(|d| d.address = other(&d.address));
-            }
-        }
-        self
-    }
-}
-
 /// What happens inside a run and is shown, but is no line of `apply --format json`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Progress {

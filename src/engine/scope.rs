@@ -26,15 +26,6 @@ pub struct Scope {
     pub lookups: Lookups,
 }
 
-impl Scope {
-    /// Returns whether a manifest declares a resource, by itself or for one machine of a group.
-    pub fn declares(&self, address: &Address) -> bool {
-        let manifest = address.group().unwrap_or_else(|| address.clone());
-        self.desired.iter().any(|d| d.address == *address)
-            || self.lookups.templates.iter().any(|t| *t.address() == manifest)
-    }
-}
-
 /// Resources that stand for machines which are still to be found, and what they were found to mean.
 #[derive(Clone, Debug, Default)]
 pub struct Lookups {

@@ -53,13 +53,6 @@ impl History {
     }
 }
 
-impl Story {
-    /// Returns the course of the object of this id.
-    pub fn course_of(&self, id: &str) -> Option<&Course> {
-        self.courses.iter().rev().find(|c| c.holds(id))
-    }
-}
-
 /// A record with its place in the journal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recorded {
