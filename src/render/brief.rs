@@ -77,6 +77,9 @@ fn reason(reason: &Reason, now: Timestamp) -> String {
             let last = error.as_ref().map(|e| format!("; last refusal: {}", refused(e)));
             format!("no attempts left: {attempts} of {max} failed{}", last.unwrap_or_default())
         }
+        Reason::TimedOutAgain { times } => {
+            format!("timed out {times} times: off, or its Security event log is very large (gigabytes)")
+        }
         Reason::RefusedBefore { error, attempt, max } => {
             format!("attempt {attempt} of {max}; refused before: {}", refused(error))
         }

@@ -141,6 +141,10 @@ pub fn reason(reason: &Reason, now: Timestamp) -> String {
             let last = error.as_ref().map(|e| format!("; last refusal: {}", refusal(e)));
             format!("no attempts left: {attempts} of {max} failed{}", last.unwrap_or_default())
         }
+        Reason::TimedOutAgain { times } => format!(
+            "the device never answered, {times} times (TimeOut): it is off, or its Security event log is very large: with \
+             gigabytes of it collections time out. maxAttempts in the manifest asks more often"
+        ),
         Reason::RefusedBefore { error, attempt, max } => {
             format!("attempt {attempt} of {max}; refused before: {}", refusal_words(error))
         }

@@ -619,6 +619,36 @@ fn done_is_done() {
     assert_eq!(w.row(P), Some((Row::Done, Action::NoOp)));
     *w.declared(P) = package("p", 1, "edited", 1);
     assert_eq!(w.row(P), Some((Row::TextDiffers, Action::Differs)));
+#[test]
+fn a_collection_that_timed_out_twice_is_left_to_a_person_unless_its_manifest_says_how_often() {
+    let end = |w: &mut World, status: &str| {
+        w.set(1, status);
+        w.row(P);
+        w.pass(600);
+        w.row(P)
+    };
+    let (retry, exhausted) = (Some((Row::Failed, Action::Retry)), Some((Row::Failed, Action::Exhausted)));
+    let mut w = running();
+    assert_eq!(end(&mut w, "TimeOut"), retry);
+    w.apply();
+    assert_eq!(end(&mut w, "TimedOut"), exhausted, "in any spelling");
+    assert_eq!(w.plan().changes[0].reason, Reason::TimedOutAgain { times: 2 });
+    w.declared(P).policy.attempts_written = true;
+    assert_eq!(end(&mut w, "TimeOut"), retry, "a person has said: three");
+    w.declared(P).policy.max_attempts = 2;
+    assert_eq!(end(&mut w, "TimeOut"), exhausted);
+    w.declared(P).policy = Default::default();
+    // What timed out may still end otherwise, and a new revision begins anew.
+    assert_eq!(end(&mut w, "Failed"), retry, "one time-out, one failure");
+    w.apply();
+    assert_eq!(end(&mut w, "Failed"), exhausted, "three attempts");
+    let revised = package("p", 1, "why", 2);
+    *w.declared(P) = revised;
+    assert_eq!(w.row(P), Some((Row::NewTarget, Action::Replace)));
+    w.apply();
+    assert_eq!(end(&mut w, "TimeOut"), retry);
+}
+
     *w.declared(P) = package("p", 1, "why", 1);
     w.actions.clear();
     assert_eq!(w.row(P), Some((Row::Done, Action::NoOp)), "retention is not drift");
