@@ -647,6 +647,7 @@ mod tests {
             Hindrance::Endless,
             Hindrance::Refused,
         ];
+            Hindrance::Licence,
         let of_cause =
             |cause| Error::Service { message: "x".into(), next: Some(crate::render::unread::remedy(cause)) };
         let mut commands = 0;

@@ -4,7 +4,7 @@ use casefile::model::{OnInProgress, OnRemove};
 use casefile::plan::{Action, Observed, OnUnknown, PlanWarning, Reason, Row, Warning};
 use casefile::state::{Origin, Outcome, Phase, Refusal};
 
-use crate::world::{World, alert, calls, package};
+use crate::world::{World, alert, calls, machine, package};
 
 const P: &str = "InvestigationPackage/p";
 const A: &str = "Alert/a";
@@ -488,6 +488,10 @@ fn refusals() {
         rejected("OsPlatformNotSupported", 400).row(P),
         Some((Row::RefusedForGood, Action::Exhausted))
     );
+    // Which of the two the service answers to a comment that is missing is not verified.
+    for code in ["MissingRequiredParameter", "InvalidRequestBody"] {
+        assert_eq!(rejected(code, 400).row(P), Some((Row::RefusedForGood, Action::Exhausted)), "{code}");
+    }
     let mut w = rejected("ResourceNotFound", 404);
     assert_eq!(w.row(P), Some((Row::RefusedBefore, Action::Create)));
     w.declared(P).policy.max_attempts = 1;
@@ -528,6 +532,20 @@ fn a_busy_machine() {
     w.policy(P, OnInProgress::Wait);
     assert_eq!(w.row(P), Some((Row::FreeAgain, Action::Create)));
     assert_eq!(busy(false).row(P), Some((Row::FreeAgain, Action::Create)));
+}
+
+#[test]
+fn what_keeps_a_machine_busy_may_be_an_action_of_another_type() {
+    // Whether the service's guard is for each type or for each machine is not verified.
+    let mut w = busy(false);
+    assert_eq!(w.plan().changes[0].reason, Reason::FreeNow);
+    let other = serde_json::json!({
+        "id": "action-9", "type": "Isolate", "status": "InProgress", "machineId": machine(1),
+    });
+    w.actions.push(serde_json::from_value(other).unwrap());
+    let plan = w.plan();
+    assert_eq!(plan.changes[0].reason, Reason::BusyWithOtherType { action_type: "Isolate".into() });
+    assert_eq!(w.row(P), Some((Row::FreeAgain, Action::Create)), "asked again, and refused again if it is");
 }
 
 #[test]
@@ -602,24 +620,6 @@ fn failures_are_repeated_slowly_and_not_for_ever() {
 }
 
 #[test]
-fn cancelled_by_a_person_stays_cancelled() {
-    let mut w = running();
-    w.set(1, "Cancelled");
-    assert_eq!(w.row(P), Some((Row::Cancelled, Action::NoOp)));
-    *w.declared(P) = package("p", 1, "edited", 1);
-    assert_eq!(w.row(P), Some((Row::Cancelled, Action::NoOp)));
-    *w.declared(P) = package("p", 1, "edited", 2);
-    assert_eq!(w.row(P), Some((Row::NewTarget, Action::Replace)));
-}
-
-#[test]
-fn done_is_done() {
-    let mut w = running();
-    w.set(1, "Succeeded");
-    assert_eq!(w.row(P), Some((Row::Done, Action::NoOp)));
-    *w.declared(P) = package("p", 1, "edited", 1);
-    assert_eq!(w.row(P), Some((Row::TextDiffers, Action::Differs)));
-#[test]
 fn a_collection_that_timed_out_twice_is_left_to_a_person_unless_its_manifest_says_how_often() {
     let end = |w: &mut World, status: &str| {
         w.set(1, status);
@@ -649,6 +649,24 @@ fn a_collection_that_timed_out_twice_is_left_to_a_person_unless_its_manifest_say
     assert_eq!(end(&mut w, "TimeOut"), retry);
 }
 
+#[test]
+fn cancelled_by_a_person_stays_cancelled() {
+    let mut w = running();
+    w.set(1, "Cancelled");
+    assert_eq!(w.row(P), Some((Row::Cancelled, Action::NoOp)));
+    *w.declared(P) = package("p", 1, "edited", 1);
+    assert_eq!(w.row(P), Some((Row::Cancelled, Action::NoOp)));
+    *w.declared(P) = package("p", 1, "edited", 2);
+    assert_eq!(w.row(P), Some((Row::NewTarget, Action::Replace)));
+}
+
+#[test]
+fn done_is_done() {
+    let mut w = running();
+    w.set(1, "Succeeded");
+    assert_eq!(w.row(P), Some((Row::Done, Action::NoOp)));
+    *w.declared(P) = package("p", 1, "edited", 1);
+    assert_eq!(w.row(P), Some((Row::TextDiffers, Action::Differs)));
     *w.declared(P) = package("p", 1, "why", 1);
     w.actions.clear();
     assert_eq!(w.row(P), Some((Row::Done, Action::NoOp)), "retention is not drift");
