@@ -5,11 +5,12 @@ use std::path::Path;
 
 use casefile::defender::{Answer, ApiError, HttpAnswer, PackageLink, Page, classify, object};
 use casefile::model::{
-    ActionStatus, Alert, Call, CreateAlert, Machine, MachineAction, Method, Mutation, Request, Triage,
+    ActionStatus, Alert, Call, CreateAlert, Machine, MachineAction, Method, Mutation, RefusalCause, Request,
+    Triage, required_permissions,
 };
 
 /// The files that a test below reads, so that none lies about unread.
-const READ: [&str; 30] = [
+const READ: [&str; 37] = [
     "alert-get-docs.json",
     "alert-patch-2018-docs.json",
     "alert-patched-rapid7.json",
@@ -18,6 +19,13 @@ const READ: [&str; 30] = [
     "error-400-hunting-syntax.json",
     "error-400-invalid-request-body-docs.json",
     "error-400-machineaction-bad-guid.json",
+    "error-401-account-mode.json",
+    "error-401-expired.json",
+    "error-401-no-tvm-license.json",
+    "error-403-disabled-feature.json",
+    "error-403-disallowed-operation.json",
+    "error-403-missing-roles.json",
+    "error-403-no-reason.json",
     "error-404-no-related-user.json",
     "error-404-resource-not-found-docs.json",
     "error-429-empty-target.json",
@@ -242,6 +250,41 @@ fn errors() {
     let throttled = error(429, "error-429-empty-target.json");
     assert_eq!(throttled.status, 429);
     assert_eq!((throttled.code.as_str(), throttled.target), ("TooManyRequests", None));
+}
+
+#[test]
+fn a_refusal_names_its_cause() {
+    use RefusalCause::*;
+    for (status, file, cause) in [
+        (401, "error-401-expired.json", Some(SignIn)),
+        (401, "error-401-account-mode.json", Some(Licence)),
+        (401, "error-401-no-tvm-license.json", Some(Licence)),
+        (403, "error-403-missing-roles.json", Some(Permission)),
+        (403, "error-403-disabled-feature.json", Some(FeatureOff)),
+        (403, "error-403-disallowed-operation.json", Some(FeatureOff)),
+        (403, "error-403-no-reason.json", Some(Device)),
+        (404, "error-404-resource-not-found-docs.json", Some(NotFound)),
+        (404, "error-404-no-related-user.json", Some(NotFound)),
+        (400, "error-400-active-request.json", None),
+        (400, "error-400-invalid-request-body-docs.json", None),
+        (400, "error-400-machineaction-bad-guid.json", None),
+        (429, "error-429-empty-target.json", None),
+    ] {
+        let error = error(status, file);
+        assert_eq!(error.cause(), cause, "{file}");
+        // Only a denial that is about the kind of call as a whole ends all such calls of a run.
+        let ends = cause.is_some_and(RefusalCause::is_of_kind);
+        assert_eq!(error.denies_kind(), ends, "{file}");
+        assert_eq!(error.support_id().is_some(), status != 429, "{file}");
+    }
+    let missing = error(403, "error-403-missing-roles.json");
+    assert_eq!(required_permissions(&missing.message), ["Machine.Isolate"]);
+    // The code of a high-value device's refusal is not known: 403, or 400 with a code that is in no table.
+    for (status, cause) in [(400, Some(Device)), (403, Some(Device)), (500, None)] {
+        let body = r#"{"error":{"code":"SelectiveResponse","message":"m","target":"t"}}"#;
+        let error = ApiError::of(&HttpAnswer::new(status, body));
+        assert_eq!((error.cause(), error.denies_kind()), (cause, false), "{status}");
+    }
 }
 
 #[test]

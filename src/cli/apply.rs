@@ -7,19 +7,21 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::args::{ApplyArgs, Locking};
-use super::connect::connect;
+use super::connect::{auth_error, connect};
 use super::context::{Context, runtime};
 use super::engine;
 use super::evidence;
 use super::exit::{Code, Error};
 use super::git;
 use super::patience::{READING, waiting};
+use super::preflight;
 use super::progress::Display;
 use super::project;
 use super::saved;
 use super::signals;
 use super::store;
 use super::stream;
+use crate::defender::auth::Claims;
 use crate::engine::{Control, Fetching, Locked, Lookups, Options, Report, Run, RunError, Scope};
 use crate::manifest::{Defender, Project};
 use crate::model::{Address, Span, Template};
@@ -137,6 +139,14 @@ impl Job<'_> {
         };
         let opened_at = clock.now();
         let connection = connect(ctx, project, &clock, Some(&world)).await?;
+        let claims = match args.no_preflight {
+            true => None,
+            false => connection.client.token().await.map_err(auth_error)?.claims(),
+        };
+        if let Err(e) = preflight::audience(claims.as_ref()) {
+            connection.close().await;
+            return Err(e);
+        }
         let options = Options {
             parallelism: usize::from(args.parallelism),
             wait: args.wait.then(|| args.timeout.get()),
@@ -164,7 +174,8 @@ impl Job<'_> {
                     run.fetch_meanwhile(fetching.clone());
                 }
                 let destination = &connection.destination;
-                self.carry_out(&mut run, destination, display, left, fetching.as_deref()).await
+                self.carry_out(&mut run, destination, display, left, fetching.as_deref(), claims.as_ref())
+                    .await
             };
             let ended = ended.await;
             if let Ok(Ended::Code(_)) = ended {
@@ -183,6 +194,7 @@ impl Job<'_> {
         display: &Display,
         left: Duration,
         fetching: Option<&Fetching>,
+        claims: Option<&Claims>,
     ) -> Result<Ended, Error> {
         let Job { ctx, args, reviewed, .. } = *self;
         let reading = waiting(ctx, READING);
@@ -195,7 +207,7 @@ impl Job<'_> {
             Ok(plan) => Plan { destination: Some(destination.clone()), ..plan },
             Err(e) => return Err(end_early(run, e).await),
         };
-        if let Err(e) = approve(ctx, args, &plan, reviewed, run, display).await {
+        if let Err(e) = approve(ctx, args, &plan, reviewed, run, display, claims).await {
             // What was observed is recorded even when nothing is sent.
             run.commit().await.map_err(project::store_error)?;
             return Err(e);
@@ -255,6 +267,7 @@ async fn approve(
     reviewed: Option<&Reviewed>,
     run: &Run<'_>,
     display: &Display,
+    claims: Option<&Claims>,
 ) -> Result<(), Error> {
     engine::refuse_blind(plan)?;
     // A plan that nobody reviewed is not shown in place of the one that was: its digest would be pasted unread.
@@ -277,6 +290,7 @@ async fn approve(
             return Err(Error::NotSealed(engine::listed(open.iter().map(ToString::to_string))));
         }
     }
+    preflight::calls(claims, plan)?;
     if !asks {
         return Ok(());
     }

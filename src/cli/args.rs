@@ -371,6 +371,9 @@ pub struct ApplyArgs {
     /// Fetch the packages of those that are done, while others run and at the end
     #[arg(long, requires = "wait")]
     pub fetch: bool,
+    /// Start even if the token says that the run must fail
+    #[arg(long)]
+    pub no_preflight: bool,
     /// The lock.
     #[command(flatten)]
     pub locking: Locking,

@@ -55,6 +55,11 @@ pub fn offline(ctx: &Context, project: &Project) -> Result<(Binding, Destination
     Ok((binding(ctx, project, &services.defender, None), destination))
 }
 
+/// The service that calls go to. That of `cloud: sandbox` is inside the tool, at a port of its own.
+pub fn service(ctx: &Context, project: &Project) -> Result<Service, Error> {
+    Ok(Services::of(ctx, project, None)?.defender)
+}
+
 /// Returns whether the project's service is a simulated one: inside the tool, or on this machine. A host that may have no
 /// token is none.
 pub fn is_simulated(ctx: &Context, project: &Project) -> bool {

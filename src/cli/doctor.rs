@@ -12,8 +12,8 @@ use super::exit::{Code, Error};
 use super::project;
 use super::store;
 use crate::defender::auth::Claims;
-use crate::defender::{Clock, Endpoint, HuntError, ReadError, Service, http_client};
-use crate::doctor::{Check, Needs, Probe, Verdict, audience, clock, permission, token};
+use crate::defender::{Clock, Endpoint, HuntError, ReadError, Service, api_of_host, http_client, proxy_for};
+use crate::doctor::{Check, Needs, Probe, Verdict, audience, clock, permission, proxy, region, tls, token};
 use crate::manifest::{self, Project};
 use crate::model::{Cloud, Hindrance, HuntingApi, HuntingQuery, Kind, Region, Target};
 use crate::render::doctor::{DoctorDocument, checks};
@@ -119,13 +119,14 @@ fn declared(ctx: &Context, list: &mut Vec<Check>) -> Result<Option<(Project, Nee
 
 /// Everything that takes a connection to the service.
 async fn service(ctx: &Context, project: &Project, needs: Needs, list: &mut Vec<Check>) {
-    if let Some(proxy) = proxy(ctx) {
-        list.push(proxy);
-    }
     // Refuses strange hosts before anybody is asked for a token.
-    if let Err(e) = connect::offline(ctx, project) {
-        list.push(of(Err(e), "host"));
-        return list.push(Check::not_seen("token", "no token is asked for"));
+    match connect::service(ctx, project) {
+        Ok(service) => list.extend(network(ctx, &service)),
+        Err(e) => {
+            list.extend(broken_proxy(ctx).map(|name| proxy(None, Some(name))));
+            list.push(of(Err(e), "host"));
+            return list.push(Check::not_seen("token", "no token is asked for"));
+        }
     }
     let now = ctx.clock();
     let world = store::world(ctx, project).ok().filter(|w| w.exists());
@@ -147,22 +148,27 @@ async fn service(ctx: &Context, project: &Project, needs: Needs, list: &mut Vec<
         let seen = format!("hunting: defender gives no data any more from {} on", HuntingApi::OLDER_ENDS);
         list.push(Check::warning("hunting API", seen).fix("write hunting: graph under spec.defender"));
     }
-    if client.service().cloud() == Cloud::Public && client.service().is_usual_host() {
-        list.push(nearest(project.spec.defender.region).await);
+    let is_public = client.service().cloud() == Cloud::Public;
+    if is_public && api_of_host(&client.service().host()).is_some() {
+        list.push(region(project.spec.defender.region, &answering().await));
     }
     connection.close().await;
 }
 
-/// The proxy that calls go through, without what it is signed in to with.
-fn proxy(ctx: &Context) -> Option<Check> {
+/// The proxy and the TLS that calls to a service go through.
+fn network(ctx: &Context, service: &Service) -> [Check; 2] {
+    const ISSUERS: &str = "SSL_CERT_FILE";
+    let way = proxy_for(&service.host(), |name| ctx.inherited(name).map(str::to_owned));
+    let issuers = ctx.inherited(ISSUERS).map(|path| (ISSUERS, std::fs::File::open(path).is_ok()));
+    [proxy(way.as_deref(), broken_proxy(ctx)), tls(service.base().scheme() == "http", issuers)]
+}
+
+/// The variable that should name a proxy, and holds no address.
+fn broken_proxy(ctx: &Context) -> Option<&'static str> {
     let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
     let (name, value) = names.iter().find_map(|n| Some((*n, ctx.inherited(n)?)))?;
-    let host = url::Url::parse(value).ok().and_then(|u| u.host_str().map(str::to_owned));
-    Some(match host {
-        Some(host) => Check::ok("proxy", format!("{host}, by {name}")),
-        None => Check::failed("proxy", format!("{name} is no address"))
-            .fix(format!("write {name}=http://HOST:PORT, or unset it")),
-    })
+    let text = if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
+    url::Url::parse(&text).ok().filter(url::Url::has_host).is_none().then_some(name)
 }
 
 /// A harmless read of each endpoint that is needed; the first one tells whether the host is reached, and how fast.
@@ -209,8 +215,11 @@ async fn permissions(
 fn probe(endpoint: Endpoint, answer: Result<(), ReadError>, now: Timestamp) -> Probe {
     match answer {
         Ok(()) => Probe::Answers,
-        Err(e) if matches!(e.cause(endpoint, now), Hindrance::Permission(_)) => Probe::Denied(e.to_string()),
-        Err(e) => Probe::Failed(e.to_string()),
+        Err(e) => match e.cause(endpoint, now) {
+            Hindrance::Permission(_) => Probe::Denied(e.in_full()),
+            Hindrance::Licence => Probe::Unlicensed(e.in_full()),
+            _ => Probe::Failed(e.in_full()),
+        },
     }
 }
 
@@ -223,32 +232,20 @@ fn host(service: &Service, probe: &Probe, took: Duration) -> Check {
     }
 }
 
-/// The regional host that answers soonest. No token goes there.
-async fn nearest(chosen: Option<Region>) -> Check {
-    const NAME: &str = "region";
-    let Ok(http) = http_client(BOUND, false) else { return Check::not_seen(NAME, "TLS cannot be set up") };
-    let asked = Region::ALL.map(|region| {
+/// The regional hosts of the public cloud that answer, and how fast. No token goes there.
+async fn answering() -> Vec<(Region, Duration)> {
+    let Ok(http) = http_client(BOUND, false) else { return Vec::new() };
+    let hosts =
+        Region::ALL.map(|region| Service::new(Cloud::Public, Some(region), None).map(|s| (region, s)));
+    let asked = hosts.into_iter().flatten().map(|(region, service)| {
         let http = http.clone();
         async move {
-            let service = Service::new(Cloud::Public, Some(region), None).ok()?;
             let began = tokio::time::Instant::now();
             http.get(service.base().clone()).send().await.ok()?;
-            Some((began.elapsed(), region))
+            Some((region, began.elapsed()))
         }
     });
-    let mut told: Vec<(Duration, Region)> =
-        futures::future::join_all(asked).await.into_iter().flatten().collect();
-    told.sort_by_key(|(took, _)| *took);
-    let Some((_, nearest)) = told.first() else { return Check::not_seen(NAME, "no regional host answers") };
-    let list: Vec<String> =
-        told.iter().map(|(took, region)| format!("{} {} ms", region.as_str(), took.as_millis())).collect();
-    let check = Check::ok(NAME, list.join(", "));
-    match chosen {
-        Some(_) => check,
-        None => {
-            check.fix(format!("write region: {} under spec.defender, for the nearest one", nearest.as_str()))
-        }
-    }
+    futures::future::join_all(asked).await.into_iter().flatten().collect()
 }
 
 /// The place of the state: reached, its rules held to, and its chain sound.

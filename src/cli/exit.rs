@@ -224,6 +224,9 @@ pub enum Error {
     /// Calls whose text the project does not allow.
     #[error("the text of these calls does not match requireComment, nothing was sent")]
     CommentRule(Vec<String>),
+    /// By what the token says of itself, the run must fail.
+    #[error("this run must fail, nothing was sent")]
+    Hopeless(Vec<String>),
     /// State, token and project do not name one tenant and cloud.
     #[error("{0}")]
     OtherTenant(String),
@@ -366,6 +369,12 @@ impl Error {
                 next("have it approved, by spec.approve or --allow-protected; then casefile plan"),
             ),
             Error::CommentRule(_) => (Code::Conflict, next("casefile validate")),
+            Error::Hopeless(_) => (
+                Code::Failed,
+                next(
+                    "get a token that can do it; if the service takes this one, add --no-preflight; then casefile doctor",
+                ),
+            ),
             Error::Removals { .. } => (
                 Code::Conflict,
                 next(
@@ -423,6 +432,7 @@ impl Error {
             | Error::NotSealed(rows)
             | Error::Protected(rows)
             | Error::CommentRule(rows)
+            | Error::Hopeless(rows)
             | Error::OtherDigest { rows, .. }
             | Error::StalePlan { moved: rows, .. }
             | Error::LackingValues(rows)
@@ -569,6 +579,7 @@ mod tests {
             Error::Removals { calls: 6, resources: 10 },
             Error::Protected(rows()),
             Error::CommentRule(rows()),
+            Error::Hopeless(rows()),
             Error::OtherTenant(text()),
             Error::OtherProject { state: "a".into(), project: "b".into() },
             Error::LookAlikes("Alert/a".into()),
@@ -592,6 +603,7 @@ mod tests {
                 Error::LockedOut { .. } | Error::OtherDigest { .. } | Error::StalePlan { .. } => {}
                 Error::NotSealed(_) | Error::OverLimit { .. } | Error::Removals { .. } => {}
                 Error::Protected(_) | Error::CommentRule(_) | Error::OtherTenant(_) => {}
+                Error::Hopeless(_) => {}
                 Error::OtherProject { .. } | Error::LookAlikes(_) | Error::Interrupted => {}
                 Error::State { .. } | Error::OtherState { .. } | Error::Forbidden { .. } => {}
                 Error::NoCredential { .. } | Error::Service { .. } => {}
@@ -635,6 +647,7 @@ mod tests {
         let causes = [
             Hindrance::SignIn,
             Hindrance::Permission("Machine.Read.All"),
+            Hindrance::Licence,
             Hindrance::Proxy,
             Hindrance::WebPage,
             Hindrance::Tls,

@@ -83,7 +83,11 @@ fn ask(ctx: &Context, project: &Project, query: &HuntingQuery) -> Result<Hunting
 
 /// A query that gave no table, with what to do about it.
 pub fn hunt_error(e: HuntError) -> Error {
-    let message = escape::one_line(&e.to_string()).into_owned();
+    let message = match &e {
+        HuntError::Read(e) => e.in_full(),
+        e => e.to_string(),
+    };
+    let message = escape::one_line(&message).into_owned();
     match e {
         HuntError::Read(ReadError::Auth(e)) => auth_error(e),
         HuntError::Read(ReadError::Refused(e)) if e.status == 403 => Error::Service {

@@ -35,6 +35,7 @@ mod objects;
 mod panics;
 mod patience;
 mod plan;
+mod preflight;
 mod progress;
 pub mod project;
 mod render;

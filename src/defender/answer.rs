@@ -8,9 +8,13 @@ use std::time::Duration;
 
 use super::auth::AuthError;
 use super::clock::http_date;
+use super::endpoint::Endpoint;
 use super::transport::{HttpAnswer, Stage, TransportError};
 use super::wire::{ErrorBody, WireError, bounded, is_web_page, object};
-use crate::model::{Alert, Call, Hindrance, MachineAction, Mutation, Request, is_of_machine};
+use crate::model::{
+    Alert, Call, Hindrance, MachineAction, Meaning, Mutation, RefusalCause, Request, is_of_machine, meaning,
+    required_permissions,
+};
 
 /// The service's words about a call that it did not carry out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -173,7 +177,7 @@ impl ApiError {
     /// The machine already has such an action: 400 with the code, or with the message under any code.
     pub fn is_busy(&self) -> bool {
         self.status == 400
-            && (self.code.eq_ignore_ascii_case("ActiveRequestAlreadyExists")
+            && (meaning(&self.code) == Some(Meaning::Busy)
                 || self.message.to_ascii_lowercase().contains("already in progress"))
     }
 
@@ -182,26 +186,31 @@ impl ApiError {
         matches!(self.status, 401 | 403)
     }
 
+    /// The cause that a person can do something about.
+    pub fn cause(&self) -> Option<RefusalCause> {
+        RefusalCause::of(self.status, &self.code, &self.message)
+    }
+
     /// Returns whether a denial is about this kind of call as a whole: every 401, and a 403 that names a missing role,
     /// a licence, or a feature that is off. Any other 403 may be about the one device.
     pub fn denies_kind(&self) -> bool {
-        const CODES: [&str; 2] = ["DisabledFeature", "DisallowedOperation"];
-        const WORDS: [&str; 9] = [
-            "application roles",
-            "application permissions",
-            "required roles",
-            "required permissions",
-            "required scopes",
-            "missing scopes",
-            "licen",
-            "feature",
-            "account mode",
-        ];
-        let message = self.message.to_ascii_lowercase();
-        self.status == 401
-            || self.status == 403
-                && (CODES.iter().any(|c| self.code.eq_ignore_ascii_case(c))
-                    || WORDS.iter().any(|w| message.contains(w)))
+        self.is_denied() && self.cause().is_some_and(RefusalCause::is_of_kind)
+    }
+
+    /// Returns the permission that is missing for an endpoint: the one that the service's words name, if it is one that
+    /// the tool knows, else the one that its documentation names.
+    pub fn permission(&self, endpoint: Endpoint) -> &'static str {
+        let known = |name: &str| {
+            let all = Endpoint::ALL.iter().flat_map(|e| e.roles());
+            all.copied().find(|role| role.eq_ignore_ascii_case(name))
+        };
+        let named = required_permissions(&self.message).into_iter().find_map(known);
+        named.unwrap_or_else(|| endpoint.permission())
+    }
+
+    /// The id to quote to the service's support.
+    pub fn support_id(&self) -> Option<&str> {
+        self.target.as_deref().or(self.correlation.as_deref())
     }
 }
 

@@ -454,8 +454,8 @@ impl Client {
         let read = self.read(&read, |body| table(body).map_err(|e| e.to_string())).await;
         // Microsoft's support asks for it.
         let named = |mut error: ApiError| {
-            if let Some(id) =
-                error.target.as_ref().or(error.correlation.as_ref()).filter(|_| api == HuntingApi::Graph)
+            if api == HuntingApi::Graph
+                && let Some(id) = error.target.take().or(error.correlation.take())
             {
                 error.message = format!("{} (request id {id})", error.message);
             }

@@ -85,6 +85,14 @@ impl Endpoint {
         }
     }
 
+    /// Returns whether its calls change something.
+    pub const fn is_mutating(self) -> bool {
+        matches!(
+            self,
+            Endpoint::Collect | Endpoint::CancelAction | Endpoint::CreateAlert | Endpoint::PatchAlert
+        )
+    }
+
     /// Every endpoint.
     pub const ALL: [Endpoint; 15] = [
         Endpoint::Collect,

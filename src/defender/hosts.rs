@@ -106,6 +106,11 @@ pub(super) fn usual(api: Api, cloud: Cloud, region: Option<Region>) -> Option<&'
     KNOWN.iter().find(fits).map(|k| k.host)
 }
 
+/// Returns the API that a host of a cloud belongs to; none for a host that is in no cloud.
+pub fn api_of_host(host: &str) -> Option<Api> {
+    KNOWN.iter().find(|k| k.host == host).map(|k| k.api)
+}
+
 /// Hosts that a person has allowed beside the known ones. No project file can add to them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AllowedHosts(BTreeSet<String>);

@@ -35,7 +35,7 @@ pub use clock::ClockOffset;
 pub use cloud::{Service, ServiceError};
 pub use download::{Chunks, Download, Downloads, HttpDownloads, Resume};
 pub use endpoint::Endpoint;
-pub use hosts::{AllowedHosts, Api, HostError, is_loopback};
+pub use hosts::{AllowedHosts, Api, HostError, api_of_host, is_loopback};
 pub use http::{BuildError, HttpOptions, HttpTransport, http_client, proxy_for};
 pub use hunter::Hunter;
 pub use hunting::{HuntError, Hunting};

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::answer::{self, ApiError};
 use super::auth::AuthError;
 use super::endpoint::Endpoint;
-use crate::model::{Hindrance, quota_calls};
+use crate::model::{Hindrance, RefusalCause, quota_calls};
 
 /// Why a read gave no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,17 +51,34 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    /// The id to quote to the service's support, if it has answered.
+    pub fn support_id(&self) -> Option<&str> {
+        match self {
+            ReadError::Refused(error) | ReadError::Throttled { error, .. } => error.support_id(),
+            _ => None,
+        }
+    }
+
+    /// The error with that id, for where it is told once.
+    pub fn in_full(&self) -> String {
+        match self.support_id() {
+            Some(id) => format!("{self} (correlation id {id})"),
+            None => self.to_string(),
+        }
+    }
+
     /// Returns the cause that a person can do something about, for a read of this endpoint that failed at `now`, by our
     /// clock.
     pub fn cause(&self, endpoint: Endpoint, now: Timestamp) -> Hindrance {
         let after = |wait: &Duration| now.saturating_add(*wait).unwrap_or(Timestamp::MAX);
         match self {
             ReadError::Auth(_) => Hindrance::SignIn,
-            ReadError::Refused(e) => match e.status {
-                401 => Hindrance::SignIn,
-                403 => Hindrance::Permission(endpoint.permission()),
-                407 => Hindrance::Proxy,
-                _ => Hindrance::Refused,
+            ReadError::Refused(e) if e.status == 407 => Hindrance::Proxy,
+            ReadError::Refused(e) => match e.cause().filter(|_| e.is_denied()) {
+                Some(RefusalCause::SignIn) => Hindrance::SignIn,
+                Some(RefusalCause::Licence | RefusalCause::FeatureOff) => Hindrance::Licence,
+                Some(_) => Hindrance::Permission(e.permission(endpoint)),
+                None => Hindrance::Refused,
             },
             ReadError::Throttled { retry_after, .. } => Hindrance::Quota(after(retry_after)),
             ReadError::OverQuota { wait, .. } => Hindrance::Quota(after(wait)),

@@ -3,10 +3,14 @@
 //! Responsible for the rules. What is looked at, and in which order, is `cli::doctor`; words on a page are `render`.
 //! Something that could not be seen is never fine: it is a warning at least.
 
+mod network;
 mod permission;
+mod preflight;
 mod sign_in;
 
+pub use network::{proxy, region, tls};
 pub use permission::{Needs, Probe, permission};
+pub use preflight::{Hopeless, lacking, wrong_audience};
 pub use sign_in::{audience, clock, token};
 
 /// How something stands.

@@ -3,6 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::Check;
+use super::preflight::other_service;
+use crate::defender::Api;
 use crate::defender::auth::Claims;
 
 /// A token that ends sooner is told.
@@ -32,6 +34,7 @@ pub fn token(claims: Option<&Claims>, simulated: bool, now: Timestamp) -> Check 
     if let Some(application) = &claims.application {
         seen.push_str(&format!(", application {application}"));
     }
+    seen.push_str(&permissions(claims));
     let Some(expires) = claims.expires else {
         return Check::warning(NAME, format!("{seen}; it names no end"));
     };
@@ -43,6 +46,19 @@ pub fn token(claims: Option<&Claims>, simulated: bool, now: Timestamp) -> Check 
     match left < SOON {
         true => Check::warning(NAME, seen).fix("get a new token, if this one is not renewed by itself"),
         false => Check::ok(NAME, seen),
+    }
+}
+
+/// So many permissions of a token are named.
+const NAMED: usize = 6;
+
+/// What a token says that its holder may do: the roles of an application, or the scopes of a user's session.
+fn permissions(claims: &Claims) -> String {
+    let held: Vec<&str> = claims.roles.iter().chain(&claims.scopes).map(String::as_str).collect();
+    match (&*held, held.len().saturating_sub(NAMED)) {
+        ([], _) => String::new(),
+        (_, 0) => format!(", with {}", held.join(", ")),
+        (_, more) => format!(", with {} and {more} more", held[..NAMED].join(", ")),
     }
 }
 
@@ -66,8 +82,14 @@ pub fn audience(claims: Option<&Claims>, scope: &str, simulated: bool) -> Check 
             false => Check::warning(NAME, format!("asked for {asked}; the token does not say its own")),
         };
     };
-    if found.trim_end_matches('/').eq_ignore_ascii_case(asked) {
+    // Tokens of the second version name the application in place of its address.
+    let same = [asked, Api::Defender.application_id()];
+    if same.iter().any(|s| found.trim_end_matches('/').eq_ignore_ascii_case(s)) {
         return Check::ok(NAME, asked);
+    }
+    if let Some(of) = other_service(found) {
+        return Check::failed(NAME, format!("the token is for {of} ({found})"))
+            .fix(format!("ask for a token with the scope {scope}"));
     }
     Check::warning(NAME, format!("the token is for {found}; the service documents {asked}"))
         .fix(format!("ask for a token with the scope {scope}"))
@@ -108,7 +130,11 @@ mod tests {
     #[test]
     fn a_token_is_told_by_its_own_words() {
         let check = token(Some(&claims(59)), false, now());
-        assert_eq!(check, Check::ok("token", "of an application, tenant t1; good for 59 min"));
+        let words = "of an application, tenant t1, with Machine.Read.All; good for 59 min";
+        assert_eq!(check, Check::ok("token", words));
+        let many = Claims { roles: (0..9).map(|n| format!("Role.{n}")).collect(), ..claims(59) };
+        let seen = token(Some(&many), false, now()).seen;
+        assert!(seen.contains("Role.5 and 3 more; good for"), "{seen}");
         assert!(token(Some(&claims(60 * 24)), false, now()).seen.ends_with("good for 24 h"));
         assert!(token(Some(&claims(60 * 24 * 90)), false, now()).seen.ends_with("good for 90 days"));
         assert_eq!(token(Some(&claims(2)), false, now()).verdict, Verdict::Warning);
@@ -120,13 +146,17 @@ mod tests {
     }
 
     #[test]
-    fn another_audience_is_told_and_not_refused() {
+    fn another_audience_is_told_and_refused_only_if_it_is_certainly_wrong() {
         let scope = "https://api.securitycenter.microsoft.com/.default";
         let of = |aud: &str| Claims { audience: Some(aud.into()), ..Claims::default() };
         let good = of("https://api.securitycenter.microsoft.com/");
         assert_eq!(audience(Some(&good), scope, false).verdict, Verdict::Ok);
-        let other = audience(Some(&of("https://graph.microsoft.com")), scope, false);
+        let by_id = of("fc780465-2017-40d4-a0c5-307022471b92");
+        assert_eq!(audience(Some(&by_id), scope, false).verdict, Verdict::Ok);
+        let other = audience(Some(&of("https://api.security.microsoft.com")), scope, false);
         assert!(other.verdict == Verdict::Warning && other.fix[0].ends_with(scope), "{other:?}");
+        let wrong = audience(Some(&of("https://graph.microsoft.com")), scope, false);
+        assert!(wrong.verdict == Verdict::Failed && wrong.seen.contains("Microsoft Graph"), "{wrong:?}");
         assert_eq!(audience(None, scope, false).verdict, Verdict::Warning);
     }
 

@@ -211,7 +211,10 @@ impl Executor<'_> {
             self.emit(Event::Stopped {
                 at: self.clock.now(),
                 quota: endpoint.quota_name().to_owned(),
-                permission: endpoint.permission().to_owned(),
+                permission: denial
+                    .as_ref()
+                    .map_or_else(|| endpoint.permission(), |e| e.permission(endpoint))
+                    .to_owned(),
                 error: denial.as_ref().map(refusal),
                 until: block.filter(|_| denial.is_none()),
             });
@@ -730,6 +733,6 @@ fn refusal(e: &ApiError) -> Refusal {
         status: e.status,
         code: e.code.clone(),
         message: e.message.clone(),
-        target: e.target.clone().or_else(|| e.correlation.clone()),
+        target: e.support_id().map(str::to_owned),
     }
 }

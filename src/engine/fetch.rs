@@ -637,7 +637,7 @@ impl Links<Trouble> for LinkSource<'_> {
                     other => return Err(other),
                 },
                 Err(e @ (ReadError::Auth(_) | ReadError::Refused(_))) => {
-                    return Err(Trouble::Final(format!("no link: {e}")));
+                    return Err(Trouble::Final(format!("no link: {}", e.in_full())));
                 }
                 Err(e) => {
                     failures += 1;

@@ -129,7 +129,8 @@ impl<'a> Reader<'a> {
                 Err(ReadError::Auth(e)) => return Err(e),
                 Err(e) => {
                     tracing::debug!("{what} could not be read: {e}");
-                    Unread::new(what, e.cause(endpoint, self.clock.now()), e.to_string())
+                    let cause = e.cause(endpoint, self.clock.now());
+                    Unread::new(what, cause, e.to_string()).quoting(e.support_id())
                 }
             },
         };
@@ -140,7 +141,7 @@ impl<'a> Reader<'a> {
     /// Returns whether another object of the same kind might be answered better than the last one.
     fn may_differ_by_object(&self) -> bool {
         let cause = self.last.as_ref().map(|u| u.cause);
-        matches!(cause, Some(Hindrance::Permission(_) | Hindrance::Refused))
+        matches!(cause, Some(Hindrance::Permission(_) | Hindrance::Licence | Hindrance::Refused))
     }
 }
 

@@ -394,7 +394,7 @@ impl Run<'_> {
             ReadError::Auth(e) => e.into(),
             e => {
                 let cause = e.cause(endpoint, self.clock.now());
-                RunError::Unread(vec![Unread::new("the object", cause, e.to_string())])
+                RunError::Unread(vec![Unread::new("the object", cause, e.in_full())])
             }
         }
     }

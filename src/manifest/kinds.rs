@@ -253,10 +253,11 @@ pub struct PackageSpec {
     #[serde(default = "revision")]
     #[schemars(range(min = 1), example = 2)]
     pub revision: u32,
-    /// How many attempts may fail before a person has to look.
-    #[serde(default = "max_attempts")]
-    #[schemars(range(min = 1), example = 3)]
-    pub max_attempts: u32,
+    /// How many attempts may fail before a person has to look. Where it is left out, a collection that has timed out
+    /// twice is not repeated either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u32", range(min = 1), extend("default" = max_attempts()), example = 3)]
+    pub max_attempts: Option<u32>,
     /// How long to wait after a failed attempt before the next one: a whole number and `s`, `m` or `h`.
     #[serde(default = "retry_after")]
     #[schemars(example = &"10m")]
@@ -648,7 +649,8 @@ impl PackageManifest {
         desired.approve = spec.approve.into();
         desired.surgery = surgery(self.import, self.moved, self.replace).into();
         desired.policy = Policy {
-            max_attempts: spec.max_attempts,
+            max_attempts: spec.max_attempts.unwrap_or_else(max_attempts),
+            attempts_written: spec.max_attempts.is_some(),
             retry_after: spec.retry_after,
             on_in_progress: spec.on_in_progress,
             adopt_within: spec.adopt_within,

@@ -94,7 +94,9 @@ impl Written {
             }
         }
         field("revision", d.revision.into(), d.revision == 1);
-        field("maxAttempts", d.policy.max_attempts.into(), d.policy.max_attempts == usual.max_attempts);
+        let attempts = &d.policy;
+        let as_usual = attempts.max_attempts == usual.max_attempts && !attempts.attempts_written;
+        field("maxAttempts", attempts.max_attempts.into(), as_usual);
         if d.address.kind() == Kind::InvestigationPackage {
             let p = &d.policy;
             field("retryAfter", p.retry_after.to_string().into(), p.retry_after == usual.retry_after);

@@ -131,6 +131,9 @@ pub struct Expansion {
 pub struct Policy {
     /// How many of our own attempts may fail. Default 3.
     pub max_attempts: u32,
+    /// Whether the manifest says how many. Where it does not, a collection that has timed out twice is not repeated:
+    /// what makes it time out does not go away by itself.
+    pub attempts_written: bool,
     /// How long after a failure the next attempt waits. Default 10 minutes.
     pub retry_after: Span,
     /// What to do with a collection of somebody else on that machine.
@@ -139,10 +142,21 @@ pub struct Policy {
     pub adopt_within: Span,
 }
 
+impl Policy {
+    /// Returns whether a collection may be asked for once more, after so many failed attempts, of which so many timed out.
+    pub fn allows(&self, attempts: u32, time_outs: u32) -> bool {
+        attempts < self.max_attempts && (self.attempts_written || time_outs < TIME_OUTS)
+    }
+}
+
+/// So many time-outs of one resource say that another attempt will time out too.
+const TIME_OUTS: u32 = 2;
+
 impl Default for Policy {
     fn default() -> Self {
         Policy {
             max_attempts: 3,
+            attempts_written: false,
             retry_after: Span::from_secs(600),
             on_in_progress: OnInProgress::Adopt,
             adopt_within: Span::from_secs(3600),

@@ -9,6 +9,8 @@ pub enum Hindrance {
     SignIn,
     /// 403: the application lacks this permission.
     Permission(&'static str),
+    /// The tenant has no licence for it, or has the feature off.
+    Licence,
     /// 407: the proxy asks for a sign-in of its own.
     Proxy,
     /// A web page came in place of an answer: a proxy or a network shows its sign-in page.
@@ -37,7 +39,7 @@ impl Hindrance {
     /// Returns whether asking again within the same run is of no use.
     pub fn is_lasting(self) -> bool {
         use Hindrance::*;
-        matches!(self, SignIn | Permission(_) | Proxy | WebPage | Tls | UnknownHost | Refused)
+        matches!(self, SignIn | Permission(_) | Licence | Proxy | WebPage | Tls | UnknownHost | Refused)
     }
 
     /// Returns whether every call to this service meets it, whatever is asked.
@@ -51,6 +53,7 @@ impl Hindrance {
         match self {
             Hindrance::SignIn => "sign-in",
             Hindrance::Permission(_) => "permission",
+            Hindrance::Licence => "licence",
             Hindrance::Proxy => "proxy",
             Hindrance::WebPage => "web-page",
             Hindrance::Tls => "tls",

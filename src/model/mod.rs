@@ -18,6 +18,7 @@ mod likeness;
 pub mod location;
 mod quota;
 mod reference;
+mod refused;
 mod request;
 mod service;
 mod sparse;
@@ -43,6 +44,7 @@ pub use hunting::{
 pub use likeness::{Likeness, is_of_machine};
 pub use quota::{RateLimit, quota_calls};
 pub use reference::{NoId, can_be_named, filled, gives, is_reference, reference, replaced};
+pub use refused::{ERROR_CODES, ErrorCode, Meaning, RefusalCause, meaning, required_permissions};
 pub(crate) use request::segment;
 pub use request::{Body, Method, Mutation, Request};
 pub use service::{AuthMethod, Cloud, HuntingApi, Region};

@@ -97,6 +97,9 @@ impl Planner<'_> {
             },
             Row::NewTarget => target(),
             Row::FailedLately => Reason::RetryLater { at: found.retry_at },
+            Row::Failed if action == Action::Exhausted && attempts < policy.max_attempts => {
+                Reason::TimedOutAgain { times: resource.map_or(0, |r| r.time_outs) }
+            }
             Row::Failed if action == Action::Exhausted => {
                 Reason::NoAttemptsLeft { attempts, max: policy.max_attempts, error: error() }
             }

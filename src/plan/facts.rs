@@ -47,7 +47,7 @@ pub struct Facts {
     pub running: Running,
     /// `Failed`: looked at, and `spec.retryAfter` is over.
     pub retry_due: bool,
-    /// `Failed`: `spec.maxAttempts` is not used up.
+    /// `Failed`: `spec.maxAttempts` is not used up, and no time-outs say that another attempt is of no use.
     pub attempts_left: bool,
     /// How the triage of an alert that was looked at and is there stands to the declared one.
     pub triage: TriageStanding,

@@ -140,9 +140,9 @@ impl<'a> Planner<'a> {
                 .find_map(|a| Some((a.attempt, look_up.watched(a, taken)?)));
             found.facts.watched_found = found.watched.is_some();
         }
-        let max = desired.map_or(0, |d| d.policy.max_attempts);
+        let allowed = desired.is_some_and(|d| d.policy.allows(r.attempts, r.time_outs));
         let same_digest = found.facts.same_target && found.facts.same_text;
-        found.facts.attempts_left = !same_digest || r.attempts < max;
+        found.facts.attempts_left = !same_digest || allowed;
         match r.phase {
             Phase::Rejected => {
                 let permanent = r.error.as_ref().is_some_and(|e| e.is_permanent());

@@ -132,6 +132,11 @@ pub enum Reason {
         /// The service's words.
         error: Refusal,
     },
+    /// The collection has timed out again and again, and the manifest does not say how often to ask.
+    TimedOutAgain {
+        /// How often.
+        times: u32,
+    },
     /// `spec.maxAttempts` is used up.
     NoAttemptsLeft {
         /// Attempts that counted.

@@ -13,12 +13,20 @@ pub struct Unread {
     pub cause: Hindrance,
     /// The reason, in the service's words.
     pub why: String,
+    /// The id to quote to the service's support; of several answers, that of the first one.
+    pub support_id: Option<String>,
 }
 
 impl Unread {
     /// One thing that could not be read.
     pub fn new(what: &'static str, cause: Hindrance, why: impl Into<String>) -> Self {
-        Unread { what: BTreeSet::from([what]), cause, why: why.into() }
+        Unread { what: BTreeSet::from([what]), cause, why: why.into(), support_id: None }
+    }
+
+    /// The same with the id that the answer gave.
+    #[must_use]
+    pub fn quoting(self, support_id: Option<&str>) -> Self {
+        Unread { support_id: support_id.map(str::to_owned), ..self }
     }
 
     /// Adds to what could not be read. A reason is told once: what has the same one stands together, and of the

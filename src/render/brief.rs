@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::age::{ago, duration};
 use super::messages::{self, number};
-use crate::model::{Dependency, Until};
+use crate::model::{Dependency, RefusalCause, Until, required_permissions};
 use crate::plan::{Change, MachineFacts, RECENT, Reason, Warning};
 use crate::state::{CallAction, Refusal};
 
@@ -76,6 +76,9 @@ fn reason(reason: &Reason, now: Timestamp) -> String {
         Reason::NoAttemptsLeft { attempts, max, error } => {
             let last = error.as_ref().map(|e| format!("; last refusal: {}", refused(e)));
             format!("no attempts left: {attempts} of {max} failed{}", last.unwrap_or_default())
+        }
+        Reason::TimedOutAgain { times } => {
+            format!("timed out {times} times: off, or its Security event log is very large (gigabytes)")
         }
         Reason::RefusedBefore { error, attempt, max } => {
             format!("attempt {attempt} of {max}; refused before: {}", refused(error))
@@ -181,8 +184,18 @@ pub(super) fn standing(facts: &MachineFacts, now: Timestamp) -> String {
     }
 }
 
-/// Why the service refuses a call: the words for a code that is known, else the code, else the status.
+/// Why the service refuses a call: its cause, the words for a code that is known, else the code, else the status.
 pub(super) fn refused(error: &Refusal) -> String {
+    match error.cause() {
+        Some(RefusalCause::Permission) => {
+            if let [first, ..] = &*required_permissions(&error.message) {
+                return format!("needs {first}");
+            }
+        }
+        Some(RefusalCause::Licence) => return "no licence".into(),
+        Some(RefusalCause::FeatureOff) => return "feature off".into(),
+        _ => {}
+    }
     match error.code.as_str() {
         "" => format!("HTTP {}", error.status),
         code => refusal_code(code).to_owned(),

@@ -7,7 +7,7 @@ use super::board::{self, Board};
 use super::layout::{Paint, Paragraph};
 use super::{Style, brief, escape, messages, plan, unread, ways_out};
 use crate::engine::{Event, Progress};
-use crate::model::{Address, Hindrance, Kind, quota_calls};
+use crate::model::{Address, Hindrance, Kind, RefusalCause, quota_calls};
 use crate::plan::Action;
 use crate::state::{Object, Refusal};
 
@@ -128,7 +128,8 @@ fn told<'a>(event: &'a Event, board: &Board, whole: bool) -> Option<Told<'a>> {
         }
         Event::Rejected { at, address, action, error } => {
             let next = ways_out::of_refusal(error, address, *action);
-            let more = format!("{}; to {}: {}", messages::refusal(error), next.what, next.command());
+            let more =
+                format!("{}; to {}: {}", messages::refusal_explained(error), next.what, next.command());
             let words = match error.message.trim_end_matches('.') {
                 // The whole of it comes behind.
                 _ if whole => String::new(),
@@ -271,14 +272,21 @@ fn stopped(
     let calls = quota_calls(quota);
     match (error, until) {
         (Some(error), _) => {
-            let next = match error.status {
-                401 => unread::remedy(Hindrance::SignIn),
+            let again = if quota == "cancel" { "the same casefile cancel again" } else { "casefile apply" };
+            let next = match error.cause() {
+                Some(RefusalCause::SignIn) => unread::remedy(Hindrance::SignIn),
+                Some(RefusalCause::Licence | RefusalCause::FeatureOff) => {
+                    format!("have the licence or the feature put right; then {again}")
+                }
+                Some(RefusalCause::Permission) => format!(
+                    "grant the application {permission}, with admin consent: casefile doctor prints the commands; then {again}"
+                ),
                 _ => format!(
-                    "{permission}, licence and feature have to be there for the application; then {}",
-                    if quota == "cancel" { "the same casefile cancel again" } else { "casefile apply" }
+                    "{permission}, the device groups and the token's audience have to fit: casefile doctor shows them; \
+                     then {again}"
                 ),
             };
-            let why = messages::refusal(error);
+            let why = messages::refusal_explained(error);
             format!("{calls}: no more such calls in this run, the service denies them: {why}; next: {next}")
         }
         (None, Some(until)) => format!(

@@ -242,6 +242,7 @@ mod tests {
         let mut d = package("c");
         d.policy = crate::model::Policy {
             max_attempts: 7,
+            attempts_written: true,
             retry_after: Span::from_secs(90),
             on_in_progress: crate::model::OnInProgress::Fail,
             adopt_within: Span::from_secs(7200),

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::age::{ago, ahead, duration};
 use super::{rows, unread};
-use crate::model::{Address, Dependency, Request, Target, Triage, Until};
+use crate::model::{Address, Dependency, RefusalCause, Request, Target, Triage, Until, required_permissions};
 use crate::plan::RECENT;
 use crate::plan::{
     Action, Candidate, Change, Estimate, Forecast, Group, ImportRefusal, Left, MachineFacts, MoveRefusal,
@@ -135,14 +135,18 @@ pub fn reason(reason: &Reason, now: Timestamp) -> String {
         Reason::RenamedFrom { from } => format!("renamed from {from}"),
         Reason::RenamedWhileOpen { from } => format!("renamed from {from}, whose call is open"),
         Reason::RefusedForGood { error } => {
-            format!("refused, and asking again cannot help: {}", refusal(error))
+            format!("refused, and asking again cannot help: {}", refusal_explained(error))
         }
         Reason::NoAttemptsLeft { attempts, max, error } => {
-            let last = error.as_ref().map(|e| format!("; last refusal: {}", refusal(e)));
+            let last = error.as_ref().map(|e| format!("; last refusal: {}", refusal_explained(e)));
             format!("no attempts left: {attempts} of {max} failed{}", last.unwrap_or_default())
         }
+        Reason::TimedOutAgain { times } => format!(
+            "the device never answered, {times} times (TimeOut): it is off, or its Security event log is very large: with \
+             gigabytes of it collections time out. maxAttempts in the manifest asks more often"
+        ),
         Reason::RefusedBefore { error, attempt, max } => {
-            format!("attempt {attempt} of {max}; refused before: {}", refusal_words(error))
+            format!("attempt {attempt} of {max}; refused before: {}", refusal_explained(error))
         }
         Reason::BusyNotLooked => "the machine was busy; not looked at since".into(),
         Reason::BusyWithOwn { id } => {
@@ -207,7 +211,7 @@ pub fn reason(reason: &Reason, now: Timestamp) -> String {
                 _ => "this triage was refused and",
             };
             let out = if *action == CallAction::Update { "; another value is sent" } else { "" };
-            format!("{what} is not sent again: {}{out}", refusal(error))
+            format!("{what} is not sent again: {}{out}", refusal_explained(error))
         }
         Reason::DoneAndGone => "done; the service no longer lists it, which is no drift".into(),
         Reason::CancelAsked { comment } => format!("asked for by casefile cancel: {comment}"),
@@ -536,6 +540,36 @@ pub fn refusal_words(error: &Refusal) -> String {
         out.push_str(error.message.trim_end_matches('.'));
     }
     out
+}
+
+/// What the service's words mean, and what they leave open; none where they say it all.
+pub fn explained(error: &Refusal) -> Option<String> {
+    Some(match error.cause()? {
+        RefusalCause::SignIn => "the token is over, or for another audience or cloud".into(),
+        RefusalCause::Licence => "the tenant has no licence for it".into(),
+        RefusalCause::FeatureOff => {
+            "the feature is off in this tenant, or not in its plan: Plan 1 has no collections".into()
+        }
+        RefusalCause::Permission => match &*required_permissions(&error.message) {
+            [] => "the caller lacks a permission".into(),
+            names => format!("the caller lacks {}", names.join(" or ")),
+        },
+        RefusalCause::Device => "no reason is given: the device may be in a device group that is not the caller's, or a \
+                                 high-value device that refuses such actions (selective response), or the token is for \
+                                 another audience"
+            .into(),
+        RefusalCause::NotFound => {
+            "the service knows no such thing, or it is in a device group that is not the caller's".into()
+        }
+    })
+}
+
+/// A refusal with what it means, where it is told once.
+pub fn refusal_explained(error: &Refusal) -> String {
+    match explained(error) {
+        Some(means) => format!("{}; {means}", refusal(error)),
+        None => refusal(error),
+    }
 }
 
 /// Why a call is made, as a noun: `an earlier cancel got no answer`.

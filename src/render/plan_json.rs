@@ -160,6 +160,7 @@ pub struct WarningDocument {
 
 /// What a plan needs and could not read, for one reason.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct UnreadDocument {
     /// What it is.
     #[schemars(example = serde_json::json!(["machine actions"]))]
@@ -170,6 +171,10 @@ pub struct UnreadDocument {
     /// The reason in the service's words; they may change.
     #[schemars(example = &"403 Forbidden: Missing application roles")]
     pub message: String,
+    /// The id to quote to the service's support.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"4f2c3b1a-9a51-4a0d-9f4a-6f1f5d3b2c1e")]
+    pub correlation_id: Option<String>,
 }
 
 impl From<&Unread> for UnreadDocument {
@@ -178,6 +183,7 @@ impl From<&Unread> for UnreadDocument {
             what: u.what.iter().copied().collect(),
             cause: u.cause.as_str(),
             message: u.why.clone(),
+            correlation_id: u.support_id.clone(),
         }
     }
 }

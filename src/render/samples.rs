@@ -254,6 +254,7 @@ pub fn every_reason(t: &str) -> Vec<Change> {
             Action::Unresolved,
             Reason::MoveRefused { from: address("InvestigationPackage/old-name"), why: MoveRefusal::Taken },
         ),
+        row(Action::Exhausted, Reason::TimedOutAgain { times: 2 }),
     ];
     rows.extend([
         change("Alert/phish-1", Action::Adopt, Reason::AlertShowsEvent { id: format!("{ALERT_ID}{t}") }),
@@ -524,6 +525,7 @@ pub fn resource(phase: Phase, t: &str) -> Resource {
         digest: sent.digest,
         status: Some(format!("Succeeded{t}").into()),
         attempts: 0,
+        time_outs: 0,
         sent,
         changed: 17,
         requestor: Some(format!("casefile-prod{t}")).into(),

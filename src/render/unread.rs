@@ -13,7 +13,8 @@ pub fn what(unread: &Unread) -> String {
 
 /// Says what could not be read, and why.
 pub fn unread(unread: &Unread) -> String {
-    format!("{}: {}", what(unread), unread.why)
+    let id = unread.support_id.as_ref().map(|id| format!(" (correlation id {id})")).unwrap_or_default();
+    format!("{}: {}{id}", what(unread), unread.why)
 }
 
 /// Says what to do about the causes, the first of them that a person can remove first.
@@ -31,6 +32,9 @@ pub fn remedy(cause: Hindrance) -> String {
         Hindrance::Permission(permission) => {
             format!("grant the application {permission}, with admin consent; then casefile plan")
         }
+        Hindrance::Licence => "the tenant has no licence for this, or the feature is off: its administrator can tell; then \
+                               casefile doctor"
+            .into(),
         Hindrance::Proxy => "the proxy asks for a sign-in: name user and password in HTTPS_PROXY, or the \
                              service's host in NO_PROXY; then casefile plan"
             .into(),
@@ -82,6 +86,7 @@ mod tests {
         let all = [
             SignIn,
             Permission("P"),
+            Licence,
             Proxy,
             WebPage,
             Tls,

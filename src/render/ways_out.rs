@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::engine::surgery::Forbidden;
-use crate::model::{Address, Kind};
+use crate::model::{Address, Kind, RefusalCause};
 use crate::plan::names::Misplaced;
 use crate::plan::{Action, Change, ImportRefusal, PlanWarning, Reason};
 use crate::state::{CallAction, Refusal};
@@ -36,6 +36,7 @@ impl Next {
 }
 
 const SEE_RECORD: &str = "see what it holds";
+const SEE_CALLER: &str = "see what the caller may do";
 
 fn matches_manifests() -> Next {
     Next::new("see what matches the manifests", "casefile import --discover")
@@ -139,17 +140,32 @@ pub fn of_forbidden(forbidden: &Forbidden) -> Next {
 pub fn of_refusal(error: &Refusal, address: &Address, action: Action) -> Next {
     if action == Action::Cancel {
         // `apply` sends no cancel that a person asked for.
-        return match error.status {
-            401 => cancel_again("cancel it once the sign-in is right", &address.to_string()),
-            403 => cancel_again("cancel it once the role is granted", &address.to_string()),
+        return match error.cause() {
+            Some(RefusalCause::SignIn) => {
+                cancel_again("cancel it once the sign-in is right", &address.to_string())
+            }
+            Some(RefusalCause::Permission) => {
+                cancel_again("cancel it once the role is granted", &address.to_string())
+            }
+            Some(RefusalCause::Licence | RefusalCause::FeatureOff) => {
+                cancel_again("cancel it once licence and feature are there", &address.to_string())
+            }
+            Some(RefusalCause::Device) if error.status == 403 => Next::new(SEE_CALLER, "casefile doctor"),
             _ => Next::new("see how it stands", "casefile status").with(&address.to_string()),
         };
     }
-    match error.status {
-        401 => Next::new("send it once the sign-in is right", "casefile apply"),
-        403 => Next::new("send it once the role is granted", "casefile apply"),
+    match error.cause() {
+        Some(RefusalCause::SignIn) => Next::new("send it once the sign-in is right", "casefile apply"),
+        Some(RefusalCause::Permission) => Next::new("send it once the role is granted", "casefile apply"),
+        Some(RefusalCause::Licence | RefusalCause::FeatureOff) => {
+            Next::new("send it once licence and feature are there", "casefile apply")
+        }
+        Some(RefusalCause::Device) if error.status == 403 => Next::new(SEE_CALLER, "casefile doctor"),
         // What was refused of an alert may be its triage, and to ask for the alert again would be the wrong way.
-        status if address.kind() == Kind::InvestigationPackage && (status == 404 || error.is_permanent()) => {
+        cause
+            if address.kind() == Kind::InvestigationPackage
+                && (cause == Some(RefusalCause::NotFound) || error.is_permanent()) =>
+        {
             Next::new("ask again once the cause is removed", "casefile apply --replace")
                 .with(&address.to_string())
         }
@@ -192,7 +208,8 @@ mod tests {
         let error = |status, code: &str| Refusal { status, code: code.into(), ..Refusal::default() };
         let address: Address = "Alert/a".parse().unwrap();
         let next = |e: &Refusal| of_refusal(e, &address, Action::Create).command();
-        assert_eq!(next(&error(403, "Forbidden")), "casefile apply");
+        assert_eq!(next(&error(403, "DisabledFeature")), "casefile apply");
+        assert_eq!(next(&error(403, "Forbidden")), "casefile doctor");
         assert_eq!(next(&error(400, "Whatever")), "casefile plan");
         // It may be the triage that was refused.
         assert_eq!(next(&error(404, "ResourceNotFound")), "casefile plan");

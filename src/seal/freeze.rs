@@ -213,6 +213,8 @@ fn thaw(sealed: &Sealed, incident: &Declaration, template: Option<model::Source>
     let usual = Policy::default();
     d.policy = Policy {
         max_attempts: sealed.spec.max_attempts,
+        // A seal holds the number whether it is written or not.
+        attempts_written: sealed.spec.max_attempts != usual.max_attempts,
         retry_after: sealed.spec.retry_after.unwrap_or(usual.retry_after),
         on_in_progress: sealed.spec.on_in_progress.unwrap_or(usual.on_in_progress),
         adopt_within: sealed.spec.adopt_within.unwrap_or(usual.adopt_within),

@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    ActionStatus, Alert, Call, MachineAction, Request, RequestDigest, Sha256Hex, Sparse, Timestamp,
+    ActionStatus, Alert, Call, MachineAction, Meaning, RefusalCause, Request, RequestDigest, Sha256Hex,
+    Sparse, Timestamp, meaning,
 };
 
 /// The number of a journal record: 1, 2, 3, ...
@@ -130,14 +131,12 @@ pub struct Refusal {
 impl Refusal {
     /// The codes that no repetition cures.
     pub fn is_permanent(&self) -> bool {
-        const PERMANENT: [&str; 5] = [
-            "OsPlatformNotSupported",
-            "ClientVersionNotSupported",
-            "MissingRequiredParameter",
-            "InvalidRequestBody",
-            "InvalidInput",
-        ];
-        PERMANENT.iter().any(|c| c.eq_ignore_ascii_case(&self.code))
+        meaning(&self.code) == Some(Meaning::Permanent)
+    }
+
+    /// The cause that a person can do something about.
+    pub fn cause(&self) -> Option<RefusalCause> {
+        RefusalCause::of(self.status, &self.code, &self.message)
     }
 
     /// Returns whether it uses up one of `spec.maxAttempts`: missing rights do not.

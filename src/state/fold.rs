@@ -341,7 +341,7 @@ impl State {
         if intent.action != super::CallAction::Replace
             && let Some(p) = prior.as_ref().filter(|p| p.digest == r.digest)
         {
-            r.attempts = p.attempts;
+            (r.attempts, r.time_outs) = (p.attempts, p.time_outs);
         }
         for id in &intent.replaces {
             if !r.has_replaced(id) {

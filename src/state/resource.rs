@@ -100,6 +100,10 @@ fn status<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Cow<'static, str>>, 
     Ok(Option::deserialize(d)?.map(|Word(word)| word))
 }
 
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
 // There are many, so what few of them have is kept apart.
 /// One resource of the state: the fold of its records.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -126,6 +130,10 @@ pub struct Resource {
     /// Failed attempts of this digest that count against `spec.maxAttempts`.
     #[schemars(example = 0)]
     pub attempts: u32,
+    /// How many of them are collections that the service ended as `TimeOut`; none in older records.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[schemars(example = 1)]
+    pub time_outs: u32,
     /// The body as sent.
     #[schemars(example = sent_example())]
     pub sent: Sent,

@@ -6,7 +6,7 @@
 use super::exchange::{AttemptId, Object, Origin, Refusal, Seq};
 use super::record::Outcome;
 use super::resource::{Open, PastObject, Phase, RefusedChange, Resource};
-use crate::model::{Address, Sparse};
+use crate::model::{ActionStatus, Address, Sparse};
 
 /// A record that contradicts those before it: the journal was edited, or written by something else.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -82,6 +82,7 @@ impl Resource {
             digest: sent.digest,
             status: None,
             attempts: 0,
+            time_outs: 0,
             sent,
             changed: step.seq,
             requestor: Sparse::default(),
@@ -356,7 +357,7 @@ impl Resource {
             self.sent = self.watched.remove(w).sent;
             if self.digest != self.sent.digest {
                 self.digest = self.sent.digest;
-                self.attempts = 0;
+                (self.attempts, self.time_outs) = (0, 0);
             }
         }
         if self.id.as_ref() != Some(&object.id) {
@@ -393,6 +394,9 @@ impl Resource {
     /// What the service shows of the object that the resource holds.
     pub(super) fn absorb(&mut self, step: Step, address: &Address, object: &Object) {
         self.changed = step.seq;
+        let (held, phase) =
+            (self.released_from.unwrap_or(self.phase), Phase::of_object(address.kind(), object));
+        let timed_out = self.status.as_deref().is_some_and(is_time_out);
         self.set_status(&object.status);
         if object.requestor.is_some() {
             self.requestor = object.requestor.clone().into();
@@ -411,8 +415,6 @@ impl Resource {
         }
         self.missing_since = Sparse::default();
         self.missing_last = Sparse::default();
-        let phase = Phase::of_object(address.kind(), object);
-        let held = self.released_from.unwrap_or(self.phase);
         // Each object of ours counts once, and only while the service says that it failed: a read can also
         // move it from Failed to Succeeded.
         if self.made() && (held == Phase::Failed) != (phase == Phase::Failed) {
@@ -421,9 +423,19 @@ impl Resource {
                 _ => self.attempts.saturating_sub(1),
             };
         }
+        if self.made() {
+            let before = held == Phase::Failed && timed_out;
+            let now = phase == Phase::Failed && is_time_out(&object.status);
+            self.time_outs = self.time_outs.saturating_add(now.into()).saturating_sub(before.into());
+        }
         match self.phase {
             Phase::Released => self.released_from = Some(phase),
             _ => self.enter(step, phase),
         }
     }
+}
+
+/// Returns whether it is the service's word for a device that never answered.
+fn is_time_out(status: &str) -> bool {
+    ActionStatus::from(status) == ActionStatus::TimeOut
 }

@@ -14,6 +14,8 @@ mod hostile;
 mod hunt;
 mod leaks;
 mod order;
+mod preflight;
+mod refused;
 #[cfg(unix)]
 mod repository;
 mod review;

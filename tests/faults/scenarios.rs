@@ -596,12 +596,19 @@ fn all() -> Vec<Scenario> {
         .expect(|p| holds(!adopted(p), "another's collection was taken, although `wait` is declared")),
         scenario(
             "timeout-retry",
-            "A collection times out at the service, and answers are lost. It is asked for again, and \
-             each attempt takes effect once.",
-            vec![step(5, &[p.clone()]), step(700, &[p.clone()]), step(700, &[p.clone()])],
+            "A collection times out at the service, and answers are lost. It is asked for again, each \
+             attempt takes effect once, and the second time-out is the last.",
+            vec![
+                step(5, &[p.clone()]),
+                step(700, &[p.clone()]),
+                step(700, &[p.clone()]),
+                step(700, &[p.clone()]),
+                step(700, &[p.clone()]),
+            ],
             vec![Analyst(Deed::Finish), Analyst(Deed::TimeOut), Crash, Lost],
         )
         .tuned(|s| s.ends = Collection::TimesOut)
+        .expect(|p| holds(p.made.len() <= 2, "a collection was asked for after its second time-out"))
         .seen(|p| p.made.len() > 1),
         scenario(
             "stress",

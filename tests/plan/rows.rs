@@ -4,7 +4,7 @@ use casefile::model::{OnInProgress, OnRemove};
 use casefile::plan::{Action, Observed, OnUnknown, PlanWarning, Reason, Row, Warning};
 use casefile::state::{Origin, Outcome, Phase, Refusal};
 
-use crate::world::{World, alert, calls, package};
+use crate::world::{World, alert, calls, machine, package};
 
 const P: &str = "InvestigationPackage/p";
 const A: &str = "Alert/a";
@@ -488,6 +488,10 @@ fn refusals() {
         rejected("OsPlatformNotSupported", 400).row(P),
         Some((Row::RefusedForGood, Action::Exhausted))
     );
+    // Which of the two the service answers to a comment that is missing is not verified.
+    for code in ["MissingRequiredParameter", "InvalidRequestBody"] {
+        assert_eq!(rejected(code, 400).row(P), Some((Row::RefusedForGood, Action::Exhausted)), "{code}");
+    }
     let mut w = rejected("ResourceNotFound", 404);
     assert_eq!(w.row(P), Some((Row::RefusedBefore, Action::Create)));
     w.declared(P).policy.max_attempts = 1;
@@ -528,6 +532,20 @@ fn a_busy_machine() {
     w.policy(P, OnInProgress::Wait);
     assert_eq!(w.row(P), Some((Row::FreeAgain, Action::Create)));
     assert_eq!(busy(false).row(P), Some((Row::FreeAgain, Action::Create)));
+}
+
+#[test]
+fn what_keeps_a_machine_busy_may_be_an_action_of_another_type() {
+    // Whether the service's guard is for each type or for each machine is not verified.
+    let mut w = busy(false);
+    assert_eq!(w.plan().changes[0].reason, Reason::FreeNow);
+    let other = serde_json::json!({
+        "id": "action-9", "type": "Isolate", "status": "InProgress", "machineId": machine(1),
+    });
+    w.actions.push(serde_json::from_value(other).unwrap());
+    let plan = w.plan();
+    assert_eq!(plan.changes[0].reason, Reason::BusyWithOtherType { action_type: "Isolate".into() });
+    assert_eq!(w.row(P), Some((Row::FreeAgain, Action::Create)), "asked again, and refused again if it is");
 }
 
 #[test]
@@ -599,6 +617,36 @@ fn failures_are_repeated_slowly_and_not_for_ever() {
     // What failed may still succeed.
     w.set(1, "Succeeded");
     assert_eq!(w.row(P), Some((Row::Done, Action::NoOp)));
+}
+
+#[test]
+fn a_collection_that_timed_out_twice_is_left_to_a_person_unless_its_manifest_says_how_often() {
+    let end = |w: &mut World, status: &str| {
+        w.set(1, status);
+        w.row(P);
+        w.pass(600);
+        w.row(P)
+    };
+    let (retry, exhausted) = (Some((Row::Failed, Action::Retry)), Some((Row::Failed, Action::Exhausted)));
+    let mut w = running();
+    assert_eq!(end(&mut w, "TimeOut"), retry);
+    w.apply();
+    assert_eq!(end(&mut w, "TimedOut"), exhausted, "in any spelling");
+    assert_eq!(w.plan().changes[0].reason, Reason::TimedOutAgain { times: 2 });
+    w.declared(P).policy.attempts_written = true;
+    assert_eq!(end(&mut w, "TimeOut"), retry, "a person has said: three");
+    w.declared(P).policy.max_attempts = 2;
+    assert_eq!(end(&mut w, "TimeOut"), exhausted);
+    w.declared(P).policy = Default::default();
+    // What timed out may still end otherwise, and a new revision begins anew.
+    assert_eq!(end(&mut w, "Failed"), retry, "one time-out, one failure");
+    w.apply();
+    assert_eq!(end(&mut w, "Failed"), exhausted, "three attempts");
+    let revised = package("p", 1, "why", 2);
+    *w.declared(P) = revised;
+    assert_eq!(w.row(P), Some((Row::NewTarget, Action::Replace)));
+    w.apply();
+    assert_eq!(end(&mut w, "TimeOut"), retry);
 }
 
 #[test]

@@ -31,17 +31,24 @@ const NOT_SIMULATED: [&str; 14] = [
 ];
 
 #[derive(Deserialize)]
-struct List {
-    calls: Vec<Call>,
+pub(super) struct List {
+    pub(super) calls: Vec<Call>,
 }
 
 #[derive(Deserialize)]
-struct Call {
-    method: String,
-    target: String,
+pub(super) struct Call {
+    pub(super) method: String,
+    pub(super) target: String,
     #[serde(default)]
-    body: Option<Value>,
-    answer: u16,
+    pub(super) body: Option<Value>,
+    pub(super) answer: u16,
+}
+
+impl List {
+    pub(super) fn of(client: &str) -> List {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sandbox/clients").join(client);
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    }
 }
 
 /// A world with a machine, a finished collection and a running one, and an alert.
@@ -65,8 +72,7 @@ async fn world() -> (Front, [(&'static str, String); 4]) {
 }
 
 async fn replay(client: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sandbox/clients").join(client);
-    let list: List = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let list = List::of(client);
     let (front, names) = world().await;
     let mut wrong = Vec::new();
     for call in &list.calls {

@@ -9,6 +9,7 @@ mod faults;
 mod http;
 mod metadata;
 mod reads;
+mod requests;
 mod shapes;
 mod strict;
 

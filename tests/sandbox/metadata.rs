@@ -4,33 +4,62 @@ use serde_json::Value;
 
 use super::{Lab, MACHINE};
 
+/// A property or a parameter: its name, its type, and whether it may be null.
+pub(super) type Member = (String, String, bool);
+
+fn attribute(tag: &str, name: &str) -> Option<String> {
+    let (_, value) = tag.split_once(&format!(" {name}=\""))?;
+    Some(value.split('"').next().unwrap().to_owned())
+}
+
 /// The description under a name: the properties and their types.
-fn described(document: &str, element: &str, name: &str) -> Vec<(String, String, bool)> {
+pub(super) fn described(document: &str, element: &str, name: &str) -> Vec<Member> {
     let from = format!("<{element} Name=\"{name}\">");
     let start = document.find(&from).unwrap_or_else(|| panic!("{name} is not described")) + from.len();
     let rest = &document[start..];
-    let inside = &rest[..rest.find(&format!("</{element}>")).unwrap()];
-    let attribute = |tag: &str, name: &str| {
-        let (_, value) = tag.split_once(&format!(" {name}=\""))?;
-        Some(value.split('"').next().unwrap().to_owned())
-    };
-    let tags = inside.split("<Property ").skip(1).map(|tag| format!(" {tag}"));
+    members("Property", &rest[..rest.find(&format!("</{element}>")).unwrap()])
+}
+
+fn members(tag: &str, inside: &str) -> Vec<Member> {
+    let begin = format!("<{tag} ");
+    let tags = inside.split(&begin).skip(1).map(|tag| format!(" {tag}"));
     tags.map(|tag| {
-        let kind = attribute(&tag, "Type").unwrap().replace("microsoft.windowsDefenderATP.api.", "");
-        (attribute(&tag, "Name").unwrap(), kind, attribute(&tag, "Nullable").is_none())
+        let tag = tag.split('>').next().unwrap();
+        let kind = attribute(tag, "Type").unwrap().replace("microsoft.windowsDefenderATP.api.", "");
+        (attribute(tag, "Name").unwrap(), kind, attribute(tag, "Nullable").is_none())
     })
     .collect()
 }
 
+/// The operation of a name in any case: the parameters that stand in a body.
+pub(super) fn operation(document: &str, name: &str) -> Option<Vec<Member>> {
+    ["Action", "Function"].iter().find_map(|element| {
+        let begin = format!("<{element} ");
+        let found = document.split(&begin).skip(1).map(|rest| format!(" {rest}"));
+        let mut found =
+            found.filter(|rest| attribute(rest, "Name").is_some_and(|n| n.eq_ignore_ascii_case(name)));
+        let rest = found.next()?;
+        let inside = rest.split(&format!("</{element}>")).next()?;
+        Some(members("Parameter", inside).into_iter().filter(|m| m.0 != "bindingParameter").collect())
+    })
+}
+
+/// The type of the entities of a set, by its name in any case.
+pub(super) fn entity(document: &str, set: &str) -> Option<String> {
+    let mut sets = document.split("<EntitySet ").skip(1).map(|rest| format!(" {rest}"));
+    let found = sets.find(|rest| attribute(rest, "Name").is_some_and(|n| n.eq_ignore_ascii_case(set)))?;
+    attribute(&found, "EntityType").map(|t| t.replace("microsoft.windowsDefenderATP.api.", ""))
+}
+
 /// The words of an enumeration; none if the type is none.
-fn words(document: &str, name: &str) -> Option<Vec<String>> {
+pub(super) fn words(document: &str, name: &str) -> Option<Vec<String>> {
     let (_, rest) = document.split_once(&format!("<EnumType Name=\"{name}\">"))?;
     let inside = rest.split("</EnumType>").next()?;
     Some(inside.split("Name=\"").skip(1).map(|m| m.split('"').next().unwrap().to_owned()).collect())
 }
 
 /// Returns whether a value is of a type.
-fn fits(document: &str, kind: &str, value: &Value) -> bool {
+pub(super) fn fits(document: &str, kind: &str, value: &Value) -> bool {
     if let Some(inner) = kind.strip_prefix("Collection(").and_then(|k| k.strip_suffix(')')) {
         return value.as_array().is_some_and(|all| all.iter().all(|v| fits(document, inner, v)));
     }

@@ -212,6 +212,29 @@ fn failures_of_ours_count_once_each_and_only_while_they_are_failures() {
 }
 
 #[test]
+fn time_outs_are_counted_beside_the_attempts_as_long_as_the_service_says_so() {
+    let time_outs = |more: &[Record]| {
+        let start = [open(), intent(A, CallAction::Create), outcome(A, 2, made("x", "Pending"))];
+        of(&fold(&[&start, more].concat()), A).time_outs
+    };
+    assert_eq!(time_outs(&[observed("x", "Failed")]), 0);
+    assert_eq!(time_outs(&[observed("x", "Timeout"), observed("x", "TimeOut")]), 1);
+    assert_eq!(time_outs(&[observed("x", "TimeOut"), observed("x", "Failed")]), 0);
+    assert_eq!(time_outs(&[observed("x", "TimeOut"), observed("x", "Succeeded")]), 0);
+    let again = |action, attempt| [intent(A, action), outcome(A, attempt, made("y", "TimeOut"))];
+    let twice = [&[observed("x", "TimeOut")], &again(CallAction::Retry, 5)[..]].concat();
+    assert_eq!(time_outs(&twice), 2);
+    let anew = [&[observed("x", "TimeOut")], &again(CallAction::Replace, 5)[..]].concat();
+    assert_eq!(time_outs(&anew), 1);
+    // A call that never left takes nothing back.
+    let unsent = [observed("x", "TimeOut"), intent(A, CallAction::Retry), outcome(A, 5, unsent())];
+    assert_eq!(time_outs(&unsent), 1);
+    let adopted = Outcome::Adopted { object: object("y", "TimeOut") };
+    let theirs = [observed("x", "Succeeded"), intent(A, CallAction::Replace), outcome(A, 5, adopted)];
+    assert_eq!(time_outs(&theirs), 0, "somebody else's");
+}
+
+#[test]
 fn attempts_are_of_one_digest_and_start_anew_with_replace() {
     let failed = [open(), intent(A, CallAction::Create), outcome(A, 2, made("x", "Failed"))];
     let next = |record| of(&fold(&[&failed[..], &[record]].concat()), A).attempts;
