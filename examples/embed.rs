@@ -28,7 +28,7 @@ pub async fn run(folder: &Path) -> Result<Report, Box<dyn std::error::Error>> {
     };
     let server = serve(sandbox).await?;
     let service = Service::new(Cloud::Sandbox, None, Some(&format!("http://{}", server.addr())))?;
-    let token = Environment { access_token: Some(AccessToken::new("any")), ..Environment::default() };
+    let token = Environment { access_token: Some(AccessToken::new("any").into()), ..Environment::default() };
     let credential = Credential::new(AuthMethod::Token, &Identity::default(), token, &service)?;
     let clock = Clock::new(jiff::Timestamp::now);
     let client = Client::new(

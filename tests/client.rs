@@ -50,7 +50,7 @@ struct Renewing(Mutex<u32>);
 
 #[async_trait]
 impl TokenSource for Renewing {
-    async fn fetch(&self) -> std::result::Result<Token, AuthError> {
+    async fn fetch(&self, _: Timestamp) -> std::result::Result<Token, AuthError> {
         let mut n = self.0.lock().unwrap();
         *n += 1;
         Ok(Token { access: AccessToken::new(&format!("token-{n}")), expires: None })

@@ -63,6 +63,9 @@ pub struct Global {
     /// Send tokens to this host too, which no known cloud has; repeatable
     #[arg(long, value_name = "HOST", global = true, help_heading = "Global options")]
     pub allow_host: Vec<String>,
+    /// Trust the certificate authorities in FILE too, such as a proxy's own
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Global options")]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// When output is coloured.

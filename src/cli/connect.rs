@@ -17,7 +17,6 @@ use crate::defender::{
     RateLimiter, Service, ServiceError, proxy_for,
 };
 use crate::manifest::Project;
-use crate::model::Hindrance;
 use crate::plan::Destination;
 use crate::render::unread;
 use crate::sandbox::{self, Scenario, ServeOptions, Server};
@@ -131,7 +130,8 @@ pub async fn connect(
         services = Services::of(ctx, project, server.as_ref())?;
     }
     let Services { defender: service, graph } = &services;
-    let transport = HttpTransport::new(service, HttpOptions::default()).through(proxy(ctx, &service.host()));
+    let options = HttpOptions { authorities: ctx.authorities()?, ..HttpOptions::default() };
+    let transport = HttpTransport::new(service, options).through(proxy(ctx, &service.host()));
     let quotas = RateLimiter::new(clock.clone(), limits(project));
     let tokens = tokens(ctx, project, service)?.map_err(auth_error)?;
     let client = Client::new(service.clone(), Arc::new(transport), tokens, quotas, clock.clone());
@@ -160,28 +160,52 @@ pub async fn connect(
 
 /// Where tokens for a service come from. The inner error is that of a credential that lacks something.
 fn tokens(ctx: &Context, project: &Project, service: &Service) -> Result<Result<Tokens, AuthError>, Error> {
-    let (identity, environment) = signing_in(ctx, project);
+    let (identity, environment) = signing_in(ctx, project, service.api())?;
     let credential = Credential::new(project.spec.auth.method, &identity, environment, service);
     Ok(credential.map(|credential| Tokens::new(Arc::new(credential))))
 }
 
 /// The project's own credential, for Azure Blob Storage.
 pub fn storage_credential(ctx: &Context, project: &Project) -> Result<StorageCredential, Error> {
-    let (identity, environment) = signing_in(ctx, project);
+    let (identity, environment) = signing_in(ctx, project, Api::Storage)?;
     let (method, cloud) = (project.spec.auth.method, project.spec.defender.cloud);
     let credential = Credential::for_storage(method, &identity, environment, cloud, &ctx.allowed_hosts);
     let tokens = Tokens::new(Arc::new(credential.map_err(auth_error)?));
     Ok(StorageCredential::new(tokens, ctx.clock()))
 }
 
-fn signing_in(ctx: &Context, project: &Project) -> (Identity, Environment) {
+fn signing_in(ctx: &Context, project: &Project, api: Api) -> Result<(Identity, Environment), Error> {
     let auth = &project.spec.auth;
     let identity = Identity {
         tenant_id: auth.tenant_id.clone().or_else(|| project.spec.defender.tenant_id.clone()),
         client_id: auth.client_id.clone(),
     };
-    (identity, Environment::read(|name| ctx.env.get(name).map(str::to_owned)))
+    let mut environment =
+        Environment::read(|name| ctx.env.get(name).filter(|v| *v != STDIN).map(str::to_owned));
+    environment.authorities = ctx.authorities()?;
+    if matches!(auth.method, AuthMethod::Auto | AuthMethod::Token) {
+        let on_stdin = |api: Api| ctx.env.get(api.token_variable()) == Some(STDIN);
+        match api {
+            Api::Defender | Api::Graph if on_stdin(Api::Defender) && on_stdin(Api::Graph) => {
+                return Err(Error::Environment {
+                    name: Api::Graph.token_variable(),
+                    why: format!("is - like {}, and stdin holds one token", Api::Defender.token_variable()),
+                });
+            }
+            Api::Defender if on_stdin(api) => {
+                environment.access_token = Some(ctx.token_on_stdin(api.token_variable())?.into());
+            }
+            Api::Graph if on_stdin(api) => {
+                environment.graph_token = Some(ctx.token_on_stdin(api.token_variable())?.into());
+            }
+            Api::Defender | Api::Graph | Api::Storage => {}
+        }
+    }
+    Ok((identity, environment))
 }
+
+/// The value of a variable whose token is sent by a pipe.
+pub const STDIN: &str = "-";
 
 /// A query may run for 200 seconds, and its answer is long.
 const HUNTING: Duration = Duration::from_secs(300);
@@ -194,9 +218,10 @@ fn hunter(
     clock: &Clock,
     tenant: Option<String>,
 ) -> Result<Hunter, Error> {
-    let options = HttpOptions { timeout: HUNTING, ..HttpOptions::default() };
+    let authorities = ctx.authorities()?;
+    let options = HttpOptions { timeout: HUNTING, authorities, ..HttpOptions::default() };
     let transport = |service: &Service| {
-        Arc::new(HttpTransport::new(service, options).through(proxy(ctx, &service.host())))
+        Arc::new(HttpTransport::new(service, options.clone()).through(proxy(ctx, &service.host())))
     };
     let Some(service) = graph else {
         let client = client.with_transport(transport(client.service()));
@@ -318,8 +343,8 @@ pub fn auth_error(e: AuthError) -> Error {
         AuthError::NoToken { .. } => {
             Error::Service { message: e.to_string(), next: Some("casefile plan".to_owned()) }
         }
-        AuthError::Unreachable { .. } => {
-            Error::Service { message: e.to_string(), next: Some(unread::remedy(Hindrance::NoConnection)) }
+        AuthError::Unreachable { cause, .. } => {
+            Error::Service { message: e.to_string(), next: Some(unread::remedy(cause)) }
         }
         e => Error::Service { message: e.to_string(), next: Some(super::exit::SIGN_IN.to_owned()) },
     }
@@ -358,8 +383,26 @@ fn none_worked(tried: &[AuthError]) -> Error {
         |missing| format!("needs {missing} too"),
     );
     Error::NoCredential {
-        ways: vec![format!("a person signs in with az login{person}"), format!("a service {service}")],
+        ways: vec![
+            format!("a person signs in with az login{person}"),
+            format!("a service {service}"),
+            format!("tried {}; docs/sign-in.md says what each needs", told(tried)),
+        ],
     }
+}
+
+/// The methods that were asked, and those that are not set up.
+fn told(tried: &[AuthError]) -> String {
+    let asked = tried.iter().filter_map(|e| match e {
+        AuthError::Failed { method, .. } | AuthError::Unreachable { method, .. } => Some(method.to_string()),
+        _ => None,
+    });
+    let lacking = tried.iter().filter_map(|e| match e {
+        AuthError::Missing { method, .. } => Some(method.to_string()),
+        _ => None,
+    });
+    let (asked, lacking): (Vec<_>, Vec<_>) = (asked.collect(), lacking.collect());
+    format!("{}; not set up: {}", asked.join(", "), lacking.join(", "))
 }
 
 #[cfg(test)]
@@ -371,7 +414,7 @@ mod tests {
         AuthError::Failed { method, why: why.to_owned() }
     }
 
-    fn told(tried: Vec<AuthError>) -> String {
+    fn lines(tried: Vec<AuthError>) -> String {
         auth_error(AuthError::NoneWorked { tried }).lines(None)
     }
 
@@ -380,16 +423,17 @@ mod tests {
         let next_door = failed(ManagedIdentity, "169.254.169.254: no connection in time");
         let missing = vec!["AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"];
         let secret = AuthError::Missing { method: ClientSecret, missing };
-        let text = told(vec![failed(AzureCli, "az not found on PATH"), next_door, secret]);
+        let text = lines(vec![failed(AzureCli, "az not found on PATH"), next_door, secret]);
         assert_eq!(
             text,
             "error: nobody is signed in: no credential was found:\n  \
                a person signs in with az login; the Azure CLI is not installed here\n  \
                a service sets AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, or has an identity of its \
-             platform\nnext: az login\n"
+             platform\n  tried azure-cli, managed-identity; not set up: client-secret; docs/sign-in.md says what each \
+             needs\nnext: az login\n"
         );
         let one = AuthError::Missing { method: ClientSecret, missing: vec!["AZURE_CLIENT_SECRET"] };
-        let text = told(vec![failed(AzureCli, "Please run 'az login' to setup account."), one]);
+        let text = lines(vec![failed(AzureCli, "Please run 'az login' to setup account."), one]);
         assert!(
             text.contains("az login\n") && text.contains("a service needs AZURE_CLIENT_SECRET too"),
             "{text}"
@@ -399,7 +443,7 @@ mod tests {
     #[test]
     fn the_sign_in_that_was_set_up_is_the_one_that_is_told() {
         let text =
-            told(vec![failed(ClientSecret, "AADSTS7000215: Invalid client secret."), failed(AzureCli, "x")]);
+            lines(vec![failed(ClientSecret, "AADSTS7000215: Invalid client secret."), failed(AzureCli, "x")]);
         assert!(text.starts_with("error: auth method `client-secret` failed: AADSTS7000215"), "{text}");
         assert_eq!(text.lines().count(), 3, "{text}");
     }

@@ -6,11 +6,13 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
-use std::io::{self, ErrorKind, IsTerminal};
+use std::io::{self, ErrorKind, IsTerminal, Read as _};
 use std::num::NonZeroUsize;
 use std::path::{Component, Path, PathBuf};
+use std::sync::OnceLock;
 
 use tokio::runtime::{Builder, Runtime};
+use zeroize::Zeroizing;
 
 use super::args::{Color, Global};
 use super::clock;
@@ -18,7 +20,9 @@ use super::exit::{Error, from_here};
 use super::stream;
 pub use super::stream::complain;
 use crate::THREAD_STACK;
-use crate::defender::{AllowedHosts, Clock};
+use crate::defender::auth::AccessToken;
+use crate::defender::{AllowedHosts, Authorities, Clock};
+use crate::files::{self, Links};
 use crate::manifest::PROJECT_FILE;
 use crate::render::escape;
 
@@ -55,6 +59,11 @@ pub struct Context {
     /// Hosts that tokens may be sent to beside the known ones: `--allow-host` and `CASEFILE_ALLOW_HOST`. No file of
     /// a project is a source.
     pub allowed_hosts: AllowedHosts,
+    /// The file of certificate authorities, with the name of its setting: `--ca-file` or `CASEFILE_CA_FILE`. No file of a
+    /// project is a source.
+    ca_file: Option<(&'static str, PathBuf)>,
+    /// The token on stdin, once it was read.
+    token_on_stdin: OnceLock<AccessToken>,
     /// The environment of programs that a command runs.
     pub child_environment: Vec<(&'static str, OsString)>,
     inherited: Inherited,
@@ -81,6 +90,8 @@ impl Context {
             verbose: global.verbose,
             quiet: global.quiet,
             allowed_hosts: allowed_hosts(&env, &global.allow_host)?,
+            ca_file: ca_file(&env, global.ca_file.as_deref()),
+            token_on_stdin: OnceLock::new(),
             child_environment: child_environment(),
             inherited: inherited(),
             clock: clock::begin(),
@@ -142,6 +153,40 @@ impl Context {
             let dir = (self.dir != Path::new(".")).then(|| self.dir.to_string_lossy());
             let line = from_here(line.trim_end(), dir.as_deref());
             complain(&format!("{}\n", escape::one_line(&line)));
+        }
+    }
+
+    /// Reads the certificate authorities that are trusted beside those of this computer. Commands that call nobody never do.
+    pub fn authorities(&self) -> Result<Authorities, Error> {
+        let Some((setting, path)) = &self.ca_file else { return Ok(Authorities::default()) };
+        let bad = |why: String| Error::Service {
+            message: format!("{setting} names {}: {why}", path.display()),
+            next: Some(
+                "name a file with certificates in PEM, or leave the setting out; then casefile doctor".into(),
+            ),
+        };
+        let bytes = files::read(path, Links::Followed, LONGEST_CA_FILE).map_err(|e| bad(e.to_string()))?;
+        Authorities::read(&bytes).map_err(|e| bad(e.to_string()))
+    }
+
+    /// Reads the token on stdin to its end, once; `variable` asks for it by `-`.
+    pub fn token_on_stdin(&self, variable: &'static str) -> Result<AccessToken, Error> {
+        let refused = |why: &str| Error::Environment { name: variable, why: format!("is -, and {why}") };
+        if let Some(token) = self.token_on_stdin.get() {
+            return Ok(token.clone());
+        }
+        if io::stdin().is_terminal() {
+            return Err(refused("stdin is a terminal: send the token by a pipe, or name its file, @FILE"));
+        }
+        let mut text = Zeroizing::new(String::new());
+        io::stdin()
+            .take(LONGEST_TOKEN + 1)
+            .read_to_string(&mut text)
+            .map_err(|e| refused(&format!("stdin cannot be read: {e}")))?;
+        match text.trim() {
+            "" => Err(refused("stdin holds nothing")),
+            _ if text.len() as u64 > LONGEST_TOKEN => Err(refused("stdin holds more than a token")),
+            token => Ok(self.token_on_stdin.get_or_init(|| AccessToken::new(token)).clone()),
         }
     }
 
@@ -317,6 +362,17 @@ fn inherited() -> Inherited {
     Inherited(std::env::vars_os().collect())
 }
 
+/// The longest file of certificate authorities, and the longest token on stdin, in bytes.
+const LONGEST_CA_FILE: u64 = 8 << 20;
+const LONGEST_TOKEN: u64 = 1 << 20;
+
+/// The file of certificate authorities, and the setting that named it.
+fn ca_file(env: &Environment, typed: Option<&Path>) -> Option<(&'static str, PathBuf)> {
+    const NAME: &str = "CASEFILE_CA_FILE";
+    let named = || env.get(NAME).map(|path| (NAME, PathBuf::from(path)));
+    typed.map(|path| ("--ca-file", path.to_owned())).or_else(named)
+}
+
 fn allowed_hosts(env: &Environment, typed: &[String]) -> Result<AllowedHosts, Error> {
     const NAME: &str = "CASEFILE_ALLOW_HOST";
     let mut hosts = AllowedHosts::default();
@@ -348,10 +404,11 @@ pub struct Environment(BTreeMap<&'static str, String>);
 
 impl Environment {
     /// Every name that is read, here or by a credential that is handed the value.
-    pub const NAMES: [&'static str; 39] = [
+    pub const NAMES: [&'static str; 40] = [
         "CASEFILE_ENDPOINT",
         "CASEFILE_ACCESS_TOKEN",
         "CASEFILE_ALLOW_HOST",
+        "CASEFILE_CA_FILE",
         "CASEFILE_GRAPH_ENDPOINT",
         "CASEFILE_GRAPH_TOKEN",
         "CASEFILE_STATE_URL",

@@ -136,7 +136,7 @@ async fn listed(
 pub fn fetching(ctx: &Context, project: &Project, client: &Client) -> Result<Fetching, Error> {
     Ok(Fetching {
         store: self::store(ctx, project)?,
-        downloads: Arc::new(HttpDownloads::new(client.service().is_loopback())),
+        downloads: Arc::new(HttpDownloads::new(client.service().is_loopback()).trusting(ctx.authorities()?)),
         limits: Limits::default(),
         parallelism: AT_ONCE,
         by: ctx.operator(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use super::args::{HuntArgs, Placing, RowFormat};
-use super::connect::{auth_error, connect};
+use super::connect::{STDIN, auth_error, connect};
 use super::context::{Context, complain, runtime};
 use super::engine;
 use super::exit::{Code, Error};
@@ -12,7 +12,7 @@ use super::new;
 use super::patience::waiting;
 use super::project;
 use super::store;
-use crate::defender::{Endpoint, HuntError, ReadError};
+use crate::defender::{Api, Endpoint, HuntError, ReadError};
 use crate::manifest::Project;
 use crate::model::{CreateAlert, Hindrance, HuntedEvent, HuntingQuery, HuntingTable, MachineId, NoEvent};
 use crate::render::drafts::{self, Machine};
@@ -29,7 +29,7 @@ pub fn run(ctx: &Context, args: &HuntArgs) -> Result<Code, Error> {
             "--raw: only --format csv writes values otherwise than the service".to_owned(),
         ));
     }
-    let query = HuntingQuery { text: text(args)?.into(), timespan: args.timespan.clone() };
+    let query = HuntingQuery { text: text(ctx, args)?.into(), timespan: args.timespan.clone() };
     let table = ask(ctx, &project, &query)?;
     match (args.kind, args.format) {
         (Some(_), _) => {
@@ -50,9 +50,15 @@ pub fn run(ctx: &Context, args: &HuntArgs) -> Result<Code, Error> {
     Ok(Code::Done)
 }
 
-fn text(args: &HuntArgs) -> Result<String, Error> {
+fn text(ctx: &Context, args: &HuntArgs) -> Result<String, Error> {
     if args.query != "-" {
         return Ok(args.query.clone());
+    }
+    for api in [Api::Defender, Api::Graph] {
+        if ctx.env.get(api.token_variable()) == Some(STDIN) {
+            let why = "is -, and stdin holds the query: name the token's file, @FILE".to_owned();
+            return Err(Error::Environment { name: api.token_variable(), why });
+        }
     }
     let bad = |why: String| Error::BadFile { path: "stdin".into(), why };
     let mut bytes = Vec::new();

@@ -17,7 +17,7 @@ use url::Url;
 use super::connect;
 use super::context::{Context, Environment};
 use super::exit::Error;
-use crate::defender::{http_client, is_loopback};
+use crate::defender::{Authorities, http_client_trusting, is_loopback};
 use crate::evidence::{Completion, Objects};
 use crate::manifest::Project;
 use crate::model::location::{Bucket, Objects as Service};
@@ -45,6 +45,7 @@ pub fn connect(
     };
     let [s3, azure, google] = Environment::FAMILIES;
     let retry = RetryConfig { max_retries: 0, ..RetryConfig::default() };
+    let connector = Connector { bound, authorities: ctx.authorities()? };
     match bucket.service {
         Service::S3 => {
             let mut builder = AmazonS3Builder::new();
@@ -58,7 +59,7 @@ pub fn connect(
                 .with_bucket_name(&bucket.name)
                 .with_conditional_put(S3ConditionalPut::ETagMatch)
                 .with_allow_http(near)
-                .with_http_connector(Connector { bound })
+                .with_http_connector(connector.clone())
                 .with_retry(retry)
                 .build()
                 .map_err(bad)?;
@@ -91,7 +92,7 @@ pub fn connect(
             let store = builder
                 .with_container_name(&bucket.name)
                 .with_allow_http(near)
-                .with_http_connector(Connector { bound })
+                .with_http_connector(connector.clone())
                 .with_retry(retry)
                 .build()
                 .map_err(bad)?;
@@ -111,7 +112,7 @@ pub fn connect(
             let store = builder
                 .with_bucket_name(&bucket.name)
                 .with_client_options(options)
-                .with_http_connector(Connector { bound })
+                .with_http_connector(connector.clone())
                 .with_retry(retry)
                 .build()
                 .map_err(bad)?;
@@ -152,15 +153,16 @@ fn checked(endpoint: Option<String>) -> Result<(String, bool), Error> {
 }
 
 /// Our HTTP client instead of the library's: no redirects, no repetitions, bounded in time, plain http where it was allowed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Connector {
     bound: Duration,
+    authorities: Authorities,
 }
 
 impl HttpConnector for Connector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
         let plain = options.get_config_value(&ClientConfigKey::AllowHttp).is_some_and(|v| v == "true");
-        let client = http_client(self.bound, plain);
+        let client = http_client_trusting(self.bound, plain, self.authorities.clone());
         let failed = |e: Box<dyn std::error::Error + Send + Sync>| object_store::Error::Generic {
             store: "object storage",
             source: e,

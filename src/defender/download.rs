@@ -12,6 +12,7 @@ use futures::{Stream, StreamExt as _};
 use reqwest::header::{self, HeaderMap};
 
 use super::answer;
+use super::authorities::Authorities;
 use super::hosts::is_loopback;
 use super::http::{BuildError, HttpOptions, builder, built, describe, plain, text};
 use super::wire::PackageLink;
@@ -65,6 +66,7 @@ pub trait Downloads: Send + Sync {
 pub struct HttpDownloads {
     /// True if the service is on this machine: then its links may be plain http.
     local: bool,
+    authorities: Authorities,
     secure: OnceLock<reqwest::Client>,
     plain: OnceLock<reqwest::Client>,
 }
@@ -75,7 +77,14 @@ const LIMIT: Duration = Duration::from_secs(24 * 3600);
 impl HttpDownloads {
     /// Downloads of a service's packages. `local`: it is on this machine.
     pub fn new(local: bool) -> Self {
-        HttpDownloads { local, secure: OnceLock::new(), plain: OnceLock::new() }
+        let (secure, plain) = (OnceLock::new(), OnceLock::new());
+        HttpDownloads { local, authorities: Authorities::default(), secure, plain }
+    }
+
+    /// The same, with certificate authorities beside those of this computer.
+    #[must_use]
+    pub fn trusting(self, authorities: Authorities) -> Self {
+        HttpDownloads { authorities, ..self }
     }
 
     fn client(&self, is_plain: bool) -> Result<&reqwest::Client, BuildError> {
@@ -84,8 +93,9 @@ impl HttpDownloads {
             return Ok(client);
         }
         // What is hashed are the bytes of the package, as they are sent.
-        let options = HttpOptions { timeout: LIMIT, ..HttpOptions::default() };
-        let builder = builder(options).no_gzip();
+        let authorities = self.authorities.clone();
+        let options = HttpOptions { timeout: LIMIT, authorities, ..HttpOptions::default() };
+        let builder = builder(&options).no_gzip();
         let client = built(if is_plain { plain(builder) } else { builder.https_only(true) })?;
         Ok(slot.get_or_init(|| client))
     }

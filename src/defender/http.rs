@@ -14,6 +14,7 @@ use reqwest::header::{self, HeaderMap, HeaderValue};
 use tracing::trace;
 use url::Url;
 
+use super::authorities::Authorities;
 use super::cloud::Service;
 use super::hosts::place;
 use super::transport::{ERROR_BODY_LIMIT, HttpAnswer, HttpCall, Transport, TransportError};
@@ -21,17 +22,23 @@ use super::wire::bounded;
 use crate::model::Hindrance;
 
 /// What can be set about the network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpOptions {
     /// How long a connection may take, name look-up and TLS included.
     pub connect_timeout: Duration,
     /// How long a whole call may take, until the last byte of its answer.
     pub timeout: Duration,
+    /// The certificate authorities that are trusted beside those of this computer.
+    pub authorities: Authorities,
 }
 
 impl Default for HttpOptions {
     fn default() -> Self {
-        HttpOptions { connect_timeout: Duration::from_secs(10), timeout: Duration::from_secs(60) }
+        HttpOptions {
+            connect_timeout: Duration::from_secs(10),
+            timeout: Duration::from_secs(60),
+            authorities: Authorities::default(),
+        }
     }
 }
 
@@ -79,7 +86,7 @@ impl HttpTransport {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let mut builder = builder(self.options).https_only(!self.local);
+        let mut builder = builder(&self.options).https_only(!self.local);
         if self.local {
             // Whatever a resolver says of that name, it means this machine.
             let here = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
@@ -96,10 +103,10 @@ impl HttpTransport {
 }
 
 /// The one way HTTP clients are made here.
-pub(super) fn builder(options: HttpOptions) -> reqwest::ClientBuilder {
+pub(super) fn builder(options: &HttpOptions) -> reqwest::ClientBuilder {
     // The first one counts; a second install is refused and changes nothing.
     drop(rustls::crypto::ring::default_provider().install_default());
-    reqwest::Client::builder()
+    let builder = reqwest::Client::builder()
         .user_agent(concat!("casefile/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
         // The default repeats calls that HTTP/2 servers refuse; every repetition has to be ours.
@@ -109,7 +116,12 @@ pub(super) fn builder(options: HttpOptions) -> reqwest::ClientBuilder {
         .timeout(options.timeout)
         // Shorter than the idle limits of usual front ends: a connection closed while a call is being
         // written would leave an unknown outcome.
-        .pool_idle_timeout(Duration::from_secs(30))
+        .pool_idle_timeout(Duration::from_secs(30));
+    // Where none is added the system's own verifier is left as it is.
+    if options.authorities.is_empty() {
+        return builder;
+    }
+    builder.tls_certs_merge(options.authorities.certificates())
 }
 
 /// Returns a client for another service than Defender: no redirects and no repetitions either. `plain` is for this machine and
@@ -118,8 +130,20 @@ pub(super) fn builder(options: HttpOptions) -> reqwest::ClientBuilder {
 /// # Errors
 /// No usable TLS set-up on this machine.
 pub fn http_client(timeout: Duration, plain_http: bool) -> Result<reqwest::Client, BuildError> {
-    let seconds = if plain_http { 2 } else { 10 };
-    let builder = builder(HttpOptions { connect_timeout: Duration::from_secs(seconds), timeout });
+    http_client_trusting(timeout, plain_http, Authorities::default())
+}
+
+/// As [`http_client`], with certificate authorities beside those of this computer.
+///
+/// # Errors
+/// No usable TLS set-up on this machine.
+pub fn http_client_trusting(
+    timeout: Duration,
+    plain_http: bool,
+    authorities: Authorities,
+) -> Result<reqwest::Client, BuildError> {
+    let connect_timeout = Duration::from_secs(if plain_http { 2 } else { 10 });
+    let builder = builder(&HttpOptions { connect_timeout, timeout, authorities });
     built(if plain_http { plain(builder) } else { builder.https_only(true) })
 }
 
@@ -246,18 +270,37 @@ pub fn proxy_for(host: &str, look_up: impl Fn(&str) -> Option<String>) -> Option
     })
 }
 
-/// Returns whether it is an error of TLS, wrapped as often as the layers between like to.
-fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
-    let wrapped = || error.downcast_ref::<std::io::Error>()?.get_ref();
-    error.is::<rustls::Error>() || wrapped().is_some_and(|inner| is_tls(inner))
+/// Returns the error of TLS that an error is, wrapped as often as the layers between like to.
+fn of_tls<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    let wrapped = || error.downcast_ref::<std::io::Error>()?.get_ref().and_then(|inner| of_tls(inner));
+    error.downcast_ref::<rustls::Error>().or_else(wrapped)
+}
+
+/// Says what is wrong with the certificate that somebody showed, and what it looks like. Who opens TLS on the way shows
+/// one that an authority of theirs has issued.
+fn of_certificate(error: &rustls::Error) -> Option<&'static str> {
+    use rustls::CertificateError::*;
+    let rustls::Error::InvalidCertificate(why) = error else { return None };
+    Some(match why {
+        UnknownIssuer => {
+            "an authority that this computer does not trust has issued the certificate (UnknownIssuer): a proxy that opens \
+             TLS shows such a one"
+        }
+        Expired | ExpiredContext { .. } => "the certificate has expired, or this computer's clock is wrong",
+        NotValidYet | NotValidYetContext { .. } => {
+            "the certificate is not valid yet, or this computer's clock is wrong"
+        }
+        NotValidForName | NotValidForNameContext { .. } => "the certificate is that of another host",
+        _ => return None,
+    })
 }
 
 /// Why no connection came about. The libraries tell some causes by their words alone.
-fn connection(error: &reqwest::Error) -> Hindrance {
+pub(super) fn connection(error: &reqwest::Error) -> Hindrance {
     let (mut words, mut tls) = (String::new(), false);
     let mut source = error.source();
     while let Some(cause) = source {
-        tls |= is_tls(cause);
+        tls |= of_tls(cause).is_some();
         words.push_str(&cause.to_string().to_ascii_lowercase());
         words.push(' ');
         source = cause.source();
@@ -287,6 +330,9 @@ pub(super) fn describe(error: &reqwest::Error) -> String {
     let mut source = error.source();
     let mut last = String::new();
     while let Some(cause) = source {
+        if let Some(told) = of_tls(cause).and_then(of_certificate) {
+            return format!("{text}: {told}");
+        }
         last = cause.to_string();
         source = cause.source();
     }

@@ -9,6 +9,7 @@
 
 mod answer;
 pub mod auth;
+mod authorities;
 mod client;
 mod clock;
 mod cloud;
@@ -30,13 +31,14 @@ mod wire;
 
 pub use crate::model::{Cloud, HuntingApi, RateLimit, Region};
 pub use answer::{Accepted, Answer, ApiError, NotSent, Period, classify};
+pub use authorities::{Authorities, AuthorityError};
 pub use client::{Client, RetryPolicy};
 pub use clock::ClockOffset;
 pub use cloud::{Service, ServiceError};
 pub use download::{Chunks, Download, Downloads, HttpDownloads, Resume};
 pub use endpoint::Endpoint;
 pub use hosts::{AllowedHosts, Api, HostError, api_of_host, is_loopback};
-pub use http::{BuildError, HttpOptions, HttpTransport, http_client, proxy_for};
+pub use http::{BuildError, HttpOptions, HttpTransport, http_client, http_client_trusting, proxy_for};
 pub use hunter::Hunter;
 pub use hunting::{HuntError, Hunting};
 pub use limiter::{LONGEST_NAP, RateLimiter, Slot};

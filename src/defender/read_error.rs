@@ -72,6 +72,7 @@ impl ReadError {
     pub fn cause(&self, endpoint: Endpoint, now: Timestamp) -> Hindrance {
         let after = |wait: &Duration| now.saturating_add(*wait).unwrap_or(Timestamp::MAX);
         match self {
+            ReadError::Auth(AuthError::Unreachable { cause, .. }) => *cause,
             ReadError::Auth(_) => Hindrance::SignIn,
             ReadError::Refused(e) if e.status == 407 => Hindrance::Proxy,
             ReadError::Refused(e) => match e.cause().filter(|_| e.is_denied()) {

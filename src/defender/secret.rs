@@ -3,19 +3,21 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// A text that appears in no Debug, Display, log or file.
+use zeroize::Zeroizing;
+
+/// A text that appears in no Debug, Display, log or file. Its memory is overwritten when the last clone goes.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Arc<str>);
+pub struct Secret(Arc<Zeroizing<String>>);
 
 impl Secret {
     /// Takes the text.
-    pub fn new(text: impl Into<Arc<str>>) -> Self {
-        Secret(text.into())
+    pub fn new(text: impl Into<String>) -> Self {
+        Secret(Arc::new(Zeroizing::new(text.into())))
     }
 
     /// The text, for the one place that sends it.
     pub(super) fn expose(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 }
 
@@ -40,7 +42,9 @@ impl AccessToken {
         let text = self.expose();
         let begins = |with: &str| text.get(..with.len()).is_some_and(|t| t.eq_ignore_ascii_case(with));
         let quote = |c: char| matches!(c, '"' | '\'' | '`');
-        if begins("bearer ") || begins("authorization:") {
+        if text.is_empty() {
+            Some("is empty: put a token in")
+        } else if begins("bearer ") || begins("authorization:") {
             Some("begins with the word of the header: set what stands behind `Bearer ` alone")
         } else if begins("{") {
             Some("is a JSON document: set its accessToken alone")

@@ -42,8 +42,8 @@ pub fn remedy(cause: Hindrance) -> String {
                                there with a browser, or name the service's host in NO_PROXY; then casefile plan"
             .into(),
         Hindrance::Tls => {
-            "check the endpoint, and let this machine trust the issuer (CA) of its certificate: a \
-                           proxy that opens TLS has one of its own; then casefile plan"
+            "check the endpoint, and if its certificate's issuer (CA) is that of your own proxy, name the CA's file by \
+             CASEFILE_CA_FILE or --ca-file; then casefile plan"
                 .into()
         }
         Hindrance::UnknownHost => {

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use casefile::defender::auth::{AccessToken, AuthError, Token, TokenSource};
 use casefile::defender::{HttpAnswer, HttpCall};
 use casefile::sandbox::{HttpRequest, HttpResponse};
+use jiff::Timestamp;
 
 /// A credential that gives a token which the simulated service takes.
 #[derive(Debug)]
@@ -12,7 +13,7 @@ pub struct AnyToken;
 
 #[async_trait]
 impl TokenSource for AnyToken {
-    async fn fetch(&self) -> Result<Token, AuthError> {
+    async fn fetch(&self, _: Timestamp) -> Result<Token, AuthError> {
         Ok(Token { access: AccessToken::new("any"), expires: None })
     }
 }

@@ -1,6 +1,6 @@
 //! Which credential is used: an explicit choice, or `auto`, which tries what is configured.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -16,16 +16,21 @@ use azure_identity::{
     ClientSecretCredentialOptions, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
     UserAssignedId, WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
 };
+use jiff::Timestamp;
 use tracing::debug;
 
+use super::certificate::{Certificate, CertificateAssertion};
+use super::given::GivenToken;
+use super::obstacle::Obstacle;
 use super::oidc::{GithubAssertion, IdentityHttp};
 use super::tokens::{Token, TokenSource, patiently};
-use super::words::{unreachable, words};
+use super::words::words;
 use super::{AccessToken, AuthError, Secret};
+use crate::defender::authorities::Authorities;
 use crate::defender::cloud::Service;
 use crate::defender::hosts::{AllowedHosts, Api};
-use crate::defender::http::proxy_for;
-use crate::model::{AuthMethod, Cloud};
+use crate::defender::http::{proxy_for, way};
+use crate::model::{AuthMethod, Cloud, Hindrance};
 
 /// Who signs in, from `spec.auth` of the project file; the environment goes before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,9 +45,9 @@ pub struct Identity {
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     /// `CASEFILE_ACCESS_TOKEN`
-    pub access_token: Option<AccessToken>,
+    pub access_token: Option<GivenToken>,
     /// `CASEFILE_GRAPH_TOKEN`
-    pub graph_token: Option<AccessToken>,
+    pub graph_token: Option<GivenToken>,
     /// `AZURE_TENANT_ID`
     pub tenant_id: Option<String>,
     /// `AZURE_CLIENT_ID`
@@ -63,6 +68,9 @@ pub struct Environment {
     pub pipelines_token: Option<Secret>,
     /// The proxy on the way to the sign-in service, for messages: `HTTPS_PROXY` and its like.
     pub proxy: Option<String>,
+    /// The certificate authorities that are trusted beside those of this computer. No variable holds them: who calls reads
+    /// their file.
+    pub authorities: Authorities,
 }
 
 impl Environment {
@@ -70,8 +78,8 @@ impl Environment {
     pub fn read(look_up: impl Fn(&str) -> Option<String>) -> Self {
         let get = |name: &str| look_up(name).filter(|v| !v.trim().is_empty());
         Environment {
-            access_token: get(Api::Defender.token_variable()).map(|t| AccessToken::new(&t)),
-            graph_token: get(Api::Graph.token_variable()).map(|t| AccessToken::new(&t)),
+            access_token: get(Api::Defender.token_variable()).map(|t| GivenToken::new(&t)),
+            graph_token: get(Api::Graph.token_variable()).map(|t| GivenToken::new(&t)),
             tenant_id: get("AZURE_TENANT_ID"),
             client_id: get("AZURE_CLIENT_ID"),
             client_secret: get("AZURE_CLIENT_SECRET").map(Secret::new),
@@ -82,6 +90,7 @@ impl Environment {
             pipelines_connection: get("AZURESUBSCRIPTION_SERVICE_CONNECTION_ID"),
             pipelines_token: get("SYSTEM_ACCESSTOKEN").map(Secret::new),
             proxy: proxy_for(LOGIN, get),
+            authorities: Authorities::default(),
         }
     }
 }
@@ -128,6 +137,13 @@ struct Shared {
     local: Arc<dyn HttpClient>,
 }
 
+impl Audience {
+    /// The sign-in host.
+    fn host(&self) -> &str {
+        self.authority.strip_prefix("https://").unwrap_or(&self.authority)
+    }
+}
+
 /// What `auto` tries, in this order.
 const AUTO: [AuthMethod; 8] = [
     AuthMethod::Token,
@@ -143,11 +159,8 @@ const AUTO: [AuthMethod; 8] = [
 /// The sign-in host of most clouds.
 const LOGIN: &str = "login.microsoftonline.com";
 
-/// How long `auto` waits for the metadata service of this machine.
-const NEXT_DOOR: Duration = Duration::from_secs(5);
-
-const CERTIFICATE_INSTEAD: &str =
-    "use workload-identity, github-oidc or managed-identity, which need no stored secret, or client-secret";
+/// How long `auto` waits for the metadata service of this machine: whoever has set up nothing is told so within three seconds.
+const NEXT_DOOR: Duration = Duration::from_millis(2_500);
 
 impl Credential {
     /// Checks that the method has what it needs; nothing is asked from anybody yet.
@@ -157,8 +170,7 @@ impl Credential {
         environment: Environment,
         service: &Service,
     ) -> Result<Self, AuthError> {
-        let remote = IdentityHttp::remote(service.allowed().clone()).through(environment.proxy.clone());
-        let remote = Arc::new(remote);
+        let remote = remote(service.allowed(), &environment);
         let local = Arc::new(IdentityHttp::local());
         Self::over(remote, local, method, identity, environment, service.into())
     }
@@ -174,7 +186,7 @@ impl Credential {
         cloud: Cloud,
         allowed: &AllowedHosts,
     ) -> Result<Self, AuthError> {
-        let remote = Arc::new(IdentityHttp::remote(allowed.clone()).through(environment.proxy.clone()));
+        let remote = remote(allowed, &environment);
         let local = Arc::new(IdentityHttp::local());
         let audience = Audience {
             api: Api::Storage,
@@ -206,8 +218,7 @@ impl Credential {
         match method {
             AuthMethod::Auto if shared.audience.sandbox => methods.push(AuthMethod::Token),
             AuthMethod::Auto => {
-                let certificate = shared.environment.client_certificate.is_some();
-                for m in AUTO.into_iter().filter(|m| certificate || *m != AuthMethod::ClientCertificate) {
+                for m in AUTO {
                     match shared.missing(m) {
                         Ok(()) => methods.push(m),
                         Err(e) => skipped.push(e),
@@ -231,24 +242,30 @@ impl Credential {
     }
 }
 
+/// The way to sign-in services.
+fn remote(allowed: &AllowedHosts, environment: &Environment) -> Arc<IdentityHttp> {
+    let (proxy, authorities) = (environment.proxy.clone(), environment.authorities.clone());
+    Arc::new(IdentityHttp::remote(allowed.clone()).through(proxy, authorities))
+}
+
 #[async_trait]
 impl TokenSource for Credential {
-    async fn fetch(&self) -> Result<Token, AuthError> {
+    async fn fetch(&self, now: Timestamp) -> Result<Token, AuthError> {
         if let Some(method) = self.method() {
-            return self.shared.fetch(method).await;
+            return self.shared.fetch(method, now).await;
         }
         let mut tried = Vec::new();
         for method in &self.methods {
             let fetched = match method {
                 // On most machines there is none, and some networks let it look as if there were.
                 AuthMethod::ManagedIdentity => {
-                    let fetch = self.shared.fetch(*method);
+                    let fetch = self.shared.fetch(*method, now);
                     tokio::time::timeout(NEXT_DOOR, fetch).await.unwrap_or_else(|_| {
                         let why = "no metadata service of this machine answers".to_owned();
                         Err(AuthError::Failed { method: *method, why })
                     })
                 }
-                method => self.shared.fetch(*method).await,
+                method => self.shared.fetch(*method, now).await,
             };
             match fetched {
                 Err(e @ AuthError::NoToken { .. }) => return Err(e),
@@ -266,13 +283,13 @@ impl TokenSource for Credential {
     }
 
     fn renewable(&self) -> bool {
-        self.method() != Some(AuthMethod::Token)
+        self.method() != Some(AuthMethod::Token) || self.shared.given().is_some_and(GivenToken::is_renewed)
     }
 }
 
 impl Shared {
     /// The ready-made token for this API.
-    fn given(&self) -> Option<&AccessToken> {
+    fn given(&self) -> Option<&GivenToken> {
         match self.audience.api {
             Api::Defender => self.environment.access_token.as_ref(),
             Api::Graph => self.environment.graph_token.as_ref(),
@@ -296,7 +313,7 @@ impl Shared {
                 vec![tenant, client, (e.client_secret.is_some(), "AZURE_CLIENT_SECRET")]
             }
             AuthMethod::ClientCertificate => {
-                return Err(AuthError::Unsupported { method, instead: CERTIFICATE_INSTEAD });
+                vec![tenant, client, (e.client_certificate.is_some(), "AZURE_CLIENT_CERTIFICATE_PATH")]
             }
             AuthMethod::WorkloadIdentity => {
                 vec![tenant, client, (e.federated_token_file.is_some(), "AZURE_FEDERATED_TOKEN_FILE")]
@@ -322,32 +339,62 @@ impl Shared {
         if missing.is_empty() { Ok(()) } else { Err(AuthError::Missing { method, missing }) }
     }
 
-    async fn fetch(&self, method: AuthMethod) -> Result<Token, AuthError> {
+    async fn fetch(&self, method: AuthMethod, now: Timestamp) -> Result<Token, AuthError> {
         self.missing(method)?;
-        let failed = |why: String| AuthError::Failed { method, why: words(&why) };
         if method == AuthMethod::Token {
-            let access = self.given().cloned();
+            let variable = self.audience.api.token_variable();
+            let access = self.given().map(|given| given.read(variable)).transpose()?;
             let access = access.unwrap_or_else(|| AccessToken::new("sandbox"));
-            if let Some(why) = access.flaw() {
-                return Err(AuthError::NoToken { variable: self.audience.api.token_variable(), why });
-            }
             let expires = access.claims().and_then(|c| c.expires);
             return Ok(Token { access, expires });
         }
+        let failed = |why: &str| AuthError::Failed { method, why: words(why) };
         // Made anew each time: these keep tokens of their own, and a refused one must not come back.
-        let credential = self.credential(method).map_err(|e| failed(e.to_string()))?;
+        let credential = match method {
+            AuthMethod::ClientCertificate => self.certificate(now)?,
+            method => self.credential(method).map_err(|e| failed(&e.to_string()))?,
+        };
         let scopes = [self.audience.scope.as_str()];
-        let token = patiently(credential.get_token(&scopes, None))
-            .await
-            .ok_or_else(|| failed("no answer in time".into()))?
-            .map_err(|e| match unreachable(&e) {
-                Some(why) => AuthError::Unreachable { method, why: words(&why) },
-                None => failed(e.to_string()),
-            })?;
+        let way = way(self.audience.host(), self.environment.proxy.as_deref());
+        let token = match (patiently(credential.get_token(&scopes, None)).await, method) {
+            (Some(Ok(token)), _) => token,
+            (Some(Err(e)), _) => {
+                return Err(match Obstacle::of(&e, &way) {
+                    Some(Obstacle { cause, words }) => AuthError::Unreachable { method, cause, why: words },
+                    None => failed(&e.to_string()),
+                });
+            }
+            (None, AuthMethod::AzureCli) => return Err(failed("az gives no answer in time")),
+            (None, AuthMethod::ManagedIdentity) => {
+                return Err(failed("the metadata service of this machine gives no answer in time"));
+            }
+            (None, _) => {
+                let why = format!("{way}: no answer in time");
+                return Err(AuthError::Unreachable { method, cause: Hindrance::NoAnswer, why });
+            }
+        };
+        if token.token.secret().is_empty() {
+            return Err(failed("the answer of the sign-in service holds no access_token"));
+        }
         Ok(Token {
             access: AccessToken::new(token.token.secret()),
-            expires: jiff::Timestamp::from_second(token.expires_on.unix_timestamp()).ok(),
+            expires: Timestamp::from_second(token.expires_on.unix_timestamp()).ok(),
         })
+    }
+
+    /// The application, by its certificate. The file is read for each token: somebody else may have renewed it.
+    fn certificate(&self, now: Timestamp) -> Result<Arc<dyn TokenCredential>, AuthError> {
+        let method = AuthMethod::ClientCertificate;
+        let failed = |why| AuthError::Failed { method, why };
+        let path = self.environment.client_certificate.as_deref().unwrap_or(Path::new(""));
+        let certificate = Certificate::read(path).map_err(failed)?;
+        let tenant = self.tenant_id.clone().unwrap_or_default();
+        let client = self.client_id.clone().unwrap_or_default();
+        let audience = format!("{}/{tenant}/oauth2/v2.0/token", self.audience.authority);
+        let assertion = CertificateAssertion { certificate, client: client.clone(), audience, now };
+        let options = ClientAssertionCredentialOptions { client_options: self.options() };
+        let credential = ClientAssertionCredential::new(tenant, client, assertion, Some(options));
+        credential.map(|c| c as Arc<dyn TokenCredential>).map_err(|e| failed(words(&e.to_string())))
     }
 
     fn credential(&self, method: AuthMethod) -> azure_core::Result<Arc<dyn TokenCredential>> {
@@ -397,14 +444,19 @@ impl Shared {
                 ..AzureCliCredentialOptions::default()
             }))?,
             AuthMethod::ManagedIdentity => {
-                ManagedIdentityCredential::new(Some(ManagedIdentityCredentialOptions {
+                let credential = ManagedIdentityCredential::new(Some(ManagedIdentityCredentialOptions {
                     user_assigned_id: self.client_id.clone().map(UserAssignedId::ClientId),
                     client_options: ClientOptions {
                         transport: Some(AzureTransport::new(self.local.clone())),
                         retry: RetryOptions::none(),
                         ..ClientOptions::default()
                     },
-                }))?
+                }));
+                // The library names what it is: Azure Arc, for one.
+                credential.map_err(|e| {
+                    let told = format!("{e}; sign in with client-certificate or workload-identity there");
+                    e.with_context(told)
+                })?
             }
             AuthMethod::Auto | AuthMethod::ClientCertificate | AuthMethod::Token => {
                 return Err(azure_core::Error::with_message(
@@ -434,202 +486,4 @@ impl Shared {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fmt;
-
-    use super::*;
-    use crate::defender::AllowedHosts;
-    use azure_core::Bytes;
-    use azure_core::http::headers::Headers;
-    use azure_core::http::request::{Body, Request};
-    use azure_core::http::{AsyncRawResponse, StatusCode};
-    use std::sync::Mutex;
-
-    /// Answers from a list and keeps what it was asked.
-    struct Fake {
-        asked: Mutex<Vec<(String, String)>>,
-        answers: Mutex<Vec<(u16, &'static str)>>,
-    }
-
-    impl fmt::Debug for Fake {
-        /// What it was asked holds the secret, and is no matter of the credential's.
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("Fake")
-        }
-    }
-
-    impl Fake {
-        fn new(answers: &[(u16, &'static str)]) -> Arc<Self> {
-            Arc::new(Fake { asked: Mutex::default(), answers: Mutex::new(answers.to_vec()) })
-        }
-
-        fn asked(&self) -> Vec<(String, String)> {
-            self.asked.lock().unwrap().clone()
-        }
-    }
-
-    #[async_trait]
-    impl HttpClient for Fake {
-        async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
-            let body = match request.body() {
-                Body::Bytes(b) => String::from_utf8_lossy(b).into_owned(),
-                Body::SeekableStream(_) => unreachable!("token requests are short"),
-            };
-            self.asked.lock().unwrap().push((request.url().to_string(), body));
-            let (status, text) = self.answers.lock().unwrap().remove(0);
-            Ok(AsyncRawResponse::from_bytes(StatusCode::from(status), Headers::new(), Bytes::from(text)))
-        }
-    }
-
-    const REPLY: &str =
-        r#"{"token_type":"Bearer","expires_in":3599,"ext_expires_in":0,"access_token":"TOKEN-1"}"#;
-    const AGAIN: &str =
-        r#"{"token_type":"Bearer","expires_in":3599,"ext_expires_in":0,"access_token":"TOKEN-2"}"#;
-
-    fn environment(set: &[(&str, &str)]) -> Environment {
-        let set: Vec<(String, String)> = set.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
-        Environment::read(|name| set.iter().find(|(k, _)| k == name).map(|(_, v)| v.clone()))
-    }
-
-    fn credential(
-        http: &Arc<Fake>,
-        cloud: Cloud,
-        method: AuthMethod,
-        set: &[(&str, &str)],
-    ) -> Result<Credential, AuthError> {
-        let service = Service::new(cloud, None, None).unwrap();
-        let (identity, environment) = (Identity::default(), environment(set));
-        Credential::over(http.clone(), http.clone(), method, &identity, environment, (&service).into())
-    }
-
-    const SECRET: [(&str, &str); 3] =
-        [("AZURE_TENANT_ID", "t-1"), ("AZURE_CLIENT_ID", "c-1"), ("AZURE_CLIENT_SECRET", "geheim")];
-
-    #[tokio::test]
-    async fn a_client_secret_asks_the_clouds_own_authority_each_time() {
-        let http = Fake::new(&[(200, REPLY), (200, AGAIN)]);
-        let c = credential(&http, Cloud::GccHigh, AuthMethod::ClientSecret, &SECRET).unwrap();
-        assert_eq!(c.fetch().await.unwrap().access.expose(), "TOKEN-1");
-        assert_eq!(c.fetch().await.unwrap().access.expose(), "TOKEN-2", "no cache below ours");
-        let (url, body) = http.asked().remove(0);
-        assert_eq!(url, "https://login.microsoftonline.us/t-1/oauth2/v2.0/token");
-        assert!(
-            body.contains("scope=https%3A%2F%2Fapi-gov.securitycenter.microsoft.us%2F.default"),
-            "{body}"
-        );
-        assert!(body.contains("client_id=c-1"));
-        assert!(!format!("{c:?}").contains("geheim"));
-    }
-
-    #[tokio::test]
-    async fn a_refusal_names_the_method_and_not_the_secret() {
-        let refusal = r#"{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret provided.","error_codes":[7000215]}"#;
-        let http = Fake::new(&[(401, refusal)]);
-        let c = credential(&http, Cloud::Public, AuthMethod::ClientSecret, &SECRET).unwrap();
-        let error = c.fetch().await.unwrap_err();
-        let text = format!("{error} {error:?}");
-        assert!(text.contains("client-secret") && text.contains("AADSTS7000215"), "{text}");
-        assert!(!text.contains("geheim"));
-    }
-
-    #[tokio::test]
-    async fn github_first_then_entra() {
-        let http = Fake::new(&[(200, r#"{"value":"JOB-TOKEN"}"#), (200, REPLY)]);
-        let set = [
-            ("AZURE_TENANT_ID", "t-1"),
-            ("AZURE_CLIENT_ID", "c-1"),
-            ("ACTIONS_ID_TOKEN_REQUEST_URL", "https://runner.example/token?v=1"),
-            ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "geheim"),
-        ];
-        let c = credential(&http, Cloud::Public, AuthMethod::GithubOidc, &set).unwrap();
-        assert_eq!(c.fetch().await.unwrap().access.expose(), "TOKEN-1");
-        let asked = http.asked();
-        assert_eq!(asked[0].0, "https://runner.example/token?v=1&audience=api%3A%2F%2FAzureADTokenExchange");
-        assert!(asked[1].1.contains("client_assertion=JOB-TOKEN"));
-    }
-
-    #[tokio::test]
-    async fn a_given_token_goes_first_and_is_all_there_is() {
-        let http = Fake::new(&[]);
-        let set: Vec<_> = SECRET.into_iter().chain([("CASEFILE_ACCESS_TOKEN", " abc\n")]).collect();
-        let c = credential(&http, Cloud::Public, AuthMethod::Auto, &set).unwrap();
-        assert_eq!(c.fetch().await.unwrap().access.expose(), "abc");
-        assert_eq!(c.method(), Some(AuthMethod::Token));
-        assert!(!c.renewable());
-        assert!(!format!("{c:?}").contains("abc"));
-    }
-
-    #[tokio::test]
-    async fn a_token_for_one_api_is_never_shown_to_the_other() {
-        let graph = Service::graph(Cloud::Public, None).unwrap();
-        let over = |http: &Arc<Fake>, method, set: &[(&str, &str)]| {
-            let identity = Identity::default();
-            Credential::over(http.clone(), http.clone(), method, &identity, environment(set), (&graph).into())
-        };
-        let http = Fake::new(&[(200, REPLY)]);
-        let given = ("CASEFILE_ACCESS_TOKEN", "for-defender");
-        let error = over(&http, AuthMethod::Token, &[given]).unwrap_err();
-        assert_eq!(error.to_string(), "auth method `token` needs CASEFILE_GRAPH_TOKEN");
-        let set: Vec<_> = SECRET.into_iter().chain([given]).collect();
-        let c = over(&http, AuthMethod::Auto, &set).unwrap();
-        assert_eq!(
-            c.fetch().await.unwrap().access.expose(),
-            "TOKEN-1",
-            "the next method, with Graph's scope"
-        );
-        assert!(http.asked()[0].1.contains("scope=https%3A%2F%2Fgraph.microsoft.com%2F.default"));
-        let set = [given, ("CASEFILE_GRAPH_TOKEN", "for-graph")];
-        let c = over(&http, AuthMethod::Auto, &set).unwrap();
-        assert_eq!(c.fetch().await.unwrap().access.expose(), "for-graph");
-        assert!(!format!("{c:?}").contains("for-"));
-        let c = credential(&http, Cloud::Public, AuthMethod::Token, &set).unwrap();
-        assert_eq!(c.fetch().await.unwrap().access.expose(), "for-defender");
-    }
-
-    #[tokio::test]
-    async fn the_sandbox_needs_no_sign_in_but_only_on_loopback() {
-        let http = Fake::new(&[]);
-        let c = credential(&http, Cloud::Sandbox, AuthMethod::Auto, &[]).unwrap();
-        assert_eq!(c.fetch().await.unwrap().access.expose(), "sandbox");
-        let mut hosts = AllowedHosts::default();
-        hosts.add("h.example").unwrap();
-        let elsewhere =
-            Service::of(Api::Defender, Cloud::Sandbox, None, Some("https://h.example"), &hosts).unwrap();
-        let c = Credential::over(
-            http.clone(),
-            http,
-            AuthMethod::Token,
-            &Identity::default(),
-            Environment::default(),
-            (&elsewhere).into(),
-        );
-        assert!(matches!(c, Err(AuthError::Missing { .. })));
-    }
-
-    #[test]
-    fn what_is_missing_is_named() {
-        let http = Fake::new(&[]);
-        let missing = |method, set: &[(&str, &str)]| {
-            credential(&http, Cloud::Public, method, set).unwrap_err().to_string()
-        };
-        let text =
-            missing(AuthMethod::ClientSecret, &[("AZURE_CLIENT_ID", "c"), ("AZURE_CLIENT_SECRET", " ")]);
-        assert!(text.contains("AZURE_TENANT_ID") && text.contains("AZURE_CLIENT_SECRET"), "{text}");
-        assert!(!text.contains("AZURE_CLIENT_ID"), "{text}");
-        assert!(missing(AuthMethod::Token, &[]).contains("CASEFILE_ACCESS_TOKEN"));
-        assert!(missing(AuthMethod::ClientCertificate, &[]).contains("workload-identity"));
-    }
-
-    #[test]
-    fn auto_remembers_why_the_others_were_not_tried() {
-        let http = Fake::new(&[]);
-        let c = credential(&http, Cloud::Public, AuthMethod::Auto, &SECRET).unwrap();
-        let expected = [AuthMethod::ClientSecret, AuthMethod::AzureCli, AuthMethod::ManagedIdentity];
-        assert_eq!(c.methods, expected);
-        assert_eq!(c.skipped.len(), 4);
-        let text = AuthError::NoneWorked { tried: c.skipped }.to_string();
-        for name in ["`token`", "`workload-identity`", "`github-oidc`", "`azure-pipelines`"] {
-            assert!(text.contains(name), "{text}");
-        }
-    }
-}
+mod tests;

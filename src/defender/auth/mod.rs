@@ -2,8 +2,11 @@
 //!
 //! The library never reads the environment: whoever calls it hands over [`Environment`].
 
+mod certificate;
 mod claims;
 mod credential;
+mod given;
+mod obstacle;
 mod oidc;
 mod storage;
 mod tokens;
@@ -12,22 +15,16 @@ mod words;
 pub use crate::model::AuthMethod;
 pub use claims::Claims;
 pub use credential::{Credential, Environment, Identity};
+pub use given::GivenToken;
 pub use storage::StorageCredential;
 pub use tokens::{Token, TokenSource, Tokens};
 
 pub use super::secret::{AccessToken, Secret};
+use crate::model::Hindrance;
 
 /// Why there is no token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
-    /// The method is known, but this build cannot do it.
-    #[error("auth method `{method}` is not supported: {instead}")]
-    Unsupported {
-        /// The method.
-        method: AuthMethod,
-        /// What to use in its place.
-        instead: &'static str,
-    },
     /// Values are missing.
     #[error("auth method `{method}` needs {}", missing.join(", "))]
     Missing {
@@ -41,8 +38,8 @@ pub enum AuthError {
     NoToken {
         /// Where it stands.
         variable: &'static str,
-        /// The thing that was copied with it, without any of the token.
-        why: &'static str,
+        /// The thing that was copied with it, or why its file cannot be read, without any of the token.
+        why: String,
     },
     /// The method was tried and failed.
     #[error("auth method `{method}` failed: {why}")]
@@ -57,7 +54,9 @@ pub enum AuthError {
     Unreachable {
         /// The method.
         method: AuthMethod,
-        /// Where it went, and why it did not get there.
+        /// The cause that a person can do something about.
+        cause: Hindrance,
+        /// Where it went, through which proxy, and why it did not get there.
         why: String,
     },
     /// What it shows would be somebody else's.

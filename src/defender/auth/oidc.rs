@@ -15,8 +15,11 @@ use serde::Deserialize;
 use url::Url;
 
 use super::Secret;
+use super::obstacle::Obstacle;
+use crate::defender::authorities::Authorities;
 use crate::defender::hosts::{AllowedHosts, is_next_door, may_receive_secret, place};
-use crate::defender::http::{HttpOptions, builder, built, describe, plain, way};
+use crate::defender::http::{HttpOptions, builder, built, connection, describe, plain, way};
+use crate::model::Hindrance;
 
 /// A token reply is a few kilobytes.
 const LIMIT: usize = 1 << 20;
@@ -34,6 +37,8 @@ pub(super) struct IdentityHttp {
     allowed: AllowedHosts,
     /// The proxy on the way, for messages.
     proxy: Option<String>,
+    /// Trusted beside the computer's own.
+    authorities: Authorities,
     client: OnceLock<reqwest::Client>,
 }
 
@@ -42,18 +47,19 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 impl IdentityHttp {
     /// To a sign-in service.
     pub(super) fn remote(allowed: AllowedHosts) -> Self {
-        IdentityHttp { local: false, allowed, proxy: None, client: OnceLock::new() }
+        let authorities = Authorities::default();
+        IdentityHttp { local: false, allowed, proxy: None, authorities, client: OnceLock::new() }
     }
 
-    /// The same, with the proxy that is on its way.
-    pub(super) fn through(self, proxy: Option<String>) -> Self {
-        IdentityHttp { proxy, ..self }
+    /// The same, with the proxy that is on its way, and with authorities that are trusted beside the computer's own.
+    pub(super) fn through(self, proxy: Option<String>, authorities: Authorities) -> Self {
+        IdentityHttp { proxy, authorities, ..self }
     }
 
     /// To the metadata service of the machine we run on: plain http, next door or not there at all, and
     /// never behind a proxy.
     pub(super) fn local() -> Self {
-        IdentityHttp { local: true, allowed: AllowedHosts::default(), proxy: None, client: OnceLock::new() }
+        IdentityHttp { local: true, ..Self::remote(AllowedHosts::default()) }
     }
 
     fn check(&self, url: &Url) -> azure_core::Result<()> {
@@ -73,12 +79,26 @@ impl IdentityHttp {
 
     /// No answer. A metadata service that is not there is not asked again: the identity library would, for a minute.
     fn unanswered(&self, url: &Url, error: &reqwest::Error) -> Error {
-        let kind = match error {
-            _ if self.local => ErrorKind::Credential,
-            e if e.is_connect() => ErrorKind::Connection,
-            _ => ErrorKind::Io,
+        let words = format!("{}: {}", way(&place(url), self.proxy.as_deref()), describe(error));
+        if self.local {
+            return Error::with_message(ErrorKind::Credential, words);
+        }
+        let cause = match error {
+            e if e.is_connect() => connection(e),
+            e if e.is_timeout() => Hindrance::NoAnswer,
+            _ => Hindrance::Unavailable(None),
         };
-        Error::with_message(kind, format!("{}: {}", way(&place(url), self.proxy.as_deref()), describe(error)))
+        Obstacle { cause, words }.into_error()
+    }
+
+    /// Takes an answer for one of the service's own, unless it cannot be.
+    fn answered(&self, url: &Url, status: u16, body: &[u8]) -> azure_core::Result<()> {
+        let way = way(&place(url), self.proxy.as_deref());
+        let of_entra = url.path().ends_with("/oauth2/v2.0/token");
+        match Obstacle::in_place_of_json(&way, status, body, of_entra) {
+            Some(obstacle) if !self.local => Err(obstacle.into_error()),
+            _ => Ok(()),
+        }
     }
 
     fn client(&self) -> azure_core::Result<reqwest::Client> {
@@ -86,8 +106,9 @@ impl IdentityHttp {
             return Ok(client.clone());
         }
         let seconds = if self.local { 2 } else { 10 };
-        let options = HttpOptions { connect_timeout: Duration::from_secs(seconds), timeout: TIMEOUT };
-        let builder = builder(options);
+        let authorities = self.authorities.clone();
+        let connect_timeout = Duration::from_secs(seconds);
+        let builder = builder(&HttpOptions { connect_timeout, timeout: TIMEOUT, authorities });
         let builder = if self.local { plain(builder) } else { builder.https_only(true) };
         let client =
             built(builder).map_err(|e| Error::with_message(ErrorKind::Other, format!("signing in: {e}")))?;
@@ -131,7 +152,7 @@ impl HttpClient for IdentityHttp {
             out = out.body(Vec::from(bytes.as_ref()));
         }
         let response = out.send().await.map_err(|e| self.unanswered(request.url(), &e))?;
-        let status = response.status().as_u16().into();
+        let status = response.status().as_u16();
         let mut headers = Headers::new();
         for (name, value) in response.headers() {
             if let Ok(value) = value.to_str() {
@@ -139,7 +160,8 @@ impl HttpClient for IdentityHttp {
             }
         }
         let body = bounded_body(response).await?;
-        Ok(AsyncRawResponse::from_bytes(status, headers, Bytes::from(body)))
+        self.answered(request.url(), status, &body)?;
+        Ok(AsyncRawResponse::from_bytes(status.into(), headers, Bytes::from(body)))
     }
 }
 

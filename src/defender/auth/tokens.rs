@@ -7,11 +7,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
+use tracing::warn;
 
 use super::{AccessToken, AuthError};
 
 /// So long before its end a token is renewed.
 const EARLY: SignedDuration = SignedDuration::from_secs(100);
+
+/// So long after a failed renewal it is tried again, while the token is good.
+const AGAIN: SignedDuration = SignedDuration::from_secs(10);
 
 /// So long a token is used that does not say when it ends.
 const ASSUMED_LIFE: SignedDuration = SignedDuration::from_mins(10);
@@ -31,8 +35,8 @@ pub struct Token {
 /// Where tokens come from.
 #[async_trait]
 pub trait TokenSource: Send + Sync + fmt::Debug {
-    /// Asks for a new token; never answers from a cache.
-    async fn fetch(&self) -> Result<Token, AuthError>;
+    /// Asks for a new token; never answers from a cache. `now` is the time by our clock, for what has to be dated.
+    async fn fetch(&self, now: Timestamp) -> Result<Token, AuthError>;
 
     /// Whether asking again can give another token.
     fn renewable(&self) -> bool {
@@ -59,12 +63,25 @@ impl Tokens {
         Tokens { source, current: Mutex::new(None) }
     }
 
-    /// A token good for `now`; callers that come while one is fetched wait for it.
+    /// A token good for `now`; callers that come while one is fetched wait for it. One that ends soon goes on being used
+    /// while its renewal fails.
     pub async fn get(&self, now: Timestamp) -> Result<AccessToken, AuthError> {
         let mut current = self.current.lock().await;
-        match &*current {
-            Some(held) if now < held.until || !self.source.renewable() => Ok(held.token.access.clone()),
-            _ => self.fetch(&mut current, now).await,
+        if let Some(held) = &*current
+            && (now < held.until || !self.source.renewable())
+        {
+            return Ok(held.token.access.clone());
+        }
+        let fetched = self.fetch(&mut current, now).await;
+        let Err(e) = fetched else { return fetched };
+        match &mut *current {
+            Some(held) if held.token.expires.is_some_and(|end| now < end) => {
+                warn!("the token is not renewed yet: {e}");
+                let again = now.saturating_add(AGAIN).unwrap_or(now);
+                held.until = held.token.expires.map_or(again, |end| end.min(again));
+                Ok(held.token.access.clone())
+            }
+            _ => Err(e),
         }
     }
 
@@ -87,7 +104,7 @@ impl Tokens {
     }
 
     async fn fetch(&self, current: &mut Option<Held>, now: Timestamp) -> Result<AccessToken, AuthError> {
-        let token = self.source.fetch().await?;
+        let token = self.source.fetch(now).await?;
         let until = match token.expires {
             Some(end) => end.saturating_sub(EARLY),
             None => now.saturating_add(ASSUMED_LIFE),
@@ -106,18 +123,24 @@ pub(super) async fn patiently<T>(fetch: impl Future<Output = T>) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use crate::model::{AuthMethod, Hindrance};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     #[derive(Debug)]
     struct Counting {
         fetched: AtomicUsize,
         life: Option<i64>,
         renewable: bool,
+        down: AtomicBool,
     }
 
     #[async_trait]
     impl TokenSource for Counting {
-        async fn fetch(&self) -> Result<Token, AuthError> {
+        async fn fetch(&self, _: Timestamp) -> Result<Token, AuthError> {
+            if self.down.load(Ordering::SeqCst) {
+                let (method, why) = (AuthMethod::ClientSecret, "down".to_owned());
+                return Err(AuthError::Unreachable { method, cause: Hindrance::NoConnection, why });
+            }
             let n = self.fetched.fetch_add(1, Ordering::SeqCst);
             let expires = self.life.map(|s| Timestamp::from_second(s * (n as i64 + 1)).unwrap());
             Ok(Token { access: AccessToken::new(&format!("t{n}")), expires })
@@ -129,7 +152,12 @@ mod tests {
     }
 
     fn tokens(life: Option<i64>, renewable: bool) -> (Arc<Counting>, Tokens) {
-        let source = Arc::new(Counting { fetched: AtomicUsize::new(0), life, renewable });
+        let source = Arc::new(Counting {
+            fetched: AtomicUsize::new(0),
+            life,
+            renewable,
+            down: AtomicBool::new(false),
+        });
         (source.clone(), Tokens::new(source))
     }
 
@@ -144,6 +172,19 @@ mod tests {
         assert_eq!(tokens.get(at(3499)).await.unwrap().expose(), "t0");
         assert_eq!(tokens.get(at(3500)).await.unwrap().expose(), "t1");
         assert_eq!(source.fetched.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn a_token_is_used_to_its_end_while_its_renewal_fails() {
+        let (source, tokens) = tokens(Some(3600), true);
+        tokens.get(at(0)).await.unwrap();
+        source.down.store(true, Ordering::SeqCst);
+        assert_eq!(tokens.get(at(3500)).await.unwrap().expose(), "t0");
+        assert_eq!(tokens.get(at(3599)).await.unwrap().expose(), "t0");
+        let error = tokens.get(at(3600)).await.unwrap_err();
+        assert_eq!(error.to_string(), "auth method `client-secret` failed: down");
+        source.down.store(false, Ordering::SeqCst);
+        assert_eq!(tokens.get(at(3601)).await.unwrap().expose(), "t1");
     }
 
     #[tokio::test]

@@ -1,22 +1,5 @@
 //! The errors of an identity library in fewer words: without its own advice, and never cut inside a command.
 
-use azure_core::error::ErrorKind;
-
-/// Returns why the sign-in service was not reached, if that is the error: the library wraps it into words of its own.
-pub(super) fn unreachable(error: &azure_core::Error) -> Option<String> {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    let mut deepest = None;
-    while let Some(this) = cause {
-        if let Some(azure) = this.downcast_ref::<azure_core::Error>()
-            && matches!(azure.kind(), ErrorKind::Connection | ErrorKind::Io)
-        {
-            deepest = Some(azure.to_string());
-        }
-        cause = this.source();
-    }
-    deepest
-}
-
 /// How many characters of an explanation are shown.
 const SHOWN: usize = 400;
 
