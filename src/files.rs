@@ -11,6 +11,8 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use crate::platform;
+
 /// The links that a path may lead through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Links {
@@ -113,9 +115,9 @@ pub fn open_to_append(path: &Path) -> Result<File, FileError> {
 pub fn open_or_create(path: &Path) -> Result<File, FileError> {
     let mut options = OpenOptions::new();
     options.read(true).append(true).create(true);
-    private(&mut options);
+    platform::private_file(&mut options);
     let file = opened(path, &mut options, false)?;
-    if has_other_names(&file.metadata()?) { Err(FileError::OtherNames) } else { Ok(file) }
+    if platform::has_other_names(&file.metadata()?) { Err(FileError::OtherNames) } else { Ok(file) }
 }
 
 /// Makes a new file for reading and writing at its end, readable by its owner alone. Whatever has the name already,
@@ -123,7 +125,7 @@ pub fn open_or_create(path: &Path) -> Result<File, FileError> {
 pub fn create_new(path: &Path) -> Result<File, FileError> {
     let mut options = OpenOptions::new();
     options.read(true).append(true).create_new(true);
-    private(&mut options);
+    platform::private_file(&mut options);
     Ok(options.open(path)?)
 }
 
@@ -138,8 +140,8 @@ pub fn length(path: &Path) -> Result<Option<u64>, FileError> {
 
 /// Returns the real path of something that lies in a folder, whatever links lead to it.
 pub fn inside(root: &Path, path: &Path) -> Result<PathBuf, FileError> {
-    let real = path.canonicalize()?;
-    if real.starts_with(root.canonicalize()?) {
+    let real = platform::real_path(path)?;
+    if real.starts_with(platform::real_path(root)?) {
         Ok(real)
     } else {
         Err(FileError::Outside { root: root.to_owned() })
@@ -179,8 +181,7 @@ pub fn is_folder(path: &Path) -> Result<bool, FileError> {
 /// no link, and ours: it belongs to this user or to the superuser, or this user is the superuser.
 pub fn own_folder(path: &Path) -> Result<bool, FileError> {
     let mut builder = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    platform::private_folder(&mut builder);
     let made = match builder.create(path) {
         Ok(()) => true,
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => false,
@@ -189,12 +190,12 @@ pub fn own_folder(path: &Path) -> Result<bool, FileError> {
     if !is_folder(path)? {
         return Err(io::Error::from(io::ErrorKind::NotFound).into());
     }
-    if is_ours(&std::fs::symlink_metadata(path)?) { Ok(made) } else { Err(FileError::OtherOwner) }
+    if platform::is_ours(&std::fs::symlink_metadata(path)?) { Ok(made) } else { Err(FileError::OtherOwner) }
 }
 
 /// Opens, and looks at what was opened: between two looks at a path it may be exchanged.
 fn opened(path: &Path, options: &mut OpenOptions, follow: bool) -> Result<File, FileError> {
-    without_surprises(options, follow);
+    platform::without_surprises(options, follow);
     match options.open(path) {
         Ok(file) => regular(&file.metadata()?).map(|()| file),
         // Why a link or a socket cannot be opened is told in other words by each system.
@@ -213,96 +214,30 @@ fn regular(meta: &Metadata) -> Result<(), FileError> {
         () if kind.is_file() => Ok(()),
         () if kind.is_symlink() => Err(FileError::Link),
         () if kind.is_dir() => Err(FileError::NotRegular { found: "a folder" }),
-        () => Err(FileError::NotRegular { found: special(kind) }),
+        () => Err(FileError::NotRegular { found: platform::special(kind) }),
     }
 }
 
-#[cfg(unix)]
-fn special(kind: std::fs::FileType) -> &'static str {
-    use std::os::unix::fs::FileTypeExt as _;
-    match () {
-        () if kind.is_fifo() => "a FIFO",
-        () if kind.is_socket() => "a socket",
-        () => "a device",
-    }
-}
-
-#[cfg(not(unix))]
-fn special(_: std::fs::FileType) -> &'static str {
-    "something else"
-}
-
-/// An open never waits for the other end of a FIFO, and never follows a link unless it is meant to.
-#[cfg(unix)]
-fn without_surprises(options: &mut OpenOptions, follow: bool) {
-    use rustix::fs::OFlags;
-    let links = if follow { OFlags::empty() } else { OFlags::NOFOLLOW };
-    let flags = OFlags::NONBLOCK | OFlags::NOCTTY | links;
-    // The bits are those of the C interface, whose type is signed.
-    std::os::unix::fs::OpenOptionsExt::custom_flags(options, flags.bits().cast_signed());
-}
-
-#[cfg(windows)]
-fn without_surprises(options: &mut OpenOptions, follow: bool) {
-    /// Opens a link itself and not what it leads to.
-    const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000;
-    if !follow {
-        std::os::windows::fs::OpenOptionsExt::custom_flags(options, FILE_FLAG_OPEN_REPARSE_POINT);
-    }
-}
-
-#[cfg(unix)]
-fn private(options: &mut OpenOptions) {
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-}
-
-#[cfg(not(unix))]
-fn private(_: &mut OpenOptions) {}
-
-#[cfg(unix)]
-fn has_other_names(meta: &Metadata) -> bool {
-    std::os::unix::fs::MetadataExt::nlink(meta) > 1
-}
-
-#[cfg(not(unix))]
-fn has_other_names(_: &Metadata) -> bool {
-    false
-}
-
-#[cfg(unix)]
-fn is_ours(meta: &Metadata) -> bool {
-    let (owner, us) = (std::os::unix::fs::MetadataExt::uid(meta), rustix::process::geteuid());
-    us.is_root() || owner == us.as_raw() || owner == 0
-}
-
-#[cfg(not(unix))]
-fn is_ours(_: &Metadata) -> bool {
-    true
-}
-
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     use super::*;
-
-    fn fifo(path: &Path) {
-        assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
-    }
+    use crate::platform::testing::unix;
 
     #[test]
     fn only_regular_files_are_opened_and_nothing_waits() {
+        let Some(unix) = unix() else { return };
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         fs::write(at("file"), "text").unwrap();
         fs::create_dir(at("folder")).unwrap();
-        fifo(&at("fifo"));
-        let socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
-        symlink("/dev/zero", at("zero")).unwrap();
-        symlink(at("fifo"), at("to-fifo")).unwrap();
-        symlink(at("file"), at("to-file")).unwrap();
-        symlink(at("nothing"), at("to-nothing")).unwrap();
+        unix.fifo(&at("fifo"));
+        let socket = unix.socket(&at("socket"));
+        unix.link("/dev/zero", at("zero"));
+        unix.link(at("fifo"), at("to-fifo"));
+        unix.link(at("file"), at("to-file"));
+        unix.link(at("nothing"), at("to-nothing"));
         let say = |name: &str, links| match open(&at(name), links) {
             Ok(_) => "opened".to_owned(),
             Err(e) => e.to_string(),
@@ -333,15 +268,16 @@ mod tests {
 
     #[test]
     fn what_is_written_stays_by_where_links_lead() {
+        let Some(unix) = unix() else { return };
         let dir = tempfile::tempdir().unwrap();
         let (root, other) = (dir.path().join("root"), dir.path().join("other"));
         fs::create_dir_all(root.join("a")).unwrap();
         fs::create_dir(&other).unwrap();
         fs::write(root.join("a/file"), "inner").unwrap();
         fs::write(other.join("file"), "outer").unwrap();
-        symlink("a/file", root.join("in")).unwrap();
-        symlink("a", root.join("b")).unwrap();
-        symlink(&other, root.join("out")).unwrap();
+        unix.link("a/file", root.join("in"));
+        unix.link("a", root.join("b"));
+        unix.link(&other, root.join("out"));
         let stays = |name: &str| stays_inside(&root, &root.join(name));
         for name in ["new", "a/new", "b/new", "x/y/z"] {
             stays(name).unwrap();
@@ -349,7 +285,7 @@ mod tests {
         for name in ["out/new", "out/x/y", "../new"] {
             assert!(matches!(stays(name), Err(FileError::Outside { .. })), "{name}");
         }
-        symlink(dir.path().join("nothing"), root.join("dangling")).unwrap();
+        unix.link(dir.path().join("nothing"), root.join("dangling"));
         assert!(stays("dangling/new").is_err(), "nothing is made behind a link");
     }
 
@@ -368,18 +304,20 @@ mod tests {
 
     #[test]
     fn a_file_that_is_written_is_ours_alone() {
+        let Some(unix) = unix() else { return };
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         for (name, file) in [("a", open_or_create(&at("a"))), ("b", create_new(&at("b")))] {
-            assert_eq!(file.unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o600, "{name}");
+            file.unwrap();
+            assert_eq!(unix.mode(&at(name)), 0o600, "{name}");
         }
         fs::hard_link(at("a"), at("c")).unwrap();
         assert!(matches!(open_or_create(&at("a")), Err(FileError::OtherNames)));
 
         assert!(own_folder(&at("folder")).unwrap());
         assert!(!own_folder(&at("folder")).unwrap());
-        assert_eq!(fs::metadata(at("folder")).unwrap().permissions().mode() & 0o777, 0o700);
-        symlink(at("folder"), at("link")).unwrap();
+        assert_eq!(unix.mode(&at("folder")), 0o700);
+        unix.link(at("folder"), at("link"));
         assert!(matches!(own_folder(&at("link")), Err(FileError::Link)));
         assert!(matches!(is_folder(&at("link")), Err(FileError::Link)));
         assert!(own_folder(&at("a")).is_err());

@@ -27,6 +27,7 @@
 //! | [`session`] | a project as a program uses it: planned, and applied as it was planned |
 //! | [`sandbox`] | the simulated service |
 //! | [`files`] | files that somebody may have planted |
+//! | `platform` | what operating systems do differently |
 //! | [`cli`] | arguments, environment, terminal and exit codes |
 //!
 //! Who may use whom stands in `docs/architecture.md`, and a test holds it. `examples/embed.rs` plans and applies a
@@ -67,6 +68,7 @@ pub mod files;
 pub mod manifest;
 pub mod model;
 pub mod plan;
+pub(crate) mod platform;
 pub mod render;
 pub mod report;
 pub mod sandbox;

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs a command that reaches the state in the repository with the job's token. Jobs check out without leaving a token
-# behind, so that the steps before, which build the tool, have none; here git gets it through the environment: no file
+# behind, so that the steps before, which install the tool, have none; here git gets it through the environment: no file
 # and no command line holds it.
 #
 # Usage: state-token.sh github|gitlab|azure COMMAND [ARGUMENT]...

@@ -26,7 +26,8 @@ use crate::plan::names::Named;
 /// Incident actions as code for Microsoft Defender for Endpoint: declare, review, apply
 #[derive(Debug, Parser)]
 #[command(name = "casefile", version, about, propagate_version = false, max_term_width = 100)]
-#[command(after_help = "Start with `casefile init my-cases`; the project it writes needs no account.")]
+#[command(after_help = "Start with `casefile init my-cases`; the project it writes needs no account.\n\
+    Read `casefile help topics` for what is told beside the commands: manifests, runbooks, exit codes.")]
 pub struct Cli {
     /// Options of every command.
     #[command(flatten)]
@@ -144,12 +145,17 @@ pub enum Command {
     Sandbox(SandboxArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
+    /// Write the manual pages into a folder
+    #[command(hide = true)]
+    Man(ManArgs),
 }
 
 impl Command {
     /// Returns whether the command is about a project, which it finds above the current folder too.
     pub fn is_of_project(&self) -> bool {
-        !matches!(self, Command::Init(_) | Command::Schema(_) | Command::Sandbox(_) | Command::Completions(_))
+        let of_none = matches!(self, Command::Init(_) | Command::Schema(_) | Command::Sandbox(_))
+            || matches!(self, Command::Completions(_) | Command::Man(_));
+        !of_none
     }
 
     /// Whether values of a query's rows may be shown in errors.
@@ -705,6 +711,14 @@ pub struct CompletionsArgs {
     /// The shell
     #[arg(value_name = "SHELL")]
     pub shell: clap_complete::Shell,
+}
+
+/// `man`
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// The folder to write into; made if it is missing
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
 }
 
 #[cfg(test)]

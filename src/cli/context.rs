@@ -24,6 +24,7 @@ use crate::defender::auth::AccessToken;
 use crate::defender::{AllowedHosts, Authorities, Clock};
 use crate::files::{self, Links};
 use crate::manifest::PROJECT_FILE;
+use crate::platform;
 use crate::render::escape;
 
 /// Columns and lines of the terminal that stderr is; those of an old one where it is none.
@@ -75,8 +76,9 @@ impl Context {
     pub fn new(global: &Global) -> Result<Self, Error> {
         let env = environment()?;
         let (stdout, stderr) = (io::stdout().is_terminal(), io::stderr().is_terminal());
+        let able = platform::shows_colors();
         let (color_out, color_err) =
-            (colored(global.color, stdout, &env), colored(global.color, stderr, &env));
+            (colored(global.color, stdout && able, &env), colored(global.color, stderr && able, &env));
         stream::paint(color_out, color_err);
         Ok(Context {
             dir: global.project.clone().unwrap_or_else(|| PathBuf::from(".")),
@@ -193,7 +195,9 @@ impl Context {
     /// The environment for a git that reaches a remote: what it finds itself, its user's settings and its credentials in,
     /// without our own secrets.
     pub fn git_environment(&self) -> impl Iterator<Item = (OsString, OsString)> + '_ {
-        let own = |name: &OsString| name.to_str().is_some_and(Environment::is_ours);
+        let own = |name: &OsString| {
+            name.to_str().is_some_and(|name| Environment::is_ours(&platform::variable(name)))
+        };
         self.inherited.0.iter().filter(move |(name, _)| !own(name)).cloned()
     }
 
@@ -201,9 +205,9 @@ impl Context {
     /// included.
     pub fn environment_of_others(&self) -> impl Iterator<Item = (OsString, OsString)> + '_ {
         let ours = |name: &OsString| {
-            let Some(name) = name.to_str() else { return false };
+            let Some(name) = name.to_str().map(platform::variable) else { return false };
             let families = Environment::FAMILIES.iter().any(|begin| name.starts_with(begin));
-            families || Environment::is_ours(name) || Environment::IDENTITY.contains(&name)
+            families || Environment::is_ours(&name) || Environment::IDENTITY.contains(&&*name)
         };
         self.inherited.0.iter().filter(move |(name, _)| !ours(name)).cloned()
     }
@@ -256,7 +260,7 @@ pub fn project_above(folder: &Path) -> Option<(PathBuf, PathBuf)> {
     if folder.join(PROJECT_FILE).symlink_metadata().is_ok() {
         return None;
     }
-    let start = folder.canonicalize().ok()?;
+    let start = platform::real_path(folder).ok()?;
     let owner = owner(&start)?;
     let mut up = folder.to_owned();
     for above in start.ancestors() {
@@ -275,15 +279,8 @@ pub fn project_above(folder: &Path) -> Option<(PathBuf, PathBuf)> {
 }
 
 /// The user that a file or folder belongs to.
-#[cfg(unix)]
 fn owner(path: &Path) -> Option<u32> {
-    path.symlink_metadata().ok().map(|m| std::os::unix::fs::MetadataExt::uid(&m))
-}
-
-/// Everything that is there counts as one user's.
-#[cfg(not(unix))]
-fn owner(path: &Path) -> Option<u32> {
-    path.symlink_metadata().ok().map(|_| 0)
+    path.symlink_metadata().ok().map(|meta| platform::owner(&meta))
 }
 
 /// The variables that the tool reads.
@@ -539,11 +536,10 @@ mod tests {
         assert!(!e.is_set("CI") && !e.is_set("SHELL"));
     }
 
-    #[cfg(unix)]
     #[test]
     fn an_unreadable_value_names_its_variable_only() {
-        use std::os::unix::ffi::OsStringExt;
-        let bad = || OsString::from_vec(vec![b's', 0xff]);
+        let Some(unix) = platform::testing::unix() else { return };
+        let bad = || unix.name(b"s\xff");
         let e = Environment::read(|n| (n == "AZURE_CLIENT_SECRET").then(bad)).unwrap_err();
         assert_eq!(e.to_string(), "the environment variable AZURE_CLIENT_SECRET is not valid UTF-8");
     }

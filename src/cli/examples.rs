@@ -103,6 +103,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     ("completions", &["casefile completions bash", "casefile completions zsh > _casefile"]),
+    ("man", &["casefile man share/man"]),
 ];
 
 /// Adds the examples to the help of each command.

@@ -34,6 +34,17 @@ pub enum Code {
 }
 
 impl Code {
+    /// Every code, in the order of the documentation.
+    pub const ALL: [Code; 7] = [
+        Code::Done,
+        Code::Failed,
+        Code::Changes,
+        Code::TimedOut,
+        Code::Conflict,
+        Code::Usage,
+        Code::Interrupted,
+    ];
+
     /// What the process returns.
     pub fn as_u8(self) -> u8 {
         self as u8

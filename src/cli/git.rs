@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 
 use super::context::Context;
 use super::exit::Error;
+use crate::platform;
 use crate::render::escape;
 use crate::state::shared::command::{PARAMETERS, add_parameter};
 
@@ -47,14 +48,14 @@ pub fn root_of(folder: &Path) -> Option<&Path> {
 
 /// The commit that is checked out where the project is; none where there is no repository, or git cannot tell.
 pub fn checked_out(ctx: &Context) -> Option<String> {
-    let folder = ctx.dir.canonicalize().ok()?;
+    let folder = platform::real_path(&ctx.dir).ok()?;
     let root = root_of(&folder)?;
     Repository::at(ctx, root).ok()?.commit("HEAD").ok()
 }
 
 /// The branches and tags of the project's repository; none where there is no repository.
 pub fn revisions(ctx: &Context) -> Option<Vec<String>> {
-    let folder = ctx.dir.canonicalize().ok()?;
+    let folder = platform::real_path(&ctx.dir).ok()?;
     let repository = Repository::at(ctx, root_of(&folder)?).ok()?;
     let words = ["for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags", "refs/remotes"];
     let listed = repository.run(&words).ok()?;

@@ -9,6 +9,8 @@ use clap::Command;
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use super::topics;
+
 /// Commands of other tools, and what to run here.
 const COMMANDS: [(&[&str], &str); 12] = [
     (
@@ -83,6 +85,9 @@ pub fn correct(e: &mut clap::Error, command: &Command, args: &[OsString]) {
 }
 
 fn of_command(words: &[String], command: &Command) -> Option<String> {
+    if let Some(meant) = topics::meant(words) {
+        return Some(meant);
+    }
     let typed = words.iter().find(|w| !w.starts_with('-') && command.find_subcommand(w).is_none())?;
     let known = COMMANDS.iter().find(|(names, _)| names.contains(&typed.as_str()))?;
     Some(known.1.to_owned())

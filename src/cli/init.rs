@@ -11,6 +11,7 @@ use super::project;
 use super::schema;
 use crate::files::{self, FileError};
 use crate::manifest::{PROJECT_FILE, load_project};
+use crate::platform;
 use crate::render::escape::one_line;
 use crate::session::Paths;
 
@@ -123,6 +124,7 @@ fn project_files(name: &str, args: &InitArgs) -> Vec<(&'static str, String)> {
             }
         }
     }
+    add("scripts/install-casefile.sh", example!("install-casefile.sh"));
     add("scripts/plan-comment.sh", example!("plan-comment.sh"));
     add("scripts/state-token.sh", example!("state-token.sh"));
     if shared {
@@ -168,7 +170,7 @@ fn write_new(path: &Path, text: &str) -> Result<(), Error> {
 /// The folder's name as a `metadata.name`; `casefile` where it has none.
 fn project_name(dir: &Path) -> String {
     // A folder that is yet to be made has no canonical path, but it has a name.
-    let full: PathBuf = fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
+    let full: PathBuf = platform::real_path(dir).unwrap_or_else(|_| dir.to_owned());
     let name = full.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
     let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     match plain.trim_matches('-') {

@@ -30,6 +30,7 @@ mod lock;
 mod locked_run;
 mod log;
 mod look;
+mod man;
 mod new;
 mod objects;
 mod panics;
@@ -52,6 +53,7 @@ mod status;
 mod store;
 mod stream;
 mod test;
+mod topics;
 mod usage;
 mod validate;
 mod verify;
@@ -83,6 +85,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     let cli = match parsed {
         Ok(cli) => cli,
         Err(mut e) => {
+            if let Some(code) = topics::answer(&args) {
+                return code.as_u8();
+            }
             habits::correct(&mut e, &command, &args);
             return usage::show(&e).as_u8();
         }
@@ -153,6 +158,7 @@ fn dispatch(ctx: &Context, command: Command) -> Result<Code, Error> {
         Command::Schema(args) => schema::run(ctx, &args),
         Command::Sandbox(args) => sandbox::run(ctx, &args),
         Command::Completions(args) => completions::run(ctx, &args),
+        Command::Man(args) => man::run(ctx, &args),
     }
 }
 

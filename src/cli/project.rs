@@ -9,6 +9,7 @@ use super::store::{self, Check, ReadState};
 use crate::files::{self, FileError};
 use crate::manifest::{self, Diagnostic, Level, Project};
 use crate::plan::Incidents;
+use crate::platform;
 use crate::render::diagnostic::{Looked, human};
 use crate::render::{Style, diagnostic};
 use crate::seal::Seals;
@@ -106,13 +107,13 @@ pub fn paths(ctx: &Context, typed: &[PathBuf]) -> Result<Paths, Error> {
 /// A typed path relative to the project folder, with `/`; none if it leads out of it.
 pub fn inside(dir: &Path, typed: &Path) -> Option<String> {
     let relative = if typed.is_absolute() {
-        let root = dir.canonicalize().ok()?;
+        let root = platform::real_path(dir).ok()?;
         // The name as typed counts where it can: a link inside the project is a place of its own.
         typed
             .strip_prefix(&root)
             .map(Path::to_owned)
             .ok()
-            .or_else(|| Some(typed.canonicalize().ok()?.strip_prefix(&root).ok()?.to_owned()))?
+            .or_else(|| Some(platform::real_path(typed).ok()?.strip_prefix(&root).ok()?.to_owned()))?
     } else {
         typed.to_owned()
     };

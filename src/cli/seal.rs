@@ -14,6 +14,7 @@ use crate::engine::observe_inventory;
 use crate::manifest::Project;
 use crate::model::{Desired, Template};
 use crate::plan::targets::{self, Inventory, Templates};
+use crate::platform;
 use crate::render::escape;
 use crate::render::messages::plural;
 use crate::seal::{self, Seals, manifest_name, sealed_name, seals};
@@ -148,7 +149,7 @@ fn resolved(
 fn is_ours(ctx: &Context, name: &str) -> bool {
     let path = ctx.path(Path::new(name));
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    match (ctx.dir.canonicalize(), folder.canonicalize()) {
+    match (platform::real_path(&ctx.dir), platform::real_path(folder)) {
         (Ok(project), Ok(folder)) => folder.starts_with(project),
         _ => false,
     }
@@ -159,12 +160,7 @@ fn replace(path: &Path, text: &str) -> Result<(), Error> {
     let failed = |source| Error::Io { what: "write", path: path.to_owned(), source };
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        // The process' mask takes its part of it.
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
+    platform::ordinary_file(&mut builder);
     let mut new = builder.tempfile_in(folder).map_err(failed)?;
     new.write_all(text.as_bytes()).and_then(|()| new.as_file().sync_all()).map_err(failed)?;
     new.persist(path).map_err(|e| failed(e.error))?;

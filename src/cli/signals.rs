@@ -1,4 +1,4 @@
-//! Signals: SIGINT, SIGTERM and SIGHUP end every command with exit code 130.
+//! Signals: SIGINT, SIGTERM and SIGHUP, or what Windows has for them, end every command with exit code 130.
 //!
 //! A thread of its own listens, so that nothing that hangs or blocks can keep a signal away: not the network,
 //! not a lock, not a terminal that takes no more output. Before a run begins a signal ends the process at
@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::exit::Code;
 use super::stream;
 use crate::THREAD_STACK;
+use crate::platform::Signals;
 
 /// The message that says what a run that sends calls does at the first signal.
 pub const RUN: &str = "stopping: no more calls are started; those under way are finished and recorded";
@@ -111,47 +112,4 @@ pub fn over() {
 )]
 fn exit_now(code: i32) -> ! {
     std::process::exit(code)
-}
-
-/// What asks a process to end.
-#[cfg(unix)]
-struct Signals([tokio::signal::unix::Signal; 3]);
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Signals([
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::hangup())?,
-        ]))
-    }
-
-    async fn next(&mut self) {
-        let [interrupt, terminate, hangup] = &mut self.0;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
-    }
-}
-
-/// What asks a process to end.
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Signals)
-    }
-
-    async fn next(&mut self) {
-        // Without a console there is nothing to wait for.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
 }

@@ -12,6 +12,7 @@ use std::rc::Rc;
 use super::context::Context;
 use super::exit::Error;
 use super::git::{self, Repository};
+use crate::platform;
 
 /// More links in a row than a system follows.
 const MOST_LINKS: usize = 40;
@@ -54,7 +55,7 @@ impl<'c> Changes<'c> {
     /// Asks git for what has changed since a revision.
     pub fn since(ctx: &'c Context, revision: &str) -> Result<Self, Error> {
         let none = || Error::Git { why: "the project is in no git repository".to_owned(), next: None };
-        let folder = ctx.dir.canonicalize().map_err(|_| none())?;
+        let folder = platform::real_path(&ctx.dir).map_err(|_| none())?;
         let root = git::root_of(&folder).ok_or_else(none)?.to_owned();
         let repository = Repository::at(ctx, &root)?;
         let commit = repository.commit(revision)?;
@@ -141,18 +142,17 @@ fn pieces(path: &Path) -> Vec<PathBuf> {
 mod tests {
     use super::*;
 
-    #[cfg(unix)]
     #[test]
     fn a_file_is_read_through_all_links_on_its_way() {
-        use std::os::unix::fs::symlink;
+        let Some(unix) = platform::testing::unix() else { return };
         let dir = tempfile::tempdir().unwrap();
-        let root = dir.path().canonicalize().unwrap();
+        let root = platform::real_path(dir.path()).unwrap();
         for folder in ["project/m", "shared", "elsewhere"] {
             std::fs::create_dir_all(root.join(folder)).unwrap();
         }
-        symlink("../../shared", root.join("project/m/linked")).unwrap();
-        symlink(root.join("elsewhere/b.yaml"), root.join("shared/a.yaml")).unwrap();
-        symlink("loop", root.join("project/loop")).unwrap();
+        unix.link("../../shared", root.join("project/m/linked"));
+        unix.link(root.join("elsewhere/b.yaml"), root.join("shared/a.yaml"));
+        unix.link("loop", root.join("project/loop"));
         let trail = |file: &str| -> Vec<String> {
             let passed = trail(&root.join("project"), file);
             passed.iter().map(|p| below(&root, p).unwrap()).collect()

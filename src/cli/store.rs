@@ -17,6 +17,7 @@ use crate::engine::Run;
 use crate::manifest::Project;
 use crate::model::Sha256Hex;
 use crate::model::location::{Location, Repository, SharedPlace, is_loopback};
+use crate::platform;
 use crate::state::shared::command::Git;
 use crate::state::shared::git::{Author, BOUND, GitRemote, LOCAL, Place, configured, shown};
 use crate::state::shared::objects::{BOUND as OBJECT_BOUND, ObjectRemote};
@@ -327,19 +328,7 @@ pub fn tell_head(ctx: &Context, project: &Project, run: &Run<'_>) {
 
 /// Says whether a run of this machine is over: its process is gone. What runs elsewhere cannot be seen from here.
 fn is_gone(holder: &Holder) -> bool {
-    holder.host == gethostname::gethostname().to_string_lossy() && !process_is_there(holder.pid)
-}
-
-#[cfg(unix)]
-fn process_is_there(pid: u32) -> bool {
-    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-    // Whatever else is said of it, it is there.
-    pid.is_none_or(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
-}
-
-#[cfg(not(unix))]
-fn process_is_there(_: u32) -> bool {
-    true
+    holder.host == gethostname::gethostname().to_string_lossy() && !platform::may_run(holder.pid)
 }
 
 /// A shared place that can be asked, and this machine's memory of it.

@@ -20,6 +20,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::THREAD_STACK;
+use crate::platform;
 use crate::render::escape;
 
 /// Bytes that wait for the reader of stderr: some thousand lines.
@@ -395,32 +396,10 @@ impl Stream {
 }
 
 impl Target {
-    /// Unbuffered: std's buffer of stdout would not tell how much of a failed write got through.
-    #[cfg(unix)]
-    fn write(self, bytes: &[u8]) -> io::Result<usize> {
-        use std::fs::File;
-        use std::os::fd::AsFd as _;
-        static FILES: [OnceLock<Option<File>>; 2] = [const { OnceLock::new() }; 2];
-        let file = FILES[self as usize].get_or_init(|| {
-            let own = match self {
-                Target::Out => io::stdout().as_fd().try_clone_to_owned(),
-                Target::Err => io::stderr().as_fd().try_clone_to_owned(),
-            };
-            own.ok().map(File::from)
-        });
-        // A stream that was closed before the start has no reader.
-        file.as_ref().map_or(Ok(bytes.len()), |mut file| file.write(bytes))
-    }
-
-    #[cfg(not(unix))]
     fn write(self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Target::Out => {
-                let mut out = io::stdout().lock();
-                let n = out.write(bytes)?;
-                out.flush().map(|()| n)
-            }
-            Target::Err => io::stderr().lock().write(bytes),
+            Target::Out => platform::write_out(bytes),
+            Target::Err => platform::write_err(bytes),
         }
     }
 }

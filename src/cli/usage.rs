@@ -12,6 +12,8 @@ use super::context::{colored, environment, unwritten};
 use super::exit::Code;
 use super::report;
 use super::stream;
+use crate::platform;
+use crate::render::Style;
 use crate::render::escape::one_line;
 
 /// Shows it; gives the exit code.
@@ -20,7 +22,7 @@ pub fn show(e: &clap::Error) -> Code {
     let env = environment().unwrap_or_default();
     let is_error = e.use_stderr();
     let terminal = if is_error { std::io::stderr().is_terminal() } else { std::io::stdout().is_terminal() };
-    let painted = colored(Color::Auto, terminal, &env);
+    let painted = colored(Color::Auto, terminal && platform::shows_colors(), &env);
     stream::paint(painted, painted);
     let text = escaped(e);
     let text = if painted { text.ansi().to_string() } else { text.to_string() };
@@ -29,7 +31,23 @@ pub fn show(e: &clap::Error) -> Code {
         // clap's own code for wrong usage is 2, which is taken.
         return Code::Usage;
     }
-    match stream::show(&text).map_err(unwritten) {
+    printed(&text)
+}
+
+/// Columns that pages of help are laid out for at the most, as clap lays out its own.
+pub const WIDEST: usize = 100;
+
+/// Shows a page of help; gives the exit code.
+pub fn page(write: impl FnOnce(Style) -> String) -> Code {
+    let env = environment().unwrap_or_default();
+    let color = colored(Color::Auto, std::io::stdout().is_terminal() && platform::shows_colors(), &env);
+    stream::paint(color, color);
+    let width = terminal_size::terminal_size_of(std::io::stdout()).map_or(80, |(w, _)| usize::from(w.0));
+    printed(&write(Style { width: width.min(WIDEST), color, verbose: 0 }))
+}
+
+fn printed(text: &str) -> Code {
+    match stream::show(text).map_err(unwritten) {
         Ok(()) => Code::Done,
         Err(e) => report(&e, None),
     }

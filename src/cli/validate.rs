@@ -11,6 +11,7 @@ use super::since::Changes;
 use super::store::{self, Check};
 use crate::manifest::{self, Diagnostic, Loaded, Project, Unruly};
 use crate::model::{Address, Desired, Template};
+use crate::platform;
 use crate::render::annotations;
 use crate::render::diagnostic::{self, Looked};
 use crate::seal::{self, Seals, manifest_name, sealed_name};
@@ -135,7 +136,7 @@ fn text(
 
 /// The project folder relative to the root of its git repository; empty where there is none.
 fn prefix(dir: &Path) -> String {
-    let Ok(full) = dir.canonicalize() else { return String::new() };
+    let Ok(full) = platform::real_path(dir) else { return String::new() };
     let root = full.ancestors().find(|a| a.join(".git").exists());
     let below = root.and_then(|root| full.strip_prefix(root).ok()).unwrap_or(Path::new(""));
     below.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/")

@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::folder::sync_folder;
 use super::name::{LONGEST_PART, part};
 use crate::files::{self, FileError, Links};
 use crate::model::Sha256Hex;
+use crate::platform::sync_folder;
 
 /// The declaration that makes a folder a bag.
 const DECLARATION: &str = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n";

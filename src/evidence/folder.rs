@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use super::name::PackageName;
 use crate::files::{self, Links};
 use crate::model::Sha256Hex;
+use crate::platform::{is_same_file, move_new, set_read_only, set_writable, sync_folder};
 
 /// How much is written between two syncs: so much of a download is fetched twice at the most.
 pub const SYNC_EVERY: u64 = 8 << 20;
@@ -104,7 +105,7 @@ impl Folder {
     /// Gives a whole package its name. Whatever has the name stays as it is.
     pub fn place(&self, name: &PackageName, unfinished: &Unfinished) -> io::Result<Placed> {
         let to = self.path(&name.file());
-        read_only(&unfinished.file)?;
+        set_read_only(&unfinished.file)?;
         unfinished.file.sync_all()?;
         match move_new(&unfinished.path, &to) {
             Ok(()) => {}
@@ -112,7 +113,7 @@ impl Folder {
             Err(e) => return Err(e),
         }
         // A run that found it taken may have made it writable in the meantime.
-        read_only(&unfinished.file)?;
+        set_read_only(&unfinished.file)?;
         remove(&unfinished.note_path)?;
         sync_folder(to.parent().unwrap_or(&self.root))?;
         Ok(Placed::New)
@@ -121,7 +122,7 @@ impl Folder {
     /// Keeps a package that cannot be held beside its place, and returns its name.
     pub fn set_aside(&self, name: &PackageName, unfinished: &Unfinished) -> io::Result<String> {
         let aside = name.aside(unfinished.sha256());
-        read_only(&unfinished.file)?;
+        set_read_only(&unfinished.file)?;
         unfinished.file.sync_all()?;
         match move_new(&unfinished.path, &self.path(&aside)) {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
@@ -141,7 +142,7 @@ impl Folder {
         remove(&from)?;
         let mut file = files::create_new(&from)?;
         file.write_all(json)?;
-        read_only(&file)?;
+        set_read_only(&file)?;
         file.sync_all()?;
         match move_new(&from, &to) {
             Ok(()) => sync_folder(to.parent().unwrap_or(&self.root)).map(|()| true),
@@ -253,7 +254,8 @@ impl Unfinished {
 
     /// Another way to the file, to read it.
     pub fn reader(&self) -> io::Result<File> {
-        let mut file = files::open(&self.path, Links::Refused)?;
+        // The same open file: where locks hold for whoever opens it anew, they would keep us out too.
+        let mut file = self.file.try_clone()?;
         file.seek(SeekFrom::Start(0))?;
         Ok(file)
     }
@@ -346,32 +348,6 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Moves a file to a name that nothing has, in one step.
-fn move_new(from: &Path, to: &Path) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::fs::{CWD, RenameFlags, renameat_with};
-        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-            Ok(()) => return Ok(()),
-            // File systems that cannot do that can mostly do the other.
-            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {}
-            Err(e) => return Err(e.into()),
-        }
-    }
-    fs::hard_link(from, to)?;
-    fs::remove_file(from)
-}
-
-/// Nobody writes to it any more.
-fn read_only(file: &File) -> io::Result<()> {
-    let mut permissions = file.metadata()?.permissions();
-    #[cfg(unix)]
-    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o400);
-    #[cfg(not(unix))]
-    permissions.set_readonly(true);
-    file.set_permissions(permissions)
-}
-
 /// Takes back that nobody writes to a file: a run ended before it gave the file its name.
 fn writable(path: &Path) -> io::Result<()> {
     let file = match files::open(path, Links::Refused) {
@@ -379,19 +355,7 @@ fn writable(path: &Path) -> io::Result<()> {
         Err(e) if e.is_not_found() => return Ok(()),
         Err(e) => return Err(e.into()),
     };
-    let mut permissions = file.metadata()?.permissions();
-    if !permissions.readonly() {
-        return Ok(());
-    }
-    #[cfg(unix)]
-    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o600);
-    #[cfg(not(unix))]
-    #[expect(
-        clippy::permissions_set_readonly_false,
-        reason = "there is no other way, and no other user's right in it"
-    )]
-    permissions.set_readonly(false);
-    file.set_permissions(permissions)
+    if file.metadata()?.permissions().readonly() { set_writable(&file, path) } else { Ok(()) }
 }
 
 /// Makes sure that no other run writes to a file until this one closes it. Where files cannot be locked nothing is
@@ -407,52 +371,22 @@ fn own(file: &File, path: &Path) -> io::Result<()> {
 
 /// Returns whether a name is still that of a file that was opened by it.
 fn is_opened(file: &File, path: &Path) -> io::Result<bool> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt as _;
-        let opened = file.metadata()?;
-        let named = fs::symlink_metadata(path).ok();
-        Ok(named.is_some_and(|m| (m.dev(), m.ino()) == (opened.dev(), opened.ino())))
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = (file, path);
-        Ok(true)
-    }
+    let opened = file.metadata()?;
+    Ok(fs::symlink_metadata(path).is_ok_and(|named| is_same_file(&opened, &named)))
 }
 
 /// Returns whether two names are those of one file.
 fn is_same(a: &Path, b: &Path) -> bool {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt as _;
-        let of = |path: &Path| fs::symlink_metadata(path).ok().map(|m| (m.dev(), m.ino()));
-        of(a).is_some_and(|a| Some(a) == of(b))
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = (a, b);
-        false
-    }
-}
-
-/// A new name survives a loss of power once its folder is synced.
-pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        File::open(path)?.sync_all()
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = path;
-        Ok(())
+    match (fs::symlink_metadata(a), fs::symlink_metadata(b)) {
+        (Ok(a), Ok(b)) => is_same_file(&a, &b),
+        _ => false,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::testing::unix;
 
     fn name() -> PackageName {
         let id = "5382f7ea-7557-4ab7-9782-d50480024a4e";
@@ -475,10 +409,8 @@ mod tests {
         assert!(folder.write_record(&name(), b"{}").unwrap(), "the same once more");
         assert!(!folder.write_record(&name(), b"[]").unwrap());
         assert_eq!(folder.record(&name()).unwrap().unwrap(), b"{}");
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        if let Some(unix) = unix() {
+            let mode = |path: PathBuf| unix.mode(&path);
             assert_eq!(mode(folder.path(&name().file())), 0o400);
             assert_eq!(mode(folder.path(&name().record())), 0o400);
             assert_eq!(mode(folder.root.clone()), 0o700);
@@ -518,14 +450,14 @@ mod tests {
         assert_eq!((part.length(), part.etag()), (0, None));
     }
 
-    #[cfg(unix)]
     #[test]
     fn links_lead_nowhere() {
+        let Some(unix) = unix() else { return };
         let dir = tempfile::tempdir().unwrap();
         let (folder, outside) = (Folder::new(dir.path().join("e")), dir.path().join("o"));
         fs::create_dir(&outside).unwrap();
         fs::create_dir(&folder.root).unwrap();
-        std::os::unix::fs::symlink(&outside, folder.path("InvestigationPackage")).unwrap();
+        unix.link(&outside, folder.path("InvestigationPackage"));
         assert!(folder.unfinished(&name()).is_err());
         assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
     }

@@ -508,6 +508,7 @@ fn reason(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::testing::unix;
 
     fn project(manifests: &[&str]) -> Project {
         let mut project = Project::new("test");
@@ -559,15 +560,14 @@ mod tests {
         assert_eq!(codes, ["path-not-found", "no-manifests", "not-a-manifest", "not-a-manifest", "bad-path"]);
     }
 
-    #[cfg(unix)]
     #[test]
     fn links_are_followed_but_not_in_circles() {
-        use std::os::unix::fs::symlink;
+        let Some(unix) = unix() else { return };
         let dir = tree(&["m/a.yaml", "shared/s.yaml"]);
-        symlink("../shared", dir.path().join("m/shared")).unwrap();
-        symlink("..", dir.path().join("m/up")).unwrap();
-        symlink("self.yaml", dir.path().join("m/self.yaml")).unwrap();
-        symlink("gone", dir.path().join("m/gone.yaml")).unwrap();
+        unix.link("../shared", dir.path().join("m/shared"));
+        unix.link("..", dir.path().join("m/up"));
+        unix.link("self.yaml", dir.path().join("m/self.yaml"));
+        unix.link("gone", dir.path().join("m/gone.yaml"));
         let Search { manifests: found, problems, .. } = find(dir.path(), &project(&["m"]));
         assert!(names(&found).contains(&"m/a.yaml"), "{found:?}");
         assert_eq!(found.iter().filter(|f| f.name.ends_with("s.yaml")).count(), 1);
@@ -628,12 +628,7 @@ mod tests {
         assert_eq!(told, [("too-deep", MAX_FOLDERS)]);
     }
 
-    #[cfg(unix)]
-    mod unix {
-        use std::ffi::OsStr;
-        use std::os::unix::ffi::OsStrExt as _;
-        use std::os::unix::fs::{PermissionsExt as _, symlink};
-
+    mod of_unix {
         use super::*;
 
         fn told(problems: &[Diagnostic]) -> Vec<(&'static str, &str)> {
@@ -642,17 +637,18 @@ mod tests {
 
         #[test]
         fn names_that_are_no_text_are_told_apart() {
+            let Some(unix) = unix().filter(|unix| unix.takes_any_name()) else { return };
             let dir = tree(&["m/a.yaml"]);
             let m = dir.path().join("m");
             for name in [&b"x\xff.yaml"[..], b"x\xfe.yaml", b"y\xff.txt"] {
-                fs::write(m.join(OsStr::from_bytes(name)), "").unwrap();
+                fs::write(m.join(unix.name(name)), "").unwrap();
             }
             for name in [&b"d\xff"[..], b"d\xfe", b"e\xfe"] {
-                fs::create_dir(m.join(OsStr::from_bytes(name))).unwrap();
+                fs::create_dir(m.join(unix.name(name))).unwrap();
             }
-            fs::write(m.join(OsStr::from_bytes(b"d\xff")).join("b.yaml"), "").unwrap();
-            fs::create_dir(m.join(OsStr::from_bytes(b"d\xfe")).join("in")).unwrap();
-            fs::write(m.join(OsStr::from_bytes(b"d\xfe")).join("in/c.yaml"), "").unwrap();
+            fs::write(m.join(unix.name(b"d\xff")).join("b.yaml"), "").unwrap();
+            fs::create_dir(m.join(unix.name(b"d\xfe")).join("in")).unwrap();
+            fs::write(m.join(unix.name(b"d\xfe")).join("in/c.yaml"), "").unwrap();
             let Search { manifests: found, problems, .. } = find(dir.path(), &project(&["m"]));
             assert_eq!(names(&found), ["m/a.yaml"]);
             assert_eq!(
@@ -668,13 +664,14 @@ mod tests {
 
         #[test]
         fn what_cannot_be_read_is_told() {
+            let Some(unix) = unix() else { return };
             let dir = tree(&["m/r.yaml", "m/r/cases/a.yaml", "m/r/cases/deep/b.yaml", "m/r/cases/c.YAML"]);
             let m = dir.path().join("m");
             fs::write(m.join("r.yaml"), "kind: Runbook\n").unwrap();
-            symlink("/dev/null", m.join("null.yaml")).unwrap();
-            let _socket = std::os::unix::net::UnixListener::bind(m.join("s.yaml")).unwrap();
-            symlink("../submodule", m.join("shared")).unwrap();
-            symlink("gone", m.join("r/cases/d.yaml")).unwrap();
+            unix.link("/dev/null", m.join("null.yaml"));
+            let _socket = unix.socket(&m.join("s.yaml"));
+            unix.link("../submodule", m.join("shared"));
+            unix.link("gone", m.join("r/cases/d.yaml"));
             let Search { manifests: found, problems, case_problems, .. } = find(dir.path(), &project(&["m"]));
             assert_eq!(names(&found), ["m/r.yaml"]);
             assert_eq!(
@@ -698,12 +695,12 @@ mod tests {
             // Root reads everything.
             let closed = m.join("closed");
             fs::create_dir(&closed).unwrap();
-            fs::set_permissions(&closed, fs::Permissions::from_mode(0o0)).unwrap();
+            unix.set_mode(&closed, 0o0);
             if fs::read_dir(&closed).is_err() {
                 let problems = find(dir.path(), &project(&["m"])).problems;
                 assert!(told(&problems).contains(&("unreadable-file", "m/closed")), "{problems:?}");
             }
-            fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+            unix.set_mode(&closed, 0o700);
         }
     }
 }

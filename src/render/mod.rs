@@ -26,6 +26,7 @@ pub mod log;
 pub mod manifests;
 pub mod messages;
 mod naming;
+pub mod page;
 pub mod plan;
 pub mod plan_json;
 pub mod plan_markdown;

@@ -20,6 +20,7 @@ use super::store::{Loaded, Opened, StoreError};
 use super::verify::{self, Verified};
 use crate::files::{self, FileError, Links};
 use crate::model::Sha256Hex;
+use crate::platform::{cannot_lock, is_same_file, sync_folder};
 
 /// How much of a long file is read at once.
 const PIECE: usize = 64 * 1024;
@@ -298,7 +299,7 @@ impl Disk for LocalDisk {
         // A `git checkout` beside a running apply puts another file in this place; what would be appended
         // to the old one is lost.
         let (ours, named) = (file.metadata()?, std::fs::symlink_metadata(path)?);
-        if ours.len() != len || !same_file(&ours, &named) {
+        if ours.len() != len || !is_same_file(&ours, &named) {
             return Err(io::Error::other("something else changed or replaced the file meanwhile"));
         }
         file.write_all(bytes)
@@ -364,7 +365,7 @@ fn lock(folder: &Path, holder: &Holder) -> Result<File, StoreError> {
                 let _ = file.take(MAX_HOLDER).read_to_string(&mut text);
                 return Err(StoreError::Locked { holder: serde_json::from_str(&text).ok() });
             }
-            Err(TryLockError::Error(e)) if no_locks(&e) => {
+            Err(TryLockError::Error(e)) if cannot_lock(&e) => {
                 return Err(StoreError::LocksUnsupported { path, source: e });
             }
             Err(TryLockError::Error(e)) => return Err(failed(&path, "lock", e)),
@@ -372,7 +373,7 @@ fn lock(folder: &Path, holder: &Holder) -> Result<File, StoreError> {
         let ours = file.metadata().map_err(|e| failed(&path, "read", e))?;
         exclusive(&path, &ours)?;
         // Somebody may have removed the file between open and lock; then a third could lock a new one.
-        if !std::fs::symlink_metadata(&path).is_ok_and(|named| same_file(&ours, &named)) {
+        if !std::fs::symlink_metadata(&path).is_ok_and(|named| is_same_file(&ours, &named)) {
             continue;
         }
         let mut text = serde_json::to_vec(holder).map_err(|e| failed(&path, "write", e.into()))?;
@@ -390,7 +391,7 @@ fn exclusive(path: &Path, ours: &std::fs::Metadata) -> Result<(), StoreError> {
         Err(e) if e.is_not_found() => return Ok(()),
         Err(e) => return Err(failed(path, "open", e.into())),
     };
-    if !second.metadata().is_ok_and(|m| same_file(&m, ours)) {
+    if !second.metadata().is_ok_and(|m| is_same_file(&m, ours)) {
         return Ok(());
     }
     match second.try_lock() {
@@ -401,38 +402,6 @@ fn exclusive(path: &Path, ours: &std::fs::Metadata) -> Result<(), StoreError> {
             Err(StoreError::LocksUnsupported { path: path.to_owned(), source: why })
         }
     }
-}
-
-/// What file systems say that cannot lock: `EOPNOTSUPP`, `ENOSYS`, and `ENOLCK` of a network file system
-/// without its lock service.
-fn no_locks(e: &io::Error) -> bool {
-    #[cfg(target_os = "linux")]
-    const ENOLCK: Option<i32> = Some(37);
-    #[cfg(not(target_os = "linux"))]
-    const ENOLCK: Option<i32> = if cfg!(unix) { Some(77) } else { None };
-    e.kind() == io::ErrorKind::Unsupported || (ENOLCK.is_some() && e.raw_os_error() == ENOLCK)
-}
-
-#[cfg(unix)]
-fn same_file(a: &std::fs::Metadata, b: &std::fs::Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    (a.dev(), a.ino(), a.len()) == (b.dev(), b.ino(), b.len())
-}
-
-#[cfg(not(unix))]
-fn same_file(a: &std::fs::Metadata, b: &std::fs::Metadata) -> bool {
-    a.len() == b.len()
-}
-
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-/// Windows syncs no folders; NTFS journals its names.
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 fn failed(path: &Path, doing: &'static str, source: io::Error) -> StoreError {

@@ -28,7 +28,7 @@ struct Edge {
 const EDGES: &[Edge] = &[
     Edge {
         what: "files",
-        paths: &["std::fs", "std::os", "rustix", "tempfile", "tokio::fs"],
+        paths: &["std::fs", "tempfile", "tokio::fs"],
         text: &[],
         files: &[
             "evidence/bag.rs",
@@ -36,6 +36,7 @@ const EDGES: &[Edge] = &[
             "evidence/folder.rs",
             "files.rs",
             "manifest/discover.rs",
+            "platform/",
             "sandbox/store.rs",
             "state/local.rs",
             "state/shared/",
@@ -57,6 +58,7 @@ const EDGES: &[Edge] = &[
             "evidence/download.rs",
             "evidence/store.rs",
             "defender/",
+            "platform/",
             "sandbox/http.rs",
             "state/shared/",
             "cli/",
@@ -80,13 +82,20 @@ const EDGES: &[Edge] = &[
         what: "processes",
         paths: &["std::process", "tokio::process"],
         text: &[],
-        files: &["state/shared/command.rs", "cli/"],
+        files: &["platform/", "state/shared/command.rs", "cli/"],
     },
     Edge {
         what: "clocks",
         paths: &["std::time::SystemTime", "std::time::Instant"],
         text: &["SystemTime::now", "Timestamp::now", "Zoned::now", "Instant::now"],
-        files: &["defender/client.rs", "sandbox/http.rs", "cli/"],
+        files: &["defender/client.rs", "platform/windows.rs", "sandbox/http.rs", "cli/"],
+    },
+    Edge {
+        what: "real paths",
+        paths: &[],
+        // Windows writes them in a form that git does not take.
+        text: &["canonicalize("],
+        files: &["platform/"],
     },
     Edge {
         what: "new ids",
@@ -271,6 +280,59 @@ fn the_page_names_exactly_the_modules_that_there_are() {
     }
 }
 
+/// The words of `cfg` that tell operating systems apart.
+const SYSTEMS: [&str; 6] = ["unix", "windows", "target_os", "target_family", "target_env", "target_vendor"];
+
+/// Lists what a file says that holds for one operating system alone.
+fn of_one_system(code: &str) -> Vec<String> {
+    let asked = code.match_indices("cfg").filter_map(|(at, word)| {
+        let rest = code[at + word.len()..].trim_start_matches("_attr").trim_start_matches('!');
+        let rest = rest.strip_prefix('(')?;
+        let mut depth = 1;
+        let closed = rest.find(|c| {
+            depth += match c {
+                '(' => 1,
+                ')' => -1,
+                _ => 0,
+            };
+            depth == 0
+        });
+        let closed = closed.unwrap_or(rest.len());
+        let mut words = rest[..closed].split(|c: char| !c.is_alphanumeric() && c != '_');
+        words.any(|w| SYSTEMS.contains(&w)).then(|| format!("cfg({})", &rest[..closed]))
+    });
+    let ways = ["std::os", "rustix", "windows_sys", "libc", "tokio::signal", "anstyle_query"];
+    let named = ways.into_iter().filter(|way| {
+        let (root, rest) = way.split_once("::").unwrap_or((way, ""));
+        paths(code, root).iter().any(|path| rest.is_empty() || path.first().is_some_and(|p| p == rest))
+    });
+    asked.chain(named.map(str::to_owned)).collect()
+}
+
+/// Tests too: what they need of one system, `platform::testing` makes.
+#[test]
+fn what_holds_for_one_operating_system_stands_in_platform() {
+    let others = sources().into_iter().filter(|s| module_of(&s.file) != "platform");
+    let found: Vec<String> = others
+        .flat_map(|s| of_one_system(&s.code).into_iter().map(move |w| format!("{}: {w}", s.file)))
+        .collect();
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+    for (text, found) in [
+        ("#[cfg(unix)]\nfn f() {}", 1),
+        ("#[cfg(all(test, unix))]\nmod tests {}", 1),
+        ("#[cfg(not(any(target_os = \"linux\", target_os = \"android\")))]\nfn f() {}", 1),
+        ("#[cfg_attr(windows, path = \"a.rs\")]\nmod a;", 1),
+        ("let n = if cfg!(unix) { 77 } else { 37 };", 1),
+        ("use std::os::fd::AsFd as _;", 1),
+        ("fn f() { rustix::process::geteuid(); }", 1),
+        ("use tokio::{signal::unix::signal, time};", 1),
+        ("#[cfg(test)]\nmod tests { fn f() { let unix = unix(); windows(unix); } }", 0),
+        ("use std::{io, path::Path};\nuse tokio::sync::watch;", 0),
+    ] {
+        assert_eq!(of_one_system(&code(text)).len(), found, "{text}: {:?}", of_one_system(&code(text)));
+    }
+}
+
 #[test]
 fn no_modules_use_each_other_in_a_circle() {
     let mut graph = Graph::new();
@@ -420,16 +482,19 @@ mod reader {
 }
 
 /// The names at the top of the repository.
-const TOP: [&str; 20] = [
+const TOP: [&str; 23] = [
     ".ci",
+    ".github",
     ".gitignore",
     ".pre-commit-hooks.yaml",
     "CONTRIBUTING.md",
     "Cargo.lock",
     "Cargo.toml",
+    "Dockerfile",
     "LICENSE-APACHE",
     "LICENSE-MIT",
     "README.md",
+    "action.yml",
     "benches",
     "clippy.toml",
     "deny.toml",

@@ -5,6 +5,7 @@
 
 mod blocks;
 mod forge;
+mod installed;
 mod merged;
 #[path = "../cli/sandbox.rs"]
 mod sandbox;
@@ -37,9 +38,12 @@ fn runnable() -> bool {
     missing.is_empty()
 }
 
-/// A repository with a project, the service that it asks, and a pull request.
+/// A repository with a project, the service that it asks, and a pull request. The tool is in no folder that programs are
+/// looked for in: an archive of it is there, which each job installs.
 struct Case {
     root: tempfile::TempDir,
+    /// The SHA-256 of the archive.
+    sha256: String,
     sandbox: Sandbox,
     forge: Forge,
     /// The digest that a person gives who runs the pipeline by hand.
@@ -59,16 +63,15 @@ impl Case {
     fn new(kind: Kind) -> Case {
         let root = tempfile::tempdir().unwrap();
         let forge = Forge::start(kind);
-        let case = Case { root, sandbox: Sandbox::start("{}"), forge, expect: String::new() };
-        for folder in ["repo/manifests", "repo/scripts", "bin", "temp"] {
+        let sandbox = Sandbox::start("{}");
+        let mut case = Case { root, sha256: String::new(), sandbox, forge, expect: String::new() };
+        for folder in ["repo/manifests", "repo/scripts", "bin", "temp", "tool"] {
             std::fs::create_dir_all(case.path(folder)).unwrap();
         }
-        std::os::unix::fs::symlink(BIN, case.path("bin/casefile")).unwrap();
-        // What a runner installs is here already.
-        for name in ["cargo", "apt-get"] {
-            std::os::unix::fs::symlink("/bin/true", case.path("bin").join(name)).unwrap();
-        }
-        for name in ["plan-comment.sh", "state-token.sh"] {
+        case.pack();
+        // What a runner installs beside the tool is here already.
+        std::os::unix::fs::symlink("/bin/true", case.path("bin/apt-get")).unwrap();
+        for name in ["install-casefile.sh", "plan-comment.sh", "state-token.sh"] {
             let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/pipelines").join(name);
             std::fs::copy(script, case.path("repo/scripts").join(name)).unwrap();
         }
@@ -84,6 +87,24 @@ impl Case {
 
     fn write(&self, name: &str, text: &str) {
         std::fs::write(self.path("repo").join(name), text).unwrap();
+    }
+
+    /// Makes an archive as a release has it. Its program is a short way to the one that was built.
+    fn pack(&mut self) {
+        std::os::unix::fs::symlink(BIN, self.path("tool/casefile")).unwrap();
+        let packed = self.path("packed/casefile-0.0.0-here");
+        std::fs::create_dir_all(&packed).unwrap();
+        let program = format!("#!/bin/sh\nexec '{}' \"$@\"\n", self.path("tool/casefile").display());
+        std::fs::write(packed.join("casefile"), program).unwrap();
+        std::fs::write(packed.join("README.md"), "of the archive\n").unwrap();
+        let made = "chmod 755 casefile-0.0.0-here/casefile && tar -czf archive.tar.gz casefile-0.0.0-here && sha256sum archive.tar.gz";
+        let output = Command::new("sh").args(["-c", made]).current_dir(self.path("packed")).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        self.sha256 = String::from_utf8(output.stdout).unwrap().split(' ').next().unwrap().to_owned();
+    }
+
+    fn archive(&self) -> String {
+        format!("file://{}", self.path("packed/archive.tar.gz").display())
     }
 
     fn commit(&self) {
@@ -118,6 +139,7 @@ impl Case {
             Kind::Github => (
                 vec![
                     ("GITHUB_API_URL", url),
+                    ("GITHUB_PATH", text(self.path("temp/path"))),
                     ("GITHUB_REPOSITORY", "contoso/cases".into()),
                     ("GITHUB_RUN_ID", "11".into()),
                     ("GITHUB_SERVER_URL", "https://github.example".into()),
@@ -125,8 +147,10 @@ impl Case {
                     ("RUNNER_TEMP", text(self.path("temp"))),
                 ],
                 BTreeMap::from([
-                    ("${{ vars.CASEFILE_SOURCE }}", "https://example.org/casefile".into()),
-                    ("${{ vars.CASEFILE_REV }}", "0".repeat(40)),
+                    ("${{ vars.CASEFILE_ARCHIVE }}", self.archive()),
+                    ("${{ vars.CASEFILE_SHA256 }}", self.sha256.clone()),
+                    ("${{ vars.CASEFILE_SOURCE }}", String::new()),
+                    ("${{ vars.CASEFILE_REV }}", String::new()),
                     ("${{ vars.AZURE_TENANT_ID }}", "tenant".into()),
                     ("${{ vars.AZURE_CLIENT_ID }}", "client".into()),
                     ("${{ vars.AZURE_APPLY_CLIENT_ID }}", "client".into()),
@@ -152,6 +176,7 @@ impl Case {
             ),
             Kind::Azure => (
                 vec![
+                    ("TF_BUILD", "True".into()),
                     ("SYSTEM_COLLECTIONURI", format!("{url}/contoso/")),
                     ("SYSTEM_TEAMPROJECTID", "project-id".into()),
                     ("BUILD_REPOSITORY_ID", "repository-id".into()),
@@ -182,16 +207,35 @@ impl Case {
     fn run(&self, blocks: &[Block]) -> (i32, String) {
         let (builtin, known) = self.environment();
         let mut told = String::new();
+        // A runner that nothing was installed on yet.
+        let _ = std::fs::remove_dir_all(self.path(".local"));
+        let _ = std::fs::remove_file(self.path("temp/path"));
+        let mut path = self
+            .command("bash")
+            .get_envs()
+            .find_map(|(k, v)| (k == "PATH").then_some(v))
+            .flatten()
+            .unwrap()
+            .to_owned();
         for block in blocks {
             let mut command = self.command("bash");
             command.args(["--noprofile", "--norc", "-c", &block.shell]);
-            command
-                .env("CASEFILE_SOURCE", "https://example.org/casefile")
-                .env("CASEFILE_REV", "0".repeat(40));
+            command.env("CASEFILE_ARCHIVE", self.archive()).env("CASEFILE_SHA256", &self.sha256);
+            command.env("PATH", &path);
             command.envs(builtin.iter().cloned());
             command.envs(block.variables.iter().map(|(k, v)| (k, expanded(v, &known))));
             let output = command.output().unwrap();
-            told += &String::from_utf8(output.stdout).unwrap();
+            let said = String::from_utf8(output.stdout).unwrap();
+            // Where programs are looked for from here on, in the words that each runner obeys.
+            const PREPEND: &str = "##vso[task.prependpath]";
+            let (obeyed, shown): (Vec<&str>, Vec<&str>) =
+                said.split_inclusive('\n').partition(|l| l.starts_with(PREPEND));
+            let added = std::fs::read_to_string(self.path("temp/path")).unwrap_or_default();
+            let _ = std::fs::remove_file(self.path("temp/path"));
+            for folder in added.lines().chain(obeyed.iter().map(|l| l[PREPEND.len()..].trim_end())) {
+                path = format!("{folder}:{}", path.to_str().unwrap()).into();
+            }
+            told += &shown.concat();
             told += &String::from_utf8(output.stderr).unwrap();
             for secret in [TOKEN, SERVICE_TOKEN, ID_TOKEN, JOB_TOKEN] {
                 assert!(!told.contains(secret), "{told}");
@@ -295,10 +339,9 @@ fn manifests_and_seals_are_checked() {
         match kind {
             Kind::Github => drop(case.passes("code-scanning")),
             Kind::Azure => {
-                let findings = blocks(kind).into_iter().find(|b| b.shell.contains("sarif")).unwrap();
-                let (builtin, _) = case.environment();
-                let run = case.command("bash").args(["-c", &findings.shell]).envs(builtin).status();
-                assert!(run.unwrap().success());
+                let with = |words: &str| blocks(kind).into_iter().find(|b| b.shell.contains(words)).unwrap();
+                let (code, told) = case.run(&[with("install-casefile.sh"), with("sarif")]);
+                assert_eq!(code, 0, "{told}");
             }
             Kind::Gitlab => continue,
         }
@@ -354,6 +397,7 @@ fn init_writes_the_same_workflow() {
     assert!(Command::new(BIN).arg("init").arg(dir.path()).output().unwrap().status.success());
     for (written, example) in [
         (".github/workflows/casefile.yaml", "github-actions.yaml"),
+        ("scripts/install-casefile.sh", "install-casefile.sh"),
         ("scripts/plan-comment.sh", "plan-comment.sh"),
         ("scripts/state-token.sh", "state-token.sh"),
     ] {

@@ -80,9 +80,9 @@ impl Case {
         String::from_utf8(output.stdout).unwrap().matches("\"CollectInvestigationPackage\"").count()
     }
 
-    /// Puts a program into the place where the runner finds its own.
-    fn stub(&self, name: &str, text: &str) {
-        let path = self.path("bin").join(name);
+    /// Puts a program into the place where the runner finds its own, or the tool into that where its archive does.
+    pub fn stub(&self, name: &str, text: &str) {
+        let path = self.path(if name == "casefile" { "tool" } else { "bin" }).join(name);
         let _ = std::fs::remove_file(&path);
         std::fs::write(&path, text).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -259,7 +259,7 @@ fn one_job_alone_can_push_and_none_runs_for_pull_requests() {
     let azure = applying_document(Kind::Azure);
     assert_eq!((&azure["pr"], &azure["lockBehavior"]), (&json!("none"), &json!("sequential")));
     assert_eq!(azure["trigger"], json!({ "batch": true, "branches": { "include": ["main"] } }));
-    // The steps that build the tool get no token.
+    // The steps that install the tool get no token.
     for kind in KINDS {
         for block in applying_blocks(kind) {
             let token = |v: &String| v.contains("github.token") || v.contains("System.AccessToken");
@@ -320,7 +320,8 @@ fn the_token_goes_to_the_host_of_the_forge_alone() {
 fn init_writes_these_pipelines_and_overwrites_nothing() {
     let read = |p: &Path| std::fs::read_to_string(p).unwrap();
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/pipelines");
-    let scripts = ["plan-comment.sh", "state-token.sh", "apply-merged.sh", "nightly-plan.sh"];
+    let scripts =
+        ["install-casefile.sh", "plan-comment.sh", "state-token.sh", "apply-merged.sh", "nightly-plan.sh"];
     for (forge, url, shared, alone) in [
         (
             "github",

@@ -7,6 +7,8 @@
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use crate::platform;
+
 /// The folder of a project and the root of its repository.
 #[derive(Clone, Debug)]
 pub(in crate::manifest) struct Bounds {
@@ -41,7 +43,7 @@ impl Refusal {
 impl Bounds {
     /// Returns the bounds of a project folder. Without a repository around it the folder itself is the bound.
     pub fn of(project_dir: &Path) -> Self {
-        let project = project_dir.canonicalize().unwrap_or_else(|_| project_dir.to_owned());
+        let project = platform::real_path(project_dir).unwrap_or_else(|_| project_dir.to_owned());
         let root = project.ancestors().find(|a| a.join(".git").symlink_metadata().is_ok());
         let root = root.map_or_else(|| project.clone(), Path::to_owned);
         Bounds { given: project_dir.to_owned(), project, root }
@@ -69,7 +71,7 @@ impl Bounds {
 
     /// The real path of a file or folder.
     pub fn admit(&self, path: &Path) -> Result<PathBuf, Refusal> {
-        let real = path.canonicalize().map_err(Refusal::Failed)?;
+        let real = platform::real_path(path).map_err(Refusal::Failed)?;
         self.check(&real)?;
         Ok(real)
     }
@@ -89,14 +91,13 @@ pub(super) fn is_hidden(name: &str) -> bool {
     name.starts_with('.') && !name.starts_with("..") && name != "."
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
-
     use super::*;
 
     #[test]
     fn a_path_is_judged_by_where_it_leads() {
+        let Some(unix) = platform::testing::unix() else { return };
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
         for folder in [
@@ -134,7 +135,7 @@ mod tests {
             ("out", "twice"),
             ("nothing", "dangling"),
         ] {
-            symlink(target, project.join(link)).unwrap();
+            unix.link(target, project.join(link));
         }
         // The folder of the project itself was chosen by whoever runs the tool.
         let bounds = Bounds::of(&project);

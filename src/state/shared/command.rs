@@ -6,10 +6,10 @@ pub use std::process::Output;
 use std::process::Stdio;
 use std::time::Duration;
 
-#[cfg(unix)]
-use rustix::process::{Pid, Signal};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
+
+use crate::platform::Group;
 
 /// The settings that count before every other one.
 const SETTINGS: [&str; 7] = [
@@ -67,7 +67,6 @@ pub enum CommandError {
 const SSH: &str = "GIT_SSH_COMMAND";
 
 /// How long git has to end, once it is told to, before it is made to: it removes its lock files on the way out.
-#[cfg(unix)]
 const GRACE: Duration = Duration::from_secs(2);
 
 /// How git is run.
@@ -144,13 +143,7 @@ impl Git {
         }
         git.args(words).current_dir(folder).env_clear().envs(self.environment.iter().map(|(k, v)| (k, v)));
         git.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        #[cfg(unix)]
-        git.process_group(0);
-        #[cfg(not(unix))]
-        git.kill_on_drop(true);
-        let mut child = git.spawn().map_err(CommandError::Start)?;
-        #[cfg(unix)]
-        let group = Group::of(&child);
+        let (mut child, group) = Group::spawn(&mut git).map_err(CommandError::Start)?;
         let stdin = child.stdin.take();
         let feed = async {
             if let Some(mut stdin) = stdin {
@@ -160,20 +153,16 @@ impl Git {
         };
         let both = async { futures::future::join(feed, child.wait_with_output()).await.1 };
         let mut both = std::pin::pin!(both);
-        #[cfg(unix)]
+        // It is dropped before the child is.
         let mut group = group;
         if let Ok(output) = tokio::time::timeout(bound, &mut both).await {
-            #[cfg(unix)]
             group.ended();
             return output.map_err(CommandError::Start);
         }
-        #[cfg(unix)]
-        {
-            group.signal(Signal::TERM);
+        if group.ask_to_end() {
             let _ = tokio::time::timeout(GRACE, &mut both).await;
-            // Whoever has not heard.
-            group.signal(Signal::KILL);
         }
+        group.end();
         Err(CommandError::Late(bound))
     }
 }
@@ -185,36 +174,6 @@ fn batch(command: &str) -> String {
     match name {
         "ssh" | "ssh.exe" => format!("{command} -o BatchMode=yes"),
         _ => command.to_owned(),
-    }
-}
-
-/// git and the programs that it has started. They are told to end when this is dropped.
-#[cfg(unix)]
-struct Group(Option<Pid>);
-
-#[cfg(unix)]
-impl Group {
-    fn of(child: &tokio::process::Child) -> Group {
-        Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())))
-    }
-
-    fn signal(&self, signal: Signal) {
-        if let Some(group) = self.0 {
-            // Nobody is left to hear it, then.
-            let _ = rustix::process::kill_process_group(group, signal);
-        }
-    }
-
-    /// Notes that the programs have ended by themselves.
-    fn ended(&mut self) {
-        self.0 = None;
-    }
-}
-
-#[cfg(unix)]
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.signal(Signal::TERM);
     }
 }
 
