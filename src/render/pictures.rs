@@ -166,6 +166,10 @@ fn a_run_is_a_line_a_host_and_what_does_not_fit_is_counted() {
         insta::assert_snapshot!(format!("run_at_{width}"), format!("{whole}\n{small}"));
         let colour = board.draw(Style { color: true, ..plain }, 40, now());
         insta::assert_snapshot!(format!("run_in_colour_at_{width}"), colour.replace('\u{1b}', "␛"));
+        if width == 80 {
+            let some = board.draw(Style { color: true, ..plain }, 20, now());
+            insta::assert_snapshot!("run_in_colour_in_20_lines", some.replace('\u{1b}', "␛"));
+        }
     }
 }
 

@@ -6,6 +6,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use clap::error::ErrorKind;
+use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
+
 use crate::page::{Block, Mark, Page, ROOT, blocks, pages};
 
 /// Programs that no page runs here, by how their lines begin, and why.
@@ -22,8 +25,23 @@ const NOT_RUN: [(&str, &str); 9] = [
 ];
 
 /// Programs that are run beside the tool.
-const RUN: [&str; 14] =
-    ["cat", "cd", "cp", "echo", "git", "grep", "head", "jq", "ls", "mkdir", "mv", "rm", "sed", "sha256sum"];
+const RUN: [&str; 15] = [
+    "cat",
+    "cd",
+    "cp",
+    "echo",
+    "git",
+    "grep",
+    "head",
+    "jq",
+    "ls",
+    "mkdir",
+    "mv",
+    "rm",
+    "sed",
+    "seq",
+    "sha256sum",
+];
 
 /// A page whose commands another test runs.
 const ELSEWHERE: [&str; 1] = ["CONTRIBUTING.md"];
@@ -242,6 +260,53 @@ fn every_command_of_every_page_works() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
     let ran: usize = played.iter().map(|(ran, _)| ran).sum();
     assert!(ran >= 60 || one.is_some(), "only {ran} commands were found");
+}
+
+/// Commands in the text, and in blocks that are no sessions: often with a word in place of a value, so that commands and
+/// options are compared alone.
+fn mentioned(text: &str) -> Vec<String> {
+    let mut inside = false;
+    let mut found = Vec::new();
+    for event in Parser::new_ext(text, Options::ENABLE_TABLES) {
+        match event {
+            Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(language))) => inside = &*language != "console",
+            Event::End(TagEnd::CodeBlock) => inside = false,
+            Event::Text(text) if inside => found.extend(text.lines().map(str::to_owned)),
+            Event::Code(code) => found.push(code.replace('\n', " ")),
+            _ => {}
+        }
+    }
+    found.retain(|line| line.starts_with("casefile "));
+    found
+}
+
+/// The error of a command or an option that there is not.
+fn unknown(line: &str) -> Option<String> {
+    // What only a shell understands is no word of ours.
+    let words = casefile::cli::exec::words(line).ok()?;
+    // `COMMAND` stands for one, and what scripts of completion ask is hidden from people.
+    if words.iter().any(|w| w == "COMMAND" || w == "__complete") {
+        return None;
+    }
+    let e = casefile::cli::command().try_get_matches_from(words).err()?;
+    matches!(e.kind(), ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand).then(|| e.to_string())
+}
+
+#[test]
+fn every_command_in_the_text_is_one() {
+    let mut seen = 0;
+    let mut wrong = Vec::new();
+    for page in pages() {
+        for line in mentioned(&page.text) {
+            seen += 1;
+            wrong.extend(unknown(&line).map(|why| format!("{}: {line}: {why}", page.path)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(seen > 150, "only {seen} were found");
+    assert_eq!(mentioned("a `casefile plan` b\n```\ncasefile x\nno\n```\n"), ["casefile plan", "casefile x"]);
+    assert!(unknown("casefile plam").is_some() && unknown("casefile plan --fast").is_some());
+    assert!(unknown("casefile import NAME").is_none());
 }
 
 #[test]

@@ -68,7 +68,7 @@ spec:
 fn pictures() -> [Picture; 3] {
     [
         Picture { name: "plan", typed: "casefile plan", text: golden("incident_in_colour_at_80") },
-        Picture { name: "apply", typed: "casefile apply --wait", text: golden("run_in_colour_at_80") },
+        Picture { name: "apply", typed: "casefile apply --wait", text: golden("run_in_colour_in_20_lines") },
         Picture { name: "error", typed: "casefile validate", text: printed(&["validate"], WRONG) },
     ]
 }
