@@ -183,6 +183,30 @@ fn pictures_load_nothing_and_hold_all_of_the_text() {
     }
 }
 
+/// The contrast of two colours, from 1 to 21, as WCAG 2 defines it. Text needs 4.5.
+fn contrast(a: RgbColor, b: RgbColor) -> f64 {
+    let light = |RgbColor(r, g, b): RgbColor| {
+        let linear = |part: u8| {
+            let part = f64::from(part) / 255.0;
+            if part <= 0.04045 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b) + 0.05
+    };
+    let (a, b) = (light(a), light(b));
+    a.max(b) / a.min(b)
+}
+
+#[test]
+fn every_colour_can_be_read_on_its_paper() {
+    assert!((contrast(rgb(0), rgb(0xffffff)) - 21.0).abs() < 0.01);
+    for scheme in &SCHEMES {
+        for colour in scheme.colours[1..].iter().chain([&scheme.ink, &scheme.faint]) {
+            let contrast = contrast(*colour, scheme.paper);
+            assert!(contrast >= 4.5, "{colour:?} on {:?}: {contrast:.1}", scheme.paper);
+        }
+    }
+}
+
 #[test]
 fn the_error_names_place_and_fix() {
     let text = printed(&["validate"], WRONG);
