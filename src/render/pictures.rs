@@ -11,7 +11,8 @@ use crate::model::{Address, Kind, Source};
 use crate::plan::{Action, Change, Forecast, MachineFacts, Plan, Reason, Typical, Warning};
 use crate::state::Object;
 
-const COMMENT: &str = "INC-2042: ransomware triage (LockBit 3), before the device is rebuilt";
+const TRIAGE: &str = "INC-2042: ransomware triage (LockBit 3), before the device is rebuilt";
+const SWEEP: &str = "INC-2071: lateral movement, logged on to by svc-backup";
 
 fn of(mut c: Change, incident: &str, file: &str, t: &str, facts: Option<MachineFacts>) -> Change {
     c.incident = Some(format!("{incident}{t}")).into();
@@ -35,11 +36,11 @@ fn machine(name: &str, os: &str, seen: i64) -> Option<MachineFacts> {
 /// Two incidents: one with what is odd, one with many machines that are alike.
 fn incidents(t: &str) -> Plan {
     let mut rows = Vec::new();
-    let package = |name: &str| {
+    let package = |name: &str, comment: &str| {
         let mut c = change(&format!("InvestigationPackage/{name}"), Action::Create, Reason::New);
-        c.call = Some(planned(collect(&format!("{COMMENT}{t}")).request()));
+        c.call = Some(planned(collect(&format!("{comment}{t}")).request()));
         // What is asked for first has nothing to be compared with.
-        c.after = view(&[("machineId", name), ("comment", COMMENT)]).into();
+        c.after = view(&[("machineId", name), ("comment", comment)]).into();
         c
     };
     for (name, os, seen) in [
@@ -48,7 +49,7 @@ fn incidents(t: &str) -> Plan {
         ("fin-ws-051", "Windows11", 864_000),
         ("hq-dc-01", "WindowsServer2019", 600),
     ] {
-        rows.push(of(package(name), "inc-2042", "inc-2042-ransomware", t, machine(name, os, seen)));
+        rows.push(of(package(name, TRIAGE), "inc-2042", "inc-2042-ransomware", t, machine(name, os, seen)));
     }
     rows[3].warnings =
         vec![Warning::Protected { entry: "*-dc-*".into(), name: Some("hq-dc-01".into()), approved: None }]
@@ -63,7 +64,7 @@ fn incidents(t: &str) -> Plan {
     for n in 1..=13 {
         let name = format!("eng-ws-{n:03}");
         let os = if n % 2 == 0 { "Windows11" } else { "Windows10" };
-        rows.push(of(package(&name), "inc-2071", "inc-2071-lateral", t, machine(&name, os, 1_800)));
+        rows.push(of(package(&name, SWEEP), "inc-2071", "inc-2071-lateral", t, machine(&name, os, 1_800)));
     }
     let ids = vec![ID.to_owned(), ID.to_owned()];
     let needy = change("InvestigationPackage/hr-ws-019", Action::Unresolved, Reason::LookAlikes { ids });
@@ -165,6 +166,10 @@ fn a_run_is_a_line_a_host_and_what_does_not_fit_is_counted() {
         insta::assert_snapshot!(format!("run_at_{width}"), format!("{whole}\n{small}"));
         let colour = board.draw(Style { color: true, ..plain }, 40, now());
         insta::assert_snapshot!(format!("run_in_colour_at_{width}"), colour.replace('\u{1b}', "␛"));
+        if width == 80 {
+            let some = board.draw(Style { color: true, ..plain }, 20, now());
+            insta::assert_snapshot!("run_in_colour_in_20_lines", some.replace('\u{1b}', "␛"));
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Surgery in words: what was found, taken over, removed or rebuilt, and the findings of `verify`.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -14,19 +16,32 @@ use crate::model::{Address, Sha256Hex};
 use crate::plan::Plan;
 use crate::plan::names::shown_in;
 use crate::state::snapshot::SnapshotError;
-use crate::state::{Damage, Finding, Note, Object, Rebuild, Seq, State, Verified};
+use crate::state::{Damage, Finding, Note, Object, Phase, Rebuild, Seq, State, Verified};
+
+/// How many resources that stand alike have a line each, and how many are named where there are more.
+const ALIKE: (usize, usize) = (10, 3);
 
 /// Writes what `cancel` leaves out: what is over has what was wanted, and the rest needs another command first.
 pub fn left_out(state: &State, over: &[Over], held: &[Forbidden], style: Style) -> String {
     let names = shown_in(state);
     let mut out = String::new();
+    let mut alike: BTreeMap<(Phase, bool), Vec<String>> = BTreeMap::new();
     for over in over {
         let name = names.get(&over.address).cloned().unwrap_or_else(|| over.address.to_string());
-        let when = if over.meanwhile { " meanwhile" } else { "" };
-        Paragraph::new(0, 2)
-            .push(Paint::Strong, name)
-            .text(format!(": {}{when}, so there is nothing to cancel", over.phase))
-            .write(style, &mut out);
+        alike.entry((over.phase, over.meanwhile)).or_default().push(name);
+    }
+    for ((phase, meanwhile), names) in alike {
+        let when = if meanwhile { " meanwhile" } else { "" };
+        let lines = match names.len() > ALIKE.0 && style.verbose == 0 {
+            true => vec![messages::first(&names, ALIKE.1, String::clone)],
+            false => names,
+        };
+        for line in lines {
+            Paragraph::new(0, 2)
+                .push(Paint::Strong, line)
+                .text(format!(": {phase}{when}, so there is nothing to cancel"))
+                .write(style, &mut out);
+        }
     }
     for forbidden in held {
         Paragraph::new(0, 2)
@@ -445,6 +460,24 @@ fn grouped(n: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn many_that_are_over_are_one_line_and_each_has_one_with_v() {
+        let over = |n| {
+            let address = format!("InvestigationPackage/ws-{n:02}").parse().unwrap();
+            Over { address, phase: Phase::Succeeded, meanwhile: false }
+        };
+        let told = |many: u8, verbose| {
+            let over: Vec<Over> = (1..=many).map(over).collect();
+            left_out(&State::default(), &over, &[], Style { width: 200, color: false, verbose })
+        };
+        assert_eq!((told(10, 0).lines().count(), told(11, 1).lines().count()), (10, 11));
+        assert_eq!(
+            told(11, 0),
+            "InvestigationPackage/ws-01, InvestigationPackage/ws-02, InvestigationPackage/ws-03 and 8 more: Succeeded, \
+             so there is nothing to cancel\n"
+        );
+    }
 
     #[test]
     fn one_match_is_not_told_as_several() {

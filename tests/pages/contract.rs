@@ -13,7 +13,7 @@ use casefile::model::{
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Visitor};
 
-use crate::{all_there, named};
+use crate::named::{all_there, named};
 
 const PAGE: &str = include_str!("../../docs/api-contract.md");
 

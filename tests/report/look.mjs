@@ -37,7 +37,7 @@ async function look(name, width, scheme) {
     return page;
 }
 
-const names = readdirSync(PAGES).filter((n) => n.endsWith(".html"));
+const names = PICTURE ? ["usual.html"] : readdirSync(PAGES).filter((n) => n.endsWith(".html"));
 for (const name of names) {
     for (const width of [1280, 390]) {
         for (const scheme of ["light", "dark"]) {
@@ -45,9 +45,10 @@ for (const name of names) {
             if (name === "usual.html") {
                 await page.screenshot({ path: join(OUT, `${width}-${scheme}.png`), fullPage: true });
             }
-            if (name === "usual.html" && PICTURE && width === 1280 && scheme === "light") {
+            if (name === "usual.html" && PICTURE && width === 1280) {
                 await page.setViewport({ width: 1120, height: 1240 });
-                writeFileSync(PICTURE, await page.screenshot({ clip: { x: 0, y: 0, width: 1120, height: 1240 } }));
+                const picture = await page.screenshot({ clip: { x: 0, y: 0, width: 1120, height: 1240 } });
+                writeFileSync(scheme === "light" ? PICTURE : PICTURE.replace(".png", "-dark.png"), picture);
             }
             if (["usual.html", "large.html"].includes(name) && width === 1280 && scheme === "dark") {
                 await page.pdf({ path: join(OUT, name.replace("html", "pdf")), preferCSSPageSize: true, printBackground: true });

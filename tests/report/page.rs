@@ -1,5 +1,6 @@
 //! Rules that hold for every page, whatever is recorded.
 
+use casefile::model::Sha256Hex;
 use casefile::render::report::{ReportDocument, html, report_schema};
 use casefile::report::Report;
 
@@ -104,6 +105,18 @@ fn a_page_asks_nobody_for_anything_and_says_so_itself() {
     assert!(!rest.contains("http:") && !rest.contains("https:") && !rest.contains("//"), "an address");
     assert_eq!(page.matches("<a href=\"https://security.microsoft.com/alerts/da6").count(), 2);
     assert!(page.contains("?tid=72f988bf-86f1-41af-91ab-2d7cd011db47\""));
+}
+
+/// The picture is taken with a browser, so the page that it was taken of is compared.
+#[test]
+fn the_picture_in_the_documents_is_of_todays_page() {
+    let page = page(&incident::usual().report(true));
+    let taken = include_str!("../../docs/pictures/report.sha256");
+    assert_eq!(
+        taken.trim(),
+        Sha256Hex::of(page.as_bytes()).to_string(),
+        "another page by now: run scripts/pictures"
+    );
 }
 
 #[test]
