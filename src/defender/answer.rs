@@ -10,7 +10,9 @@ use super::auth::AuthError;
 use super::clock::http_date;
 use super::transport::{HttpAnswer, Stage, TransportError};
 use super::wire::{ErrorBody, WireError, bounded, is_web_page, object};
-use crate::model::{Alert, Call, Hindrance, MachineAction, Mutation, Request, is_of_machine};
+use crate::model::{
+    Alert, Call, Hindrance, MachineAction, Mutation, Request, is_of_machine, refuses_external_id,
+};
 
 /// The service's words about a call that it did not carry out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -184,8 +186,14 @@ impl ApiError {
         matches!(self.status, 401 | 403)
     }
 
-    /// Returns whether a denial is about this kind of call as a whole: every 401, and a 403 that names a missing role,
-    /// a licence, or a feature that is off. Any other 403 may be about the one device.
+    /// The service does not take the id that `recovery.marker: external-id` adds, in no call.
+    pub fn refuses_external_id(&self) -> bool {
+        refuses_external_id(self.status, &self.message)
+    }
+
+    /// Returns whether a denial is about this kind of call as a whole: every 401, a 403 that names a missing role,
+    /// a licence, or a feature that is off, and a 400 that names a field which every such call has. Any other 403 may be
+    /// about the one device.
     pub fn denies_kind(&self) -> bool {
         const CODES: [&str; 2] = ["DisabledFeature", "DisallowedOperation"];
         const WORDS: [&str; 9] = [
@@ -201,6 +209,7 @@ impl ApiError {
         ];
         let message = self.message.to_ascii_lowercase();
         self.status == 401
+            || self.refuses_external_id()
             || self.status == 403
                 && (CODES.iter().any(|c| self.code.eq_ignore_ascii_case(c))
                     || WORDS.iter().any(|w| message.contains(w)))
@@ -592,6 +601,7 @@ mod tests {
             (403, "disallowedoperation", ""),
             (403, "Forbidden", "No Tvm license"),
             (403, "", "This feature is turned off for the tenant"),
+            (400, "InvalidRequestBody", "The property 'ExternalId' does not exist on the type"),
         ] {
             assert!(denial(status, code, message), "{status} {code} {message}");
         }

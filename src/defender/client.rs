@@ -301,7 +301,10 @@ impl Client {
             }
             match &answer {
                 Answer::Unauthorized(e) => inner.quotas.note_denial(endpoint, Some(e)),
-                Answer::Rejected(e) => inner.quotas.note_denial(endpoint, e.is_denied().then_some(e)),
+                Answer::Rejected(e) => {
+                    let denial = e.is_denied() || e.refuses_external_id();
+                    inner.quotas.note_denial(endpoint, denial.then_some(e));
+                }
                 Answer::Accepted { .. } | Answer::Busy(_) => inner.quotas.note_denial(endpoint, None),
                 Answer::Throttled { .. } | Answer::NotExecuted(_) | Answer::Unknown { .. } => {}
             }

@@ -44,7 +44,7 @@ pub use hunting::{CannedColumn, CannedQuery};
 pub use message::{Delivery, HttpRequest, HttpResponse};
 pub use quota::{Limit, Throttling};
 pub use scenario::{
-    Collection, Delays, Event, Events, FaultRule, Foreign, Lists, MachineSpec, Machines, Packages, Scenario,
-    ScenarioError, Seconds, Then,
+    ActionReplies, Collection, Delays, Event, Events, ExternalIds, FaultRule, Foreign, Lists, MachineSpec,
+    Machines, Packages, Scenario, ScenarioError, Seconds, Then,
 };
 pub use world::{World, WorldError};

@@ -9,6 +9,7 @@ mod doctor;
 mod event_query;
 #[cfg(unix)]
 mod examples;
+mod external_id;
 mod guards;
 mod hostile;
 mod hunt;
