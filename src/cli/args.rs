@@ -63,6 +63,9 @@ pub struct Global {
     /// Send tokens to this host too, which no known cloud has; repeatable
     #[arg(long, value_name = "HOST", global = true, help_heading = "Global options")]
     pub allow_host: Vec<String>,
+    /// Write exchanges with the service into this HAR file, without tokens
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Global options")]
+    pub trace_http: Option<PathBuf>,
 }
 
 /// When output is coloured.
@@ -691,6 +694,9 @@ pub struct SandboxArgs {
     /// Keep the world in this file; without it, it ends with the server
     #[arg(long, value_name = "FILE")]
     pub world: Option<PathBuf>,
+    /// Answer what a HAR file of `--trace-http` holds, in place of a world
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["scenario", "strict", "world"])]
+    pub replay: Option<PathBuf>,
 }
 
 /// `completions`

@@ -109,6 +109,7 @@ fn global(project: Option<PathBuf>) -> Global {
         color: Color::Never,
         log_format: LogFormat::Text,
         allow_host: Vec::new(),
+        trace_http: None,
     }
 }
 

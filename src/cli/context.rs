@@ -9,6 +9,7 @@ use std::fmt;
 use std::io::{self, ErrorKind, IsTerminal};
 use std::num::NonZeroUsize;
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -17,6 +18,7 @@ use super::clock;
 use super::exit::{Error, from_here};
 use super::stream;
 pub use super::stream::complain;
+use super::trace::Trace;
 use crate::THREAD_STACK;
 use crate::defender::{AllowedHosts, Clock};
 use crate::manifest::PROJECT_FILE;
@@ -55,6 +57,10 @@ pub struct Context {
     /// Hosts that tokens may be sent to beside the known ones: `--allow-host` and `CASEFILE_ALLOW_HOST`. No file of
     /// a project is a source.
     pub allowed_hosts: AllowedHosts,
+    /// `--trace-http`, or `CASEFILE_TRACE_HTTP`: the file that exchanges with the service are written to.
+    pub trace_http: Option<PathBuf>,
+    /// That file, once it is open.
+    pub trace: OnceLock<Arc<Trace>>,
     /// The environment of programs that a command runs.
     pub child_environment: Vec<(&'static str, OsString)>,
     inherited: Inherited,
@@ -81,6 +87,11 @@ impl Context {
             verbose: global.verbose,
             quiet: global.quiet,
             allowed_hosts: allowed_hosts(&env, &global.allow_host)?,
+            trace_http: global
+                .trace_http
+                .clone()
+                .or_else(|| env.get("CASEFILE_TRACE_HTTP").map(PathBuf::from)),
+            trace: OnceLock::new(),
             child_environment: child_environment(),
             inherited: inherited(),
             clock: clock::begin(),
@@ -348,13 +359,14 @@ pub struct Environment(BTreeMap<&'static str, String>);
 
 impl Environment {
     /// Every name that is read, here or by a credential that is handed the value.
-    pub const NAMES: [&'static str; 39] = [
+    pub const NAMES: [&'static str; 40] = [
         "CASEFILE_ENDPOINT",
         "CASEFILE_ACCESS_TOKEN",
         "CASEFILE_ALLOW_HOST",
         "CASEFILE_GRAPH_ENDPOINT",
         "CASEFILE_GRAPH_TOKEN",
         "CASEFILE_STATE_URL",
+        "CASEFILE_TRACE_HTTP",
         "CASEFILE_ALLOW_STORE",
         "CASEFILE_CACHE_DIR",
         "XDG_CACHE_HOME",

@@ -51,6 +51,7 @@ mod status;
 mod store;
 mod stream;
 mod test;
+mod trace;
 mod usage;
 mod validate;
 mod verify;

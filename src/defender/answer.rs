@@ -404,6 +404,8 @@ pub(super) fn classify_read(result: Result<HttpAnswer, TransportError>) -> ReadA
         401 => ReadAnswer::Unauthorized(ApiError::of(&answer)),
         404 => ReadAnswer::NotFound(ApiError::of(&answer)),
         429 => ReadAnswer::Throttled(Throttle::of(&answer)),
+        // What a server does not have at all it will not have in a second.
+        501 => ReadAnswer::Refused(ApiError::of(&answer)),
         408 | 500..=599 => ReadAnswer::Transient {
             why: ApiError::of(&answer).to_string(),
             cause: Hindrance::Unavailable(None),

@@ -25,6 +25,7 @@ mod read_error;
 mod request;
 mod secret;
 mod time;
+mod trace;
 mod transport;
 mod wire;
 
@@ -45,5 +46,6 @@ pub use quota::{Next, Window};
 pub use read_error::ReadError;
 pub use request::{ActionFilter, PAGE, Read};
 pub use time::{Clock, Reading};
+pub use trace::{LONGEST_BODY, TraceSink, Traced, TracedDownloads};
 pub use transport::{ERROR_BODY_LIMIT, HttpAnswer, HttpCall, Stage, Transport, TransportError};
 pub use wire::{Entity, PackageLink, Page, WireError, object};

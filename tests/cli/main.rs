@@ -15,6 +15,7 @@ mod hostile;
 mod hunt;
 mod leaks;
 mod order;
+mod replay;
 #[cfg(unix)]
 mod repository;
 mod review;
