@@ -31,7 +31,7 @@ mod wire;
 
 pub use crate::model::{Cloud, HuntingApi, RateLimit, Region};
 pub use answer::{Accepted, Answer, ApiError, NotSent, Period, classify};
-pub use client::{Client, RetryPolicy};
+pub use client::{Client, LONGEST_RETRY, RetryPolicy};
 pub use clock::ClockOffset;
 pub use cloud::{Service, ServiceError};
 pub use download::{Chunks, Download, Downloads, HttpDownloads, Resume};
