@@ -39,7 +39,7 @@
 //! use casefile::state::State;
 //!
 //! let machine_id = "1e5bc9d7e413ddd7902c2932e418702b84d0cc07".parse()?;
-//! let call = Call::Collect { machine_id, comment: "INC-2042".into() };
+//! let call = Call::collect(machine_id, "INC-2042");
 //! let source = Source { file: "manifests/fin-ws-042.yaml".into(), line: 1 };
 //! let address = Address::new(Kind::InvestigationPackage, "fin-ws-042");
 //! let plan = plan(&Input {

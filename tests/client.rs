@@ -86,7 +86,7 @@ fn reset() -> TransportError {
 const M: &str = "fb9ab6be3965095a09c057be7c90f0a2";
 
 fn collect() -> Request {
-    Call::Collect { machine_id: M.parse().unwrap(), comment: "c".into() }.request()
+    Call::collect(M.parse().unwrap(), "c").request()
 }
 
 fn created() -> HttpAnswer {

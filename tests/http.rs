@@ -298,7 +298,7 @@ async fn the_token_is_in_no_log_and_no_debug() {
 
     let link = client.package_link("a-1").await.unwrap();
     let machine_id = "fb9ab6be3965095a09c057be7c90f0a2".parse().unwrap();
-    let collect = Call::Collect { machine_id, comment: "c".into() }.request();
+    let collect = Call::collect(machine_id, "c").request();
     let slot = client.quotas().take(Endpoint::Collect).await;
     let answer = client.mutate(&collect, slot, || Ok(())).await;
     assert!(matches!(answer, Answer::Unknown { .. }));

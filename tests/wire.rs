@@ -76,7 +76,7 @@ fn time(t: &Option<casefile::model::Timestamp>) -> String {
 }
 
 fn collect(machine: &str, comment: &str) -> Request {
-    Call::Collect { machine_id: machine.parse().unwrap(), comment: comment.into() }.request()
+    Call::collect(machine.parse().unwrap(), comment).request()
 }
 
 #[test]

@@ -147,6 +147,11 @@ impl Job<'_> {
             connection.close().await;
             return Err(e);
         }
+        // Who waits for hours waits for a service that is down for minutes.
+        let client = match args.wait {
+            true => connection.client.through_outages(),
+            false => connection.client.clone(),
+        };
         let options = Options {
             parallelism: usize::from(args.parallelism),
             wait: args.wait.then(|| args.timeout.get()),
@@ -163,11 +168,11 @@ impl Job<'_> {
         let locked = Locked { store, opened_at };
         let control = Control { sink, stop };
         let ended = {
-            let mut run = Run::new(&connection.client, &clock, scope, options, locked, control)
-                .map_err(engine::run_error)?;
+            let mut run =
+                Run::new(&client, &clock, scope, options, locked, control).map_err(engine::run_error)?;
             let ended = async {
                 let fetching = match args.fetch {
-                    true => Some(Arc::new(evidence::fetching(ctx, project, &connection.client)?)),
+                    true => Some(Arc::new(evidence::fetching(ctx, project, &client)?)),
                     false => None,
                 };
                 if let Some(fetching) = &fetching {

@@ -67,6 +67,9 @@ pub struct Global {
     /// Trust the certificate authorities in FILE too, such as a proxy's own
     #[arg(long, value_name = "FILE", global = true, help_heading = "Global options")]
     pub ca_file: Option<PathBuf>,
+    /// Write exchanges with the service into this HAR file, without tokens
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Global options")]
+    pub trace_http: Option<PathBuf>,
 }
 
 /// When output is coloured.
@@ -703,6 +706,9 @@ pub struct SandboxArgs {
     /// Keep the world in this file; without it, it ends with the server
     #[arg(long, value_name = "FILE")]
     pub world: Option<PathBuf>,
+    /// Answer what a HAR file of `--trace-http` holds, in place of a world
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["scenario", "strict", "world"])]
+    pub replay: Option<PathBuf>,
 }
 
 /// `completions`

@@ -33,7 +33,8 @@ pub fn run(ctx: &Context, args: &CancelArgs) -> Result<Code, Error> {
     }
     let scope = scope(ctx, &project)?;
     let (locking, format) = (args.locking, Format::Human);
-    let mut alone = LockedRun { ctx, project, locking, format, command: "casefile cancel" };
+    let mut alone =
+        LockedRun { ctx, project, locking, format, command: "casefile cancel", through_outages: false };
     runtime()?.block_on(alone.with(scope, async |run, display, destination| {
         let asked =
             Cancellation { names: &args.addresses, labels: selector.as_ref(), comment: &args.comment };

@@ -110,6 +110,7 @@ fn global(project: Option<PathBuf>) -> Global {
         log_format: LogFormat::Text,
         allow_host: Vec::new(),
         ca_file: None,
+        trace_http: None,
     }
 }
 

@@ -9,6 +9,7 @@ use super::context::Context;
 use super::exit::Error;
 use super::patience::waiting;
 use super::project;
+use super::trace;
 use crate::defender::auth::{
     AuthError, AuthMethod, Credential, Environment, Identity, StorageCredential, Tokens,
 };
@@ -123,6 +124,7 @@ pub async fn connect(
     keep: Option<&Path>,
 ) -> Result<Connection, Error> {
     // Before anybody is asked for a token, and before a simulated world is begun.
+    let trace = trace::sink(ctx, project)?;
     let mut services = Services::of(ctx, project, None)?;
     let mut server = None;
     if project.spec.defender.cloud == Cloud::Sandbox && endpoint(ctx, project).is_none() {
@@ -132,9 +134,10 @@ pub async fn connect(
     let Services { defender: service, graph } = &services;
     let options = HttpOptions { authorities: ctx.authorities()?, ..HttpOptions::default() };
     let transport = HttpTransport::new(service, options).through(proxy(ctx, &service.host()));
+    let transport = trace::transport(trace.as_ref(), clock, service.base_text(), Arc::new(transport));
     let quotas = RateLimiter::new(clock.clone(), limits(project));
     let tokens = tokens(ctx, project, service)?.map_err(auth_error)?;
-    let client = Client::new(service.clone(), Arc::new(transport), tokens, quotas, clock.clone());
+    let client = Client::new(service.clone(), transport, tokens, quotas, clock.clone());
     let signing_in = waiting(ctx, "Signing in");
     let claims = client.token().await.map_err(auth_error)?.claims();
     drop(signing_in);
@@ -220,8 +223,10 @@ fn hunter(
 ) -> Result<Hunter, Error> {
     let authorities = ctx.authorities()?;
     let options = HttpOptions { timeout: HUNTING, authorities, ..HttpOptions::default() };
+    let trace = trace::sink(ctx, project)?;
     let transport = |service: &Service| {
-        Arc::new(HttpTransport::new(service, options.clone()).through(proxy(ctx, &service.host())))
+        let over_http = HttpTransport::new(service, options.clone()).through(proxy(ctx, &service.host()));
+        trace::transport(trace.as_ref(), clock, service.base_text(), Arc::new(over_http))
     };
     let Some(service) = graph else {
         let client = client.with_transport(transport(client.service()));

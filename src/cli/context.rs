@@ -9,7 +9,7 @@ use std::fmt;
 use std::io::{self, ErrorKind, IsTerminal, Read as _};
 use std::num::NonZeroUsize;
 use std::path::{Component, Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use tokio::runtime::{Builder, Runtime};
 use zeroize::Zeroizing;
@@ -19,6 +19,7 @@ use super::clock;
 use super::exit::{Error, from_here};
 use super::stream;
 pub use super::stream::complain;
+use super::trace::Trace;
 use crate::THREAD_STACK;
 use crate::defender::auth::AccessToken;
 use crate::defender::{AllowedHosts, Authorities, Clock};
@@ -65,6 +66,10 @@ pub struct Context {
     ca_file: Option<(&'static str, PathBuf)>,
     /// The token on stdin, once it was read.
     token_on_stdin: OnceLock<AccessToken>,
+    /// `--trace-http`, or `CASEFILE_TRACE_HTTP`: the file that exchanges with the service are written to.
+    pub trace_http: Option<PathBuf>,
+    /// That file, once it is open.
+    pub trace: OnceLock<Arc<Trace>>,
     /// The environment of programs that a command runs.
     pub child_environment: Vec<(&'static str, OsString)>,
     inherited: Inherited,
@@ -94,6 +99,11 @@ impl Context {
             allowed_hosts: allowed_hosts(&env, &global.allow_host)?,
             ca_file: ca_file(&env, global.ca_file.as_deref()),
             token_on_stdin: OnceLock::new(),
+            trace_http: global
+                .trace_http
+                .clone()
+                .or_else(|| env.get("CASEFILE_TRACE_HTTP").map(PathBuf::from)),
+            trace: OnceLock::new(),
             child_environment: child_environment(),
             inherited: inherited(),
             clock: clock::begin(),
@@ -409,6 +419,7 @@ impl Environment {
         "CASEFILE_GRAPH_ENDPOINT",
         "CASEFILE_GRAPH_TOKEN",
         "CASEFILE_STATE_URL",
+        "CASEFILE_TRACE_HTTP",
         "CASEFILE_ALLOW_STORE",
         "CASEFILE_CACHE_DIR",
         "XDG_CACHE_HOME",

@@ -82,7 +82,7 @@ pub fn selector(typed: Option<&str>) -> Result<Option<Selector>, Error> {
 pub fn scope_of(ctx: &Context, project: &Project, saved: &SavedPlan) -> Scope {
     let mut settings = settings(ctx, project, saved.execution.fresh);
     settings.new_lineage.clone_from(&saved.plan.lineage);
-    settings.recovery.marker = saved.is_marked();
+    settings.recovery.marker = saved.marker();
     Scope {
         desired: saved.desired(),
         selected: Some(saved.plan.changes.iter().map(|c| c.address.clone()).collect()),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::context::{Context, reading_runtime};
 use super::exit::Error;
-use super::{git, objects, project, store};
+use super::{git, objects, project, store, trace};
 use crate::defender::{Client, HttpDownloads};
 use crate::engine::Fetching;
 use crate::evidence::{EvidenceStore, Folder, Held, HeldBucket, HeldFolder, Limits, PackageName};
@@ -136,7 +136,11 @@ async fn listed(
 pub fn fetching(ctx: &Context, project: &Project, client: &Client) -> Result<Fetching, Error> {
     Ok(Fetching {
         store: self::store(ctx, project)?,
-        downloads: Arc::new(HttpDownloads::new(client.service().is_loopback()).trusting(ctx.authorities()?)),
+        downloads: trace::downloads(
+            trace::sink(ctx, project)?.as_ref(),
+            &ctx.clock(),
+            Arc::new(HttpDownloads::new(client.service().is_loopback()).trusting(ctx.authorities()?)),
+        ),
         limits: Limits::default(),
         parallelism: AT_ONCE,
         by: ctx.operator(),

@@ -42,7 +42,8 @@ pub fn run(ctx: &Context, args: &FetchArgs) -> Result<Code, Error> {
     };
     let (locking, format) = (args.locking, args.format);
     let own = project.clone();
-    let mut alone = LockedRun { ctx, project: own, locking, format, command: "casefile fetch" };
+    let mut alone =
+        LockedRun { ctx, project: own, locking, format, command: "casefile fetch", through_outages: true };
     runtime()?.block_on(async {
         let mut ended = None;
         let code = alone.with(scope, async |run, _, _| {

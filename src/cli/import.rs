@@ -31,7 +31,8 @@ pub fn run(ctx: &Context, args: &ImportArgs) -> Result<Code, Error> {
     let address = args.address.as_ref().map(meant).transpose()?;
     let scope = scope_of(ctx, &project, loaded);
     let (locking, format) = (args.locking, Format::Human);
-    let mut alone = LockedRun { ctx, project, locking, format, command: "casefile import" };
+    let mut alone =
+        LockedRun { ctx, project, locking, format, command: "casefile import", through_outages: false };
     runtime()?.block_on(alone.with(scope, async |run, _, _| {
         let style = project::style_out(ctx);
         if let (Some(address), Some(id)) = (&address, &args.id) {

@@ -26,6 +26,8 @@ pub struct LockedRun<'a> {
     pub format: Format,
     /// The command as it is shown to others who find the lock taken.
     pub command: &'static str,
+    /// A service that is down is waited for, once it has answered.
+    pub through_outages: bool,
 }
 
 impl LockedRun<'_> {
@@ -41,6 +43,10 @@ impl LockedRun<'_> {
         let store = store::open(ctx, &self.project, self.locking, self.command, &clock).await?;
         let opened_at = clock.now();
         let connection: Connection = connect(ctx, &self.project, &clock, Some(&world)).await?;
+        let client = match self.through_outages {
+            true => connection.client.through_outages(),
+            false => connection.client.clone(),
+        };
         let options = Options {
             by: Some(ctx.operator()),
             commit: git::checked_out(ctx),
@@ -55,8 +61,8 @@ impl LockedRun<'_> {
         let ended = {
             let locked = Locked { store, opened_at };
             let control = Control { sink, stop };
-            let mut run = Run::new(&connection.client, &clock, scope, options, locked, control)
-                .map_err(engine::run_error)?;
+            let mut run =
+                Run::new(&client, &clock, scope, options, locked, control).map_err(engine::run_error)?;
             let ended = work(&mut run, &display, &connection.destination).await;
             // What was observed is recorded even when nothing else is.
             let committed = run.commit().await.map_err(project::store_error);

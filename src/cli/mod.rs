@@ -54,6 +54,7 @@ mod store;
 mod stream;
 mod test;
 mod topics;
+mod trace;
 mod usage;
 mod validate;
 mod verify;

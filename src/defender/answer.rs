@@ -13,7 +13,7 @@ use super::transport::{HttpAnswer, Stage, TransportError};
 use super::wire::{ErrorBody, WireError, bounded, is_web_page, object};
 use crate::model::{
     Alert, Call, Hindrance, MachineAction, Meaning, Mutation, RefusalCause, Request, is_of_machine, meaning,
-    required_permissions,
+    refuses_external_id, required_permissions,
 };
 
 /// The service's words about a call that it did not carry out.
@@ -186,15 +186,21 @@ impl ApiError {
         matches!(self.status, 401 | 403)
     }
 
+    /// The service does not take the id that `recovery.marker: external-id` adds, in no call.
+    pub fn refuses_external_id(&self) -> bool {
+        refuses_external_id(self.status, &self.message)
+    }
+
     /// The cause that a person can do something about.
     pub fn cause(&self) -> Option<RefusalCause> {
         RefusalCause::of(self.status, &self.code, &self.message)
     }
 
     /// Returns whether a denial is about this kind of call as a whole: every 401, and a 403 that names a missing role,
-    /// a licence, or a feature that is off. Any other 403 may be about the one device.
+    /// a licence, or a feature that is off, and a 400 that names a field which every such call has. Any other 403 may be
+    /// about the one device.
     pub fn denies_kind(&self) -> bool {
-        self.is_denied() && self.cause().is_some_and(RefusalCause::is_of_kind)
+        self.refuses_external_id() || self.is_denied() && self.cause().is_some_and(RefusalCause::is_of_kind)
     }
 
     /// Returns the permission that is missing for an endpoint: the one that the service's words name, if it is one that
@@ -398,6 +404,8 @@ pub(super) fn classify_read(result: Result<HttpAnswer, TransportError>) -> ReadA
         401 => ReadAnswer::Unauthorized(ApiError::of(&answer)),
         404 => ReadAnswer::NotFound(ApiError::of(&answer)),
         429 => ReadAnswer::Throttled(Throttle::of(&answer)),
+        // What a server does not have at all it will not have in a second.
+        501 => ReadAnswer::Refused(ApiError::of(&answer)),
         408 | 500..=599 => ReadAnswer::Transient {
             why: ApiError::of(&answer).to_string(),
             cause: Hindrance::Unavailable(None),
@@ -595,6 +603,7 @@ mod tests {
             (403, "disallowedoperation", ""),
             (403, "Forbidden", "No Tvm license"),
             (403, "", "This feature is turned off for the tenant"),
+            (400, "InvalidRequestBody", "The property 'ExternalId' does not exist on the type"),
         ] {
             assert!(denial(status, code, message), "{status} {code} {message}");
         }

@@ -45,6 +45,9 @@ pub struct RetryPolicy {
     pub first: Duration,
     /// The longest `Retry-After` that is waited out.
     pub throttled: Duration,
+    /// How long what has worked before may fail, and is asked for again all the while: a service or a sign-in that is down
+    /// comes back. Nothing by default; a read that is not repeated at all is not repeated for this either.
+    pub outage: Duration,
     /// How many rows a list may have.
     pub rows: usize,
     /// How many bytes its pages may have.
@@ -59,6 +62,7 @@ impl Default for RetryPolicy {
             timeouts: 1,
             first: Duration::from_secs(1),
             throttled: LONGEST_PAUSE,
+            outage: Duration::ZERO,
             // More than the lists of the largest tenants. A service that goes on behind it would fill the memory.
             rows: 500_000,
             bytes: 512 << 20,
@@ -66,7 +70,19 @@ impl Default for RetryPolicy {
     }
 }
 
+/// The longest outage that a run which waits anyway goes along with.
+const LONGEST_OUTAGE: Duration = Duration::from_secs(15 * 60);
+
+/// The longest pause between two tries in an outage.
+pub const LONGEST_RETRY: Duration = Duration::from_secs(60);
+
 impl RetryPolicy {
+    /// The patience of a run that waits anyway: an outage is waited out.
+    #[must_use]
+    pub fn through_outages(self) -> Self {
+        RetryPolicy { outage: LONGEST_OUTAGE, ..self }
+    }
+
     /// How often a read that failed for this reason is asked again.
     fn retries_after(&self, cause: Hindrance) -> usize {
         match cause {
@@ -97,6 +113,8 @@ struct Inner {
     asking: Turn<Option<SignedDuration>>,
     /// The service refuses to sort lists of actions.
     unsorted: AtomicBool,
+    /// The service has answered before: if it does not now, it is down.
+    answered: AtomicBool,
 }
 
 /// A failed attempt at a read.
@@ -141,6 +159,7 @@ impl Client {
             server: ServerClock::default(),
             asking: Turn::default(),
             unsorted: false.into(),
+            answered: false.into(),
         };
         Client { inner: Arc::new(inner), patience: RetryPolicy::default(), hunter: None }
     }
@@ -186,6 +205,7 @@ impl Client {
             server: ServerClock::default(),
             asking: Turn::default(),
             unsorted: false.into(),
+            answered: false.into(),
         };
         Client { inner: Arc::new(inner), patience: self.patience, hunter: None }
     }
@@ -235,9 +255,25 @@ impl Client {
         *in_vain = (!server.is_sure(clock.stepped())).then_some(stepped);
     }
 
+    /// The same client, which waits an outage out.
+    #[must_use]
+    pub fn through_outages(&self) -> Self {
+        Client { patience: self.patience.through_outages(), ..self.clone() }
+    }
+
+    /// How it repeats reads.
+    pub fn patience(&self) -> RetryPolicy {
+        self.patience
+    }
+
+    /// Returns whether what fails since then is waited out, because it has worked before.
+    pub fn outlasts(&self, since: Timestamp) -> bool {
+        self.inner.outlasts(since, self.patience)
+    }
+
     /// The token in use, fetched if there is none: for its claims.
     pub async fn token(&self) -> Result<AccessToken, AuthError> {
-        self.inner.tokens.get(self.inner.clock.now()).await
+        self.inner.token(self.patience).await
     }
 
     /// Sends a mutating call, once, in a slot taken for its endpoint.
@@ -258,7 +294,7 @@ impl Client {
             _ => return Answer::NotExecuted(NotSent::Withheld("the slot is for another endpoint".into())),
         };
         let inner = &*self.inner;
-        let mut token = match inner.tokens.get(inner.clock.now()).await {
+        let mut token = match inner.token(self.patience).await {
             Ok(token) => token,
             Err(e) => return Answer::NotExecuted(NotSent::Token(e)),
         };
@@ -301,7 +337,10 @@ impl Client {
             }
             match &answer {
                 Answer::Unauthorized(e) => inner.quotas.note_denial(endpoint, Some(e)),
-                Answer::Rejected(e) => inner.quotas.note_denial(endpoint, e.is_denied().then_some(e)),
+                Answer::Rejected(e) => {
+                    let denial = e.is_denied() || e.refuses_external_id();
+                    inner.quotas.note_denial(endpoint, denial.then_some(e));
+                }
                 Answer::Accepted { .. } | Answer::Busy(_) => inner.quotas.note_denial(endpoint, None),
                 Answer::Throttled { .. } | Answer::NotExecuted(_) | Answer::Unknown { .. } => {}
             }
@@ -498,7 +537,7 @@ impl Client {
         visit: &mut impl FnMut(T),
     ) -> Result<Result<usize, ApiError>, ReadError> {
         let incomplete = |why: String| ReadError::Incomplete { why };
-        let end = Instant::now() + LONGEST_LIST;
+        let end = Instant::now() + LONGEST_LIST + self.patience.outage;
         let (mut read, mut rows, mut bytes, mut odd) = (first, 0, 0, 0);
         // Ids alone would fill the memory that the entries do not.
         let (hasher, mut ids) = (RandomState::new(), HashSet::new());
@@ -557,23 +596,36 @@ impl Client {
         parse: impl Fn(&[u8]) -> Result<T, String>,
     ) -> Result<Result<T, ApiError>, ReadError> {
         let (mut failed, mut backoff) = (0, self.patience.first);
+        let begun = self.inner.clock.now();
         loop {
             match self.inner.attempt(read, self.patience, &parse).await {
                 Ok(found) => return Ok(Ok(found)),
                 Err(Fail::NotFound(error)) => return Ok(Err(error)),
-                Err(Fail::Again { error, retries, pause }) if failed < retries => {
+                Err(Fail::Again { error, retries, pause })
+                    if failed < retries || self.waits_out(read, &error, begun) =>
+                {
                     failed += 1;
                     let wait = pause.unwrap_or(backoff);
                     let (path, seconds) = (read.path(), wait.as_secs());
-                    warn!("{path}: {error}; asks again in {seconds} s ({failed} of {retries})");
+                    let of =
+                        if failed > retries { String::new() } else { format!(" ({failed} of {retries})") };
+                    warn!("{path}: {error}; asks again in {seconds} s{of}");
                     if pause.is_none() {
                         tokio::time::sleep(wait).await;
                     }
-                    backoff *= 2;
+                    backoff = (backoff * 2).min(LONGEST_RETRY);
                 }
                 Err(Fail::Final(error) | Fail::Again { error, .. }) => return Err(error),
             }
         }
+    }
+}
+
+impl Client {
+    /// Returns whether a read that fails since then is asked again, as often as it takes.
+    fn waits_out(&self, read: &Read, error: &ReadError, since: Timestamp) -> bool {
+        let cause = error.cause(read.endpoint, self.inner.clock.now());
+        self.patience.retries > 0 && !cause.is_lasting() && self.outlasts(since)
     }
 }
 
@@ -588,7 +640,32 @@ fn whole(found: Result<usize, ApiError>) -> Result<(), ReadError> {
     }
 }
 
+/// Returns whether a sign-in that has worked before may work again: it was tried, and nothing is missing.
+fn may_pass(e: &AuthError) -> bool {
+    matches!(e, AuthError::Failed { .. } | AuthError::Unreachable { .. } | AuthError::NoneWorked { .. })
+}
+
 impl Inner {
+    fn outlasts(&self, since: Timestamp, patience: RetryPolicy) -> bool {
+        let end = since.saturating_add(patience.outage).unwrap_or(Timestamp::MAX);
+        self.answered.load(Ordering::Relaxed) && self.clock.now() < end
+    }
+
+    /// The token in use. One that cannot be renewed is asked for again as long as an outage is waited out.
+    async fn token(&self, patience: RetryPolicy) -> Result<AccessToken, AuthError> {
+        let (since, mut pause) = (self.clock.now(), patience.first);
+        loop {
+            match self.tokens.get(self.clock.now()).await {
+                Err(e) if may_pass(&e) && self.outlasts(since, patience) => {
+                    warn!("{e}; asks again in {} s", pause.as_secs());
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_RETRY);
+                }
+                token => return token,
+            }
+        }
+    }
+
     /// Refuses a read that the service would refuse, or that would wait for too long.
     fn may_ask(&self, read: &Read, patience: RetryPolicy) -> Result<(), ReadError> {
         if let Some(error) = self.quotas.closed(read.endpoint) {
@@ -616,7 +693,7 @@ impl Inner {
     ) -> Result<T, Fail> {
         self.may_ask(read, patience).map_err(Fail::Final)?;
         let mut slot = self.quotas.take(read.endpoint).await;
-        let mut token = self.tokens.get(self.clock.now()).await?;
+        let mut token = self.token(patience).await?;
         let mut renewed = false;
         loop {
             let call = HttpCall {
@@ -702,6 +779,7 @@ impl Inner {
             let ms = answered.duration_since(sent).as_millis();
             match &result {
                 Ok(answer) => {
+                    self.answered.store(true, Ordering::Relaxed);
                     let correlation = answer.correlation.as_deref().unwrap_or_default();
                     debug!(status = answer.status, ms, correlation, bytes = answer.body.len(), "answered");
                     if let Some(date) = &answer.date {

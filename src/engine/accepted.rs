@@ -28,9 +28,7 @@ fn created_at(accepted: &Accepted) -> Option<jiff::Timestamp> {
 
 fn likeness(accepted: &Accepted, call: &Call) -> Likeness {
     match accepted {
-        Accepted::Action(a) => {
-            call.likeness_of_collection(a.machine_id.as_deref(), a.requestor_comment.as_deref())
-        }
+        Accepted::Action(a) => call.likeness_of_collection(a, a.requestor_comment.as_deref()),
         Accepted::Alert(a) => call.likeness_of_alert(a),
     }
 }
@@ -113,7 +111,7 @@ mod tests {
     }
 
     fn call(on_in_progress: OnInProgress) -> PlannedCall {
-        let call = Call::Collect { machine_id: "ab".repeat(20).parse().unwrap(), comment: "why".into() };
+        let call = Call::collect("ab".repeat(20).parse().unwrap(), "why");
         let request = call.request();
         let sent = Sent::new(request.clone(), 1, RequestDigest::of(&request, 1));
         let machine = call.machine().clone();

@@ -21,7 +21,9 @@ use super::queues::Queues;
 use super::refresh::observe;
 use super::report::{Options, Sink};
 use crate::defender::auth::AuthError;
-use crate::defender::{Accepted, Answer, ApiError, Client, Clock, Endpoint, Next, NotSent, Slot};
+use crate::defender::{
+    Accepted, Answer, ApiError, Client, Clock, Endpoint, LONGEST_RETRY, Next, NotSent, Slot,
+};
 use crate::model::{Address, Alert, Dependency, Desired, PlanDigest, filled};
 use crate::plan::{Need, Observed, PlannedId, Settings, id_of, is_met, still_absent, undoes_nothing};
 use crate::state::{CallAction, Intent, Outcome, Pace, Record, Refusal, Seq, State, StoreError};
@@ -32,7 +34,8 @@ pub const SEND_WITHIN: Duration = Duration::from_secs(10);
 /// So many intents of one endpoint may be recorded ahead of their calls, where the journal is slower than the service.
 const AHEAD: usize = 256;
 
-/// How often a call that found no connection is tried before its resource is left to the next run.
+/// How often a call that found no connection is tried before its resource is left to the next run, unless the client
+/// waits an outage out.
 const CONNECT_TRIES: u32 = 3;
 
 /// How often the triage of a new alert is sent, with pauses that double from two seconds: half a minute in all.
@@ -263,6 +266,7 @@ impl Executor<'_> {
         let mut alert = job.seen.clone();
         let mut records = job.records.clone();
         let (mut connects, mut unknown_yet) = (0, 0);
+        let mut lost_at = None;
         for _ in 0..MOST_TRIES {
             let Some(ready) = self.make_ready(job, &mut alert, permits).await else {
                 return Ok(End::NotSent);
@@ -320,12 +324,14 @@ impl Executor<'_> {
                 Follow::Again => {}
                 Follow::Reconnect { lasting } => {
                     connects += 1;
-                    if lasting || connects == CONNECT_TRIES {
+                    let since = *lost_at.get_or_insert(self.clock.now());
+                    if lasting || connects >= CONNECT_TRIES && !self.client.outlasts(since) {
                         // Nobody else will get through either.
                         self.unreachable.store(true, Ordering::Relaxed);
                         return Ok(End::NotSent);
                     }
-                    if !self.pause(Duration::from_secs(1 << (connects - 1))).await {
+                    let pause = Duration::from_secs(1 << (connects - 1).min(6)).min(LONGEST_RETRY);
+                    if !self.pause(pause).await {
                         return Ok(End::NotSent);
                     }
                 }

@@ -54,7 +54,7 @@ const LINK_TRIES: u32 = 14;
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// How often a link is asked for in vain for another reason.
+/// How often a link is asked for in vain for another reason, unless the client waits an outage out.
 const FAILURES: u32 = 4;
 
 /// A collection that has been done for longer than this has no package any more, if there is no link to it.
@@ -136,10 +136,11 @@ impl Run<'_> {
         self.begin().await?;
         self.count_spent().await;
         let (journal, service) = JournalWriter::handle();
-        let no_retries = RetryPolicy { retries: 0, reconnects: 0, timeouts: 0, ..RetryPolicy::default() };
+        let no_retries = RetryPolicy { retries: 0, reconnects: 0, timeouts: 0, ..self.client.patience() };
         let giving_up = Arc::new(AtomicBool::new(false));
         let work = Work {
-            client: self.client.clone().with_patience(no_retries),
+            client: self.client.clone(),
+            links: self.client.clone().with_patience(no_retries),
             journal,
             clock: self.clock.clone(),
             sink: self.sink.clone(),
@@ -148,6 +149,7 @@ impl Run<'_> {
             patience,
             turn: Turn::new(()),
             giving_up: giving_up.clone(),
+            came: self.came.clone(),
             told: Mutex::new(Told::new(wanted.len(), self.clock.now())),
         };
         let stop = self.stop.clone();
@@ -254,6 +256,10 @@ impl Told {
 /// The parts that all packages of a run share.
 struct Work<'a> {
     client: Client,
+    /// Asks for each link once: every request for one is recorded first.
+    links: Client,
+    /// A package came in this run: if none does now, its host is down.
+    came: Arc<AtomicBool>,
     journal: JournalHandle,
     clock: Clock,
     sink: Sink,
@@ -386,9 +392,12 @@ impl Work<'_> {
         };
         let links = LinkSource { work: self, wanted, asked: AtomicBool::new(false) };
         let downloads = &*self.fetching.downloads;
-        let came = download(&mut unfinished, &links, downloads, self.fetching.limits, &tell).await;
+        let down = self.came.load(Ordering::Relaxed) && self.client.patience().outage > Duration::ZERO;
+        let limits = self.fetching.limits;
+        let limits = if down { limits.through_outages() } else { limits };
+        let came = download(&mut unfinished, &links, downloads, limits, &tell).await;
         match came {
-            Ok(()) => {}
+            Ok(()) => self.came.store(true, Ordering::Relaxed),
             Err(DownloadError::Link(trouble)) => return Err(trouble),
             Err(e @ DownloadError::NoPackage(_)) => {
                 let _ = unfinished.discard();
@@ -482,7 +491,7 @@ impl Work<'_> {
     ) -> Custody {
         let Wanted { address, id, resource: r } = wanted;
         let (machine_id, comment) = match r.sent.call() {
-            Some(Call::Collect { machine_id, comment }) => (Some(machine_id.to_string()), Some(comment)),
+            Some(Call::Collect { machine_id, comment, .. }) => (Some(machine_id.to_string()), Some(comment)),
             _ => (None, None),
         };
         let manifest = address.group().unwrap_or_else(|| address.clone());
@@ -578,7 +587,7 @@ impl Work<'_> {
         self.wait_for_quota().await?;
         let (address, id) = (wanted.address.clone(), wanted.id.clone());
         self.record(Record::LinkRequested { address, id }).await?;
-        Ok(self.client.package_link(&wanted.id).await)
+        Ok(self.links.package_link(&wanted.id).await)
     }
 
     /// There is no link to a package: whether there will be one.
@@ -623,7 +632,7 @@ struct LinkSource<'a> {
 #[async_trait]
 impl Links<Trouble> for LinkSource<'_> {
     async fn link(&self) -> Result<PackageLink, Trouble> {
-        let (mut pause, mut failures) = (FIRST_PAUSE, 0);
+        let (mut pause, mut failures, mut failing) = (FIRST_PAUSE, 0, None);
         let mut last = Trouble::Later("the service gives no link to it".to_owned());
         for _ in 0..LINK_TRIES {
             let answer = self.work.ask(self.wanted).await?;
@@ -641,9 +650,11 @@ impl Links<Trouble> for LinkSource<'_> {
                 }
                 Err(e) => {
                     failures += 1;
-                    let lasting = e.cause(Endpoint::PackageUri, self.work.clock.now()).is_lasting();
+                    let now = self.work.clock.now();
+                    let since = *failing.get_or_insert(now);
+                    let lasting = e.cause(Endpoint::PackageUri, now).is_lasting();
                     let trouble = Trouble::Final(format!("no link: {e}"));
-                    if lasting || failures >= FAILURES {
+                    if lasting || failures >= FAILURES && !self.work.client.outlasts(since) {
                         return Err(trouble);
                     }
                     trouble

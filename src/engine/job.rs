@@ -128,7 +128,7 @@ mod tests {
     use crate::state::{CallAction, Sent};
 
     fn declared() -> Desired {
-        let call = Call::Collect { machine_id: "ab".repeat(20).parse().unwrap(), comment: "c".into() };
+        let call = Call::collect("ab".repeat(20).parse().unwrap(), "c");
         let source = Source { file: "a.yaml".into(), line: 1 };
         Desired::new("InvestigationPackage/a".parse().unwrap(), source, call, 1)
     }

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::defender::auth::AuthError;
 use crate::defender::{ActionFilter, Client, Clock, Endpoint, HuntError, ReadError};
-use crate::model::{Alert, Hindrance, IdKey, Machine, MachineName};
+use crate::model::{Alert, Hindrance, IdKey, Machine, MachineAction, MachineName};
 use crate::plan::targets::{Inventory, NotListed, Wanted};
-use crate::plan::{Actions, Machines, Need, Observed, Unread};
+use crate::plan::{Actions, Machines, Need, Observed, Unread, has_external_id};
 
 /// Looks at the service. Only a missing token is an error: what else cannot be read is kept beside what was seen,
 /// each reason once.
@@ -26,15 +26,18 @@ pub async fn observe(client: &Client, clock: &Clock, need: &Need) -> Result<Obse
         if need.all_types {
             filter.action_type = None;
         }
-        let mut list = Vec::new();
-        let visit = |a| {
+        let (mut list, mut gives_external_ids) = (Vec::new(), false);
+        let visit = |a: MachineAction| {
+            gives_external_ids |= has_external_id(&a);
             if need.concerns(&a) {
                 list.push(a);
             }
         };
         let read = client.visit_actions(&filter, visit);
         if reader.read("machine actions", Endpoint::ListActions, read).await?.is_some() {
-            seen.actions = Some(Actions::new(since, list));
+            let mut actions = Actions::new(since, list);
+            actions.gives_external_ids |= gives_external_ids;
+            seen.actions = Some(actions);
         }
         let unlisted: Vec<&String> = match &seen.actions {
             Some(list) => need.running.iter().filter(|id| list.get(id).is_none()).collect(),

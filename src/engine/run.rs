@@ -49,6 +49,8 @@ pub struct Run<'a> {
     /// When the lock was taken; a shared store has none.
     pub(super) lock_at: Option<jiff::Timestamp>,
     pub(super) unreachable: Arc<AtomicBool>,
+    /// A package came.
+    pub(super) came: Arc<AtomicBool>,
     /// When everything that is planned was looked at last.
     pub(super) looked: Option<jiff::Timestamp>,
     /// Endpoints of which the run has told that they take no more calls.
@@ -101,6 +103,7 @@ impl<'a> Run<'a> {
             stop,
             lock_at,
             unreachable: Arc::new(AtomicBool::new(false)),
+            came: Arc::new(AtomicBool::new(false)),
             looked: None,
             stopped: Mutex::default(),
             waits_until: None,

@@ -54,6 +54,14 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// The same for a host that has given packages before, and is down: a quarter of an hour of tries.
+    #[must_use]
+    pub fn through_outages(self) -> Self {
+        Limits { tries: self.tries.max(12), ..self }
+    }
+}
+
 /// The progress of a download.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asked {

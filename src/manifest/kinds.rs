@@ -643,7 +643,7 @@ impl PackageManifest {
             .or(spec.machine_tag.map(Named::Tag))
             .or(spec.machines.map(Named::File));
         let machine_id = spec.machine_id.unwrap_or_else(MachineId::unknown);
-        let call = Call::Collect { machine_id, comment: spec.comment };
+        let call = Call::collect(machine_id, spec.comment);
         let mut desired = Desired::new(address, source, call, spec.revision);
         desired.labels = self.metadata.labels.into();
         desired.approve = spec.approve.into();

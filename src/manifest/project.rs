@@ -7,7 +7,9 @@ use url::{Host, Url};
 
 use super::diagnostic::Place;
 use super::kinds::{ApiVersion, NAME, TEXT};
-use crate::model::{AuthMethod, Cloud, CommentRule, HuntingApi, MachinePattern, RateLimit, Region, Span};
+use crate::model::{
+    AuthMethod, Cloud, CommentRule, HuntingApi, MachinePattern, Marker, RateLimit, Region, Span,
+};
 
 /// The project file's name.
 pub const PROJECT_FILE: &str = "casefile.yaml";
@@ -271,15 +273,16 @@ pub struct Recovery {
     /// What to do when the service does not show the call after that time.
     #[schemars(example = &"ask")]
     pub on_unknown: OnUnknown,
-    /// Whether each comment gets a short unique mark, so that a look-up cannot mistake it. Off: comments
-    /// go out verbatim.
-    #[schemars(example = true)]
-    pub marker: bool,
+    /// What each collection carries so that a look-up cannot mistake it. `true`: a short unique mark at the end of
+    /// its comment. `external-id`: the field `ExternalId`, which is in the service's metadata and on none of its pages;
+    /// the comment goes out verbatim. `false`: nothing.
+    #[schemars(example = true, example = &"external-id")]
+    pub marker: Marker,
 }
 
 impl Default for Recovery {
     fn default() -> Self {
-        Recovery { settle: Span::from_secs(30), on_unknown: OnUnknown::Resend, marker: false }
+        Recovery { settle: Span::from_secs(30), on_unknown: OnUnknown::Resend, marker: Marker::Off }
     }
 }
 

@@ -507,7 +507,7 @@ mod properties {
             assert_eq!(told(&diagnostics), "", "{written}");
             let [read] = resources.as_slice() else { panic!("{resources:?}") };
             assert_eq!((read.address.kind(), read.address.name()), (Kind::InvestigationPackage, &*self.name));
-            let Call::Collect { machine_id, comment } = &read.call else { panic!("{read:?}") };
+            let Call::Collect { machine_id, comment, .. } = &read.call else { panic!("{read:?}") };
             assert_eq!((machine_id.as_str(), comment), (&*self.machine, &self.comment));
             assert_eq!((&*read.labels, read.revision), (&self.labels, self.revision));
             assert_eq!(read.policy.max_attempts, self.attempts.unwrap_or(3));

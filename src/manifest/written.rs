@@ -78,7 +78,7 @@ impl Written {
         let mut field = |name, value: Json, is_default| spec.push(WrittenField { name, value, is_default });
         let usual = Policy::default();
         match &d.call {
-            Call::Collect { machine_id, comment } => {
+            Call::Collect { machine_id, comment, .. } => {
                 field("machineId", machine_id.as_str().into(), false);
                 field("comment", comment.as_str().into(), false);
             }

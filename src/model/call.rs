@@ -166,6 +166,9 @@ pub enum Call {
         machine_id: MachineId,
         /// The comment, verbatim.
         comment: String,
+        /// The id of ours that the service gives back with the action, where `recovery.marker` asks for one. No manifest
+        /// declares it, and no request digest covers it.
+        external_id: Option<Box<str>>,
     },
     /// Raise an alert on an event.
     Alert(CreateAlert),
@@ -176,13 +179,34 @@ struct CollectBody<'a> {
     /// Capital C: names in bodies are case-sensitive.
     #[serde(rename = "Comment")]
     comment: Cow<'a, str>,
+    /// Not on the page of the call: the service's own metadata has it.
+    #[serde(rename = "ExternalId", default, skip_serializing_if = "Option::is_none")]
+    external_id: Option<Cow<'a, str>>,
 }
 
 const COLLECT_PREFIX: &str = "/api/machines/";
 const COLLECT_SUFFIX: &str = "/collectInvestigationPackage";
 pub(super) const CREATE_ALERT: &str = "/api/alerts/CreateAlertByReference";
 
+/// Returns whether a refusal names the field that carries an id of ours: the service does not take it.
+pub fn refuses_external_id(status: u16, message: &str) -> bool {
+    status == 400 && message.to_ascii_lowercase().contains("externalid")
+}
+
 impl Call {
+    /// Returns the collection of a package, as a manifest declares it.
+    pub fn collect(machine_id: MachineId, comment: impl Into<String>) -> Call {
+        Call::Collect { machine_id, comment: comment.into(), external_id: None }
+    }
+
+    /// The id of ours that it carries.
+    pub fn external_id(&self) -> Option<&str> {
+        match self {
+            Call::Collect { external_id, .. } => external_id.as_deref(),
+            Call::Alert(_) => None,
+        }
+    }
+
     /// Which kind of resource declares it.
     pub fn kind(&self) -> Kind {
         match self {
@@ -222,12 +246,16 @@ impl Call {
 
     /// The request, byte for byte.
     pub fn request(&self) -> Request {
-        Request { method: Method::Post, path: self.path(), body: Body::written(self.body()) }
+        Request {
+            method: Method::Post,
+            path: self.path(),
+            body: Body::written(self.body(self.external_id())),
+        }
     }
 
-    /// What names the request of a revision.
+    /// What names the request of a revision: of what is declared, so without the id of ours.
     pub fn digest(&self, revision: u32) -> RequestDigest {
-        RequestDigest::of_parts(Method::Post, &self.path(), &self.body(), revision)
+        RequestDigest::of_parts(Method::Post, &self.path(), &self.body(None), revision)
     }
 
     fn path(&self) -> Cow<'static, str> {
@@ -239,12 +267,13 @@ impl Call {
         }
     }
 
-    fn body(&self) -> String {
+    fn body(&self, external_id: Option<&str>) -> String {
         // Most have room in this.
         let mut text = Vec::with_capacity(512);
         let written = match self {
             Call::Collect { comment, .. } => {
-                serde_json::to_writer(&mut text, &CollectBody { comment: comment.into() })
+                let external_id = external_id.map(Cow::from);
+                serde_json::to_writer(&mut text, &CollectBody { comment: comment.into(), external_id })
             }
             Call::Alert(alert) => serde_json::to_writer(&mut text, alert),
         };
@@ -260,7 +289,11 @@ impl Call {
         }
         let machine = request.path.strip_prefix(COLLECT_PREFIX)?.strip_suffix(COLLECT_SUFFIX)?;
         let body: CollectBody<'_> = serde_json::from_str(request.body.as_str()).ok()?;
-        Some(Call::Collect { machine_id: machine.parse().ok()?, comment: body.comment.into_owned() })
+        Some(Call::Collect {
+            machine_id: machine.parse().ok()?,
+            comment: body.comment.into_owned(),
+            external_id: body.external_id.map(|id| id.into_owned().into()),
+        })
     }
 }
 
@@ -270,14 +303,28 @@ mod tests {
 
     #[test]
     fn the_documented_requests() {
-        let collect = Call::Collect {
-            machine_id: "fb9ab6be3965095a09c057be7c90f0a2".parse().unwrap(),
-            comment: "Collect forensics due to alert 1234".into(),
-        };
+        let machine: MachineId = "fb9ab6be3965095a09c057be7c90f0a2".parse().unwrap();
+        let collect = Call::collect(machine, "Collect forensics due to alert 1234");
         let r = collect.request();
         assert_eq!(r.path, "/api/machines/fb9ab6be3965095a09c057be7c90f0a2/collectInvestigationPackage");
         assert_eq!(r.body.as_str(), r#"{"Comment":"Collect forensics due to alert 1234"}"#);
         assert_eq!(Call::from_request(&r), Some(collect));
+    }
+
+    #[test]
+    fn an_id_of_ours_is_sent_and_read_back_and_is_no_part_of_the_digest() {
+        let machine: MachineId = "ab".repeat(20).parse().unwrap();
+        let plain = Call::collect(machine.clone(), "why");
+        let marked = Call::Collect {
+            machine_id: machine,
+            comment: "why".into(),
+            external_id: Some("casefile-1".into()),
+        };
+        let r = marked.request();
+        assert_eq!(r.body.as_str(), r#"{"Comment":"why","ExternalId":"casefile-1"}"#);
+        assert_eq!(Call::from_request(&r), Some(marked.clone()));
+        assert_eq!(marked.digest(1), plain.digest(1));
+        assert_eq!(plain.digest(1), RequestDigest::of(&plain.request(), 1));
     }
 
     #[test]

@@ -50,6 +50,9 @@ pub struct MachineAction {
     /// Null in several real replies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub computer_dns_name: Option<String>,
+    /// The id that the caller gave it; null unless it gave one, or where the service does not give it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
     /// When it was made.
     #[serde(default, deserialize_with = "lenient_time", skip_serializing_if = "Option::is_none")]
     pub creation_date_time_utc: Option<Timestamp>,

@@ -8,11 +8,12 @@
 //! - `recommendedAction` is not given back at all, `requestor` is a name here and an id there, `computerDnsName` is
 //!   often null: none of them is compared.
 //! - `machineId` may be null, and is spelled in either case. **Null is unknown, not another machine.**
+//! - `externalId` is given back or not; where a call carried one and an object shows one, they tell for sure.
 //!
 //! So the comparison of a field has more answers than yes and no, and so has the comparison of an object.
 
 use super::word::{Vocabulary, Word, is_unset};
-use super::{Alert, Call, CreateAlert, MachineId, as_meant, gives};
+use super::{Alert, Call, CreateAlert, MachineAction, MachineId, as_meant, gives};
 
 /// The outcome of comparing an object with a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,15 +94,28 @@ impl CreateAlert {
 }
 
 impl Call {
-    /// Compares a collection with this call.
-    pub fn likeness_of_collection(&self, machine_id: Option<&str>, comment: Option<&str>) -> Likeness {
-        let Call::Collect { machine_id: asked, comment: sent } = self else { return Likeness::Different };
+    /// Compares a collection with this call, by the comment that the collection shows.
+    pub fn likeness_of_collection(&self, found: &MachineAction, comment: Option<&str>) -> Likeness {
+        let Call::Collect { machine_id: asked, comment: sent, .. } = self else { return Likeness::Different };
         // The cheap one first: lists are long.
-        let machine = machine(asked, machine_id);
+        let machine = machine(asked, found.machine_id.as_deref());
         if machine == Field::Other {
             return Likeness::Different;
         }
-        likeness(text(sent, comment), &[machine], &[])
+        let text = match self.external_id_of(found) {
+            // Nobody else sends it, so the comment need not be asked.
+            Some(true) => Field::Same,
+            Some(false) => Field::Other,
+            None => text(sent, comment),
+        };
+        likeness(text, &[machine], &[])
+    }
+
+    /// Returns whether a collection shows the id of ours that this call carries; none if the call carries none, or the
+    /// collection shows none. What the service does not give back is unknown, not another one.
+    pub fn external_id_of(&self, found: &MachineAction) -> Option<bool> {
+        let shown = found.external_id.as_deref().map(str::trim).filter(|id| !id.is_empty())?;
+        Some(self.external_id()?.eq_ignore_ascii_case(shown))
     }
 
     /// Compares an alert with this call.
@@ -141,7 +155,38 @@ mod tests {
     const M: &str = "ABababababababababababababababababababab";
 
     fn collect(comment: &str) -> Call {
-        Call::Collect { machine_id: M.to_lowercase().parse().unwrap(), comment: comment.into() }
+        Call::collect(M.to_lowercase().parse().unwrap(), comment)
+    }
+
+    fn action(machine: Option<&str>, external_id: Option<&str>) -> MachineAction {
+        let fields = serde_json::json!({ "id": "1", "machineId": machine, "externalId": external_id });
+        serde_json::from_value(fields).unwrap()
+    }
+
+    fn compared(call: &Call, machine: Option<&str>, comment: Option<&str>) -> Likeness {
+        call.likeness_of_collection(&action(machine, None), comment)
+    }
+
+    #[test]
+    fn an_id_of_ours_tells_for_sure_and_where_none_is_shown_the_comment_does() {
+        let Call::Collect { machine_id, comment, .. } = collect("why") else { unreachable!() };
+        let marked = Call::Collect { machine_id, comment, external_id: Some("casefile-1".into()) };
+        let of = |shown: Option<&str>, comment: &str| {
+            marked.likeness_of_collection(&action(Some(M), shown), Some(comment))
+        };
+        assert_eq!(of(Some("casefile-1"), "why"), Likeness::Same);
+        assert_eq!(of(Some(" CASEFILE-1"), "something else"), Likeness::Same);
+        assert_eq!(of(Some("casefile-2"), "why"), Likeness::Different);
+        for none in [None, Some(""), Some(" ")] {
+            assert_eq!(of(none, "why"), Likeness::Same);
+            assert_eq!(of(none, "something else"), Likeness::Different);
+        }
+        let unplaced = marked.likeness_of_collection(&action(None, Some("casefile-1")), None);
+        assert_eq!(unplaced, Likeness::Unplaced);
+        let elsewhere = marked.likeness_of_collection(&action(Some("0123"), Some("casefile-1")), Some("why"));
+        assert_eq!(elsewhere, Likeness::Different, "another machine is another machine");
+        let plain = collect("why").likeness_of_collection(&action(Some(M), Some("case-7")), Some("why"));
+        assert_eq!(plain, Likeness::Same, "ids of others say nothing of a call without one");
     }
 
     #[test]
@@ -155,13 +200,9 @@ mod tests {
             "R&amp;D said: &quot;a &lt; b&quot;\nand &#39;so on&#39;",
             "R&amp;D said: &quot;a &lt; b&quot;&#13;&#10;and &#x27;so on&apos;",
         ] {
-            assert_eq!(
-                collect(sent).likeness_of_collection(Some(M), Some(found)),
-                Likeness::Same,
-                "{found:?}"
-            );
+            assert_eq!(compared(&collect(sent), Some(M), Some(found)), Likeness::Same, "{found:?}");
         }
-        let of = |found: Option<&str>| collect("one & two").likeness_of_collection(Some(M), found);
+        let of = |found: Option<&str>| compared(&collect("one & two"), Some(M), found);
         assert_eq!(of(Some("One  & TWO")), Likeness::Near);
         assert_eq!(of(Some("one & three")), Likeness::Different);
         for none in [None, Some(""), Some(" \n")] {
@@ -171,7 +212,7 @@ mod tests {
 
     #[test]
     fn no_machine_is_an_unknown_one() {
-        let of = |machine: Option<&str>| collect("why").likeness_of_collection(machine, Some("why"));
+        let of = |machine: Option<&str>| compared(&collect("why"), machine, Some("why"));
         assert_eq!(of(Some(M)), Likeness::Same);
         assert_eq!(of(Some(&format!(" {M}"))), Likeness::Same);
         assert_eq!((of(None), of(Some(""))), (Likeness::Unplaced, Likeness::Unplaced));

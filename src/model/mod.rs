@@ -16,6 +16,7 @@ mod hindrance;
 mod hunting;
 mod likeness;
 pub mod location;
+mod marker;
 mod quota;
 mod reference;
 mod refused;
@@ -29,7 +30,7 @@ mod triage;
 mod word;
 
 pub use address::{Address, AddressError, Kind, is_name};
-pub use call::{Call, CreateAlert, MachineId, MachineIdError, ReportId};
+pub use call::{Call, CreateAlert, MachineId, MachineIdError, ReportId, refuses_external_id};
 pub use dependency::{Dependency, Until};
 pub use desired::{Desired, Expansion, OnInProgress, OnRemove, Policy, Source, Surgery};
 pub use digest::{DigestedCall, PlanDigest, RequestDigest, Sha256Hex, plain_text};
@@ -42,6 +43,7 @@ pub use hunting::{
     TimespanError,
 };
 pub use likeness::{Likeness, is_of_machine};
+pub use marker::Marker;
 pub use quota::{RateLimit, quota_calls};
 pub use reference::{NoId, can_be_named, filled, gives, is_reference, reference, replaced};
 pub use refused::{ERROR_CODES, ErrorCode, Meaning, RefusalCause, meaning, required_permissions};

@@ -198,7 +198,7 @@ mod tests {
     const A: &str = "${{ resources['Alert/a'].id }}";
 
     fn collect(comment: &str) -> Call {
-        Call::Collect { machine_id: "ab".repeat(20).parse().unwrap(), comment: comment.into() }
+        Call::collect("ab".repeat(20).parse().unwrap(), comment)
     }
 
     fn no_ids(_: &Address) -> Vec<String> {

@@ -206,9 +206,9 @@ impl<'a> Planner<'a> {
             if row == Row::AskedByName {
                 call.replaces.clone_from(&found.replaces);
             }
+            change.after = Some(comparison::of_creating(d, call.created())).into();
             change.call = Some(call);
             change.approve.clone_from(&d.approve);
-            change.after = Some(comparison::of_desired(d)).into();
             self.warn(d, resource, &mut change);
         }
         if action == Action::Replace && found.facts.lookup == Lookup::Ours {

@@ -12,12 +12,8 @@ use crate::state::{Resource, Sent};
 impl Planner<'_> {
     pub(super) fn creating_call(&self, address: &Address, d: &Desired) -> Box<PlannedCall> {
         let objects = self.input.state.resources.get(address).map_or(0, Resource::objects);
-        let (call, marker) = if self.settings().recovery.marker {
-            let lineage = self.input.state.lineage.as_deref().unwrap_or(self.settings().new_lineage.as_str());
-            marker::marked(d, lineage, address)
-        } else {
-            (d.call.clone(), None)
-        };
+        let lineage = self.input.state.lineage.as_deref().unwrap_or(self.settings().new_lineage.as_str());
+        let (call, marker) = marker::marked(d, lineage, address, self.settings().recovery.marker);
         let sent = Sent {
             request: call.request(),
             revision: d.revision,

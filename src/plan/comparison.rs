@@ -9,8 +9,11 @@ pub type View = Vec<(String, String)>;
 /// The fields of a call, in the order of the API's documentation, with the revision at the end.
 pub fn of_call(call: &Call, revision: u32) -> View {
     let mut view: View = match call {
-        Call::Collect { machine_id, comment } => {
-            vec![("machineId".into(), machine_id.to_string()), ("comment".into(), comment.clone())]
+        Call::Collect { machine_id, comment, external_id } => {
+            let mut view =
+                vec![("machineId".into(), machine_id.to_string()), ("comment".into(), comment.clone())];
+            view.extend(external_id.iter().map(|id| ("externalId".into(), id.to_string())));
+            view
         }
         Call::Alert(a) => vec![
             ("machineId".into(), a.machine_id.to_string()),
@@ -30,6 +33,14 @@ pub fn of_call(call: &Call, revision: u32) -> View {
 /// What is declared.
 pub fn of_desired(d: &Desired) -> View {
     of_call(&d.call, d.revision)
+}
+
+/// What is declared, and the id of ours that its call carries beside it.
+pub fn of_creating(d: &Desired, created: Option<&Call>) -> View {
+    match created.filter(|call| call.external_id().is_some()) {
+        Some(call) => of_call(call, d.revision),
+        None => of_desired(d),
+    }
 }
 
 /// What was sent, without the marker.

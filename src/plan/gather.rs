@@ -145,7 +145,11 @@ impl<'a> Planner<'a> {
         found.facts.attempts_left = !same_digest || allowed;
         match r.phase {
             Phase::Rejected => {
-                let permanent = r.error.as_ref().is_some_and(|e| e.is_permanent());
+                let permanent = r.error.as_ref().is_some_and(|e| {
+                    // Without the field that was refused it is another request, whatever the code.
+                    let is_same = r.sent.marked_by() == settings.recovery.marker;
+                    if e.is_about_external_id() { is_same } else { e.is_permanent() }
+                });
                 found.facts.refused_for_good = permanent || !found.facts.attempts_left;
             }
             Phase::Pending => self.gather_busy(desired, r, &mut found),

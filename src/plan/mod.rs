@@ -57,6 +57,7 @@ pub use identity::recheck::still_absent;
 pub use incidents::{Deviating, HeldBack, Incidents};
 pub use input::Input;
 pub use machines::{Machines, NameGap, Named};
+pub use marker::has_external_id;
 pub use observed::{Actions, Observed};
 pub use passes::estimate::last_call;
 pub use passes::forecast::machines as machines_of_calls;

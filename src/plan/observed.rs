@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::machines::Machines;
+use super::marker::has_external_id;
 use super::targets::Targets;
 use super::unread::Unread;
 use crate::model::{Alert, IdKey, MachineAction};
@@ -40,6 +41,8 @@ pub struct Observed {
 pub struct Actions {
     /// Nothing older is in the list.
     pub since: jiff::Timestamp,
+    /// The list itself shows an id that a call of ours carried: so it gives them back.
+    pub gives_external_ids: bool,
     by_machine: BTreeMap<IdKey, Vec<MachineAction>>,
     by_id: BTreeMap<IdKey, (IdKey, usize)>,
 }
@@ -49,7 +52,9 @@ impl Actions {
     /// kept once, the later reading counts.
     pub fn new(since: jiff::Timestamp, list: impl IntoIterator<Item = MachineAction>) -> Self {
         let mut latest: BTreeMap<IdKey, MachineAction> = BTreeMap::new();
+        let mut gives_external_ids = false;
         for a in list {
+            gives_external_ids |= has_external_id(&a);
             latest.insert(IdKey::of(&a.id), a);
         }
         let mut by_machine: BTreeMap<IdKey, Vec<MachineAction>> = BTreeMap::new();
@@ -64,13 +69,15 @@ impl Actions {
                 by_id.insert(IdKey::of(&a.id), (machine.clone(), i));
             }
         }
-        Actions { since, by_machine, by_id }
+        Actions { since, gives_external_ids, by_machine, by_id }
     }
 
-    /// Adds an action that was read by itself.
+    /// Adds an action that was read by itself: it says nothing of what the list gives back.
     pub fn insert(&mut self, action: MachineAction) {
+        let gives_external_ids = self.gives_external_ids;
         let list = std::mem::take(&mut self.by_machine).into_values().flatten();
-        *self = Actions::new(self.since, list.chain([action]).collect::<Vec<_>>());
+        let all = Actions::new(self.since, list.chain([action]).collect::<Vec<_>>());
+        *self = Actions { gives_external_ids, ..all };
     }
 
     /// The actions of a machine, oldest first.

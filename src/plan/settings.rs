@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use super::facts::OnUnknown;
 use super::incidents::Incidents;
-use crate::model::{CommentRule, MachinePattern, RateLimit, Span, Timestamp};
+use crate::model::{CommentRule, MachinePattern, Marker, RateLimit, Span, Timestamp};
 use crate::state::{Attempt, PendingUpdate, QuotaUsage};
 
 /// Two minutes: how far apart the clocks of the service and of this machine may be when an object is
@@ -64,13 +64,13 @@ pub struct Recovery {
     pub settle: Span,
     /// What absence after the settle time leads to.
     pub on_unknown: OnUnknown,
-    /// A short unique mark is appended to each comment.
-    pub marker: bool,
+    /// What each collection carries beside its comment.
+    pub marker: Marker,
 }
 
 impl Default for Recovery {
     fn default() -> Self {
-        Recovery { settle: Span::from_secs(30), on_unknown: OnUnknown::Resend, marker: false }
+        Recovery { settle: Span::from_secs(30), on_unknown: OnUnknown::Resend, marker: Marker::Off }
     }
 }
 

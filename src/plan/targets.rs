@@ -488,7 +488,7 @@ mod tests {
     }
 
     fn template(name: &str, target: Target) -> Template {
-        let call = Call::Collect { machine_id: MachineId::unknown(), comment: "c".into() };
+        let call = Call::collect(MachineId::unknown(), "c");
         let address = Address::new(Kind::InvestigationPackage, name);
         let source = Source { file: "a.yaml".into(), line: 1 };
         Template::new(Desired::new(address, source, call, 1), target, place(1))

@@ -163,7 +163,7 @@ mod tests {
     }
 
     fn package(comment: &str) -> Desired {
-        let call = Call::Collect { machine_id: "ab".repeat(20).parse().unwrap(), comment: comment.into() };
+        let call = Call::collect("ab".repeat(20).parse().unwrap(), comment);
         Desired::new("InvestigationPackage/1e3".parse().unwrap(), source(), call, 1)
     }
 

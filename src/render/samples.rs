@@ -44,7 +44,7 @@ pub fn view(fields: &[(&str, &str)]) -> Option<View> {
 }
 
 pub fn collect(comment: &str) -> Call {
-    Call::Collect { machine_id: MACHINE.parse().unwrap(), comment: comment.into() }
+    Call::collect(MACHINE.parse().unwrap(), comment)
 }
 
 pub fn alert(title: &str) -> Call {

@@ -309,8 +309,9 @@ fn sent(sent: &Sent, style: Style, out: &mut String) {
     let request = &sent.request;
     Paragraph::new(4, 6).text(format!("{} {}", request.method, request.path)).write(style, out);
     let fields: Vec<(&str, String)> = match sent.call() {
-        Some(Call::Collect { machine_id, comment }) => {
-            vec![("machineId", machine_id.to_string()), ("comment", comment)]
+        Some(Call::Collect { machine_id, comment, external_id }) => {
+            let id = external_id.map(|id| ("externalId", id.into_string()));
+            [("machineId", machine_id.to_string()), ("comment", comment)].into_iter().chain(id).collect()
         }
         Some(Call::Alert(a)) => vec![
             ("machineId", a.machine_id.to_string()),

@@ -73,6 +73,7 @@ pub fn of_row(change: &Change) -> Vec<Next> {
             Reason::ChangeRefused { .. } => {
                 vec![Next::new("let go of it", "casefile state rm").with(&address)]
             }
+            Reason::RefusedForGood { error } if error.is_about_external_id() => vec![without_external_id()],
             _ => vec![again],
         },
         _ => Vec::new(),
@@ -154,6 +155,9 @@ pub fn of_refusal(error: &Refusal, address: &Address, action: Action) -> Next {
             _ => Next::new("see how it stands", "casefile status").with(&address.to_string()),
         };
     }
+    if error.is_about_external_id() {
+        return without_external_id();
+    }
     match error.cause() {
         Some(RefusalCause::SignIn) => Next::new("send it once the sign-in is right", "casefile apply"),
         Some(RefusalCause::Permission) => Next::new("send it once the role is granted", "casefile apply"),
@@ -171,6 +175,11 @@ pub fn of_refusal(error: &Refusal, address: &Address, action: Action) -> Next {
         }
         _ => Next::new("see whether it is asked again", "casefile plan"),
     }
+}
+
+/// The way out where the service does not take the id that marks calls.
+fn without_external_id() -> Next {
+    Next::new("send it once recovery.marker in casefile.yaml is `true` or `false`", "casefile apply")
 }
 
 /// Returns the command that asks for a cancel.
@@ -216,6 +225,10 @@ mod tests {
         let package: Address = "InvestigationPackage/a".parse().unwrap();
         let permanent = of_refusal(&error(400, "OsPlatformNotSupported"), &package, Action::Create);
         assert_eq!(permanent.command(), "casefile apply --replace InvestigationPackage/a");
+        let message = "The property 'ExternalId' does not exist".to_owned();
+        let unknown = Refusal { message, ..error(400, "InvalidRequestBody") };
+        let way = of_refusal(&unknown, &package, Action::Create);
+        assert!(way.what.contains("recovery.marker") && way.command() == "casefile apply", "{way:?}");
         let cancel = of_refusal(&error(401, "Unauthorized"), &package, Action::Cancel);
         assert_eq!(cancel.command(), "casefile cancel InvestigationPackage/a --comment TEXT");
     }

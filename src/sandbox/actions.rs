@@ -306,7 +306,7 @@ impl World {
             action_type: foreign.action_type.clone(),
             requestor: foreign.requestor.clone(),
             comment: foreign.comment.clone(),
-            given: Given::default(),
+            given: Given { external_id: foreign.external_id.clone(), ..Given::default() },
             // Not documented; it only differs from what API calls get.
             source: "Portal".into(),
             computer: spec.dns_name(),

@@ -163,6 +163,7 @@ impl World {
             action_type: collect_type(),
             requestor: analyst(),
             comment,
+            external_id: None,
             age: Seconds::default(),
             remaining: None,
         };

@@ -24,6 +24,7 @@ use tokio::task::JoinHandle;
 
 use super::gzip;
 use super::message::{Delivery, HttpRequest, HttpResponse, Refusal};
+use super::replay::Replay;
 use super::scenario::{Scenario, Seconds};
 use super::store::Keeper;
 
@@ -69,10 +70,13 @@ struct Shared {
     stop: watch::Receiver<bool>,
 }
 
+/// What answers.
 #[derive(Debug)]
-struct Inner {
-    keeper: Keeper,
-    clock: Clock,
+enum Inner {
+    /// A simulated world.
+    World { keeper: Box<Keeper>, clock: Clock },
+    /// Answers that were recorded.
+    Recording(Replay),
 }
 
 #[expect(clippy::disallowed_methods, reason = "a served world has the system's time, as the service has")]
@@ -80,11 +84,27 @@ fn system_now() -> jiff::Timestamp {
     jiff::Timestamp::now()
 }
 
-impl Inner {
-    fn now(&self) -> jiff::Timestamp {
-        match self.clock {
+impl Clock {
+    fn now(self) -> jiff::Timestamp {
+        match self {
             Clock::System => system_now(),
             Clock::Virtual(now) => now,
+        }
+    }
+}
+
+impl Inner {
+    fn tick(&mut self) -> io::Result<()> {
+        match self {
+            Inner::World { keeper, clock } => keeper.tick(clock.now()),
+            Inner::Recording(_) => Ok(()),
+        }
+    }
+
+    fn close(&mut self) -> io::Result<()> {
+        match self {
+            Inner::World { keeper, .. } => keeper.close(),
+            Inner::Recording(_) => Ok(()),
         }
     }
 }
@@ -107,21 +127,7 @@ const MAX_BODY: usize = 1 << 20;
 /// Fails if the address is no loopback address or is taken, if a file cannot be read or written, and if
 /// another process serves the same world file.
 pub async fn serve(options: ServeOptions) -> io::Result<Server> {
-    let loopback = match options.listen.ip() {
-        IpAddr::V4(ip) => ip.is_loopback(),
-        IpAddr::V6(ip) => ip.is_loopback(),
-    };
-    if !loopback {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            format!(
-                "the sandbox takes any token, so it listens on loopback addresses only (127.0.0.1, [::1]), not on {}",
-                options.listen
-            ),
-        ));
-    }
-    let listener = TcpListener::bind(options.listen).await?;
-    let addr = listener.local_addr()?;
+    let listener = bind(options.listen).await?;
     let start = match options.clock {
         Clock::System => system_now(),
         Clock::Virtual(start) => start,
@@ -132,8 +138,36 @@ pub async fn serve(options: ServeOptions) -> io::Result<Server> {
         Clock::System => Clock::System,
         Clock::Virtual(start) => Clock::Virtual(keeper.clock().unwrap_or(start)),
     };
+    start_on(listener, Inner::World { keeper: Box::new(keeper), clock })
+}
+
+/// Starts a service that answers from a recording; returns once it listens.
+///
+/// Fails if the address is no loopback address or is taken.
+pub async fn serve_replay(listen: SocketAddr, replay: Replay) -> io::Result<Server> {
+    start_on(bind(listen).await?, Inner::Recording(replay))
+}
+
+async fn bind(listen: SocketAddr) -> io::Result<TcpListener> {
+    let loopback = match listen.ip() {
+        IpAddr::V4(ip) => ip.is_loopback(),
+        IpAddr::V6(ip) => ip.is_loopback(),
+    };
+    if !loopback {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!(
+                "the sandbox takes any token, so it listens on loopback addresses only (127.0.0.1, [::1]), not on {listen}"
+            ),
+        ));
+    }
+    TcpListener::bind(listen).await
+}
+
+fn start_on(listener: TcpListener, inner: Inner) -> io::Result<Server> {
+    let addr = listener.local_addr()?;
     let (stop, stopped) = watch::channel(false);
-    let shared = Shared { inner: Arc::new(Mutex::new(Inner { keeper, clock })), stop: stopped.clone() };
+    let shared = Shared { inner: Arc::new(Mutex::new(inner)), stop: stopped.clone() };
 
     let app = axum::Router::new().fallback(answer).with_state(shared.clone());
     let make = app.into_make_service_with_connect_info::<Connection>();
@@ -157,7 +191,7 @@ impl Server {
         if tokio::time::timeout(GRACE, &mut self.service).await.is_err() {
             self.service.abort();
         }
-        self.shared.lock().keeper.close()
+        self.shared.lock().close()
     }
 }
 
@@ -173,9 +207,7 @@ async fn tick(shared: Shared) {
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        let mut inner = shared.lock();
-        let now = inner.now();
-        if let Err(e) = inner.keeper.tick(now) {
+        if let Err(e) = shared.lock().tick() {
             tracing::warn!("the sandbox cannot write its world: {e}");
         }
     }
@@ -232,21 +264,24 @@ fn handle(shared: &Shared, request: &HttpRequest) -> io::Result<HttpResponse> {
         seconds: Seconds,
     }
     let mut inner = shared.lock();
+    let (keeper, clock) = match &mut *inner {
+        Inner::World { keeper, clock } => (keeper, clock),
+        Inner::Recording(replay) => return Ok(replay.answer(request)),
+    };
     if let (Clock::Virtual(now), "POST", "/sandbox/advance") =
-        (inner.clock, request.method.as_str(), request.path.as_str())
+        (*clock, request.method.as_str(), request.path.as_str())
     {
         let Ok(advance) = serde_json::from_slice::<Advance>(&request.body) else {
             return Ok(Refusal::new(400, "BadRequest", r#"expected {"seconds": 1.5}"#).into_response(0));
         };
         let now = advance.seconds.after(now);
-        inner.clock = Clock::Virtual(now);
-        inner.keeper.tick(now)?;
+        *clock = Clock::Virtual(now);
+        keeper.tick(now)?;
         // Time that passed by command is in no journal.
-        inner.keeper.save()?;
+        keeper.save()?;
         return Ok(super::wire::json(200, &serde_json::json!({ "now": now })));
     }
-    let now = inner.now();
-    inner.keeper.handle(now, request)
+    keeper.handle(clock.now(), request)
 }
 
 /// Compresses a JSON answer. One that is cut on the way stays as it is, so that a client meets the same cut.

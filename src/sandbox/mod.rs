@@ -28,6 +28,7 @@ mod odata;
 mod package;
 mod quota;
 mod related;
+mod replay;
 mod respond;
 mod route;
 mod scenario;
@@ -39,12 +40,13 @@ mod world;
 
 pub use effect::{Effect, EffectKind, Origin};
 pub use endpoint::Endpoint;
-pub use http::{Clock, ServeOptions, Server, serve};
+pub use http::{Clock, ServeOptions, Server, serve, serve_replay};
 pub use hunting::{CannedColumn, CannedQuery};
 pub use message::{Delivery, HttpRequest, HttpResponse};
 pub use quota::{Limit, Throttling};
+pub use replay::{Replay, ReplayError};
 pub use scenario::{
-    Collection, Delays, Event, Events, FaultRule, Foreign, Lists, MachineSpec, Machines, Packages, Scenario,
-    ScenarioError, Seconds, Then,
+    ActionReplies, Collection, Delays, Event, Events, ExternalIds, FaultRule, Foreign, Lists, MachineSpec,
+    Machines, Packages, Scenario, ScenarioError, Seconds, Then,
 };
 pub use world::{World, WorldError};

@@ -7,7 +7,7 @@ use super::actions::{self, Action, ENTITY, Given, Status};
 use super::effect::{EffectKind, Origin};
 use super::endpoint::Endpoint;
 use super::message::{HttpRequest, HttpResponse, Refusal};
-use super::scenario::{Collection, MachineSpec, collect_type};
+use super::scenario::{Collection, ExternalIds, MachineSpec, collect_type};
 use super::wire;
 use super::world::{World, request_body, text_field};
 
@@ -33,8 +33,16 @@ fn action_type(endpoint: Endpoint) -> String {
 }
 
 /// Reads what a body says beside its comment.
-fn given(endpoint: Endpoint, body: &Map<String, Value>) -> Result<Given, Refusal> {
+fn given(endpoint: Endpoint, body: &Map<String, Value>, ids: ExternalIds) -> Result<Given, Refusal> {
     let text = |name: &str| text_field(body, name).map(|t| t.map(str::to_owned));
+    let external_id = match (text("ExternalId")?, ids) {
+        (Some(_), ExternalIds::Refused) => {
+            let words = "The property 'ExternalId' does not exist on this type.";
+            return Err(Refusal::new(400, "InvalidRequestBody", words));
+        }
+        (id, ExternalIds::Kept) => id,
+        (_, ExternalIds::Dropped | ExternalIds::Refused) => None,
+    };
     let scope = match endpoint {
         // The page does not call it required, and the first word of the type is its default.
         Endpoint::Isolate => {
@@ -55,12 +63,7 @@ fn given(endpoint: Endpoint, body: &Map<String, Value>) -> Result<Given, Refusal
     {
         return Err(Refusal::new(400, "InvalidHashValue", format!("Hash value {hash} is invalid.")));
     }
-    Ok(Given {
-        title: text("Title")?,
-        external_id: text("ExternalId")?,
-        scope: scope.map(str::to_owned),
-        sha1,
-    })
+    Ok(Given { title: text("Title")?, external_id, scope: scope.map(str::to_owned), sha1 })
 }
 
 /// One of these words, in any spelling.
@@ -108,7 +111,7 @@ impl World {
         let body = request_body(request)?;
         // Which of two documented codes a missing name gives is not known.
         let comment = text_field(&body, "Comment")?.ok_or_else(|| Refusal::missing("Comment"))?;
-        let given = given(endpoint, &body)?;
+        let given = given(endpoint, &body, self.scenario.actions.external_id)?;
         let spec = self.machine(id)?;
         let how = course(endpoint, &spec)?;
         let action_type = action_type(endpoint);

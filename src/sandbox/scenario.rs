@@ -43,6 +43,8 @@ pub struct Scenario {
     pub lists: Lists,
     /// How alerts come back.
     pub alerts: AlertReplies,
+    /// How machine actions are taken, and come back.
+    pub actions: ActionReplies,
     /// Packages and links to them.
     pub packages: Packages,
     /// Whether an active action of any type makes a collection busy. The documentation does not say;
@@ -65,6 +67,7 @@ impl Default for Scenario {
             quotas: Throttling::default(),
             lists: Lists::default(),
             alerts: AlertReplies::default(),
+            actions: ActionReplies::default(),
             packages: Packages::default(),
             busy_across_types: false,
         }
@@ -257,6 +260,9 @@ pub struct Foreign {
     /// What they wrote.
     #[serde(default)]
     pub comment: String,
+    /// `externalId`, where a program started it and gave it one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
     /// How long ago, counted from the start of the world.
     #[serde(default)]
     pub age: Seconds,
@@ -372,6 +378,27 @@ pub enum CommentTexts {
     Escaped,
     /// With line ends of carriage return and line feed.
     Crlf,
+}
+
+/// How machine actions are taken, and come back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ActionReplies {
+    /// What becomes of `ExternalId`: the service's metadata has the field, and no page names it.
+    pub external_id: ExternalIds,
+}
+
+/// What becomes of the id that a caller gives an action.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ExternalIds {
+    /// It is kept, and given back.
+    #[default]
+    Kept,
+    /// It is taken, and never given back.
+    Dropped,
+    /// A call with it is refused with 400.
+    Refused,
 }
 
 /// How lists are paged.

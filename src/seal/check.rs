@@ -7,7 +7,7 @@ use super::difference::differences;
 use super::format::{Seal, SealError, Sealed, SealedTarget, manifest_name, sealed_name, shown};
 use super::found::{File, Seals, as_in, is_for, seals};
 use crate::manifest::{Defender, Diagnostic, Loaded, Related};
-use crate::model::{Address, Desired, MachineId, Target, Template};
+use crate::model::{Address, Desired, MachineId, Marker, Target, Template};
 use crate::plan::{Action, Change, Deviating, Plan, SealedMachine};
 
 /// The machines, and the events of queries, that intact seals hold for templates, by the template's address. A template is left out where its
@@ -286,8 +286,14 @@ fn missing(
     if *sealed != expected {
         return Some(format!("{name} is outdated"));
     }
-    if call.sent.marker.is_some() {
-        return Some("recovery.marker adds a text to its comment that no seal holds".to_owned());
+    match call.sent.marked_by() {
+        Marker::Off => {}
+        Marker::Comment => {
+            return Some("recovery.marker adds a text to its comment that no seal holds".to_owned());
+        }
+        Marker::ExternalId => {
+            return Some("recovery.marker adds an ExternalId that no seal holds".to_owned());
+        }
     }
     let exact = *call.request() == d.request() && call.sent.digest == sealed.digest;
     (!exact).then(|| format!("its call is not the one in {name}"))

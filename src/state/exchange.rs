@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    ActionStatus, Alert, Call, MachineAction, Meaning, RefusalCause, Request, RequestDigest, Sha256Hex,
-    Sparse, Timestamp, meaning,
+    ActionStatus, Alert, Call, MachineAction, Marker, Meaning, RefusalCause, Request, RequestDigest, Sha256Hex,
+    Sparse, Timestamp, meaning, refuses_external_id,
 };
 
 /// The number of a journal record: 1, 2, 3, ...
@@ -87,13 +87,27 @@ impl Sent {
         Call::from_request(&self.request)
     }
 
-    /// Returns the call as its manifest declares it: without the text that `recovery.marker` appended.
+    /// Returns what `recovery.marker` added to the call.
+    pub fn marked_by(&self) -> Marker {
+        if self.marker.is_some() {
+            Marker::Comment
+        } else if self.call().is_some_and(|call| call.external_id().is_some()) {
+            Marker::ExternalId
+        } else {
+            Marker::Off
+        }
+    }
+
+    /// Returns the call as its manifest declares it: without what `recovery.marker` added.
     pub fn declared(&self) -> Option<Call> {
         let mut call = self.call()?;
-        if let (Call::Collect { comment, .. }, Some(marker)) = (&mut call, &*self.marker)
-            && let Some(text) = comment.strip_suffix(marker.as_str())
-        {
-            *comment = text.to_owned();
+        if let Call::Collect { comment, external_id, .. } = &mut call {
+            *external_id = None;
+            if let Some(marker) = &*self.marker
+                && let Some(text) = comment.strip_suffix(marker.as_str())
+            {
+                *comment = text.to_owned();
+            }
         }
         Some(call)
     }
@@ -139,9 +153,14 @@ impl Refusal {
         RefusalCause::of(self.status, &self.code, &self.message)
     }
 
-    /// Returns whether it uses up one of `spec.maxAttempts`: missing rights do not.
+    /// Returns whether the service refused the id that `recovery.marker: external-id` adds, and so every call with one.
+    pub fn is_about_external_id(&self) -> bool {
+        refuses_external_id(self.status, &self.message)
+    }
+
+    /// Returns whether it uses up one of `spec.maxAttempts`: missing rights do not, nor does a field that is not taken.
     pub fn counts(&self) -> bool {
-        !self.is_permanent() && !matches!(self.status, 401 | 403)
+        !self.is_permanent() && !matches!(self.status, 401 | 403) && !self.is_about_external_id()
     }
 }
 

@@ -9,6 +9,7 @@ mod doctor;
 mod event_query;
 #[cfg(unix)]
 mod examples;
+mod external_id;
 mod guards;
 mod hostile;
 mod hunt;
@@ -16,6 +17,7 @@ mod leaks;
 mod order;
 mod preflight;
 mod refused;
+mod replay;
 #[cfg(unix)]
 mod repository;
 mod review;

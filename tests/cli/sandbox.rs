@@ -16,9 +16,19 @@ impl Sandbox {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("scenario.yaml");
         std::fs::write(&file, scenario).unwrap();
+        Sandbox::with(&["--scenario", file.to_str().unwrap()])
+    }
+
+    /// Answers from a recording.
+    #[allow(dead_code, reason = "other tests serve worlds alone")]
+    pub fn replay(file: &str) -> Sandbox {
+        Sandbox::with(&["--replay", file])
+    }
+
+    fn with(args: &[&str]) -> Sandbox {
         let mut child = Command::new(BIN)
-            .args(["sandbox", "--listen", "127.0.0.1:0", "--scenario"])
-            .arg(&file)
+            .args(["sandbox", "--listen", "127.0.0.1:0"])
+            .args(args)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

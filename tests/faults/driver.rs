@@ -8,11 +8,11 @@ use casefile::defender::auth::Tokens;
 use casefile::defender::{Client, Cloud, RateLimiter, Service};
 use casefile::engine::{Control, Locked, Lookups, Options, Report, Run, Scope};
 use casefile::model::{
-    Address, Call, CreateAlert, Dependency, Desired, Kind, OnInProgress, OnRemove, Source, Span, Triage,
-    Until, reference,
+    Address, Call, CreateAlert, Dependency, Desired, Kind, Marker, OnInProgress, OnRemove, Source, Span,
+    Triage, Until, reference,
 };
 use casefile::plan::{Action, Change, OnUnknown, Plan, PlanWarning, Recovery, Settings, is_met};
-use casefile::sandbox::{Collection, Scenario};
+use casefile::sandbox::{Collection, ExternalIds, Scenario};
 use casefile::state::memory::Unsynced;
 use casefile::state::{self, Binding, FileName, Holder, MemoryDisk, Origin, Phase, Record, State, journal};
 
@@ -77,7 +77,7 @@ impl Res {
     fn desired(&self) -> Desired {
         let machine_id = machine(self.machine).parse().unwrap();
         let call = match self.event {
-            None => Call::Collect { machine_id, comment: self.text.into() },
+            None => Call::collect(machine_id, self.text),
             Some(n) => Call::Alert(CreateAlert {
                 machine_id,
                 severity: "Low".into(),
@@ -174,7 +174,11 @@ pub struct Story {
     pub existing: bool,
     /// How collections on machine 0 end.
     pub ends: Collection,
-    pub marker: bool,
+    pub marker: Marker,
+    /// What the service does with the id that marks a call.
+    pub external_ids: ExternalIds,
+    /// Another project's collection elsewhere shows that lists give such ids back.
+    pub shows_ids: bool,
     /// An analyst's collection with our comment can be told from ours: by its time, or by a mark.
     pub alike_is_plain: bool,
     /// Calls a minute that the service allows, where it is fewer than documented.
@@ -193,7 +197,9 @@ impl Story {
             on_unknown: OnUnknown::Resend,
             existing: false,
             ends: Collection::Succeeds,
-            marker: false,
+            marker: Marker::Off,
+            external_ids: ExternalIds::Kept,
+            shows_ids: false,
             alike_is_plain: false,
             quota: None,
         }
@@ -205,11 +211,17 @@ impl Story {
             Some(n) => format!("quotas: {{ limits: {{ collect: {{ perMinute: {n} }} }} }}\n"),
             None => String::new(),
         };
+        let ids = serde_json::to_value(self.external_ids).unwrap();
+        let ids = format!("actions: {{ externalId: {} }}\n", ids.as_str().unwrap());
+        let shown = match self.shows_ids {
+            true => format!("foreign: [{{ machine: {}, externalId: casefile-{:032x} }}]\n", machine(8), 7),
+            false => String::new(),
+        };
         let machine = machine(0);
         let ends = serde_json::to_value(self.ends).unwrap();
         let ends = ends.as_str().unwrap();
         let yaml = format!(
-            "machines: {{ strict: false, list: [{{ id: {machine}, collection: {ends} }}] }}\n{existing}{quota}delays: {{ listLag: {}, updateLag: {}, pending: 2, running: {}, timeOut: 600 }}\n",
+            "machines: {{ strict: false, list: [{{ id: {machine}, collection: {ends} }}] }}\n{existing}{quota}{ids}{shown}delays: {{ listLag: {}, updateLag: {}, pending: 2, running: {}, timeOut: 600 }}\n",
             self.lag,
             self.lag,
             self.runs.saturating_sub(2),

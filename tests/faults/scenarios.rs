@@ -4,9 +4,9 @@
 //! point where they can and in random pairs. Scenarios of a shared store (`remote`) are played with what
 //! there is: a local one, whose lock keeps the second runner out and holds as long as the first one lives.
 
-use casefile::model::{OnInProgress, OnRemove};
+use casefile::model::{Marker, OnInProgress, OnRemove};
 use casefile::plan::OnUnknown;
-use casefile::sandbox::Collection;
+use casefile::sandbox::{Collection, ExternalIds};
 use casefile::state::Phase;
 
 use crate::driver::{Checkout, Played, Res, Step, Story, alert, package, play};
@@ -407,7 +407,35 @@ fn all() -> Vec<Scenario> {
             thrice(&[p.clone()], 20),
             vec![Dropped, Crash, Analyst(Deed::StartAlike), Analyst(Deed::Finish)],
         )
-        .tuned(|s| (s.marker, s.alike_is_plain) = (true, true)),
+        .tuned(|s| (s.marker, s.alike_is_plain) = (Marker::Comment, true)),
+        scenario(
+            "foreign-same-comment-external-id",
+            "An analyst uses our very comment, ours carries an ExternalId, and lists give such ids back. The id \
+             tells whose object it is.",
+            thrice(&[p.clone()], 20),
+            vec![Dropped, Crash, LOST, Analyst(Deed::StartAlike), Analyst(Deed::Finish)],
+        )
+        .tuned(|s| {
+            (s.marker, s.shows_ids, s.alike_is_plain) = (Marker::ExternalId, true, true);
+        }),
+        scenario(
+            "late-beyond-settle-external-id",
+            "Our call takes effect later than assumed. Its ExternalId tells that it is ours, whenever it came: nobody \
+             has to decide.",
+            thrice(&[p.clone()], 400),
+            vec![Late(60), Dropped, Crash],
+        )
+        .tuned(|s| (s.marker, s.on_unknown, s.runs) = (Marker::ExternalId, OnUnknown::Ask, 100_000))
+        .expect(|p| holds(!p.logged("unresolved (OutcomeUnclear)"), "an object with our id waits for a person"))
+        .seen(|p| p.made.iter().any(|m| m.beyond)),
+        scenario(
+            "external-id-dropped",
+            "The service takes our ExternalId and never gives it back. The comment tells, as without a mark, and \
+             nothing is sent twice.",
+            thrice(&[p.clone()], 20),
+            vec![Dropped, Crash, LOST, Analyst(Deed::Finish)],
+        )
+        .tuned(|s| (s.marker, s.external_ids) = (Marker::ExternalId, ExternalIds::Dropped)),
         scenario(
             "foreign-2xx",
             "The service answers 201 with the collection of an analyst. It counts as adopted.",

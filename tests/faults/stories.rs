@@ -1,7 +1,7 @@
 //! What happens when nothing goes wrong: the stories that faults are put into.
 
-use casefile::model::{OnInProgress, OnRemove, Until};
-use casefile::sandbox::Collection;
+use casefile::model::{Marker, OnInProgress, OnRemove, Until};
+use casefile::sandbox::{Collection, ExternalIds};
 
 use crate::driver::{Res, Step, Story, alert, package};
 use crate::fault::{Deed, Random};
@@ -217,7 +217,22 @@ pub fn all() -> Vec<Story> {
                 vec![step(5, &[p.clone()]), Step { replace: vec!["r0"], ..step(60, &[p.clone()]) }],
             )
         },
-        Story { marker: true, ..Story::new("marked", vec![step(5, &[p.clone()]), step(50, &[p.clone()])]) },
+        Story {
+            marker: Marker::ExternalId,
+            ..Story::new(
+                "marked-by-id",
+                vec![step(5, &[p.clone(), q.clone()]), step(50, &[p.clone(), q.clone()])],
+            )
+        },
+        Story {
+            marker: Marker::ExternalId,
+            external_ids: ExternalIds::Dropped,
+            ..Story::new("marked-by-id-dropped", vec![step(5, &[p.clone()]), step(50, &[p.clone()])])
+        },
+        Story {
+            marker: Marker::Comment,
+            ..Story::new("marked", vec![step(5, &[p.clone()]), step(50, &[p.clone()])])
+        },
         Story::new(
             "clocks-differ",
             vec![Step { skew: 50_000, ..step(5, &[p.clone()]) }, Step { skew: -40_000, ..step(3, &[p]) }],

@@ -23,7 +23,7 @@ fn source() -> Source {
 }
 
 pub fn package(name: &str, machine_no: u8, comment: &str, revision: u32) -> Desired {
-    let call = Call::Collect { machine_id: machine(machine_no).parse().unwrap(), comment: comment.into() };
+    let call = Call::collect(machine(machine_no).parse().unwrap(), comment);
     Desired::new(Address::new(Kind::InvestigationPackage, name), source(), call, revision)
 }
 
@@ -175,10 +175,11 @@ impl World {
         self.made += 1;
         let at = Some(Timestamp::from(self.now));
         match Call::from_request(request).unwrap() {
-            Call::Collect { machine_id, comment } => {
+            Call::Collect { machine_id, comment, external_id } => {
                 let mut a: MachineAction = serde_json::from_value(serde_json::json!({
                     "id": format!("action-{}", self.made), "type": "CollectInvestigationPackage", "status": "Pending",
                     "requestor": "app", "requestorComment": comment, "machineId": machine_id,
+                    "externalId": external_id,
                 }))
                 .unwrap();
                 a.creation_date_time_utc = at.clone();
@@ -275,8 +276,7 @@ impl World {
 
     /// Somebody else's collection.
     pub fn foreign(&mut self, machine_no: u8, comment: &str) -> String {
-        let call =
-            Call::Collect { machine_id: machine(machine_no).parse().unwrap(), comment: comment.into() };
+        let call = Call::collect(machine(machine_no).parse().unwrap(), comment);
         self.take(&call.request()).id
     }
 

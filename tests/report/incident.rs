@@ -129,8 +129,7 @@ impl Incident {
             "osPlatform": format!("Windows11{}", self.text), "version": "23H2", "lastSeen": "2026-03-01T09:02:11Z"
         });
         self.machines.insert(&id, Some(serde_json::from_value::<Machine>(machine).unwrap()));
-        let call =
-            Call::Collect { machine_id: id.parse().unwrap(), comment: format!("{comment}{}", self.text) };
+        let call = Call::collect(id.parse().unwrap(), format!("{comment}{}", self.text));
         (format!("InvestigationPackage/inc-2042.{name}").parse().unwrap(), call)
     }
 

@@ -279,7 +279,7 @@ pub fn address(name: &str) -> Address {
 }
 
 pub fn intent(name: &str, runner: &str, second: i64) -> Record {
-    let call = Call::Collect { machine_id: "ab".repeat(20).parse().unwrap(), comment: name.into() };
+    let call = Call::collect("ab".repeat(20).parse().unwrap(), name);
     let request = call.request();
     let digest = casefile::model::RequestDigest::of(&request, 1);
     Record::Intent(Box::new(Intent {

@@ -11,7 +11,7 @@ use jsonschema::{Keyword, PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value, json};
 
 use crate::manifest::{kinds, project};
-use crate::model::{Kind, WORD_PATTERN};
+use crate::model::{Kind, Marker, WORD_PATTERN};
 
 /// A pattern and what tells it by hand, for texts in ASCII.
 #[derive(Clone, Copy, Debug)]
@@ -93,6 +93,8 @@ fn is_placed(text: &[u8]) -> bool {
 }
 
 const UNLIMITED: FastPattern = FastPattern { pattern: project::UNLIMITED, fits: |text| text == b"unlimited" };
+const EXTERNAL_ID: FastPattern =
+    FastPattern { pattern: Marker::PATTERN, fits: |text| text == Marker::EXTERNAL_ID.as_bytes() };
 const OBJECT_ID: FastPattern = FastPattern {
     pattern: kinds::OBJECT_ID,
     fits: |text| {
@@ -118,7 +120,7 @@ const WORD: FastPattern = FastPattern {
 };
 
 /// Those that are told by hand.
-const FAST: [FastPattern; 17] = [
+const FAST: [FastPattern; 18] = [
     HEX,
     TEXT,
     NAME,
@@ -133,6 +135,7 @@ const FAST: [FastPattern; 17] = [
     STATE_URL,
     EVIDENCE_URL,
     UNLIMITED,
+    EXTERNAL_ID,
     WORD,
     OBJECT_ID,
     ADDRESS,

@@ -15,7 +15,7 @@ use crate::manifest::yaml::syntax::shown;
 use crate::model::location::{Location, LocationError};
 use crate::model::{
     AlertStatuses, Categories, Classifications, CommentRule, Determinations, MachineName, MachineNameError,
-    MachinePattern, Severities, Span, Timestamp, TimestampError, Vocabulary as _, WORD_PATTERN,
+    MachinePattern, Marker, Severities, Span, Timestamp, TimestampError, Vocabulary as _, WORD_PATTERN,
 };
 
 /// Fields that hold a duration.
@@ -328,6 +328,23 @@ pub(in crate::manifest) fn bad_text(field: Field<'_>, schema: &Value, example: O
             format!("`{name}` must be a whole number or `unlimited`, not `{}`", shown(text)),
         )
         .help(field.written("unlimited")),
+        (_, Some(Marker::PATTERN)) => {
+            let is_on = ["yes", "on", "y"].iter().any(|w| text.eq_ignore_ascii_case(w));
+            let is_off = ["no", "off", "n"].iter().any(|w| text.eq_ignore_ascii_case(w));
+            let meant = if is_on {
+                "true"
+            } else if is_off {
+                "false"
+            } else {
+                Marker::EXTERNAL_ID
+            };
+            let message = format!(
+                "`{name}` must be `true`, `false` or `{}`, not `{}`",
+                Marker::EXTERNAL_ID,
+                shown(text)
+            );
+            new("wrong-value", message).help(field.written(meant))
+        }
         ("endpoint" | "graphEndpoint", _) => with_example(new(
             "bad-endpoint",
             format!("`{name}` is refused: {}", project::EndpointError::Form),

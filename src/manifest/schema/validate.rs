@@ -410,6 +410,7 @@ fn wrong_type(field: Field<'_>, schema: &Value) -> Finding {
         ["object"] => "a mapping (`key: value` lines)",
         ["array"] => "a list",
         ["integer", "string"] => "a whole number or `unlimited`",
+        ["boolean", "string"] => "`true`, `false` or `external-id`",
         ["boolean", "object"] | ["object", "boolean"] => "a schema: a mapping, `true` or `false`",
         ["string", "object"] => "a name, or a mapping with `name` and `until`",
         _ => "something else",

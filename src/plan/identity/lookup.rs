@@ -71,6 +71,16 @@ impl LookUp<'_> {
         }
     }
 
+    /// Compares a candidate with a call that was sent. Where the list gives ids of ours back, one without any was made by
+    /// somebody else, whatever its comment: only then is a missing id no missing answer.
+    fn likeness(&self, c: &Candidate<'_>, call: &Call) -> Likeness {
+        let gives = self.observed.actions.as_ref().is_some_and(|list| list.gives_external_ids);
+        if gives && call.external_id().is_some() && c.shows_external_id(call).is_none() {
+            return Likeness::Different;
+        }
+        c.likeness(call)
+    }
+
     /// The outcome of the open attempt of a `Requested` resource. `taken` holds what other resources of
     /// this plan were given already.
     pub fn open_attempt(&self, address: &Address, attempt: &Attempt, taken: &BTreeSet<IdKey>) -> Found {
@@ -92,8 +102,10 @@ impl LookUp<'_> {
             if created.is_some_and(|t| t < from) {
                 continue;
             }
-            let alike_or_ours = match c.likeness(&call) {
+            let alike_or_ours = match self.likeness(c, &call) {
                 Likeness::Same if created.is_some_and(|t| t <= to) => &mut ours,
+                // Late, and ours for sure.
+                Likeness::Same if c.shows_external_id(&call) == Some(true) => &mut ours,
                 Likeness::Same | Likeness::Near | Likeness::Unplaced => &mut alike,
                 // Without a text it can only be ours if it was made in time.
                 Likeness::Bare if created.is_none_or(|t| t <= to) => &mut alike,
@@ -154,7 +166,7 @@ impl LookUp<'_> {
         let ours = candidates.iter().find(|c| {
             !self.ids.made(c.id())
                 && !taken.contains(&IdKey::of(c.id()))
-                && c.likeness(&call) == Likeness::Same
+                && self.likeness(c, &call) == Likeness::Same
                 && c.created().is_some_and(|t| from <= t)
         });
         ours.map(Candidate::object)
@@ -171,7 +183,7 @@ impl LookUp<'_> {
         let ours = candidates.find(|c| {
             !self.ids.contains(c.id())
                 && !taken.contains(&IdKey::of(c.id()))
-                && c.likeness(&call) == Likeness::Same
+                && self.likeness(c, &call) == Likeness::Same
                 && c.created().is_some_and(|t| from <= t && t <= to)
         });
         ours.map(|c| c.object())

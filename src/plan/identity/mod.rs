@@ -109,10 +109,16 @@ impl Candidate<'_> {
 
     pub(in crate::plan) fn likeness(&self, call: &Call) -> Likeness {
         match self {
-            Candidate::Action(a) => {
-                call.likeness_of_collection(a.machine_id.as_deref(), a.requestor_comment.as_deref())
-            }
+            Candidate::Action(a) => call.likeness_of_collection(a, a.requestor_comment.as_deref()),
             Candidate::Alert(a) => call.likeness_of_alert(a),
+        }
+    }
+
+    /// Returns whether it shows the id of ours that a call carries; none if either has none.
+    pub(super) fn shows_external_id(&self, call: &Call) -> Option<bool> {
+        match self {
+            Candidate::Action(a) => call.external_id_of(a),
+            Candidate::Alert(_) => None,
         }
     }
 
@@ -122,7 +128,7 @@ impl Candidate<'_> {
         match self {
             Candidate::Action(a) => {
                 let comment = a.requestor_comment.as_deref().map(|c| marker::unmarked(c.trim_end()));
-                call.likeness_of_collection(a.machine_id.as_deref(), comment)
+                call.likeness_of_collection(a, comment)
             }
             Candidate::Alert(_) => self.likeness(call),
         }

@@ -183,7 +183,7 @@ mod tests {
     use crate::plan::{Input, Observed, Settings, plan};
 
     fn package(name: &str, approve: Option<Approval>) -> Desired {
-        let call = Call::Collect { machine_id: "ab".repeat(20).parse().unwrap(), comment: "c".into() };
+        let call = Call::collect("ab".repeat(20).parse().unwrap(), "c");
         let source = Source { file: "a.yaml".into(), line: 1 };
         let mut d = Desired::new(Address::new(Kind::InvestigationPackage, name), source, call, 1);
         d.approve = approve.into();

@@ -21,7 +21,7 @@ use file::{File, desired};
 use super::change::{Change, Estimate, Plan};
 use super::names::shown_in;
 use super::passes::references::id_of;
-use crate::model::{Address, Desired, DigestedCall, PlanDigest};
+use crate::model::{Address, Desired, DigestedCall, Marker, PlanDigest};
 use crate::state::{Record, Resource, Seq, State};
 
 /// A plan read from a file.
@@ -100,9 +100,10 @@ impl SavedPlan {
         self.plan.changes.iter().filter_map(desired).collect()
     }
 
-    /// Whether the comments carry marks.
-    pub fn is_marked(&self) -> bool {
-        self.plan.calls().any(|(_, c)| c.sent.marker.is_some())
+    /// What `recovery.marker` added to its calls when the plan was made.
+    pub fn marker(&self) -> Marker {
+        let mut marked = self.plan.calls().map(|(_, c)| c.sent.marked_by());
+        marked.find(|marker| *marker != Marker::Off).unwrap_or_default()
     }
 
     /// What is left to do on a state: the plan without the rows whose call was sent under it before, and
@@ -255,7 +256,7 @@ mod tests {
     }
 
     fn declared() -> Desired {
-        let call = Call::Collect { machine_id: "ab".repeat(20).parse().unwrap(), comment: "c".into() };
+        let call = Call::collect("ab".repeat(20).parse().unwrap(), "c");
         Desired::new(A.parse().unwrap(), Source { file: "a.yaml".into(), line: 1 }, call, 1)
     }
 
