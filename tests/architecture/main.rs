@@ -57,6 +57,8 @@ const EDGES: &[Edge] = &[
             "evidence/download.rs",
             "evidence/store.rs",
             "defender/",
+            "drill/play.rs",
+            "drill/service.rs",
             "sandbox/http.rs",
             "state/shared/",
             "cli/",
@@ -86,7 +88,7 @@ const EDGES: &[Edge] = &[
         what: "clocks",
         paths: &["std::time::SystemTime", "std::time::Instant"],
         text: &["SystemTime::now", "Timestamp::now", "Zoned::now", "Instant::now"],
-        files: &["defender/client.rs", "sandbox/http.rs", "cli/"],
+        files: &["defender/client.rs", "drill/service.rs", "sandbox/http.rs", "cli/"],
     },
     Edge { what: "new ids", paths: &[], text: &["Uuid::new_v4"], files: &["session.rs", "cli/"] },
 ];
