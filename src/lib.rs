@@ -24,6 +24,8 @@
 //! | [`doctor`] | whether a project can do its work against its service, as rules |
 //! | [`render`] | plans, events, reports and diagnostics as text, JSON, HTML and Markdown |
 //! | [`seal`] | reviewed calls as files |
+//! | [`draft`] | drafts of manifests for what the service shows |
+//! | [`drill`] | a project against the simulated service, on virtual time |
 //! | [`session`] | a project as a program uses it: planned, and applied as it was planned |
 //! | [`sandbox`] | the simulated service |
 //! | [`files`] | files that somebody may have planted |
@@ -62,6 +64,8 @@
 pub mod cli;
 pub mod defender;
 pub mod doctor;
+pub mod draft;
+pub mod drill;
 pub mod engine;
 pub mod evidence;
 pub mod files;

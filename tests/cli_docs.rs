@@ -149,5 +149,5 @@ fn environment_variables_are_documented() {
 
 #[test]
 fn what_is_not_there_is_not_accepted() {
-    assert!(casefile::cli::command().try_get_matches_from(["casefile", "drill"]).is_err());
+    assert!(casefile::cli::command().try_get_matches_from(["casefile", "isolate"]).is_err());
 }

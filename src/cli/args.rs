@@ -4,6 +4,8 @@
 //! The doc comments are the help texts. `docs/cli.md` holds the same tables; `tests/cli_docs.rs`
 //! compares the two.
 
+mod draft;
+mod drill;
 mod evidence;
 mod new;
 mod state;
@@ -13,6 +15,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use draft::DraftArgs;
+pub use drill::DrillArgs;
 pub use evidence::{ExportArgs, FetchArgs, ReportArgs, ReportFormat};
 pub use new::{Label, NewCommand, NewIncidentArgs, NewPackageArgs, Placing};
 pub use state::{
@@ -131,8 +135,12 @@ pub enum Command {
     /// Write a manifest
     #[command(subcommand)]
     New(NewCommand),
+    /// Write manifests for what the service shows: an alert, or collections that nobody declared
+    Draft(DraftArgs),
     /// Take over an existing action or alert; nothing is sent
     Import(ImportArgs),
+    /// Play the project against made-up machines in virtual time: what would happen when, and what would fail
+    Drill(DrillArgs),
     /// Look into the recorded state, or change it by hand
     #[command(subcommand)]
     State(StateCommand),

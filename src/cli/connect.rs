@@ -288,7 +288,7 @@ fn binding(ctx: &Context, project: &Project, service: &Service, tenant: Option<S
 }
 
 /// The scenario that the project names for its simulated service.
-fn scenario(ctx: &Context, project: &Project) -> Result<Option<Scenario>, Error> {
+pub fn scenario(ctx: &Context, project: &Project) -> Result<Option<Scenario>, Error> {
     let Some(sandbox) = &project.spec.defender.sandbox else { return Ok(None) };
     let typed = Path::new(&sandbox.scenario);
     let bad = |why: String| Error::BadFile { path: typed.to_owned(), why };
@@ -323,7 +323,7 @@ async fn serve(keep: Option<&Path>, scenario: Option<Scenario>) -> Result<Server
 }
 
 /// What the project file says about quotas.
-fn limits(project: &Project) -> Vec<(Endpoint, RateLimit)> {
+pub fn limits(project: &Project) -> Vec<(Endpoint, RateLimit)> {
     let quotas = &project.spec.quotas;
     vec![
         (Endpoint::Hunt, quotas.of_hunting()),

@@ -159,11 +159,15 @@ impl Context {
         stream::detach().map_err(no_threads)
     }
 
+    /// The project's folder as commands have to name it; none for the current one.
+    pub fn named(&self) -> Option<std::borrow::Cow<'_, str>> {
+        (self.dir != Path::new(".")).then(|| self.dir.to_string_lossy())
+    }
+
     /// Tells something by the way, in one line on stderr; `-q` silences it.
     pub fn note(&self, line: &str) {
         if !self.quiet {
-            let dir = (self.dir != Path::new(".")).then(|| self.dir.to_string_lossy());
-            let line = from_here(line.trim_end(), dir.as_deref());
+            let line = from_here(line.trim_end(), self.named().as_deref());
             complain(&format!("{}\n", escape::one_line(&line)));
         }
     }
@@ -321,6 +325,13 @@ pub fn runtime() -> Result<Runtime, Error> {
 /// The runtime for commands that only look: a few calls, for which no threads are started.
 pub fn reading_runtime() -> Result<Runtime, Error> {
     started(Builder::new_current_thread())
+}
+
+/// The runtime of a clock that stands still until somebody waits, and then goes on to the end of the first wait. It
+/// reaches no network.
+pub fn virtual_runtime() -> Result<Runtime, Error> {
+    let mut builder = Builder::new_current_thread();
+    builder.thread_stack_size(THREAD_STACK).enable_time().start_paused(true).build().map_err(no_threads)
 }
 
 fn started(mut builder: Builder) -> Result<Runtime, Error> {

@@ -139,11 +139,18 @@ pub fn unread_error(what: &str, unread: &[Unread]) -> Error {
 ///
 /// `reviewed`: somebody has approved of this very plan, or is about to be asked with the number of its removals.
 pub fn refuse_held(plan: &Plan, typed: &Planning, reviewed: bool) -> Result<(), Error> {
-    let allowed = Allowed {
-        over_limits: typed.allow_over_limits,
-        protected: typed.allow_protected,
-        removals: typed.allow_removals || reviewed,
-    };
+    refuse_held_unless(
+        plan,
+        Allowed {
+            over_limits: typed.allow_over_limits,
+            protected: typed.allow_protected,
+            removals: typed.allow_removals || reviewed,
+        },
+    )
+}
+
+/// The same by what is allowed.
+pub fn refuse_held_unless(plan: &Plan, allowed: Allowed) -> Result<(), Error> {
     let rows = |rows: &[(&Address, &Warning)]| {
         listed(rows.iter().map(|(address, w)| {
             let row = shown(plan, address);

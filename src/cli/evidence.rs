@@ -32,6 +32,36 @@ const BOUND: Duration = Duration::from_secs(300);
 /// The project names it twice, names no place for evidence, or a link in the project leads elsewhere; no way to the
 /// object storage can be found, or the project alone names it.
 pub fn store(ctx: &Context, project: &Project) -> Result<Arc<dyn EvidenceStore>, Error> {
+    match place(ctx, project)? {
+        Place::Folder(path) => {
+            let folder = Folder::new(ctx.path(Path::new(&path)));
+            Ok(Arc::new(HeldFolder::new(folder, format!("file:{path}"))))
+        }
+        Place::Bucket(bucket) => in_bucket(ctx, project, &bucket),
+    }
+}
+
+/// Returns a store in another folder, under the name of the project's place for evidence.
+///
+/// # Errors
+/// Those of [`store`], as far as nothing has to be looked up for them.
+pub fn stand_in(ctx: &Context, project: &Project, folder: &Path) -> Result<Arc<dyn EvidenceStore>, Error> {
+    let name = match place(ctx, project)? {
+        Place::Folder(path) => format!("file:{path}"),
+        Place::Bucket(bucket) => bucket.to_string(),
+    };
+    Ok(Arc::new(HeldFolder::new(Folder::scratch(folder.to_owned()), name)))
+}
+
+/// What `spec.evidence` names.
+enum Place {
+    /// A folder, relative to the project folder.
+    Folder(String),
+    /// Object storage.
+    Bucket(Box<Bucket>),
+}
+
+fn place(ctx: &Context, project: &Project) -> Result<Place, Error> {
     let evidence = &project.spec.evidence;
     let refused = |message: String| Error::Forbidden {
         message,
@@ -45,7 +75,7 @@ pub fn store(ctx: &Context, project: &Project) -> Result<Arc<dyn EvidenceStore>,
         (Some(url), None) => match Location::parse(url, &project.name) {
             Ok(Location::Folder(path)) => path,
             Ok(Location::Shared(SharedPlace::Objects(bucket))) if bucket.snapshot == bucket.prefix => {
-                return in_bucket(ctx, project, &bucket);
+                return Ok(Place::Bucket(Box::new(bucket)));
             }
             Ok(Location::Shared(_)) => {
                 let why = "`evidence.url` names no place for evidence: write file:FOLDER, s3://BUCKET/PREFIX, \
@@ -58,7 +88,7 @@ pub fn store(ctx: &Context, project: &Project) -> Result<Arc<dyn EvidenceStore>,
     let typed = Path::new(&path);
     project::stays_inside(ctx, typed)
         .map_err(|why| refused(format!("evidence cannot be kept in {}: {why}", typed.display())))?;
-    Ok(Arc::new(HeldFolder::new(Folder::new(ctx.path(typed)), format!("file:{path}"))))
+    Ok(Place::Folder(path))
 }
 
 /// Finds the way to evidence in object storage. Downloads lie in this machine's cache until they are whole.

@@ -75,10 +75,25 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "draft",
+        &[
+            "casefile draft --since 30d",
+            "casefile draft --alert da637472900382838869_1364969609 --label incident=INC-2090 --dry-run",
+        ],
+    ),
+    (
         "import",
         &[
             "casefile import --discover --auto-approve",
             "casefile import inc-2042.collect-fin-ws-042 5382f7ea-7557-4ab7-9782-d50480024a4e",
+        ],
+    ),
+    (
+        "drill",
+        &[
+            "casefile drill",
+            "casefile drill --runbook ransomware-triage --machines 20 --faults",
+            "casefile drill --faults --seed 7 --format json",
         ],
     ),
     ("state list", &["casefile state list"]),

@@ -15,6 +15,8 @@ mod clock;
 mod completions;
 mod connect;
 mod doctor;
+mod draft;
+mod drill;
 mod engine;
 mod evidence;
 mod examples;
@@ -111,7 +113,9 @@ fn run(cli: Cli) -> Result<Code, Error> {
     if cli.command.is_of_project() {
         ctx = ctx.in_project_above(&cli.global);
     }
-    log::start(&cli.global, &ctx)?;
+    // What goes wrong in a drill is its result, and no matter for a log.
+    let quiet = cli.global.quiet || matches!(cli.command, Command::Drill(_)) && cli.global.verbose == 0;
+    log::start(&args::Global { quiet, ..cli.global.clone() }, &ctx)?;
     let rows = if cli.command.shows_rows() { Rows::Shown } else { Rows::Counted };
     let ended = dispatch(&ctx, cli.command);
     signals::over();
@@ -139,6 +143,8 @@ fn dispatch(ctx: &Context, command: Command) -> Result<Code, Error> {
         Command::Status(args) => status::run(ctx, &args),
         Command::Log(args) => history::run(ctx, &args),
         Command::Fetch(args) => fetch::run(ctx, &args),
+        Command::Draft(args) => draft::run(ctx, &args),
+        Command::Drill(args) => drill::run(ctx, &args),
         Command::Report(args) => report::run(ctx, &args),
         Command::Cancel(args) => cancel::run(ctx, &args),
         Command::Hunt(args) => hunt::run(ctx, &args),

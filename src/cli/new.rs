@@ -75,16 +75,16 @@ pub fn incident(ctx: &Context, args: &NewIncidentArgs) -> Result<Code, Error> {
     if args.set.is_empty() && !required(&schema).is_empty() {
         return blank(ctx, &project, args, &schema);
     }
-    let with = values(ctx, args, &schema)?;
+    let with = values(ctx, &args.set, &schema)?;
     refuse_keys(&with, &schema)?;
-    let text = drafts::incident(&args.name, &args.runbook, &with);
+    let text = drafts::incident(&args.name, &Labels::new(), &args.runbook, &with);
     place(ctx, &project, &[(args.name.clone(), text)], &args.placing)
 }
 
 /// The values that were typed, by the types of their parameters.
-fn values(ctx: &Context, args: &NewIncidentArgs, schema: &Value) -> Result<Map<String, Value>, Error> {
+pub fn values(ctx: &Context, sets: &[String], schema: &Value) -> Result<Map<String, Value>, Error> {
     let mut with: Map<String, Value> = Map::new();
-    for set in &args.set {
+    for set in sets {
         let Some((key, value)) = set.split_once('=').filter(|(key, _)| !key.is_empty()) else {
             return Err(Error::Usage(format!("--set {set}: write KEY=VALUE")));
         };
@@ -108,7 +108,7 @@ fn values(ctx: &Context, args: &NewIncidentArgs, schema: &Value) -> Result<Map<S
 }
 
 /// Refuses values that the runbook does not take, and asks for those that it lacks, in the words of the command line.
-fn refuse_keys(with: &Map<String, Value>, schema: &Value) -> Result<(), Error> {
+pub fn refuse_keys(with: &Map<String, Value>, schema: &Value) -> Result<(), Error> {
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return Ok(()) };
     let open = schema.get("additionalProperties").is_some_and(|more| *more != Value::Bool(false));
     if let Some(key) = with.keys().find(|key| !open && !properties.contains_key(*key)) {
@@ -302,7 +302,7 @@ fn write_new(ctx: &Context, path: &Path, shown: &Path, text: &str) -> Result<(),
 }
 
 /// A host's name as a `metadata.name`.
-fn label(host: &str) -> String {
+pub fn label(host: &str) -> String {
     let plain = |c: char| match c.to_ascii_lowercase() {
         c if c.is_ascii_alphanumeric() => c,
         '.' => '.',

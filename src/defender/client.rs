@@ -28,8 +28,8 @@ use super::time::Clock;
 use super::transport::{HttpAnswer, HttpCall, Stage, Transport, TransportError};
 use super::wire::{self, Entity, PackageLink, Page, WireError};
 use crate::model::{
-    Alert, Hindrance, HuntingApi, HuntingQuery, HuntingTable, IdKey, Machine, MachineAction, MachineName,
-    Method, Mutation, Request,
+    Alert, AlertInFull, Hindrance, HuntingApi, HuntingQuery, HuntingTable, IdKey, Machine, MachineAction,
+    MachineName, Method, Mutation, Request,
 };
 
 /// How reads are repeated, and how much a list may hold.
@@ -422,6 +422,11 @@ impl Client {
 
     /// One alert; `None` if the service does not know it.
     pub async fn get_alert(&self, id: &str) -> Result<Option<Alert>, ReadError> {
+        self.get(&Read::alert(id)).await
+    }
+
+    /// One alert with its evidence; `None` if the service does not know it.
+    pub async fn get_alert_in_full(&self, id: &str) -> Result<Option<AlertInFull>, ReadError> {
         self.get(&Read::alert(id)).await
     }
 

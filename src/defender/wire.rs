@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::model::{Alert, Machine, MachineAction};
+use crate::model::{Alert, AlertInFull, Machine, MachineAction};
 
 /// An object of the service: everything it sends about one thing hangs on an id.
 pub trait Entity: DeserializeOwned {
@@ -27,6 +27,11 @@ impl Entity for MachineAction {
 impl Entity for Alert {
     fn id(&self) -> &str {
         &self.id
+    }
+}
+impl Entity for AlertInFull {
+    fn id(&self) -> &str {
+        &self.alert.id
     }
 }
 impl Entity for Machine {

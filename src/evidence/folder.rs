@@ -29,6 +29,8 @@ const PROBE: &[u8] = b"a probe of casefile";
 #[derive(Clone, Debug)]
 pub struct Folder {
     root: PathBuf,
+    /// Whether what is in it has to survive a loss of power.
+    lasts: bool,
 }
 
 /// The note beside a package that is not whole yet.
@@ -53,7 +55,12 @@ pub enum Placed {
 impl Folder {
     /// The folder at a path. It is made when something is written.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Folder { root: root.into() }
+        Folder { root: root.into(), lasts: true }
+    }
+
+    /// The same for what is thrown away soon: nothing waits for the disk.
+    pub fn scratch(root: impl Into<PathBuf>) -> Self {
+        Folder { root: root.into(), lasts: false }
     }
 
     /// The path of something in it.
@@ -70,7 +77,7 @@ impl Folder {
         files::own_folder(&path)?;
         for part in name.folders() {
             path.push(part);
-            if files::own_folder(&path)? {
+            if files::own_folder(&path)? && self.lasts {
                 sync_folder(path.parent().unwrap_or(&self.root))?;
             }
         }
@@ -91,8 +98,16 @@ impl Folder {
         let note = files::read(&note_path, Links::Refused, LONGEST_NOTE).ok();
         let note: Note = note.and_then(|n| serde_json::from_slice(&n).ok()).unwrap_or_default();
         let length = file.metadata()?.len();
-        let mut unfinished =
-            Unfinished { file, path, note_path, note, hash: Sha256::new(), length: 0, restarts: 0 };
+        let mut unfinished = Unfinished {
+            file,
+            path,
+            note_path,
+            note,
+            hash: Sha256::new(),
+            length: 0,
+            restarts: 0,
+            lasts: self.lasts,
+        };
         if unfinished.note.etag.is_none() || unfinished.note.synced == 0 || unfinished.note.synced > length {
             unfinished.restart(None)?;
             return Ok(unfinished);
@@ -106,7 +121,7 @@ impl Folder {
     pub fn place(&self, name: &PackageName, unfinished: &Unfinished) -> io::Result<Placed> {
         let to = self.path(&name.file());
         set_read_only(&unfinished.file)?;
-        unfinished.file.sync_all()?;
+        settle(self.lasts, &unfinished.file)?;
         match move_new(&unfinished.path, &to) {
             Ok(()) => {}
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(Placed::Taken),
@@ -115,7 +130,9 @@ impl Folder {
         // A run that found it taken may have made it writable in the meantime.
         set_read_only(&unfinished.file)?;
         remove(&unfinished.note_path)?;
-        sync_folder(to.parent().unwrap_or(&self.root))?;
+        if self.lasts {
+            sync_folder(to.parent().unwrap_or(&self.root))?;
+        }
         Ok(Placed::New)
     }
 
@@ -123,7 +140,7 @@ impl Folder {
     pub fn set_aside(&self, name: &PackageName, unfinished: &Unfinished) -> io::Result<String> {
         let aside = name.aside(unfinished.sha256());
         set_read_only(&unfinished.file)?;
-        unfinished.file.sync_all()?;
+        settle(self.lasts, &unfinished.file)?;
         match move_new(&unfinished.path, &self.path(&aside)) {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
             // The same bytes lie there already.
@@ -143,8 +160,9 @@ impl Folder {
         let mut file = files::create_new(&from)?;
         file.write_all(json)?;
         set_read_only(&file)?;
-        file.sync_all()?;
+        settle(self.lasts, &file)?;
         match move_new(&from, &to) {
+            Ok(()) if !self.lasts => Ok(true),
             Ok(()) => sync_folder(to.parent().unwrap_or(&self.root)).map(|()| true),
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
                 fs::remove_file(&from)?;
@@ -234,6 +252,7 @@ pub struct Unfinished {
     hash: Sha256,
     length: u64,
     restarts: u32,
+    lasts: bool,
 }
 
 impl Unfinished {
@@ -297,7 +316,7 @@ impl Unfinished {
         if self.length == self.note.synced {
             return Ok(());
         }
-        self.file.sync_data()?;
+        settle(self.lasts, &self.file)?;
         self.note.synced = self.length;
         self.write_note()
     }
@@ -319,7 +338,7 @@ impl Unfinished {
         remove(&new)?;
         let mut file = files::create_new(&new)?;
         file.write_all(&serde_json::to_vec(&self.note)?)?;
-        file.sync_data()?;
+        settle(self.lasts, &file)?;
         fs::rename(&new, &self.note_path)
     }
 }
@@ -381,6 +400,11 @@ fn is_same(a: &Path, b: &Path) -> bool {
         (Ok(a), Ok(b)) => is_same_file(&a, &b),
         _ => false,
     }
+}
+
+/// Makes sure that the bytes of a file survive a loss of power, where that matters.
+fn settle(lasts: bool, file: &File) -> io::Result<()> {
+    if lasts { file.sync_all() } else { Ok(()) }
 }
 
 #[cfg(test)]

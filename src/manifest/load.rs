@@ -30,7 +30,7 @@ mod side_by_side;
 
 use file::{Content, FileRead, against, twice};
 
-pub use cases::{CaseRun, run_cases};
+pub use cases::{CaseRun, case_incident, run_cases};
 pub use incidents::{Declaration, IncidentState};
 pub(super) use misplaced::among_cases;
 
@@ -108,12 +108,21 @@ pub fn load_with(
 
 /// Reads a manifest that is not there yet, as one more file of its project: the problems that it has or makes.
 pub fn load_draft(project_dir: &Path, project: &Project, file: &str, bytes: &[u8]) -> Vec<Diagnostic> {
-    let (mut reading, _) = Reading::of(project_dir, project);
-    reading.file(file, bytes.to_vec());
-    let loaded = reading.finish(Some(project_dir), &|_, _, _| false);
+    let loaded = load_beside(project_dir, project, file, bytes);
     let unruly = loaded.unruly.into_iter().map(|u| u.diagnostic);
     let concerns = |d: &Diagnostic| *d.file == *file || d.related.iter().any(|r| *r.file == *file);
     loaded.diagnostics.into_iter().chain(unruly).filter(concerns).collect()
+}
+
+/// Reads all manifests of a project as if it had one more file.
+pub fn load_beside(project_dir: &Path, project: &Project, file: &str, bytes: &[u8]) -> Loaded {
+    let (mut reading, files) = Reading::of(project_dir, project);
+    reading.file(file, bytes.to_vec());
+    Loaded {
+        files: files + 1,
+        service: project.service(),
+        ..reading.finish(Some(project_dir), &|_, _, _| false)
+    }
 }
 
 /// The schema of the parameters of a project's runbooks, by name; of those without an error.

@@ -46,8 +46,8 @@ pub use kinds::{
     PackageSpec, Replace, ResourceTemplate, RunbookKind, RunbookManifest, RunbookSpec, TriageSpec,
 };
 pub use load::{
-    CaseRun, Declaration, IncidentState, Loaded, Unruly, load, load_draft, load_project, load_with,
-    parse_manifests, parse_project, run_cases, runbook_parameters,
+    CaseRun, Declaration, IncidentState, Loaded, Unruly, case_incident, load, load_beside, load_draft,
+    load_project, load_with, parse_manifests, parse_project, run_cases, runbook_parameters,
 };
 pub(crate) use nearest::nearest;
 pub use project::{
@@ -56,6 +56,7 @@ pub use project::{
     Sandbox, State, endpoint,
 };
 pub use runbook::CaseOutcome;
+pub(crate) use runbook::kql_literal;
 pub use schema::{SchemaKind, SchemaKindError, schema};
 pub use written::{Written, WrittenField};
 pub use yaml::reader::{Unreadable, look_through};

@@ -232,6 +232,51 @@ impl Alert {
     }
 }
 
+/// An alert with what only somebody who works on it needs.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AlertInFull {
+    /// What every alert is read with.
+    #[serde(flatten)]
+    pub alert: Alert,
+    /// The number of its incident.
+    #[serde(default, deserialize_with = "lenient_int")]
+    pub incident_id: Option<i64>,
+    /// What it is about.
+    #[serde(default, deserialize_with = "or_default")]
+    pub evidence: Vec<AlertEvidence>,
+}
+
+/// A piece of evidence of an alert. All its texts may come from whoever attacks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AlertEvidence {
+    /// `Process`, `File`, `User`, `Ip`, `Url` and others.
+    #[serde(deserialize_with = "lenient_text")]
+    pub entity_type: Option<String>,
+    /// Of a file, or of the file that a process was started from.
+    #[serde(deserialize_with = "lenient_text")]
+    pub file_name: Option<String>,
+    /// SHA-1 of a file.
+    #[serde(deserialize_with = "lenient_text")]
+    pub sha1: Option<String>,
+    /// SHA-256 of a file.
+    #[serde(deserialize_with = "lenient_text")]
+    pub sha256: Option<String>,
+    /// An address.
+    #[serde(deserialize_with = "lenient_text")]
+    pub ip_address: Option<String>,
+    /// A URL.
+    #[serde(deserialize_with = "lenient_text")]
+    pub url: Option<String>,
+    /// The name of an account, without its domain.
+    #[serde(deserialize_with = "lenient_text")]
+    pub account_name: Option<String>,
+    /// The name of an account as it is signed in with.
+    #[serde(deserialize_with = "lenient_text")]
+    pub user_principal_name: Option<String>,
+}
+
 /// A comment of an alert.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -321,6 +366,12 @@ fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(d: D) ->
 fn lenient_time<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Timestamp>, D::Error> {
     let text = Option::<std::borrow::Cow<'de, str>>::deserialize(d)?;
     Ok(text.and_then(|t| Timestamp::from_service(&t)))
+}
+
+/// The same for a text.
+fn lenient_text<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
+    let value = Option::<serde_json::Value>::deserialize(d)?;
+    Ok(value.and_then(|v| v.as_str().map(str::to_owned)))
 }
 
 /// The same for a number.

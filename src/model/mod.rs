@@ -35,7 +35,9 @@ pub use dependency::{Dependency, Until};
 pub use desired::{Desired, Expansion, OnInProgress, OnRemove, Policy, Source, Surgery};
 pub use digest::{DigestedCall, PlanDigest, RequestDigest, Sha256Hex, plain_text};
 pub use echo::{as_meant, same_text, text_digest};
-pub use entity::{ActionStatus, Alert, AlertComment, IdKey, Machine, MachineAction};
+pub use entity::{
+    ActionStatus, Alert, AlertComment, AlertEvidence, AlertInFull, IdKey, Machine, MachineAction,
+};
 pub use guard::{Approval, CommentRule, CommentRuleError, MachinePattern, MachinePatternError, NameGlob};
 pub use hindrance::Hindrance;
 pub use hunting::{

@@ -48,10 +48,60 @@ pub fn alert(name: &str, labels: &Labels, alert: &CreateAlert) -> String {
     out
 }
 
+/// The manifest of a package with the collection that it takes over.
+pub fn taken_over(package: &str, id: &str) -> String {
+    format!("{package}import:\n  id: {}\n", quoted(id))
+}
+
+/// An alert on an event that a query finds.
+#[derive(Clone, Copy, Debug)]
+pub struct HuntedAlert<'a> {
+    /// Its severity.
+    pub severity: &'a str,
+    /// Its category.
+    pub category: &'a str,
+    /// Its title.
+    pub title: &'a str,
+    /// Its description.
+    pub description: &'a str,
+    /// What to do.
+    pub recommended_action: &'a str,
+    /// The query: lines that end with a line break.
+    pub query: &'a str,
+}
+
+/// The manifest of an alert on an event that a query finds. The query stands in lines of its own, unless something in it is
+/// hidden.
+pub fn hunted_alert(name: &str, labels: &Labels, alert: &HuntedAlert<'_>) -> String {
+    let mut out = format!("{}spec:\n  event:\n    query:", head("Alert", name, labels));
+    let is_hidden = |c: char| c != '\n' && escape::is_hidden(c);
+    match alert.query.ends_with('\n')
+        && !alert.query.starts_with([' ', '\n'])
+        && !alert.query.contains(is_hidden)
+    {
+        true => {
+            out.push_str(" |\n");
+            for line in alert.query.lines() {
+                out.push_str(&format!("      {line}\n"));
+            }
+        }
+        false => out.push_str(&format!(" {}\n", quoted(alert.query))),
+    }
+    for (field, value) in [
+        ("severity", alert.severity),
+        ("title", alert.title),
+        ("description", alert.description),
+        ("recommendedAction", alert.recommended_action),
+        ("category", alert.category),
+    ] {
+        out.push_str(&format!("  {field}: {}\n", quoted(value)));
+    }
+    out
+}
+
 /// The manifest of an incident.
-pub fn incident(name: &str, runbook: &str, with: &Map<String, Value>) -> String {
-    let mut out =
-        format!("{}spec:\n  runbook: {}\n", head("Incident", name, &Labels::new()), scalar(runbook));
+pub fn incident(name: &str, labels: &Labels, runbook: &str, with: &Map<String, Value>) -> String {
+    let mut out = format!("{}spec:\n  runbook: {}\n", head("Incident", name, labels), scalar(runbook));
     if !with.is_empty() {
         out.push_str("  with:\n");
         mapping(with, 4, &mut out);
@@ -113,7 +163,7 @@ pub struct Blank<'a> {
 /// The manifest of an incident whose values are still to be filled in: what has to be given stands there without a value,
 /// and the rest as comments.
 pub fn blank_incident(name: &str, runbook: &str, blanks: &[Blank<'_>]) -> String {
-    let mut out = incident(name, runbook, &Map::new());
+    let mut out = incident(name, &Labels::new(), runbook, &Map::new());
     out.push_str("  with:\n");
     for blank in blanks {
         if !blank.about.is_empty() {
@@ -193,7 +243,7 @@ mod tests {
         let with = serde_json::json!({
             "machines": ["fin-ws-042", "1e5"], "count": 3, "deep": { "on": true, "list": [], "no": [{ "a": null }] },
         });
-        let text = incident("inc-2042", "ransomware", with.as_object().unwrap());
+        let text = incident("inc-2042", &Labels::new(), "ransomware", with.as_object().unwrap());
         insta::assert_snapshot!("a_new_incident", text);
         let read: Value = serde_yaml::from_str(&text).unwrap();
         assert_eq!(read["spec"]["with"], with);

@@ -17,6 +17,7 @@ pub mod diagnostic;
 mod diff;
 pub mod doctor;
 pub mod drafts;
+pub mod drill;
 pub mod escape;
 pub mod event;
 pub mod fetch;

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -97,6 +97,11 @@ impl Stage {
         }
     }
 
+    /// Returns whether all is there that was asked for: an alert, or a package.
+    pub fn is_well(&self) -> bool {
+        matches!(self, Stage::Raised(_) | Stage::Fetched(Held::There | Held::NotLooked))
+    }
+
     /// In words, short enough for a table.
     fn words(&self) -> String {
         match self {
@@ -114,7 +119,7 @@ impl Stage {
     }
 
     /// The word that resources are counted by.
-    fn counted(&self) -> &'static str {
+    pub(super) fn counted(&self) -> &'static str {
         match self {
             Stage::NotSent => "not sent yet",
             Stage::Waits => "waiting",
@@ -246,7 +251,10 @@ const ALIKE: usize = 10;
 /// How wide a machine's name, an incident and a state may be.
 const WIDEST: [usize; 4] = [24, 26, 14, 26];
 
-const HEADER: [&str; 5] = ["MACHINE", "WHAT", "INCIDENT", "STATE", "SINCE"];
+const HEADER: [&str; 4] = ["MACHINE", "WHAT", "INCIDENT", "STATE"];
+
+/// The title of the column behind these.
+const SINCE: &str = "SINCE";
 
 /// The table. `stories` are told below each line, if they are there.
 pub fn table(
@@ -264,25 +272,43 @@ pub fn table(
             .write(style, &mut out);
         return out;
     }
-    let lines = folded(rows, stories.is_some());
-    let what = kinds(rows);
-    let cells: Vec<[String; 5]> = lines.iter().map(|line| cells(line, &what, now)).collect();
-    let widths = widths(&cells, style);
-    write_row(&HEADER.map(String::from), [Paint::Faint; 5], &widths, style, &mut out);
-    for (line, cells) in lines.iter().zip(&cells) {
-        let mut paints = [Paint::Plain; 5];
-        paints[3] = line.first.stage.paint();
-        write_row(cells, paints, &widths, style, &mut out);
-        if let Some(stories) = stories {
-            story::details(line.first.address, line.first.resource, line.first.place, style, &mut out);
-            if let Some(story) = stories.get(line.first.address) {
-                story::write(story, style, now, &mut out);
-            }
-        }
-    }
+    let since = |[oldest, _]: [Option<Timestamp>; 2]| oldest.map(|at| now.duration_since(at));
+    grid(rows, stories.map(|stories| (stories, now)), (SINCE, &since), style, &mut out);
     out.push('\n');
     summary(rows, style, &mut out);
     out
+}
+
+/// The title of the last column, and how long it says, by the earliest and the latest moment of a line.
+pub(super) type LastColumn<'l> = (&'static str, &'l dyn Fn([Option<Timestamp>; 2]) -> Option<SignedDuration>);
+
+/// Writes the lines of a table below their titles.
+pub(super) fn grid(
+    rows: &[Row<'_>],
+    stories: Option<(&BTreeMap<Address, Story>, Timestamp)>,
+    (title, last): LastColumn<'_>,
+    style: Style,
+    out: &mut String,
+) {
+    let lines = folded(rows, stories.is_some());
+    let what = kinds(rows);
+    let cells: Vec<[String; 5]> =
+        lines.iter().map(|line| cells(line, &what, last([line.oldest, line.newest]))).collect();
+    let widths = widths(&cells, style);
+    let [machine, kind, incident, state] = HEADER;
+    let header = [machine, kind, incident, state, title].map(String::from);
+    write_row(&header, [Paint::Faint; 5], &widths, style, out);
+    for (line, cells) in lines.iter().zip(&cells) {
+        let mut paints = [Paint::Plain; 5];
+        paints[3] = line.first.stage.paint();
+        write_row(cells, paints, &widths, style, out);
+        if let Some((stories, now)) = stories {
+            story::details(line.first.address, line.first.resource, line.first.place, style, out);
+            if let Some(story) = stories.get(line.first.address) {
+                story::write(story, style, now, out);
+            }
+        }
+    }
 }
 
 /// Returns whether anything goes on that another look may show further.
@@ -317,6 +343,7 @@ struct Line<'r, 'a> {
     first: &'r Row<'a>,
     more: usize,
     oldest: Option<Timestamp>,
+    newest: Option<Timestamp>,
 }
 
 /// Puts rows that say the same into one line, where there are many.
@@ -333,10 +360,11 @@ fn folded<'r, 'a>(rows: &'r [Row<'a>], all: bool) -> Vec<Line<'r, 'a>> {
         if let Some(line) = at.get(&key(row)).filter(|_| many).and_then(|i| out.get_mut(*i)) {
             line.more += 1;
             line.oldest = line.oldest.min(row.since);
+            line.newest = line.newest.max(row.since);
             continue;
         }
         at.insert(key(row), out.len());
-        out.push(Line { first: row, more: 0, oldest: row.since });
+        out.push(Line { first: row, more: 0, oldest: row.since, newest: row.since });
     }
     out
 }
@@ -363,7 +391,7 @@ pub fn word(kind: Kind) -> &'static str {
     }
 }
 
-fn cells(line: &Line<'_, '_>, what: &HashMap<&Address, String>, now: Timestamp) -> [String; 5] {
+fn cells(line: &Line<'_, '_>, what: &HashMap<&Address, String>, last: Option<SignedDuration>) -> [String; 5] {
     let row = line.first;
     let mut state = row.stage.words();
     if row.gone {
@@ -379,23 +407,21 @@ fn cells(line: &Line<'_, '_>, what: &HashMap<&Address, String>, now: Timestamp) 
             format!("{}s", word(row.address.kind())),
         ),
     };
-    let since = line.oldest.map(|at| {
-        let seconds = now.duration_since(at).as_secs().max(0);
-        age::duration(seconds.unsigned_abs())
-    });
+    let last = last.map(|time| age::duration(time.as_secs().max(0).unsigned_abs()));
     let text = |t: &str| escape::one_line(t).into_owned();
     [
         text(&machine),
         text(&kind),
         text(row.incident.unwrap_or("-")),
         text(&state),
-        since.unwrap_or_else(|| "-".into()),
+        last.unwrap_or_else(|| "-".into()),
     ]
 }
 
 /// Columns of each cell: those of the longest, as far as the style has room, and no more than makes the table readable.
 fn widths(cells: &[[String; 5]], style: Style) -> [usize; 5] {
-    let mut widths = HEADER.map(columns);
+    let [machine, kind, incident, state] = HEADER.map(columns);
+    let mut widths = [machine, kind, incident, state, columns(SINCE)];
     for row in cells {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(columns(cell));

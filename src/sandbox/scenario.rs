@@ -133,7 +133,7 @@ pub struct MachineSpec {
 
 impl MachineSpec {
     /// An active Windows 11 device whose name is derived from its id.
-    pub(super) fn derived(id: &str) -> Self {
+    pub fn derived(id: &str) -> Self {
         MachineSpec {
             id: id.to_owned(),
             name: None,
@@ -152,7 +152,7 @@ impl MachineSpec {
     }
 
     /// `computerDnsName`.
-    pub(super) fn dns_name(&self) -> String {
+    pub fn dns_name(&self) -> String {
         self.name.as_deref().map_or_else(
             || format!("desktop-{}", self.id.chars().take(7).collect::<String>()),
             str::to_ascii_lowercase,
@@ -549,7 +549,11 @@ impl Scenario {
         schemars::schema_for!(Scenario)
     }
 
-    pub(super) fn check(&self) -> Result<(), ScenarioError> {
+    /// Checks that the parts go together.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn check(&self) -> Result<(), ScenarioError> {
         let fail = |text: String| Err(ScenarioError::Rule(text));
         if !(1..=10_000).contains(&self.lists.page_size) {
             return fail("lists.pageSize must be 1 to 10000".into());

@@ -58,6 +58,8 @@ const EDGES: &[Edge] = &[
             "evidence/download.rs",
             "evidence/store.rs",
             "defender/",
+            "drill/play.rs",
+            "drill/service.rs",
             "platform/",
             "sandbox/http.rs",
             "state/shared/",
@@ -88,7 +90,7 @@ const EDGES: &[Edge] = &[
         what: "clocks",
         paths: &["std::time::SystemTime", "std::time::Instant"],
         text: &["SystemTime::now", "Timestamp::now", "Zoned::now", "Instant::now"],
-        files: &["defender/client.rs", "platform/windows.rs", "sandbox/http.rs", "cli/"],
+        files: &["defender/client.rs", "drill/service.rs", "platform/windows.rs", "sandbox/http.rs", "cli/"],
     },
     Edge {
         what: "real paths",

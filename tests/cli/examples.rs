@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use crate::sandbox::BIN;
 
 /// Examples that end otherwise than with 0, and why.
-const OTHERWISE: [(&str, i32); 8] = [
+const OTHERWISE: [(&str, i32); 9] = [
     // Nobody is there to be asked.
     ("casefile apply --wait --fetch --timeout 1h", 1),
     ("casefile cancel fin-ws-042 --comment 'INC-2042: the device is rebuilt'", 1),
@@ -16,6 +16,8 @@ const OTHERWISE: [(&str, i32); 8] = [
     ("casefile export -l incident=INC-2042 --bagit inc-2042", 3),
     // The simulated service has no such action.
     ("casefile import inc-2042.collect-fin-ws-042 5382f7ea-7557-4ab7-9782-d50480024a4e", 1),
+    // Nor such an alert.
+    ("casefile draft --alert da637472900382838869_1364969609 --label incident=INC-2090 --dry-run", 1),
     // The folder is in no repository.
     ("casefile state migrate --to git:refs/casefile/ir", 1),
     // They serve until they are stopped: only their arguments are read.

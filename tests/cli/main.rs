@@ -6,6 +6,8 @@
 
 mod case;
 mod doctor;
+mod draft;
+mod drill;
 mod event_query;
 #[cfg(unix)]
 mod examples;

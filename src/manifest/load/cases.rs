@@ -6,8 +6,9 @@ use super::Reading;
 use crate::manifest::diagnostic::{Diagnostic, Level};
 use crate::manifest::discover::{self, Bounds};
 use crate::manifest::documents::{may_hold_runbook, runbooks_in};
+use crate::manifest::kinds::CaseIncident;
 use crate::manifest::project::Project;
-use crate::manifest::runbook::{CaseOutcome, Runbook, run_case};
+use crate::manifest::runbook::{CaseOutcome, Runbook, read_case, run_case};
 
 /// The outcome of the cases of one runbook's file.
 #[derive(Clone, Debug)]
@@ -22,6 +23,30 @@ pub struct CaseRun {
     pub cases: Vec<(String, CaseOutcome)>,
     /// The files of the cases that were not run because of the problems.
     pub skipped: Vec<String>,
+}
+
+/// Returns the incident of one of a runbook's cases, and the case's file: that which expects the most resources. None if
+/// the runbook has no case that expects any.
+pub fn case_incident(project_dir: &Path, project: &Project, runbook: &str) -> Option<(String, CaseIncident)> {
+    let bounds = Bounds::of(project_dir);
+    let mut best: Option<(usize, String, CaseIncident)> = None;
+    for file in discover::find(project_dir, project).manifests {
+        let Ok(bytes) = discover::read(&file.path, &file.name) else { continue };
+        let names = runbooks_in(&bytes);
+        if !names.iter().any(|name| name == runbook) {
+            continue;
+        }
+        for found in discover::cases(&file, &bounds).0 {
+            let read = discover::read(&found.path, &found.name).ok().and_then(|bytes| read_case(&bytes));
+            let Some(case) = read else { continue };
+            let is_meant = case.runbook.as_deref().map_or(names.len() == 1, |name| name == runbook);
+            let expected = case.expect.resources.as_ref().map_or(0, Vec::len);
+            if is_meant && expected > best.as_ref().map_or(0, |(most, ..)| *most) {
+                best = Some((expected, found.name, case.incident));
+            }
+        }
+    }
+    best.map(|(_, file, incident)| (file, incident))
 }
 
 /// Runs cases of the runbooks of a project: all cases of the files that `runbook` selects, by file and names of the

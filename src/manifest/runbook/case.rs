@@ -89,6 +89,14 @@ pub(in crate::manifest) fn run_case(file: &str, bytes: &[u8], runbooks: &[Runboo
     compare(&case.expect, &resources, &problems)
 }
 
+/// Reads a case; none if anything is wrong with it.
+pub(in crate::manifest) fn read_case(bytes: &[u8]) -> Option<CaseFile> {
+    let decoded = decode(bytes).ok()?;
+    let mut found: Vec<_> = documents(&decoded).filter(|doc| !is_blank(doc)).collect();
+    let mut doc = found.pop().filter(|_| found.is_empty())?;
+    document::case(&mut doc).filter(|_| doc.findings.is_empty())
+}
+
 fn read_incident(
     doc: &crate::manifest::yaml::reader::Document<'_>,
     root: Id,

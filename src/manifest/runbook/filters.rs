@@ -137,7 +137,8 @@ fn kql(value: &Value) -> Result<String, Error> {
     }
 }
 
-fn quoted(text: &str) -> String {
+/// A text as a literal of the Kusto query language: none of it can end the literal.
+pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {

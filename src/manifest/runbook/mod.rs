@@ -30,8 +30,9 @@ mod weight;
 mod work;
 
 pub use case::CaseOutcome;
-pub(super) use case::run_case;
+pub(super) use case::{read_case, run_case};
 pub(super) use expand::{Budget, Runbook, expand};
+pub(crate) use filters::quoted as kql_literal;
 pub(super) use in_manifest::ids_in;
 pub(super) use incident::{Incident, Origin, check};
 pub(super) use order::{ambiguous, in_a_circle, unknown};
