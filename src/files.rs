@@ -125,21 +125,9 @@ pub fn open_or_create(path: &Path) -> Result<File, FileError> {
 pub fn open_to_rewrite(path: &Path) -> Result<File, FileError> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true);
-    private(&mut options);
+    platform::private_file(&mut options);
     let file = opened(path, &mut options, false)?;
-    if has_other_names(&file.metadata()?) { Err(FileError::OtherNames) } else { Ok(file) }
-}
-
-/// Makes a file readable by its owner alone, where the system knows of others.
-#[cfg(unix)]
-pub fn make_private(file: &File) -> io::Result<()> {
-    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))
-}
-
-/// Makes a file readable by its owner alone, where the system knows of others.
-#[cfg(not(unix))]
-pub fn make_private(_: &File) -> io::Result<()> {
-    Ok(())
+    if platform::has_other_names(&file.metadata()?) { Err(FileError::OtherNames) } else { Ok(file) }
 }
 
 /// Makes a new file for reading and writing at its end, readable by its owner alone. Whatever has the name already,

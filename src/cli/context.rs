@@ -422,7 +422,7 @@ pub struct Environment(BTreeMap<&'static str, String>);
 
 impl Environment {
     /// Every name that is read, here or by a credential that is handed the value.
-    pub const NAMES: [&'static str; 40] = [
+    pub const NAMES: [&'static str; 41] = [
         "CASEFILE_ENDPOINT",
         "CASEFILE_ACCESS_TOKEN",
         "CASEFILE_ALLOW_HOST",

@@ -18,6 +18,7 @@ use crate::defender::{Clock, Downloads, TraceSink, Traced, TracedDownloads, Tran
 use crate::files::{self, FileError};
 use crate::manifest::Project;
 use crate::model::location::Location;
+use crate::platform;
 
 /// The beginning of every trace of ours.
 const HEAD: &str = concat!(
@@ -76,7 +77,7 @@ impl Trace {
                 bad("it is there and is no trace of casefile, so it is left as it is; name another file with \
                      --trace-http".to_owned())
             })?;
-            files::make_private(&file).map_err(failed)?;
+            platform::set_private(&file).map_err(failed)?;
             found
         };
         let mut document = Document { file, end, is_empty, is_over: false };

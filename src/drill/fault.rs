@@ -65,6 +65,7 @@ pub fn course(calm: Scenario, seed: u64, faults: bool) -> Course {
                 action_type: "CollectInvestigationPackage".to_owned(),
                 requestor: "analyst@contoso.com".to_owned(),
                 comment: "by hand".to_owned(),
+                external_id: None,
                 age: Seconds::from_millis(60_000),
                 remaining: Some(Seconds::from_millis(60_000 * (2 + sequence.below(8)))),
             }),

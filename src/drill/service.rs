@@ -29,7 +29,7 @@ pub(super) struct AnyToken;
 
 #[async_trait]
 impl TokenSource for AnyToken {
-    async fn fetch(&self) -> Result<Token, AuthError> {
+    async fn fetch(&self, _: Timestamp) -> Result<Token, AuthError> {
         Ok(Token { access: AccessToken::new("drill"), expires: None })
     }
 }

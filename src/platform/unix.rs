@@ -46,9 +46,14 @@ pub fn set_read_only(file: &File) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(0o400))
 }
 
+/// Makes a file readable and writable by its owner, and by nobody else.
+pub fn set_private(file: &File) -> io::Result<()> {
+    file.set_permissions(Permissions::from_mode(0o600))
+}
+
 /// Gives the owner of an open file the right to write to it. The path is not asked: it may lead elsewhere by now.
 pub fn set_writable(file: &File, _: &Path) -> io::Result<()> {
-    file.set_permissions(Permissions::from_mode(0o600))
+    set_private(file)
 }
 
 /// Returns what something is that is no file, folder or link, with its article.

@@ -440,6 +440,11 @@ impl Default for Packages {
 pub struct Seconds(u64);
 
 impl Seconds {
+    /// From milliseconds.
+    pub const fn from_millis(millis: u64) -> Self {
+        Seconds(millis)
+    }
+
     /// As the standard library's type.
     pub const fn get(self) -> Duration {
         Duration::from_millis(self.0)
