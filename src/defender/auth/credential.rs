@@ -559,6 +559,39 @@ mod tests {
         assert!(!format!("{c:?}").contains("abc"));
     }
 
+    /// A metadata service that takes every request and answers none.
+    #[derive(Debug, Default)]
+    struct Silent {
+        asked: Mutex<Vec<String>>,
+    }
+
+    #[async_trait]
+    impl HttpClient for Silent {
+        async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
+            self.asked.lock().unwrap().push(request.url().to_string());
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn auto_waits_five_seconds_for_a_metadata_service_that_never_answers() {
+        let (http, silent) = (Fake::new(&[]), Arc::new(Silent::default()));
+        let service = Service::new(Cloud::Public, None, None).unwrap();
+        let (identity, environment) = (Identity::default(), Environment::default());
+        let auto = AuthMethod::Auto;
+        let mut c =
+            Credential::over(http, silent.clone(), auto, &identity, environment, (&service).into()).unwrap();
+        // No program is started here. A method that lacks something fails at once.
+        c.methods = vec![AuthMethod::ClientSecret, AuthMethod::ManagedIdentity];
+        let began = tokio::time::Instant::now();
+        let AuthError::NoneWorked { tried } = c.fetch().await.unwrap_err() else { panic!("signed in") };
+        assert_eq!(began.elapsed(), Duration::from_secs(5));
+        assert_eq!(silent.asked.lock().unwrap().len(), 1);
+        let told: Vec<String> = tried.iter().map(ToString::to_string).collect();
+        assert!(told.iter().any(|e| e.contains("no metadata service of this machine answers")), "{told:?}");
+        assert_eq!(c.method(), None, "what did not work is not stayed with");
+    }
+
     #[tokio::test]
     async fn a_token_for_one_api_is_never_shown_to_the_other() {
         let graph = Service::graph(Cloud::Public, None).unwrap();
