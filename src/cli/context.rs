@@ -35,6 +35,10 @@ pub struct Context {
     pub dir: PathBuf,
     /// The current folder relative to the project folder, where the project was found above it; else empty.
     below: PathBuf,
+    /// The project folder as `-C` named it, where that is another than the current one.
+    pub typed_dir: Option<String>,
+    /// Whether a person sees results as well as questions: stdout is a terminal too.
+    pub converses: bool,
     /// The variables that the tool reads.
     pub env: Environment,
     /// Whether a person can be asked: stdin and stderr are terminals and `CI` is not set. Without it
@@ -72,6 +76,8 @@ impl Context {
         Ok(Context {
             dir: global.project.clone().unwrap_or_else(|| PathBuf::from(".")),
             below: PathBuf::new(),
+            typed_dir: typed_dir(global),
+            converses: stdout && io::stdin().is_terminal() && stderr && !env.is_set("CI"),
             interactive: io::stdin().is_terminal() && stderr && !env.is_set("CI"),
             color_out,
             color_err,
@@ -202,6 +208,12 @@ impl Context {
     pub fn now(&self) -> jiff::Timestamp {
         self.clock.now()
     }
+}
+
+/// The project folder as `-C` named it, where that is another than the current one.
+pub fn typed_dir(global: &Global) -> Option<String> {
+    let dir = global.project.as_deref().filter(|dir| *dir != Path::new("."));
+    dir.map(|dir| dir.to_string_lossy().into_owned())
 }
 
 /// The nearest folder above a folder without a project file that has one, and the way back down. The search ends with

@@ -9,13 +9,14 @@ use super::connect::{self, Connection};
 use super::context::{Context, runtime};
 use super::evidence;
 use super::exit::{Code, Error};
+use super::patience::waiting;
 use super::project;
 use super::store;
 use crate::defender::auth::Claims;
 use crate::defender::{Clock, Endpoint, HuntError, ReadError, Service, http_client};
 use crate::doctor::{Check, Needs, Probe, Verdict, audience, clock, permission, token};
 use crate::manifest::{self, Project};
-use crate::model::{Cloud, Hindrance, HuntingApi, HuntingQuery, Kind, Region, Target};
+use crate::model::{Advice, Cloud, Hindrance, HuntingApi, HuntingQuery, Kind, Region, Target};
 use crate::render::doctor::{DoctorDocument, checks};
 use crate::render::messages;
 
@@ -55,6 +56,7 @@ fn examine(ctx: &Context, args: &DoctorArgs) -> Result<Vec<Check>, Error> {
         },
     };
     let alone = args.cloud.is_some();
+    let _looking = waiting(ctx, "Looking at what a run needs");
     runtime()?.block_on(async {
         service(ctx, &project, needs, &mut list).await;
         if !alone {
@@ -68,11 +70,11 @@ fn examine(ctx: &Context, args: &DoctorArgs) -> Result<Vec<Check>, Error> {
 /// A check that came to its end, or what kept it from that.
 fn of(result: Result<Check, Error>, name: &'static str) -> Check {
     result.unwrap_or_else(|e| {
-        let (_, next) = e.row();
+        let (_, Advice { words, command }) = e.row();
         let rows = e.rows().join("; ");
         let between = if rows.is_empty() { "" } else { ": " };
         let check = Check::failed(name, format!("{e}{between}{rows}"));
-        next.into_iter().fold(check, Check::fix)
+        words.into_iter().chain(command).fold(check, Check::fix)
     })
 }
 

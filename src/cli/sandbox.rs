@@ -7,6 +7,7 @@ use super::context::{Context, runtime};
 use super::exit::{Code, Error};
 use super::signals;
 use crate::files::{self, Links};
+use crate::model::Advice;
 use crate::sandbox::{Clock, Scenario, ServeOptions, serve};
 
 /// A larger scenario is refused.
@@ -36,7 +37,8 @@ pub fn run(ctx: &Context, args: &SandboxArgs) -> Result<Code, Error> {
 }
 
 async fn serve_until_stopped(ctx: &Context, options: ServeOptions) -> Result<Code, Error> {
-    let failed = |e: std::io::Error| Error::Service { message: format!("the sandbox: {e}"), next: None };
+    let failed =
+        |e: std::io::Error| Error::Service { message: format!("the sandbox: {e}"), next: Advice::none() };
     ctx.detach()?;
     let mut stop = signals::stop("stopping: the world is written");
     let server = serve(options).await.map_err(failed)?;

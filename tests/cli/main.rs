@@ -13,7 +13,9 @@ mod guards;
 mod hostile;
 mod hunt;
 mod leaks;
+mod names;
 mod order;
+mod proxy;
 #[cfg(unix)]
 mod repository;
 mod review;
@@ -23,8 +25,11 @@ mod since;
 mod state;
 mod strangers;
 mod streams;
+mod strict;
 mod surgery;
 mod targets;
+#[cfg(target_os = "linux")]
+mod terminal;
 mod triage;
 mod typed;
 mod unread;

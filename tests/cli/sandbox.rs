@@ -13,12 +13,18 @@ pub struct Sandbox {
 impl Sandbox {
     /// Returns once it listens.
     pub fn start(scenario: &str) -> Sandbox {
+        Sandbox::start_with(scenario, &[])
+    }
+
+    /// As [`Sandbox::start`], with more arguments.
+    pub fn start_with(scenario: &str, args: &[&str]) -> Sandbox {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("scenario.yaml");
         std::fs::write(&file, scenario).unwrap();
         let mut child = Command::new(BIN)
             .args(["sandbox", "--listen", "127.0.0.1:0", "--scenario"])
             .arg(&file)
+            .args(args)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
