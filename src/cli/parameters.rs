@@ -65,7 +65,7 @@ pub fn in_order(schema: &Value) -> Vec<(&String, &Value)> {
 pub fn ask(
     schema: &Value,
     answers: &mut dyn BufRead,
-    wrong: &dyn Fn(&Map<String, Value>, &str) -> Option<String>,
+    wrong: impl Fn(&Map<String, Value>, &str) -> Option<String>,
 ) -> Result<Map<String, Value>, Error> {
     let mut with = Map::new();
     for (key, property) in in_order(schema) {

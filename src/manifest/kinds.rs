@@ -37,6 +37,12 @@ pub(super) const LABEL_KEY: &str = r"^[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?$
 pub(super) const OBJECT_ID: &str = r"^[A-Za-z0-9][A-Za-z0-9._-]*$";
 /// `Kind/name`, of a manifest: the name as [`NAME`].
 pub(super) const ADDRESS: &str = r"^(Alert|InvestigationPackage)/[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$";
+/// The same of an alert.
+pub(super) const ALERT_ADDRESS: &str =
+    r"^Alert/[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$";
+/// The same of a package.
+pub(super) const PACKAGE_ADDRESS: &str =
+    r"^InvestigationPackage/[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$";
 
 /// The version of the manifest format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -24,8 +24,8 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
 use super::kinds::{
-    ADDRESS, API_VERSION, AlertManifest, CONTROL, CaseFile, IncidentManifest, PLAIN, PackageManifest,
-    RunbookManifest,
+    ALERT_ADDRESS, API_VERSION, AlertManifest, CONTROL, CaseFile, IncidentManifest, PACKAGE_ADDRESS, PLAIN,
+    PackageManifest, RunbookManifest,
 };
 use super::project::ProjectFile;
 use crate::manifest::surgery;
@@ -150,7 +150,16 @@ pub(in crate::manifest) fn compiled(target: Target) -> &'static Compiled {
     static CASE: OnceLock<Compiled> = OnceLock::new();
     match target {
         Target::Resource(Kind::Alert) => {
-            ALERT.get_or_init(|| compile::<AlertManifest>(target, "An alert to be raised on an event."))
+            ALERT.get_or_init(|| {
+                let mut schema = titled::<AlertManifest>(target, "An alert to be raised on an event.");
+                // Kinds share the type of their envelope, and with it a package's name as an example.
+                if let Some(moved) = schema.pointer_mut("/properties/moved") {
+                    let example = "Alert/fin-ws-042-exploit";
+                    moved["examples"] = json!([{ "from": example }]);
+                    moved["properties"]["from"]["examples"] = json!([example]);
+                }
+                built(schema)
+            })
         }
         Target::Resource(Kind::InvestigationPackage) => PACKAGE.get_or_init(|| {
             compile::<PackageManifest>(target, "An investigation package to be collected from a device.")
@@ -260,14 +269,10 @@ fn resource(kind: Kind) -> Value {
     let mut schema = compiled(Target::Resource(kind)).schema.clone();
     let from = schema.pointer_mut("/properties/moved/properties/from/pattern");
     if let Some(pattern) = from {
-        *pattern = ADDRESS.replace("(Alert|InvestigationPackage)", kind.as_str()).into();
-    }
-    if kind == Kind::Alert
-        && let Some(moved) = schema.pointer_mut("/properties/moved")
-    {
-        let example = "Alert/fin-ws-042-exploit";
-        moved["examples"] = json!([{ "from": example }]);
-        moved["properties"]["from"]["examples"] = json!([example]);
+        *pattern = match kind {
+            Kind::Alert => ALERT_ADDRESS.into(),
+            Kind::InvestigationPackage => PACKAGE_ADDRESS.into(),
+        };
     }
     if kind == Kind::InvestigationPackage {
         let of_one = json!({

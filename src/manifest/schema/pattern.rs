@@ -103,12 +103,21 @@ const OBJECT_ID: FastPattern = FastPattern {
 };
 const ADDRESS: FastPattern = FastPattern {
     pattern: kinds::ADDRESS,
-    fits: |text| {
-        let name = Kind::ALL.iter().find_map(|kind| text.strip_prefix(kind.as_str().as_bytes()));
-        let name = name.and_then(|rest| rest.strip_prefix(b"/"));
-        name.is_some_and(crate::model::is_name)
-    },
+    fits: |text| Kind::ALL.into_iter().any(|kind| is_address(text, kind)),
 };
+const ALERT_ADDRESS: FastPattern =
+    FastPattern { pattern: kinds::ALERT_ADDRESS, fits: |text| is_address(text, Kind::Alert) };
+const PACKAGE_ADDRESS: FastPattern = FastPattern {
+    pattern: kinds::PACKAGE_ADDRESS,
+    fits: |text| is_address(text, Kind::InvestigationPackage),
+};
+
+/// Returns whether a text is the address of a manifest of that kind.
+fn is_address(text: &[u8], kind: Kind) -> bool {
+    let name = text.strip_prefix(kind.as_str().as_bytes()).and_then(|rest| rest.strip_prefix(b"/"));
+    name.is_some_and(crate::model::is_name)
+}
+
 const WORD: FastPattern = FastPattern {
     pattern: WORD_PATTERN,
     fits: |text| {
@@ -118,7 +127,7 @@ const WORD: FastPattern = FastPattern {
 };
 
 /// Those that are told by hand.
-const FAST: [FastPattern; 19] = [
+const FAST: [FastPattern; 21] = [
     HEX,
     TEXT,
     PLAIN,
@@ -138,6 +147,8 @@ const FAST: [FastPattern; 19] = [
     WORD,
     OBJECT_ID,
     ADDRESS,
+    ALERT_ADDRESS,
+    PACKAGE_ADDRESS,
 ];
 
 /// The keyword `pattern`.
