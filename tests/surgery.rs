@@ -233,6 +233,30 @@ async fn a_cancel_without_an_answer_is_looked_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_that_is_accepted_while_the_action_runs_on_is_told_so() {
+    let server = serve(ServeOptions {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        world_file: None,
+        scenario: Some(Scenario::from_yaml("delays: { pending: 0, running: 86400, cancel: 3600 }").unwrap()),
+        effects: None,
+        clock: Clock::System,
+    });
+    let bench = Bench { dir: tempfile::tempdir().unwrap(), server: server.await.unwrap() };
+    bench.project("settle: 0s");
+    bench.manifest("ws.yaml", &package("ws", WS, "Collect forensics"));
+    bench.apply().code(0);
+    let ran = bench.run(&["cancel", PACKAGE, "--comment", "wrong machine", "--auto-approve"]).code(1);
+    let ran = ran.says("cancel accepted, and it still runs").says("Result: 1 cancel accepted");
+    ran.says("the service accepted the cancel, and the collection still runs; next: casefile status");
+    assert_eq!(bench.actions()[0]["status"], "InProgress");
+    // It is not asked again by itself, and what runs is not forgotten.
+    assert_eq!(bench.effects(), 2);
+    assert_eq!(bench.resource(PACKAGE)["phase"], "InProgress");
+    bench.is_settled();
+    assert_eq!(bench.effects(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn cancel_and_rm_refuse_what_is_forbidden() {
     let bench = Bench::new("faults: [{ on: collect, nth: [1], then: reset }]").await;
     bench.project("settle: 1s, onUnknown: ask");

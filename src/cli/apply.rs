@@ -26,6 +26,7 @@ use crate::engine::{Control, Fetching, Locked, Lookups, Options, Report, Run, Ru
 use crate::manifest::{Defender, Project};
 use crate::model::{Address, Span, Template};
 use crate::plan::{self, Destination, Deviating, Plan, SavedPlan};
+use crate::render::surgery;
 use crate::seal::{self, Seals};
 
 /// What was approved before this run.
@@ -47,7 +48,7 @@ pub fn run(ctx: &Context, args: &ApplyArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
     let (scope, reviewed) = match saved {
         Some(saved) => {
-            saved::expected(args, &saved)?;
+            saved::expected(ctx, args, &saved)?;
             (engine::scope_of(ctx, &project, &saved), Some(Reviewed::Saved(Box::new(saved))))
         }
         None => {
@@ -210,7 +211,16 @@ impl Job<'_> {
         drop(reading);
         let plan = match prepared {
             Ok(plan) => Plan { destination: Some(destination.clone()), ..plan },
-            Err(e) => return Err(end_early(run, e).await),
+            Err(e) => {
+                let e = end_early(run, e).await;
+                let e = engine::named(ctx, e, |text| surgery::in_words(text, run.state()));
+                return Err(match reviewed {
+                    Some(Reviewed::Saved(saved)) => {
+                        engine::named(ctx, e, |text| engine::by_names(text, &saved.plan))
+                    }
+                    _ => e,
+                });
+            }
         };
         if let Err(e) = approve(ctx, args, &plan, reviewed, run, display, claims).await {
             // What was observed is recorded even when nothing is sent.
@@ -274,11 +284,12 @@ async fn approve(
     display: &Display,
     claims: Option<&Claims>,
 ) -> Result<(), Error> {
-    engine::refuse_blind(plan)?;
+    engine::refuse_blind(plan, ctx.verbose)?;
     // A plan that nobody reviewed is not shown in place of the one that was: its digest would be pasted unread.
     if let Some(expected) = args.expect.filter(|expected| *expected != plan.digest) {
-        let rows = plan::differing(plan, expected, run.desired(), run.state());
-        return Err(Error::OtherDigest { expected, rows: engine::differing(&rows) });
+        let rows = engine::differing(&plan::differing(plan, expected, run.desired(), run.state()));
+        let names = |text: &str| surgery::in_words(&engine::by_names(text, plan), run.state());
+        return Err(engine::named(ctx, Error::OtherDigest { expected, rows }, names));
     }
     let changes = plan.changes.iter().any(|c| c.action.is_change());
     let approved = args.auto_approve || args.expect.is_some() || reviewed.is_some();
@@ -292,7 +303,8 @@ async fn approve(
     if let Some(Reviewed::Sealed { service, templates, seals, deviating }) = reviewed {
         let open = seal::unsealed(plan, service.as_ref(), run.desired(), templates, seals, deviating);
         if !open.is_empty() {
-            return Err(Error::NotSealed(engine::listed(open.iter().map(ToString::to_string))));
+            let open = Error::NotSealed(engine::listed(open.iter().map(ToString::to_string)));
+            return Err(engine::named(ctx, open, |text| engine::by_names(text, plan)));
         }
     }
     preflight::calls(claims, plan)?;

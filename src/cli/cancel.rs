@@ -8,10 +8,12 @@ use super::context::{Context, runtime};
 use super::engine;
 use super::exit::{Code, Error};
 use super::locked_run::LockedRun;
+use super::patience::{READING, waiting};
 use super::project;
 use crate::engine::surgery::{Cancellation, PlannedCancel};
 use crate::engine::{Lookups, Scope};
 use crate::manifest::{Loaded, Project};
+use crate::model::Advice;
 use crate::plan::Plan;
 use crate::render::surgery;
 use crate::render::ways_out::shell;
@@ -20,7 +22,9 @@ use crate::render::ways_out::shell;
 pub fn run(ctx: &Context, args: &CancelArgs) -> Result<Code, Error> {
     ctx.detach()?;
     if !ctx.interactive && !args.auto_approve {
-        return Err(Error::Unapproved { next: format!("{} --auto-approve", again(args)) });
+        return Err(Error::Unapproved {
+            next: Advice::say(format!("say yes on the command line: {} --auto-approve", again(args))),
+        });
     }
     let selector = engine::selector(args.selector.as_deref())?;
     let project = project::load(ctx)?;
@@ -42,18 +46,17 @@ pub fn run(ctx: &Context, args: &CancelArgs) -> Result<Code, Error> {
             // Labels that nothing carries are a typing mistake, and not a cancellation of nothing.
             engine::chosen(run.state(), &[], Some(labels))?;
         }
-        let PlannedCancel { plan, over, held } =
-            match run.plan_cancel(&asked).await.map_err(engine::surgery_error) {
-                Err(Error::Forbidden { message, next }) => {
-                    let words = |text: &str| surgery::in_words(text, run.state());
-                    return Err(Error::Forbidden { message: words(&message), next: words(&next) });
-                }
-                planned => planned?,
-            };
+        let reading = waiting(ctx, READING);
+        let planned = run.plan_cancel(&asked).await.map_err(engine::surgery_error);
+        drop(reading);
+        let PlannedCancel { plan, over, held } = match planned {
+            Ok(planned) => planned,
+            Err(e) => return Err(engine::named(ctx, e, |text| surgery::in_words(text, run.state()))),
+        };
         if plan.changes.is_empty() && over.is_empty() && held.is_empty() {
             return Err(Error::NothingSelected {
                 message: "no collection is selected, so nothing is cancelled".to_owned(),
-                next: Some("casefile status".to_owned()),
+                next: Advice::run("casefile status"),
             });
         }
         ctx.out(&surgery::left_out(run.state(), &over, &held, project::style_out(ctx)))?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::context::Context;
-use super::exit::Error;
+use super::exit::{Error, sign_in};
 use super::patience::waiting;
 use super::project;
 use super::trace;
@@ -18,6 +18,7 @@ use crate::defender::{
     RateLimiter, Service, ServiceError, proxy_for,
 };
 use crate::manifest::Project;
+use crate::model::Advice;
 use crate::plan::Destination;
 use crate::render::unread;
 use crate::sandbox::{self, Scenario, ServeOptions, Server};
@@ -251,12 +252,12 @@ fn bad_service(e: ServiceError) -> Error {
 /// A service that cannot be, by the setting that named its host.
 fn refused(e: ServiceError, setting: Option<&str>) -> Error {
     let ServiceError::Stranger { host, .. } = &e else { return bad_service(e) };
-    let next = format!(
+    let next = Advice::say(format!(
         "correct the address; if this host is yours, allow it outside the project: --allow-host {host}, or \
          CASEFILE_ALLOW_HOST={host}"
-    );
+    ));
     let message = format!("{}: {e}; nothing was sent", setting.unwrap_or("defender.cloud"));
-    Error::Service { message, next: Some(next) }
+    Error::Service { message, next }
 }
 
 /// `CASEFILE_ENDPOINT`, or `defender.endpoint`: the setting's name and its value.
@@ -335,7 +336,7 @@ pub fn limits(project: &Project) -> Vec<(Endpoint, RateLimit)> {
 }
 
 fn failed(message: String) -> Error {
-    Error::Service { message, next: None }
+    Error::Service { message, next: Advice::none() }
 }
 
 /// A sign-in that did not work, with what to do about it.
@@ -346,12 +347,12 @@ pub fn auth_error(e: AuthError) -> Error {
     match e {
         AuthError::NoneWorked { tried } => none_worked(&tried),
         AuthError::NoToken { .. } => {
-            Error::Service { message: e.to_string(), next: Some("casefile plan".to_owned()) }
+            Error::Service { message: e.to_string(), next: Advice::run("casefile plan") }
         }
         AuthError::Unreachable { cause, .. } => {
-            Error::Service { message: e.to_string(), next: Some(unread::remedy(cause)) }
+            Error::Service { message: e.to_string(), next: unread::remedy(cause) }
         }
-        e => Error::Service { message: e.to_string(), next: Some(super::exit::SIGN_IN.to_owned()) },
+        e => Error::Service { message: e.to_string(), next: sign_in() },
     }
 }
 

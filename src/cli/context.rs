@@ -25,6 +25,7 @@ use crate::defender::auth::AccessToken;
 use crate::defender::{AllowedHosts, Authorities, Clock};
 use crate::files::{self, Links};
 use crate::manifest::PROJECT_FILE;
+use crate::model::Advice;
 use crate::platform;
 use crate::render::escape;
 
@@ -41,6 +42,10 @@ pub struct Context {
     pub dir: PathBuf,
     /// The current folder relative to the project folder, where the project was found above it; else empty.
     below: PathBuf,
+    /// The project folder as `-C` named it, where that is another than the current one.
+    pub typed_dir: Option<String>,
+    /// Whether a person sees results as well as questions: stdout is a terminal too.
+    pub converses: bool,
     /// The variables that the tool reads.
     pub env: Environment,
     /// Whether a person can be asked: stdin and stderr are terminals and `CI` is not set. Without it
@@ -88,6 +93,8 @@ impl Context {
         Ok(Context {
             dir: global.project.clone().unwrap_or_else(|| PathBuf::from(".")),
             below: PathBuf::new(),
+            typed_dir: typed_dir(global),
+            converses: stdout && io::stdin().is_terminal() && stderr && !env.is_set("CI"),
             interactive: io::stdin().is_terminal() && stderr && !env.is_set("CI"),
             color_out,
             color_err,
@@ -177,9 +184,7 @@ impl Context {
         let Some((setting, path)) = &self.ca_file else { return Ok(Authorities::default()) };
         let bad = |why: String| Error::Service {
             message: format!("{setting} names {}: {why}", path.display()),
-            next: Some(
-                "name a file with certificates in PEM, or leave the setting out; then casefile doctor".into(),
-            ),
+            next: Advice::then("name a file with certificates in PEM, or leave the setting out", "casefile doctor"),
         };
         let bytes = files::read(path, Links::Followed, LONGEST_CA_FILE).map_err(|e| bad(e.to_string()))?;
         Authorities::read(&bytes).map_err(|e| bad(e.to_string()))
@@ -265,6 +270,12 @@ impl Context {
     pub fn now(&self) -> jiff::Timestamp {
         self.clock.now()
     }
+}
+
+/// The project folder as `-C` named it, where that is another than the current one.
+pub fn typed_dir(global: &Global) -> Option<String> {
+    let dir = global.project.as_deref().filter(|dir| *dir != Path::new("."));
+    dir.map(|dir| dir.to_string_lossy().into_owned())
 }
 
 /// The nearest folder above a folder without a project file that has one, and the way back down. The search ends with

@@ -9,13 +9,14 @@ use super::connect::{self, Connection};
 use super::context::{Context, runtime};
 use super::evidence;
 use super::exit::{Code, Error};
+use super::patience::waiting;
 use super::project;
 use super::store;
 use crate::defender::auth::Claims;
 use crate::defender::{Clock, Endpoint, HuntError, ReadError, Service, api_of_host, http_client, proxy_for};
 use crate::doctor::{Check, Needs, Probe, Verdict, audience, clock, permission, proxy, region, tls, token};
 use crate::manifest::{self, Project};
-use crate::model::{Cloud, Hindrance, HuntingApi, HuntingQuery, Kind, Region, Target};
+use crate::model::{Advice, Cloud, Hindrance, HuntingApi, HuntingQuery, Kind, Region, Target};
 use crate::render::doctor::{DoctorDocument, checks};
 use crate::render::messages;
 
@@ -55,6 +56,7 @@ fn examine(ctx: &Context, args: &DoctorArgs) -> Result<Vec<Check>, Error> {
         },
     };
     let alone = args.cloud.is_some();
+    let _looking = waiting(ctx, "Looking at what a run needs");
     runtime()?.block_on(async {
         service(ctx, &project, needs, &mut list).await;
         if !alone {
@@ -68,11 +70,11 @@ fn examine(ctx: &Context, args: &DoctorArgs) -> Result<Vec<Check>, Error> {
 /// A check that came to its end, or what kept it from that.
 fn of(result: Result<Check, Error>, name: &'static str) -> Check {
     result.unwrap_or_else(|e| {
-        let (_, next) = e.row();
+        let (_, Advice { words, command }) = e.row();
         let rows = e.rows().join("; ");
         let between = if rows.is_empty() { "" } else { ": " };
         let check = Check::failed(name, format!("{e}{between}{rows}"));
-        next.into_iter().fold(check, Check::fix)
+        words.into_iter().chain(command).fold(check, Check::fix)
     })
 }
 
@@ -150,7 +152,7 @@ async fn service(ctx: &Context, project: &Project, needs: Needs, list: &mut Vec<
     }
     let is_public = client.service().cloud() == Cloud::Public;
     if is_public && api_of_host(&client.service().host()).is_some() {
-        list.push(region(project.spec.defender.region, &answering().await));
+        list.push(region(project.spec.defender.region, &answering(ctx).await));
     }
     connection.close().await;
 }
@@ -233,8 +235,9 @@ fn host(service: &Service, probe: &Probe, took: Duration) -> Check {
 }
 
 /// The regional hosts of the public cloud that answer, and how fast. No token goes there.
-async fn answering() -> Vec<(Region, Duration)> {
-    let Ok(http) = http_client(BOUND, false) else { return Vec::new() };
+async fn answering(ctx: &Context) -> Vec<(Region, Duration)> {
+    let authorities = ctx.authorities().unwrap_or_default();
+    let Ok(http) = http_client_trusting(BOUND, false, authorities) else { return Vec::new() };
     let hosts =
         Region::ALL.map(|region| Service::new(Cloud::Public, Some(region), None).map(|s| (region, s)));
     let asked = hosts.into_iter().flatten().map(|(region, service)| {

@@ -18,7 +18,7 @@ use super::store::{self, Check};
 use crate::defender::{Endpoint, ReadError};
 use crate::draft::{self, Drafted, DraftedFile, Facts, FollowUp, Known};
 use crate::manifest::{self, Loaded, Project, nearest};
-use crate::model::{AlertInFull, IdKey, Machine, MachineName, Template};
+use crate::model::{Advice, AlertInFull, IdKey, Machine, MachineName, Template};
 use crate::plan::{IdIndex, Unread};
 use crate::render::drafts::{self, HuntedAlert, Labels};
 use crate::render::escape::one_line;
@@ -71,7 +71,7 @@ fn of_alert(ctx: &Context, project: &Project, args: &DraftArgs, id: &str) -> Res
         };
         Ok((alert, machine))
     })?;
-    let refused = |message: String| Error::Service { message, next: None };
+    let refused = |message: String| Error::Service { message, next: Advice::none() };
     let Some(alert) = alert else {
         return Err(refused(format!(
             "the service knows no alert {id}: its id stands in its address in the portal"

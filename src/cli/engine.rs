@@ -16,11 +16,13 @@ use crate::defender::Clock;
 use crate::engine::surgery::{Forbidden, SurgeryError};
 use crate::engine::{Lookups, Mistyped, RunError, Scope};
 use crate::manifest::{Loaded, Project, nearest};
-use crate::model::{Address, Kind, Target};
+use crate::model::{Address, Advice, Kind, Target};
 use crate::plan::names::{self, NameError, Named};
 use crate::plan::{
     self, Allowed, Held, Plan, PlanWarning, SavedPlan, Selector, SelectorError, Settings, Unread, Warning,
 };
+use crate::render::messages::first;
+use crate::render::surgery;
 use crate::render::{escape, unread, ways_out};
 use crate::session::{self, Selection};
 use crate::state::{Resource, State, StoreError};
@@ -99,15 +101,18 @@ pub fn settings(ctx: &Context, project: &Project, fresh: bool) -> Settings {
     Settings { fresh, ..session::settings(project, ctx.now()) }
 }
 
-/// An empty state that the service contradicts: nothing is planned on top of it.
-pub fn refuse_blind(plan: &Plan) -> Result<(), Error> {
+/// How many look-alikes are named.
+const LOOK_ALIKES: usize = 5;
+
+/// An empty state that the service contradicts: nothing is planned on top of it. `verbose` says whether ids are told.
+pub fn refuse_blind(plan: &Plan, verbose: u8) -> Result<(), Error> {
     for w in &plan.warnings {
         if let PlanWarning::LookAlikes { found } = w {
-            let list: Vec<String> =
-                found.iter().take(5).map(|(address, id)| format!("{address} ({id})")).collect();
-            let more = found.len().saturating_sub(list.len());
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            return Err(Error::LookAlikes(format!("{}{more}", list.join(", "))));
+            let named = |(address, id): &(Address, String)| match verbose {
+                0 => shown(plan, address),
+                _ => format!("{address} ({id})"),
+            };
+            return Err(Error::LookAlikes(first(found, LOOK_ALIKES, named)));
         }
     }
     Ok(())
@@ -175,6 +180,19 @@ pub fn refuse_held_unless(plan: &Plan, allowed: Allowed) -> Result<(), Error> {
 fn shown(plan: &Plan, address: &Address) -> String {
     let row = plan.changes.binary_search_by(|c| c.address.cmp(address)).ok();
     row.and_then(|i| plan.changes.get(i)).map_or_else(|| address.to_string(), |c| c.shown())
+}
+
+/// An error as people read it: with the names of machines in place of their ids, unless `-v` asks for these.
+pub fn named(ctx: &Context, e: Error, names: impl Fn(&str) -> String) -> Error {
+    if ctx.verbose > 0 { e } else { e.with_names(names) }
+}
+
+/// A text with the rows of a plan by the names of their machines.
+pub fn by_names(text: &str, plan: &Plan) -> String {
+    let shown = plan.changes.iter().filter_map(|c| Some((&c.address, c.shown.as_ref()?.as_str())));
+    // The rows of a file have the names of their machines alone.
+    let machines = names::shown(plan.changes.iter().map(|c| (&c.address, c.machine_name.as_deref())));
+    surgery::named(text, shown.chain(machines.iter().map(|(address, name)| (*address, name.as_str()))))
 }
 
 /// The rows on which a plan is another one than the one that was reviewed.
@@ -293,8 +311,10 @@ pub fn surgery_error(e: SurgeryError) -> Error {
             let command = way.command();
             let sends = ["casefile apply", "casefile cancel"].iter().any(|c| command.starts_with(c));
             // What sends is for a person to type: the next command shows what it would be.
-            let next =
-                if sends { format!("{}, by {command}; then casefile plan", way.what) } else { command };
+            let next = match sends {
+                true => Advice::then(format!("{}, by {command}", way.what), "casefile plan"),
+                false => Advice::run(command),
+            };
             Error::Forbidden { message, next }
         }
     }
@@ -310,8 +330,10 @@ pub fn run_error(e: RunError) -> Error {
         RunError::Store(e) if matches!(*e, StoreError::Io { .. } | StoreError::Poisoned { .. }) => {
             Error::State {
                 message: format!("nothing more is sent, because the state cannot be written: {e}"),
-                next: "put the cause right: the next apply looks up what was under way; then casefile status"
-                    .to_owned(),
+                next: Advice::then(
+                    "put the cause right: the next apply looks up what was under way",
+                    "casefile status",
+                ),
             }
         }
         RunError::Store(e) => project::store_words(&e),
@@ -320,13 +342,15 @@ pub fn run_error(e: RunError) -> Error {
         RunError::Stale(e) => Error::StalePlan {
             message: e.to_string(),
             moved: listed(e.moved().iter().map(ToString::to_string)),
-            next: e.hint(),
+            next: e.advice(),
         },
         RunError::Blind(unread) => {
             unread_error("the state is empty, and what would show earlier calls is not known", &unread)
         }
         RunError::Unread(unread) => unread_error("the run cannot go on", &unread),
-        RunError::Fold(_) => Error::State { message: e.to_string(), next: "casefile state list".to_owned() },
+        RunError::Fold(_) => {
+            Error::State { message: e.to_string(), next: Advice::run("casefile state list") }
+        }
         RunError::Interrupted => Error::Interrupted,
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::context::{Context, reading_runtime};
 use super::exit::Error;
+use super::patience::{EVIDENCE, waiting};
 use super::{git, objects, project, store, trace};
 use crate::defender::{Client, HttpDownloads};
 use crate::engine::Fetching;
@@ -14,7 +15,7 @@ use crate::evidence::{EvidenceStore, Folder, Held, HeldBucket, HeldFolder, Limit
 use crate::files::{self, Links};
 use crate::manifest::{self, Project};
 use crate::model::location::{Bucket, Location, SharedPlace};
-use crate::model::{Address, Sha256Hex};
+use crate::model::{Address, Advice, Sha256Hex};
 use crate::state::HeldPackage;
 
 /// The largest manifest.
@@ -65,7 +66,7 @@ fn place(ctx: &Context, project: &Project) -> Result<Place, Error> {
     let evidence = &project.spec.evidence;
     let refused = |message: String| Error::Forbidden {
         message,
-        next: "write `evidence: { url: \"file:evidence\" }` into casefile.yaml".to_owned(),
+        next: Advice::say("write `evidence: { url: \"file:evidence\" }` into casefile.yaml"),
     };
     let path = match (&evidence.url, &evidence.dir) {
         (Some(_), Some(_)) => {
@@ -124,6 +125,7 @@ pub fn presence<'a>(
     let here = packages.into_iter().filter(|p| p.store == store.name());
     let here: Vec<(&HeldPackage, PackageName)> =
         here.filter_map(|p| Some((p, PackageName::parse(&p.file)?))).collect();
+    let _looking = waiting(ctx, EVIDENCE);
     reading_runtime()?.block_on(async {
         let mut out = BTreeMap::new();
         if !store.name().starts_with("file:") {

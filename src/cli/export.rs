@@ -10,13 +10,14 @@ use super::context::{Context, reading_runtime};
 use super::engine;
 use super::evidence;
 use super::exit::{Code, Error};
+use super::patience::{EVIDENCE, waiting};
 use super::project;
 use super::store;
 use crate::evidence::{
     Bag, BagError, EvidenceStore, PackageName, Wrong, handover, project_name, record_text,
 };
 use crate::manifest::{self, Project};
-use crate::model::{Address, Desired, Sha256Hex, Target, Template};
+use crate::model::{Address, Advice, Desired, Sha256Hex, Target, Template};
 use crate::render::bag::{Contents, ExportDocument, ProjectFile, exported, info, package_name};
 use crate::render::escape;
 use crate::seal::sealed_name;
@@ -34,7 +35,10 @@ pub fn run(ctx: &Context, args: &ExportArgs) -> Result<Code, Error> {
     let (_, journal) = runtime.block_on(store::whole(ctx, &project))?;
     let journal = String::from_utf8(journal.unwrap_or_default()).map_err(|_| damaged("it is no text"))?;
     if journal.is_empty() {
-        return Err(Error::State { message: "there is no state yet".into(), next: "casefile plan".into() });
+        return Err(Error::State {
+            message: "there is no state yet".into(),
+            next: Advice::run("casefile plan"),
+        });
     }
     let (state, _) = folded(journal.as_bytes()).sound().map_err(|e| damaged(&e.to_string()))?;
     let narrowed = !args.addresses.is_empty() || selector.is_some();
@@ -43,17 +47,19 @@ pub fn run(ctx: &Context, args: &ExportArgs) -> Result<Code, Error> {
     let part = extract(&journal, Some(&chosen).filter(|_| narrowed)).map_err(of_journal)?;
     let mut contents = contents(ctx, &project, &state, &chosen, part, store.name());
     let mut bag = Bag::begin(&place).map_err(unwritten)?;
+    let copying = waiting(ctx, EVIDENCE);
     for (name, custody) in &contents.packages {
         runtime.block_on(copy(&mut bag, &*store, name, custody))?;
         let record = PackageName::parse(name).map_or_else(|| format!("{name}.json"), |n| n.record());
         bag.add(&package_name(&record), record_text(custody).as_bytes()).map_err(unwritten)?;
     }
+    drop(copying);
     for (path, file) in &contents.files {
         if let Some(bytes) = evidence::project_file(ctx, path) {
             if Sha256Hex::of(&bytes) != file.sha256 {
                 return Err(Error::Forbidden {
                     message: format!("{path} was changed while it was exported: no bag was written"),
-                    next: "export it again".into(),
+                    next: Advice::say("export it again"),
                 });
             }
             bag.add(&file.name, &bytes).map_err(unwritten)?;
@@ -89,7 +95,7 @@ fn apart(ctx: &Context, project: &Project, typed: &Path, store: &str) -> Result<
                 "{} lies where manifests or evidence are read: what is in the bag would be taken for them",
                 typed.display()
             ),
-            next: "name another folder".into(),
+            next: Advice::say("name another folder"),
         });
     }
     Ok(())
@@ -176,7 +182,7 @@ fn project_files(
 async fn copy(bag: &mut Bag, store: &dyn EvidenceStore, name: &str, custody: &Custody) -> Result<(), Error> {
     let wrong = |what: Wrong| Error::Forbidden {
         message: format!("{}: {name}: {what}; no bag was written", custody.address),
-        next: "casefile verify".into(),
+        next: Advice::run("casefile verify"),
     };
     let unreadable = |why: String| wrong(Wrong::Unreadable(why));
     let parsed =
@@ -198,7 +204,7 @@ async fn copy(bag: &mut Bag, store: &dyn EvidenceStore, name: &str, custody: &Cu
 fn damaged(why: &str) -> Error {
     Error::State {
         message: format!("the journal is damaged, and proves nothing: {why}"),
-        next: "casefile verify".into(),
+        next: Advice::run("casefile verify"),
     }
 }
 
@@ -214,5 +220,5 @@ fn unwritten(e: BagError) -> Error {
         }
         BagError::Io { .. } => "put the cause right, and export again".to_owned(),
     };
-    Error::Forbidden { message: e.to_string(), next }
+    Error::Forbidden { message: e.to_string(), next: Advice::say(next) }
 }

@@ -12,6 +12,7 @@ use super::evidence;
 use super::exec::{self, Handed, UserCommand};
 use super::exit::{Code, Error};
 use super::locked_run::LockedRun;
+use super::patience::{EVIDENCE, READING, waiting};
 use super::progress::Display;
 use super::project;
 use super::store;
@@ -57,10 +58,14 @@ pub fn run(ctx: &Context, args: &FetchArgs) -> Result<Code, Error> {
             {
                 return Err(engine::nothing_recorded(run.state(), &named, selector));
             }
+            let reading = waiting(ctx, READING);
             let unread = run.look_at_running(&asked).await.map_err(engine::run_error)?;
+            drop(reading);
             let mut fetching = evidence::fetching(ctx, &project, run.client())?;
             fetching.parallelism = usize::from(args.parallelism);
+            let looking = waiting(ctx, EVIDENCE);
             complete(ctx, &project, run.state(), &*fetching.store).await?;
+            drop(looking);
             let mut fetched = run.fetch(&fetching, &asked).await.map_err(engine::run_error)?;
             let running = unfinished(run, &named, &asked, &mut fetched);
             let mut counts = run.counts();

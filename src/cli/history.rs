@@ -6,7 +6,7 @@ use super::engine;
 use super::exit::{Code, Error};
 use super::project;
 use super::store;
-use crate::model::{Address, first_label};
+use crate::model::{Address, Advice, first_label};
 use crate::plan::names;
 use crate::render::log::{Entry, LogDocument, log};
 use crate::state::{History, Recorded, State, Story, folded, history};
@@ -35,7 +35,7 @@ pub fn run(ctx: &Context, args: &LogArgs) -> Result<Code, Error> {
     match history.damage {
         Some(damage) => Err(Error::State {
             message: format!("the journal is damaged behind that: {damage}"),
-            next: "casefile verify".to_owned(),
+            next: Advice::run("casefile verify"),
         }),
         None => Ok(Code::Done),
     }

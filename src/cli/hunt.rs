@@ -14,7 +14,9 @@ use super::project;
 use super::store;
 use crate::defender::{Api, Endpoint, HuntError, ReadError};
 use crate::manifest::Project;
-use crate::model::{CreateAlert, Hindrance, HuntedEvent, HuntingQuery, HuntingTable, MachineId, NoEvent};
+use crate::model::{
+    Advice, CreateAlert, Hindrance, HuntedEvent, HuntingQuery, HuntingTable, MachineId, NoEvent,
+};
 use crate::render::drafts::{self, Machine};
 use crate::render::{escape, hunting, unread};
 
@@ -98,20 +100,19 @@ pub fn hunt_error(e: HuntError) -> Error {
         HuntError::Read(ReadError::Auth(e)) => auth_error(e),
         HuntError::Read(ReadError::Refused(e)) if e.status == 403 => Error::Service {
             message,
-            next: Some(
+            next: Advice::say(
                 "grant the application ThreatHunting.Read.All of Microsoft Graph (AdvancedQuery.Read.All \
-                 for hunting: defender), with admin consent"
-                    .to_owned(),
+                 for hunting: defender), with admin consent",
             ),
         },
         HuntError::Read(e) => {
             let cause = e.cause(Endpoint::GraphHunt, jiff::Timestamp::MIN);
             // When a quota takes queries again is told in the message. What is to be typed again is the query.
             let remedy = (!matches!(cause, Hindrance::Quota(_))).then(|| unread::remedy(cause));
-            let next = remedy.and_then(|text| text.split("; then ").next().map(str::to_owned));
+            let next = Advice { command: None, ..remedy.unwrap_or_default() };
             Error::Service { message, next }
         }
-        HuntError::NoHunter => Error::Service { message, next: None },
+        HuntError::NoHunter => Error::Service { message, next: Advice::none() },
         HuntError::NoTimespan => Error::Usage(message),
     }
 }

@@ -6,8 +6,9 @@ use super::context::{Context, runtime};
 use super::engine;
 use super::exit::{Code, Error};
 use super::locked_run::LockedRun;
+use super::patience::{READING, waiting};
 use super::project;
-use crate::model::Kind;
+use crate::model::{Advice, Kind};
 use crate::plan::names::Named;
 use crate::render::surgery;
 
@@ -16,7 +17,7 @@ pub fn run(ctx: &Context, args: &ImportArgs) -> Result<Code, Error> {
     ctx.detach()?;
     if args.discover && !ctx.interactive && !args.auto_approve {
         return Err(Error::Unapproved {
-            next: "take them over without a question, by --auto-approve; then casefile plan".to_owned(),
+            next: Advice::then("take them over without a question, by --auto-approve", "casefile plan"),
         });
     }
     let project = project::load(ctx)?;
@@ -36,11 +37,17 @@ pub fn run(ctx: &Context, args: &ImportArgs) -> Result<Code, Error> {
     runtime()?.block_on(alone.with(scope, async |run, _, _| {
         let style = project::style_out(ctx);
         if let (Some(address), Some(id)) = (&address, &args.id) {
-            let (address, object) = run.import(address, id).await.map_err(engine::surgery_error)?;
+            let reading = waiting(ctx, READING);
+            let imported = run.import(address, id).await.map_err(engine::surgery_error);
+            drop(reading);
+            let names = |text: &str| surgery::in_words(text, run.state());
+            let (address, object) = imported.map_err(|e| engine::named(ctx, e, names))?;
             ctx.out(&surgery::imported(&address, &object, style))?;
             return Ok(Code::Done);
         }
+        let reading = waiting(ctx, READING);
         let discovered = run.discover().await.map_err(engine::surgery_error)?;
+        drop(reading);
         ctx.out(&surgery::discovered(&discovered, style, ctx.now()))?;
         if !discovered.matches.is_empty() {
             if !args.auto_approve {

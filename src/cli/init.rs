@@ -11,8 +11,10 @@ use super::project;
 use super::schema;
 use crate::files::{self, FileError};
 use crate::manifest::{PROJECT_FILE, load_project};
+use crate::model::Advice;
 use crate::platform;
 use crate::render::escape::one_line;
+use crate::render::ways_out::shell;
 use crate::session::Paths;
 
 /// The text of an example of a pipeline, which is the one that `init` writes.
@@ -32,7 +34,10 @@ pub fn run(ctx: &Context, args: &InitArgs) -> Result<Code, Error> {
                 dir.display(),
                 above.display()
             ),
-            next: format!("casefile -C {} plan; or name another folder", above.display()),
+            next: Advice::then(
+                "name another folder, or work in that project",
+                format!("casefile -C {} plan", shell(&above.to_string_lossy())),
+            ),
         });
     }
     let files = project_files(&project_name(&dir), args);

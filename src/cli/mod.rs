@@ -36,6 +36,7 @@ mod man;
 mod new;
 mod objects;
 mod panics;
+mod parameters;
 mod patience;
 mod plan;
 mod preflight;
@@ -62,7 +63,6 @@ mod validate;
 mod verify;
 
 use std::ffi::OsString;
-use std::path::Path;
 
 use clap::{CommandFactory, FromArgMatches};
 
@@ -96,8 +96,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         }
     };
     signals::listen();
-    let dir = cli.global.project.as_deref().filter(|dir| *dir != Path::new("."));
-    let dir = dir.map(|dir| dir.to_string_lossy().into_owned());
+    let dir = context::typed_dir(&cli.global);
     let code = run(cli).unwrap_or_else(|e| report(&again(e, &typed), dir.as_deref()));
     stream::finish_lines();
     code.as_u8()

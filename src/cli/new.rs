@@ -10,8 +10,9 @@ use serde_json::{Map, Value};
 use super::args::{Label, NewIncidentArgs, NewPackageArgs, Placing};
 use super::context::{Context, complain};
 use super::exit::{Code, Error};
+use super::parameters::{self, about, items, property, required, typed};
 use super::project::{self, errors, style_err};
-use crate::manifest::{self, Project, load_draft, look_through, nearest, runbook_parameters};
+use crate::manifest::{self, Diagnostic, Project, load_draft, nearest, runbook_parameters};
 use crate::model::MachineId;
 use crate::render::diagnostic::{Looked, human};
 use crate::render::drafts::{self, Blank, Labels, Machine};
@@ -72,13 +73,33 @@ pub fn incident(ctx: &Context, args: &NewIncidentArgs) -> Result<Code, Error> {
     let runbooks = runbook_parameters(&ctx.dir, &project);
     // An unknown runbook is told with the names that there are, once the manifest is read back.
     let schema = runbooks.get(&args.runbook).cloned().unwrap_or_default();
-    if args.set.is_empty() && !required(&schema).is_empty() {
-        return blank(ctx, &project, args, &schema);
-    }
-    let with = values(ctx, &args.set, &schema)?;
+    let text = |with: &Map<String, Value>| drafts::incident(&args.name, &Labels::new(), &args.runbook, with);
+    let with = match args.set.is_empty() && !required(&schema).is_empty() {
+        true if ctx.converses => {
+            let wrong = |with: &Map<String, Value>, key: &str| {
+                let (draft, file) = (text(with), "(new)");
+                let problems = load_draft(&ctx.dir, &project, file, draft.as_bytes());
+                let (values, _) = parameters::of_values(problems, &draft, file);
+                values.into_iter().find(|(of, _)| of == key).map(|(_, why)| why)
+            };
+            parameters::ask(&schema, &mut std::io::stdin().lock(), &wrong)?
+        }
+        true => return blank(ctx, &project, args, &schema),
+        false => values(ctx, &args.set, &schema)?,
+    };
     refuse_keys(&with, &schema)?;
-    let text = drafts::incident(&args.name, &Labels::new(), &args.runbook, &with);
-    place(ctx, &project, &[(args.name.clone(), text)], &args.placing)
+    let drafts = [(args.name.clone(), text(&with))];
+    let holds = |file: &str, text: &str| {
+        let (values, others) =
+            parameters::of_values(load_draft(&ctx.dir, &project, file, text.as_bytes()), text, file);
+        // There is no file whose lines could be shown.
+        if !values.is_empty() {
+            let rows = values.into_iter().map(|(key, why)| format!("--set {key}=: {why}")).collect();
+            return Err(Error::WrongValues(rows));
+        }
+        told(ctx, others)
+    };
+    write(ctx, &project, &drafts, &args.placing, &holds).map(|_| Code::Done)
 }
 
 /// The values that were typed, by the types of their parameters.
@@ -140,19 +161,15 @@ pub fn refuse_keys(with: &Map<String, Value>, schema: &Value) -> Result<(), Erro
 
 /// Writes an incident whose values are to be filled in by hand.
 fn blank(ctx: &Context, project: &Project, args: &NewIncidentArgs, schema: &Value) -> Result<Code, Error> {
-    let required = required(schema);
-    let properties = schema.get("properties").and_then(Value::as_object);
-    let mut blanks: Vec<Blank<'_>> = properties
+    let blanks: Vec<Blank<'_>> = parameters::in_order(schema)
         .into_iter()
-        .flatten()
         .map(|(key, property)| Blank {
             key,
             about: about(property, schema),
-            required: required.contains(&key.as_str()) && property.get("default").is_none(),
+            required: parameters::is_needed(key, property, schema),
             default: property.get("default"),
         })
         .collect();
-    blanks.sort_by_key(|blank| !blank.required);
     let text = drafts::blank_incident(&args.name, &args.runbook, &blanks);
     let open: Vec<&str> = blanks.iter().filter(|b| b.required).map(|b| b.key).collect();
     let written = write(ctx, project, &[(args.name.clone(), text)], &args.placing, &|_, _| Ok(()))?;
@@ -163,42 +180,13 @@ fn blank(ctx: &Context, project: &Project, args: &NewIncidentArgs, schema: &Valu
     Ok(Code::Done)
 }
 
-/// The names of the parameters that have to be given.
-fn required(schema: &Value) -> Vec<&str> {
-    let names = schema.get("required").and_then(Value::as_array);
-    names.into_iter().flatten().filter_map(Value::as_str).collect()
-}
-
-fn property<'a>(schema: &'a Value, key: &str) -> Option<&'a Value> {
-    schema.get("properties")?.get(key)
-}
-
-/// Describes a parameter in a sentence: its purpose, and the values that it takes.
-fn about(property: &Value, schema: &Value) -> String {
-    let text = |key: &str| resolved(property, schema).get(key).and_then(Value::as_str);
-    let described = property.get("description").and_then(Value::as_str).or_else(|| text("description"));
-    let words = resolved(property, schema).get("enum").and_then(Value::as_array).map(|words| {
-        let words: Vec<String> =
-            words.iter().map(|w| w.as_str().map_or_else(|| w.to_string(), str::to_owned)).collect();
-        format!("one of {}", words.join(", "))
-    });
-    let kind = match text("type") {
-        Some("array") => Some("a list".to_owned()),
-        Some("boolean") => Some("true or false".to_owned()),
-        Some("integer" | "number") => Some("a number".to_owned()),
-        _ => None,
-    };
-    let described = described.map(|d| d.split_whitespace().collect::<Vec<_>>().join(" "));
-    match (described, words.or(kind)) {
-        (Some(described), Some(takes)) => format!("{} ({takes})", described.trim_end_matches('.')),
-        (Some(described), None) => described,
-        (None, takes) => takes.unwrap_or_default(),
-    }
-}
-
 /// Refuses a manifest that its project would refuse; shows why on stderr.
 pub fn check(ctx: &Context, project: &Project, file: &str, text: &str) -> Result<(), Error> {
-    let problems = load_draft(&ctx.dir, project, file, text.as_bytes());
+    told(ctx, load_draft(&ctx.dir, project, file, text.as_bytes()))
+}
+
+/// Shows the problems of a manifest on stderr; an error if one of them is one.
+fn told(ctx: &Context, problems: Vec<Diagnostic>) -> Result<(), Error> {
     if !problems.is_empty() {
         complain(&human(&problems, Looked { files: 1, resources: 0 }, style_err(ctx)));
     }
@@ -337,63 +325,9 @@ fn lines(ctx: &Context, file: &Path) -> Result<Vec<String>, Error> {
     Ok(kept.map(str::to_owned).collect())
 }
 
-/// Follows a reference into `$defs`.
-fn resolved<'a>(wanted: &'a Value, schema: &'a Value) -> &'a Value {
-    let name = wanted.get("$ref").and_then(Value::as_str).and_then(|r| r.strip_prefix("#/$defs/"));
-    name.and_then(|name| schema.get("$defs")?.get(name)).unwrap_or(wanted)
-}
-
-fn items<'a>(wanted: &'a Value, schema: &'a Value) -> &'a Value {
-    resolved(wanted, schema).get("items").unwrap_or(&Value::Null)
-}
-
-/// A typed value: a text where the schema takes texts only, else what the value is in YAML.
-///
-/// # Errors
-/// A key of it is set twice.
-fn typed(value: &str, wanted: &Value, schema: &Value) -> Result<Value, String> {
-    let wanted = resolved(wanted, schema);
-    let types: Vec<&str> = match wanted.get("type") {
-        Some(Value::String(one)) => vec![one],
-        Some(Value::Array(several)) => several.iter().filter_map(Value::as_str).collect(),
-        _ => Vec::new(),
-    };
-    let words =
-        || wanted.get("enum").and_then(Value::as_array).is_some_and(|e| e.iter().all(Value::is_string));
-    if types == ["string"] || types.is_empty() && words() {
-        // A text in JSON's quotes is meant to be read.
-        let quoted = if value.starts_with('"') { serde_json::from_str(value).ok() } else { None };
-        return Ok(Value::String(quoted.unwrap_or_else(|| value.to_owned())));
-    }
-    Ok(match read(value)? {
-        Some(list @ Value::Array(_)) => list,
-        _ if types == ["array"] => {
-            let parts = value.split(',').map(str::trim).filter(|part| !part.is_empty());
-            let values = parts.map(|part| typed(part, items(wanted, schema), schema));
-            Value::Array(values.collect::<Result<_, _>>()?)
-        }
-        Some(value) if !value.is_null() || types.contains(&"null") => value,
-        _ => Value::String(value.to_owned()),
-    })
-}
-
-/// Reads a text as JSON or as YAML; none if it is neither.
-///
-/// # Errors
-/// A key of it is set twice.
-fn read(text: &str) -> Result<Option<Value>, String> {
-    let json = serde_json::from_str::<Value>(text).ok();
-    match look_through(text) {
-        Ok(()) => Ok(json.or_else(|| serde_yaml::from_str::<Value>(text).ok())),
-        Err(e) if e.is_duplicate => Err(e.why),
-        Err(_) => Ok(json),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn a_host_becomes_a_name() {
@@ -404,40 +338,6 @@ mod tests {
             ("東京", ""),
         ] {
             assert_eq!(label(host), name);
-        }
-    }
-
-    #[test]
-    fn values_follow_the_schema() {
-        let schema = json!({ "$defs": { "port": { "type": "integer" } } });
-        for (wanted, text, value) in [
-            (json!({ "type": "string" }), "0123", json!("0123")),
-            (json!({ "type": "string" }), "no", json!("no")),
-            (json!({ "type": "string" }), "\"a\\n\"", json!("a\n")),
-            (json!({ "enum": ["1", "2"] }), "1", json!("1")),
-            (json!({ "type": "integer" }), "3", json!(3)),
-            (json!({ "type": "integer" }), "three", json!("three")),
-            (json!({ "type": "boolean" }), "true", json!(true)),
-            (json!({ "type": "array", "items": { "type": "string" } }), "007", json!(["007"])),
-            (json!({ "type": "array" }), "[a, b]", json!(["a", "b"])),
-            (
-                json!({ "type": "array", "items": { "type": "string" } }),
-                "fin-ws-1, 007,",
-                json!(["fin-ws-1", "007"]),
-            ),
-            (json!({ "type": "array" }), "[\"a\", 1]", json!(["a", 1])),
-            (json!({ "type": "object" }), "{\"a\": 1}", json!({ "a": 1 })),
-            (json!({ "$ref": "#/$defs/port" }), "443", json!(443)),
-            (json!({ "type": ["string", "null"] }), "null", json!(null)),
-            (json!(null), "a: b", json!({ "a": "b" })),
-            (json!(null), "", json!("")),
-        ] {
-            assert_eq!(typed(text, &wanted, &schema), Ok(value), "{wanted} {text}");
-        }
-        for twice in [r#"{"a":1,"b":{"a":2},"a":3}"#, "{ a: 1, a: 2 }", r#"[{"a":1},{"x":0,"a":1,"a":2}]"#] {
-            for wanted in [json!(null), json!({ "type": "object" }), json!({ "type": "array" })] {
-                assert_eq!(typed(twice, &wanted, &schema), Err("`a` is set twice".to_owned()), "{twice}");
-            }
         }
     }
 }

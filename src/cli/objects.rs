@@ -20,6 +20,7 @@ use super::exit::Error;
 use crate::defender::{Authorities, http_client_trusting, is_loopback};
 use crate::evidence::{Completion, Objects};
 use crate::manifest::Project;
+use crate::model::Advice;
 use crate::model::location::{Bucket, Objects as Service};
 
 /// A bucket that can be asked.
@@ -41,7 +42,7 @@ pub fn connect(
 ) -> Result<Connected, Error> {
     let bad = |e: object_store::Error| Error::State {
         message: format!("{bucket} cannot be used: {e}"),
-        next: "correct the environment; docs/shared-state.md lists the names".into(),
+        next: Advice::say("correct the environment; docs/shared-state.md lists the names"),
     };
     let [s3, azure, google] = Environment::FAMILIES;
     let retry = RetryConfig { max_retries: 0, ..RetryConfig::default() };
@@ -145,9 +146,9 @@ fn checked(endpoint: Option<String>) -> Result<(String, bool), Error> {
         Some(url) if url.scheme() == "https" || near => Ok((endpoint, near)),
         _ => Err(Error::State {
             message: "the endpoint of the object storage is no https address".into(),
-            next:
-                "correct it in the environment: https://HOST, or http on this machine; without a user in it"
-                    .into(),
+            next: Advice::say(
+                "correct it in the environment: https://HOST, or http on this machine; without a user in it",
+            ),
         }),
     }
 }

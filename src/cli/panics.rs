@@ -25,8 +25,8 @@ fn place(panic: &PanicHookInfo<'_>) -> String {
 
 fn message(why: Option<&str>, place: &str) -> String {
     format!(
-        "error: a fault in casefile itself, at {place}: {}\nnext: report it with this line; what was sent is in \
-         the journal, and casefile apply looks it up\n",
+        "error: a fault in casefile itself, at {place}: {}\n  report it with this line; what was sent is in the journal, and \
+         casefile apply looks it up\nnext: casefile status\n",
         one_line(why.unwrap_or("unknown"))
     )
 }
@@ -38,7 +38,7 @@ mod tests {
     #[test]
     fn what_a_panic_quotes_stays_in_its_line() {
         let text = message(Some("index 3 of `\u{1b}[2J\n::error::x`"), "src/a.rs:1:2");
-        assert_eq!(text.lines().count(), 2, "{text}");
+        assert_eq!(text.lines().count(), 3, "{text}");
         assert!(text.contains("`\\u{1b}[2J\\n::error::x`"), "{text}");
     }
 }

@@ -15,6 +15,12 @@ pub const READING: &str = "Reading what the service shows";
 /// The name of the wait before a state elsewhere is known.
 pub const SHARED: &str = "Reading the shared state";
 
+/// The name of the wait for packages that are held in a folder or in object storage.
+pub const EVIDENCE: &str = "Reading the evidence";
+
+/// The name of the wait for a state that is written elsewhere.
+pub const MOVING: &str = "Writing the state to its new place";
+
 /// Something that may take long; dropped once it is over.
 pub struct Waiting(#[expect(dead_code, reason = "its end is the sign")] Option<Sender<()>>);
 

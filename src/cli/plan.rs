@@ -56,7 +56,7 @@ pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
         (futures::executor::block_on(plan).map_err(engine::run_error)?, binding, destination)
     };
     plan.destination = Some(destination);
-    engine::refuse_blind(&plan)?;
+    engine::refuse_blind(&plan, ctx.verbose)?;
     let complete = engine::refuse_unread(&plan);
     if let (Some(file), Ok(())) = (&args.out, &complete) {
         let execution =
@@ -73,12 +73,12 @@ fn show(ctx: &Context, plan: &Plan, args: &PlanArgs) -> Result<(), Error> {
     match args.format {
         PlanFormat::Human => {
             let style = project::style_out(ctx);
-            let command = ["casefile", "apply"].map(str::to_owned).into_iter();
-            let command: Vec<String> = match &args.out {
-                Some(file) => command.chain([file.display().to_string()]).collect(),
-                None => command.chain(args.planning.selection()).collect(),
+            let dir = ctx.typed_dir.as_deref();
+            let words = match &args.out {
+                Some(file) => vec![file.display().to_string()],
+                None => args.planning.selection(),
             };
-            ctx.out(&(human::plan(plan, style, ctx.now()) + &human::next_step(plan, &command, style)))
+            ctx.out(&(human::plan(plan, style, ctx.now()) + &human::next_step(plan, dir, &words, style)))
         }
         PlanFormat::Json => {
             ctx.document(&PlanDocument::from(plan).to_text().map_err(|e| Error::Stdout(e.into()))?)

@@ -49,7 +49,8 @@ impl Display {
     /// Shows the plan before it is approved. Where stdout is for events, only a person who is about to be
     /// asked sees it. `per_minute` is how many collections the project allows in a minute.
     pub fn plan(&self, ctx: &Context, plan: &Plan, per_minute: Option<u32>, asks: bool) -> Result<(), Error> {
-        *lock(&self.board) = Board::new(plan, per_minute, ctx.now());
+        let board = Board::new(plan, per_minute, ctx.now());
+        *lock(&self.board) = board.told_from(ctx.typed_dir.as_deref());
         if self.format == Format::Json {
             if asks {
                 complain(&render::plan::plan(plan, self.style, ctx.now()));

@@ -8,6 +8,7 @@ use super::exit::Error;
 use super::store::{self, Check, ReadState};
 use crate::files::{self, FileError};
 use crate::manifest::{self, Diagnostic, Level, Project};
+use crate::model::Advice;
 use crate::plan::Incidents;
 use crate::platform;
 use crate::render::diagnostic::{Looked, human};
@@ -224,8 +225,8 @@ pub fn store_error(e: StoreError) -> Error {
 
 /// The same of an error that others have, too.
 pub fn store_words(e: &StoreError) -> Error {
-    let (message, hint) = (e.to_string(), e.hint());
-    let next = hint.unwrap_or("casefile state list").to_owned();
+    let (message, advice) = (e.to_string(), e.advice());
+    let next = if advice.is_none() { Advice::run("casefile state list") } else { advice.clone() };
     match e {
         StoreError::Locked { holder } => Error::Locked(holder.as_ref().map_or_else(
             || "it does not say which".into(),
@@ -238,7 +239,7 @@ pub fn store_words(e: &StoreError) -> Error {
             Error::OtherProject { state: state.clone(), project: project.clone() }
         }
         StoreError::Unreachable { .. } | StoreError::Unfit { .. } | StoreError::Overtaken => {
-            Error::Service { next: hint.map(str::to_owned), message }
+            Error::Service { next: advice, message }
         }
         StoreError::Rewritten { .. }
         | StoreError::Vanished { .. }

@@ -10,13 +10,14 @@ use super::engine;
 use super::evidence;
 use super::exit::{Code, Error};
 use super::look::{Looked, look};
+use super::patience::{EVIDENCE, waiting};
 use super::project;
 use super::store::{self, Check};
 use crate::defender::Portal;
 use crate::evidence::check;
 use crate::files::{self, Links};
 use crate::manifest::{self, Project};
-use crate::model::{Address, IdKey};
+use crate::model::{Address, Advice, IdKey};
 use crate::plan::Machines;
 use crate::render::report::{MARK, ReportDocument, html};
 use crate::render::{escape, messages};
@@ -95,6 +96,7 @@ fn held(
     }
     let store = evidence::store(ctx, project)?;
     if read {
+        let _looking = waiting(ctx, EVIDENCE);
         let checked = reading_runtime()?.block_on(check(&held, &*store));
         return Ok(held_by_hash(&held, store.name(), &checked));
     }
@@ -151,7 +153,7 @@ fn replace(ctx: &Context, file: &Path, text: &str) -> Result<(), Error> {
                     "{} is there and is no report of this tool: nothing was written",
                     escape::one_line(&file.to_string_lossy())
                 ),
-                next: "casefile report --out ANOTHER_NAME.html".to_owned(),
+                next: Advice::run("casefile report --out ANOTHER_NAME.html"),
             });
         }
     }

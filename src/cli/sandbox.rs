@@ -8,6 +8,7 @@ use super::context::{Context, runtime};
 use super::exit::{Code, Error};
 use super::signals;
 use crate::files::{self, Links};
+use crate::model::Advice;
 use crate::sandbox::{Clock, Replay, Scenario, ServeOptions, Server, serve, serve_replay};
 
 /// A larger scenario is refused.
@@ -47,7 +48,8 @@ async fn serve_until_stopped(
     ctx: &Context,
     starts: impl Future<Output = io::Result<Server>>,
 ) -> Result<Code, Error> {
-    let failed = |e: std::io::Error| Error::Service { message: format!("the sandbox: {e}"), next: None };
+    let failed =
+        |e: std::io::Error| Error::Service { message: format!("the sandbox: {e}"), next: Advice::none() };
     ctx.detach()?;
     let mut stop = signals::stop("stopping: the world is written");
     let server = starts.await.map_err(failed)?;

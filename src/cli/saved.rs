@@ -8,9 +8,11 @@ use super::engine;
 use super::exit::{Code, Error};
 use super::project;
 use crate::files::{self, Links};
+use crate::model::Advice;
 use crate::plan::saved::PlanExecution;
 use crate::plan::{self, Plan, SavedError, SavedPlan};
 use crate::render::plan_json::PlanDocument;
+use crate::render::ways_out::shell;
 use crate::render::{self, age, escape};
 use crate::state::State;
 
@@ -41,43 +43,49 @@ pub fn typed(args: &ApplyArgs) -> Result<Option<&PathBuf>, Error> {
 pub fn write(ctx: &Context, file: &Path, plan: &Plan, execution: PlanExecution) -> Result<(), Error> {
     let text = PlanDocument::to_apply(plan, execution).to_file().map_err(|e| Error::Stdout(e.into()))?;
     let path = project::write_whole(ctx, file, &text)?;
-    ctx.note(&format!("Saved to {}. To carry it out: casefile apply {}", path.display(), file.display()));
+    let apply = format!("casefile apply {}", shell(&file.to_string_lossy()));
+    ctx.note(&format!("Saved to {}. To carry it out: {apply}", path.display()));
     Ok(())
 }
 
 /// Shows a plan as `plan` showed it when it was made. Reads nothing but the file.
 pub fn show(ctx: &Context, args: &ShowArgs) -> Result<Code, Error> {
-    let SavedPlan { plan, .. } = read(ctx, &args.file)?;
+    let SavedPlan { plan, .. } = read_to(ctx, &args.file, "show")?;
     let (style, now) = (project::style_out(ctx), ctx.now());
     let made = format!("Made {}, {}.\n\n", age::ago(now, plan.created_at), age::clock(now, plan.created_at));
-    let command = ["casefile", "apply"].map(str::to_owned).into_iter();
-    let command: Vec<String> = command.chain([args.file.display().to_string()]).collect();
-    ctx.out(
-        &(made + &render::plan::plan(&plan, style, now) + &render::plan::next_step(&plan, &command, style)),
-    )?;
+    let words = [args.file.display().to_string()];
+    let next = render::plan::next_step(&plan, ctx.typed_dir.as_deref(), &words, style);
+    ctx.out(&(made + &render::plan::plan(&plan, style, now) + &next))?;
     Ok(Code::Done)
 }
 
-/// Reads a plan.
+/// Reads a plan that is to be applied.
 pub fn read(ctx: &Context, file: &Path) -> Result<SavedPlan, Error> {
+    read_to(ctx, file, "apply")
+}
+
+/// Reads a plan. `what` is what is to be done with it.
+fn read_to(ctx: &Context, file: &Path, what: &'static str) -> Result<SavedPlan, Error> {
     let bytes = files::read(&ctx.path(&ctx.typed(file)), Links::Followed, MAX_BYTES)
         .map_err(|e| Error::Io { what: "read", path: file.to_owned(), source: e.into() })?;
     SavedPlan::read(&bytes).map_err(|e| Error::BadPlan {
+        what,
         path: file.to_owned(),
         next: match e {
-            SavedError::Newer { .. } => "use a newer casefile".to_owned(),
-            _ => "casefile plan --out plan.json".to_owned(),
+            SavedError::Newer { .. } => Advice::say("use a newer casefile"),
+            _ => Advice::run("casefile plan --out plan.json"),
         },
         why: escape::one_line(&e.to_string()).into_owned(),
     })
 }
 
 /// `--expect` beside a plan file.
-pub fn expected(args: &ApplyArgs, saved: &SavedPlan) -> Result<(), Error> {
+pub fn expected(ctx: &Context, args: &ApplyArgs, saved: &SavedPlan) -> Result<(), Error> {
     match args.expect {
         Some(expected) if expected != saved.plan.digest => {
             let rows = plan::differing(&saved.plan, expected, &[], &State::default());
-            Err(Error::OtherDigest { expected, rows: engine::differing(&rows) })
+            let other = Error::OtherDigest { expected, rows: engine::differing(&rows) };
+            Err(engine::named(ctx, other, |text| engine::by_names(text, &saved.plan)))
         }
         _ => Ok(()),
     }

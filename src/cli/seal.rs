@@ -8,11 +8,13 @@ use super::connect::{auth_error, connect};
 use super::context::{Context, runtime};
 use super::engine;
 use super::exit::{Code, Error};
+use super::patience::{READING, waiting};
 use super::project;
+use super::selected;
 use super::store::{self, Check};
 use crate::engine::observe_inventory;
 use crate::manifest::Project;
-use crate::model::{Desired, Template};
+use crate::model::{Advice, Desired, Template};
 use crate::plan::targets::{self, Inventory, Templates};
 use crate::platform;
 use crate::render::escape;
@@ -43,9 +45,12 @@ pub fn run(ctx: &Context, args: &SealArgs) -> Result<Code, Error> {
                 "{} was written by a newer casefile: its format is `{version}`; nothing was sealed",
                 escape::one_line(name)
             ),
-            next: "use a newer casefile".into(),
+            next: Advice::say("use a newer casefile"),
         });
     }
+    let orphans = found.orphans(&needed);
+    let both = needed.keys().map(String::as_str).chain(orphans.iter().map(|(name, _)| *name));
+    selected::refuse_nothing_to_seal(&project, &loaded, &paths, both)?;
     for (name, seal) in &needed {
         if !meant(name) {
             continue;
@@ -74,8 +79,7 @@ pub fn run(ctx: &Context, args: &SealArgs) -> Result<Code, Error> {
         told.push_str(&format!("{change} {}\n", escape::one_line(name)));
     }
     // What is no seal is left where it is: `validate --sealed` tells.
-    let orphans = found.orphans(&needed).into_iter();
-    for (name, _) in orphans.filter(|(n, seal)| *seal && paths.covers(n) && is_ours(ctx, n)) {
+    for (name, _) in orphans.into_iter().filter(|(n, seal)| *seal && paths.covers(n) && is_ours(ctx, n)) {
         let path = ctx.path(Path::new(name));
         std::fs::remove_file(&path).map_err(|source| Error::Io { what: "remove", path, source })?;
         told.push_str(&format!("removed {}\n", escape::one_line(name)));
@@ -133,7 +137,9 @@ fn resolved(
             let world = store::world(ctx, project)?;
             let keep = world.exists().then_some(world.as_path());
             let connection = connect(ctx, project, &ctx.clock(), keep).await?;
+            let reading = waiting(ctx, READING);
             let listed = observe_inventory(&connection.client, &ctx.clock(), &wanted).await;
+            drop(reading);
             connection.close().await;
             listed.map_err(auth_error)
         })?

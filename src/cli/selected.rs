@@ -7,9 +7,11 @@ use std::collections::BTreeMap;
 
 use super::exit::Error;
 use crate::manifest::{IncidentState, Loaded, Project, nearest};
-use crate::model::{Desired, Template};
+use crate::model::{Advice, Desired, Template};
 use crate::plan::{Miss, Selector};
 use crate::render::messages::first;
+use crate::render::ways_out::shell;
+use crate::seal::manifest_name;
 use crate::session::{Paths, Selection};
 
 /// How many labels and folders are named.
@@ -31,6 +33,23 @@ pub fn refuse_nothing(project: &Project, loaded: &Loaded, selection: &Selection<
     }
     let within = || declared(loaded).filter(|d| selection.paths.covers(&d.source.file)).map(|d| &*d.labels);
     Err(no_labels(labels, within(), "declares", "casefile render"))
+}
+
+/// Refuses typed paths by which nothing is sealed and no seal is removed. `seals` are the names of both.
+pub fn refuse_nothing_to_seal<'a>(
+    project: &Project,
+    loaded: &Loaded,
+    paths: &Paths,
+    seals: impl Iterator<Item = &'a str> + Clone,
+) -> Result<(), Error> {
+    for path in paths.0.iter().filter(|path| !path.is_empty()) {
+        let only = Paths(vec![path.clone()]);
+        let is_meant = |name: &str| only.covers(name) || only.covers(&manifest_name(name));
+        if !seals.clone().any(is_meant) {
+            return Err(nothing_in(path, project, loaded));
+        }
+    }
+    Ok(())
 }
 
 /// The error of labels that nothing which is recorded carries.
@@ -55,14 +74,14 @@ fn nothing_in(path: &str, project: &Project, loaded: &Loaded) -> Error {
     if let Some(made) = declared(loaded).find(of_runbook) {
         return Error::NothingSelected {
             message: format!("{path} holds a runbook, and declares no resources itself"),
-            next: Some(format!("name the file of an incident, such as {}", made.source.file)),
+            next: Advice::say(format!("name the file of an incident, such as {}", made.source.file)),
         };
     }
     let mut closed = loaded.incidents.iter().filter(|i| only.covers(&i.source.file));
     if let Some(incident) = closed.find(|i| i.state == IncidentState::Closed) {
         return Error::NothingSelected {
             message: format!("{path} declares no resources: the incident {} is closed", incident.name),
-            next: Some("casefile status".to_owned()),
+            next: Advice::run("casefile status"),
         };
     }
     let read = &project.spec.manifests;
@@ -73,13 +92,13 @@ fn nothing_in(path: &str, project: &Project, loaded: &Loaded) -> Error {
     if read.iter().any(is_read) {
         return Error::NothingSelected {
             message: format!("{path} declares no resources"),
-            next: Some("look at what is declared where; then casefile render".to_owned()),
+            next: Advice::then("look at what is declared where", "casefile render"),
         };
     }
     let folders = first(read, NAMED, String::clone);
     Error::NothingSelected {
         message: format!("{path} is none of the project's manifests: spec.manifests names {folders}"),
-        next: Some("name one of these, or add it to spec.manifests in casefile.yaml".to_owned()),
+        next: Advice::say("name one of these, or add it to spec.manifests in casefile.yaml"),
     }
 }
 
@@ -88,13 +107,14 @@ fn no_labels<'a>(
     labels: &Selector,
     all: impl Iterator<Item = &'a BTreeMap<String, String>> + Clone,
     verb: &str,
-    look: &str,
+    look: &'static str,
 ) -> Error {
-    let none = |message: String, next: String| Error::NothingSelected { message, next: Some(next) };
+    let none = |message: String, next: Advice| Error::NothingSelected { message, next };
     if all.clone().next().is_none() {
-        return none(format!("-l {labels}: the project {verb} no resources yet"), look.to_owned());
+        return none(format!("-l {labels}: the project {verb} no resources yet"), Advice::run(look));
     }
-    let (message, typed, there, whole) = match labels.miss(all) {
+    let miss = labels.miss(all);
+    let (message, typed, there, before) = match &miss {
         Miss::Key { key, there } => {
             (format!("no resource that the project {verb} has a label {key}"), key, there, String::new())
         }
@@ -105,15 +125,18 @@ fn no_labels<'a>(
             format!("{key}="),
         ),
         Miss::Together => {
-            return none(format!("no resource that the project {verb} fits -l {labels}"), look.to_owned());
+            return none(format!("no resource that the project {verb} fits -l {labels}"), Advice::run(look));
         }
     };
-    let next = match nearest(&typed, there.iter().map(String::as_str)) {
-        Some(meant) => format!("write -l {whole}{meant}"),
-        None if there.is_empty() => look.to_owned(),
+    let next = match nearest(typed, there.iter().map(String::as_str)) {
+        Some(meant) => {
+            let corrected = labels.corrected(&miss, meant).to_string();
+            Advice::say(format!("write -l {}", shell(&corrected)))
+        }
+        None if there.is_empty() => Advice::run(look),
         None => {
-            let there: Vec<String> = there.iter().map(|word| format!("{whole}{word}")).collect();
-            format!("there is {}", first(&there, NAMED, String::clone))
+            let there: Vec<String> = there.iter().map(|word| format!("{before}{word}")).collect();
+            Advice::say(format!("there is {}", first(&there, NAMED, String::clone)))
         }
     };
     none(message, next)

@@ -8,16 +8,18 @@ use super::context::{Context, runtime};
 use super::engine;
 use super::exit::{Code, Error};
 use super::lock;
+use super::patience::{MOVING, waiting};
 use super::project;
 use super::store::{self, Check, Destination};
 use crate::defender::Clock;
 use crate::engine::surgery::{self, SurgeryError};
 use crate::manifest::{self, Project};
 use crate::model::location::{Location, SharedPlace};
-use crate::model::{Address, Template};
+use crate::model::{Address, Advice, Template};
 use crate::plan::names::Named;
 use crate::render;
 use crate::render::state::{StateDocument, show as show_resource, table};
+use crate::render::surgery::in_words;
 use crate::state::{Acceptance, Elsewhere, Record, State, Store, arrived, copy, local, rebuilt_elsewhere};
 
 /// One line a resource.
@@ -77,7 +79,7 @@ fn whole_group(ctx: &Context, project: &Project, args: &StateMvArgs) -> Result<(
             "{} stands for several machines: a resource of it has its machine in brackets behind the name",
             args.to
         ),
-        next: format!("casefile state mv '{}' '{}[{machine}]'", args.from, args.to),
+        next: Advice::run(format!("casefile state mv '{}' '{}[{machine}]'", args.from, args.to)),
     })
 }
 
@@ -91,7 +93,7 @@ pub fn rename_project(ctx: &Context, args: &StateRenameProjectArgs) -> Result<Co
                 "casefile.yaml names the project {name}, and not {}: nothing was recorded",
                 args.name
             ),
-            next: format!("casefile state rename-project {name}"),
+            next: Advice::run(format!("casefile state rename-project {name}")),
         });
     }
     let (begun, old) = runtime()?.block_on(async {
@@ -123,6 +125,7 @@ pub fn migrate(ctx: &Context, args: &StateMigrateArgs) -> Result<Code, Error> {
             let (_, journal) = store::whole(ctx, &project).await?;
             let (journal, snapshot) =
                 arrived(journal.unwrap_or_default(), clock.now()).map_err(project::store_error)?;
+            let _moving = waiting(ctx, MOVING);
             to.write(&snapshot, &journal).await?;
         }
         ctx.out(&render::surgery::migrated(&args.to, project::style_out(ctx)))?;
@@ -153,7 +156,7 @@ async fn close(
             true => Ok(Moving::Arrived),
             false => Err(Error::OtherState {
                 message: format!("the state is at {url} already"),
-                next: "name another place".into(),
+                next: Advice::say("name another place"),
             }),
         };
     }
@@ -171,7 +174,7 @@ async fn is_there(to: &mut Destination, url: &str, lineage: Option<&String>) -> 
     match to.state().await? {
         Some(there) if there.lineage.as_ref() != lineage => Err(Error::OtherState {
             message: format!("there is another state at {url}"),
-            next: "name an empty place".into(),
+            next: Advice::say("name an empty place"),
         }),
         there => Ok(there.is_some()),
     }
@@ -179,24 +182,24 @@ async fn is_there(to: &mut Destination, url: &str, lineage: Option<&String>) -> 
 
 /// Refuses to move a state that is not there, has moved elsewhere, or holds calls without an outcome.
 fn may_move(state: &State, to: &str) -> Result<(), Error> {
-    let refused = |message: String, next: &str| Err(Error::Forbidden { message, next: next.to_owned() });
+    let refused = |message: String, next: Advice| Err(Error::Forbidden { message, next });
     if state.lineage.is_none() {
         return refused(
             "there is no state yet: nothing to move".into(),
-            &format!("write `url: \"{to}\"` into casefile.yaml"),
+            Advice::say(format!("write `url: \"{to}\"` into casefile.yaml")),
         );
     }
     if let Some(there) = state.departed_to.as_ref().filter(|there| *there != to) {
         return refused(
             format!("the state has moved to {there}"),
-            &format!("casefile state migrate --to {there}"),
+            Advice::say(format!("go on with casefile state migrate --to {there}")),
         );
     }
     let open = state.resources.iter().find(|(_, r)| r.open.is_some() || r.side.is_some());
     match open {
         Some((address, _)) => refused(
-            format!("a call of {address} has no outcome yet"),
-            "have it looked up, by casefile apply; then casefile plan",
+            in_words(&format!("a call of {address} has no outcome yet"), state),
+            Advice::then("have it looked up, by casefile apply", "casefile plan"),
         ),
         None => Ok(()),
     }
@@ -207,7 +210,10 @@ pub fn pull(ctx: &Context, args: &StatePullArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
     let (snapshot, journal) = runtime()?.block_on(store::whole(ctx, &project))?;
     let Some(journal) = journal else {
-        return Err(Error::State { message: "there is no state yet".into(), next: "casefile plan".into() });
+        return Err(Error::State {
+            message: "there is no state yet".into(),
+            next: Advice::run("casefile plan"),
+        });
     };
     let (snapshot, seq, resources) = copy(snapshot, &journal).map_err(project::store_error)?;
     let folder = ctx.path(&ctx.typed(&args.dir));
@@ -284,6 +290,7 @@ impl Rebuilding<'_> {
             Err(_) => (Moving::Copies, first),
         };
         if moving == Moving::Copies {
+            let _moving = waiting(ctx, MOVING);
             to.write(&rebuilt.snapshot, &rebuilt.journal).await?;
             ctx.out(&render::surgery::rebuilt(Some(&rebuilt.told), project::style_out(ctx)))?;
         }
@@ -318,7 +325,8 @@ fn change<T>(
         {
             return Err(Error::OtherProject { state, project: project.name.clone() });
         }
-        step(&mut *store).await.map_err(engine::surgery_error)
+        let done = step(&mut *store).await.map_err(engine::surgery_error);
+        done.map_err(|e| engine::named(ctx, e, |text| in_words(text, store.state())))
     })
 }
 

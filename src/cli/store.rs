@@ -15,9 +15,9 @@ use super::{lock, objects, project};
 use crate::defender::Clock;
 use crate::engine::Run;
 use crate::manifest::Project;
-use crate::model::Sha256Hex;
 use crate::model::location::{Location, Repository, SharedPlace, is_loopback};
 use crate::platform;
+use crate::model::{Advice, Sha256Hex};
 use crate::state::shared::command::Git;
 use crate::state::shared::git::{Author, BOUND, GitRemote, LOCAL, Place, configured, shown};
 use crate::state::shared::objects::{BOUND as OBJECT_BOUND, ObjectRemote};
@@ -60,8 +60,9 @@ pub fn location(ctx: &Context, project: &Project) -> Result<Location, Error> {
     let url = ctx.env.get("CASEFILE_STATE_URL").unwrap_or(&project.spec.state.url);
     Location::parse(url, &project.name).map_err(|e| Error::State {
         message: e.to_string(),
-        next: "write `state: { url: \"file:.casefile\" }` into casefile.yaml, or `git:refs/casefile/NAME`"
-            .into(),
+        next: Advice::say(
+            "write `state: { url: \"file:.casefile\" }` into casefile.yaml, or `git:refs/casefile/NAME`",
+        ),
     })
 }
 
@@ -75,7 +76,9 @@ pub fn folder(ctx: &Context, project: &Project) -> Result<PathBuf, Error> {
         Location::Shared(_) => Err(Error::State {
             message: "this state is shared: nothing is written over there, so it is rebuilt at a new place"
                 .into(),
-            next: "casefile state rebuild --to URL, with another ref or prefix; the state moves there".into(),
+            next: Advice::say(
+                "name one: casefile state rebuild --to URL, with another ref or prefix; the state moves there",
+            ),
         }),
     }
 }
@@ -85,7 +88,7 @@ fn checked(ctx: &Context, path: &str) -> Result<PathBuf, Error> {
     // The state is kept where the project file says, not where a link in the repository leads.
     project::stays_inside(ctx, path).map_err(|why| Error::State {
         message: format!("the state cannot be kept in {}: {why}", path.display()),
-        next: "remove the link, or name the folder that it leads to in state.url".into(),
+        next: Advice::say("remove the link, or name the folder that it leads to in state.url"),
     })?;
     Ok(ctx.path(path))
 }
@@ -112,7 +115,7 @@ fn is_here(state: &State) -> Result<(), Error> {
     match &state.departed_to {
         Some(to) => Err(Error::OtherState {
             message: format!("the state has moved to {to}"),
-            next: format!("write `url: \"{to}\"` under `state` in casefile.yaml"),
+            next: Advice::say(format!("write `url: \"{to}\"` under `state` in casefile.yaml")),
         }),
         None => Ok(()),
     }
@@ -169,6 +172,7 @@ pub async fn tip(ctx: &Context, project: &Project) -> Result<(), Error> {
     match location(ctx, project)? {
         Location::Folder(_) => Ok(()),
         Location::Shared(place) => {
+            let _waiting = waiting(ctx, SHARED);
             let mut remote = reach(ctx, project, &place).await?.way.remote();
             reading(&mut *remote).await.map(drop)
         }
@@ -217,6 +221,7 @@ impl Destination {
         match Location::parse(url, &project.name).map_err(bad)? {
             Location::Folder(path) => Ok(Destination::Folder(checked(ctx, &path)?)),
             Location::Shared(place) => {
+                let _waiting = waiting(ctx, "Asking whether the state can be kept there");
                 let mut remote = reach(ctx, project, &place).await?.way.remote();
                 remote.probe().await.map_err(project::store_error)?;
                 Ok(Destination::Shared(remote))
@@ -392,7 +397,8 @@ async fn reach_ref(
     now: Now,
 ) -> Result<Reached, Error> {
     let environment = || ctx.git_environment();
-    let failed = |message: String, next: &str| Error::State { message, next: next.to_owned() };
+    let failed = |message: String, next: String| Error::State { message, next: Advice::say(next) };
+    let no_git = |e: &dyn std::fmt::Display| failed(e.to_string(), "install git 2.30 or newer".to_owned());
     let (url, push_url, settings) = match repository {
         Repository::Url(url) => {
             if !is_near(url) {
@@ -402,9 +408,7 @@ async fn reach_ref(
         }
         Repository::Remote(name) => {
             let git = Git::new(environment(), "none");
-            let found = configured(&git, &ctx.dir, name)
-                .await
-                .map_err(|e| failed(e.to_string(), "install git 2.30 or newer"))?;
+            let found = configured(&git, &ctx.dir, name).await.map_err(|e| no_git(&e))?;
             let Some(url) = found.url else {
                 let message = match found.root {
                     Some(root) => format!("the repository {} has no remote `{name}`", root.display()),
@@ -413,8 +417,9 @@ async fn reach_ref(
                         found.refusal
                     ),
                 };
-                let next = format!("git remote add {name} URL; or name another place in state.url");
-                return Err(failed(message, &next));
+                let next =
+                    format!("add it, by git remote add {name} URL, or name another place in state.url");
+                return Err(failed(message, next));
             };
             (url, found.push_url, found.settings)
         }
@@ -423,7 +428,7 @@ async fn reach_ref(
     git.add_settings(&settings);
     if !is_near(push_url.as_ref().unwrap_or(&url)) || !is_near(&url) {
         let taken = git.take_ssh_command(&ctx.dir, LOCAL).await;
-        taken.map_err(|e| failed(e.to_string(), "install git 2.30 or newer"))?;
+        taken.map_err(|e| no_git(&e))?;
     }
     let interval = match project.spec.state.push_interval {
         Some(interval) => interval.get(),
@@ -463,7 +468,7 @@ pub fn allowed(ctx: &Context, place: &str, outside: bool) -> Result<(), Error> {
     }
     Err(Error::State {
         message: format!("casefile.yaml alone names {}: no credentials go there", shown(place)),
-        next: format!("{NAME}={} casefile plan, if that place is yours", shown(place)),
+        next: Advice::say(format!("if that place is yours: {NAME}={} casefile plan", shown(place))),
     })
 }
 

@@ -4,6 +4,7 @@ use super::args::{Format, VerifyArgs};
 use super::context::{Context, reading_runtime};
 use super::evidence;
 use super::exit::{Code, Error};
+use super::patience::{EVIDENCE, waiting};
 use super::project;
 use super::store;
 use crate::evidence::{check, check_behind_fault};
@@ -24,6 +25,7 @@ pub fn run(ctx: &Context, args: &VerifyArgs) -> Result<Code, Error> {
             let journal = journal.as_deref().unwrap_or_default();
             let (held, behind) = (custody_records(journal), custody_records_behind_fault(journal));
             let store = evidence::store(ctx, &project)?;
+            let _looking = waiting(ctx, EVIDENCE);
             Some(runtime.block_on(async {
                 let mut checked = check(&held, &*store).await;
                 check_behind_fault(&mut checked, &behind, &*store).await;

@@ -19,8 +19,12 @@ use crate::model::{
 /// The value of `apiVersion`.
 pub const API_VERSION: &str = "casefile/v1";
 
-/// Text that says something: not empty, not only blanks.
-pub(super) const TEXT: &str = r"\S";
+/// Text that says something.
+pub(super) use crate::model::TEXT_PATTERN as TEXT;
+/// Any text, with no control characters but line breaks.
+pub(super) const PLAIN: &str = r"^[^\x00-\x09\x0B-\x1F\x7F-\x9F]*$";
+/// A control character that is no line break.
+pub(super) const CONTROL: &str = r"[\x00-\x09\x0B-\x1F\x7F-\x9F]";
 /// `metadata.name`: labels of a DNS name.
 pub(super) const NAME: &str = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$";
 /// A device id: [`MachineId::is_whole`].
@@ -31,8 +35,14 @@ pub(super) const HEX: &str = "^[0-9A-Fa-f]{32,64}$";
 pub(super) const LABEL_KEY: &str = r"^[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?$";
 /// The id of an object at the service.
 pub(super) const OBJECT_ID: &str = r"^[A-Za-z0-9][A-Za-z0-9._-]*$";
-/// `Kind/name`.
-pub(super) const ADDRESS: &str = r"^(Alert|InvestigationPackage)/[^/\s]+$";
+/// `Kind/name`, of a manifest: the name as [`NAME`].
+pub(super) const ADDRESS: &str = r"^(Alert|InvestigationPackage)/[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$";
+/// The same of an alert.
+pub(super) const ALERT_ADDRESS: &str =
+    r"^Alert/[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$";
+/// The same of a package.
+pub(super) const PACKAGE_ADDRESS: &str =
+    r"^InvestigationPackage/[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$";
 
 /// The version of the manifest format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -128,7 +128,7 @@ impl JsonSchema for ReportId {
         schemars::json_schema!({
             "type": "string",
             "description": "The event's ReportId from advanced hunting, quoted: the API takes a string.",
-            "pattern": "^[^\\s]+$",
+            "pattern": "^[^\\s\\x00-\\x1F\\x7F-\\x9F]+$",
             "minLength": 1,
             "examples": ["20776"]
         })

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Call, MachineId};
+use super::{Call, MachineId, TEXT_PATTERN};
 
 /// A longer pattern is refused; nobody could review it.
 const MOST_CHARACTERS: usize = 500;
@@ -269,7 +269,7 @@ pub struct Approval {
     #[schemars(example = true)]
     pub protected: bool,
     /// Why; shown with the plan.
-    #[schemars(length(min = 1), regex(pattern = r"\S"), example = &"INC-2042: whole finance department")]
+    #[schemars(length(min = 1), regex(pattern = TEXT_PATTERN), example = &"INC-2042: whole finance department")]
     pub reason: String,
 }
 

@@ -5,6 +5,7 @@
 //! service or deciding anything: no I/O, no clock, nothing of ours is used here.
 
 mod address;
+mod advice;
 mod call;
 mod dependency;
 mod desired;
@@ -30,6 +31,7 @@ mod triage;
 mod word;
 
 pub use address::{Address, AddressError, Kind, is_name};
+pub use advice::Advice;
 pub use call::{Call, CreateAlert, MachineId, MachineIdError, ReportId, refuses_external_id};
 pub use dependency::{Dependency, Until};
 pub use desired::{Desired, Expansion, OnInProgress, OnRemove, Policy, Source, Surgery};
@@ -56,8 +58,9 @@ pub use sparse::{Empty, Sparse};
 pub use target::{
     Entry, EntryMachine, MachineFile, MachineName, MachineNameError, Place, Target, Template, first_label,
 };
+pub use text::TEXT_PATTERN;
 pub(crate) use text::{known_or_owned, one_of};
-pub use time::{Span, SpanError, Timestamp, TimestampError};
+pub use time::{SPAN_PATTERN, Span, SpanError, TIME_PATTERN, Timestamp, TimestampError};
 pub use triage::{Triage, TriageField, TriageMode, has_comment};
 pub use word::{
     AlertStatus, AlertStatuses, Categories, Category, Classification, Classifications, Determination,

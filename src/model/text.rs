@@ -8,6 +8,10 @@ use std::str::FromStr;
 
 use serde::de::{Deserializer, Error, Visitor};
 
+/// Text that says something: not only blanks, and of control characters nothing but line breaks.
+pub const TEXT_PATTERN: &str =
+    r"^[^\x00-\x09\x0B-\x1F\x7F-\x9F]*[^\s\x00-\x1F\x7F-\x9F][^\x00-\x09\x0B-\x1F\x7F-\x9F]*$";
+
 /// Reads a text of which nearly all are one of a few: these take no room of their own.
 pub(crate) fn one_of<'de, D: Deserializer<'de>>(
     from: D,

@@ -11,6 +11,21 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// The texts that are read as a [`Timestamp`]: days that there are, in years that are leap years where the day is 29
+/// February. The last hours of the year 9999, which are no instants here, are not left out.
+pub const TIME_PATTERN: &str = concat!(
+    "^([0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))",
+    "|([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)",
+    r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,7})?Z$"
+);
+
+/// The texts that are read as a [`Span`]: 31,622,400 s, 527,040 m or 8,784 h at most, which is a leap year.
+pub const SPAN_PATTERN: &str = concat!(
+    "^0*(([0-9]{1,7}|[12][0-9]{7}|30[0-9]{6}|31[0-5][0-9]{5}|316[01][0-9]{4}|3162[01][0-9]{3}|31622[0-3][0-9]{2}",
+    "|31622400)s|([0-9]{1,5}|[1-4][0-9]{5}|5[01][0-9]{4}|52[0-6][0-9]{3}|5270[0-3][0-9]|527040)m",
+    "|([0-9]{1,3}|[1-7][0-9]{3}|8[0-6][0-9]{2}|87[0-7][0-9]|878[0-4])h)$"
+);
+
 /// A UTC timestamp of the service: 0 to 7 fractional digits, compared as an instant of 100 ns, the
 /// text kept as it came.
 ///
@@ -196,7 +211,7 @@ impl JsonSchema for Timestamp {
         schemars::json_schema!({
             "type": "string",
             "description": "A UTC timestamp of the service, 0 to 7 digits behind the point, kept as written.",
-            "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,7})?Z$",
+            "pattern": TIME_PATTERN,
             "examples": ["2018-08-03T16:45:21.7115183Z"]
         })
     }
@@ -278,7 +293,7 @@ impl JsonSchema for Span {
         schemars::json_schema!({
             "type": "string",
             "description": "A duration: a whole number and s, m or h.",
-            "pattern": "^[0-9]{1,8}[smh]$",
+            "pattern": SPAN_PATTERN,
             "examples": ["30s", "10m", "1h"]
         })
     }
@@ -328,6 +343,37 @@ mod tests {
         assert_eq!("120m".parse::<Span>().unwrap().to_string(), "2h");
         for bad in ["", "s", "1", "1d", "-1s", "1.5h", "+1s", "99999999999999999999h", "9999999h"] {
             assert!(bad.parse::<Span>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_patterns_are_what_the_readers_read() {
+        let fits = |pattern: &str, text: &str| regex::Regex::new(pattern).unwrap().is_match(text);
+        for seconds in
+            [0, 1, 59, 9_999_999, 10_000_000, 31_599_999, 31_622_399, 31_622_400, 31_622_401, 99_999_999_u64]
+        {
+            for (unit, of) in [("s", 1), ("m", 60), ("h", 3600)] {
+                for n in [seconds / of, seconds / of + 1] {
+                    for text in [format!("{n}{unit}"), format!("00{n}{unit}")] {
+                        assert_eq!(fits(SPAN_PATTERN, &text), text.parse::<Span>().is_ok(), "{text}");
+                    }
+                }
+            }
+        }
+        for text in ["", "s", "10", "1d", "-1s", "+1s", "1.5h", " 1s", "1s\n"] {
+            assert!(!fits(SPAN_PATTERN, text) && text.parse::<Span>().is_err(), "{text}");
+        }
+        for year in ["0000", "1900", "2000", "2023", "2024", "2100", "2400", "9996"] {
+            for month in 0..=13 {
+                for day in [0, 1, 9, 10, 19, 20, 28, 29, 30, 31, 32] {
+                    let text = format!("{year}-{month:02}-{day:02}T00:00:00Z");
+                    assert_eq!(fits(TIME_PATTERN, &text), text.parse::<Timestamp>().is_ok(), "{text}");
+                }
+            }
+        }
+        for time in ["00:00:00", "19:59:59", "23:59:59", "24:00:00", "23:60:00", "23:59:60", "3:00:00"] {
+            let text = format!("2024-02-29T{time}.7Z");
+            assert_eq!(fits(TIME_PATTERN, &text), text.parse::<Timestamp>().is_ok(), "{text}");
         }
     }
 

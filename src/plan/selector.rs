@@ -74,6 +74,24 @@ impl Selector {
         })
     }
 
+    /// Returns the same with the word in the place of the one that nothing fits.
+    #[must_use]
+    pub fn corrected(&self, miss: &Miss, word: &str) -> Selector {
+        let corrected = |requirement: &Requirement| match (requirement, miss) {
+            (Requirement::Is(typed, value), Miss::Key { key, .. }) if typed == key => {
+                Requirement::Is(word.to_owned(), value.clone())
+            }
+            (Requirement::Exists(typed), Miss::Key { key, .. }) if typed == key => {
+                Requirement::Exists(word.to_owned())
+            }
+            (Requirement::Is(typed, _), Miss::Value { key, .. }) if typed == key => {
+                Requirement::Is(key.clone(), word.to_owned())
+            }
+            (other, _) => other.clone(),
+        };
+        Selector(self.0.iter().map(corrected).collect())
+    }
+
     /// Returns why none of some resources meets the requirements, by the first of them that none meets.
     pub fn miss<'a>(&self, all: impl Iterator<Item = &'a BTreeMap<String, String>> + Clone) -> Miss {
         for requirement in &self.0 {
@@ -160,6 +178,12 @@ mod tests {
         );
         let value = Miss::Value { key: "env".into(), value: "lab".into(), there: set(&["prod"]) };
         assert_eq!(miss("env=lab"), value);
+        let corrected = |text: &str, word: &str| {
+            text.parse::<Selector>().unwrap().corrected(&miss(text), word).to_string()
+        };
+        assert_eq!(corrected("env!=x,incidnet=INC-2042", "incident"), "env!=x,incident=INC-2042");
+        assert_eq!(corrected("incidnet", "incident"), "incident");
+        assert_eq!(corrected("incident=INC-2024,env", "INC-2042"), "incident=INC-2042,env");
         assert_eq!(miss("env=prod,!incident"), Miss::Together);
         assert_eq!("a==b, !c,d!=e".parse::<Selector>().unwrap().to_string(), "a=b,!c,d!=e");
         for bad in ["", "=x", "a=b=c", "a b", "a,,b", "!"] {

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::layout::{Paint, Paragraph};
 use super::ways_out::Next;
-use super::{Style, escape, messages, plan, plan_json};
+use super::{Style, commands, escape, messages, plan_json};
 use crate::evidence::{Absent, BagSize, WhyAbsent, bag_name};
 use crate::model::{Address, Sha256Hex};
 use crate::state::{Custody, Extract, Operator};
@@ -133,7 +133,7 @@ pub fn exported(place: &str, c: &Contents, size: BagSize, style: Style) -> Strin
     let fetchable = |a: &Absent| matches!(a.why, WhyAbsent::NotFetched | WhyAbsent::Running);
     if c.absent.iter().any(fetchable) {
         let next = Next::new("fetch what is missing, then export again", "casefile fetch");
-        plan::next(&[next], 0, style, &mut out);
+        commands::next(&[next], 0, style, &mut out);
     }
     out
 }

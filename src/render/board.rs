@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::age::{ahead, duration};
 use super::layout::{Paint, Paragraph, columns};
-use super::{Style, brief, event, messages, rows, status};
+use super::{Style, brief, event, messages, rows, status, ways_out};
 use crate::engine::{Event, Progress};
 use crate::model::{Address, Kind, first_label};
 use crate::plan::{Action, Change, Plan};
@@ -126,6 +126,8 @@ struct Row {
     taken: bool,
     /// An alert that this run raised, whatever it changed of it then.
     raised: bool,
+    /// A collection that was seen to succeed, whatever became of its package then.
+    succeeded: bool,
 }
 
 /// A run.
@@ -148,6 +150,8 @@ pub struct Board {
     /// Rows that are recorded without a call and without an event.
     recorded: BTreeMap<&'static str, usize>,
     needy: Vec<String>,
+    /// The project's folder, if `-C` named it: commands that are told name it too.
+    folder: Option<String>,
 }
 
 impl Board {
@@ -183,6 +187,17 @@ impl Board {
         board
     }
 
+    /// The same, told to a person who named the project's folder by `-C`.
+    #[must_use]
+    pub fn told_from(self, folder: Option<&str>) -> Self {
+        Board { folder: folder.map(str::to_owned), ..self }
+    }
+
+    /// A command of ours as it is typed where the person is.
+    pub(super) fn command(&self, command: &str) -> String {
+        ways_out::from_folder(command, self.folder.as_deref())
+    }
+
     fn add(&mut self, address: Address, group: String, offline: Option<String>, stage: Stage) -> usize {
         let (machine, what) = self.name(&address);
         self.at.insert(address.clone(), self.rows.len());
@@ -196,6 +211,7 @@ impl Board {
             since: None,
             taken: false,
             raised: false,
+            succeeded: false,
         });
         self.rows.len() - 1
     }
@@ -265,7 +281,8 @@ impl Board {
             }
             Event::Accepted { at, address, action, object } => {
                 let stage = match action {
-                    Action::Cancel => Stage::Changed("cancelled"),
+                    Action::Cancel if object.status == "Cancelled" => Stage::Changed("cancelled"),
+                    Action::Cancel => Stage::Changed("cancel accepted"),
                     Action::Resolve => Stage::Changed("resolved"),
                     Action::Update => Stage::Changed("triage set"),
                     _ => Stage::of(address.kind(), object),
@@ -299,6 +316,7 @@ impl Board {
         if let Some(row) = self.rows.get_mut(row) {
             row.taken |= matches!(event, Event::Adopted { ours: false, .. });
             row.raised |= stage == Stage::Raised && matches!(event, Event::Accepted { .. });
+            row.succeeded |= matches!(stage, Stage::Done(_));
             if row.stage != stage {
                 (row.stage, row.since) = (stage, Some(*at));
             }
@@ -444,7 +462,7 @@ impl Board {
             Stage::Failed(how) if *how != "failed" => format!("{}: {how}", r.machine),
             _ => r.machine.clone(),
         };
-        let done = of(&|r| package(r) && matches!(r.stage, Stage::Done(_)));
+        let done = of(&|r| package(r) && r.succeeded);
         count(done, "package succeeded", "packages succeeded", None);
         let fetched = of(&|r| r.stage == Stage::Fetched);
         count(fetched, "package fetched", "packages fetched", None);
@@ -456,6 +474,7 @@ impl Board {
         count(taken, "taken over", "taken over", Some(&machine));
         for (word, one, many) in [
             ("cancelled", "cancelled", "cancelled"),
+            ("cancel accepted", "cancel accepted", "cancels accepted"),
             ("resolved", "alert resolved", "alerts resolved"),
             ("triage set", "triage set", "triages set"),
         ] {

@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use super::age::{ahead, clock, duration};
 use super::board::{self, Board};
 use super::layout::{Paint, Paragraph};
-use super::{Style, brief, escape, messages, plan, unread, ways_out};
+use super::{Style, brief, commands, escape, messages, unread, ways_out};
 use crate::engine::{Event, Progress};
-use crate::model::{Address, Hindrance, Kind, RefusalCause, quota_calls};
+use crate::model::{Address, Advice, Hindrance, Kind, RefusalCause, quota_calls};
 use crate::plan::Action;
 use crate::state::{Object, Refusal};
 
@@ -48,7 +48,7 @@ pub fn human(event: &Event, board: &Board, style: Style) -> String {
         }
         Event::Stopped { at, quota, permission, error, until } => {
             let text = match whole {
-                true => stopped(*at, quota, permission, error.as_ref(), *until),
+                true => stopped(board, *at, quota, permission, error.as_ref(), *until),
                 false => stopped_in_brief(*at, quota, permission, error.as_ref(), *until),
             };
             Paragraph::new(0, 11)
@@ -105,7 +105,8 @@ fn told<'a>(event: &'a Event, board: &Board, whole: bool) -> Option<Told<'a>> {
         }
         Event::Accepted { at, address, action, object } => {
             let what = match action {
-                Action::Cancel => "cancelled".to_owned(),
+                Action::Cancel if object.status == "Cancelled" => "cancelled".to_owned(),
+                Action::Cancel => "cancel accepted, and it still runs".to_owned(),
                 Action::Resolve => "resolved".into(),
                 Action::Update => "triage set".into(),
                 _ if address.kind() == Kind::Alert => "raised".into(),
@@ -128,8 +129,8 @@ fn told<'a>(event: &'a Event, board: &Board, whole: bool) -> Option<Told<'a>> {
         }
         Event::Rejected { at, address, action, error } => {
             let next = ways_out::of_refusal(error, address, *action);
-            let more =
-                format!("{}; to {}: {}", messages::refusal_explained(error), next.what, next.command());
+            let command = board.command(&next.command());
+            let more = format!("{}; to {}: {command}", messages::refusal_explained(error), next.what);
             let words = match error.message.trim_end_matches('.') {
                 // The whole of it comes behind.
                 _ if whole => String::new(),
@@ -263,6 +264,7 @@ pub fn progress(progress: &Progress, style: Style, now: Timestamp) -> String {
 
 /// Why no more calls of a kind are made, and what to do.
 fn stopped(
+    board: &Board,
     at: Timestamp,
     quota: &str,
     permission: &str,
@@ -272,27 +274,37 @@ fn stopped(
     let calls = quota_calls(quota);
     match (error, until) {
         (Some(error), _) => {
-            let again = if quota == "cancel" { "the same casefile cancel again" } else { "casefile apply" };
+            let again = match quota {
+                "cancel" => None,
+                _ => Some(board.command("casefile apply")),
+            };
+            let then = |words: String| match &again {
+                Some(command) => Advice::then(words, command.clone()),
+                None => Advice::say(format!("{words}; then the same casefile cancel again")),
+            };
             let next = match error.cause() {
                 Some(RefusalCause::SignIn) => unread::remedy(Hindrance::SignIn),
                 Some(RefusalCause::Licence | RefusalCause::FeatureOff) => {
-                    format!("have the licence or the feature put right; then {again}")
+                    then("have the licence or the feature put right".to_owned())
                 }
-                Some(RefusalCause::Permission) => format!(
-                    "grant the application {permission}, with admin consent: casefile doctor prints the commands; then {again}"
-                ),
-                _ => format!(
-                    "{permission}, the device groups and the token's audience have to fit: casefile doctor shows them; \
-                     then {again}"
-                ),
+                Some(RefusalCause::Permission) => then(format!(
+                    "grant the application {permission}, with admin consent: {} prints the commands",
+                    board.command("casefile doctor")
+                )),
+                _ => then(format!(
+                    "{permission}, the device groups and the token's audience have to fit: {} shows them",
+                    board.command("casefile doctor")
+                )),
             };
             let why = messages::refusal_explained(error);
             format!("{calls}: no more such calls in this run, the service denies them: {why}; next: {next}")
         }
         (None, Some(until)) => format!(
-            "{calls}: the service takes such calls again {}, so no more are sent; next: casefile apply after that, or casefile apply --wait --timeout {}m, which waits for it",
+            "{calls}: the service takes such calls again {}, so no more are sent; next: {} after that, or {}, which waits \
+             for it",
             not_before(at, until),
-            minutes(at, until)
+            board.command("casefile apply"),
+            board.command(&format!("casefile apply --wait --timeout {}m", minutes(at, until)))
         ),
         (None, None) => format!("{calls}: no more such calls in this run"),
     }
@@ -382,8 +394,11 @@ fn closing(board: &Board, at: Timestamp, left: usize, exit_code: u8, style: Styl
         130 if !board.failed() => "casefile status",
         _ => "casefile plan",
     };
-    let words: Vec<String> = next.split(' ').map(str::to_owned).collect();
-    plan::next_line(&words, style, out);
+    // The folder is one word, quoted as it is.
+    let rest = next.split(' ').skip(1).map(str::to_owned);
+    let words: Vec<String> =
+        std::iter::once(board.command("casefile ").trim_end().to_owned()).chain(rest).collect();
+    commands::next_line(&words, style, out);
 }
 
 /// The meaning of an exit code of `docs/cli.md` for an apply.

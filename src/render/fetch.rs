@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::layout::{Paint, Paragraph};
 use super::ways_out::Next;
-use super::{Style, messages, plan};
+use super::{Style, commands, messages};
 use crate::engine::Fetched;
 use crate::evidence::{Checked, Finding, Wrong};
 use crate::model::Address;
@@ -58,7 +58,7 @@ pub fn fetched(fetched: &Fetched, running: usize, failed: &[Address], style: Sty
     }
     if running > 0 || !fetched.failed.is_empty() || !fetched.not_ready.is_empty() || fetched.interrupted {
         let next = Next::new("fetch what is missing, from where it was left", "casefile fetch");
-        plan::next(&[next], 0, style, &mut out);
+        commands::next(&[next], 0, style, &mut out);
     }
     out
 }

@@ -1,15 +1,13 @@
-//! A plan for people.
+//! A plan for people: its rows by groups, and with `-v` all there is to know of each. `plan_end` has what stands below them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use super::age::duration;
-use super::destination::destination;
 use super::layout::{Paint, Paragraph, columns};
 use super::rows::{self, Group, Notes, Row};
-use super::{Style, diff, escape, messages, unread, ways_out};
-use crate::model::{Address, Call, Kind};
+use super::{Style, commands, diff, messages, plan_end, ways_out};
+use crate::model::{Address, Call};
 use crate::plan::{Action, Change, Plan, PlanWarning, PlannedCall, View};
 
 /// Alike rows of a group beyond which they are one line.
@@ -36,13 +34,13 @@ pub fn plan(plan: &Plan, style: Style, now: Timestamp) -> String {
     if !all && write_notes(&notes, style, &mut out) {
         out.push('\n');
     }
-    closing(plan, needy, shows_ways, style, &mut out);
+    plan_end::closing(plan, needy, shows_ways, style, &mut out);
     out
 }
 
-/// The one line that says what to do with a plan, `next: COMMAND`; empty where there is nothing to send, or where something
-/// holds the plan back and the ways out stand above.
-pub fn next_step(plan: &Plan, command: &[String], style: Style) -> String {
+/// The one line that says what to do with a plan, `next: casefile apply` and words; empty where there is nothing to send, or
+/// where something holds the plan back and the ways out stand above. `dir` is the project's folder as `-C` named it.
+pub fn next_step(plan: &Plan, dir: Option<&str>, words: &[String], style: Style) -> String {
     let mut out = String::new();
     let held = plan.warnings.iter().any(|w| {
         let unread = matches!(w, PlanWarning::NotLooked { .. });
@@ -56,20 +54,11 @@ pub fn next_step(plan: &Plan, command: &[String], style: Style) -> String {
             Some(option) => format!("--{}", ways_out::shell(option)),
             None => ways_out::shell(word).into_owned(),
         };
-        let words: Vec<String> = command.iter().map(quoted).collect();
-        next_line(&words, style, &mut out);
+        let command = ways_out::from_folder("casefile apply", dir);
+        let words: Vec<String> = std::iter::once(command).chain(words.iter().map(quoted)).collect();
+        commands::next_line(&words, style, &mut out);
     }
     out
-}
-
-/// `next: COMMAND`, over as many lines as it needs.
-pub(super) fn next_line(words: &[String], style: Style, out: &mut String) {
-    let line = Paragraph::new(0, 2).push(Paint::Info, "next: ").push(Paint::Strong, words.join(" "));
-    if line.columns() <= style.columns() {
-        return line.write(style, out);
-    }
-    Paragraph::new(0, 2).push(Paint::Info, "next:").write(style, out);
-    command(words, 2, style, out);
 }
 
 fn write_group(group: &Group<'_>, shows_ways: bool, style: Style, now: Timestamp, out: &mut String) {
@@ -238,7 +227,7 @@ fn below(line: &Line<'_, '_>, shows_ways: bool, style: Style, now: Timestamp, ou
         }
     }
     if shows_ways && line.folded == 1 {
-        next(&ways_out::of_row(change), 6, style, out);
+        commands::next(&ways_out::of_row(change), 6, style, out);
     }
 }
 
@@ -260,68 +249,6 @@ fn write_notes(notes: &Notes, style: Style, out: &mut String) -> bool {
         Paragraph::new(0, mark.len()).push(Paint::Notice, &mark).text(text).write(style, out);
     }
     any
-}
-
-/// `to WHAT: COMMAND`, the commands below each other.
-pub(super) fn next(ways: &[ways_out::Next], indent: usize, style: Style, out: &mut String) {
-    let labels: Vec<String> = ways.iter().map(|way| format!("to {}: ", way.what)).collect();
-    let widest = labels.iter().map(|l| columns(l)).max().unwrap_or(0);
-    for (way, label) in ways.iter().zip(labels) {
-        let line = Paragraph::new(indent, indent + 2)
-            .push(Paint::Info, format!("{label:<widest$}"))
-            .push(Paint::Strong, way.command());
-        if line.columns() <= style.columns() {
-            line.write(style, out);
-        } else {
-            Paragraph::new(indent, indent + 2).push(Paint::Info, label.trim_end()).write(style, out);
-            command(&way.words, indent + 2, style, out);
-        }
-    }
-}
-
-/// A command over as many lines as it needs, each but the last ending in `\`: a copied part of it must
-/// not run by itself.
-fn command(words: &[String], indent: usize, style: Style, out: &mut String) {
-    // Further lines are indented by 2 more and end in two columns of ` \`.
-    let room = style.columns().saturating_sub(indent + 4);
-    let mut lines: Vec<String> = Vec::new();
-    for word in words {
-        let shown = escape::one_line(word);
-        match lines.last_mut() {
-            Some(line) if columns(line) + 1 + columns(&shown) <= room => {
-                line.push(' ');
-                line.push_str(&shown);
-            }
-            _ => lines.push(shown.into_owned()),
-        }
-    }
-    let last = lines.len().saturating_sub(1);
-    for (i, line) in lines.iter().enumerate() {
-        let indent = if i == 0 { indent } else { indent + 2 };
-        let end = if i == last { "" } else { " \\" };
-        if columns(line) > room && !line.contains(['\'', '"', '\\']) {
-            broken_word(line, end, indent, style, out);
-            continue;
-        }
-        Paragraph::new(indent, indent).push(Paint::Strong, format!("{line}{end}")).write(style, out);
-    }
-}
-
-/// A word that no line has room for: a shell puts it together again, if the further lines are not indented.
-fn broken_word(word: &str, end: &str, indent: usize, style: Style, out: &mut String) {
-    let room = style.columns().saturating_sub(end.len() + 1);
-    let (mut rest, mut indent) = (word, indent);
-    while !rest.is_empty() {
-        let mut used = indent;
-        let cut = rest.char_indices().find(|(_, c)| {
-            used += columns(c.encode_utf8(&mut [0; 4]));
-            used > room
-        });
-        let (part, next) = rest.split_at(cut.map_or(rest.len(), |(at, _)| at));
-        let end = if next.is_empty() { end } else { "\\" };
-        Paragraph::new(indent, 0).push(Paint::Strong, format!("{part}{end}")).write(style, out);
-        (rest, indent) = (next, 0);
-    }
 }
 
 /// The texts of an alert in which the id of another resource will stand: whoever approves an id that is still to come
@@ -383,143 +310,6 @@ fn fields_of(body: &str) -> Vec<&str> {
     lines
 }
 
-/// Writes the end of a plan: the calls, what else is there, the service, the time, and the digest that approves it.
-fn closing(plan: &Plan, needy: usize, shows_ways: bool, style: Style, out: &mut String) {
-    let calls = plan.calls().count();
-    let incomplete = !plan.unread().is_empty();
-    let mut line = Paragraph::new(0, 4).push(Paint::Strong, first_sentence(plan));
-    if calls > 0
-        && !incomplete
-        && let Some(forecast) = forecast_in_brief(plan)
-    {
-        line = line.text(" ").text(forecast);
-    }
-    line.write(style, out);
-    let besides = besides(plan);
-    if !besides.is_empty() && (calls > 0 || plan.changes.iter().any(|c| c.action.is_change())) && !incomplete
-    {
-        Paragraph::new(0, 4).text(format!("Besides: {}.", besides.join(", "))).write(style, out);
-    }
-    if needy > 0 && !shows_ways {
-        Paragraph::new(0, 4)
-            .push(Paint::Bad, format!("{} need you: ", messages::number(needy)))
-            .text("casefile plan -v shows the commands for each.")
-            .write(style, out);
-    }
-    if let Some(line) = plan.destination.as_ref().and_then(destination) {
-        Paragraph::new(0, 2).push(Paint::Info, "Service: ").text(line).write(style, out);
-    }
-    for group in &plan.groups {
-        Paragraph::new(0, 2).push(Paint::Info, "group: ").text(messages::group(group)).write(style, out);
-    }
-    for warning in &plan.warnings {
-        let (label, paint) = match warning {
-            PlanWarning::Narrowed { .. } => ("note: ", Paint::Info),
-            _ => ("warning: ", Paint::Notice),
-        };
-        let text = match warning {
-            // Why is told where the command ends.
-            PlanWarning::NotLooked { unread } => {
-                format!("what rows need could not be read, so apply refuses: {}", unread::what(unread))
-            }
-            _ => messages::plan_warning(warning),
-        };
-        Paragraph::new(0, 2).push(paint, label).text(text).write(style, out);
-        next(&ways_out::of_warning(warning), 2, style, out);
-    }
-    if style.verbose > 0 {
-        for line in plan.forecast.iter().flat_map(messages::forecast) {
-            Paragraph::new(0, 2).text(line).write(style, out);
-        }
-        if let Some(line) = messages::estimate(&plan.estimate) {
-            Paragraph::new(0, 2).text(line).write(style, out);
-        }
-    } else {
-        for line in plan.forecast.iter().flat_map(messages::scarce) {
-            Paragraph::new(0, 2).push(Paint::Notice, "note: ").text(line).write(style, out);
-        }
-    }
-    if calls > 0 && !incomplete {
-        Paragraph::new(0, 8).push(Paint::Faint, "Digest: ").text(plan.digest.to_string()).write(style, out);
-    }
-}
-
-/// How many calls, and of what.
-fn first_sentence(plan: &Plan) -> String {
-    let counts = messages::tally(plan);
-    if !plan.unread().is_empty() {
-        let counts = if counts.is_empty() { "nothing is known" } else { &counts };
-        return format!("This plan is not complete: {counts}.");
-    }
-    let done = plan.changes.iter().filter(|c| c.action == Action::NoOp).count();
-    let sends = sends(plan);
-    if !sends.is_empty() {
-        return format!("To send: {}.", sends.join(", "));
-    }
-    let narrowed =
-        plan.warnings.iter().any(|w| matches!(w, PlanWarning::Narrowed { declared, .. } if *declared > 0));
-    match plan.resources() {
-        0 if narrowed => "No calls to make. Nothing is selected.".into(),
-        0 => "No calls to make. No resources are declared.".into(),
-        all if all == done => {
-            let verb = if all == 1 { "is" } else { "are" };
-            format!("No calls to make. {} {verb} up to date.", messages::resources(all))
-        }
-        _ => format!("No calls to make: {counts}."),
-    }
-}
-
-/// `17 packages, 8 alerts, 1 cancel`
-fn sends(plan: &Plan) -> Vec<String> {
-    let mut created: BTreeMap<Kind, usize> = BTreeMap::new();
-    let mut others: BTreeMap<&str, usize> = BTreeMap::new();
-    for (c, _) in plan.calls() {
-        match c.action {
-            Action::Update => *others.entry("triage update").or_default() += 1,
-            Action::Cancel => *others.entry("cancellation").or_default() += 1,
-            Action::Resolve => *others.entry("resolved alert").or_default() += 1,
-            _ => *created.entry(c.address.kind()).or_default() += 1,
-        }
-    }
-    let created = (!created.is_empty()).then(|| rows::kinds_of(&created));
-    created.into_iter().chain(others.into_iter().map(|(word, n)| messages::plural(n, word))).collect()
-}
-
-/// Rows without a call, by what becomes of them.
-fn besides(plan: &Plan) -> Vec<String> {
-    let counts = messages::tallied(plan, |c| c.call.is_none());
-    counts.into_iter().map(|(word, n)| format!("{} {word}", messages::number(n))).collect()
-}
-
-/// `16 of 17 machines answer now, about 6 min.`
-fn forecast_in_brief(plan: &Plan) -> Option<String> {
-    const WORTH_SAYING: u64 = 5;
-    let mut parts = Vec::new();
-    if let Some(forecast) = plan.forecast.as_ref().filter(|f| f.listed > 0) {
-        let machines = messages::plural(forecast.machines, "machine");
-        let answering = messages::number(forecast.answering);
-        parts.push(match forecast.answering == forecast.machines {
-            true if forecast.machines == 1 => "The machine answers now".to_owned(),
-            true => format!("All {machines} answer now"),
-            false => format!("{answering} of {machines} answer now"),
-        });
-        let unlisted = forecast.machines - forecast.listed;
-        parts.extend((unlisted > 0).then(|| format!("{} not listed", messages::number(unlisted))));
-    }
-    let finish = plan.forecast.as_ref().and_then(|f| f.finish_seconds);
-    let by_quota = Some(plan.estimate.seconds).filter(|s| *s > WORTH_SAYING);
-    parts.extend(match (finish, by_quota) {
-        (Some(seconds), _) => Some(format!("about {}", duration(seconds))),
-        (None, Some(seconds)) => Some(format!("at least {} by the quotas", duration(seconds))),
-        (None, None) => None,
-    });
-    let mut text = parts.join(", ");
-    if let Some(first) = text.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
-    (!text.is_empty()).then(|| format!("{text}."))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -530,32 +320,5 @@ mod tests {
         let lines = fields_of(body);
         assert_eq!(lines, [r#"{"a":"x,\"y","#, r#""b":[1,2],"#, r#""c":"z,"#, r#""}"#]);
         assert_eq!(lines.concat(), body);
-    }
-
-    /// What a shell makes of it: a line's end behind a backslash is nothing.
-    #[test]
-    fn a_long_word_of_a_command_stays_one_word() {
-        let address = format!("InvestigationPackage/{}", "long-".repeat(30));
-        let words: Vec<String> = ["casefile", "import", &address, "some-id"].map(String::from).into();
-        for width in [40, 80, 120] {
-            let mut out = String::new();
-            command(&words, 8, Style { width, color: false, verbose: 0 }, &mut out);
-            assert!(out.lines().all(|l| columns(l) <= width), "{out}");
-            assert!(out.lines().rev().skip(1).all(|l| l.ends_with('\\')), "{out}");
-            let joined = out.replace("\\\n", "");
-            assert_eq!(joined.split_whitespace().collect::<Vec<_>>(), words, "{out}");
-        }
-    }
-
-    #[test]
-    fn a_part_of_a_command_does_not_run() {
-        let words: Vec<String> =
-            ["casefile", "import", "InvestigationPackage/fin-ws-042", "'x; reboot'"].map(String::from).into();
-        let mut out = String::new();
-        command(&words, 8, Style { width: 50, color: false, verbose: 0 }, &mut out);
-        assert_eq!(
-            out,
-            "        casefile import \\\n          InvestigationPackage/fin-ws-042 \\\n          'x; reboot'\n"
-        );
     }
 }

@@ -4,6 +4,7 @@
 //! lower case and end without a full stop.
 
 use super::age::duration;
+use super::brief::refused;
 use super::messages::{bytes, refusal, word};
 use crate::state::{CallAction, Origin, Outcome, Record};
 
@@ -76,8 +77,7 @@ fn brief_outcome(result: &Outcome) -> String {
         Outcome::Made { .. } => "accepted".to_owned(),
         Outcome::Adopted { .. } => "adopted, it was there".to_owned(),
         Outcome::Busy { .. } => "the machine is busy".to_owned(),
-        Outcome::Rejected { error } if error.code.is_empty() => format!("refused: HTTP {}", error.status),
-        Outcome::Rejected { error } => format!("refused: {}", error.code),
+        Outcome::Rejected { error } => format!("refused: {}", refused(error)),
         Outcome::Throttled { .. } => "not taken now, a quota is used up".to_owned(),
         result => outcome(result),
     }

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::layout::{Paint, Paragraph, columns, cut};
 use super::story;
-use super::{Style, age, brief, escape, messages, naming, plan};
+use super::{Style, age, brief, commands, escape, messages, naming};
 use crate::evidence::Held;
 use crate::model::{Address, Kind};
 use crate::plan::names;
@@ -484,7 +484,7 @@ fn summary(rows: &[Row<'_>], style: Style, out: &mut String) {
     } else {
         return;
     };
-    plan::next_line(&next.split(' ').map(str::to_owned).collect::<Vec<_>>(), style, out);
+    commands::next_line(&next.split(' ').map(str::to_owned).collect::<Vec<_>>(), style, out);
 }
 
 /// A line of the table, for programs.

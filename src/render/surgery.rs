@@ -1,5 +1,6 @@
 //! Surgery in words: what was found, taken over, removed or rebuilt, and the findings of `verify`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -8,7 +9,7 @@ use serde::Serialize;
 use super::age::ago;
 use super::fetch::{self, EvidenceDocument};
 use super::layout::{Paint, Paragraph};
-use super::{Style, escape, messages, plan, plan_json, ways_out};
+use super::{Style, commands, escape, messages, plan_json, ways_out};
 use crate::engine::Report;
 use crate::engine::surgery::{Discovered, Forbidden, Over};
 use crate::evidence::Checked;
@@ -48,15 +49,23 @@ pub fn left_out(state: &State, over: &[Over], held: &[Forbidden], style: Style) 
             .push(Paint::Bad, "not cancelled: ")
             .text(in_words(&forbidden.to_string(), state))
             .write(style, &mut out);
-        plan::next(&[ways_out::of_forbidden(forbidden)], 2, style, &mut out);
+        commands::next(&[ways_out::of_forbidden(forbidden)], 2, style, &mut out);
     }
     out
 }
 
 /// A text with the addresses of groups as people see them: by the names of machines.
 pub fn in_words(text: &str, state: &State) -> String {
-    let names = shown_in(state);
-    names.iter().fold(text.to_owned(), |text, (address, name)| {
+    named(text, shown_in(state).iter().map(|(address, name)| (*address, name.as_str())))
+}
+
+/// A text with other names for the addresses in it.
+pub fn named<'a>(text: &str, names: impl Iterator<Item = (&'a Address, &'a str)>) -> String {
+    // No address of a group stands in a text without its bracket.
+    if !text.contains('[') {
+        return text.to_owned();
+    }
+    names.fold(text.to_owned(), |text, (address, name)| {
         let address = address.to_string();
         if text.contains(&address) { text.replace(&address, name) } else { text }
     })
@@ -133,7 +142,7 @@ pub fn discovered(found: &Discovered, style: Style, now: Timestamp) -> String {
                 Paragraph::new(6, 8).text(described(object, now)).write(style, &mut out);
             }
             let next = ways_out::Next::new("take the right one over", "casefile import");
-            plan::next(&[next.with(&address.to_string()).with("ID")], 6, style, &mut out);
+            commands::next(&[next.with(&address.to_string()).with("ID")], 6, style, &mut out);
         }
     }
     head(found.unmatched.len(), "without a match: apply would ask for them", &mut out);
@@ -258,7 +267,7 @@ pub fn rebuilt(rebuilt: Option<&Rebuild>, style: Style) -> String {
         say(format!("Kept as it was: {name}"));
     }
     let next = ways_out::Next::new("see what the state leads to", "casefile plan");
-    plan::next(&[next], 0, style, &mut out);
+    commands::next(&[next], 0, style, &mut out);
     out
 }
 
@@ -333,7 +342,7 @@ pub struct FindingDocument {
     /// The record that was expected there, or the one that speaks of the package.
     pub seq: Option<Seq>,
     /// What to do.
-    pub next: &'static str,
+    pub next: String,
 }
 
 impl From<&Verified> for VerifyDocument {
@@ -349,7 +358,7 @@ impl From<&Verified> for VerifyDocument {
                 message: f.to_string(),
                 line: place.map(|p| p.0),
                 seq: place.map(|p| p.1),
-                next: next(f),
+                next: next(f).into_owned(),
             }
         };
         VerifyDocument {
@@ -376,7 +385,7 @@ impl VerifyDocument {
             message: fetch::words(f),
             line: None,
             seq: f.record,
-            next: fetch::next(&f.what),
+            next: fetch::next(&f.what).to_owned(),
         }));
         self.evidence = Some(checked.into());
         self
@@ -416,13 +425,14 @@ fn note_code(note: &Note) -> &'static str {
     }
 }
 
-fn next(finding: &Finding) -> &'static str {
+/// What to do about a finding. That `verify` says whether it is done need not be told here.
+fn next(finding: &Finding) -> Cow<'static, str> {
     match finding {
-        Finding::Damage(d) => d.hint(),
+        Finding::Damage(d) => d.advice().words.unwrap_or_default(),
         Finding::HeadMissing { .. } => {
-            "find out who rewrote the state; a clone or a backup of it has the old history"
+            "find out who rewrote the state; a clone or a backup of it has the old history".into()
         }
-        Finding::Snapshot(_) | Finding::Binding | Finding::Differs { .. } => "casefile state rebuild",
+        Finding::Snapshot(_) | Finding::Binding | Finding::Differs { .. } => "casefile state rebuild".into(),
     }
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::age::clock;
-use crate::model::Hindrance;
+use crate::model::{Advice, Hindrance};
 use crate::plan::Unread;
 
 /// `machine actions, alerts`
@@ -18,47 +18,50 @@ pub fn unread(unread: &Unread) -> String {
 }
 
 /// Says what to do about the causes, the first of them that a person can remove first.
-pub fn next(unread: &[Unread]) -> Option<String> {
+pub fn next(unread: &[Unread]) -> Advice {
     let lasting = unread.iter().find(|u| u.cause.is_lasting());
-    lasting.or(unread.first()).map(|u| remedy(u.cause))
+    lasting.or(unread.first()).map(|u| remedy(u.cause)).unwrap_or_default()
 }
 
 /// Says what to do about a cause. Errors are read in logs of other days: times have their day.
-pub fn remedy(cause: Hindrance) -> String {
+pub fn remedy(cause: Hindrance) -> Advice {
+    const PLAN: &str = "casefile plan";
     match cause {
         Hindrance::SignIn => {
-            "sign in anew, or set another CASEFILE_ACCESS_TOKEN, and plan again; then az login".into()
+            Advice::then("sign in anew, or set another CASEFILE_ACCESS_TOKEN, and plan again", "az login")
         }
         Hindrance::Permission(permission) => {
-            format!("grant the application {permission}, with admin consent; then casefile plan")
+            Advice::then(format!("grant the application {permission}, with admin consent"), PLAN)
         }
-        Hindrance::Licence => "the tenant has no licence for this, or the feature is off: its administrator can tell; then \
-                               casefile doctor"
-            .into(),
-        Hindrance::Proxy => "the proxy asks for a sign-in: name user and password in HTTPS_PROXY, or the \
-                             service's host in NO_PROXY; then casefile plan"
-            .into(),
-        Hindrance::WebPage => "a sign-in page of a proxy or of this network answers in the service's place: sign in \
-                               there with a browser, or name the service's host in NO_PROXY; then casefile plan"
-            .into(),
-        Hindrance::Tls => {
+        Hindrance::Licence => Advice::then(
+            "the tenant has no licence for this, or the feature is off: its administrator can tell",
+            "casefile doctor",
+        ),
+        Hindrance::Proxy => Advice::then(
+            "the proxy asks for a sign-in: name user and password in HTTPS_PROXY, or the service's host in NO_PROXY",
+            PLAN,
+        ),
+        Hindrance::WebPage => Advice::then(
+            "a sign-in page of a proxy or of this network answers in the service's place: sign in there with a browser, \
+             or name the service's host in NO_PROXY",
+            PLAN,
+        ),
+        Hindrance::Tls => Advice::then(
             "check the endpoint, and if its certificate's issuer (CA) is that of your own proxy, name the CA's file by \
-             CASEFILE_CA_FILE or --ca-file; then casefile plan"
-                .into()
-        }
-        Hindrance::UnknownHost => {
-            "check the endpoint's name and this machine's DNS; then casefile plan".into()
-        }
-        Hindrance::NoConnection => "check endpoint, network and proxy; then casefile plan".into(),
+             CASEFILE_CA_FILE or --ca-file",
+            PLAN,
+        ),
+        Hindrance::UnknownHost => Advice::then("check the endpoint's name and this machine's DNS", PLAN),
+        Hindrance::NoConnection => Advice::then("check endpoint, network and proxy", PLAN),
         Hindrance::Quota(until) | Hindrance::Unavailable(Some(until)) => {
-            format!("wait until {}; then casefile plan", clock(Timestamp::MIN, until))
+            Advice::then(format!("wait until {}", clock(Timestamp::MIN, until)), PLAN)
         }
-        Hindrance::Unavailable(None) | Hindrance::NoAnswer => "the service does not answer now, ask it again later; then casefile plan".into(),
-        Hindrance::TimeLimit => "give it longer, by --timeout; then casefile status".into(),
-        Hindrance::Endless => {
-            "plan a part of it, by a path or a selector; then casefile plan -v".into()
+        Hindrance::Unavailable(None) | Hindrance::NoAnswer => {
+            Advice::then("the service does not answer now, ask it again later", PLAN)
         }
-        Hindrance::Refused => "the call is shown by -vv; then casefile plan -vv".into(),
+        Hindrance::TimeLimit => Advice::then("give it longer, by --timeout", "casefile status"),
+        Hindrance::Endless => Advice::then("plan a part of it, by a path or a selector", "casefile plan -v"),
+        Hindrance::Refused => Advice::then("the call is shown by -vv", "casefile plan -vv"),
     }
 }
 
@@ -72,11 +75,11 @@ mod tests {
         let quota = Unread::new("alerts", Hindrance::Quota(until), "429");
         let denied = Unread::new("machine actions", Hindrance::Permission("Machine.Read.All"), "403");
         assert_eq!(
-            next(std::slice::from_ref(&quota)).unwrap(),
+            next(std::slice::from_ref(&quota)).to_string(),
             "wait until 2026-11-27 14:57:06Z; then casefile plan"
         );
-        assert!(next(&[quota, denied]).unwrap().contains("Machine.Read.All"));
-        assert_eq!(next(&[]), None);
+        assert!(next(&[quota, denied]).to_string().contains("Machine.Read.All"));
+        assert!(next(&[]).is_none());
     }
 
     #[test]
@@ -102,7 +105,8 @@ mod tests {
         ];
         for cause in all {
             let next = remedy(cause);
-            assert!(next.contains("; then ") && !next.contains("--fresh"), "{next}");
+            assert!(next.words.is_some() && next.command.is_some(), "{next}");
+            assert!(!next.to_string().contains("--fresh"), "{next}");
         }
     }
 }

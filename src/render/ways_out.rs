@@ -29,7 +29,7 @@ impl Next {
         self
     }
 
-    /// As it is typed.
+    /// As it is typed in the project's folder.
     pub fn command(&self) -> String {
         self.words.join(" ")
     }
@@ -189,6 +189,14 @@ pub(super) fn cancel_again(what: &'static str, name: &str) -> Next {
     next
 }
 
+/// Returns a command of ours as it is typed from where the person is: with the folder that was named by `-C`.
+pub fn from_folder(command: &str, dir: Option<&str>) -> String {
+    match (command.strip_prefix("casefile "), dir) {
+        (Some(rest), Some(dir)) => format!("casefile -C {} {rest}", shell(dir)),
+        _ => command.to_owned(),
+    }
+}
+
 /// Quotes a text from outside so that a shell takes it as one word: a copied command runs nothing else.
 pub fn shell(word: &str) -> Cow<'_, str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._/:@%+=,-".contains(c);
@@ -210,6 +218,13 @@ mod tests {
         assert_eq!(shell("a'b"), r"'a'\''b'");
         assert_eq!(shell("--replace"), "'--replace'");
         assert_eq!(shell(""), "''");
+    }
+
+    #[test]
+    fn a_command_names_the_folder_that_was_typed() {
+        assert_eq!(from_folder("casefile plan", None), "casefile plan");
+        assert_eq!(from_folder("casefile plan -v", Some("my cases")), "casefile -C 'my cases' plan -v");
+        assert_eq!(from_folder("az login", Some("a")), "az login");
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub(super) struct Action {
     /// When it ends as `outcome`.
     pub ends: Option<Timestamp>,
     pub outcome: Status,
-    /// When somebody ended it.
+    /// When somebody ended it; that may lie ahead.
     pub stopped: Option<Stop>,
 }
 
@@ -93,7 +93,7 @@ pub(super) struct Stop {
 impl Action {
     /// Its status at a point in time, and since when.
     fn standing(&self, now: Timestamp) -> (Status, Timestamp) {
-        if let Some(stop) = &self.stopped {
+        if let Some(stop) = self.stop(now) {
             return (stop.status, stop.at);
         }
         let reached = |at: Option<Timestamp>| at.filter(|t| *t <= now);
@@ -106,6 +106,11 @@ impl Action {
 
     pub fn status(&self, now: Timestamp) -> Status {
         self.standing(now).0
+    }
+
+    /// The end that somebody has put to it by then, unless it came to its own before.
+    fn stop(&self, now: Timestamp) -> Option<&Stop> {
+        self.stopped.as_ref().filter(|stop| stop.at <= now && self.ends.is_none_or(|end| stop.at < end))
     }
 
     pub fn is_collection(&self) -> bool {
@@ -146,9 +151,7 @@ impl Actions {
         let at = self.list.len();
         self.by_id.insert(action.id.clone(), at);
         self.by_machine.entry(action.machine.clone()).or_default().push(at);
-        if action.stopped.is_none() {
-            self.active.entry(action.machine.clone()).or_default().push(at);
-        }
+        self.active.entry(action.machine.clone()).or_default().push(at);
         self.list.push(action);
     }
 
@@ -262,7 +265,7 @@ struct RelatedFile<'a> {
 
 pub(super) fn body(action: &Action, now: Timestamp) -> ActionBody<'_> {
     let (status, since) = action.standing(now);
-    let cancelled = action.stopped.as_ref().filter(|s| s.status == Status::Cancelled);
+    let cancelled = action.stop(now).filter(|s| s.status == Status::Cancelled);
     ActionBody {
         id: &action.id,
         action_type: &action.action_type,
@@ -349,7 +352,10 @@ impl World {
         let id = self.visible_action(now, id)?.id.clone();
         let body_in = request_body(request)?;
         let comment = text_field(&body_in, "Comment")?.ok_or_else(|| Refusal::missing("Comment"))?;
+        let text = |name: &str| text_field(&body_in, name).map(|t| t.map(str::to_owned));
+        let (title, external_id) = (text("Title")?, text("ExternalId")?);
         let requestor = self.scenario.requestor.clone();
+        let at = self.scenario.delays.cancel.after(now);
         let place = self.actions.by_id.get(&id).copied();
         let Some(action) = place.and_then(|i| self.actions.list.get_mut(i)) else {
             return Err(unknown_action(&id));
@@ -359,8 +365,11 @@ impl World {
             // The documentation only says that such an action cannot be cancelled.
             return Err(Refusal::new(400, "BadRequest", format!("Action is already {}", status.as_str())));
         }
-        action.stopped =
-            Some(Stop { at: now, status: Status::Cancelled, requestor, comment: comment.to_owned() });
+        // What was accepted before comes first.
+        let comment_in = comment.to_owned();
+        action.stopped.get_or_insert(Stop { at, status: Status::Cancelled, requestor, comment: comment_in });
+        action.given.title = title.or(action.given.title.take());
+        action.given.external_id = external_id.or(action.given.external_id.take());
         let response = wire::entity(200, request, ENTITY, &body(action, now));
         let machine = action.machine.clone();
         self.note(now, EffectKind::Cancel, Origin::Api, &id, &machine, comment);

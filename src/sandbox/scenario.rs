@@ -202,6 +202,8 @@ pub struct Delays {
     pub list_lag: Seconds,
     /// How long lists and reads show an alert as it was before a change.
     pub update_lag: Seconds,
+    /// How long an action goes on after the service has accepted that it is cancelled.
+    pub cancel: Seconds,
 }
 
 impl Default for Delays {
@@ -212,6 +214,7 @@ impl Default for Delays {
             time_out: Seconds(10_000),
             list_lag: Seconds(0),
             update_lag: Seconds(0),
+            cancel: Seconds(0),
         }
     }
 }

@@ -15,7 +15,7 @@ use super::record::{Intent, Record};
 use super::snapshot::SnapshotError;
 use super::step::FoldError;
 use crate::files::FileError;
-use crate::model::Sha256Hex;
+use crate::model::{Advice, Sha256Hex};
 
 /// Records that stand or fall together: an intent and what its row records, an answer and what follows from it, what one
 /// look showed.
@@ -331,45 +331,50 @@ pub enum Damage {
 
 impl StoreError {
     /// What to do about it, if there is something.
-    pub fn hint(&self) -> Option<&'static str> {
-        Some(match self {
-            StoreError::Locked { .. } => "wait for that run to end, or give --lock-timeout 5m",
+    pub fn advice(&self) -> Advice {
+        match self {
+            StoreError::Locked { .. } => Advice::say("wait for that run to end, or give --lock-timeout 5m"),
             StoreError::LocksUnsupported { .. } => {
-                "keep the state on a local disk, or set spec.state.url to a shared store"
+                Advice::say("keep the state on a local disk, or set spec.state.url to a shared store")
             }
-            StoreError::Damaged(d) => d.hint(),
-            StoreError::Lost { .. } => {
-                "restore .casefile from git or a backup; if there is none, move it away, \
-                 then casefile import --discover finds what the service still shows"
-            }
-            StoreError::Newer { .. } => "use a newer casefile",
-            StoreError::Poisoned { .. } => "put the cause right; then casefile plan",
+            StoreError::Damaged(d) => d.advice(),
+            StoreError::Lost { .. } => Advice::then(
+                "restore .casefile from git or a backup; if there is none, move it away, and casefile import --discover \
+                 finds what the service still shows",
+                VERIFY,
+            ),
+            StoreError::Newer { .. } => Advice::say("use a newer casefile"),
+            StoreError::Poisoned { .. } => Advice::then("put the cause right", "casefile plan"),
             StoreError::Unreachable { .. } => {
-                "check the network and the credentials of the store; then casefile plan"
+                Advice::then("check the network and the credentials of the store", "casefile plan")
             }
-            StoreError::Unfit { next, .. } => next,
-            StoreError::Rewritten { .. } => {
-                "find out who rewrote it; casefile verify --head HASH says whether a head that somebody kept is in it"
-            }
-            StoreError::Vanished { .. } => {
+            StoreError::Unfit { next, .. } => Advice::say(*next),
+            StoreError::Rewritten { .. } => Advice::then(
+                "find out who rewrote it; casefile verify --head HASH says whether a head that somebody kept is in it",
+                VERIFY,
+            ),
+            StoreError::Vanished { .. } => Advice::say(
                 "restore it from a clone or a backup; if this project shall begin a new state, take state.lineage out \
-                 of casefile.yaml"
-            }
+                 of casefile.yaml",
+            ),
             StoreError::Overtaken => {
-                "run the command again, if it still fits what is there; then casefile state list"
+                Advice::then("run the command again, if it still fits what is there", "casefile state list")
             }
-            StoreError::Io { source, .. } if is_planted(source) => {
+            StoreError::Io { source, .. } if is_planted(source) => Advice::say(
                 "keep the state in a folder of your own with regular files in it: replace what stands there, \
-                 or name another folder in spec.state.url"
-            }
+                 or name another folder in spec.state.url",
+            ),
             StoreError::OtherProject { .. }
             | StoreError::Io { .. }
             | StoreError::Refused(_)
             | StoreError::NotBegun
-            | StoreError::Encode(_) => return None,
-        })
+            | StoreError::Encode(_) => Advice::none(),
+        }
     }
 }
+
+/// The command that says whether a state is sound again.
+const VERIFY: &str = "casefile verify";
 
 /// Returns whether a file was refused for what it is, and not by the system.
 fn is_planted(source: &std::io::Error) -> bool {
@@ -377,12 +382,12 @@ fn is_planted(source: &std::io::Error) -> bool {
 }
 
 impl Damage {
-    /// What to do about it.
-    pub fn hint(&self) -> &'static str {
+    /// What to do about it. Whether it is done, `verify` says.
+    pub fn advice(&self) -> Advice {
         use super::journal::Fault;
-        match self {
+        let words = match self {
             Damage::Journal(e) => match e.fault {
-                Fault::Newer { .. } => "use a newer casefile",
+                Fault::Newer { .. } => return Advice::say("use a newer casefile"),
                 Fault::Crlf => "restore the line ends, and write `.casefile/* -text` into .gitattributes",
                 Fault::MergeConflict => {
                     "take one side's journal.jsonl and state.json whole; import what the other side made"
@@ -404,8 +409,9 @@ impl Damage {
                 "find out who changed the state where it is kept; an earlier commit or a backup of it has it whole"
             }
             Damage::OtherLineage { .. } => {
-                "move the file that belongs to another state away, then casefile state rebuild"
+                "move the file that belongs to another state away, and casefile state rebuild"
             }
-        }
+        };
+        Advice::then(words, VERIFY)
     }
 }

@@ -19,10 +19,19 @@ pub struct Case {
 impl Case {
     /// A service by its scenario, and `spec` of the project file.
     pub fn new(scenario: &str, spec: &str) -> Case {
+        Case::of(Sandbox::start(scenario), spec)
+    }
+
+    /// A service that checks everything, and `spec` of the project file.
+    pub fn strict(spec: &str) -> Case {
+        Case::of(Sandbox::start_with("", &["--strict"]), spec)
+    }
+
+    fn of(sandbox: Sandbox, spec: &str) -> Case {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("manifests")).unwrap();
         let env = vec![("CASEFILE_GRAPH_TOKEN", "a-graph-token".to_owned())];
-        let case = Case { dir, sandbox: Sandbox::start(scenario), env };
+        let case = Case { dir, sandbox, env };
         case.project(spec);
         case
     }

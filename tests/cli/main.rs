@@ -16,8 +16,10 @@ mod guards;
 mod hostile;
 mod hunt;
 mod leaks;
+mod names;
 mod order;
 mod preflight;
+mod proxy;
 mod refused;
 mod replay;
 #[cfg(unix)]
@@ -29,8 +31,11 @@ mod since;
 mod state;
 mod strangers;
 mod streams;
+mod strict;
 mod surgery;
 mod targets;
+#[cfg(target_os = "linux")]
+mod terminal;
 mod triage;
 mod typed;
 mod unread;

@@ -41,7 +41,8 @@ fn a_run_is_told_by_names_and_its_end_by_what_came_of_it() {
     assert!(plan.contains("INC-1  manifests/a.yaml\n    \"INC-1\"\n"), "{plan}");
     assert!(plan.contains("  + package  silent  Windows 11  offline 10 days  [1]\n"), "{plan}");
     assert!(plan.contains("To send: 3 packages. 2 of 3 machines answer now.\n"), "{plan}");
-    assert!(plan.ends_with("next: casefile apply\n"), "{plan}");
+    let dir = case.dir.path().display();
+    assert!(plan.ends_with(&format!("next: casefile -C {dir} apply\n")), "{plan}");
     let (out, err) = case.exits(1, &["apply", "--auto-approve", "--wait", "--timeout", "5s"]);
     let line = |machine: &str, what: &str| {
         let of = |l: &&str| l.contains(&format!("  {machine} ")) && l.contains(&format!("  package  {what}"));
@@ -51,10 +52,12 @@ fn a_run_is_told_by_names_and_its_end_by_what_came_of_it() {
     line("fine", "succeeded after ");
     line("silent", "accepted");
     line("old", "refused: ");
+    let asked = format!("see whether it is asked again: casefile -C {dir} plan");
+    assert!(err.contains(&asked), "{err}");
     let result = out.lines().find(|l| l.starts_with("Result: ")).unwrap();
     assert!(result.starts_with("Result: 1 package succeeded, 1 package accepted, 1 refused (old: "), "{out}");
     assert!(out.contains("1 still runs: silent\n"), "{out}");
-    assert!(out.ends_with("next: casefile plan\n"), "{out}");
+    assert!(out.ends_with(&format!("next: casefile -C {dir} plan\n")), "{out}");
     // The plan after it calls the rest what the end called it.
     let (plan, _) = case.exits(0, &["plan"]);
     assert!(plan.contains("1 running: silent") && plan.contains("1 done"), "{plan}");
@@ -64,7 +67,9 @@ fn a_run_is_told_by_names_and_its_end_by_what_came_of_it() {
 fn a_selection_is_part_of_the_next_command() {
     let case = fleet();
     let (plan, _) = case.exits(0, &["plan", "-l", "incident=INC-1"]);
-    assert!(plan.ends_with("next: casefile apply --selector=incident=INC-1\n"), "{plan}");
+    let dir = case.dir.path().display();
+    let next = format!("next: casefile -C {dir} apply --selector=incident=INC-1\n");
+    assert!(plan.ends_with(&next), "{plan}");
     // What holds a plan back has its own way out.
     case.project("{ limits: { newCollections: 1 } }");
     let (plan, _) = case.exits(0, &["plan"]);

@@ -13,10 +13,17 @@ pub struct Sandbox {
 impl Sandbox {
     /// Returns once it listens.
     pub fn start(scenario: &str) -> Sandbox {
+        Sandbox::start_with(scenario, &[])
+    }
+
+    /// As [`Sandbox::start`], with more arguments.
+    pub fn start_with(scenario: &str, args: &[&str]) -> Sandbox {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("scenario.yaml");
         std::fs::write(&file, scenario).unwrap();
-        Sandbox::with(&["--scenario", file.to_str().unwrap()])
+        let mut all = vec!["--scenario", file.to_str().unwrap()];
+        all.extend(args);
+        Sandbox::with(&all)
     }
 
     /// Answers from a recording.

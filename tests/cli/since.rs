@@ -370,3 +370,41 @@ fn git_is_not_looked_for_in_the_folder() {
     assert_eq!(selected, names([]));
     assert!(!mark.exists());
 }
+
+/// What git refuses is told in its own words, and a command that it names is the next one.
+#[test]
+fn git_s_own_words_are_told_when_it_refuses() {
+    let lab = Lab::new();
+    lab.commit("");
+    let refused = |since: &str| {
+        let output = lab.command(since).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let err = refused("no-such-branch");
+    assert!(err.contains("git cannot say what has changed: fatal: Needed a single revision"), "{err}");
+    assert!(err.contains("next: git log --oneline\n"), "{err}");
+    lab.write(".git/config", "[core]\n\trepositoryformatversion = 99\n");
+    let err = refused("HEAD");
+    assert!(err.contains("git cannot say what has changed: fatal: ") && err.contains("99"), "{err}");
+}
+
+/// A repository of somebody else: git names the command that trusts it. Only the superuser can make one.
+#[test]
+fn a_command_that_git_names_is_the_next_one() {
+    let lab = Lab::new();
+    lab.commit("");
+    if std::os::unix::fs::chown(lab.root(), Some(12_345), None).is_err() {
+        return;
+    }
+    // Whoever runs the tests may trust everything.
+    let mut command = lab.command("HEAD");
+    let output = command
+        .env("HOME", lab.path("nowhere"))
+        .env("XDG_CONFIG_HOME", lab.path("nowhere"))
+        .output()
+        .unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert!(err.contains("detected dubious ownership in repository"), "{err}");
+    assert!(err.contains("next: git config --global --add safe.directory "), "{err}");
+}

@@ -118,7 +118,7 @@ fn names_of_machines_are_typed_on_both_sides_of_a_move() {
         (&*format!("sweep[{}]", id('b')), "is about the machine h01"),
         ("Sweep[h01]", "no manifest could declare InvestigationPackage/Sweep[h01]"),
         ("UPPER", "no manifest could declare InvestigationPackage/UPPER"),
-        ("old[h02]", "the state holds a InvestigationPackage/old[bbbb"),
+        ("old[h02]", "the state holds a InvestigationPackage/old[h02] already"),
     ] {
         let said = mv(1, "old[h01]", to);
         let said = said.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -25,6 +25,20 @@ fn help_that_cannot_be_written_is_a_failure() {
     assert_eq!((output.status.code(), &*output.stderr), (Some(0), &b""[..]));
 }
 
+/// Editors on Windows put a byte order mark in front, which is no part of the query.
+#[test]
+fn a_byte_order_mark_before_a_query_is_dropped() {
+    let case = Case::new("", "{}");
+    case.write("query.kql", "\u{feff}DeviceProcessEvents\n| where FileName =~ \"powershell.exe\"\n");
+    let query = std::fs::File::open(case.path("query.kql")).unwrap();
+    let output =
+        case.command(&case.sandbox.url, &["hunt", "-", "--format", "csv"]).stdin(query).output().unwrap();
+    let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{err}");
+    // A query that begins otherwise finds nothing there.
+    assert_eq!(out.lines().count(), 4, "{out}");
+}
+
 #[test]
 fn a_query_on_stdin_has_a_bound() {
     let case = Case::new("machines: {}\n", "{}");

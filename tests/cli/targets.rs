@@ -367,11 +367,14 @@ mod groups {
 
     #[test]
     fn addresses_are_typed_by_name() {
-        let case = fleet_of(&[
+        let list = [
             tagged(1, "ws-1.contoso.com", &["t"]),
             tagged(2, "ws-2.contoso.com", &["t"]),
             tagged(3, "ws-2.fabrikam.com", &["t"]),
-        ]);
+        ];
+        // What was asked for runs, however long the commands take.
+        let machines = json!({ "strict": true, "list": list });
+        let case = service(json!({ "machines": machines, "delays": { "pending": 3600 } }));
         case.write("manifests/a.yaml", &package("sweep", "machineTag: t"));
         case.exits(0, &["apply", "--auto-approve"]);
         let (out, _) = case.exits(0, &["status", "--no-refresh", "InvestigationPackage/sweep[ws-1]"]);

@@ -75,7 +75,7 @@ mod selections {
         case.write("manifests/empty.yaml", "# nothing yet\n");
         case.write("notes.yaml", "# no manifest\n");
         for (args, message, next) in [
-            (&["-l", "incidnet=INC-2042"][..], "has a label incidnet", "write -l incident"),
+            (&["-l", "incidnet=INC-2042"][..], "has a label incidnet", "write -l incident=INC-2042"),
             (&["-l", "incident=INC-2024"], "has the label incident=INC-2024", "write -l incident=INC-2042"),
             (&["-l", "incident=ACME"], "has the label incident=ACME", "there is incident=INC-2042"),
             (&["-l", "!incident"], "fits -l !incident", " render"),
@@ -90,6 +90,15 @@ mod selections {
                 let (_, err) = case.exits(1, &words);
                 assert!(err.contains(message) && err.contains(next), "{words:?}: {err}");
             }
+        }
+        for (path, message) in [
+            ("notes.yaml", "notes.yaml is none of the project's manifests"),
+            ("manifests/empty.yaml", "manifests/empty.yaml declares no resources"),
+        ] {
+            let (out, err) = case.exits(1, &["seal", path]);
+            assert!(err.contains(message) && out.is_empty(), "{out}{err}");
+            let (out, _) = case.exits(1, &["seal", "manifests/a.yaml", path]);
+            assert!(out.is_empty() && !case.path("manifests/a.sealed.yaml").exists(), "{out}");
         }
         let (_, err) = case.exits(1, &["plan", "manifests/b.yaml"]);
         assert!(err.contains("manifests/b.yaml"), "{err}");
@@ -296,7 +305,11 @@ mod cancelling {
         case.exits(0, &["apply", "--auto-approve"]);
         let (out, err) = case.exits(1, &["cancel", "ws-1", "--comment", "x", "--auto-approve"]);
         let told = format!("{out}{err}");
-        assert!(told.contains("casefile cancel InvestigationPackage/one --comment TEXT"), "{told}");
+        let next = format!(
+            "casefile -C {} cancel InvestigationPackage/one --comment TEXT",
+            case.dir.path().display()
+        );
+        assert!(told.contains(&format!("granted: {next}")), "{told}");
     }
 }
 

@@ -39,7 +39,7 @@ fn apply_waits_and_fetches() {
     let lab = Lab::new(2, "");
     let ran = lab.run(&["apply", "--auto-approve", "--wait", "--fetch"]);
     assert_eq!(ran.code, Some(0), "{}", ran.text());
-    assert!(ran.text().contains("2 packages fetched"), "{}", ran.text());
+    assert!(ran.text().contains("Result: 2 packages succeeded, 2 packages fetched, in "), "{}", ran.text());
     lab.holds(2);
     // A deleted manifest takes nothing with it.
     std::fs::remove_file(lab.path("manifests/a.yaml")).unwrap();

@@ -188,7 +188,10 @@ fn a_signal_while_collections_are_followed_says_that_they_go_on() {
     let ended = process.wait();
     lab.service.drain(serving);
     assert_eq!(ended.code(), Some(130), "{ended:?}");
-    assert!(ended.stdout.ends_with("next: casefile status -w\n"), "{ended:?}");
+    assert!(
+        ended.stdout.contains("next: casefile -C ") && ended.stdout.ends_with(" status -w\n"),
+        "{ended:?}"
+    );
 }
 
 #[test]

@@ -212,10 +212,10 @@ fn what_is_no_journal_is_not_accepted_for_ever() {
     };
     let refused = local::rebuild(dir.path(), "t", &holder, None).unwrap_err();
     assert!(matches!(refused, StoreError::Damaged(Damage::Journal(_))), "{refused}");
-    assert!(refused.hint().unwrap().contains("--accept-damage"));
+    assert!(refused.advice().to_string().contains("--accept-damage"));
     let refused = local::rebuild(dir.path(), "t", &holder, Some(&acceptance)).unwrap_err();
     assert!(matches!(refused, StoreError::Lost { .. }), "{refused}");
-    let hint = refused.hint().unwrap();
+    let hint = refused.advice().to_string();
     assert!(!hint.contains("--accept-damage") && hint.contains("import --discover"), "{hint}");
     let names: BTreeSet<_> = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(names.len(), 2, "nothing was written: {names:?}");

@@ -1,5 +1,5 @@
 use casefile::sandbox::{HttpRequest, HttpResponse, Origin};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::strict::{DEFENDER, bearer};
 use super::{Lab, MACHINE, names, refusal};
@@ -197,6 +197,58 @@ fn cancelling() {
     assert_eq!(lab.call("POST", unknown, r#"{"Comment":"x"}"#).0, 404);
     assert_eq!(lab.effects(), ["Collect", "Cancel"]);
     lab.collected(MACHINE);
+}
+
+#[test]
+fn what_a_cancel_names_is_kept() {
+    let mut lab = Lab::new("");
+    let id = lab.collected(MACHINE);
+    let target = format!("/api/machineactions/{id}/cancel");
+    let body = r#"{"Comment":"not needed","ExternalId":"INC-2042/7","Title":"over"}"#;
+    let (status, action) = lab.call("POST", &target, body);
+    assert_eq!(
+        (status, &action["externalId"], &action["title"]),
+        (200, &json!("INC-2042/7"), &json!("over"))
+    );
+    let (_, read) = lab.get(&format!("/api/machineactions/{id}"));
+    assert_eq!((&read["externalId"], &read["title"]), (&json!("INC-2042/7"), &json!("over")));
+    // What the action was begun with stays where the cancel names nothing.
+    let collect = format!("/api/machines/{MACHINE}/collectInvestigationPackage");
+    let (_, action) = lab.call("POST", &collect, r#"{"Comment":"c","ExternalId":"begun"}"#);
+    let target = format!("/api/machineactions/{}/cancel", action["id"].as_str().unwrap());
+    assert_eq!(lab.call("POST", &target, r#"{"Comment":"c","Title":7}"#).0, 400);
+    let (status, action) = lab.call("POST", &target, r#"{"Comment":"c"}"#);
+    assert_eq!((status, &action["externalId"]), (200, &json!("begun")));
+}
+
+#[test]
+fn a_cancel_may_take_its_time() {
+    let mut lab = Lab::new("delays: { pending: 0, running: 100, cancel: 10 }");
+    let (first, other) = (lab.collected(MACHINE), lab.collected(&"ab".repeat(20)));
+    let cancel = |lab: &mut Lab, id: &str, comment: &str| {
+        lab.call(
+            "POST",
+            &format!("/api/machineactions/{id}/cancel"),
+            &json!({ "Comment": comment }).to_string(),
+        )
+    };
+    let (status, action) = cancel(lab.at(1.0), &first, "not needed");
+    assert_eq!(
+        (status, &action["status"], &action["cancellationComment"]),
+        (200, &json!("InProgress"), &json!(null))
+    );
+    assert_eq!(lab.at(10.0).collect(MACHINE).0, 400, "it runs still");
+    assert_eq!(cancel(&mut lab, &first, "again").0, 200);
+    let read = format!("/api/machineactions/{first}");
+    let (_, action) = lab.at(11.0).get(&read);
+    assert_eq!(
+        (&action["status"], &action["cancellationComment"]),
+        (&json!("Cancelled"), &json!("not needed"))
+    );
+    // An action that ends by itself before that has ended.
+    assert_eq!(cancel(lab.at(95.0), &other, "late").1["status"], "InProgress");
+    let (_, action) = lab.at(200.0).get(&format!("/api/machineactions/{other}"));
+    assert_eq!((&action["status"], &action["cancellationComment"]), (&json!("Succeeded"), &json!(null)));
 }
 
 #[test]

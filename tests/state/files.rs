@@ -54,7 +54,7 @@ impl Folder {
         let StoreError::Damaged(read) = self.read().unwrap_err() else { panic!("not damage") };
         let StoreError::Damaged(open) = self.open().map(|_| ()).unwrap_err() else { panic!("not damage") };
         assert_eq!((&read, before), (&open, files()));
-        assert!(!read.hint().is_empty());
+        assert!(!read.advice().is_none());
         read
     }
 }

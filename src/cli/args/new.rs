@@ -80,7 +80,7 @@ pub struct NewIncidentArgs {
     #[arg(long, value_name = "RUNBOOK")]
     pub runbook: String,
     /// A value of the runbook's parameters: KEY=VALUE, KEY=A,B for a list, or KEY=@FILE for a list of lines; repeatable.
-    /// Without any, a manifest to be filled in is written
+    /// Without any, they are asked for on a terminal; elsewhere a manifest to be filled in is written
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// Where it goes.

@@ -239,6 +239,9 @@ struct Keywords {
     then: Option<Rule>,
     #[serde(rename = "else")]
     otherwise: Option<Rule>,
+    /// What the rules say of such documents, too: the schema that is compiled does not hold it.
+    #[serde(rename = "dependentSchemas")]
+    _dependent: Option<IgnoredAny>,
     // For people and for editors.
     #[serde(rename = "$schema")]
     _schema: Option<IgnoredAny>,

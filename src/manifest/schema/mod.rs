@@ -11,6 +11,8 @@ mod pattern;
 pub(super) mod rules;
 mod shape;
 pub(super) mod validate;
+#[cfg(test)]
+mod verdicts;
 
 use std::str::FromStr;
 use std::sync::OnceLock;
@@ -22,7 +24,8 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
 use super::kinds::{
-    API_VERSION, AlertManifest, CaseFile, IncidentManifest, PackageManifest, RunbookManifest,
+    ALERT_ADDRESS, API_VERSION, AlertManifest, CONTROL, CaseFile, IncidentManifest, PACKAGE_ADDRESS, PLAIN,
+    PackageManifest, RunbookManifest,
 };
 use super::project::ProjectFile;
 use crate::manifest::surgery;
@@ -91,7 +94,7 @@ impl FromStr for SchemaKind {
 pub fn schema(kind: SchemaKind) -> Value {
     match kind {
         SchemaKind::Manifest => any_manifest(),
-        SchemaKind::Resource(kind) => compiled(Target::Resource(kind)).schema.clone(),
+        SchemaKind::Resource(kind) => resource(kind),
         SchemaKind::Incident => compiled(Target::Incident).schema.clone(),
         SchemaKind::Runbook => runbook(),
         SchemaKind::Project => compiled(Target::Project).schema.clone(),
@@ -147,7 +150,16 @@ pub(in crate::manifest) fn compiled(target: Target) -> &'static Compiled {
     static CASE: OnceLock<Compiled> = OnceLock::new();
     match target {
         Target::Resource(Kind::Alert) => {
-            ALERT.get_or_init(|| compile::<AlertManifest>(target, "An alert to be raised on an event."))
+            ALERT.get_or_init(|| {
+                let mut schema = titled::<AlertManifest>(target, "An alert to be raised on an event.");
+                // Kinds share the type of their envelope, and with it a package's name as an example.
+                if let Some(moved) = schema.pointer_mut("/properties/moved") {
+                    let example = "Alert/fin-ws-042-exploit";
+                    moved["examples"] = json!([{ "from": example }]);
+                    moved["properties"]["from"]["examples"] = json!([example]);
+                }
+                built(schema)
+            })
         }
         Target::Resource(Kind::InvestigationPackage) => PACKAGE.get_or_init(|| {
             compile::<PackageManifest>(target, "An investigation package to be collected from a device.")
@@ -217,6 +229,7 @@ fn any_manifest() -> Value {
         let word = target.word();
         let mut body = match target {
             Target::Runbook => runbook(),
+            Target::Resource(kind) => resource(kind),
             target => compiled(target).schema.clone(),
         };
         if let Some(body) = body.as_object_mut() {
@@ -248,6 +261,27 @@ fn any_manifest() -> Value {
         "allOf": branches,
         "$defs": definitions
     })
+}
+
+/// The schema of a kind of resource for editors: it says of surgery what `manifest::surgery` says in better words, so that
+/// what is compiled leaves it out.
+fn resource(kind: Kind) -> Value {
+    let mut schema = compiled(Target::Resource(kind)).schema.clone();
+    let from = schema.pointer_mut("/properties/moved/properties/from/pattern");
+    if let Some(pattern) = from {
+        *pattern = match kind {
+            Kind::Alert => ALERT_ADDRESS.into(),
+            Kind::InvestigationPackage => PACKAGE_ADDRESS.into(),
+        };
+    }
+    if kind == Kind::InvestigationPackage {
+        let of_one = json!({
+            "properties": {"spec": {"properties": {"machineTag": false, "machines": false}}}
+        });
+        let fields = surgery::FIELDS.map(|field| (field.to_owned(), of_one.clone()));
+        schema["dependentSchemas"] = Value::Object(fields.into_iter().collect());
+    }
+    schema
 }
 
 /// The schema of a runbook for editors: its templates are manifests without `apiVersion`, in which an
@@ -312,6 +346,7 @@ fn as_written(schema: &mut Schema) {
     let Some(object) = schema.as_object_mut() else { return };
     drop_null(object);
     flatten_words(object);
+    refuse_control_characters(object);
     if let Some(format) = object.remove("format") {
         if format == "uint32" {
             object.entry("maximum").or_insert_with(|| u32::MAX.into());
@@ -324,6 +359,27 @@ fn as_written(schema: &mut Schema) {
     }
     if let Some(Value::String(text)) = object.get_mut("description") {
         *text = unwrapped(text);
+    }
+}
+
+/// Control characters are refused in every text. Patterns that match none by themselves stay as they are.
+fn refuse_control_characters(object: &mut Map<String, Value>) {
+    let is_text = match object.get("type") {
+        Some(Value::String(only)) => only == "string",
+        Some(Value::Array(several)) => several.iter().any(|t| t == "string"),
+        _ => false,
+    };
+    if !is_text || object.contains_key("enum") || object.contains_key("const") {
+        return;
+    }
+    match object.get("pattern").and_then(Value::as_str) {
+        None => {
+            object.insert("pattern".into(), PLAIN.into());
+        }
+        Some(pattern) if !pattern.ends_with('$') && !object.contains_key("not") => {
+            object.insert("not".into(), json!({ "pattern": CONTROL }));
+        }
+        Some(_) => {}
     }
 }
 

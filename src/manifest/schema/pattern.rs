@@ -11,7 +11,7 @@ use jsonschema::{Keyword, PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value, json};
 
 use crate::manifest::{kinds, project};
-use crate::model::{Kind, Marker, WORD_PATTERN};
+use crate::model::{Kind, Marker, SPAN_PATTERN, Span, TIME_PATTERN, WORD_PATTERN};
 
 /// A pattern and what tells it by hand, for texts in ASCII.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +26,11 @@ impl FastPattern {
     pub fn certainly_fits(&self, text: &str) -> bool {
         match text.is_ascii() {
             true => (self.fits)(text.as_bytes()),
-            false => self.pattern == TEXT.pattern && text.bytes().any(|b| b.is_ascii_graphic()),
+            false if text.chars().any(|c| c.is_control() && c != '\n') => false,
+            false => {
+                self.pattern == PLAIN.pattern
+                    || self.pattern == TEXT.pattern && text.bytes().any(|b| b.is_ascii_graphic())
+            }
         }
     }
 }
@@ -43,7 +47,10 @@ pub(in crate::manifest) fn fast(pattern: &str) -> Option<FastPattern> {
     FAST.into_iter().find(|fast| fast.pattern == pattern)
 }
 
-const TEXT: FastPattern = FastPattern { pattern: kinds::TEXT, fits: |text| !text.iter().all(is_blank) };
+const TEXT: FastPattern =
+    FastPattern { pattern: kinds::TEXT, fits: |text| is_plain(text) && !text.iter().all(is_blank) };
+const PLAIN: FastPattern = FastPattern { pattern: kinds::PLAIN, fits: is_plain };
+const CONTROL: FastPattern = FastPattern { pattern: kinds::CONTROL, fits: |text| !is_plain(text) };
 const NAME: FastPattern = FastPattern { pattern: kinds::NAME, fits: crate::model::is_name };
 const MACHINE_NAME: FastPattern = FastPattern {
     pattern: r"^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*$",
@@ -58,21 +65,14 @@ const HEX: FastPattern = FastPattern {
     pattern: kinds::HEX,
     fits: |text| (32..=64).contains(&text.len()) && text.iter().all(u8::is_ascii_hexdigit),
 };
-const TIME: FastPattern = FastPattern {
-    pattern: r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,7})?Z$",
-    fits: is_time,
+const TIME: FastPattern = FastPattern { pattern: TIME_PATTERN, fits: is_time };
+const UNBROKEN: FastPattern = FastPattern {
+    pattern: r"^[^\s\x00-\x1F\x7F-\x9F]+$",
+    fits: |text| !text.is_empty() && text.iter().all(u8::is_ascii_graphic),
 };
-const UNBROKEN: FastPattern =
-    FastPattern { pattern: r"^[^\s]+$", fits: |text| !text.is_empty() && !text.iter().any(is_blank) };
 const DURATION: FastPattern = FastPattern {
-    pattern: "^[0-9]{1,8}[smh]$",
-    fits: |text| {
-        text.split_last().is_some_and(|(unit, digits)| {
-            matches!(unit, b's' | b'm' | b'h')
-                && (1..=8).contains(&digits.len())
-                && digits.iter().all(u8::is_ascii_digit)
-        })
-    },
+    pattern: SPAN_PATTERN,
+    fits: |text| std::str::from_utf8(text).is_ok_and(|text| text.parse::<Span>().is_ok()),
 };
 const GUID: FastPattern = FastPattern {
     pattern: project::GUID,
@@ -105,12 +105,21 @@ const OBJECT_ID: FastPattern = FastPattern {
 };
 const ADDRESS: FastPattern = FastPattern {
     pattern: kinds::ADDRESS,
-    fits: |text| {
-        let name = Kind::ALL.iter().find_map(|kind| text.strip_prefix(kind.as_str().as_bytes()));
-        let name = name.and_then(|rest| rest.strip_prefix(b"/"));
-        name.is_some_and(|name| !name.is_empty() && !name.iter().any(|b| *b == b'/' || is_blank(b)))
-    },
+    fits: |text| Kind::ALL.into_iter().any(|kind| is_address(text, kind)),
 };
+const ALERT_ADDRESS: FastPattern =
+    FastPattern { pattern: kinds::ALERT_ADDRESS, fits: |text| is_address(text, Kind::Alert) };
+const PACKAGE_ADDRESS: FastPattern = FastPattern {
+    pattern: kinds::PACKAGE_ADDRESS,
+    fits: |text| is_address(text, Kind::InvestigationPackage),
+};
+
+/// Returns whether a text is the address of a manifest of that kind.
+fn is_address(text: &[u8], kind: Kind) -> bool {
+    let name = text.strip_prefix(kind.as_str().as_bytes()).and_then(|rest| rest.strip_prefix(b"/"));
+    name.is_some_and(crate::model::is_name)
+}
+
 const WORD: FastPattern = FastPattern {
     pattern: WORD_PATTERN,
     fits: |text| {
@@ -120,9 +129,11 @@ const WORD: FastPattern = FastPattern {
 };
 
 /// Those that are told by hand.
-const FAST: [FastPattern; 18] = [
+const FAST: [FastPattern; 22] = [
     HEX,
     TEXT,
+    PLAIN,
+    CONTROL,
     NAME,
     MACHINE_NAME,
     LABEL_KEY,
@@ -139,6 +150,8 @@ const FAST: [FastPattern; 18] = [
     WORD,
     OBJECT_ID,
     ADDRESS,
+    ALERT_ADDRESS,
+    PACKAGE_ADDRESS,
 ];
 
 /// The keyword `pattern`.
@@ -190,6 +203,11 @@ impl<'i> Keyword<'i> for Pattern {
     }
 }
 
+/// Of control characters nothing but line breaks. All bytes are looked at together.
+fn is_plain(text: &[u8]) -> bool {
+    !text.iter().fold(false, |any, b| any | ((*b < 0x20) & (*b != b'\n')) | (*b == 0x7f))
+}
+
 /// `\s` of ASCII.
 fn is_blank(byte: &u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
@@ -215,6 +233,7 @@ fn is_label_key(text: &[u8]) -> bool {
 fn is_time(text: &[u8]) -> bool {
     let Some((whole, rest)) = text.split_at_checked(19) else { return false };
     fits_form(whole, b"0000-00-00T00:00:00", u8::is_ascii_digit)
+        && is_moment(whole)
         && match rest {
             [b'Z'] => true,
             [b'.', digits @ .., b'Z'] => {
@@ -222,6 +241,22 @@ fn is_time(text: &[u8]) -> bool {
             }
             _ => false,
         }
+}
+
+/// Whether there is such a day and time of day; the text has the form of both.
+fn is_moment(text: &[u8]) -> bool {
+    let number = |from: usize, to: usize| {
+        text.get(from..to).unwrap_or_default().iter().fold(0_u16, |n, b| n * 10 + u16::from(b - b'0'))
+    };
+    let (year, month, day) = (number(0, 4), number(5, 7), number(8, 10));
+    let days = match month {
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => 0,
+    };
+    (1..=days).contains(&day) && number(11, 13) < 24 && number(14, 16) < 60 && number(17, 19) < 60
 }
 
 /// Whether a text is like another, digits in the place of each `0`.
@@ -233,7 +268,7 @@ fn fits_form(text: &[u8], form: &[u8], digit: fn(&u8) -> bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::schema::{SchemaKind, schema};
+    use crate::manifest::schema::{SchemaKind, Target, compiled as compiled_schema, schema};
     use proptest::prelude::*;
 
     /// All patterns of a schema.
@@ -252,6 +287,8 @@ mod tests {
     fn every_pattern_of_the_schemas_can_be_compiled_and_the_fast_ones_are_theirs() {
         let mut all = std::collections::BTreeSet::new();
         SchemaKind::ALL.iter().for_each(|kind| patterns(&schema(*kind), &mut all));
+        let targets = Target::MANIFESTS.into_iter().chain([Target::Project, Target::Case]);
+        targets.for_each(|target| patterns(&compiled_schema(target).schema, &mut all));
         all.iter().for_each(|pattern| drop(compiled(pattern)));
         for FastPattern { pattern, .. } in FAST {
             assert!(all.contains(pattern), "{pattern}");
@@ -294,6 +331,22 @@ mod tests {
             "2026-03-03T16:45:21",
             "2026-03-03t16:45:21Z",
             "2026-03-03T16:45:21Z\n",
+            "2026-02-29T16:45:21Z",
+            "2024-02-29T16:45:21Z",
+            "1900-02-29T16:45:21Z",
+            "2026-04-31T16:45:21Z",
+            "2026-13-01T16:45:21Z",
+            "2026-03-03T24:45:21Z",
+            "2026-03-03T16:45:60Z",
+            "a\tb",
+            "a\nb",
+            "a\u{85}b",
+            "é\u{7f}",
+            "8784h",
+            "8785h",
+            "Alert/a.b",
+            "Alert/a..b",
+            "Alert/A",
             "\u{feff}",
             "\u{a0}\u{2003}",
             "\u{85}",

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::field::Field;
 use crate::manifest::diagnostic::{Finding, Level};
-use crate::manifest::kinds::{NAME, TEXT};
+use crate::manifest::kinds::{ADDRESS, NAME, TEXT};
 use crate::manifest::nearest::nearest;
 use crate::manifest::project::{self, GUID, STATE_URL};
 use crate::manifest::yaml::reader::{Document, Id, NodeKind};
@@ -19,7 +19,7 @@ use crate::model::{
 };
 
 /// Fields that hold a duration.
-const DURATIONS: [&str; 3] = ["retryAfter", "adoptWithin", "settle"];
+const DURATIONS: [&str; 4] = ["retryAfter", "adoptWithin", "settle", "pushInterval"];
 
 /// Checks every text of a document of which not enough is said already.
 pub(in crate::manifest) fn check(
@@ -224,29 +224,33 @@ fn ambiguous(field: Field<'_>, out: &mut Vec<Finding>) -> bool {
     true
 }
 
-/// Control characters other than a newline.
+/// Says whether a text holds a control character.
 fn control(field: Field<'_>, out: &mut Vec<Finding>) -> bool {
+    let finding = control_character(field);
+    let found = finding.is_some();
+    out.extend(finding);
+    found
+}
+
+/// Control characters other than a newline.
+fn control_character(field: Field<'_>) -> Option<Finding> {
     if field.doc.printable {
-        return false;
+        return None;
     }
     let node = field.node();
     let suspicious = |b: u8| ((b < 0x20) & (b != b'\n')) | (b == 0x7f) | (b == 0xc2);
     // Without an early end many bytes are looked at together.
     if !node.text.bytes().fold(false, |any, b| any | suspicious(b)) {
-        return false;
+        return None;
     }
-    let Some(c) = node.text.chars().find(|c| c.is_control() && *c != '\n') else { return false };
+    let c = node.text.chars().find(|c| c.is_control() && *c != '\n')?;
     let subject =
         if field.name().is_empty() { "this".to_owned() } else { format!("`{}`", shown(field.name())) };
     let what =
         if c == '\t' { "a tab".to_owned() } else { format!("the control character U+{:04X}", u32::from(c)) };
     let message = format!("{subject} holds {what}; only line breaks are allowed");
-    out.push(Finding::new("control-character", field.span(), message).help(if c == '\t' {
-        "write spaces instead"
-    } else {
-        "remove it"
-    }));
-    true
+    let help = if c == '\t' { "write spaces instead" } else { "remove it" };
+    Some(Finding::new("control-character", field.span(), message).help(help))
 }
 
 /// What a field that holds text is expected to be.
@@ -288,6 +292,9 @@ pub(in crate::manifest) fn bad_text(field: Field<'_>, schema: &Value, example: O
         Some(example) => finding.help(field.such_as(example)),
         None => finding,
     };
+    if let Some(finding) = control_character(field) {
+        return finding;
+    }
     if text.trim().is_empty() {
         return with_example(new("empty-text", format!("`{name}` is empty")));
     }
@@ -314,6 +321,14 @@ pub(in crate::manifest) fn bad_text(field: Field<'_>, schema: &Value, example: O
             format!("`{name}` cannot be `{}`: a word of the service has letters and digits", shown(text)),
         )),
         (_, Some(TEXT)) => with_example(new("empty-text", format!("`{name}` is empty"))),
+        (_, Some(ADDRESS)) => {
+            let doc = field.doc;
+            let kind =
+                doc.root.and_then(|root| doc.get(root, "kind")).map(|(_, kind)| shown(&doc.node(kind).text));
+            let kind = kind.as_deref().unwrap_or("InvestigationPackage");
+            new("invalid-moved", format!("`{}` is not the address of a manifest", shown(text)))
+                .help(format!("write the address that it had before: {kind}/NAME"))
+        }
         (_, Some(GUID)) => {
             with_example(new("bad-id", format!("`{name}` is no id of the directory: `{}`", shown(text))))
         }

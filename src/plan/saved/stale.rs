@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::model::{Address, PlanDigest, Sha256Hex};
+use crate::model::{Address, Advice, PlanDigest, Sha256Hex};
 use crate::plan::change::PlannedId;
 use crate::state::{Phase, Seq};
 
@@ -105,13 +105,14 @@ impl fmt::Display for Moved {
 
 impl Stale {
     /// Returns the step that helps.
-    pub fn hint(&self) -> String {
+    pub fn advice(&self) -> Advice {
         match self {
-            Stale::OtherHistory { plan, .. } => format!(
+            Stale::OtherHistory { plan, .. } => Advice::then(
                 "find out who changed it: what is forgotten may be asked for again; if it was meant, have a new plan \
-                 reviewed; then casefile verify --head sha256:{plan}"
+                 reviewed",
+                format!("casefile verify --head sha256:{plan}"),
             ),
-            _ => "have a new plan reviewed; then casefile plan --out plan.json".to_owned(),
+            _ => Advice::then("have a new plan reviewed", "casefile plan --out plan.json"),
         }
     }
 
