@@ -10,7 +10,6 @@ use casefile::model::{
     Alert, AlertComment, Call, CreateAlert, ERROR_CODES, HuntingApi, HuntingQuery, Machine, MachineAction,
     MachineName, Meaning, Mutation, Region, Request, Triage,
 };
-use serde::Deserialize;
 use serde::de::{DeserializeOwned, Visitor};
 
 use crate::named::{all_there, named};

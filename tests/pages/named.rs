@@ -8,7 +8,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// The tests that a page names, as `FILE::TEST` in a code span.
 pub fn named(page: &str) -> BTreeSet<(&str, &str)> {
     let spans = page.split('`').skip(1).step_by(2);
-    spans.filter_map(|span| span.split_once(".rs::").map(|(file, test)| (file, test))).collect()
+    spans.filter_map(|span| span.split_once(".rs::")).collect()
 }
 
 /// Returns whether a file has a test of this name.
