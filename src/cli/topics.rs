@@ -97,6 +97,15 @@ mod tests {
         assert!(command.find_subcommand(LIST).is_none());
     }
 
+    #[test]
+    fn the_documentation_lists_the_topics() {
+        let section = page::section(PAGE, "`casefile help`", &[]).unwrap();
+        let cells = section.lines().filter_map(|l| l.strip_prefix("| `")?.split(" | ").next());
+        let named: Vec<&str> =
+            cells.flat_map(|cell| cell.split('`').filter(|w| !w.is_empty() && *w != ", ")).collect();
+        assert_eq!(named, TOPICS.map(|t| t.name));
+    }
+
     /// Blocks of code are shown as they are; every other line fits.
     #[test]
     fn a_topic_is_text_for_a_terminal() {
