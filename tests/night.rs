@@ -3,7 +3,11 @@
 //! nothing is done twice, and memory stays flat.
 //!
 //! `cargo test --release --test night -- --ignored --nocapture` prints the figures.
-#![allow(clippy::disallowed_methods, reason = "the test reads what it uses of memory")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "the test reads what it uses of memory, and prints figures"
+)]
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
