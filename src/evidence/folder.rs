@@ -251,7 +251,7 @@ pub struct Unfinished {
     note: Note,
     hash: Sha256,
     length: u64,
-    restarts: u32,
+    restarts: u16,
     lasts: bool,
 }
 
@@ -263,7 +263,7 @@ impl Unfinished {
 
     /// How often it was begun anew.
     pub fn restarts(&self) -> u32 {
-        self.restarts
+        self.restarts.into()
     }
 
     /// The validator of what is there; none if nothing can go on with it.
@@ -292,7 +292,7 @@ impl Unfinished {
 
     /// Begins anew, with bytes of this validator.
     pub fn restart(&mut self, etag: Option<String>) -> io::Result<()> {
-        self.restarts += u32::from(self.length > 0);
+        self.restarts = self.restarts.saturating_add(u16::from(self.length > 0));
         self.file.set_len(0)?;
         (self.hash, self.length) = (Sha256::new(), 0);
         self.note = Note { etag, synced: 0 };
