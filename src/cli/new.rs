@@ -82,7 +82,7 @@ pub fn incident(ctx: &Context, args: &NewIncidentArgs) -> Result<Code, Error> {
                 let (values, _) = parameters::of_values(problems, &draft, file);
                 values.into_iter().find(|(of, _)| of == key).map(|(_, why)| why)
             };
-            parameters::ask(&schema, &mut std::io::stdin().lock(), &wrong)?
+            parameters::ask(&schema, &mut std::io::stdin().lock(), wrong)?
         }
         true => return blank(ctx, &project, args, &schema),
         false => values(ctx, &args.set, &schema)?,

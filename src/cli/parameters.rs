@@ -266,7 +266,7 @@ mod tests {
         let wrong = |with: &Map<String, Value>, key: &str| {
             (key == "lead" && !with[key].is_number()).then(|| "a number".to_owned())
         };
-        let asked = |text: &str| ask(&schema, &mut text.as_bytes(), &wrong);
+        let asked = |text: &str| ask(&schema, &mut text.as_bytes(), wrong);
         let with = asked("seven\n7\n\n0042\n\na, b\n").unwrap();
         assert_eq!(Value::from(with), json!({ "lead": 7, "ticket": "0042", "machines": ["a", "b"] }));
         for ended in ["", "7\n", "7\nINC-1\n\n"] {
