@@ -184,7 +184,10 @@ impl Context {
         let Some((setting, path)) = &self.ca_file else { return Ok(Authorities::default()) };
         let bad = |why: String| Error::Service {
             message: format!("{setting} names {}: {why}", path.display()),
-            next: Advice::then("name a file with certificates in PEM, or leave the setting out", "casefile doctor"),
+            next: Advice::then(
+                "name a file with certificates in PEM, or leave the setting out",
+                "casefile doctor",
+            ),
         };
         let bytes = files::read(path, Links::Followed, LONGEST_CA_FILE).map_err(|e| bad(e.to_string()))?;
         Authorities::read(&bytes).map_err(|e| bad(e.to_string()))

@@ -13,7 +13,9 @@ use super::patience::waiting;
 use super::project;
 use super::store;
 use crate::defender::auth::Claims;
-use crate::defender::{Clock, Endpoint, HuntError, ReadError, Service, api_of_host, http_client, proxy_for};
+use crate::defender::{
+    Clock, Endpoint, HuntError, ReadError, Service, api_of_host, http_client_trusting, proxy_for,
+};
 use crate::doctor::{Check, Needs, Probe, Verdict, audience, clock, permission, proxy, region, tls, token};
 use crate::manifest::{self, Project};
 use crate::model::{Advice, Cloud, Hindrance, HuntingApi, HuntingQuery, Kind, Region, Target};

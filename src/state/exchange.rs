@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    ActionStatus, Alert, Call, MachineAction, Marker, Meaning, RefusalCause, Request, RequestDigest, Sha256Hex,
-    Sparse, Timestamp, meaning, refuses_external_id,
+    ActionStatus, Alert, Call, MachineAction, Marker, Meaning, RefusalCause, Request, RequestDigest,
+    Sha256Hex, Sparse, Timestamp, meaning, refuses_external_id,
 };
 
 /// The number of a journal record: 1, 2, 3, ...
