@@ -173,14 +173,15 @@ impl std::fmt::Debug for SignIn {
 
 #[async_trait]
 impl TokenSource for SignIn {
-    async fn fetch(&self) -> Result<Token, AuthError> {
+    async fn fetch(&self, _: Timestamp) -> Result<Token, AuthError> {
         let site = &self.0;
         tokio::time::sleep(Duration::from_millis(200)).await;
         site.sign_ins.fetch_add(1, Ordering::Relaxed);
         let (from, to) = site.night.no_sign_in;
         if (from..to).contains(&site.seconds()) {
             let why = "login.microsoftonline.com: connection refused".to_owned();
-            return Err(AuthError::Unreachable { method: AuthMethod::ClientSecret, why });
+            let cause = Hindrance::NoConnection;
+            return Err(AuthError::Unreachable { method: AuthMethod::ClientSecret, cause, why });
         }
         let n = site.tokens.fetch_add(1, Ordering::Relaxed);
         let ends = site.now() + SignedDuration::from_mins(5);

@@ -166,7 +166,8 @@ mod tests {
     use crate::model::{Address, Call, HuntingQuery, Kind, MachineId, Place, Source};
 
     fn target(target: Target) -> Template {
-        let call = Call::Collect { machine_id: MachineId::unknown(), comment: "c".to_owned() };
+        let call =
+            Call::Collect { machine_id: MachineId::unknown(), comment: "c".to_owned(), external_id: None };
         let source = Source { file: "a.yaml".into(), line: 1 };
         let desired = Desired::new(Address::new(Kind::InvestigationPackage, "a"), source, call, 1);
         let source_line = "".into();

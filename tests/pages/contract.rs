@@ -81,7 +81,11 @@ fn made() -> Vec<Made> {
         mode: Default::default(),
     };
     let mutations = [
-        Mutation::Create(Call::Collect { machine_id: MACHINE.parse().unwrap(), comment: "c".into() }),
+        Mutation::Create(Call::Collect {
+            machine_id: MACHINE.parse().unwrap(),
+            comment: "c".into(),
+            external_id: None,
+        }),
         Mutation::Cancel { action_id: ACTION.into(), comment: "c".into() },
         Mutation::Create(Call::Alert(alert)),
         Mutation::Update { alert_id: ALERT.into(), update: Box::new(triage) },
@@ -259,7 +263,8 @@ fn errors(out: &mut String) {
         "\nA code that is not here is decided by its status alone, of a call that changes something:\n",
     );
     line(out, "| status | what it means |\n|---|---|");
-    let call = Call::Collect { machine_id: MACHINE.parse().unwrap(), comment: "c".into() }.request();
+    let call = Call::Collect { machine_id: MACHINE.parse().unwrap(), comment: "c".into(), external_id: None }
+        .request();
     let body = format!(r#"{{"id":"{ACTION}","type":"CollectInvestigationPackage","machineId":"{MACHINE}"}}"#);
     for (status, body) in [
         (200, &*body),

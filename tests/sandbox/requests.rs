@@ -137,7 +137,8 @@ fn of_ours() -> Vec<(&'static str, String, Option<Value>)> {
     };
     let action = "5382f7ea-7557-4ab7-9782-d50480024a4e".to_owned();
     let sent: [Request; 4] = [
-        Call::Collect { machine_id: MACHINE.parse().unwrap(), comment: "c".into() }.request(),
+        Call::Collect { machine_id: MACHINE.parse().unwrap(), comment: "c".into(), external_id: None }
+            .request(),
         Call::Alert(alert).request(),
         Mutation::Cancel { action_id: action.clone(), comment: "c".into() }.request(),
         Mutation::Update { alert_id: "da1_-2".into(), update: Box::new(triage) }.request(),
