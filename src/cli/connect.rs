@@ -133,7 +133,7 @@ pub async fn connect(
         services = Services::of(ctx, project, server.as_ref())?;
     }
     let Services { defender: service, graph } = &services;
-    let options = HttpOptions { authorities: ctx.authorities()?, ..HttpOptions::default() };
+    let options = HttpOptions { authorities: ctx.authorities(project)?, ..HttpOptions::default() };
     let transport = HttpTransport::new(service, options).through(proxy(ctx, &service.host()));
     let transport = trace::transport(trace.as_ref(), clock, service.base_text(), Arc::new(transport));
     let quotas = RateLimiter::new(clock.clone(), limits(project));
@@ -186,7 +186,7 @@ fn signing_in(ctx: &Context, project: &Project, api: Api) -> Result<(Identity, E
     };
     let mut environment =
         Environment::read(|name| ctx.env.get(name).filter(|v| *v != STDIN).map(str::to_owned));
-    environment.authorities = ctx.authorities()?;
+    environment.authorities = ctx.authorities(project)?;
     if matches!(auth.method, AuthMethod::Auto | AuthMethod::Token) {
         let on_stdin = |api: Api| ctx.env.get(api.token_variable()) == Some(STDIN);
         match api {
@@ -222,7 +222,7 @@ fn hunter(
     clock: &Clock,
     tenant: Option<String>,
 ) -> Result<Hunter, Error> {
-    let authorities = ctx.authorities()?;
+    let authorities = ctx.authorities(project)?;
     let options = HttpOptions { timeout: HUNTING, authorities, ..HttpOptions::default() };
     let trace = trace::sink(ctx, project)?;
     let transport = |service: &Service| {

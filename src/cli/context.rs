@@ -24,7 +24,7 @@ use crate::THREAD_STACK;
 use crate::defender::auth::AccessToken;
 use crate::defender::{AllowedHosts, Authorities, Clock};
 use crate::files::{self, Links};
-use crate::manifest::PROJECT_FILE;
+use crate::manifest::{self, PROJECT_FILE, Project};
 use crate::model::Advice;
 use crate::platform;
 use crate::render::escape;
@@ -66,8 +66,7 @@ pub struct Context {
     /// Hosts that tokens may be sent to beside the known ones: `--allow-host` and `CASEFILE_ALLOW_HOST`. No file of
     /// a project is a source.
     pub allowed_hosts: AllowedHosts,
-    /// The file of certificate authorities, with the name of its setting: `--ca-file` or `CASEFILE_CA_FILE`. No file of a
-    /// project is a source.
+    /// The file of certificate authorities, with the name of its setting: `--ca-file` or `CASEFILE_CA_FILE`.
     ca_file: Option<(&'static str, PathBuf)>,
     /// The token on stdin, once it was read.
     token_on_stdin: OnceLock<AccessToken>,
@@ -179,18 +178,32 @@ impl Context {
         }
     }
 
-    /// Reads the certificate authorities that are trusted beside those of this computer. Commands that call nobody never do.
-    pub fn authorities(&self) -> Result<Authorities, Error> {
-        let Some((setting, path)) = &self.ca_file else { return Ok(Authorities::default()) };
-        let bad = |why: String| Error::Service {
-            message: format!("{setting} names {}: {why}", path.display()),
-            next: Advice::then(
-                "name a file with certificates in PEM, or leave the setting out",
-                "casefile doctor",
-            ),
+    /// Reads the certificate authorities that are trusted beside those of this computer: those of `--ca-file` or
+    /// `CASEFILE_CA_FILE`, else those of `defender.caFile`, whose file is none that a change of the project can bring.
+    /// Commands that call nobody never do.
+    pub fn authorities(&self, project: &Project) -> Result<Authorities, Error> {
+        let named = project.spec.defender.ca_file.as_deref();
+        let (setting, path) = match (&self.ca_file, named) {
+            (Some((setting, path)), _) => (*setting, path.clone()),
+            (None, Some(named)) => ("defender.caFile", self.dir.join(named)),
+            (None, None) => return Ok(Authorities::default()),
         };
-        let bytes = files::read(path, Links::Followed, LONGEST_CA_FILE).map_err(|e| bad(e.to_string()))?;
-        Authorities::read(&bytes).map_err(|e| bad(e.to_string()))
+        let bad = |why: String, words| Error::Service {
+            message: format!("{setting} names {}: {why}", path.display()),
+            next: Advice::then(words, "casefile doctor"),
+        };
+        let unfit = |why| bad(why, "name a file with certificates in PEM, or leave the setting out");
+        if self.ca_file.is_none()
+            && manifest::is_in_repository(&self.dir, &path).map_err(|e| unfit(e.to_string()))?
+        {
+            return Err(bad(
+                "it lies in the repository, and who may change that does not say whom this computer trusts"
+                    .into(),
+                "keep the file outside of the repository, or name it by CASEFILE_CA_FILE or --ca-file",
+            ));
+        }
+        let bytes = files::read(&path, Links::Followed, LONGEST_CA_FILE).map_err(|e| unfit(e.to_string()))?;
+        Authorities::read(&bytes).map_err(|e| unfit(e.to_string()))
     }
 
     /// Reads the token on stdin to its end, once; `variable` asks for it by `-`.

@@ -154,7 +154,7 @@ async fn service(ctx: &Context, project: &Project, needs: Needs, list: &mut Vec<
     }
     let is_public = client.service().cloud() == Cloud::Public;
     if is_public && api_of_host(&client.service().host()).is_some() {
-        list.push(region(project.spec.defender.region, &answering(ctx).await));
+        list.push(region(project.spec.defender.region, &answering(ctx, project).await));
     }
     connection.close().await;
 }
@@ -237,8 +237,8 @@ fn host(service: &Service, probe: &Probe, took: Duration) -> Check {
 }
 
 /// The regional hosts of the public cloud that answer, and how fast. No token goes there.
-async fn answering(ctx: &Context) -> Vec<(Region, Duration)> {
-    let authorities = ctx.authorities().unwrap_or_default();
+async fn answering(ctx: &Context, project: &Project) -> Vec<(Region, Duration)> {
+    let authorities = ctx.authorities(project).unwrap_or_default();
     let Ok(http) = http_client_trusting(BOUND, false, authorities) else { return Vec::new() };
     let hosts =
         Region::ALL.map(|region| Service::new(Cloud::Public, Some(region), None).map(|s| (region, s)));

@@ -46,7 +46,7 @@ pub fn connect(
     };
     let [s3, azure, google] = Environment::FAMILIES;
     let retry = RetryConfig { max_retries: 0, ..RetryConfig::default() };
-    let connector = Connector { bound, authorities: ctx.authorities()? };
+    let connector = Connector { bound, authorities: ctx.authorities(project)? };
     match bucket.service {
         Service::S3 => {
             let mut builder = AmazonS3Builder::new();

@@ -168,7 +168,7 @@ pub fn sink(ctx: &Context, project: &Project) -> Result<Option<Arc<Trace>>, Erro
 /// What of a project is kept in the folder that a file would lie in.
 fn kept_in(ctx: &Context, project: &Project, path: &Path) -> Option<&'static str> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let within = |kept: &Path| match (folder.canonicalize(), kept.canonicalize()) {
+    let within = |kept: &Path| match (platform::real_path(folder), platform::real_path(kept)) {
         (Ok(folder), Ok(kept)) => folder.starts_with(kept),
         // What is not there yet has no links on its way.
         _ => folder.starts_with(kept),
@@ -259,18 +259,16 @@ mod tests {
         }
     }
 
-    #[cfg(unix)]
     #[test]
     fn only_its_owner_reads_it_and_nothing_else_is_overwritten() {
-        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        let Some(unix) = platform::testing::unix() else { return };
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         drop(Trace::open(&at("new.har")).unwrap());
-        let mode = |name: &str| std::fs::metadata(at(name)).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode("new.har"), 0o600);
-        std::fs::set_permissions(at("new.har"), std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(unix.mode(&at("new.har")), 0o600);
+        unix.set_mode(&at("new.har"), 0o644);
         drop(Trace::open(&at("new.har")).unwrap());
-        assert_eq!(mode("new.har"), 0o600);
+        assert_eq!(unix.mode(&at("new.har")), 0o600);
         for (name, text) in
             [("notes.txt", "notes"), ("other.har", r#"{"log":{"version":"1.2","creator":{"name":"x"}}}"#)]
         {
@@ -278,8 +276,8 @@ mod tests {
             assert!(Trace::open(&at(name)).is_err(), "{name}");
             assert_eq!(std::fs::read_to_string(at(name)).unwrap(), text, "{name}");
         }
-        symlink(at("new.har"), at("link")).unwrap();
-        symlink(at("nothing"), at("dangling")).unwrap();
+        unix.link(at("new.har"), at("link"));
+        unix.link(at("nothing"), at("dangling"));
         std::fs::hard_link(at("notes.txt"), at("hard")).unwrap();
         for name in ["link", "dangling", "hard", "."] {
             assert!(Trace::open(&at(name)).is_err(), "{name}");

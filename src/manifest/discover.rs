@@ -487,6 +487,14 @@ pub(super) fn read_project(project_dir: &Path) -> Result<Option<Vec<u8>>, Box<Di
     }
 }
 
+/// Returns whether a file really lies in the repository of a project, or in its folder where there is none.
+///
+/// # Errors
+/// The file is not there.
+pub fn is_in_repository(project_dir: &Path, path: &Path) -> io::Result<bool> {
+    Ok(crate::platform::real_path(path)?.starts_with(Bounds::of(project_dir).root()))
+}
+
 /// The entries of `spec.manifests` that lead out of the project folder.
 pub fn beside(project: &Project) -> Vec<String> {
     let outside = |entry: &String| normal(entry).split('/').any(|part| part == "..");

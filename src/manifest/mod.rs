@@ -38,7 +38,7 @@ pub use yaml::fast_reader::both_ways;
 
 pub use depends::DependsOn;
 pub use diagnostic::{Diagnostic, Level, Related};
-pub use discover::{beside, find_seals};
+pub use discover::{beside, find_seals, is_in_repository};
 pub use kinds::{
     API_VERSION, AlertKind, AlertManifest, AlertOnRemove, AlertSpec, ApiVersion, CaseFile, CaseIncident,
     EventSpec, Expectation, ExpectedResource, Import, IncidentKind, IncidentManifest, IncidentSpec,

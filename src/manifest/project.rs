@@ -34,8 +34,9 @@ impl Project {
     /// Where the project's calls go; none if it leaves cloud, host and tenant at their defaults.
     pub fn service(&self) -> Option<Defender> {
         let mut service = self.spec.defender.clone();
-        // What a simulated world plays is no other place.
+        // What a simulated world plays is no other place, and neither is whom the computer trusts.
         service.sandbox = None;
+        service.ca_file = None;
         service.tenant_id = service.tenant_id.or_else(|| self.spec.auth.tenant_id.clone());
         (service != Defender::default()).then_some(service)
     }
@@ -163,6 +164,11 @@ pub struct Defender {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = "^https?://"), example = &"https://graph.microsoft.com")]
     pub graph_endpoint: Option<String>,
+    /// A file of certificate authorities in PEM that are trusted beside those of the computer, such as a proxy's own. It
+    /// lies outside of the repository: who may change the project does not say whom the computer trusts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1), regex(pattern = TEXT), example = &"/etc/ssl/corp-proxy.pem")]
+    pub ca_file: Option<String>,
     /// The tenant that this project belongs to. A token or a state of another tenant is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = GUID), example = &"00000000-0000-0000-0000-000000000000")]

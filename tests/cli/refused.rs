@@ -17,6 +17,11 @@ fn refusing(endpoint: &str, status: u16, message: &str) -> Case {
     case
 }
 
+/// Commands as they are typed in the project's own folder.
+fn as_in_the_folder(case: &Case, text: &str) -> String {
+    text.replace(&format!("casefile -C {} ", case.dir.path().display()), "casefile ")
+}
+
 /// What the service says, what it means, and the command that is named.
 const REFUSALS: [(u16, &str, &str, &str); 7] = [
     (
@@ -38,6 +43,7 @@ fn a_run_says_what_a_refusal_means_and_the_next_plan_says_it_again() {
     for (status, message, means, next) in REFUSALS {
         let case = refusing("collect", status, message);
         let (_, err) = case.exits(1, &["apply", "--auto-approve"]);
+        let err = as_in_the_folder(&case, &err);
         for part in [message.trim_end_matches('.'), means, next, "(correlation id |5a4db0c5-"] {
             assert!(err.contains(part), "{status} {message}: `{part}` in {err}");
         }
@@ -54,6 +60,7 @@ fn a_cancel_says_it_too() {
         let case = refusing("cancelAction", status, message);
         case.exits(0, &["apply", "--auto-approve"]);
         let (_, err) = case.exits(1, &["cancel", "p", "--comment", "over", "--auto-approve"]);
+        let err = as_in_the_folder(&case, &err);
         let next = if status == 404 { "casefile status" } else { next };
         for part in [message.trim_end_matches('.'), means, next, "(correlation id |5a4db0c5-"] {
             assert!(err.contains(part), "{status} {message}: `{part}` in {err}");

@@ -284,8 +284,10 @@ fn mentioned(text: &str) -> Vec<String> {
 fn unknown(line: &str) -> Option<String> {
     // What only a shell understands is no word of ours.
     let words = casefile::cli::exec::words(line).ok()?;
-    // `COMMAND` stands for one, and what scripts of completion ask is hidden from people.
-    if words.iter().any(|w| w == "COMMAND" || w == "__complete") {
+    // `COMMAND` stands for one, and what scripts of completion ask is hidden from people. Topics of `help` are read before
+    // the commands are.
+    let is_topic = words.get(1).is_some_and(|w| w == "help");
+    if is_topic || words.iter().any(|w| w == "COMMAND" || w == "__complete") {
         return None;
     }
     let e = casefile::cli::command().try_get_matches_from(words).err()?;

@@ -89,7 +89,9 @@ fn read(text: &str) -> Read {
 fn broken(page: &Page, anchors: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
     let read = read(&page.text);
     let mut wrong: Vec<String> = Vec::new();
-    for Link { line, to } in read.links.iter().filter(|link| !link.to.starts_with("https://")) {
+    for Link { line, to } in
+        read.links.iter().filter(|link| !link.to.starts_with("https://") && !link.to.starts_with("http://"))
+    {
         let (file, anchor) = to.split_once('#').map_or((&**to, None), |(file, anchor)| (file, Some(anchor)));
         let target = if file.is_empty() { Some(page.path.clone()) } else { page.beside(file) };
         let place = format!("{}:{line}: {to}", page.path);

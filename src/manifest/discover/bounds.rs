@@ -49,6 +49,11 @@ impl Bounds {
         Bounds { given: project_dir.to_owned(), project, root }
     }
 
+    /// The root of the repository.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The real path of a file or folder, by its name relative to the project folder.
     pub fn admit_name(&self, name: &str) -> Result<PathBuf, Refusal> {
         if name.split('/').any(is_hidden) {

@@ -133,16 +133,6 @@ fn several_machines(field: Field<'_>, schema: &Value) -> Option<Finding> {
     Some(finding.help("keep the one that says which machine is meant").related(first.start as usize, related))
 }
 
-/// A field of the service that stands outside of the project on purpose.
-fn of_the_computer(name: &str, span: std::ops::Range<usize>, schema: &Value) -> Option<Finding> {
-    if name != "caFile" || !names(schema).any(|n| n == "graphEndpoint") {
-        return None;
-    }
-    let message = "a project does not say which certificate authorities this computer trusts";
-    let finding = Finding::new("unknown-field", span, message);
-    Some(finding.help("name the file outside the project: CASEFILE_CA_FILE, or --ca-file FILE"))
-}
-
 fn report_shape(doc: &Document<'_>, value: Id, mut shape: Shape<'_>, word: &str, verdict: &mut Verdict) {
     for &(key, of_key) in &shape.unknown {
         verdict.settled.insert(key);
@@ -154,10 +144,6 @@ fn report_shape(doc: &Document<'_>, value: Id, mut shape: Shape<'_>, word: &str,
             continue;
         }
         if let Some(finding) = odd_indent(name, node.span()) {
-            verdict.findings.push(finding);
-            continue;
-        }
-        if let Some(finding) = of_the_computer(name, node.span(), shape.schema) {
             verdict.findings.push(finding);
             continue;
         }
