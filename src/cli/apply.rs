@@ -34,7 +34,12 @@ enum Reviewed {
     /// A plan, as a file.
     Saved(Box<SavedPlan>),
     /// The project's seals.
-    Sealed { service: Option<Defender>, templates: Vec<Template>, seals: Seals, deviating: Vec<Deviating> },
+    Sealed {
+        service: Option<Box<Defender>>,
+        templates: Vec<Template>,
+        seals: Seals,
+        deviating: Vec<Deviating>,
+    },
 }
 
 /// Applies. Without a terminal and without an approval nothing is even looked at.
@@ -65,7 +70,7 @@ pub fn run(ctx: &Context, args: &ApplyArgs) -> Result<Code, Error> {
                     scope.lookups = Lookups::sealed(templates.clone(), machines);
                     scope.lookups.skip_unresolved = skip_unresolved;
                     Some(Reviewed::Sealed {
-                        service: project.service(),
+                        service: project.service().map(Box::new),
                         templates,
                         seals,
                         deviating: scope.settings.incidents.deviating.clone(),
@@ -301,7 +306,7 @@ async fn approve(
     let reviewed_as_it_is = args.expect.is_some() || reviewed.is_some() || asks;
     engine::refuse_held(plan, &args.planning, reviewed_as_it_is)?;
     if let Some(Reviewed::Sealed { service, templates, seals, deviating }) = reviewed {
-        let open = seal::unsealed(plan, service.as_ref(), run.desired(), templates, seals, deviating);
+        let open = seal::unsealed(plan, service.as_deref(), run.desired(), templates, seals, deviating);
         if !open.is_empty() {
             let open = Error::NotSealed(engine::listed(open.iter().map(ToString::to_string)));
             return Err(engine::named(ctx, open, |text| engine::by_names(text, plan)));
