@@ -13,9 +13,7 @@ use super::patience::waiting;
 use super::project;
 use super::store;
 use crate::defender::auth::Claims;
-use crate::defender::{
-    Clock, Endpoint, HuntError, ReadError, Service, api_of_host, http_client_trusting, proxy_for,
-};
+use crate::defender::{Clock, Endpoint, HuntError, ReadError, Service, api_of_host, http_client, proxy_for};
 use crate::doctor::{Check, Needs, Probe, Verdict, audience, clock, permission, proxy, region, tls, token};
 use crate::manifest::{self, Project};
 use crate::model::{Advice, Cloud, Hindrance, HuntingApi, HuntingQuery, Kind, Region, Target};
@@ -239,7 +237,7 @@ fn host(service: &Service, probe: &Probe, took: Duration) -> Check {
 /// The regional hosts of the public cloud that answer, and how fast. No token goes there.
 async fn answering(ctx: &Context, project: &Project) -> Vec<(Region, Duration)> {
     let authorities = ctx.authorities(project).unwrap_or_default();
-    let Ok(http) = http_client_trusting(BOUND, false, authorities) else { return Vec::new() };
+    let Ok(http) = http_client(BOUND, false, authorities) else { return Vec::new() };
     let hosts =
         Region::ALL.map(|region| Service::new(Cloud::Public, Some(region), None).map(|s| (region, s)));
     let asked = hosts.into_iter().flatten().map(|(region, service)| {

@@ -17,7 +17,7 @@ use url::Url;
 use super::connect;
 use super::context::{Context, Environment};
 use super::exit::Error;
-use crate::defender::{Authorities, http_client_trusting, is_loopback};
+use crate::defender::{Authorities, http_client, is_loopback};
 use crate::evidence::{Completion, Objects};
 use crate::manifest::Project;
 use crate::model::Advice;
@@ -163,7 +163,7 @@ struct Connector {
 impl HttpConnector for Connector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
         let plain = options.get_config_value(&ClientConfigKey::AllowHttp).is_some_and(|v| v == "true");
-        let client = http_client_trusting(self.bound, plain, self.authorities.clone());
+        let client = http_client(self.bound, plain, self.authorities.clone());
         let failed = |e: Box<dyn std::error::Error + Send + Sync>| object_store::Error::Generic {
             store: "object storage",
             source: e,

@@ -125,19 +125,11 @@ pub(super) fn builder(options: &HttpOptions) -> reqwest::ClientBuilder {
 }
 
 /// Returns a client for another service than Defender: no redirects and no repetitions either. `plain` is for this machine and
-/// the metadata services next door.
+/// the metadata services next door; `authorities` are trusted beside those of this computer.
 ///
 /// # Errors
 /// No usable TLS set-up on this machine.
-pub fn http_client(timeout: Duration, plain_http: bool) -> Result<reqwest::Client, BuildError> {
-    http_client_trusting(timeout, plain_http, Authorities::default())
-}
-
-/// As [`http_client`], with certificate authorities beside those of this computer.
-///
-/// # Errors
-/// No usable TLS set-up on this machine.
-pub fn http_client_trusting(
+pub fn http_client(
     timeout: Duration,
     plain_http: bool,
     authorities: Authorities,

@@ -88,16 +88,6 @@ impl Replay {
         if length == 0 { Err(ReplayError::Empty) } else { Ok(Replay { answers, length, serial: 0 }) }
     }
 
-    /// The number of exchanges that it holds.
-    pub fn len(&self) -> usize {
-        self.length
-    }
-
-    /// Returns whether it holds none; such a one is not read.
-    pub fn is_empty(&self) -> bool {
-        self.length == 0
-    }
-
     /// Answers as the recorded service did; 501 with words for what is not in the recording.
     pub fn answer(&mut self, request: &HttpRequest) -> HttpResponse {
         self.serial += 1;
@@ -357,7 +347,7 @@ mod tests {
             entry("POST", "/api/y", Some(r#"{"a":1,"b":2}"#), 201, r#"{"next":"https://api.example/z"}"#),
         ]);
         let mut replay = Replay::from_har(&text).unwrap();
-        assert_eq!((replay.len(), format!("{replay:?}")), (3, "Replay(3 exchanges)".to_owned()));
+        assert_eq!((replay.length, format!("{replay:?}")), (3, "Replay(3 exchanges)".to_owned()));
         let list = "/api/x?$filter=a%20ge%202031-01-01T00%3A00%3A00.5Z";
         for expected in [(200, "1"), (503, "2"), (503, "2")] {
             assert_eq!(asks(&mut replay, "GET", list, ""), (expected.0, expected.1.to_owned()));
@@ -403,7 +393,7 @@ mod tests {
         let whole = har(&[entry("GET", "/a", None, 200, "1"), entry("GET", "/b", None, 200, "2")]);
         let second = whole.find("/b").unwrap();
         let mut replay = Replay::from_har(&whole[..second]).unwrap();
-        assert_eq!((replay.len(), asks(&mut replay, "GET", "/a", "").0), (1, 200));
+        assert_eq!((replay.length, asks(&mut replay, "GET", "/a", "").0), (1, 200));
         for bad in ["", "{}", "[]", "{\"log\":{", &whole[10..]] {
             assert!(matches!(Replay::from_har(bad), Err(ReplayError::NoHar(_))), "{bad}");
         }
