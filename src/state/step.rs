@@ -347,6 +347,9 @@ impl Resource {
         origin: Origin,
         object: &Object,
     ) {
+        // A call that replaces an alert can be merged into that very alert: what was set and written there still is.
+        let prior = self.open.as_deref().and_then(|open| open.prior.as_deref());
+        let triage = prior.filter(|p| p.id.as_ref() == Some(&object.id)).map(|p| p.triage.clone());
         if let Some(open) = self.open.take()
             && Some(open.attempt.attempt) != attempt
         {
@@ -365,7 +368,7 @@ impl Resource {
                 self.past.push(PastObject { id, origin: old, late: false });
             }
             self.status = None;
-            self.triage = Sparse::default();
+            self.triage = triage.unwrap_or_default();
             self.refused = Sparse::default();
             self.requestor = Sparse::default();
             self.computer_dns_name = None;

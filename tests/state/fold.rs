@@ -1,7 +1,9 @@
 //! One rule per record.
 
-use casefile::model::{ActionStatus, OnRemove};
-use casefile::state::{CallAction, FoldError, Origin, Outcome, PastObject, Phase, Record, Resource, State};
+use casefile::model::{ActionStatus, OnRemove, Sha256Hex};
+use casefile::state::{
+    CallAction, FoldError, Origin, Outcome, PastObject, Phase, Record, Resource, State, TriageChange,
+};
 
 use crate::build::*;
 
@@ -288,6 +290,21 @@ fn what_we_made_stays_ours_when_a_later_call_is_merged_into_it() {
         on_remove: OnRemove::Cancel,
     };
     assert_eq!(of(&fold(&[&start[..], &[import]].concat()), A).origin, Some(Origin::Adopted));
+}
+
+#[test]
+fn what_was_written_into_an_alert_is_known_when_a_later_call_is_merged_into_it() {
+    let comment = Sha256Hex::of(b"seen by secops");
+    let ours = TriageChange { comments: vec![comment], ..TriageChange::default() };
+    let triaged = Record::Triaged { address: addr(A), id: "x".into(), ours, given: Default::default() };
+    let start = [open(), intent(A, CallAction::Create), outcome(A, 2, made("x", "New")), triaged];
+    let replaced = |id: &str| {
+        let again = intent(A, CallAction::Replace);
+        let merged = outcome(A, 5, Outcome::Adopted { object: object(id, "New") });
+        of(&fold(&[&start[..], &[again, merged]].concat()), A).triage.clone()
+    };
+    assert_eq!(replaced("x").as_ref().map(|t| t.comments.clone()), Some(vec![comment]));
+    assert_eq!(replaced("y").as_ref(), None, "another alert has no comment of ours");
 }
 
 #[test]
