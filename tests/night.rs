@@ -20,11 +20,9 @@ use casefile::defender::{
     Client, Clock, Cloud, Download, Downloads, HttpAnswer, HttpCall, PackageLink, RateLimiter, Resume,
     Service, Transport, TransportError,
 };
-use casefile::engine::{Control, Event, Fetching, Locked, Options, Progress, Run, Scope};
+use casefile::engine::{Control, Event, Fetching, Locked, Options, Progress, Run};
 use casefile::evidence::{Folder, HeldFolder, Limits};
-use casefile::manifest::parse_manifests;
 use casefile::model::{Hindrance, Method};
-use casefile::plan::Settings;
 use casefile::sandbox::{Scenario, World};
 use casefile::state::{Binding, Holder, MemoryDisk, Operator, Origin};
 use futures::StreamExt as _;
@@ -32,16 +30,20 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+#[path = "shared/declared.rs"]
+mod declared;
+
 #[allow(dead_code, reason = "the tokens of this night are not any")]
 #[path = "shared/simulated_service.rs"]
 mod simulated_service;
 
+use declared::scope;
 use simulated_service::{answer, request};
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 
-/// What goes wrong, in seconds of the night.
+/// The troubles, in seconds of the night.
 struct Night {
     machines: usize,
     /// Nobody can be reached: the service, the packages' host.
@@ -251,18 +253,7 @@ async fn play(night: Night) -> Arc<Site> {
         clock.clone(),
     )
     .through_outages();
-    let (mut desired, diagnostics) = parse_manifests("a.yaml", manifests(machines).as_bytes());
-    assert!(diagnostics.is_empty(), "{diagnostics:?}");
-    desired.sort_by(|a, b| a.address.cmp(&b.address));
-    let scope = Scope {
-        desired,
-        selected: None,
-        replace: Default::default(),
-        settings: Settings { new_lineage: "a lineage".into(), ..Settings::at(clock.now()) },
-        refresh: true,
-        lookups: Default::default(),
-        forecast: false,
-    };
+    let scope = scope(&manifests(machines), clock.now());
     let options = Options {
         parallelism: 8,
         wait: Some(Duration::from_secs(12 * HOUR)),

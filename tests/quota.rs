@@ -10,11 +10,10 @@ use casefile::defender::{
     Client, Clock, Cloud, Download, Downloads, HttpAnswer, HttpCall, Hunter, Hunting, HuntingApi, Next,
     PackageLink, RateLimit, RateLimiter, Resume, Service, Transport, TransportError, Window,
 };
-use casefile::engine::{Control, Event, Fetching, Locked, Options, Progress, Report, Run, RunError, Scope};
+use casefile::engine::{Control, Event, Fetching, Locked, Options, Progress, Report, Run, RunError};
 use casefile::evidence::{Folder, HeldFolder, Limits};
-use casefile::manifest::parse_manifests;
 use casefile::model::{HuntingQuery, Kind};
-use casefile::plan::{Plan, Settings, last_call};
+use casefile::plan::{Plan, last_call};
 use casefile::sandbox::{Delivery, Scenario, World};
 use casefile::state::shared::{Opening, SharedStore};
 use casefile::state::{Binding, CallAction, Holder, MemoryDisk, Operator, QuotaUsage, Store};
@@ -28,9 +27,13 @@ use tokio::time::Instant;
 #[path = "shared/place.rs"]
 mod place;
 
+#[path = "shared/declared.rs"]
+mod declared;
+
 #[path = "shared/simulated_service.rs"]
 mod simulated_service;
 
+use declared::scope;
 use place::Place;
 use simulated_service::{AnyToken, answer, request};
 
@@ -143,18 +146,7 @@ impl Site {
             RateLimiter::new(clock.clone(), []),
             clock.clone(),
         );
-        let (mut desired, diagnostics) = parse_manifests("a.yaml", manifests.as_bytes());
-        assert!(diagnostics.is_empty(), "{diagnostics:?}");
-        desired.sort_by(|a, b| a.address.cmp(&b.address));
-        let scope = Scope {
-            desired,
-            selected: None,
-            replace: Default::default(),
-            settings: Settings { new_lineage: "a lineage".into(), ..Settings::at(clock.now()) },
-            refresh: true,
-            lookups: Default::default(),
-            forecast: false,
-        };
+        let scope = scope(manifests, clock.now());
         let options = Options {
             parallelism,
             wait,
@@ -246,15 +238,8 @@ async fn fifteen_hundred_collections_take_fourteen_windows() {
 #[tokio::test(start_paused = true)]
 async fn a_shared_store_is_nearly_as_fast_as_the_quota() {
     for (latency, interval) in [(secs(1), Some(secs(10))), (Duration::from_millis(20), None)] {
-        let site = Site::new();
-        let place = Place::default();
-        let mut remote = place.remote();
-        let by = site.clone();
-        remote.latency = latency;
-        remote.spaced = interval.map(|interval| (interval, Arc::new(move || by.now()) as place::Now));
-        let opening =
-            Opening { holder: place::holder("one"), lineage: None, now: site.now(), is_gone: |_| false };
-        let store = Box::new(SharedStore::open(remote, None, &opening).await.unwrap().0);
+        let (site, place) = (Site::new(), Place::default());
+        let store = shared(&site, &place, latency, interval).await;
         let (_, report, took) = site.run_on(store, &packages(0..1500), 32, None).await;
         let report = report.unwrap();
         assert_eq!(report.counts["accepted"], 1500, "{report:?}");
@@ -264,6 +249,22 @@ async fn a_shared_store_is_nearly_as_fast_as_the_quota() {
         println!("{latency:?} a request, {interval:?} between appends: {took:?}, {puts} appends");
         assert!(least <= took && took <= least + least / 20, "{took:?}, {puts} appends");
     }
+}
+
+/// A state at a place that takes this long for a request, and bears appends no closer than this.
+async fn shared(
+    site: &Arc<Site>,
+    place: &Place,
+    latency: Duration,
+    interval: Option<Duration>,
+) -> Box<dyn Store> {
+    let mut remote = place.remote();
+    let by = site.clone();
+    remote.latency = latency;
+    remote.spaced = interval.map(|interval| (interval, Arc::new(move || by.now()) as place::Now));
+    let opening =
+        Opening { holder: place::holder("one"), lineage: None, now: site.now(), is_gone: |_| false };
+    Box::new(SharedStore::open(remote, None, &opening).await.unwrap().0)
 }
 
 /// Gives the same zip by any link, at once.
@@ -338,13 +339,8 @@ async fn two_hundred_packages_take_as_long_as_two_links_a_minute_do() {
 
 #[tokio::test(start_paused = true)]
 async fn two_hundred_collections_take_few_appends() {
-    let site = Site::new();
-    let place = Place::default();
-    let mut remote = place.remote();
-    remote.latency = Duration::from_millis(20);
-    let opening =
-        Opening { holder: place::holder("one"), lineage: None, now: site.now(), is_gone: |_| false };
-    let store = Box::new(SharedStore::open(remote, None, &opening).await.unwrap().0);
+    let (site, place) = (Site::new(), Place::default());
+    let store = shared(&site, &place, Duration::from_millis(20), None).await;
     let (_, report, _) = site.run_on(store, &packages(0..200), 32, None).await;
     assert_eq!(report.unwrap().counts["accepted"], 200);
     let puts = place.inner().puts;

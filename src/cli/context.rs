@@ -44,7 +44,7 @@ pub struct Context {
     below: PathBuf,
     /// The project folder as `-C` named it, where that is another than the current one.
     pub typed_dir: Option<String>,
-    /// Whether a person sees results as well as questions: stdout is a terminal too.
+    /// A person sees results as well as questions: stdout is a terminal too.
     pub converses: bool,
     /// The variables that the tool reads.
     pub env: Environment,

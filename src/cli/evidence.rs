@@ -54,7 +54,7 @@ pub fn stand_in(ctx: &Context, project: &Project, folder: &Path) -> Result<Arc<d
     Ok(Arc::new(HeldFolder::new(Folder::scratch(folder.to_owned()), name)))
 }
 
-/// What `spec.evidence` names.
+/// The place that `spec.evidence` names.
 enum Place {
     /// A folder, relative to the project folder.
     Folder(String),

@@ -113,7 +113,7 @@ pub enum Error {
         path: PathBuf,
         /// Why.
         why: String,
-        /// What to do.
+        /// The advice to a person.
         next: Advice,
     },
     /// `--since` could not be answered.
@@ -215,7 +215,7 @@ pub enum Error {
         message: String,
         /// The rows that have moved, if that is why.
         moved: Vec<String>,
-        /// What to do.
+        /// The advice to a person.
         next: Advice,
     },
     /// `--sealed`, and calls that no current seal covers.
@@ -245,7 +245,7 @@ pub enum Error {
     /// Calls whose text the project does not allow.
     #[error("the text of these calls does not match requireComment, nothing was sent")]
     CommentRule(Vec<String>),
-    /// By what the token says of itself, the run must fail.
+    /// The run must fail, by the token's own words.
     #[error("this run must fail, nothing was sent")]
     Hopeless(Vec<String>),
     /// State, token and project do not name one tenant and cloud.
@@ -270,7 +270,7 @@ pub enum Error {
     State {
         /// What is wrong.
         message: String,
-        /// What to do.
+        /// The advice to a person.
         next: Advice,
     },
     /// A shared state that is not the one that is meant: it is gone, or another one.
@@ -278,7 +278,7 @@ pub enum Error {
     OtherState {
         /// What is different.
         message: String,
-        /// What to do.
+        /// The advice to a person.
         next: Advice,
     },
     /// Surgery that the protocol forbids.
@@ -286,7 +286,7 @@ pub enum Error {
     Forbidden {
         /// What is forbidden, and why.
         message: String,
-        /// What to do.
+        /// The advice to a person.
         next: Advice,
     },
     /// No way to sign in is there.
@@ -300,7 +300,7 @@ pub enum Error {
     Service {
         /// What is wrong.
         message: String,
-        /// What to do.
+        /// The advice to a person.
         next: Advice,
     },
 }
@@ -533,16 +533,7 @@ mod tests {
 
     #[test]
     fn codes_are_the_documented_numbers() {
-        let all = [
-            Code::Done,
-            Code::Failed,
-            Code::Changes,
-            Code::TimedOut,
-            Code::Conflict,
-            Code::Usage,
-            Code::Interrupted,
-        ];
-        assert_eq!(all.map(Code::as_u8), [0, 1, 2, 3, 4, 64, 130]);
+        assert_eq!(Code::ALL.map(Code::as_u8), [0, 1, 2, 3, 4, 64, 130]);
     }
 
     /// One of every error.

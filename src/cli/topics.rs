@@ -18,7 +18,7 @@ const LIST: &str = "topics";
 pub struct Topic {
     /// The word that is typed. No command has it.
     pub name: &'static str,
-    /// What it is about, for the list.
+    /// Its subject, for the list.
     pub about: &'static str,
     heading: &'static str,
 }

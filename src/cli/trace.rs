@@ -165,7 +165,7 @@ pub fn sink(ctx: &Context, project: &Project) -> Result<Option<Arc<Trace>>, Erro
     Ok(Some(ctx.trace.get_or_init(|| trace).clone()))
 }
 
-/// What of a project is kept in the folder that a file would lie in.
+/// Returns the part of a project that is kept in the folder that a file would lie in.
 fn kept_in(ctx: &Context, project: &Project, path: &Path) -> Option<&'static str> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let within = |kept: &Path| match (platform::real_path(folder), platform::real_path(kept)) {

@@ -25,7 +25,7 @@ pub enum AuthorityError {
     /// A block is cut off or damaged.
     #[error("certificate {number} in it is cut off or damaged")]
     Broken {
-        /// Which one, counted from 1.
+        /// Its number, counted from 1.
         number: usize,
     },
 }

@@ -21,9 +21,10 @@ use super::cloud::Service;
 use super::endpoint::Endpoint;
 use super::hunting::{HuntError, Hunting, table};
 use super::limiter::{RateLimiter, Slot};
-use super::quota::{LONGEST_PAUSE, Next};
+use super::quota::Next;
 use super::read_error::ReadError;
 use super::request::{self, ActionFilter, Read};
+use super::retry::{LONGEST_RETRY, RetryPolicy};
 use super::time::Clock;
 use super::transport::{HttpAnswer, HttpCall, Stage, Transport, TransportError};
 use super::wire::{self, Entity, PackageLink, Page, WireError};
@@ -31,68 +32,6 @@ use crate::model::{
     Alert, AlertInFull, Hindrance, HuntingApi, HuntingQuery, HuntingTable, IdKey, Machine, MachineAction,
     MachineName, Method, Mutation, Request,
 };
-
-/// How reads are repeated, and how much a list may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RetryPolicy {
-    /// How often a failed read is asked again.
-    pub retries: usize,
-    /// How often, if there was no connection: mostly there will be none a second later either.
-    pub reconnects: usize,
-    /// How often, if there was no answer in time: each try takes as long as the transport waits.
-    pub timeouts: usize,
-    /// The first wait; each further one is twice as long.
-    pub first: Duration,
-    /// The longest `Retry-After` that is waited out.
-    pub throttled: Duration,
-    /// How long what has worked before may fail, and is asked for again all the while: a service or a sign-in that is down
-    /// comes back. Nothing by default; a read that is not repeated at all is not repeated for this either.
-    pub outage: Duration,
-    /// How many rows a list may have.
-    pub rows: usize,
-    /// How many bytes its pages may have.
-    pub bytes: usize,
-}
-
-impl Default for RetryPolicy {
-    fn default() -> Self {
-        RetryPolicy {
-            retries: 4,
-            reconnects: 2,
-            timeouts: 1,
-            first: Duration::from_secs(1),
-            throttled: LONGEST_PAUSE,
-            outage: Duration::ZERO,
-            // More than the lists of the largest tenants. A service that goes on behind it would fill the memory.
-            rows: 500_000,
-            bytes: 512 << 20,
-        }
-    }
-}
-
-/// The longest outage that a run which waits anyway goes along with.
-const LONGEST_OUTAGE: Duration = Duration::from_secs(15 * 60);
-
-/// The longest pause between two tries in an outage.
-pub const LONGEST_RETRY: Duration = Duration::from_secs(60);
-
-impl RetryPolicy {
-    /// The patience of a run that waits anyway: an outage is waited out.
-    #[must_use]
-    pub fn through_outages(self) -> Self {
-        RetryPolicy { outage: LONGEST_OUTAGE, ..self }
-    }
-
-    /// How often a read that failed for this reason is asked again.
-    fn retries_after(&self, cause: Hindrance) -> usize {
-        match cause {
-            _ if cause.is_lasting() => 0,
-            Hindrance::NoConnection => self.reconnects,
-            Hindrance::NoAnswer => self.timeouts,
-            _ => self.retries,
-        }
-    }
-}
 
 /// Calls one service; clones share token, quotas and clock.
 #[derive(Clone)]
@@ -624,9 +563,7 @@ impl Client {
             }
         }
     }
-}
 
-impl Client {
     /// Returns whether a read that fails since then is asked again, as often as it takes.
     fn waits_out(&self, read: &Read, error: &ReadError, since: Timestamp) -> bool {
         let cause = error.cause(read.endpoint, self.inner.clock.now());
@@ -634,7 +571,7 @@ impl Client {
     }
 }
 
-/// Whether a list of machines is one: 404 says that there are none, an entry that cannot be read that one is
+/// Checks that a list of machines is one: 404 says that there are none, an entry that cannot be read that one is
 /// missing.
 fn whole(found: Result<usize, ApiError>) -> Result<(), ReadError> {
     match found {

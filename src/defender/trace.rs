@@ -22,7 +22,7 @@ use super::wire::PackageLink;
 /// How many bytes of a body are kept.
 pub const LONGEST_BODY: usize = 1 << 20;
 
-/// What stands in the place of a secret.
+/// The word in the place of a secret.
 const REDACTED: &str = "redacted";
 
 /// Takes the entries of a trace, in the order in which exchanges ended.
@@ -221,7 +221,7 @@ fn cut(text: &str) -> (String, Option<String>) {
     (text.get(..end).unwrap_or_default().to_owned(), Some(comment))
 }
 
-/// Whose queries are left out of a text.
+/// The owner of the queries that are left out of a text.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Queries {
     /// Those of every URL.

@@ -1,4 +1,4 @@
-//! What a token says of a run before it starts: a run that must fail half-way is not begun.
+//! A look at the token before a run starts: a run that must fail half-way is not begun.
 //!
 //! Only what is certain counts. Permissions of calls that change something are documented without doubt; those of
 //! reads are not, and what the service does is believed there. A token that cannot be read says nothing.

@@ -52,7 +52,7 @@ pub fn token(claims: Option<&Claims>, simulated: bool, now: Timestamp) -> Check 
 /// So many permissions of a token are named.
 const NAMED: usize = 6;
 
-/// What a token says that its holder may do: the roles of an application, or the scopes of a user's session.
+/// The permissions that a token names: the roles of an application, or the scopes of a user's session.
 fn permissions(claims: &Claims) -> String {
     let held: Vec<&str> = claims.roles.iter().chain(&claims.scopes).map(String::as_str).collect();
     match (&*held, held.len().saturating_sub(NAMED)) {

@@ -32,7 +32,7 @@ pub struct FollowUp {
     pub title: String,
     /// Its description.
     pub description: String,
-    /// What to do.
+    /// The steps that it recommends.
     pub recommended_action: String,
     /// Finds the event.
     pub query: HuntingQuery,

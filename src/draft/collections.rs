@@ -18,7 +18,7 @@ static TICKET: LazyLock<regex::Regex> = LazyLock::new(|| {
         .unwrap_or_else(|e| unreachable!("a constant: {e}"))
 });
 
-/// What the project knows and wants.
+/// The project's resources, and the settings of its drafts.
 #[derive(Clone, Copy)]
 pub struct Known<'a> {
     /// Returns whether the state or a manifest has an action of this id.
@@ -53,10 +53,10 @@ pub struct DraftedFile {
     pub packages: Vec<DraftedPackage>,
 }
 
-/// What can be taken over, and what is left out.
+/// The collections that can be taken over, and those that are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Drafted {
-    /// By ticket; those of none come last.
+    /// The files, by ticket; the one without a ticket comes last.
     pub files: Vec<DraftedFile>,
     /// How many the project has already.
     pub managed: usize,

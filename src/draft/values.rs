@@ -8,7 +8,7 @@ use crate::model::AlertInFull;
 /// How long a value may be, in characters.
 const LONGEST: usize = 1_000;
 
-/// What is known of an alert, under the names that parameters have.
+/// The facts of an alert, under the names that parameters have.
 #[derive(Clone, Debug, Default)]
 pub struct Facts(Vec<(&'static [&'static str], Vec<Value>)>);
 

@@ -1,4 +1,4 @@
-//! What goes wrong in a drill, and when it is right again. All of it follows from a seed.
+//! Faults of a drill, and when things are right again. All of it follows from a seed.
 
 use std::time::Duration;
 

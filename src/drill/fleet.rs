@@ -17,7 +17,7 @@ const TIME_OUT: u64 = 3_600_000;
 /// A simulated tenant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fleet {
-    /// What there is in it.
+    /// The simulated world.
     pub scenario: Scenario,
     /// How many devices were made up.
     pub made_up: usize,

@@ -33,7 +33,7 @@ const DOWNLOADS: usize = 1;
 
 /// All that is played with.
 pub struct Drill {
-    /// What is declared, and the project's settings.
+    /// The declared resources, and the project's settings.
     pub scope: Scope,
     /// The simulated tenant.
     pub course: Course,
@@ -57,10 +57,10 @@ pub struct Drill {
     pub stop: watch::Receiver<bool>,
 }
 
-/// What came of a drill.
+/// The course of a drill.
 #[derive(Debug)]
 pub struct Played {
-    /// What happened, in the order of time.
+    /// The happenings, in the order of time.
     pub moments: Vec<Moment>,
     /// How many calls there were, by what they are.
     pub calls: BTreeMap<&'static str, usize>,
@@ -229,7 +229,7 @@ fn holder_words() -> Holder {
     }
 }
 
-/// What happens, kept while it happens.
+/// The happenings, kept as they come.
 struct Record {
     service: Arc<Service>,
     begun: Timestamp,

@@ -94,7 +94,7 @@ impl Service {
     }
 }
 
-/// What a call is, for counting.
+/// The kind of a call, for counting.
 fn kind(method: &str, target: &str) -> &'static str {
     let path = target.split('?').next().unwrap_or(target);
     match (method, path.rsplit('/').next().unwrap_or(path)) {

@@ -17,7 +17,7 @@ pub struct Moment {
     pub run: usize,
     /// The resource; none for what is about a whole run.
     pub address: Option<Address>,
-    /// What happened.
+    /// The happening.
     pub step: Step,
 }
 

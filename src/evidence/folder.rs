@@ -29,7 +29,7 @@ const PROBE: &[u8] = b"a probe of casefile";
 #[derive(Clone, Debug)]
 pub struct Folder {
     root: PathBuf,
-    /// Whether what is in it has to survive a loss of power.
+    /// The files have to survive a loss of power.
     lasts: bool,
 }
 

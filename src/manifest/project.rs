@@ -279,7 +279,7 @@ pub struct Recovery {
     /// What to do when the service does not show the call after that time.
     #[schemars(example = &"ask")]
     pub on_unknown: OnUnknown,
-    /// What each collection carries so that a look-up cannot mistake it. `true`: a short unique mark at the end of
+    /// The mark of each collection, so that a look-up cannot mistake it. `true`: a short unique mark at the end of
     /// its comment. `external-id`: the field `ExternalId`, which is in the service's metadata and on none of its pages;
     /// the comment goes out verbatim. `false`: nothing.
     #[schemars(example = true, example = &"external-id")]

@@ -1,15 +1,15 @@
-//! What a person does about something that went wrong.
+//! Advice to a person about something that went wrong.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// What to do about something that went wrong: words for what comes first, and the command that is next. Either may be
+/// The advice about something that went wrong: words for what comes first, and the command that is next. Either may be
 /// missing.
 ///
 /// A command works as it stands, and is the safe one. What sends more, forgets or takes over is named in the words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Advice {
-    /// What comes first, or what no command does.
+    /// The first step, or one that no command does.
     pub words: Option<Cow<'static, str>>,
     /// The command to type then.
     pub command: Option<Cow<'static, str>>,

@@ -253,7 +253,7 @@ impl Call {
         }
     }
 
-    /// What names the request of a revision: of what is declared, so without the id of ours.
+    /// Returns the digest that names the request of a revision: of what is declared, so without the id of ours.
     pub fn digest(&self, revision: u32) -> RequestDigest {
         RequestDigest::of_parts(Method::Post, &self.path(), &self.body(None), revision)
     }

@@ -131,7 +131,7 @@ pub struct Expansion {
 pub struct Policy {
     /// How many of our own attempts may fail. Default 3.
     pub max_attempts: u32,
-    /// Whether the manifest says how many. Where it does not, a collection that has timed out twice is not repeated:
+    /// The manifest says how many. Where it does not, a collection that has timed out twice is not repeated:
     /// what makes it time out does not go away by itself.
     pub attempts_written: bool,
     /// How long after a failure the next attempt waits. Default 10 minutes.

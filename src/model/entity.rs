@@ -236,13 +236,13 @@ impl Alert {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AlertInFull {
-    /// What every alert is read with.
+    /// The fields that every alert is read with.
     #[serde(flatten)]
     pub alert: Alert,
     /// The number of its incident.
     #[serde(default, deserialize_with = "lenient_int")]
     pub incident_id: Option<i64>,
-    /// What it is about.
+    /// The entities that it is about.
     #[serde(default, deserialize_with = "or_default")]
     pub evidence: Vec<AlertEvidence>,
 }
@@ -254,7 +254,7 @@ pub struct AlertEvidence {
     /// `Process`, `File`, `User`, `Ip`, `Url` and others.
     #[serde(deserialize_with = "lenient_text")]
     pub entity_type: Option<String>,
-    /// Of a file, or of the file that a process was started from.
+    /// The name of a file, or of the file that a process was started from.
     #[serde(deserialize_with = "lenient_text")]
     pub file_name: Option<String>,
     /// SHA-1 of a file.

@@ -6,7 +6,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What a call that collects carries beside its comment, so that its object is told from every other.
+/// The mark that a call carries beside its comment, so that its object is told from every other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Marker {
     /// Nothing: the comment goes out verbatim. Written `false`.

@@ -1,4 +1,4 @@
-//! What the service's refusals mean: the table of its error codes, and the causes that its words name.
+//! The meaning of the service's refusals: the table of its error codes, and the causes that its words name.
 //!
 //! One home for runs, plans, cancels and `doctor`; `docs/api-contract.md` shows the table.
 //! Messages are free text that may change at any time: a word in one may make a cause clearer, and never makes a call
@@ -11,11 +11,11 @@ pub struct ErrorCode {
     pub code: &'static str,
     /// The HTTP status that it comes with.
     pub status: u16,
-    /// What the tool makes of it.
+    /// The tool's reading of it.
     pub meaning: Meaning,
 }
 
-/// What the tool makes of an error code.
+/// The tool's reading of an error code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {
     /// No repetition cures it.

@@ -35,7 +35,7 @@ pub fn of_desired(d: &Desired) -> View {
     of_call(&d.call, d.revision)
 }
 
-/// What is declared, and the id of ours that its call carries beside it.
+/// The view of what is declared, with the id of ours that its call carries beside it.
 pub fn of_creating(d: &Desired, created: Option<&Call>) -> View {
     match created.filter(|call| call.external_id().is_some()) {
         Some(call) => of_call(call, d.revision),

@@ -64,7 +64,7 @@ pub struct Recovery {
     pub settle: Span,
     /// What absence after the settle time leads to.
     pub on_unknown: OnUnknown,
-    /// What each collection carries beside its comment.
+    /// The mark that each collection carries beside its comment.
     pub marker: Marker,
 }
 

@@ -1,4 +1,4 @@
-//! What operating systems do differently, each rule once: permissions, links, locks, processes, signals, clocks,
+//! Differences of operating systems, each rule once: permissions, links, locks, processes, signals, clocks,
 //! consoles and paths.
 //!
 //! Nothing outside of this module asks which system it runs on. Unix and Windows have a file each, with the same

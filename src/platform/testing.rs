@@ -1,4 +1,4 @@
-//! What only tests of Unix need: links, FIFOs, sockets, modes and names that are no text.
+//! Things that only tests of Unix need: links, FIFOs, sockets, modes and names that are no text.
 
 use std::any::Any;
 use std::ffi::OsString;
@@ -6,12 +6,12 @@ use std::path::Path;
 
 use tokio::process::Command;
 
-/// What can be made on a Unix system. Elsewhere there is none of it, and a test that needs it ends.
+/// A maker of things that Unix has. Elsewhere there is none of it, and a test that needs it ends.
 #[cfg(unix)]
 #[derive(Clone, Copy)]
 pub struct Unix;
 
-/// What can be made on a Unix system: here nothing.
+/// A maker of things that Unix has: here there is none.
 #[cfg(not(unix))]
 #[derive(Clone, Copy)]
 pub enum Unix {}

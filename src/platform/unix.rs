@@ -164,7 +164,7 @@ fn unbuffered(file: &OnceLock<Option<File>>, stream: &impl AsFd, bytes: &[u8]) -
     file.as_ref().map_or(Ok(bytes.len()), |mut file| file.write(bytes))
 }
 
-/// What asks a process to end: SIGINT, SIGTERM and SIGHUP.
+/// The signals that ask a process to end: SIGINT, SIGTERM and SIGHUP.
 pub struct Signals([tokio::signal::unix::Signal; 3]);
 
 impl Signals {

@@ -144,7 +144,7 @@ pub fn write_err(bytes: &[u8]) -> io::Result<usize> {
     io::stderr().lock().write(bytes)
 }
 
-/// What asks a process to end: Ctrl-C, Ctrl-Break, a window that is closed, and the end of the session.
+/// The events that ask a process to end: Ctrl-C, Ctrl-Break, a window that is closed, and the end of the session.
 pub struct Signals {
     interrupt: CtrlC,
     stop: CtrlBreak,

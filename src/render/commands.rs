@@ -79,7 +79,7 @@ fn broken_word(word: &str, end: &str, indent: usize, style: Style, out: &mut Str
 mod tests {
     use super::*;
 
-    /// What a shell makes of it: a line's end behind a backslash is nothing.
+    /// A shell's reading: a line's end behind a backslash is nothing.
     #[test]
     fn a_long_word_of_a_command_stays_one_word() {
         let address = format!("InvestigationPackage/{}", "long-".repeat(30));

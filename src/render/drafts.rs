@@ -64,7 +64,7 @@ pub struct HuntedAlert<'a> {
     pub title: &'a str,
     /// Its description.
     pub description: &'a str,
-    /// What to do.
+    /// The steps that it recommends.
     pub recommended_action: &'a str,
     /// The query: lines that end with a line break.
     pub query: &'a str,

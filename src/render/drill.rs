@@ -20,7 +20,7 @@ pub struct Shown<'a> {
     pub project: &'a str,
     /// The runbook that was tried, and where its values come from.
     pub runbook: Option<(&'a str, &'a str)>,
-    /// What came of it.
+    /// The course of the drill.
     pub played: &'a Played,
     /// Where everything stands; `since` is the last moment of each.
     pub rows: &'a [Row<'a>],
@@ -30,7 +30,7 @@ pub struct Shown<'a> {
     pub made_up: usize,
     /// The seed, and whether things went wrong.
     pub seed: u64,
-    /// Whether things went wrong on purpose.
+    /// Things went wrong on purpose.
     pub faults: bool,
     /// How many resources were left out, because an `import` takes them over.
     pub left_out: usize,
@@ -228,7 +228,7 @@ fn words(line: &Line<'_>) -> String {
     }
 }
 
-/// What it took, and what is missing.
+/// Writes the totals, and what is missing.
 fn end(shown: &Shown<'_>, style: Style, out: &mut String) {
     let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for row in shown.rows {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::age::{ahead, clock, duration};
 use super::board::{self, Board};
 use super::layout::{Paint, Paragraph};
-use super::{Style, brief, commands, escape, messages, unread, ways_out};
+use super::{Style, brief, commands, escape, messages, refusals, unread, ways_out};
 use crate::engine::{Event, Progress};
 use crate::model::{Address, Advice, Hindrance, Kind, RefusalCause, quota_calls};
 use crate::plan::Action;
@@ -118,7 +118,7 @@ fn told<'a>(event: &'a Event, board: &Board, whole: bool) -> Option<Told<'a>> {
             (at, address, Paint::Good, what, of(object))
         }
         Event::Busy { at, address, error } => {
-            (at, address, Paint::Notice, "waits, the machine is busy".into(), messages::refusal_words(error))
+            (at, address, Paint::Notice, "waits, the machine is busy".into(), refusals::refusal_words(error))
         }
         Event::Adopted { at, address, object, ours: true } => {
             (at, address, Paint::Info, "found: a call without an answer had made it".into(), of(object))
@@ -130,7 +130,7 @@ fn told<'a>(event: &'a Event, board: &Board, whole: bool) -> Option<Told<'a>> {
         Event::Rejected { at, address, action, error } => {
             let next = ways_out::of_refusal(error, address, *action);
             let command = board.command(&next.command());
-            let more = format!("{}; to {}: {command}", messages::refusal_explained(error), next.what);
+            let more = format!("{}; to {}: {command}", refusals::refusal_explained(error), next.what);
             let words = match error.message.trim_end_matches('.') {
                 // The whole of it comes behind.
                 _ if whole => String::new(),
@@ -141,7 +141,7 @@ fn told<'a>(event: &'a Event, board: &Board, whole: bool) -> Option<Told<'a>> {
         }
         Event::Throttled { at, address, until, error } => {
             let what = format!("throttled, the service takes it again {}", not_before(*at, *until));
-            (at, address, Paint::Notice, what, messages::refusal_words(error))
+            (at, address, Paint::Notice, what, refusals::refusal_words(error))
         }
         Event::Unsent { at, address, why } => (
             at,
@@ -296,7 +296,7 @@ fn stopped(
                     board.command("casefile doctor")
                 )),
             };
-            let why = messages::refusal_explained(error);
+            let why = refusals::refusal_explained(error);
             format!("{calls}: no more such calls in this run, the service denies them: {why}; next: {next}")
         }
         (None, Some(until)) => format!(

@@ -9,14 +9,15 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::age::{ago, ahead, duration};
+use super::refusals::refusal_explained;
 use super::{rows, unread};
-use crate::model::{Address, Dependency, RefusalCause, Request, Target, Triage, Until, required_permissions};
+use crate::model::{Address, Dependency, Request, Target, Triage, Until};
 use crate::plan::RECENT;
 use crate::plan::{
     Action, Candidate, Change, Estimate, Forecast, Group, ImportRefusal, Left, MachineFacts, MoveRefusal,
     NameGap, Obstacle, Plan, PlanWarning, Reason, Share, TargetError, TriageLeft, Unresolved, Warning,
 };
-use crate::state::{CallAction, Refusal};
+use crate::state::CallAction;
 
 /// Why a row is what it is, and what its call waits for.
 pub fn why(change: &Change, now: Timestamp) -> String {
@@ -520,59 +521,7 @@ fn name_gap(gap: &NameGap) -> String {
     }
 }
 
-/// The service's words about a call that it did not carry out, with the id to quote to its support.
-pub fn refusal(error: &Refusal) -> String {
-    match &error.target {
-        Some(target) => format!("{} (correlation id {target})", refusal_words(error)),
-        None => refusal_words(error),
-    }
-}
-
-/// The service's words alone, where nothing has failed for good.
-pub fn refusal_words(error: &Refusal) -> String {
-    let mut out = error.status.to_string();
-    if !error.code.is_empty() {
-        out.push(' ');
-        out.push_str(&error.code);
-    }
-    if !error.message.is_empty() {
-        out.push_str(": ");
-        out.push_str(error.message.trim_end_matches('.'));
-    }
-    out
-}
-
-/// What the service's words mean, and what they leave open; none where they say it all.
-pub fn explained(error: &Refusal) -> Option<String> {
-    Some(match error.cause()? {
-        RefusalCause::SignIn => "the token is over, or for another audience or cloud".into(),
-        RefusalCause::Licence => "the tenant has no licence for it".into(),
-        RefusalCause::FeatureOff => {
-            "the feature is off in this tenant, or not in its plan: Plan 1 has no collections".into()
-        }
-        RefusalCause::Permission => match &*required_permissions(&error.message) {
-            [] => "the caller lacks a permission".into(),
-            names => format!("the caller lacks {}", names.join(" or ")),
-        },
-        RefusalCause::Device => "no reason is given: the device may be in a device group that is not the caller's, or a \
-                                 high-value device that refuses such actions (selective response), or the token is for \
-                                 another audience"
-            .into(),
-        RefusalCause::NotFound => {
-            "the service knows no such thing, or it is in a device group that is not the caller's".into()
-        }
-    })
-}
-
-/// A refusal with what it means, where it is told once.
-pub fn refusal_explained(error: &Refusal) -> String {
-    match explained(error) {
-        Some(means) => format!("{}; {means}", refusal(error)),
-        None => refusal(error),
-    }
-}
-
-/// Why a call is made, as a noun: `an earlier cancel got no answer`.
+/// The name of a call, as a noun: `an earlier cancel got no answer`.
 pub fn call(action: CallAction) -> &'static str {
     match action {
         CallAction::Create => "create",
@@ -797,10 +746,5 @@ mod tests {
     fn numbers() {
         assert_eq!([0, 999, 1_000, 1_234_567].map(number), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([resources(1), resources(2)], ["1 resource", "2 resources"]);
-    }
-
-    #[test]
-    fn a_refusal_without_words_is_its_status() {
-        assert_eq!(refusal(&Refusal { status: 400, ..Refusal::default() }), "400");
     }
 }

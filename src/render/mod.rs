@@ -34,6 +34,7 @@ mod plan_end;
 pub mod plan_json;
 pub mod plan_markdown;
 pub mod records;
+mod refusals;
 pub mod report;
 mod rows;
 pub mod schema;

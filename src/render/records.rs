@@ -5,7 +5,8 @@
 
 use super::age::duration;
 use super::brief::refused;
-use super::messages::{bytes, refusal, word};
+use super::messages::{bytes, word};
+use super::refusals::refusal;
 use crate::state::{CallAction, Origin, Outcome, Record};
 
 /// Says what happened.

@@ -10,7 +10,7 @@ use super::age::{ago, short};
 use super::layout::{Paint, Paragraph, columns, cut, cut_middle};
 use super::status::{Row, RowDocument};
 use super::story::{self, Step};
-use super::{Style, escape, messages, plan_json};
+use super::{Style, escape, messages, plan_json, refusals};
 use crate::model::{Address, Call, OnRemove};
 use crate::plan::names;
 use crate::state::{Binding, Origin, Phase, Resource, Sent, State, Story};
@@ -254,7 +254,7 @@ pub fn show(address: &Address, r: &Resource, style: Style, now: Timestamp) -> St
         text("cancelled by", &r.cancelled_by),
         time("busy since", &r.busy_at),
         r.missing_since.map(|t| ("missing since", when(t))),
-        r.error.as_ref().map(|e| ("last refusal", messages::refusal(e))),
+        r.error.as_ref().map(|e| ("last refusal", refusals::refusal(e))),
     ];
     for (name, value) in optional.into_iter().flatten() {
         field(name, Paint::Plain, &value);

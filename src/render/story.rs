@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::layout::{Paint, Paragraph};
-use super::{Style, age, messages, records};
+use super::{Style, age, messages, records, refusals};
 use crate::model::Address;
 use crate::state::{Course, Origin, Resource, Story};
 
@@ -36,7 +36,7 @@ pub fn details(
     }
     say(Paint::Plain, format!("revision {}, request {}", r.sent.revision, r.digest));
     if let Some(error) = &r.error {
-        say(Paint::Bad, format!("refused: {}", messages::refusal(error)));
+        say(Paint::Bad, format!("refused: {}", refusals::refusal(error)));
     }
 }
 

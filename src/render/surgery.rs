@@ -425,7 +425,7 @@ fn note_code(note: &Note) -> &'static str {
     }
 }
 
-/// What to do about a finding. That `verify` says whether it is done need not be told here.
+/// The step about a finding. That `verify` says whether it is done need not be told here.
 fn next(finding: &Finding) -> Cow<'static, str> {
     match finding {
         Finding::Damage(d) => d.advice().words.unwrap_or_default(),

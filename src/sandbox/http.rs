@@ -70,7 +70,7 @@ struct Shared {
     stop: watch::Receiver<bool>,
 }
 
-/// What answers.
+/// The part that answers.
 #[derive(Debug)]
 enum Inner {
     /// A simulated world.

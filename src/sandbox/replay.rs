@@ -26,7 +26,7 @@ pub enum ReplayError {
     Empty,
 }
 
-/// What makes two requests the same.
+/// The identity of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Asked {
     method: String,

@@ -387,11 +387,11 @@ pub enum CommentTexts {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ActionReplies {
-    /// What becomes of `ExternalId`: the service's metadata has the field, and no page names it.
+    /// The fate of `ExternalId`: the service's metadata has the field, and no page names it.
     pub external_id: ExternalIds,
 }
 
-/// What becomes of the id that a caller gives an action.
+/// The fate of the id that a caller gives an action.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum ExternalIds {

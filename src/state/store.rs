@@ -382,7 +382,7 @@ fn is_planted(source: &std::io::Error) -> bool {
 }
 
 impl Damage {
-    /// What to do about it. Whether it is done, `verify` says.
+    /// Returns the advice about it. Whether it is done, `verify` says.
     pub fn advice(&self) -> Advice {
         use super::journal::Fault;
         let words = match self {

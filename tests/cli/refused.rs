@@ -22,7 +22,7 @@ fn as_in_the_folder(case: &Case, text: &str) -> String {
     text.replace(&format!("casefile -C {} ", case.dir.path().display()), "casefile ")
 }
 
-/// What the service says, what it means, and the command that is named.
+/// The service's words, their meaning, and the command that is named.
 const REFUSALS: [(u16, &str, &str, &str); 7] = [
     (
         403,

@@ -371,7 +371,7 @@ fn git_is_not_looked_for_in_the_folder() {
     assert!(!mark.exists());
 }
 
-/// What git refuses is told in its own words, and a command that it names is the next one.
+/// A refusal of git's is told in its own words, and a command that it names is the next one.
 #[test]
 fn git_s_own_words_are_told_when_it_refuses() {
     let lab = Lab::new();

@@ -175,7 +175,7 @@ pub struct Story {
     /// How collections on machine 0 end.
     pub ends: Collection,
     pub marker: Marker,
-    /// What the service does with the id that marks a call.
+    /// The service's way with the id that marks a call.
     pub external_ids: ExternalIds,
     /// Another project's collection elsewhere shows that lists give such ids back.
     pub shows_ids: bool,

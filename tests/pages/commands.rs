@@ -76,7 +76,7 @@ fn steps<'a>(block: &Block<'a>) -> Vec<Step<'a>> {
     out
 }
 
-/// Whether the parts of `pattern` around `[..]` stand in one line of `output`, in order.
+/// Returns whether the parts of `pattern` around `[..]` stand in one line of `output`, in order.
 fn appears(pattern: &str, output: &str) -> bool {
     output.lines().any(|line| {
         let mut rest = line;

@@ -7,11 +7,12 @@ use std::fmt::Write as _;
 
 use casefile::defender::{ActionFilter, Answer, Cloud, Endpoint, HttpAnswer, Read, Service, classify};
 use casefile::model::{
-    Alert, AlertComment, Call, CreateAlert, ERROR_CODES, HuntingApi, HuntingQuery, Machine, MachineAction,
-    MachineName, Meaning, Mutation, Region, Request, Triage,
+    Alert, AlertComment, Call, ERROR_CODES, HuntingApi, HuntingQuery, Machine, MachineAction, MachineName,
+    Meaning, Mutation, Region, Request,
 };
 use serde::de::{DeserializeOwned, Visitor};
 
+use crate::calls::{alert, triage};
 use crate::named::{all_there, named};
 
 const PAGE: &str = include_str!("../../docs/api-contract.md");
@@ -62,24 +63,6 @@ fn fields(body: &str) -> Vec<String> {
 /// The requests of every endpoint.
 fn made() -> Vec<Made> {
     let time = "2026-03-01T00:00:00Z".parse().unwrap();
-    let alert = CreateAlert {
-        machine_id: MACHINE.parse().unwrap(),
-        severity: "Low".into(),
-        title: "t".into(),
-        description: "d".into(),
-        recommended_action: "r".into(),
-        event_time: "2018-08-03T16:45:21.7115183Z".parse().unwrap(),
-        report_id: serde_json::from_str("\"20776\"").unwrap(),
-        category: "Exploit".into(),
-    };
-    let triage = Triage {
-        status: Some("Resolved".into()),
-        assigned_to: Some("a".into()),
-        classification: Some("FalsePositive".into()),
-        determination: Some("Other".into()),
-        comment: Some("c".into()),
-        mode: Default::default(),
-    };
     let mutations = [
         Mutation::Create(Call::Collect {
             machine_id: MACHINE.parse().unwrap(),
@@ -87,8 +70,8 @@ fn made() -> Vec<Made> {
             external_id: None,
         }),
         Mutation::Cancel { action_id: ACTION.into(), comment: "c".into() },
-        Mutation::Create(Call::Alert(alert)),
-        Mutation::Update { alert_id: ALERT.into(), update: Box::new(triage) },
+        Mutation::Create(Call::Alert(alert(MACHINE))),
+        Mutation::Update { alert_id: ALERT.into(), update: Box::new(triage()) },
     ];
     let calls = mutations.iter().map(|mutation| {
         let Request { method, path, body } = mutation.request();
@@ -448,7 +431,7 @@ const OPEN: [(&str, &str, &str); 29] = [
     ),
 ];
 
-/// What is open too, and what nothing here depends on.
+/// Open facts that nothing here depends on.
 const NOT_USED: [&str; 5] = [
     "`ExternalId`, `Title` and `RequestSource` in calls, which the metadata knows and no page shows for collections",
     "the first version of the sign-in service's tokens, with `resource` in place of `scope`",

@@ -14,7 +14,7 @@ struct Link {
     to: String,
 }
 
-/// What one reading of a page gives.
+/// The result of one reading of a page.
 #[derive(Default)]
 struct Read {
     links: Vec<Link>,
@@ -85,7 +85,7 @@ fn read(text: &str) -> Read {
     out
 }
 
-/// What is wrong with the links of a page.
+/// Finds the links of a page that lead nowhere.
 fn broken(page: &Page, anchors: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
     let read = read(&page.text);
     let mut wrong: Vec<String> = Vec::new();

@@ -3,6 +3,8 @@
 #![cfg(unix)]
 #![allow(clippy::disallowed_methods, reason = "reads pages, sets up folders of its own and runs a shell")]
 
+#[path = "../sandbox/calls.rs"]
+mod calls;
 mod commands;
 mod contract;
 mod links;

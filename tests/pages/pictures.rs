@@ -13,7 +13,7 @@ use crate::page::ROOT;
 /// A picture of a terminal.
 struct Picture {
     name: &'static str,
-    /// What was typed.
+    /// The command line.
     typed: &'static str,
     text: String,
 }
@@ -27,7 +27,7 @@ fn golden(name: &str) -> String {
     text
 }
 
-/// What a command prints in colour, in a project with this one manifest.
+/// Returns what a command prints in colour, in a project with this one manifest.
 fn printed(args: &[&str], manifest: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let project = "apiVersion: casefile/v1\nkind: Project\nmetadata: { name: contoso-ir }\nspec:\n  defender: { cloud: \

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests set up files of their own and read the clock")]
 
 mod alerts;
+mod calls;
 mod clients;
 mod collections;
 mod faults;

@@ -3,11 +3,12 @@
 
 use casefile::defender::{ActionFilter, Read};
 use casefile::model::{
-    AlertStatuses, Call, Classifications, CreateAlert, Determinations, MachineName, Method, Mutation,
-    Request, Severities, Triage, Vocabulary, same_word,
+    AlertStatuses, Call, Classifications, Determinations, MachineName, Method, Mutation, Request, Severities,
+    Vocabulary, same_word,
 };
 use serde_json::Value;
 
+use super::calls::{alert, triage};
 use super::clients::List;
 use super::metadata::{Member, described, entity, fits, operation, words};
 use super::{Lab, MACHINE};
@@ -117,31 +118,13 @@ fn is_literal(document: &str, kind: &str, literal: &str) -> bool {
 
 fn of_ours() -> Vec<(&'static str, String, Option<Value>)> {
     let time = || "2018-08-03T16:45:21.7115183Z".parse().unwrap();
-    let alert = CreateAlert {
-        machine_id: MACHINE.parse().unwrap(),
-        severity: "Low".into(),
-        title: "t".into(),
-        description: "d".into(),
-        recommended_action: "r".into(),
-        event_time: "2018-08-03T16:45:21.7115183Z".parse().unwrap(),
-        report_id: serde_json::from_str("\"20776\"").unwrap(),
-        category: "Exploit".into(),
-    };
-    let triage = Triage {
-        status: Some("Resolved".into()),
-        assigned_to: Some("secop@contoso.com".into()),
-        classification: Some("FalsePositive".into()),
-        determination: Some("NotMalicious".into()),
-        comment: Some("c".into()),
-        mode: Default::default(),
-    };
     let action = "5382f7ea-7557-4ab7-9782-d50480024a4e".to_owned();
     let sent: [Request; 4] = [
         Call::Collect { machine_id: MACHINE.parse().unwrap(), comment: "c".into(), external_id: None }
             .request(),
-        Call::Alert(alert).request(),
+        Call::Alert(alert(MACHINE)).request(),
         Mutation::Cancel { action_id: action.clone(), comment: "c".into() }.request(),
-        Mutation::Update { alert_id: "da1_-2".into(), update: Box::new(triage) }.request(),
+        Mutation::Update { alert_id: "da1_-2".into(), update: Box::new(triage()) }.request(),
     ];
     let names: [MachineName; 2] = ["fin-ws-042", "fin-ws-042.contoso.com"].map(|n| n.parse().unwrap());
     let by_name = Read::name_filters(&names);

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests write their own files and read their environment")]
 
 mod checkouts;
+mod declared;
 mod git;
 mod heads;
 mod hooks;

@@ -16,10 +16,8 @@ use casefile::defender::{
     Client, Clock, Cloud, Endpoint, HttpAnswer, HttpCall, RateLimit, RateLimiter, Reading, Service,
     Transport, TransportError,
 };
-use casefile::engine::{Control, Event, Locked, Options, Progress, Run, RunError, Scope};
-use casefile::manifest::parse_manifests;
+use casefile::engine::{Control, Event, Locked, Options, Progress, Run, RunError};
 use casefile::model::{Address, Hindrance};
-use casefile::plan::Settings;
 use casefile::sandbox::{EffectKind, Origin, Scenario, World};
 use casefile::state::shared::{Cache, Opening, SharedStore};
 use casefile::state::{Binding, Holder, Record, StoreError};
@@ -28,6 +26,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::declared::scope;
 use super::place::{Place, Trouble};
 use super::schedules::{Random, schedules};
 use super::simulated_service::{AnyToken, answer, request};
@@ -325,18 +324,7 @@ async fn apply(site: &Arc<Site>, machine: &Arc<Machine>, life: u32) -> Result<()
         RateLimiter::new(clock.clone(), limits),
         clock.clone(),
     );
-    let (mut desired, diagnostics) = parse_manifests("a.yaml", manifests().as_bytes());
-    assert!(diagnostics.is_empty(), "{diagnostics:?}");
-    desired.sort_by(|a, b| a.address.cmp(&b.address));
-    let scope = Scope {
-        desired,
-        selected: None,
-        replace: Default::default(),
-        settings: Settings { new_lineage: "a lineage".into(), ..Settings::at(clock.now()) },
-        refresh: true,
-        lookups: Default::default(),
-        forecast: false,
-    };
+    let scope = scope(&manifests(), clock.now());
     let binding = Binding { cloud: Some("public".into()), ..Binding::default() };
     let options = Options { parallelism: 4, ..Options::new(runner, binding) };
     let (_keep, stop) = watch::channel(false);

@@ -1,4 +1,4 @@
-//! What `docs/sign-in.md` shows is what was sent.
+//! Compares what `docs/sign-in.md` shows with what was sent.
 
 use casefile::defender::auth::AuthMethod;
 

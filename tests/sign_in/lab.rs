@@ -18,7 +18,7 @@ pub const BY_SECRET: [(&str, &str); 3] =
 const MANIFEST: &str = "apiVersion: casefile/v1\nkind: InvestigationPackage\nmetadata: { name: a }\nspec:\n  \
                         machineId: fb9ab6be3965095a09c057be7c90f0a2\n  comment: c\n";
 
-/// What a run wrote, and how it ended.
+/// The output of a run, and its end.
 #[derive(Debug)]
 pub struct Run {
     pub code: Option<i32>,

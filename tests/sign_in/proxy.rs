@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-/// What becomes of a CONNECT.
+/// The fate of a CONNECT.
 pub enum Way {
     /// A tunnel to that address.
     To(SocketAddr),

@@ -1,4 +1,4 @@
-//! What stands between here and a sign-in service, told apart from what the service says.
+//! Obstacles between here and a sign-in service, told apart from what the service says.
 
 use azure_core::error::{Error, ErrorKind};
 

@@ -239,7 +239,7 @@ struct Keywords {
     then: Option<Rule>,
     #[serde(rename = "else")]
     otherwise: Option<Rule>,
-    /// What the rules say of such documents, too: the schema that is compiled does not hold it.
+    /// The rules for such documents say it too: the schema that is compiled does not hold it.
     #[serde(rename = "dependentSchemas")]
     _dependent: Option<IgnoredAny>,
     // For people and for editors.

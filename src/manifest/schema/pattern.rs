@@ -203,7 +203,7 @@ impl<'i> Keyword<'i> for Pattern {
     }
 }
 
-/// Of control characters nothing but line breaks. All bytes are looked at together.
+/// Returns whether line breaks are the only control characters. All bytes are looked at together.
 fn is_plain(text: &[u8]) -> bool {
     !text.iter().fold(false, |any, b| any | ((*b < 0x20) & (*b != b'\n')) | (*b == 0x7f))
 }
@@ -243,7 +243,7 @@ fn is_time(text: &[u8]) -> bool {
         }
 }
 
-/// Whether there is such a day and time of day; the text has the form of both.
+/// Returns whether there is such a day and time of day; the text has the form of both.
 fn is_moment(text: &[u8]) -> bool {
     let number = |from: usize, to: usize| {
         text.get(from..to).unwrap_or_default().iter().fold(0_u16, |n, b| n * 10 + u16::from(b - b'0'))

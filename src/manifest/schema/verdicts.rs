@@ -1,4 +1,4 @@
-//! What an editor says of a value by the published schemas, beside what `validate` says of it.
+//! The verdict of an editor on a value, by the published schemas, beside that of `validate`.
 
 use serde_json::Value;
 

@@ -17,7 +17,7 @@ pub enum SavedError {
     /// The output of `plan --format json`: it lacks what execution needs.
     #[error("the file is a plan to read; only `casefile plan --out FILE` writes one to apply")]
     NotToApply,
-    /// Of a later format.
+    /// A file of a later format.
     #[error(
         "the plan was saved by a newer casefile: format {version}, this one reads up to {FORMAT_VERSION}"
     )]
@@ -30,7 +30,7 @@ pub enum SavedError {
     OtherCalls {
         /// As written in the file.
         stated: PlanDigest,
-        /// Of the calls in it.
+        /// The digest of the calls in it.
         actual: PlanDigest,
     },
     /// It does not say which service it was made for.
@@ -41,7 +41,7 @@ pub enum SavedError {
     BadRow {
         /// The row.
         address: Address,
-        /// What is wrong with it.
+        /// The fault in it.
         why: &'static str,
     },
 }

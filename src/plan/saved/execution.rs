@@ -1,4 +1,4 @@
-//! What is written beside a plan so that it can be carried out.
+//! The part beside a plan by which it can be carried out.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::model::{Approval, MachineId, OnInProgress, OnRemove, RequestDigest, S
 use crate::plan::change::{Change, PlannedId};
 use crate::state::{Binding, Record};
 
-/// What carrying out a saved plan needs to know of the plan as a whole.
+/// The facts about the plan as a whole that carrying it out needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PlanExecution {
@@ -29,15 +29,15 @@ pub struct PlanExecution {
     pub head: Option<Sha256Hex>,
 }
 
-/// What carrying out a row needs beside its request.
+/// The part of a row beside its request that carrying it out needs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RowExecution {
-    /// What the intent says besides the request; none for a row without a call.
+    /// The part of the intent besides the request; none for a row without a call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = call_example())]
     pub call: Option<CallExecution>,
-    /// What the manifest approved.
+    /// The manifest's approval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = Approval { over_limits: Some(60), protected: false, reason: "INC-2042".into() })]
     pub approve: Option<Approval>,
@@ -51,7 +51,7 @@ pub struct RowExecution {
     pub then: Vec<Record>,
 }
 
-/// What an intent says besides the request.
+/// The part of an intent besides the request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CallExecution {
@@ -71,7 +71,7 @@ pub struct CallExecution {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"fin-ws-042")]
     pub machine_name: Option<String>,
-    /// Of the query that found the event.
+    /// The digest of the query that found the event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = crate::model::Sha256Hex::of(b"test"))]
     pub query_digest: Option<Sha256Hex>,
@@ -87,7 +87,7 @@ pub struct CallExecution {
     pub on_in_progress: OnInProgress,
     /// `spec.adoptWithin`.
     pub adopt_within: Span,
-    /// Whose ids stand in the text, where the request has references.
+    /// The resources whose ids stand in the text, where the request has references.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(example = serde_json::json!([]))]
     pub ids: Vec<PlannedId>,
@@ -117,7 +117,7 @@ fn records_example() -> serde_json::Value {
 }
 
 impl RowExecution {
-    /// Of a row; none if there is nothing to carry out.
+    /// Returns the part of a row; none if there is nothing to carry out.
     pub fn of(change: &Change) -> Option<RowExecution> {
         if change.call.is_none() && change.records.is_empty() {
             return None;

@@ -100,7 +100,7 @@ impl SavedPlan {
         self.plan.changes.iter().filter_map(desired).collect()
     }
 
-    /// What `recovery.marker` added to its calls when the plan was made.
+    /// Returns what `recovery.marker` added to its calls when the plan was made.
     pub fn marker(&self) -> Marker {
         let mut marked = self.plan.calls().map(|(_, c)| c.sent.marked_by());
         marked.find(|marker| *marker != Marker::Off).unwrap_or_default()

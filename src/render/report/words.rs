@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::super::messages::{ended, reason, refusal, warning};
+use super::super::messages::{ended, reason, warning};
+use super::super::refusals::refusal;
 use super::super::ways_out::{Next, of_refusal};
 use super::super::{fetch, records};
 use crate::model::{Address, Kind, first_label};

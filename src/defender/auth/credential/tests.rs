@@ -1,4 +1,4 @@
-//! Which requests each credential makes, by a network that answers from a list.
+//! The requests that each credential makes, by a network that answers from a list.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,7 +21,7 @@ struct Fake {
 }
 
 impl fmt::Debug for Fake {
-    /// What it was asked holds the secret, and is no matter of the credential's.
+    /// The requests hold the secret, and are no matter of the credential's.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Fake")
     }
