@@ -7,20 +7,19 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, ErrorKind, IsTerminal, Read as _};
-use std::num::NonZeroUsize;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use tokio::runtime::{Builder, Runtime};
 use zeroize::Zeroizing;
 
 use super::args::{Color, Global};
 use super::clock;
 use super::exit::{Error, from_here};
+use super::runtime::no_threads;
+pub use super::runtime::{reading_runtime, runtime, virtual_runtime};
 use super::stream;
 pub use super::stream::complain;
 use super::trace::Trace;
-use crate::THREAD_STACK;
 use crate::defender::auth::AccessToken;
 use crate::defender::{AllowedHosts, Authorities, Clock};
 use crate::files::{self, Links};
@@ -339,34 +338,6 @@ pub fn unwritten(e: io::Error) -> Error {
         ErrorKind::Interrupted => Error::Interrupted,
         _ => Error::Stdout(e),
     }
-}
-
-/// The runtime for commands that talk to something.
-pub fn runtime() -> Result<Runtime, Error> {
-    let mut builder = Builder::new_multi_thread();
-    // Unless it is told, tokio asks TOKIO_WORKER_THREADS, and panics where that makes no sense.
-    builder.worker_threads(std::thread::available_parallelism().map_or(1, NonZeroUsize::get));
-    started(builder)
-}
-
-/// The runtime for commands that only look: a few calls, for which no threads are started.
-pub fn reading_runtime() -> Result<Runtime, Error> {
-    started(Builder::new_current_thread())
-}
-
-/// The runtime of a clock that stands still until somebody waits, and then goes on to the end of the first wait. It
-/// reaches no network.
-pub fn virtual_runtime() -> Result<Runtime, Error> {
-    let mut builder = Builder::new_current_thread();
-    builder.thread_stack_size(THREAD_STACK).enable_time().start_paused(true).build().map_err(no_threads)
-}
-
-fn started(mut builder: Builder) -> Result<Runtime, Error> {
-    builder.thread_stack_size(THREAD_STACK).enable_all().build().map_err(no_threads)
-}
-
-fn no_threads(source: io::Error) -> Error {
-    Error::Io { what: "start threads in", path: PathBuf::from("this process"), source }
 }
 
 /// The variables of the process' environment that a command gives to the programs that it runs: where they find

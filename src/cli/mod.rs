@@ -44,6 +44,7 @@ mod progress;
 pub mod project;
 mod render;
 mod report;
+mod runtime;
 mod sandbox;
 mod saved;
 mod schema;
@@ -81,7 +82,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     {
         return completions::answer(words).as_u8();
     }
-    panics::tell();
+    panics::end_at_once();
     let typed: Vec<String> = args.iter().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
     let mut command = command();
     let parsed = command.try_get_matches_from_mut(&args).and_then(|m| Cli::from_arg_matches(&m));

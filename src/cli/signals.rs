@@ -81,7 +81,7 @@ fn came() {
         ),
         Next::EndQuietly => {}
     }
-    exit_now(i32::from(Code::Interrupted.as_u8()));
+    exit_now(Code::Interrupted);
 }
 
 /// Begins a run: gives what becomes true when it shall stop, at the first signal or when its results cannot
@@ -106,10 +106,11 @@ pub fn over() {
     set(Next::EndQuietly);
 }
 
+/// Ends the process whatever other threads do.
 #[expect(
     clippy::disallowed_methods,
-    reason = "a signal asks for just that; the kernel drops the lock, and the journal has it all"
+    reason = "a signal or a fault asks for just that; the kernel drops the lock, and the journal has it all"
 )]
-fn exit_now(code: i32) -> ! {
-    std::process::exit(code)
+pub fn exit_now(code: Code) -> ! {
+    std::process::exit(i32::from(code.as_u8()))
 }

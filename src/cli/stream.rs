@@ -151,10 +151,11 @@ pub fn finish_lines() {
 }
 
 /// The last line of a process that ends at once: written if that takes no time.
-pub fn last_words(text: &'static str) {
+pub fn last_words(text: impl Into<Cow<'static, str>>) {
+    let text = text.into();
     let (tell, told) = std::sync::mpsc::channel();
     let write = move || {
-        complain(text);
+        complain(&text);
         let _ = ERR.drain(Some(ORDER));
         let _ = tell.send(());
     };
