@@ -1,9 +1,8 @@
 //! What came of the cases of runbooks, for people.
 
-use similar::{ChangeTag, TextDiff};
-
 use super::diagnostic::problem;
 use super::layout::{Paint, Paragraph};
+use super::text_diff::{self, Fate};
 use super::{Style, messages};
 use crate::manifest::{CaseOutcome, CaseRun};
 
@@ -72,13 +71,14 @@ fn difference(expected: &[String], actual: &[String], style: Style, out: &mut St
     }
     let (a, b) = (lines(expected), lines(actual));
     Paragraph::new(4, 4).push(Paint::Faint, "- expected, + made").write(style, out);
-    for change in TextDiff::from_slices(&a, &b).iter_all_changes() {
-        let (sign, paint) = match change.tag() {
-            ChangeTag::Delete => ("- ", Paint::Bad),
-            ChangeTag::Insert => ("+ ", Paint::Good),
-            ChangeTag::Equal => ("  ", Paint::Faint),
+    for line in text_diff::all(&a, &b) {
+        let (sign, paint) = match line.fate {
+            Fate::Removed => ("- ", Paint::Bad),
+            Fate::Added => ("+ ", Paint::Good),
+            Fate::Kept => ("  ", Paint::Faint),
         };
-        Paragraph::new(4, 8).push(paint, sign).push(paint, change.value()).write(style, out);
+        let text: String = line.pieces.iter().map(|(_, piece)| *piece).collect();
+        Paragraph::new(4, 8).push(paint, sign).push(paint, text).write(style, out);
     }
     let more = expected.len().max(actual.len()).saturating_sub(MAX_LINES);
     if more > 0 {

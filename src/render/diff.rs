@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use similar::{ChangeTag, TextDiff};
-
 use super::layout::{Paint, Paragraph};
+use super::text_diff::{self, Fate};
 use super::{Style, escape, messages};
 use crate::plan::View;
 
@@ -60,31 +59,23 @@ fn text(old: Option<&str>, new: Option<&str>, indent: usize, style: Style, out: 
     // A text without a last line break must not differ from one that goes on behind it.
     let ended = |t: Option<&str>| t.map(|t| format!("{t}\n")).unwrap_or_default();
     let (old, new) = (ended(old), ended(new));
-    let diff = TextDiff::from_lines(old.as_str(), new.as_str());
     let mut lines = Vec::new();
-    for (i, group) in diff.grouped_ops(1).iter().enumerate() {
+    for (i, group) in text_diff::changes(&old, &new, 1).into_iter().enumerate() {
         if i > 0 {
             lines.push(Paragraph::new(indent, indent).push(Paint::Faint, "..."));
         }
-        for op in group {
-            // No deadline: the same texts always give the same diff.
-            for change in diff.iter_inline_changes_deadline(op, None) {
-                let (sign, plain, strong) = match change.tag() {
-                    ChangeTag::Delete => ("- ", Paint::Bad, Paint::BadWord),
-                    ChangeTag::Insert => ("+ ", Paint::Good, Paint::GoodWord),
-                    ChangeTag::Equal => ("  ", Paint::Faint, Paint::Faint),
-                };
-                let mut line = Paragraph::new(indent, indent + 2).push(plain, sign);
-                let mut pieces: Vec<(bool, String)> = change
-                    .iter_strings_lossy()
-                    .map(|(changed, piece)| (changed, piece.into_owned()))
-                    .collect();
-                make_end_visible(&mut pieces);
-                for (changed, piece) in pieces {
-                    line = line.push(if changed { strong } else { plain }, piece);
-                }
-                lines.push(line);
+        for text_diff::Line { fate, mut pieces } in group {
+            let (sign, plain, strong) = match fate {
+                Fate::Removed => ("- ", Paint::Bad, Paint::BadWord),
+                Fate::Added => ("+ ", Paint::Good, Paint::GoodWord),
+                Fate::Kept => ("  ", Paint::Faint, Paint::Faint),
+            };
+            let end = visible_end(&mut pieces);
+            let mut line = Paragraph::new(indent, indent + 2).push(plain, sign);
+            for (changed, piece) in pieces.into_iter().chain(end) {
+                line = line.push(if changed { strong } else { plain }, piece);
             }
+            lines.push(line);
         }
     }
     let shown = if style.verbose > 0 || lines.len() <= LINES { lines.len() } else { LINES };
@@ -99,20 +90,15 @@ fn text(old: Option<&str>, new: Option<&str>, indent: usize, style: Style, out: 
     }
 }
 
-/// Takes the line break off; a space in front of it would not be seen.
-fn make_end_visible(pieces: &mut Vec<(bool, String)>) {
-    if let Some((_, last)) = pieces.last_mut()
-        && last.ends_with('\n')
-    {
-        last.pop();
+/// Takes the line break off, and a space in front of it, which would not be seen: returns what stands for it.
+fn visible_end(pieces: &mut Vec<(bool, &str)>) -> Option<(bool, &'static str)> {
+    if let Some((_, last)) = pieces.last_mut() {
+        *last = last.strip_suffix('\n').unwrap_or(last);
     }
     pieces.retain(|(_, piece)| !piece.is_empty());
-    if let Some((_, last)) = pieces.last_mut()
-        && last.ends_with(' ')
-    {
-        last.pop();
-        last.push_str("\\u{20}");
-    }
+    let (changed, last) = pieces.last_mut()?;
+    *last = last.strip_suffix(' ')?;
+    Some((*changed, "\\u{20}"))
 }
 
 #[cfg(test)]

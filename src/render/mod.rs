@@ -43,6 +43,7 @@ pub mod status;
 mod story;
 pub mod surgery;
 pub mod targets;
+mod text_diff;
 pub mod unread;
 pub mod ways_out;
 
