@@ -449,7 +449,7 @@ pub struct Environment(BTreeMap<&'static str, String>);
 
 impl Environment {
     /// Every name that is read, here or by a credential that is handed the value.
-    pub const NAMES: [&'static str; 41] = [
+    pub const NAMES: [&'static str; 42] = [
         "CASEFILE_ENDPOINT",
         "CASEFILE_ACCESS_TOKEN",
         "CASEFILE_ALLOW_HOST",
@@ -476,6 +476,7 @@ impl Environment {
         "SYSTEM_COLLECTIONURI",
         "SYSTEM_TEAMPROJECT",
         "BUILD_BUILDID",
+        "AZURE_CLIENT_CERTIFICATE_PASSWORD",
         "AZURE_CLIENT_CERTIFICATE_PATH",
         "AZURE_CLIENT_ID",
         "AZURE_CLIENT_SECRET",
@@ -574,6 +575,7 @@ mod tests {
         assert!(c.access_token.is_some() && c.graph_token.is_some());
         assert!(c.tenant_id.is_some() && c.client_id.is_some());
         assert!(c.client_secret.is_some() && c.client_certificate.is_some());
+        assert!(c.client_certificate_password.is_some());
         assert!(c.federated_token_file.is_some() && c.pipelines_connection.is_some());
         assert!(c.github_request_url.is_some() && c.github_request_token.is_some());
         assert!(c.pipelines_token.is_some());

@@ -97,16 +97,47 @@ fn a_client_certificate_signs_an_assertion() {
 }
 
 #[test]
+fn a_certificate_comes_as_pem_or_pfx_with_a_password_or_without() {
+    let mut thumbprints = Vec::new();
+    for (file, password) in [
+        ("client-rsa.pem", ""),
+        ("client-locked.pem", "geheim"),
+        ("client.pfx", "geheim"),
+        ("client-windows.pfx", "geheim"),
+        ("client-chain.pfx", "gehéim€"),
+        ("client-open-windows.pfx", ""),
+        ("client-no-mac.pfx", "geheim"),
+    ] {
+        let lab = Lab::new();
+        let path = tls(file);
+        let env =
+            [("AZURE_CLIENT_CERTIFICATE_PATH", &*path), ("AZURE_CLIENT_CERTIFICATE_PASSWORD", password)];
+        lab.run(&spec("public", "client-certificate"), &["plan"], &env).succeeds();
+        let [token] = lab.server.token_requests().try_into().unwrap();
+        let header = token.field("client_assertion").unwrap();
+        let header = URL_SAFE_NO_PAD.decode(header.split('.').next().unwrap()).unwrap();
+        let header: serde_json::Value = serde_json::from_slice(&header).unwrap();
+        thumbprints.push(header["x5t#S256"].clone());
+    }
+    thumbprints.dedup();
+    assert_eq!(thumbprints.len(), 1, "one certificate, however it is written: {thumbprints:?}");
+}
+
+#[test]
 fn a_certificate_that_cannot_be_used_is_told_with_what_to_do() {
     let lab = Lab::new();
     let spec = spec("public", "client-certificate");
-    for (file, part) in [
-        ("client.pfx", "openssl pkcs12 -in"),
-        ("client-ec.pem", "Entra ID takes certificates with RSA keys only"),
-        ("client-locked.pem", "its key has a password"),
+    for (file, password, part) in [
+        ("client.pfx", "", "it has a password, and AZURE_CLIENT_CERTIFICATE_PASSWORD is not set"),
+        ("client.pfx", "s3cret", "AZURE_CLIENT_CERTIFICATE_PASSWORD is not its password"),
+        ("client-no-mac.pfx", "s3cret", "AZURE_CLIENT_CERTIFICATE_PASSWORD is not its password"),
+        ("client-rc4.pfx", "geheim", "openssl pkcs12 -legacy -in"),
+        ("client-ec.pem", "", "Entra ID takes certificates with RSA keys only"),
+        ("client-locked.pem", "", "its key has a password"),
     ] {
         let path = tls(file);
-        let env = [("AZURE_CLIENT_CERTIFICATE_PATH", path.as_str())];
+        let env =
+            [("AZURE_CLIENT_CERTIFICATE_PATH", &*path), ("AZURE_CLIENT_CERTIFICATE_PASSWORD", password)];
         lab.run(&spec, &["plan"], &env).fails_with(&["`client-certificate` failed", file, part]);
     }
     lab.run(&spec, &["plan"], &[]).fails_with(&["`client-certificate` needs AZURE_CLIENT_CERTIFICATE_PATH"]);

@@ -47,7 +47,7 @@ impl Run {
 
     fn without_secrets(self) -> Run {
         for secret in
-            [SECRET, "eyJ", "e30.", "assertion-", "PRIVATE KEY", "MII", "p@ss", "p%40ss", "dTpwQHNz"]
+            [SECRET, "eyJ", "e30.", "assertion-", "PRIVATE KEY", "MII", "p@ss", "p%40ss", "dTpwQHNz", "geh"]
         {
             assert!(!self.out.contains(secret) && !self.err.contains(secret), "{secret}\n{self:#?}");
         }

@@ -19,7 +19,7 @@ use azure_identity::{
 use jiff::Timestamp;
 use tracing::debug;
 
-use super::certificate::{Certificate, CertificateAssertion};
+use super::certificate::{self, Certificate, CertificateAssertion};
 use super::given::GivenToken;
 use super::obstacle::Obstacle;
 use super::oidc::{GithubAssertion, IdentityHttp};
@@ -56,6 +56,8 @@ pub struct Environment {
     pub client_secret: Option<Secret>,
     /// `AZURE_CLIENT_CERTIFICATE_PATH`
     pub client_certificate: Option<PathBuf>,
+    /// `AZURE_CLIENT_CERTIFICATE_PASSWORD`
+    pub client_certificate_password: Option<Secret>,
     /// `AZURE_FEDERATED_TOKEN_FILE`
     pub federated_token_file: Option<PathBuf>,
     /// `ACTIONS_ID_TOKEN_REQUEST_URL`
@@ -84,6 +86,7 @@ impl Environment {
             client_id: get("AZURE_CLIENT_ID"),
             client_secret: get("AZURE_CLIENT_SECRET").map(Secret::new),
             client_certificate: get("AZURE_CLIENT_CERTIFICATE_PATH").map(PathBuf::from),
+            client_certificate_password: get(certificate::PASSWORD).map(Secret::new),
             federated_token_file: get("AZURE_FEDERATED_TOKEN_FILE").map(PathBuf::from),
             github_request_url: get("ACTIONS_ID_TOKEN_REQUEST_URL"),
             github_request_token: get("ACTIONS_ID_TOKEN_REQUEST_TOKEN").map(Secret::new),
@@ -387,7 +390,8 @@ impl Shared {
         let method = AuthMethod::ClientCertificate;
         let failed = |why| AuthError::Failed { method, why };
         let path = self.environment.client_certificate.as_deref().unwrap_or(Path::new(""));
-        let certificate = Certificate::read(path).map_err(failed)?;
+        let certificate = Certificate::read(path, self.environment.client_certificate_password.as_ref());
+        let certificate = certificate.map_err(failed)?;
         let tenant = self.tenant_id.clone().unwrap_or_default();
         let client = self.client_id.clone().unwrap_or_default();
         let audience = format!("{}/{tenant}/oauth2/v2.0/token", self.audience.authority);

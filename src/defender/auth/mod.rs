@@ -6,6 +6,7 @@ mod certificate;
 mod claims;
 mod credential;
 mod given;
+mod key_file;
 mod obstacle;
 mod oidc;
 mod storage;
