@@ -345,3 +345,33 @@ fn where_nothing_is_set_up_what_was_tried_is_named() {
     ]);
     assert!(lab.server.seen().is_empty());
 }
+
+#[test]
+fn an_azure_cli_that_does_not_answer_is_ended_and_named() {
+    let host = Server::plain(|_, _| Reply("404 Not Found", "text/plain", String::new()));
+    let endpoint = format!("http://{}/msi/token", host.address);
+    let env = [("IDENTITY_ENDPOINT", endpoint.as_str()), ("IDENTITY_HEADER", "x")];
+    let lab = Lab::new();
+    let (alive, never) = (lab.path("alive"), lab.path("never"));
+    for pipe in [&alive, &never] {
+        assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
+    }
+    // It holds one pipe for as long as it is there, and waits for somebody who never comes at the other one.
+    lab.program("az", &format!("exec 3>'{}'\nread -r word <'{}'\n", alive.display(), never.display()));
+    let run = std::thread::scope(|scope| {
+        let run = scope.spawn(|| {
+            let run = lab.run("{}", &["plan"], &env);
+            // Where it was ended before it came to its first line, nobody else has opened the pipe.
+            drop(std::fs::OpenOptions::new().read(true).write(true).open(&alive));
+            run
+        });
+        // This ends with the last program that holds the pipe.
+        std::fs::read(&alive).unwrap();
+        run.join().unwrap()
+    });
+    run.fails_with(&[
+        "nobody is signed in",
+        "az did not answer in 2.5 s and was ended; auth.method: azure-cli waits for a minute",
+        "tried azure-cli, managed-identity; not set up: token, ",
+    ]);
+}

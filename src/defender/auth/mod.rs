@@ -9,6 +9,7 @@ mod given;
 mod key_file;
 mod obstacle;
 mod oidc;
+mod sign_in_tool;
 mod storage;
 mod tokens;
 mod words;
