@@ -21,16 +21,16 @@ use super::transport::{ERROR_BODY_LIMIT, HttpAnswer, HttpCall, Transport, Transp
 use super::wire::bounded;
 use crate::model::Hindrance;
 
-/// What has been set about the way to services. The proxy itself is the HTTP client's business, which reads its variables.
+/// Settings of the way to services. The proxy itself is the HTTP client's business, which reads its variables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Network {
     /// The certificate authorities that are trusted beside those of this computer.
     pub authorities: Authorities,
-    /// Whether no proxy is used whatever its variables say: see [`is_direct`].
+    /// True where no proxy is used whatever its variables say: see [`is_direct`].
     pub direct: bool,
 }
 
-/// What can be set about calls.
+/// Settings of calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpOptions {
     /// How long a connection may take, name look-up and TLS included.

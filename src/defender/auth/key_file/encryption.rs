@@ -1,4 +1,4 @@
-//! What is encrypted by a password: PBES2 of PKCS#5 (RFC 8018), as every tool writes it today, and the two schemes of PKCS#12
+//! Decryption by a password: PBES2 of PKCS#5 (RFC 8018), as every tool writes it today, and the two schemes of PKCS#12
 //! (RFC 7292) that Windows and Azure Key Vault have written for long. Digests and their derivations are ring's.
 
 use std::num::NonZeroU32;

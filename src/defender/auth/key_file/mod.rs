@@ -1,6 +1,6 @@
 //! Files of keys and certificates: PEM, with or without a password on the key, and PFX (PKCS#12).
 //!
-//! Whether a key can be used, and which certificate belongs to it, is not asked here.
+//! It is not asked here whether a key can be used, nor which certificate belongs to it.
 
 mod der;
 mod encryption;
@@ -38,7 +38,7 @@ impl Form {
     }
 }
 
-/// What a file holds, in its order. Keys are overwritten when it goes.
+/// The keys and certificates of a file, in its order. Keys are overwritten when it goes.
 #[derive(Default)]
 pub(super) struct KeyFile {
     pub(super) keys: Vec<PrivateKeyDer<'static>>,
@@ -140,7 +140,7 @@ mod tests {
         assert_eq!(read("make", Some("geheim")), Err(Closed::Damaged));
     }
 
-    /// Whatever is cut off or changed, there is an answer, and never a key that was not in the file.
+    /// There is an answer whatever is cut off or changed, and never a key that was not in the file.
     #[test]
     fn damaged_files_are_told_and_never_a_panic() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tls/client-plain.pfx");
