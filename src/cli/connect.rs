@@ -133,7 +133,7 @@ pub async fn connect(
         services = Services::of(ctx, project, server.as_ref())?;
     }
     let Services { defender: service, graph } = &services;
-    let options = HttpOptions { authorities: ctx.authorities(project)?, ..HttpOptions::default() };
+    let options = HttpOptions { network: ctx.network(project)?, ..HttpOptions::default() };
     let transport = HttpTransport::new(service, options).through(proxy(ctx, &service.host()));
     let transport = trace::transport(trace.as_ref(), clock, service.base_text(), Arc::new(transport));
     let quotas = RateLimiter::new(clock.clone(), limits(project));
@@ -186,7 +186,7 @@ fn signing_in(ctx: &Context, project: &Project, api: Api) -> Result<(Identity, E
     };
     let mut environment =
         Environment::read(|name| ctx.env.get(name).filter(|v| *v != STDIN).map(str::to_owned));
-    environment.authorities = ctx.authorities(project)?;
+    environment.network = ctx.network(project)?;
     if matches!(auth.method, AuthMethod::Auto | AuthMethod::Token) {
         let on_stdin = |api: Api| ctx.env.get(api.token_variable()) == Some(STDIN);
         match api {
@@ -222,8 +222,8 @@ fn hunter(
     clock: &Clock,
     tenant: Option<String>,
 ) -> Result<Hunter, Error> {
-    let authorities = ctx.authorities(project)?;
-    let options = HttpOptions { timeout: HUNTING, authorities, ..HttpOptions::default() };
+    let network = ctx.network(project)?;
+    let options = HttpOptions { timeout: HUNTING, network, ..HttpOptions::default() };
     let trace = trace::sink(ctx, project)?;
     let transport = |service: &Service| {
         let over_http = HttpTransport::new(service, options.clone()).through(proxy(ctx, &service.host()));
@@ -377,6 +377,7 @@ fn none_worked(tried: &[AuthError]) -> Error {
     }
     let person = match failed(AzureCli) {
         Some(why) if why.contains("not found") => "; the Azure CLI is not installed here".to_owned(),
+        Some(why) if why.starts_with("az did not answer") => format!("; {why}"),
         Some(why) if !why.contains("az login") => format!("; az says: {why}"),
         Some(_) | None => String::new(),
     };
@@ -438,6 +439,9 @@ mod tests {
              platform\n  tried azure-cli, managed-identity; not set up: client-secret; docs/sign-in.md says what each \
              needs\nnext: az login\n"
         );
+        let slow = "az did not answer in 2.5 s and was ended; auth.method: azure-cli waits for a minute";
+        let text = lines(vec![failed(AzureCli, slow)]);
+        assert!(text.contains(&format!("a person signs in with az login; {slow}\n")), "{text}");
         let one = AuthError::Missing { method: ClientSecret, missing: vec!["AZURE_CLIENT_SECRET"] };
         let text = lines(vec![failed(AzureCli, "Please run 'az login' to setup account."), one]);
         assert!(

@@ -21,7 +21,7 @@ use super::stream;
 pub use super::stream::complain;
 use super::trace::Trace;
 use crate::defender::auth::AccessToken;
-use crate::defender::{AllowedHosts, Authorities, Clock};
+use crate::defender::{AllowedHosts, Authorities, Clock, Network, is_direct};
 use crate::files::{self, Links};
 use crate::manifest::{self, PROJECT_FILE, Project};
 use crate::model::Advice;
@@ -177,10 +177,16 @@ impl Context {
         }
     }
 
+    /// Reads what is set about the way to services.
+    pub fn network(&self, project: &Project) -> Result<Network, Error> {
+        let direct = is_direct(|name| self.env.get(name).map(str::to_owned));
+        Ok(Network { authorities: self.authorities(project)?, direct })
+    }
+
     /// Reads the certificate authorities that are trusted beside those of this computer: those of `--ca-file` or
     /// `CASEFILE_CA_FILE`, else those of `defender.caFile`, whose file is none that a change of the project can bring.
     /// Commands that call nobody never do.
-    pub fn authorities(&self, project: &Project) -> Result<Authorities, Error> {
+    fn authorities(&self, project: &Project) -> Result<Authorities, Error> {
         let named = project.spec.defender.ca_file.as_deref();
         let (setting, path) = match (&self.ca_file, named) {
             (Some((setting, path)), _) => (*setting, path.clone()),
@@ -420,7 +426,7 @@ pub struct Environment(BTreeMap<&'static str, String>);
 
 impl Environment {
     /// Every name that is read, here or by a credential that is handed the value.
-    pub const NAMES: [&'static str; 41] = [
+    pub const NAMES: [&'static str; 44] = [
         "CASEFILE_ENDPOINT",
         "CASEFILE_ACCESS_TOKEN",
         "CASEFILE_ALLOW_HOST",
@@ -434,6 +440,7 @@ impl Environment {
         "XDG_CACHE_HOME",
         "LOCALAPPDATA",
         "HOME",
+        "USERPROFILE",
         "HTTPS_PROXY",
         "https_proxy",
         "ALL_PROXY",
@@ -447,9 +454,11 @@ impl Environment {
         "SYSTEM_COLLECTIONURI",
         "SYSTEM_TEAMPROJECT",
         "BUILD_BUILDID",
+        "AZURE_CLIENT_CERTIFICATE_PASSWORD",
         "AZURE_CLIENT_CERTIFICATE_PATH",
         "AZURE_CLIENT_ID",
         "AZURE_CLIENT_SECRET",
+        "AZURE_CONFIG_DIR",
         "AZURE_FEDERATED_TOKEN_FILE",
         "AZURE_TENANT_ID",
         "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID",
@@ -545,6 +554,7 @@ mod tests {
         assert!(c.access_token.is_some() && c.graph_token.is_some());
         assert!(c.tenant_id.is_some() && c.client_id.is_some());
         assert!(c.client_secret.is_some() && c.client_certificate.is_some());
+        assert!(c.client_certificate_password.is_some() && c.azure_cli_settings.is_some());
         assert!(c.federated_token_file.is_some() && c.pipelines_connection.is_some());
         assert!(c.github_request_url.is_some() && c.github_request_token.is_some());
         assert!(c.pipelines_token.is_some());

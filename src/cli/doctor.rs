@@ -236,8 +236,8 @@ fn host(service: &Service, probe: &Probe, took: Duration) -> Check {
 
 /// The regional hosts of the public cloud that answer, and how fast. No token goes there.
 async fn answering(ctx: &Context, project: &Project) -> Vec<(Region, Duration)> {
-    let authorities = ctx.authorities(project).unwrap_or_default();
-    let Ok(http) = http_client(BOUND, false, authorities) else { return Vec::new() };
+    let network = ctx.network(project).unwrap_or_default();
+    let Ok(http) = http_client(BOUND, false, network) else { return Vec::new() };
     let hosts =
         Region::ALL.map(|region| Service::new(Cloud::Public, Some(region), None).map(|s| (region, s)));
     let asked = hosts.into_iter().flatten().map(|(region, service)| {

@@ -171,7 +171,7 @@ pub fn fetching(ctx: &Context, project: &Project, client: &Client) -> Result<Fet
         downloads: trace::downloads(
             trace::sink(ctx, project)?.as_ref(),
             &ctx.clock(),
-            Arc::new(HttpDownloads::new(client.service().is_loopback()).trusting(ctx.authorities(project)?)),
+            Arc::new(HttpDownloads::new(client.service().is_loopback()).through(ctx.network(project)?)),
         ),
         limits: Limits::default(),
         parallelism: AT_ONCE,

@@ -17,7 +17,7 @@ use url::Url;
 use super::connect;
 use super::context::{Context, Environment};
 use super::exit::Error;
-use crate::defender::{Authorities, http_client, is_loopback};
+use crate::defender::{Network, http_client, is_loopback};
 use crate::evidence::{Completion, Objects};
 use crate::manifest::Project;
 use crate::model::Advice;
@@ -46,7 +46,7 @@ pub fn connect(
     };
     let [s3, azure, google] = Environment::FAMILIES;
     let retry = RetryConfig { max_retries: 0, ..RetryConfig::default() };
-    let connector = Connector { bound, authorities: ctx.authorities(project)? };
+    let connector = Connector { bound, network: ctx.network(project)? };
     match bucket.service {
         Service::S3 => {
             let mut builder = AmazonS3Builder::new();
@@ -157,13 +157,13 @@ fn checked(endpoint: Option<String>) -> Result<(String, bool), Error> {
 #[derive(Clone, Debug)]
 struct Connector {
     bound: Duration,
-    authorities: Authorities,
+    network: Network,
 }
 
 impl HttpConnector for Connector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
         let plain = options.get_config_value(&ClientConfigKey::AllowHttp).is_some_and(|v| v == "true");
-        let client = http_client(self.bound, plain, self.authorities.clone());
+        let client = http_client(self.bound, plain, self.network.clone());
         let failed = |e: Box<dyn std::error::Error + Send + Sync>| object_store::Error::Generic {
             store: "object storage",
             source: e,

@@ -12,9 +12,8 @@ use futures::{Stream, StreamExt as _};
 use reqwest::header::{self, HeaderMap};
 
 use super::answer;
-use super::authorities::Authorities;
 use super::hosts::is_loopback;
-use super::http::{BuildError, HttpOptions, builder, built, describe, plain, text};
+use super::http::{BuildError, HttpOptions, Network, builder, built, describe, plain, text};
 use super::wire::PackageLink;
 
 /// The part of a package that is there already.
@@ -66,7 +65,7 @@ pub trait Downloads: Send + Sync {
 pub struct HttpDownloads {
     /// True if the service is on this machine: then its links may be plain http.
     local: bool,
-    authorities: Authorities,
+    network: Network,
     secure: OnceLock<reqwest::Client>,
     plain: OnceLock<reqwest::Client>,
 }
@@ -78,13 +77,13 @@ impl HttpDownloads {
     /// Downloads of a service's packages. `local`: it is on this machine.
     pub fn new(local: bool) -> Self {
         let (secure, plain) = (OnceLock::new(), OnceLock::new());
-        HttpDownloads { local, authorities: Authorities::default(), secure, plain }
+        HttpDownloads { local, network: Network::default(), secure, plain }
     }
 
-    /// The same, with certificate authorities beside those of this computer.
+    /// The same, with what has been set about the way.
     #[must_use]
-    pub fn trusting(self, authorities: Authorities) -> Self {
-        HttpDownloads { authorities, ..self }
+    pub fn through(self, network: Network) -> Self {
+        HttpDownloads { network, ..self }
     }
 
     fn client(&self, is_plain: bool) -> Result<&reqwest::Client, BuildError> {
@@ -93,8 +92,8 @@ impl HttpDownloads {
             return Ok(client);
         }
         // What is hashed are the bytes of the package, as they are sent.
-        let authorities = self.authorities.clone();
-        let options = HttpOptions { timeout: LIMIT, authorities, ..HttpOptions::default() };
+        let network = self.network.clone();
+        let options = HttpOptions { timeout: LIMIT, network, ..HttpOptions::default() };
         let builder = builder(&options).no_gzip();
         let client = built(if is_plain { plain(builder) } else { builder.https_only(true) })?;
         Ok(slot.get_or_init(|| client))

@@ -21,15 +21,24 @@ use super::transport::{ERROR_BODY_LIMIT, HttpAnswer, HttpCall, Transport, Transp
 use super::wire::bounded;
 use crate::model::Hindrance;
 
-/// What can be set about the network.
+/// Settings of the way to services. The proxy itself is the HTTP client's business, which reads its variables.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Network {
+    /// The certificate authorities that are trusted beside those of this computer.
+    pub authorities: Authorities,
+    /// True where no proxy is used whatever its variables say: see [`is_direct`].
+    pub direct: bool,
+}
+
+/// Settings of calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpOptions {
     /// How long a connection may take, name look-up and TLS included.
     pub connect_timeout: Duration,
     /// How long a whole call may take, until the last byte of its answer.
     pub timeout: Duration,
-    /// The certificate authorities that are trusted beside those of this computer.
-    pub authorities: Authorities,
+    /// The way there.
+    pub network: Network,
 }
 
 impl Default for HttpOptions {
@@ -37,7 +46,7 @@ impl Default for HttpOptions {
         HttpOptions {
             connect_timeout: Duration::from_secs(10),
             timeout: Duration::from_secs(60),
-            authorities: Authorities::default(),
+            network: Network::default(),
         }
     }
 }
@@ -117,25 +126,27 @@ pub(super) fn builder(options: &HttpOptions) -> reqwest::ClientBuilder {
         // Shorter than the idle limits of usual front ends: a connection closed while a call is being
         // written would leave an unknown outcome.
         .pool_idle_timeout(Duration::from_secs(30));
+    let Network { authorities, direct } = &options.network;
+    let builder = if *direct { builder.no_proxy() } else { builder };
     // Where none is added the system's own verifier is left as it is.
-    if options.authorities.is_empty() {
+    if authorities.is_empty() {
         return builder;
     }
-    builder.tls_certs_merge(options.authorities.certificates())
+    builder.tls_certs_merge(authorities.certificates())
 }
 
 /// Returns a client for another service than Defender: no redirects and no repetitions either. `plain` is for this machine and
-/// the metadata services next door; `authorities` are trusted beside those of this computer.
+/// the metadata services next door.
 ///
 /// # Errors
 /// No usable TLS set-up on this machine.
 pub fn http_client(
     timeout: Duration,
     plain_http: bool,
-    authorities: Authorities,
+    network: Network,
 ) -> Result<reqwest::Client, BuildError> {
     let connect_timeout = Duration::from_secs(if plain_http { 2 } else { 10 });
-    let builder = builder(&HttpOptions { connect_timeout, timeout, authorities });
+    let builder = builder(&HttpOptions { connect_timeout, timeout, network });
     built(if plain_http { plain(builder) } else { builder.https_only(true) })
 }
 
@@ -236,6 +247,36 @@ pub(super) fn way(host: &str, proxy: Option<&str>) -> String {
     proxy.map_or_else(|| host.to_owned(), |proxy| format!("{host}, through {proxy}"))
 }
 
+/// The hosts that the environment wants asked directly.
+fn exceptions(look_up: impl Fn(&str) -> Option<String>) -> String {
+    ["NO_PROXY", "no_proxy"].iter().find_map(|name| look_up(name)).unwrap_or_default()
+}
+
+/// Returns whether the environment wants every host asked directly, by a `*` in `NO_PROXY`. The HTTP client takes that for
+/// hosts with a name alone, and people mean those with an address too.
+pub fn is_direct(look_up: impl Fn(&str) -> Option<String>) -> bool {
+    exceptions(look_up).split(',').any(|entry| entry.trim() == "*")
+}
+
+/// Returns whether an entry of `NO_PROXY` leaves this host out, as the HTTP client has it: a host and those below it, an
+/// address, or a network of them (`10.0.0.0/8`).
+fn leaves_out(entry: &str, host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    let Ok(address) = address else {
+        let entry = entry.trim_start_matches('.').to_ascii_lowercase();
+        return entry == "*" || host == entry || !entry.is_empty() && host.ends_with(&format!(".{entry}"));
+    };
+    let (network, length) = entry.split_once('/').map_or((entry, None), |(n, length)| (n, Some(length)));
+    let bits = |address| match address {
+        IpAddr::V4(v4) => (u128::from(v4.to_bits()), 32),
+        IpAddr::V6(v6) => (v6.to_bits(), 128),
+    };
+    let Ok((network, size)) = network.parse().map(bits) else { return entry == "*" };
+    let ((address, own), length) = (bits(address), length.map_or(Ok(size), str::parse));
+    let same = |length: u32| (address ^ network).checked_shr(size - length).unwrap_or(0) == 0;
+    own == size && length.is_ok_and(|length| length <= size && same(length))
+}
+
 /// Returns the proxy that the environment names for an https host, in words: its host, and the variable. What stands in
 /// it beside host and port may be a password.
 pub fn proxy_for(host: &str, look_up: impl Fn(&str) -> Option<String>) -> Option<String> {
@@ -244,12 +285,7 @@ pub fn proxy_for(host: &str, look_up: impl Fn(&str) -> Option<String>) -> Option
     if matches!(host.as_str(), "localhost" | "127.0.0.1" | "[::1]") {
         return None;
     }
-    let direct = ["NO_PROXY", "no_proxy"].iter().find_map(|name| look_up(name)).unwrap_or_default();
-    let is_direct = |entry: &str| {
-        let entry = entry.trim().trim_start_matches('.');
-        entry == "*" || host == entry || !entry.is_empty() && host.ends_with(&format!(".{entry}"))
-    };
-    if direct.split(',').any(is_direct) {
+    if exceptions(&look_up).split(',').any(|entry| leaves_out(entry.trim(), &host)) {
         return None;
     }
     let variables = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
@@ -359,5 +395,37 @@ mod tests {
         assert_eq!(of(host, &[("HTTPS_PROXY", "http://p"), ("NO_PROXY", "a, .microsoft.com")]), None);
         assert_eq!(of("127.0.0.1:8080", &[("HTTPS_PROXY", "http://p")]), None);
         assert_eq!(way("h", None), "h");
+    }
+
+    #[test]
+    fn what_no_proxy_leaves_out() {
+        for (entry, host, expected) in [
+            ("*", "a.example", true),
+            ("*", "10.1.2.3", true),
+            ("*", "[fd00::1]", true),
+            ("Example", "a.example", true),
+            (".example", "example", true),
+            ("a.example", "ba.example", false),
+            ("*.example", "a.example", false),
+            ("", "a.example", false),
+            ("10.1.2.3", "10.1.2.3", true),
+            ("10.1.2.3", "10.1.2.30", false),
+            ("10.0.0.0/8", "10.1.2.3", true),
+            ("10.0.0.0/8", "11.1.2.3", false),
+            ("10.1.2.2/31", "10.1.2.3", true),
+            ("10.1.2.2/32", "10.1.2.3", false),
+            ("0.0.0.0/0", "10.1.2.3", true),
+            ("10.0.0.0/33", "10.1.2.3", false),
+            ("10.0.0.0/x", "10.1.2.3", false),
+            ("::/0", "10.1.2.3", false),
+            ("::/0", "[fd00::1]", true),
+            ("fd00::/8", "[fd00::1]", true),
+            ("fd00::/8", "[fe00::1]", false),
+            ("2.3", "10.1.2.3", false),
+        ] {
+            assert_eq!(leaves_out(entry, host), expected, "{entry} {host}");
+        }
+        let direct = |list: &str| is_direct(|name| (name == "no_proxy").then(|| list.to_owned()));
+        assert!(direct("*") && direct("a.example, *") && !direct("*.example") && !direct(""));
     }
 }

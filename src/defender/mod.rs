@@ -40,7 +40,7 @@ pub use cloud::{Service, ServiceError};
 pub use download::{Chunks, Download, Downloads, HttpDownloads, Resume};
 pub use endpoint::Endpoint;
 pub use hosts::{AllowedHosts, Api, HostError, api_of_host, is_loopback};
-pub use http::{BuildError, HttpOptions, HttpTransport, http_client, proxy_for};
+pub use http::{BuildError, HttpOptions, HttpTransport, Network, http_client, is_direct, proxy_for};
 pub use hunter::Hunter;
 pub use hunting::{HuntError, Hunting};
 pub use limiter::{LONGEST_NAP, RateLimiter, Slot};

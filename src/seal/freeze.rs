@@ -213,7 +213,8 @@ fn thaw(sealed: &Sealed, incident: &Declaration, template: Option<model::Source>
     let usual = Policy::default();
     d.policy = Policy {
         max_attempts: sealed.spec.max_attempts,
-        // A seal holds the number whether it is written or not.
+        // A seal holds the number whether it is written or not. The usual one, written, counts as not written: at worst a
+        // package that has timed out twice is left to a person, and nothing is sent that was not reviewed.
         attempts_written: sealed.spec.max_attempts != usual.max_attempts,
         retry_after: sealed.spec.retry_after.unwrap_or(usual.retry_after),
         on_in_progress: sealed.spec.on_in_progress.unwrap_or(usual.on_in_progress),
@@ -310,6 +311,22 @@ spec:
             // Sealed again, nothing changes.
             let again = seals(&now, &found);
             assert_eq!(Some(again["x.sealed.yaml"].to_text().as_str()), found.text("x.sealed.yaml"), "{to}");
+        }
+    }
+
+    #[test]
+    fn a_written_number_of_attempts_that_is_the_usual_one_counts_as_not_written() {
+        let edit = |number: u32| format!("retryAfter: 1h\n        maxAttempts: {number}");
+        for (number, written) in [(2, true), (3, false), (4, true)] {
+            let first = loaded("retryAfter: 1h", &edit(number), IncidentState::Open);
+            let files = seals(&first, &Seals::default()).into_iter();
+            let found = Seals::new(files.map(|(name, seal)| (name, seal.to_text().into_bytes())));
+            // The runbook makes something else by now, so that the seal counts.
+            let mut now = loaded("retryAfter: 1h", "retryAfter: 2h", IncidentState::Frozen);
+            freeze(&mut now, &found);
+            let policy = now.resources[1].policy;
+            assert_eq!((policy.max_attempts, policy.attempts_written), (number, written));
+            assert_eq!(policy.allows(2, 2), number == 4);
         }
     }
 

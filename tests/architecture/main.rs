@@ -84,7 +84,7 @@ const EDGES: &[Edge] = &[
         what: "processes",
         paths: &["std::process", "tokio::process"],
         text: &[],
-        files: &["platform/", "state/shared/command.rs", "cli/"],
+        files: &["platform/", "defender/auth/sign_in_tool.rs", "state/shared/command.rs", "cli/"],
     },
     Edge {
         what: "clocks",

@@ -97,16 +97,47 @@ fn a_client_certificate_signs_an_assertion() {
 }
 
 #[test]
+fn a_certificate_comes_as_pem_or_pfx_with_a_password_or_without() {
+    let mut thumbprints = Vec::new();
+    for (file, password) in [
+        ("client-rsa.pem", ""),
+        ("client-locked.pem", "geheim"),
+        ("client.pfx", "geheim"),
+        ("client-windows.pfx", "geheim"),
+        ("client-chain.pfx", "gehéim€"),
+        ("client-open-windows.pfx", ""),
+        ("client-no-mac.pfx", "geheim"),
+    ] {
+        let lab = Lab::new();
+        let path = tls(file);
+        let env =
+            [("AZURE_CLIENT_CERTIFICATE_PATH", &*path), ("AZURE_CLIENT_CERTIFICATE_PASSWORD", password)];
+        lab.run(&spec("public", "client-certificate"), &["plan"], &env).succeeds();
+        let [token] = lab.server.token_requests().try_into().unwrap();
+        let header = token.field("client_assertion").unwrap();
+        let header = URL_SAFE_NO_PAD.decode(header.split('.').next().unwrap()).unwrap();
+        let header: serde_json::Value = serde_json::from_slice(&header).unwrap();
+        thumbprints.push(header["x5t#S256"].clone());
+    }
+    thumbprints.dedup();
+    assert_eq!(thumbprints.len(), 1, "one certificate, however it is written: {thumbprints:?}");
+}
+
+#[test]
 fn a_certificate_that_cannot_be_used_is_told_with_what_to_do() {
     let lab = Lab::new();
     let spec = spec("public", "client-certificate");
-    for (file, part) in [
-        ("client.pfx", "openssl pkcs12 -in"),
-        ("client-ec.pem", "Entra ID takes certificates with RSA keys only"),
-        ("client-locked.pem", "its key has a password"),
+    for (file, password, part) in [
+        ("client.pfx", "", "it has a password, and AZURE_CLIENT_CERTIFICATE_PASSWORD is not set"),
+        ("client.pfx", "s3cret", "AZURE_CLIENT_CERTIFICATE_PASSWORD is not its password"),
+        ("client-no-mac.pfx", "s3cret", "AZURE_CLIENT_CERTIFICATE_PASSWORD is not its password"),
+        ("client-rc4.pfx", "geheim", "openssl pkcs12 -legacy -in"),
+        ("client-ec.pem", "", "Entra ID takes certificates with RSA keys only"),
+        ("client-locked.pem", "", "its key has a password"),
     ] {
         let path = tls(file);
-        let env = [("AZURE_CLIENT_CERTIFICATE_PATH", path.as_str())];
+        let env =
+            [("AZURE_CLIENT_CERTIFICATE_PATH", &*path), ("AZURE_CLIENT_CERTIFICATE_PASSWORD", password)];
         lab.run(&spec, &["plan"], &env).fails_with(&["`client-certificate` failed", file, part]);
     }
     lab.run(&spec, &["plan"], &[]).fails_with(&["`client-certificate` needs AZURE_CLIENT_CERTIFICATE_PATH"]);
@@ -313,4 +344,34 @@ fn where_nothing_is_set_up_what_was_tried_is_named() {
         "next: az login",
     ]);
     assert!(lab.server.seen().is_empty());
+}
+
+#[test]
+fn an_azure_cli_that_does_not_answer_is_ended_and_named() {
+    let host = Server::plain(|_, _| Reply("404 Not Found", "text/plain", String::new()));
+    let endpoint = format!("http://{}/msi/token", host.address);
+    let env = [("IDENTITY_ENDPOINT", endpoint.as_str()), ("IDENTITY_HEADER", "x")];
+    let lab = Lab::new();
+    let (alive, never) = (lab.path("alive"), lab.path("never"));
+    for pipe in [&alive, &never] {
+        assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
+    }
+    // It holds one pipe for as long as it is there, and waits for somebody who never comes at the other one.
+    lab.program("az", &format!("exec 3>'{}'\nread -r word <'{}'\n", alive.display(), never.display()));
+    let run = std::thread::scope(|scope| {
+        let run = scope.spawn(|| {
+            let run = lab.run("{}", &["plan"], &env);
+            // Where it was ended before it came to its first line, nobody else has opened the pipe.
+            drop(std::fs::OpenOptions::new().read(true).write(true).open(&alive));
+            run
+        });
+        // This ends with the last program that holds the pipe.
+        std::fs::read(&alive).unwrap();
+        run.join().unwrap()
+    });
+    run.fails_with(&[
+        "nobody is signed in",
+        "az did not answer in 2.5 s and was ended; auth.method: azure-cli waits for a minute",
+        "tried azure-cli, managed-identity; not set up: token, ",
+    ]);
 }

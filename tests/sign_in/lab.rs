@@ -47,7 +47,7 @@ impl Run {
 
     fn without_secrets(self) -> Run {
         for secret in
-            [SECRET, "eyJ", "e30.", "assertion-", "PRIVATE KEY", "MII", "p@ss", "p%40ss", "dTpwQHNz"]
+            [SECRET, "eyJ", "e30.", "assertion-", "PRIVATE KEY", "MII", "p@ss", "p%40ss", "dTpwQHNz", "geh"]
         {
             assert!(!self.out.contains(secret) && !self.err.contains(secret), "{secret}\n{self:#?}");
         }
@@ -93,8 +93,14 @@ impl Lab {
     pub fn azure_cli(&self) {
         let reply = r#"{"accessToken":"of-az","expires_on":32503680000,"tokenType":"Bearer"}"#;
         let asked = self.path("az.txt");
-        self.write("bin/az", &format!("#!/bin/sh\necho az \"$@\" >>'{}'\necho '{reply}'\n", asked.display()));
-        std::fs::set_permissions(self.path("bin/az"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        self.program("az", &format!("echo az \"$@\" >>'{}'\necho '{reply}'\n", asked.display()));
+    }
+
+    /// A program of this name, as lines of a shell.
+    pub fn program(&self, name: &str, lines: &str) {
+        let file = format!("bin/{name}");
+        self.write(&file, &format!("#!/bin/sh\n{lines}"));
+        std::fs::set_permissions(self.path(&file), std::fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     /// Runs with `spec` in the project file, behind the proxy, with the authority of the tests trusted; `env` goes before.

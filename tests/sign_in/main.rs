@@ -6,6 +6,9 @@
     reason = "tests write their own files, serve on loopback and start the binary"
 )]
 
+#[expect(dead_code, reason = "most of it is for states in object storage")]
+#[path = "../objects/server.rs"]
+mod bucket;
 mod clouds;
 mod credentials;
 mod document;

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustls::version::{TLS12, TLS13};
 
+use crate::bucket;
 use crate::lab::{BY_SECRET, Lab};
 use crate::proxy::{Proxy, Way};
 use crate::sandbox::Sandbox;
@@ -153,7 +154,7 @@ fn what_no_proxy_names_is_asked_directly() {
     lab.run(spec, &["plan"], &env).fails_with(&["GitHub's answer holds no OIDC token"]);
     assert_eq!(place(0).as_deref(), Some(address.as_str()));
     let heads = lab.proxy.heads().len();
-    for direct in ["127.0.0.1", "corp.example, 127.0.0.0/8"] {
+    for direct in ["127.0.0.1", "corp.example, 127.0.0.0/8", "*", "corp.example,*"] {
         let before = lab.server.seen().len();
         let env: Vec<_> = env.iter().copied().chain([("NO_PROXY", direct)]).collect();
         lab.run(spec, &["plan"], &env).fails_with(&["GitHub's answer holds no OIDC token"]);
@@ -226,4 +227,30 @@ fn a_whole_run_goes_through_a_proxy_that_opens_tls_its_download_too() {
             .all(|place| place.ends_with(".microsoft.com:443") || place.ends_with("online.com:443"))
     );
     lab.run(SPEC, &["verify"], &[]).succeeds();
+}
+
+#[test]
+fn object_storage_may_show_a_certificate_of_an_authority_that_is_named() {
+    let at = |url: &str| url.strip_prefix("http://").unwrap().parse().unwrap();
+    let service = Sandbox::start("{}");
+    let lab = Lab::over(Server::in_front_of(at(&service.url)));
+    let bucket = bucket::Server::start();
+    let front = Server::in_front_of(at(&bucket.endpoint));
+    let (endpoint, cache) = (format!("https://{}", front.address), lab.path("cache").display().to_string());
+    let store = with(&[
+        ("CASEFILE_STATE_URL", "s3://bucket/ir"),
+        ("CASEFILE_CACHE_DIR", &cache),
+        ("AWS_ENDPOINT_URL", &endpoint),
+        ("AWS_ACCESS_KEY_ID", "key"),
+        ("AWS_SECRET_ACCESS_KEY", "s3cret-key"),
+        ("NO_PROXY", "127.0.0.1"),
+    ]);
+    let untrusted: Vec<_> = store.iter().copied().chain([("CASEFILE_CA_FILE", "")]).collect();
+    let run = ["apply", "--auto-approve"];
+    lab.run(SPEC, &run, &untrusted).fails_with(&["UnknownIssuer"]);
+    assert!(front.seen().is_empty(), "nothing was sent to who cannot be trusted");
+    let (ca, trusting) = (tls("ca.pem"), [&run[..], &["--ca-file"]].concat());
+    lab.run(SPEC, &[&trusting[..], &[&ca]].concat(), &untrusted).succeeds();
+    assert!(bucket.inner().puts() > 0 && front.seen().len() > 1, "{:?}", bucket.inner().requests);
+    lab.run(SPEC, &["verify"], &store).succeeds();
 }

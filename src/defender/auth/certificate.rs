@@ -15,7 +15,6 @@ use azure_identity::ClientAssertion;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
-use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SigningKey};
 use rustls::{SignatureAlgorithm, SignatureScheme};
@@ -24,6 +23,8 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use super::Secret;
+use super::key_file::{Closed, Form, KeyFile};
 use crate::files::{self, Links};
 
 /// How long an assertion is good: one request is made with it.
@@ -31,6 +32,12 @@ const LIFE: SignedDuration = SignedDuration::from_mins(10);
 
 /// The longest file, in bytes.
 const LONGEST: u64 = 1 << 20;
+
+/// The variable that names the file.
+const PATH: &str = "AZURE_CLIENT_CERTIFICATE_PATH";
+
+/// The variable that opens it.
+pub(super) const PASSWORD: &str = "AZURE_CLIENT_CERTIFICATE_PASSWORD";
 
 /// An application's certificate and key.
 #[derive(Clone)]
@@ -41,50 +48,41 @@ pub(super) struct Certificate {
 }
 
 impl Certificate {
-    /// Reads a PEM file that holds a certificate and its key, in any order, and perhaps other certificates.
+    /// Reads a file, PEM or PFX, that holds a certificate and its key, in any order, and perhaps other certificates.
     ///
     /// # Errors
     /// In words, with what to do about it. They quote nothing of the file.
-    pub(super) fn read(path: &Path) -> Result<Self, String> {
-        let told = |why: &str| format!("AZURE_CLIENT_CERTIFICATE_PATH names {}: {why}", path.display());
+    pub(super) fn read(path: &Path, password: Option<&Secret>) -> Result<Self, String> {
+        let told = |why: &str| format!("{PATH} names {}: {why}", path.display());
         let bytes = files::read(path, Links::Followed, LONGEST).map_err(|e| told(&e.to_string()))?;
         let bytes = Zeroizing::new(bytes);
-        let has = |text: &[u8]| memchr::memmem::find(&bytes, text).is_some();
-        if !has(b"-----BEGIN ") {
-            let name = path.display();
-            return Err(told(&format!(
-                "it is no PEM file; if it is a PFX (PKCS#12), write it as PEM: openssl pkcs12 -in {name} -noenc -out app.pem"
-            )));
+        let file = KeyFile::read(&bytes, password.map(Secret::expose))
+            .map_err(|why| told(&closed(&why, Form::of(&bytes), path, password.is_some())))?;
+        Self::of(&file).map_err(told)
+    }
+
+    /// Takes the first key that can be used and has its certificate beside it.
+    fn of(file: &KeyFile) -> Result<Self, &'static str> {
+        let mut why = "it holds no private key beside the certificate";
+        for key in &file.keys {
+            let found = usable(key).and_then(|key| {
+                let fits = |c: &&CertificateDer<'static>| {
+                    CertifiedKey::new(vec![(*c).clone()], key.clone()).keys_match().is_ok()
+                };
+                let certificate =
+                    file.certificates.iter().find(fits).ok_or(match file.certificates.len() {
+                        0 => "it holds no certificate beside the key",
+                        _ => "none of the certificates in it belongs to its key",
+                    })?;
+                let thumbprint = URL_SAFE_NO_PAD.encode(Sha256::digest(certificate));
+                Ok(Certificate { key, thumbprint })
+            });
+            match found {
+                Ok(certificate) => return Ok(certificate),
+                Err(e) => why = e,
+            }
         }
-        if has(b"-----BEGIN ENCRYPTED PRIVATE KEY-----") || has(b"Proc-Type: 4,ENCRYPTED") {
-            return Err(told(
-                "its key has a password; write it without one, into a file that only you can read: openssl pkey -in OLD \
-                 -out NEW, with the certificate behind it",
-            ));
-        }
-        let key = PrivateKeyDer::from_pem_slice(&bytes)
-            .map_err(|_| told("it holds no private key in PEM beside the certificate"))?;
-        let key = rustls::crypto::ring::sign::any_supported_type(&key)
-            .map_err(|_| told("its key cannot be used: RSA keys of 2048 to 8192 bits can"))?;
-        if key.algorithm() != SignatureAlgorithm::RSA {
-            return Err(told(
-                "its key is not an RSA key, and Entra ID takes certificates with RSA keys only; make one: openssl req -x509 \
-                 -newkey rsa:2048 -noenc -days 365 -subj /CN=casefile -keyout app.pem -out app.pem",
-            ));
-        }
-        let certificates: Vec<_> = CertificateDer::pem_slice_iter(&bytes).filter_map(Result::ok).collect();
-        if certificates.is_empty() {
-            return Err(told("it holds no certificate in PEM beside the key"));
-        }
-        let fits = |c: &&CertificateDer<'static>| {
-            CertifiedKey::new(vec![(*c).clone()], key.clone()).keys_match().is_ok()
-        };
-        let certificate = certificates
-            .iter()
-            .find(fits)
-            .ok_or_else(|| told("none of the certificates in it belongs to its key"))?;
-        let thumbprint = URL_SAFE_NO_PAD.encode(Sha256::digest(certificate));
-        Ok(Certificate { key, thumbprint })
+        Err(why)
     }
 
     /// Signs an assertion: that `client` asks the token endpoint `audience` for a token at `now`. `id` is one that no other
@@ -109,6 +107,42 @@ impl Certificate {
             .ok_or_else(|| rustls::Error::General("the key signs no PS256".to_owned()))?;
         let signature = URL_SAFE_NO_PAD.encode(signer.sign(text.as_bytes())?);
         Ok(format!("{text}.{signature}"))
+    }
+}
+
+/// A key as a signer, where Entra ID takes its kind.
+fn usable(key: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, &'static str> {
+    let key = rustls::crypto::ring::sign::any_supported_type(key)
+        .map_err(|_| "its key cannot be used: RSA keys of 2048 to 8192 bits can")?;
+    if key.algorithm() == SignatureAlgorithm::RSA {
+        return Ok(key);
+    }
+    Err(
+        "its key is not an RSA key, and Entra ID takes certificates with RSA keys only; make one: openssl req -x509 -newkey \
+         rsa:2048 -noenc -days 365 -subj /CN=casefile -keyout app.pem -out app.pem",
+    )
+}
+
+/// Says why a file stays closed, and what opens it.
+fn closed(why: &Closed, form: Form, path: &Path, has_password: bool) -> String {
+    let path = path.display();
+    let as_pem = match form {
+        Form::Pfx => format!(
+            "write it as PEM, into a file that only you can read: openssl pkcs12 -legacy -in {path} -noenc -out app.pem"
+        ),
+        Form::Pem => format!(
+            "write its key anew, with the certificate behind it: openssl pkcs8 -topk8 -in {path} -out app.pem"
+        ),
+    };
+    match (why, form) {
+        (Closed::Password, _) if has_password => format!("{PASSWORD} is not its password"),
+        (Closed::Password, Form::Pem) => format!("its key has a password, and {PASSWORD} is not set"),
+        (Closed::Password, Form::Pfx) => format!("it has a password, and {PASSWORD} is not set"),
+        (Closed::Algorithm(name), _) => format!("it is encrypted by {name}, which is not read; {as_pem}"),
+        (Closed::Damaged, Form::Pem) => format!("its key is cut off or damaged; {as_pem}"),
+        (Closed::Damaged, Form::Pfx) => {
+            format!("it is neither PEM nor a PFX (PKCS#12) that can be read; if it is a PFX, {as_pem}")
+        }
     }
 }
 
@@ -147,12 +181,25 @@ mod tests {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tls").join(name)
     }
 
+    fn read(name: &str, password: &str) -> Result<Certificate, String> {
+        let password = (!password.is_empty()).then(|| Secret::new(password));
+        Certificate::read(&file(name), password.as_ref())
+    }
+
     #[test]
     fn an_assertion_as_entra_documents_it() {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
-        let mut names = Vec::new();
-        for name in ["client-rsa.pem", "client-chain.pem"] {
-            let certificate = Certificate::read(&file(name)).unwrap();
+        for (name, password) in [
+            ("client-rsa.pem", ""),
+            ("client-chain.pem", ""),
+            ("client-locked.pem", "geheim"),
+            ("client.pfx", "geheim"),
+            ("client-windows.pfx", "geheim"),
+            ("client-chain.pfx", "gehéim€"),
+            ("client-open.pfx", ""),
+        ] {
+            let certificate = read(name, password).unwrap();
+            assert_eq!(certificate.thumbprint, THUMBPRINT, "{name}: that of the key, whatever else is there");
             let jwt = certificate.sign("c-1", "https://h/t/oauth2/v2.0/token", now, "id-1").unwrap();
             let parts: Vec<&str> = jwt.split('.').collect();
             let json = |part: &str| -> Value {
@@ -160,7 +207,7 @@ mod tests {
             };
             let header = json(parts[0]);
             assert_eq!((&header["alg"], &header["typ"]), (&json!("PS256"), &json!("JWT")));
-            names.push(header["x5t#S256"].as_str().unwrap().to_owned());
+            assert_eq!(header["x5t#S256"], THUMBPRINT);
             let claims = json!({
                 "aud": "https://h/t/oauth2/v2.0/token", "iss": "c-1", "sub": "c-1", "jti": "id-1",
                 "iat": 1_800_000_000, "nbf": 1_800_000_000, "exp": 1_800_000_600,
@@ -171,8 +218,6 @@ mod tests {
             assert!(is_signed(&certificate, signed, &signature));
             assert!(!is_signed(&certificate, &signed.replace('.', ","), &signature));
         }
-        assert_eq!(names[0], names[1], "the certificate of the key, whatever else stands in the file");
-        assert_eq!(names[0], THUMBPRINT);
     }
 
     /// Checks a PS256 signature with the public key.
@@ -189,24 +234,45 @@ mod tests {
     const THUMBPRINT: &str = "KAfh5TjJQigM9u8mFRYDFtsCykCyoTs-0aNH47EI_bg";
 
     #[test]
-    fn what_a_file_lacks_is_told_with_the_command_that_helps() {
-        let why = |name: &str| Certificate::read(&file(name)).unwrap_err();
-        for (name, part) in [
-            ("client.pfx", "client.pfx -noenc -out app.pem"),
-            ("client-locked.pem", "its key has a password"),
-            ("client-ec.pem", "Entra ID takes certificates with RSA keys only"),
-            ("ca.pem", "no private key"),
-            ("server.key", "no certificate"),
-            ("nothing.pem", "No such file"),
+    fn what_a_file_lacks_is_told_with_what_helps() {
+        for (name, password, part) in [
+            ("client.pfx", "", "it has a password, and AZURE_CLIENT_CERTIFICATE_PASSWORD is not set"),
+            ("client.pfx", "s3cret", "AZURE_CLIENT_CERTIFICATE_PASSWORD is not its password"),
+            (
+                "client-locked.pem",
+                "",
+                "its key has a password, and AZURE_CLIENT_CERTIFICATE_PASSWORD is not set",
+            ),
+            ("client-locked.pem", "s3cret", "AZURE_CLIENT_CERTIFICATE_PASSWORD is not its password"),
+            ("client-locked-old.pem", "geheim", "openssl pkcs8 -topk8 -in "),
+            ("client-rc4.pfx", "geheim", "encrypted by 1.2.840.113549.1.12.1.1, which is not read"),
+            ("client-rc4.pfx", "geheim", "client-rc4.pfx -noenc -out app.pem"),
+            ("certificates.pfx", "geheim", "no private key"),
+            ("client-ec.pem", "", "Entra ID takes certificates with RSA keys only"),
+            ("client-ec.pem", "", "openssl req -x509 -newkey rsa:2048 "),
+            ("make", "", "neither PEM nor a PFX"),
+            ("ca.pem", "", "no private key"),
+            ("server.key", "", "no certificate"),
+            ("nothing.pem", "", "No such file"),
         ] {
-            let why = why(name);
+            let why = read(name, password).unwrap_err();
             assert!(why.contains(part) && why.contains(name), "{name}: {why}");
+            assert!(!why.contains("s3cret") && !why.contains("geheim"), "{why}");
         }
         let other = tempfile::NamedTempFile::new().unwrap();
         let text = |name| std::fs::read_to_string(file(name)).unwrap();
         std::fs::write(other.path(), text("server.key") + &text("ca.pem")).unwrap();
-        let why = Certificate::read(other.path()).unwrap_err();
+        let why = Certificate::read(other.path(), None).unwrap_err();
         assert!(why.contains("none of the certificates in it belongs to its key"), "{why}");
         assert!(!why.contains("BEGIN") && !why.contains("MII"), "{why}");
+    }
+
+    #[test]
+    fn of_several_keys_the_one_with_its_certificate_is_taken() {
+        let both = tempfile::NamedTempFile::new().unwrap();
+        let text = |name| std::fs::read_to_string(file(name)).unwrap();
+        let keys = text("server.key") + &text("client-ec.pem") + &text("ca.pem") + &text("client-rsa.pem");
+        std::fs::write(both.path(), keys).unwrap();
+        assert_eq!(Certificate::read(both.path(), None).unwrap().thumbprint, THUMBPRINT);
     }
 }

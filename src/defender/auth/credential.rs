@@ -13,23 +13,24 @@ use azure_core::http::{
 use azure_identity::{
     AzureCliCredential, AzureCliCredentialOptions, AzurePipelinesCredential, AzurePipelinesCredentialOptions,
     ClientAssertionCredential, ClientAssertionCredentialOptions, ClientSecretCredential,
-    ClientSecretCredentialOptions, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
+    ClientSecretCredentialOptions, Executor, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
     UserAssignedId, WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
 };
+use futures::future::{Either, select};
 use jiff::Timestamp;
 use tracing::debug;
 
-use super::certificate::{Certificate, CertificateAssertion};
+use super::certificate::{self, Certificate, CertificateAssertion};
 use super::given::GivenToken;
 use super::obstacle::Obstacle;
 use super::oidc::{GithubAssertion, IdentityHttp};
-use super::tokens::{Token, TokenSource, patiently};
+use super::sign_in_tool::{Programs, has_account};
+use super::tokens::{PATIENCE, Token, TokenSource};
 use super::words::words;
 use super::{AccessToken, AuthError, Secret};
-use crate::defender::authorities::Authorities;
 use crate::defender::cloud::Service;
 use crate::defender::hosts::{AllowedHosts, Api};
-use crate::defender::http::{proxy_for, way};
+use crate::defender::http::{Network, proxy_for, way};
 use crate::model::{AuthMethod, Cloud, Hindrance};
 
 /// Who signs in, from `spec.auth` of the project file; the environment goes before it.
@@ -56,6 +57,8 @@ pub struct Environment {
     pub client_secret: Option<Secret>,
     /// `AZURE_CLIENT_CERTIFICATE_PATH`
     pub client_certificate: Option<PathBuf>,
+    /// `AZURE_CLIENT_CERTIFICATE_PASSWORD`
+    pub client_certificate_password: Option<Secret>,
     /// `AZURE_FEDERATED_TOKEN_FILE`
     pub federated_token_file: Option<PathBuf>,
     /// `ACTIONS_ID_TOKEN_REQUEST_URL`
@@ -66,11 +69,12 @@ pub struct Environment {
     pub pipelines_connection: Option<String>,
     /// `SYSTEM_ACCESSTOKEN`
     pub pipelines_token: Option<Secret>,
+    /// The folder of the Azure CLI's settings: `AZURE_CONFIG_DIR`, or else `.azure` in `HOME` or `USERPROFILE`
+    pub azure_cli_settings: Option<PathBuf>,
     /// The proxy on the way to the sign-in service, for messages: `HTTPS_PROXY` and its like.
     pub proxy: Option<String>,
-    /// The certificate authorities that are trusted beside those of this computer. No variable holds them: who calls reads
-    /// their file.
-    pub authorities: Authorities,
+    /// The way to the sign-in service. Who calls sets it: the file of certificate authorities is to be read.
+    pub network: Network,
 }
 
 impl Environment {
@@ -84,13 +88,18 @@ impl Environment {
             client_id: get("AZURE_CLIENT_ID"),
             client_secret: get("AZURE_CLIENT_SECRET").map(Secret::new),
             client_certificate: get("AZURE_CLIENT_CERTIFICATE_PATH").map(PathBuf::from),
+            client_certificate_password: get(certificate::PASSWORD).map(Secret::new),
             federated_token_file: get("AZURE_FEDERATED_TOKEN_FILE").map(PathBuf::from),
             github_request_url: get("ACTIONS_ID_TOKEN_REQUEST_URL"),
             github_request_token: get("ACTIONS_ID_TOKEN_REQUEST_TOKEN").map(Secret::new),
             pipelines_connection: get("AZURESUBSCRIPTION_SERVICE_CONNECTION_ID"),
             pipelines_token: get("SYSTEM_ACCESSTOKEN").map(Secret::new),
+            azure_cli_settings: get("AZURE_CONFIG_DIR").map(PathBuf::from).or_else(|| {
+                let home = get("HOME").or_else(|| get("USERPROFILE"))?;
+                Some(Path::new(&home).join(".azure"))
+            }),
             proxy: proxy_for(LOGIN, get),
-            authorities: Authorities::default(),
+            network: Network::default(),
         }
     }
 }
@@ -135,6 +144,7 @@ struct Shared {
     client_id: Option<String>,
     remote: Arc<dyn HttpClient>,
     local: Arc<dyn HttpClient>,
+    programs: Arc<dyn Executor>,
 }
 
 impl Audience {
@@ -159,7 +169,8 @@ const AUTO: [AuthMethod; 8] = [
 /// The sign-in host of most clouds.
 const LOGIN: &str = "login.microsoftonline.com";
 
-/// How long `auto` waits for the metadata service of this machine: whoever has set up nothing is told so within three seconds.
+/// How long `auto` waits for the metadata service of this machine, and for an Azure CLI that nobody has signed in by. Both are
+/// asked at once: whoever has set up nothing is told so within three seconds.
 const NEXT_DOOR: Duration = Duration::from_millis(2_500);
 
 impl Credential {
@@ -212,6 +223,7 @@ impl Credential {
             audience,
             remote,
             local,
+            programs: Arc::new(Programs),
         };
         let mut methods = Vec::new();
         let mut skipped = Vec::new();
@@ -233,6 +245,17 @@ impl Credential {
         Ok(Credential { shared: Arc::new(shared), methods, skipped, chosen: OnceLock::new() })
     }
 
+    /// Asks for a token as one of several methods. What may not be there at all is not waited for as one that is named is: on
+    /// most machines there is no metadata service, and some networks let it look as if there were one.
+    async fn attempt(&self, method: AuthMethod, now: Timestamp) -> Result<(AuthMethod, Token), AuthError> {
+        let patience = match method {
+            AuthMethod::ManagedIdentity => NEXT_DOOR,
+            AuthMethod::AzureCli if !self.shared.has_cli_account() => NEXT_DOOR,
+            _ => PATIENCE,
+        };
+        Ok((method, self.shared.fetch(method, now, patience).await?))
+    }
+
     /// The method in use; `None` while `auto` has not found one.
     pub fn method(&self) -> Option<AuthMethod> {
         match self.methods.as_slice() {
@@ -242,40 +265,59 @@ impl Credential {
     }
 }
 
+/// The token of the first of two, or else that of the second. Both are asked at once.
+async fn either(
+    first: impl Future<Output = Result<(AuthMethod, Token), AuthError>>,
+    second: impl Future<Output = Result<(AuthMethod, Token), AuthError>>,
+) -> Result<(AuthMethod, Token), Vec<AuthError>> {
+    let (first, second) = (std::pin::pin!(first), std::pin::pin!(second));
+    let (error, second) = match select(first, second).await {
+        Either::Left((Ok(token), _)) => return Ok(token),
+        Either::Left((Err(e), second)) => (e, second.await),
+        Either::Right((second, first)) => match first.await {
+            Ok(token) => return Ok(token),
+            Err(e) => (e, second),
+        },
+    };
+    second.map_err(|second| vec![error, second])
+}
+
 /// The way to sign-in services.
 fn remote(allowed: &AllowedHosts, environment: &Environment) -> Arc<IdentityHttp> {
-    let (proxy, authorities) = (environment.proxy.clone(), environment.authorities.clone());
-    Arc::new(IdentityHttp::remote(allowed.clone()).through(proxy, authorities))
+    let (proxy, network) = (environment.proxy.clone(), environment.network.clone());
+    Arc::new(IdentityHttp::remote(allowed.clone()).through(proxy, network))
 }
 
 #[async_trait]
 impl TokenSource for Credential {
     async fn fetch(&self, now: Timestamp) -> Result<Token, AuthError> {
         if let Some(method) = self.method() {
-            return self.shared.fetch(method, now).await;
+            return self.shared.fetch(method, now, PATIENCE).await;
         }
         let mut tried = Vec::new();
-        for method in &self.methods {
-            let fetched = match method {
-                // On most machines there is none, and some networks let it look as if there were.
-                AuthMethod::ManagedIdentity => {
-                    let fetch = self.shared.fetch(*method, now);
-                    tokio::time::timeout(NEXT_DOOR, fetch).await.unwrap_or_else(|_| {
-                        let why = "no metadata service of this machine answers".to_owned();
-                        Err(AuthError::Failed { method: *method, why })
-                    })
+        let mut methods = &self.methods[..];
+        while let Some((method, rest)) = methods.split_first() {
+            let found = match rest {
+                [next] if *method == AuthMethod::AzureCli && !self.shared.has_cli_account() => {
+                    methods = &[];
+                    either(self.attempt(*method, now), self.attempt(*next, now)).await
                 }
-                method => self.shared.fetch(*method, now).await,
+                rest => {
+                    methods = rest;
+                    self.attempt(*method, now).await.map_err(|e| vec![e])
+                }
             };
-            match fetched {
-                Err(e @ AuthError::NoToken { .. }) => return Err(e),
-                Ok(token) => {
+            match found {
+                Ok((method, token)) => {
                     debug!(%method, "signed in");
                     // Somebody else may have chosen meanwhile; then both work.
-                    self.chosen.get_or_init(|| *method);
+                    self.chosen.get_or_init(|| method);
                     return Ok(token);
                 }
-                Err(e) => tried.push(e),
+                Err(errors) => match &errors[..] {
+                    [e @ AuthError::NoToken { .. }] => return Err(e.clone()),
+                    _ => tried.extend(errors),
+                },
             }
         }
         tried.extend(self.skipped.iter().cloned());
@@ -339,7 +381,17 @@ impl Shared {
         if missing.is_empty() { Ok(()) } else { Err(AuthError::Missing { method, missing }) }
     }
 
-    async fn fetch(&self, method: AuthMethod, now: Timestamp) -> Result<Token, AuthError> {
+    /// Returns whether somebody has signed in by the Azure CLI of this computer, by what its settings say.
+    fn has_cli_account(&self) -> bool {
+        self.environment.azure_cli_settings.as_deref().is_some_and(has_account)
+    }
+
+    async fn fetch(
+        &self,
+        method: AuthMethod,
+        now: Timestamp,
+        patience: Duration,
+    ) -> Result<Token, AuthError> {
         self.missing(method)?;
         if method == AuthMethod::Token {
             let variable = self.audience.api.token_variable();
@@ -356,19 +408,26 @@ impl Shared {
         };
         let scopes = [self.audience.scope.as_str()];
         let way = way(self.audience.host(), self.environment.proxy.as_deref());
-        let token = match (patiently(credential.get_token(&scopes, None)).await, method) {
-            (Some(Ok(token)), _) => token,
-            (Some(Err(e)), _) => {
+        let fetched = tokio::time::timeout(patience, credential.get_token(&scopes, None)).await;
+        let token = match (fetched, method) {
+            (Ok(Ok(token)), _) => token,
+            (Ok(Err(e)), _) => {
                 return Err(match Obstacle::of(&e, &way) {
                     Some(Obstacle { cause, words }) => AuthError::Unreachable { method, cause, why: words },
                     None => failed(&e.to_string()),
                 });
             }
-            (None, AuthMethod::AzureCli) => return Err(failed("az gives no answer in time")),
-            (None, AuthMethod::ManagedIdentity) => {
-                return Err(failed("the metadata service of this machine gives no answer in time"));
+            (Err(_), AuthMethod::AzureCli) => {
+                let hint =
+                    if patience < PATIENCE { "; auth.method: azure-cli waits for a minute" } else { "" };
+                let waited = patience.as_secs_f32();
+                return Err(failed(&format!("az did not answer in {waited} s and was ended{hint}")));
             }
-            (None, _) => {
+            (Err(_), AuthMethod::ManagedIdentity) => {
+                let waited = patience.as_secs_f32();
+                return Err(failed(&format!("no metadata service of this machine answers in {waited} s")));
+            }
+            (Err(_), _) => {
                 let why = format!("{way}: no answer in time");
                 return Err(AuthError::Unreachable { method, cause: Hindrance::NoAnswer, why });
             }
@@ -387,7 +446,8 @@ impl Shared {
         let method = AuthMethod::ClientCertificate;
         let failed = |why| AuthError::Failed { method, why };
         let path = self.environment.client_certificate.as_deref().unwrap_or(Path::new(""));
-        let certificate = Certificate::read(path).map_err(failed)?;
+        let certificate = Certificate::read(path, self.environment.client_certificate_password.as_ref());
+        let certificate = certificate.map_err(failed)?;
         let tenant = self.tenant_id.clone().unwrap_or_default();
         let client = self.client_id.clone().unwrap_or_default();
         let audience = format!("{}/{tenant}/oauth2/v2.0/token", self.audience.authority);
@@ -441,6 +501,7 @@ impl Shared {
             )?,
             AuthMethod::AzureCli => AzureCliCredential::new(Some(AzureCliCredentialOptions {
                 tenant_id: self.tenant_id.clone(),
+                executor: Some(self.programs.clone()),
                 ..AzureCliCredentialOptions::default()
             }))?,
             AuthMethod::ManagedIdentity => {

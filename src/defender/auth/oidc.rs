@@ -16,9 +16,8 @@ use url::Url;
 
 use super::Secret;
 use super::obstacle::Obstacle;
-use crate::defender::authorities::Authorities;
 use crate::defender::hosts::{AllowedHosts, is_next_door, may_receive_secret, place};
-use crate::defender::http::{HttpOptions, builder, built, connection, describe, plain, way};
+use crate::defender::http::{HttpOptions, Network, builder, built, connection, describe, plain, way};
 use crate::model::Hindrance;
 
 /// A token reply is a few kilobytes.
@@ -37,8 +36,7 @@ pub(super) struct IdentityHttp {
     allowed: AllowedHosts,
     /// The proxy on the way, for messages.
     proxy: Option<String>,
-    /// Trusted beside the computer's own.
-    authorities: Authorities,
+    network: Network,
     client: OnceLock<reqwest::Client>,
 }
 
@@ -47,13 +45,13 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 impl IdentityHttp {
     /// To a sign-in service.
     pub(super) fn remote(allowed: AllowedHosts) -> Self {
-        let authorities = Authorities::default();
-        IdentityHttp { local: false, allowed, proxy: None, authorities, client: OnceLock::new() }
+        let network = Network::default();
+        IdentityHttp { local: false, allowed, proxy: None, network, client: OnceLock::new() }
     }
 
-    /// The same, with the proxy that is on its way, and with authorities that are trusted beside the computer's own.
-    pub(super) fn through(self, proxy: Option<String>, authorities: Authorities) -> Self {
-        IdentityHttp { proxy, authorities, ..self }
+    /// The same, with the proxy that is on its way, for messages, and with what has been set about that way.
+    pub(super) fn through(self, proxy: Option<String>, network: Network) -> Self {
+        IdentityHttp { proxy, network, ..self }
     }
 
     /// To the metadata service of the machine we run on: plain http, next door or not there at all, and
@@ -106,9 +104,9 @@ impl IdentityHttp {
             return Ok(client.clone());
         }
         let seconds = if self.local { 2 } else { 10 };
-        let authorities = self.authorities.clone();
+        let network = self.network.clone();
         let connect_timeout = Duration::from_secs(seconds);
-        let builder = builder(&HttpOptions { connect_timeout, timeout: TIMEOUT, authorities });
+        let builder = builder(&HttpOptions { connect_timeout, timeout: TIMEOUT, network });
         let builder = if self.local { plain(builder) } else { builder.https_only(true) };
         let client =
             built(builder).map_err(|e| Error::with_message(ErrorKind::Other, format!("signing in: {e}")))?;

@@ -21,7 +21,7 @@ const AGAIN: SignedDuration = SignedDuration::from_secs(10);
 const ASSUMED_LIFE: SignedDuration = SignedDuration::from_mins(10);
 
 /// The longest wait for an identity service or a sign-in tool.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A token and its end.
 #[derive(Clone, Debug)]
@@ -113,11 +113,6 @@ impl Tokens {
         *current = Some(Held { token, until: until.unwrap_or(now) });
         Ok(access)
     }
-}
-
-/// Bounds a fetch in time.
-pub(super) async fn patiently<T>(fetch: impl Future<Output = T>) -> Option<T> {
-    tokio::time::timeout(PATIENCE, fetch).await.ok()
 }
 
 #[cfg(test)]

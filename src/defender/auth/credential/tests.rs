@@ -1,7 +1,9 @@
 //! The requests that each credential makes, by a network that answers from a list.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt;
+use std::process::{ExitStatus, Output};
 
 use super::*;
 use crate::defender::AllowedHosts;
@@ -333,17 +335,81 @@ async fn a_sign_in_service_that_is_silent_is_told_with_host_and_proxy() {
     assert!(matches!(error, AuthError::Unreachable { cause: Hindrance::NoAnswer, .. }));
 }
 
+/// An Azure CLI that gives a token after so long, by the clock of the test.
+#[derive(Debug)]
+struct SlowCli(Duration);
+
+#[async_trait]
+impl Executor for SlowCli {
+    async fn run(&self, _: &OsStr, _: &[&OsStr]) -> std::io::Result<Output> {
+        tokio::time::sleep(self.0).await;
+        let reply = r#"{"accessToken":"OF-AZ","expires_on":32503680000,"tokenType":"Bearer"}"#;
+        Ok(Output { status: ExitStatus::default(), stdout: reply.into(), stderr: Vec::new() })
+    }
+}
+
+/// The same credential on a computer whose Azure CLI takes so many seconds.
+fn with_cli(mut credential: Credential, seconds: u64) -> Credential {
+    let cli = Arc::new(SlowCli(Duration::from_secs(seconds)));
+    Arc::get_mut(&mut credential.shared).unwrap().programs = cli;
+    credential
+}
+
 #[tokio::test(start_paused = true)]
 async fn nothing_set_up_is_told_within_three_seconds() {
-    let mut c = silent(AuthMethod::Auto, &[]);
-    // A program of this computer does not run by virtual time.
-    c.methods = vec![AuthMethod::WorkloadIdentity, AuthMethod::ManagedIdentity];
+    let c = with_cli(silent(AuthMethod::Auto, &[]), 3600);
     let began = tokio::time::Instant::now();
     let error = c.fetch(at()).await.unwrap_err();
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
     let text = error.to_string();
-    for name in ["managed-identity", "workload-identity", "client-secret", "client-certificate"] {
+    for name in
+        ["azure-cli", "managed-identity", "workload-identity", "client-secret", "client-certificate", "token"]
+    {
         assert!(text.contains(&format!("`{name}`")), "{name}: {text}");
+    }
+    let cli = "az did not answer in 2.5 s and was ended; auth.method: azure-cli waits for a minute";
+    assert!(text.contains(cli), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_azure_cli_is_waited_for_where_somebody_has_signed_in_by_it_or_names_it() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("azureProfile.json"), r#"{"subscriptions":[{"id":"s"}]}"#).unwrap();
+    let signed_in = [("AZURE_CONFIG_DIR", dir.path().to_str().unwrap())];
+    for (method, set, seconds, answers) in [
+        (AuthMethod::Auto, &[][..], 2, true),
+        (AuthMethod::Auto, &[], 3, false),
+        (AuthMethod::Auto, &signed_in, 50, true),
+        (AuthMethod::Auto, &signed_in, 61, false),
+        (AuthMethod::AzureCli, &[], 50, true),
+        (AuthMethod::AzureCli, &[], 61, false),
+    ] {
+        let c = with_cli(silent(method, set), seconds);
+        match c.fetch(at()).await {
+            Ok(token) => {
+                assert!(answers && token.access.expose() == "OF-AZ", "{method} {seconds}");
+                assert_eq!(c.method(), Some(AuthMethod::AzureCli));
+            }
+            Err(e) => {
+                assert!(!answers, "{method} {seconds}: {e}");
+                let waited = if seconds == 3 { "in 2.5 s" } else { "in 60 s" };
+                assert!(e.to_string().contains(&format!("az did not answer {waited}")), "{e}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_azure_cli_counts_before_the_metadata_service_whichever_answers_first() {
+    const ANSWER: &str =
+        r#"{"access_token":"OF-THE-HOST","expires_on":"1800000000","token_type":"Bearer","resource":"r"}"#;
+    for (seconds, method, token) in
+        [(1, AuthMethod::AzureCli, "OF-AZ"), (3600, AuthMethod::ManagedIdentity, "OF-THE-HOST")]
+    {
+        let http = Fake::new(&[(200, ANSWER)]);
+        let c = with_cli(credential(&http, Cloud::Public, AuthMethod::Auto, &[]).unwrap(), seconds);
+        assert_eq!(c.fetch(at()).await.unwrap().access.expose(), token);
+        assert_eq!(c.method(), Some(method));
     }
 }
 
