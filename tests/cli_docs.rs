@@ -147,6 +147,41 @@ fn environment_variables_are_documented() {
     assert_eq!(documented, read.collect());
 }
 
+/// The fields of a schema that need not be there, but for those of which one or another has to.
+fn optional(schema: &serde_json::Value) -> BTreeSet<String> {
+    let names = |list: &serde_json::Value| -> Vec<String> {
+        list.as_array().into_iter().flatten().map(|n| n.as_str().unwrap().to_owned()).collect()
+    };
+    let ways = schema["oneOf"].as_array().into_iter().flatten().map(|way| &way["required"]);
+    let needed = [&schema["required"], &schema["else"]["required"]].into_iter().chain(ways);
+    let needed: BTreeSet<String> = needed.flat_map(names).collect();
+    schema["properties"].as_object().unwrap().keys().filter(|n| !needed.contains(*n)).cloned().collect()
+}
+
+#[test]
+fn optional_fields_are_documented() {
+    let schema: serde_json::Value =
+        serde_json::from_str(include_str!("../schemas/manifest.schema.json")).unwrap();
+    let table = DOC.split("| kind | optional field |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let rows: Vec<(&str, &str)> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split_once(" | `"))
+        .map(|(kind, rest)| (kind, rest.split('`').next().unwrap()))
+        .collect();
+    for (kind, word) in [("InvestigationPackage", "package"), ("Alert", "alert")] {
+        let manifest = &schema["$defs"][kind];
+        let spec = optional(&manifest["properties"]["spec"]).into_iter().map(|name| format!("spec.{name}"));
+        let known: BTreeSet<String> = optional(manifest).into_iter().chain(spec).collect();
+        let of_kind =
+            rows.iter().filter(|(kind, _)| *kind == "both" || *kind == word).map(|(_, field)| field);
+        let documented = of_kind.map(|field| match field.strip_prefix("spec.") {
+            Some(inner) => format!("spec.{}", inner.split('.').next().unwrap()),
+            None => field.split('.').next().unwrap().to_owned(),
+        });
+        assert_eq!(documented.collect::<BTreeSet<_>>(), known, "docs/cli.md, optional fields of {kind}");
+    }
+}
+
 #[test]
 fn what_is_not_there_is_not_accepted() {
     assert!(casefile::cli::command().try_get_matches_from(["casefile", "isolate"]).is_err());

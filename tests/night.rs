@@ -227,21 +227,89 @@ fn manifests(machines: usize) -> String {
     (0..machines).map(one).collect()
 }
 
-/// Plays a night and says what became of it: seconds, what was seen, events by kind.
+/// How often each event was told that says how a call or a package ended.
+type Told = Arc<Mutex<BTreeMap<&'static str, u64>>>;
+
+fn hear(told: &Told, progress: Progress) {
+    let Progress::Event(event) = progress else { return };
+    let kind = match &event {
+        Event::Unsent { .. } => "unsent",
+        Event::Unknown { .. } => "unknown",
+        Event::Rejected { .. } => "rejected",
+        Event::Stopped { .. } => "stopped",
+        Event::FetchFailed { why, .. } => {
+            println!("a package did not come: {why}");
+            "fetch failed"
+        }
+        Event::Fetched { .. } => "fetched",
+        _ => return,
+    };
+    *told.lock().unwrap().entry(kind).or_default() += 1;
+}
+
+impl Site {
+    fn of(night: Night) -> Arc<Site> {
+        let scenario = "strict: false\ndelays: { pending: 600, running: 900 }\n";
+        Arc::new(Site {
+            random: Mutex::new(Random(night.seed)),
+            night,
+            world: Mutex::new(World::new(Scenario::from_yaml(scenario).unwrap())),
+            seen: Mutex::default(),
+            start: Instant::now(),
+            tokens: AtomicUsize::new(0),
+            sign_ins: AtomicUsize::new(0),
+            ends: Mutex::default(),
+            zip: one_zip(),
+        })
+    }
+
+    /// Prints the figures of a night.
+    fn print(&self, told: &Told) {
+        let seen = self.seen.lock().unwrap();
+        println!(
+            "{} machines in {} min: {} calls ({:?}), {} of them 5xx, {} not reached, {} with a token that was over; {} \
+             tokens of {} sign-ins; {:?}; resident KiB by the hour: {:?}",
+            self.night.machines,
+            self.seconds() / MINUTE,
+            seen.calls,
+            seen.asked,
+            seen.faulty,
+            seen.not_reached,
+            seen.unauthorized,
+            self.tokens.load(Ordering::Relaxed),
+            self.sign_ins.load(Ordering::Relaxed),
+            told.lock().unwrap(),
+            seen.memory,
+        );
+    }
+
+    /// No double: one effect a machine.
+    fn took_effect_once(&self) {
+        let world = self.world.lock().unwrap();
+        let mut effects: BTreeMap<String, usize> = BTreeMap::new();
+        for effect in world.effects() {
+            *effects.entry(effect.machine.clone()).or_default() += 1;
+        }
+        assert!(effects.len() == self.night.machines && effects.values().all(|n| *n == 1), "{effects:?}");
+    }
+}
+
+fn fetching(site: &Arc<Site>, folder: &std::path::Path) -> Arc<Fetching> {
+    Arc::new(Fetching {
+        store: Arc::new(HeldFolder::new(Folder::new(folder.join("evidence")), "file:evidence")),
+        downloads: Arc::new(Blobs(site.clone())),
+        limits: Limits::default(),
+        parallelism: 4,
+        by: Operator { user: "u".into(), host: "h".into(), job: None },
+        manifests: Default::default(),
+        commit: None,
+    })
+}
+
+/// Plays a night, prints its figures, and checks what became of it.
 async fn play(night: Night) -> Arc<Site> {
-    let scenario = "strict: false\ndelays: { pending: 600, running: 900 }\n";
-    let site = Arc::new(Site {
-        random: Mutex::new(Random(night.seed)),
-        night,
-        world: Mutex::new(World::new(Scenario::from_yaml(scenario).unwrap())),
-        seen: Mutex::default(),
-        start: Instant::now(),
-        tokens: AtomicUsize::new(0),
-        sign_ins: AtomicUsize::new(0),
-        ends: Mutex::default(),
-        zip: one_zip(),
-    });
-    let machines = site.night.machines;
+    let machines = night.machines;
+    let site = Site::of(night);
     let folder = tempfile::tempdir().unwrap();
     let of = site.clone();
     let clock = Clock::new(move || of.now());
@@ -254,15 +322,11 @@ async fn play(night: Night) -> Arc<Site> {
     )
     .through_outages();
     let scope = scope(&manifests(machines), clock.now());
+    let binding = Binding { cloud: Some("public".into()), ..Binding::default() };
     let options = Options {
         parallelism: 8,
         wait: Some(Duration::from_secs(12 * HOUR)),
-        strict: false,
-        by: None,
-        commit: None,
-        runner: "a runner".into(),
-        tool: "casefile/0".into(),
-        binding: Binding { cloud: Some("public".into()), ..Binding::default() },
+        ..Options::new("a runner".into(), binding)
     };
     let holder = Holder {
         user: "u".into(),
@@ -272,34 +336,11 @@ async fn play(night: Night) -> Arc<Site> {
         command: "apply".into(),
         job: None,
     };
-    let fetching = Arc::new(Fetching {
-        store: Arc::new(HeldFolder::new(Folder::new(folder.path().join("evidence")), "file:evidence")),
-        downloads: Arc::new(Blobs(site.clone())),
-        limits: Limits::default(),
-        parallelism: 4,
-        by: Operator { user: "u".into(), host: "h".into(), job: None },
-        manifests: Default::default(),
-        commit: None,
-    });
-    let told: Arc<Mutex<BTreeMap<&str, u64>>> = Arc::default();
+    let fetching = fetching(&site, folder.path());
+    let told = Told::default();
     let sink = {
         let told = told.clone();
-        Arc::new(move |progress: Progress| {
-            let Progress::Event(event) = progress else { return };
-            let kind = match &event {
-                Event::Unsent { .. } => "unsent",
-                Event::Unknown { .. } => "unknown",
-                Event::Rejected { .. } => "rejected",
-                Event::Stopped { .. } => "stopped",
-                Event::FetchFailed { why, .. } => {
-                    println!("a package did not come: {why}");
-                    "fetch failed"
-                }
-                Event::Fetched { .. } => "fetched",
-                _ => return,
-            };
-            *told.lock().unwrap().entry(kind).or_default() += 1;
-        })
+        Arc::new(move |progress| hear(&told, progress))
     };
     let disk = MemoryDisk::new();
     let store = Box::new(disk.open(&holder).unwrap().store);
@@ -314,22 +355,7 @@ async fn play(night: Night) -> Arc<Site> {
     let state = run.state().clone();
     run.close(&report).await.unwrap();
 
-    let seen = site.seen.lock().unwrap();
-    println!(
-        "{machines} machines in {} min: {} calls ({:?}), {} of them 5xx, {} not reached, {} with a token that was over; {} \
-         tokens of {} sign-ins; {:?}; resident KiB by the hour: {:?}",
-        site.seconds() / MINUTE,
-        seen.calls,
-        seen.asked,
-        seen.faulty,
-        seen.not_reached,
-        seen.unauthorized,
-        site.tokens.load(Ordering::Relaxed),
-        site.sign_ins.load(Ordering::Relaxed),
-        told.lock().unwrap(),
-        seen.memory,
-    );
-    drop(seen);
+    site.print(&told);
     // No failed call that a retry could save.
     assert_eq!((report.exit_code(), report.left), (0, 0), "{report:?}");
     assert!(
@@ -339,14 +365,7 @@ async fn play(night: Night) -> Arc<Site> {
         fetched.not_ready
     );
     assert!(state.resources.iter().all(|(_, r)| r.origin == Some(Origin::Made) && r.packages.len() == 1));
-    // No double: one effect a machine.
-    let world = site.world.lock().unwrap();
-    let mut effects: BTreeMap<String, usize> = BTreeMap::new();
-    for effect in world.effects() {
-        *effects.entry(effect.machine.clone()).or_default() += 1;
-    }
-    assert!(effects.len() == machines && effects.values().all(|n| *n == 1), "{effects:?}");
-    drop(world);
+    site.took_effect_once();
     site
 }
 

@@ -40,86 +40,103 @@ pub fn connect(
     bucket: &Bucket,
     bound: Duration,
 ) -> Result<Connected, Error> {
-    let bad = |e: object_store::Error| Error::State {
-        message: format!("{bucket} cannot be used: {e}"),
-        next: Advice::say("correct the environment; docs/shared-state.md lists the names"),
-    };
-    let [s3, azure, google] = Environment::FAMILIES;
-    let retry = RetryConfig { max_retries: 0, ..RetryConfig::default() };
     let connector = Connector { bound, network: ctx.network(project)? };
     match bucket.service {
-        Service::S3 => {
-            let mut builder = AmazonS3Builder::new();
-            for (key, value) in settings::<AmazonS3ConfigKey>(ctx, s3) {
-                builder = builder.with_config(key, value);
-            }
-            let named = [AmazonS3ConfigKey::S3Endpoint, AmazonS3ConfigKey::Endpoint];
-            let endpoint = named.iter().find_map(|key| builder.get_config_value(key));
-            let (endpoint, near) = checked(endpoint)?;
-            let store = builder
-                .with_bucket_name(&bucket.name)
-                .with_conditional_put(S3ConditionalPut::ETagMatch)
-                .with_allow_http(near)
-                .with_http_connector(connector.clone())
-                .with_retry(retry)
-                .build()
-                .map_err(bad)?;
-            Ok(Connected { objects: ways(store, Completion::Conditional), endpoint, near })
-        }
-        Service::Azure => {
-            let mut builder = MicrosoftAzureBuilder::new();
-            for (key, value) in settings::<AzureConfigKey>(ctx, azure) {
-                builder = builder.with_config(key, value);
-            }
-            let emulator =
-                builder.get_config_value(&AzureConfigKey::UseEmulator).is_some_and(|v| v == "true");
-            let endpoint = match emulator {
-                true => {
-                    Some(ctx.inherited("AZURITE_BLOB_STORAGE_URL").unwrap_or("http://127.0.0.1:10000").into())
-                }
-                false => builder.get_config_value(&AzureConfigKey::Endpoint),
-            };
-            let own = [
-                AzureConfigKey::AccessKey,
-                AzureConfigKey::SasKey,
-                AzureConfigKey::Token,
-                AzureConfigKey::ClientSecret,
-            ];
-            if !emulator && own.iter().all(|key| builder.get_config_value(key).is_none()) {
-                builder = builder.with_credentials(Arc::new(connect::storage_credential(ctx, project)?));
-            }
-            let account = builder.get_config_value(&AzureConfigKey::AccountName).unwrap_or_default();
-            let (endpoint, near) = checked(endpoint)?;
-            let store = builder
-                .with_container_name(&bucket.name)
-                .with_allow_http(near)
-                .with_http_connector(connector.clone())
-                .with_retry(retry)
-                .build()
-                .map_err(bad)?;
-            Ok(Connected {
-                objects: ways(store, Completion::Copied),
-                endpoint: format!("{endpoint} {account}"),
-                near,
-            })
-        }
-        Service::Google => {
-            let mut builder = GoogleCloudStorageBuilder::new();
-            for (key, value) in settings::<GoogleConfigKey>(ctx, google) {
-                builder = builder.with_config(key, value);
-            }
-            let (endpoint, near) = checked(builder.get_config_value(&GoogleConfigKey::BaseUrl))?;
-            let options = ClientOptions::new().with_allow_http(near);
-            let store = builder
-                .with_bucket_name(&bucket.name)
-                .with_client_options(options)
-                .with_http_connector(connector.clone())
-                .with_retry(retry)
-                .build()
-                .map_err(bad)?;
-            Ok(Connected { objects: ways(store, Completion::Copied), endpoint, near })
-        }
+        Service::S3 => s3(ctx, bucket, connector),
+        Service::Azure => azure(ctx, project, bucket, connector),
+        Service::Google => google(ctx, bucket, connector),
     }
+}
+
+/// Every repetition has to be the protocol's.
+fn no_retries() -> RetryConfig {
+    RetryConfig { max_retries: 0, ..RetryConfig::default() }
+}
+
+fn bad(bucket: &Bucket) -> impl Fn(object_store::Error) -> Error {
+    move |e| Error::State {
+        message: format!("{bucket} cannot be used: {e}"),
+        next: Advice::say("correct the environment; docs/shared-state.md lists the names"),
+    }
+}
+
+fn s3(ctx: &Context, bucket: &Bucket, connector: Connector) -> Result<Connected, Error> {
+    let [family, _, _] = Environment::FAMILIES;
+    let mut builder = AmazonS3Builder::new();
+    for (key, value) in settings::<AmazonS3ConfigKey>(ctx, family) {
+        builder = builder.with_config(key, value);
+    }
+    let named = [AmazonS3ConfigKey::S3Endpoint, AmazonS3ConfigKey::Endpoint];
+    let endpoint = named.iter().find_map(|key| builder.get_config_value(key));
+    let (endpoint, near) = checked(endpoint)?;
+    let store = builder
+        .with_bucket_name(&bucket.name)
+        .with_conditional_put(S3ConditionalPut::ETagMatch)
+        .with_allow_http(near)
+        .with_http_connector(connector)
+        .with_retry(no_retries())
+        .build()
+        .map_err(bad(bucket))?;
+    Ok(Connected { objects: ways(store, Completion::Conditional), endpoint, near })
+}
+
+fn azure(
+    ctx: &Context,
+    project: &Project,
+    bucket: &Bucket,
+    connector: Connector,
+) -> Result<Connected, Error> {
+    let [_, family, _] = Environment::FAMILIES;
+    let mut builder = MicrosoftAzureBuilder::new();
+    for (key, value) in settings::<AzureConfigKey>(ctx, family) {
+        builder = builder.with_config(key, value);
+    }
+    let emulator = builder.get_config_value(&AzureConfigKey::UseEmulator).is_some_and(|v| v == "true");
+    let endpoint = match emulator {
+        true => Some(ctx.inherited("AZURITE_BLOB_STORAGE_URL").unwrap_or("http://127.0.0.1:10000").into()),
+        false => builder.get_config_value(&AzureConfigKey::Endpoint),
+    };
+    let own = [
+        AzureConfigKey::AccessKey,
+        AzureConfigKey::SasKey,
+        AzureConfigKey::Token,
+        AzureConfigKey::ClientSecret,
+    ];
+    if !emulator && own.iter().all(|key| builder.get_config_value(key).is_none()) {
+        builder = builder.with_credentials(Arc::new(connect::storage_credential(ctx, project)?));
+    }
+    let account = builder.get_config_value(&AzureConfigKey::AccountName).unwrap_or_default();
+    let (endpoint, near) = checked(endpoint)?;
+    let store = builder
+        .with_container_name(&bucket.name)
+        .with_allow_http(near)
+        .with_http_connector(connector)
+        .with_retry(no_retries())
+        .build()
+        .map_err(bad(bucket))?;
+    Ok(Connected {
+        objects: ways(store, Completion::Copied),
+        endpoint: format!("{endpoint} {account}"),
+        near,
+    })
+}
+
+fn google(ctx: &Context, bucket: &Bucket, connector: Connector) -> Result<Connected, Error> {
+    let [_, _, family] = Environment::FAMILIES;
+    let mut builder = GoogleCloudStorageBuilder::new();
+    for (key, value) in settings::<GoogleConfigKey>(ctx, family) {
+        builder = builder.with_config(key, value);
+    }
+    let (endpoint, near) = checked(builder.get_config_value(&GoogleConfigKey::BaseUrl))?;
+    let options = ClientOptions::new().with_allow_http(near);
+    let store = builder
+        .with_bucket_name(&bucket.name)
+        .with_client_options(options)
+        .with_http_connector(connector)
+        .with_retry(no_retries())
+        .build()
+        .map_err(bad(bucket))?;
+    Ok(Connected { objects: ways(store, Completion::Copied), endpoint, near })
 }
 
 /// Both ways to one store.

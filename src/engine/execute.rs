@@ -293,18 +293,7 @@ impl Executor<'_> {
                 Some(permit) => Some(permit),
                 None => self.turn(&slot, permits).await,
             };
-            let check = || {
-                let in_time = self.clock.now() <= deadline.0 && self.clock.wall() <= deadline.1;
-                if !in_time {
-                    return Err(format!("its intent was older than {} s", self.send_within().as_secs()));
-                }
-                // Only a turn that was waited for can have been given up.
-                if self.pace.is_some() && self.halted() {
-                    Err("the run is stopping".to_owned())
-                } else {
-                    Ok(())
-                }
-            };
+            let check = || self.may_leave(*deadline);
             let answer = self.client.mutate(sent.call.request(), slot, check).await;
             // A shared journal takes its time for the outcome; another call may leave meanwhile.
             let _permit = permit.filter(|_| self.pace.is_none());
@@ -338,6 +327,17 @@ impl Executor<'_> {
             }
         }
         Ok(End::NotSent)
+    }
+
+    /// Asked when nothing but the connection stands between a call and the service: whether it may still leave, and if
+    /// not, why. `deadline` is its intent's, by our clock and by the wall clock.
+    fn may_leave(&self, deadline: (jiff::Timestamp, jiff::Timestamp)) -> Result<(), String> {
+        let in_time = self.clock.now() <= deadline.0 && self.clock.wall() <= deadline.1;
+        if !in_time {
+            return Err(format!("its intent was older than {} s", self.send_within().as_secs()));
+        }
+        // Only a turn that was waited for can have been given up.
+        if self.pace.is_some() && self.halted() { Err("the run is stopping".to_owned()) } else { Ok(()) }
     }
 
     /// Waits for all that a call needs before its intent is recorded. `None` if it is not to be sent: the run stops,

@@ -357,12 +357,7 @@ impl Work<'_> {
         let machine = resource.computer_dns_name.as_deref().unwrap_or_default();
         let name = PackageName::new(address, machine, resource.created_at.as_ref(), id)
             .map_err(|e| Trouble::Final(e.to_string()))?;
-        let (folder, of) = (store.downloads().clone(), name.clone());
-        let opened = blocking(move || folder.unfinished(&of)).await;
-        let mut unfinished = opened.map_err(|e| match e.kind() {
-            io::ErrorKind::WouldBlock => Trouble::Later(e.to_string()),
-            _ => unwritable(e),
-        })?;
+        let unfinished = self.unfinished(&name).await?;
         let began = self.clock.now();
         self.emit(Event::Fetching {
             at: began,
@@ -371,57 +366,10 @@ impl Work<'_> {
             file: name.file(),
             resumed: unfinished.length(),
         });
-        if unfinished.length() > 0 {
-            unfinished = blocking(move || {
-                unfinished.hash_what_is_there()?;
-                Ok(unfinished)
-            })
-            .await
-            .map_err(unwritable)?;
-        }
-        let mut seen = unfinished.length();
-        let seen = Mutex::new(&mut seen);
-        let tell = |asked: crate::evidence::Asked| {
-            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-            let came = asked.done.saturating_sub(**seen);
-            **seen = asked.done;
-            self.told(|told| {
-                told.came += came;
-                told.bytes.insert(address.clone(), (asked.done, asked.total.unwrap_or(asked.done)));
-            });
-        };
-        let links = LinkSource { work: self, wanted, asked: AtomicBool::new(false) };
-        let downloads = &*self.fetching.downloads;
-        let down = self.came.load(Ordering::Relaxed) && self.client.patience().outage > Duration::ZERO;
-        let limits = self.fetching.limits;
-        let limits = if down { limits.through_outages() } else { limits };
-        let came = download(&mut unfinished, &links, downloads, limits, &tell).await;
-        match came {
-            Ok(()) => self.came.store(true, Ordering::Relaxed),
-            Err(DownloadError::Link(trouble)) => return Err(trouble),
-            Err(e @ DownloadError::NoPackage(_)) => {
-                let _ = unfinished.discard();
-                return Err(Trouble::Final(e.to_string()));
-            }
-            Err(e) => return Err(Trouble::Final(e.to_string())),
-        }
+        let unfinished = self.complete(wanted, unfinished).await?;
         let ended = self.clock.now();
-        let (unfinished, contents) = self.look_into(unfinished).await?;
+        let (unfinished, contents) = self.accept(&name, unfinished).await?;
         let (size, sha256) = (unfinished.length(), unfinished.sha256());
-        let contents = match contents {
-            Ok(contents) => contents,
-            Err(fault) if fault.is_worthless() => {
-                let _ = unfinished.discard();
-                return Err(Trouble::Final(format!("what came is no package: {fault}")));
-            }
-            Err(fault @ (Fault::Io(_) | Fault::Stopped)) => return Err(Trouble::Final(fault.to_string())),
-            Err(fault) => {
-                let aside = store.set_aside(&name, unfinished).await.map_err(unwritable)?;
-                return Err(Trouble::Final(format!(
-                    "what came is not held as evidence: {fault}; kept as {aside}"
-                )));
-            }
-        };
         if let Placement::Taken(unfinished) = store.place(&name, unfinished).await.map_err(unwritable)? {
             self.compare(&name, unfinished).await?;
         }
@@ -446,6 +394,78 @@ impl Work<'_> {
             sha256,
         });
         Ok(true)
+    }
+
+    /// Opens what is there of a package.
+    async fn unfinished(&self, name: &PackageName) -> Result<Unfinished, Trouble> {
+        let (folder, of) = (self.fetching.store.downloads().clone(), name.clone());
+        let opened = blocking(move || folder.unfinished(&of)).await;
+        opened.map_err(|e| match e.kind() {
+            io::ErrorKind::WouldBlock => Trouble::Later(e.to_string()),
+            _ => unwritable(e),
+        })
+    }
+
+    /// Downloads what is missing of a package, and tells how far it is.
+    async fn complete(&self, wanted: &Wanted, mut unfinished: Unfinished) -> Result<Unfinished, Trouble> {
+        if unfinished.length() > 0 {
+            unfinished = blocking(move || {
+                unfinished.hash_what_is_there()?;
+                Ok(unfinished)
+            })
+            .await
+            .map_err(unwritable)?;
+        }
+        let seen = Mutex::new(unfinished.length());
+        let tell = |asked: crate::evidence::Asked| {
+            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            let came = asked.done.saturating_sub(*seen);
+            *seen = asked.done;
+            self.told(|told| {
+                told.came += came;
+                let total = asked.total.unwrap_or(asked.done);
+                told.bytes.insert(wanted.address.clone(), (asked.done, total));
+            });
+        };
+        let links = LinkSource { work: self, wanted, asked: AtomicBool::new(false) };
+        let downloads = &*self.fetching.downloads;
+        let down = self.came.load(Ordering::Relaxed) && self.client.patience().outage > Duration::ZERO;
+        let limits = self.fetching.limits;
+        let limits = if down { limits.through_outages() } else { limits };
+        match download(&mut unfinished, &links, downloads, limits, &tell).await {
+            Ok(()) => {
+                self.came.store(true, Ordering::Relaxed);
+                Ok(unfinished)
+            }
+            Err(DownloadError::Link(trouble)) => Err(trouble),
+            Err(e @ DownloadError::NoPackage(_)) => {
+                let _ = unfinished.discard();
+                Err(Trouble::Final(e.to_string()))
+            }
+            Err(e) => Err(Trouble::Final(e.to_string())),
+        }
+    }
+
+    /// Looks into what came. What is no package is thrown away, and what cannot be held as evidence is set aside.
+    async fn accept(
+        &self,
+        name: &PackageName,
+        unfinished: Unfinished,
+    ) -> Result<(Unfinished, Contents), Trouble> {
+        let (unfinished, contents) = self.look_into(unfinished).await?;
+        let why = match contents {
+            Ok(contents) => return Ok((unfinished, contents)),
+            Err(fault) if fault.is_worthless() => {
+                let _ = unfinished.discard();
+                format!("what came is no package: {fault}")
+            }
+            Err(fault @ (Fault::Io(_) | Fault::Stopped)) => fault.to_string(),
+            Err(fault) => {
+                let aside = self.fetching.store.set_aside(name, unfinished).await.map_err(unwritable)?;
+                format!("what came is not held as evidence: {fault}; kept as {aside}")
+            }
+        };
+        Err(Trouble::Final(why))
     }
 
     /// Looks into a package on another thread: it takes as long as reading it does.

@@ -203,49 +203,76 @@ async fn try_once<E>(
 ) -> Result<Try, DownloadError<E>> {
     if unfinished.length() > 0 && unfinished.etag().is_none() {
         // Nothing says that more of it would belong to it.
-        unfinished.restart(None)?;
-        if unfinished.restarts() > limits.restarts {
-            return Err(DownloadError::Restarts(limits.restarts));
-        }
+        begin_anew(unfinished, limits)?;
     }
     let resume = unfinished.etag().map(|etag| Resume { from: unfinished.length(), etag });
     let resumed = resume.is_some();
-    let stalled =
-        || Try::Broken { why: format!("no byte came for {} s", limits.stall.as_secs()), wait: None };
     let answer = match tokio::time::timeout(limits.stall, downloads.get(link, resume)).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(why)) => return Ok(Try::Broken { why, wait: None }),
-        Err(_) => return Ok(stalled()),
+        Err(_) => return Ok(stalled(limits)),
     };
+    if let Some(end) = end_by_status(unfinished, &answer, resumed)? {
+        return Ok(end);
+    }
+    receive(unfinished, answer, limits, tell).await
+}
+
+/// Throws away what is there, unless that was done too often.
+fn begin_anew<E>(unfinished: &mut Unfinished, limits: Limits) -> Result<(), DownloadError<E>> {
+    unfinished.restart(None)?;
+    match unfinished.restarts() > limits.restarts {
+        true => Err(DownloadError::Restarts(limits.restarts)),
+        false => Ok(()),
+    }
+}
+
+fn stalled(limits: Limits) -> Try {
+    Try::Broken { why: format!("no byte came for {} s", limits.stall.as_secs()), wait: None }
+}
+
+/// Returns how a try ends by its answer alone; none if the body is to be received. `resumed`: a part was asked for.
+fn end_by_status<E>(
+    unfinished: &mut Unfinished,
+    answer: &Download,
+    resumed: bool,
+) -> Result<Option<Try>, DownloadError<E>> {
     let status = answer.status;
-    match status {
-        200 => {}
+    Ok(Some(match status {
+        200 => return Ok(None),
         206 if resumed => {
             let same = answer.from == unfinished.length()
                 && answer.etag.as_deref().is_none_or(|tag| Some(tag) == unfinished.etag());
-            if !same {
-                unfinished.restart(None)?;
-                return Ok(Try::Again);
+            if same {
+                return Ok(None);
             }
+            unfinished.restart(None)?;
+            Try::Again
         }
         206 => return Err(DownloadError::NoPackage("a part of something, although the whole was asked for")),
         // An earlier run had all of it, and ended before it gave it its name.
-        416 if resumed && answer.total == Some(unfinished.length()) => return Ok(Try::Whole),
+        416 if resumed && answer.total == Some(unfinished.length()) => Try::Whole,
         416 if resumed => {
             unfinished.restart(None)?;
-            return Ok(Try::Again);
+            Try::Again
         }
         300..=399 => return Err(DownloadError::Redirect(status)),
-        401 | 403 | 404 | 410 => return Ok(Try::Dead(format!("HTTP {status}"))),
-        _ => return Ok(Try::Broken { why: format!("HTTP {status}"), wait: answer.retry_after }),
-    }
-    let Download { etag, total, mut body, .. } = answer;
+        401 | 403 | 404 | 410 => Try::Dead(format!("HTTP {status}")),
+        _ => Try::Broken { why: format!("HTTP {status}"), wait: answer.retry_after },
+    }))
+}
+
+/// Receives the body of an answer: the whole, or the part that was asked for.
+async fn receive<E>(
+    unfinished: &mut Unfinished,
+    answer: Download,
+    limits: Limits,
+    tell: &(dyn Fn(Asked) + Send + Sync),
+) -> Result<Try, DownloadError<E>> {
+    let Download { status, etag, total, mut body, .. } = answer;
     let mut begun = status == 206;
     if !begun && unfinished.length() > 0 {
-        unfinished.restart(None)?;
-        if unfinished.restarts() > limits.restarts {
-            return Err(DownloadError::Restarts(limits.restarts));
-        }
+        begin_anew(unfinished, limits)?;
     }
     if total.is_some_and(|total| total > limits.size) {
         return Err(DownloadError::TooLarge(limits.size));
@@ -254,7 +281,7 @@ async fn try_once<E>(
     let mut beginning: Vec<u8> = Vec::new();
     loop {
         let chunk = match tokio::time::timeout(limits.stall, body.next()).await {
-            Err(_) => return Ok(stalled()),
+            Err(_) => return Ok(stalled(limits)),
             Ok(Some(Err(why))) => return Ok(Try::Broken { why, wait: None }),
             Ok(Some(Ok(chunk))) => Some(chunk),
             Ok(None) => None,
@@ -286,18 +313,23 @@ async fn try_once<E>(
             tell(Asked { done: unfinished.length(), total });
         }
         if over {
-            return Ok(match total {
-                Some(total) if unfinished.length() < total => {
-                    Try::Broken { why: format!("{} of {total} bytes came", unfinished.length()), wait: None }
-                }
-                Some(total) if unfinished.length() > total => {
-                    unfinished.restart(None)?;
-                    Try::Again
-                }
-                _ => Try::Whole,
-            });
+            return end_by_length(unfinished, total);
         }
     }
+}
+
+/// Returns how a try ends whose body is over.
+fn end_by_length<E>(unfinished: &mut Unfinished, total: Option<u64>) -> Result<Try, DownloadError<E>> {
+    Ok(match total {
+        Some(total) if unfinished.length() < total => {
+            Try::Broken { why: format!("{} of {total} bytes came", unfinished.length()), wait: None }
+        }
+        Some(total) if unfinished.length() > total => {
+            unfinished.restart(None)?;
+            Try::Again
+        }
+        _ => Try::Whole,
+    })
 }
 
 /// Tells apart answers of status 200 that do not begin as a zip does.

@@ -11,10 +11,7 @@ use super::diagnostic::Finding;
 use super::runbook;
 use super::yaml::reader::{Document, Id, NodeKind};
 use super::yaml::syntax::shown;
-use crate::model::{Address, Desired, Until, reference, replaced};
-
-/// The fields of `spec` whose texts can hold an id.
-pub(super) const FIELDS: [&str; 3] = ["comment", "description", "recommendedAction"];
+use crate::model::{Address, Desired, REFERENCE_FIELDS, Until, reference, replaced};
 
 /// Whether a text asks for the id of a resource, rightly or wrongly written.
 fn asks(text: &str) -> bool {
@@ -39,7 +36,7 @@ pub(super) fn normalize(doc: &mut Document<'_>, root: Id, findings: &mut Vec<Fin
         let text =
             |&(_, value): &(Id, Id)| doc.node(value).kind == NodeKind::Text && asks(&doc.node(value).text);
         let fields = doc.fields(mapping).filter(text);
-        fields.map(|(key, value)| (FIELDS.contains(&&*doc.node(key).text), value)).collect()
+        fields.map(|(key, value)| (REFERENCE_FIELDS.contains(&&*doc.node(key).text), value)).collect()
     };
     let triage = doc.get(spec, "triage").map_or(Vec::new(), |(_, triage)| texts(doc, triage));
     for (_, id) in triage {
@@ -68,7 +65,8 @@ pub(super) fn misplaced(span: std::ops::Range<usize>) -> Finding {
 pub(super) fn wanted(doc: &Document<'_>, spec: Id, desired: &Desired) -> Vec<Wanted> {
     let span = |name: &str| {
         let holds = |id: Id| doc.node(id).text.contains(&reference(name));
-        let field = FIELDS.iter().filter_map(|f| doc.get(spec, f)).map(|(_, id)| id).find(|&id| holds(id));
+        let mut fields = REFERENCE_FIELDS.iter().filter_map(|f| doc.get(spec, f)).map(|(_, id)| id);
+        let field = fields.find(|&id| holds(id));
         doc.node(field.unwrap_or(spec)).span()
     };
     let names = desired.call.references().into_iter();

@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::depends::DependsOn;
 use super::kinds::Named;
-use crate::model::{Address, Call, Desired, HuntingQuery, Kind, OnRemove, Policy, Target, Template};
+use crate::model::{Address, Desired, HuntingQuery, Kind, OnRemove, Policy, Target, Template};
 
 /// The field that a query stands in.
 const EVENT: &str = "event";
@@ -77,21 +77,8 @@ impl Written {
         let mut spec = Vec::new();
         let mut field = |name, value: Json, is_default| spec.push(WrittenField { name, value, is_default });
         let usual = Policy::default();
-        match &d.call {
-            Call::Collect { machine_id, comment, .. } => {
-                field("machineId", machine_id.as_str().into(), false);
-                field("comment", comment.as_str().into(), false);
-            }
-            Call::Alert(a) => {
-                field("machineId", a.machine_id.as_str().into(), false);
-                field("severity", json!(a.severity), false);
-                field("title", a.title.as_str().into(), false);
-                field("description", a.description.as_str().into(), false);
-                field("recommendedAction", a.recommended_action.as_str().into(), false);
-                field("eventTime", a.event_time.to_string().into(), false);
-                field("reportId", (*a.report_id.0).into(), false);
-                field("category", json!(a.category), false);
-            }
+        for (name, value) in d.call.fields() {
+            field(name, value.into(), false);
         }
         field("revision", d.revision.into(), d.revision == 1);
         let attempts = &d.policy;

@@ -157,6 +157,34 @@ pub struct CreateAlert {
     pub category: Category,
 }
 
+impl CreateAlert {
+    /// Returns the fields that are sent, in the order of the body, by the names that manifests and the API give them.
+    /// Whatever shows a call field by field reads them here.
+    pub fn fields(&self) -> Vec<(&'static str, String)> {
+        // Without `..`: a field that is missing below does not compile.
+        let CreateAlert {
+            machine_id,
+            severity,
+            title,
+            description,
+            recommended_action,
+            event_time,
+            report_id,
+            category,
+        } = self;
+        vec![
+            ("machineId", machine_id.to_string()),
+            ("severity", severity.to_string()),
+            ("title", title.clone()),
+            ("description", description.clone()),
+            ("recommendedAction", recommended_action.clone()),
+            ("eventTime", event_time.to_string()),
+            ("reportId", report_id.0.to_string()),
+            ("category", category.to_string()),
+        ]
+    }
+}
+
 /// A creating call: target and text of a resource, without its revision.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Call {
@@ -212,6 +240,21 @@ impl Call {
         match self {
             Call::Collect { .. } => Kind::InvestigationPackage,
             Call::Alert(_) => Kind::Alert,
+        }
+    }
+
+    /// Returns the fields of its manifest that it carries, in the order of the API's documentation, and the id of ours
+    /// behind them.
+    pub fn fields(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Call::Collect { machine_id, comment, external_id } => {
+                let id = external_id.as_ref().map(|id| ("externalId", id.to_string()));
+                [("machineId", machine_id.to_string()), ("comment", comment.clone())]
+                    .into_iter()
+                    .chain(id)
+                    .collect()
+            }
+            Call::Alert(alert) => alert.fields(),
         }
     }
 
@@ -335,6 +378,15 @@ mod tests {
         assert_eq!(r.body.as_str(), text);
         assert_eq!(r.path, "/api/alerts/CreateAlertByReference");
         assert_eq!(Call::from_request(&r), Some(call));
+    }
+
+    #[test]
+    fn an_alert_tells_every_field_of_its_body() {
+        let text = r#"{"machineId":"1e5bc9d7e413ddd7902c2932e418702b84d0cc07","severity":"Low","title":"t","description":"d","recommendedAction":"r","eventTime":"2018-08-03T16:45:21.7115183Z","reportId":"20776","category":"Exploit"}"#;
+        let alert: CreateAlert = serde_json::from_str(text).unwrap();
+        let told = |(name, value)| format!("{name:?}:{value:?}");
+        let fields: Vec<String> = alert.fields().into_iter().map(told).collect();
+        assert_eq!(format!("{{{}}}", fields.join(",")), text);
     }
 
     #[test]

@@ -121,7 +121,18 @@ impl Call {
     /// Compares an alert with this call.
     pub fn likeness_of_alert(&self, alert: &Alert) -> Likeness {
         let Call::Alert(sent) = self else { return Likeness::Different };
-        let machine = machine(&sent.machine_id, alert.machine_id.as_deref());
+        // Without `..`: whether a field tells anything is decided here. The event is compared below, by itself.
+        let CreateAlert {
+            machine_id,
+            severity,
+            title,
+            category,
+            description: _,
+            recommended_action: _,
+            event_time: _,
+            report_id: _,
+        } = sent;
+        let machine = machine(machine_id, alert.machine_id.as_deref());
         if machine == Field::Other {
             return Likeness::Different;
         }
@@ -129,9 +140,9 @@ impl Call {
         if event == Field::Other {
             return Likeness::Different;
         }
-        let severity = word(&sent.severity, alert.severity.as_deref());
-        let category = word(&sent.category, alert.category.as_deref());
-        likeness(text(&sent.title, alert.title.as_deref()), &[machine, event], &[severity, category])
+        let severity = word(severity, alert.severity.as_deref());
+        let category = word(category, alert.category.as_deref());
+        likeness(text(title, alert.title.as_deref()), &[machine, event], &[severity, category])
     }
 }
 

@@ -49,7 +49,7 @@ pub use hunting::{
 pub use likeness::{Likeness, is_of_machine};
 pub use marker::Marker;
 pub use quota::{RateLimit, quota_calls};
-pub use reference::{NoId, can_be_named, filled, gives, is_reference, reference, replaced};
+pub use reference::{NoId, REFERENCE_FIELDS, can_be_named, filled, gives, is_reference, reference, replaced};
 pub use refused::{ERROR_CODES, ErrorCode, Meaning, RefusalCause, meaning, required_permissions};
 pub(crate) use request::segment;
 pub use request::{Body, Method, Mutation, Request};

@@ -116,20 +116,26 @@ pub fn gives(declared: &str, text: &str, ids: &dyn Fn(&Address) -> Vec<String>) 
 #[error("the id of {0} is not known")]
 pub struct NoId(pub String);
 
+/// The fields of manifests whose texts can hold references: those of [`Call::texts`]. A title cannot: the service merges
+/// alerts by it.
+pub const REFERENCE_FIELDS: [&str; 3] = ["comment", "description", "recommendedAction"];
+
 impl Call {
-    /// The texts that can hold references. A title cannot: the service merges alerts by it.
-    fn texts(&self) -> impl Iterator<Item = &str> {
-        let texts: [&str; 2] = match self {
-            Call::Collect { comment, .. } => [comment, ""],
-            Call::Alert(a) => [&a.description, &a.recommended_action],
+    /// The texts that can hold references, by the names of their fields.
+    pub fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let texts: [Option<(&str, &str)>; 2] = match self {
+            Call::Collect { comment, .. } => [Some(("comment", comment)), None],
+            Call::Alert(a) => {
+                [Some(("description", &a.description)), Some(("recommendedAction", &a.recommended_action))]
+            }
         };
-        texts.into_iter()
+        texts.into_iter().flatten()
     }
 
     /// The names in its references, in order, each once.
     pub fn references(&self) -> Vec<&str> {
         let mut names = Vec::new();
-        for text in self.texts().filter(|t| t.contains(BEGIN)) {
+        for (_, text) in self.texts().filter(|(_, t)| t.contains(BEGIN)) {
             for piece in pieces(text) {
                 if let Piece::Reference(name) = piece
                     && !names.contains(&name)
@@ -222,6 +228,21 @@ mod tests {
             assert!(names(text).is_empty(), "{text}");
         }
         assert_eq!(names(&format!("${{{{ resources['{A}")), ["Alert/a"], "a torn one before it");
+    }
+
+    #[test]
+    fn every_text_that_can_hold_a_reference_is_filled() {
+        let body = r#"{"machineId":"1e5bc9d7e413ddd7902c2932e418702b84d0cc07","severity":"Low","title":"t","description":"A","recommendedAction":"A","eventTime":"2018-08-03T16:45:21Z","reportId":"1","category":"Exploit"}"#;
+        let calls = [
+            collect(A),
+            Call::Alert(serde_json::from_str(&body.replace("\"A\"", &format!("{A:?}"))).unwrap()),
+        ];
+        let fields: Vec<&str> = calls.iter().flat_map(Call::texts).map(|(field, _)| field).collect();
+        assert_eq!(fields, REFERENCE_FIELDS);
+        for call in &calls {
+            assert!(call.texts().all(|(_, text)| text == A), "{call:?}");
+            assert!(call.without_references().texts().all(|(_, text)| text.is_empty()), "{call:?}");
+        }
     }
 
     #[test]

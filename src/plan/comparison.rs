@@ -1,6 +1,6 @@
 //! A resource's fields for a reader: what was sent, what is declared, what differs.
 
-use crate::model::{Address, Call, Desired, gives};
+use crate::model::{Address, Call, CreateAlert, Desired, gives};
 use crate::state::Resource;
 
 /// Fields for a reader, in display order.
@@ -8,24 +8,7 @@ pub type View = Vec<(String, String)>;
 
 /// The fields of a call, in the order of the API's documentation, with the revision at the end.
 pub fn of_call(call: &Call, revision: u32) -> View {
-    let mut view: View = match call {
-        Call::Collect { machine_id, comment, external_id } => {
-            let mut view =
-                vec![("machineId".into(), machine_id.to_string()), ("comment".into(), comment.clone())];
-            view.extend(external_id.iter().map(|id| ("externalId".into(), id.to_string())));
-            view
-        }
-        Call::Alert(a) => vec![
-            ("machineId".into(), a.machine_id.to_string()),
-            ("severity".into(), a.severity.to_string()),
-            ("title".into(), a.title.clone()),
-            ("description".into(), a.description.clone()),
-            ("recommendedAction".into(), a.recommended_action.clone()),
-            ("eventTime".into(), a.event_time.to_string()),
-            ("reportId".into(), a.report_id.0.to_string()),
-            ("category".into(), a.category.to_string()),
-        ],
-    };
+    let mut view: View = call.fields().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     view.push(("revision".into(), revision.to_string()));
     view
 }
@@ -56,17 +39,28 @@ pub fn edited(sent: &Call, declared: &Call, ids: &dyn Fn(&Address) -> Vec<String
             vec!["comment"]
         }
         (Call::Alert(a), Call::Alert(b)) => {
+            // A text that is missing here would never count as edited, and a manifest with another one as renamed.
+            let CreateAlert {
+                severity,
+                title,
+                description,
+                recommended_action,
+                category,
+                machine_id: _,
+                event_time: _,
+                report_id: _,
+            } = b;
             let mut fields = Vec::new();
             let mut field = |name, differs: bool| {
                 if differs {
                     fields.push(name);
                 }
             };
-            field("severity", !a.severity.means(b.severity.as_str()));
-            field("title", a.title != b.title);
-            field("description", !gives(&b.description, &a.description, ids));
-            field("recommendedAction", !gives(&b.recommended_action, &a.recommended_action, ids));
-            field("category", !a.category.means(b.category.as_str()));
+            field("severity", !a.severity.means(severity.as_str()));
+            field("title", a.title != *title);
+            field("description", !gives(description, &a.description, ids));
+            field("recommendedAction", !gives(recommended_action, &a.recommended_action, ids));
+            field("category", !a.category.means(category.as_str()));
             fields
         }
         _ => Vec::new(),

@@ -101,7 +101,6 @@ impl<'a> Planner<'a> {
         facts.replace = self.input.replace.contains(address);
         facts.taken_by_move = self.moved.contains(address);
         let mut found = Findings::new(facts);
-        let look_up = LookUp { observed: self.input.observed, ids: &self.ids, settings };
         if let Some(d) = desired {
             found.facts.on_in_progress = d.policy.on_in_progress;
             if let Some((_, old)) = self.renames.get(address) {
@@ -124,22 +123,7 @@ impl<'a> Planner<'a> {
             found.facts.same_text = found.edited.is_empty();
         }
         self.gather_look_alikes(desired, resource, &mut found);
-        if let (Phase::Requested, Some(open)) = (r.phase, &r.open) {
-            found.lookup = look_up.open_attempt(address, &open.attempt, taken);
-            found.facts.lookup = found.lookup.lookup;
-            found.open_attempt = Some(open.attempt.attempt);
-            found.facts.answered_otherwise = open.attempt.other.is_some();
-        }
-        if let Some(d) = desired
-            && found.facts.lookup != Lookup::Ours
-        {
-            found.watched = r
-                .watched
-                .iter()
-                .filter(|a| answers_need(d, r, a))
-                .find_map(|a| Some((a.attempt, look_up.watched(a, taken)?)));
-            found.facts.watched_found = found.watched.is_some();
-        }
+        self.gather_attempts(address, desired, r, taken, &mut found);
         let allowed = desired.is_some_and(|d| d.policy.allows(r.attempts, r.time_outs));
         let same_digest = found.facts.same_target && found.facts.same_text;
         found.facts.attempts_left = !same_digest || allowed;
@@ -169,6 +153,34 @@ impl<'a> Planner<'a> {
             found.facts.removal = self.removal(address, r);
         }
         found
+    }
+
+    /// Looks for the objects of attempts without an answer: the open one, and those that were given up.
+    fn gather_attempts(
+        &self,
+        address: &Address,
+        desired: Option<&Desired>,
+        r: &Resource,
+        taken: &BTreeSet<IdKey>,
+        found: &mut Findings<'_>,
+    ) {
+        let look_up = LookUp { observed: self.input.observed, ids: &self.ids, settings: self.settings() };
+        if let (Phase::Requested, Some(open)) = (r.phase, &r.open) {
+            found.lookup = look_up.open_attempt(address, &open.attempt, taken);
+            found.facts.lookup = found.lookup.lookup;
+            found.open_attempt = Some(open.attempt.attempt);
+            found.facts.answered_otherwise = open.attempt.other.is_some();
+        }
+        if let Some(d) = desired
+            && found.facts.lookup != Lookup::Ours
+        {
+            found.watched = r
+                .watched
+                .iter()
+                .filter(|a| answers_need(d, r, a))
+                .find_map(|a| Some((a.attempt, look_up.watched(a, taken)?)));
+            found.facts.watched_found = found.watched.is_some();
+        }
     }
 
     /// Notes what the service shows already of a resource that would be asked for. Of a state that knows nothing at all

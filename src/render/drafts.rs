@@ -31,18 +31,10 @@ pub fn package(name: &str, labels: &Labels, machine: Machine<'_>, comment: &str)
 
 /// The manifest of an alert; ids and times are quoted, so that every reader takes them for text.
 pub fn alert(name: &str, labels: &Labels, alert: &CreateAlert) -> String {
-    let fields = [
-        ("machineId", quoted(alert.machine_id.as_str())),
-        ("severity", word(&alert.severity)),
-        ("title", quoted(&alert.title)),
-        ("description", quoted(&alert.description)),
-        ("recommendedAction", quoted(&alert.recommended_action)),
-        ("eventTime", quoted(&alert.event_time.to_string())),
-        ("reportId", quoted(&alert.report_id.0)),
-        ("category", word(&alert.category)),
-    ];
     let mut out = format!("{}spec:\n", head("Alert", name, labels));
-    for (field, value) in fields {
+    for (field, value) in alert.fields() {
+        // The API's own words need no quotes.
+        let value = if matches!(field, "severity" | "category") { value } else { quoted(&value) };
         out.push_str(&format!("  {field}: {value}\n"));
     }
     out
@@ -107,15 +99,6 @@ pub fn incident(name: &str, labels: &Labels, runbook: &str, with: &Map<String, V
         mapping(with, 4, &mut out);
     }
     out
-}
-
-/// One of the API's words.
-fn word(value: &impl serde::Serialize) -> String {
-    match serde_json::to_value(value) {
-        Ok(Value::String(word)) => word,
-        // Both types are enumerations of words.
-        _ => String::new(),
-    }
 }
 
 /// The documents of a text, each with the line by which editors find its schema: one at the top of a file counts for the

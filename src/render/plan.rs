@@ -254,15 +254,11 @@ fn write_notes(notes: &Notes, style: Style, out: &mut String) -> bool {
 /// The texts of an alert in which the id of another resource will stand: whoever approves an id that is still to come
 /// sees where.
 fn texts_with_ids(planned: &PlannedCall, by: &Address, style: Style, out: &mut String) {
-    let (Some(Call::Alert(shown)), Some(Call::Alert(declared))) = (planned.shown(by), planned.created())
-    else {
+    let (Some(shown @ Call::Alert(_)), Some(declared)) = (planned.shown(by), planned.created()) else {
         return;
     };
-    for (name, text, written) in [
-        ("description", &shown.description, &declared.description),
-        ("recommendedAction", &shown.recommended_action, &declared.recommended_action),
-    ] {
-        if text != written {
+    for ((name, text), written) in shown.texts().zip(declared.texts()) {
+        if (name, text) != written {
             Paragraph::new(6, 8)
                 .push(Paint::Faint, format!("{name}: "))
                 .text(text)

@@ -11,9 +11,9 @@ use super::layout::{Paint, Paragraph, columns, cut, cut_middle};
 use super::status::{Row, RowDocument};
 use super::story::{self, Step};
 use super::{Style, escape, messages, plan_json, refusals};
-use crate::model::{Address, Call, OnRemove};
+use crate::model::{Address, OnRemove};
 use crate::plan::names;
-use crate::state::{Binding, Origin, Phase, Resource, Sent, State, Story};
+use crate::state::{Attempt, Binding, Origin, Phase, Resource, Sent, State, Story};
 
 /// The document of `status --format json`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -218,6 +218,25 @@ fn paint(phase: Phase) -> Paint {
     }
 }
 
+/// The calls of a resource that have no answer.
+fn unanswered(r: &Resource, now: Timestamp) -> Vec<(&'static str, String)> {
+    let when = |t: Timestamp| format!("{t} ({})", ago(now, t));
+    let open = r.open.iter().map(|open| {
+        let Attempt { why, attempt, at, .. } = &open.attempt;
+        let seen = why.as_deref().unwrap_or("the run ended before an answer came");
+        ("open call", format!("{seen}; record {attempt}, {}; the next plan looks it up", when(*at)))
+    });
+    let side = r.side.iter().map(|side| {
+        let call = messages::call(side.action);
+        ("open call", format!("the {call} of record {} got no answer", side.attempt))
+    });
+    let watched = r
+        .watched
+        .iter()
+        .map(|w| ("watched", format!("the call of record {} got no answer; {}", w.attempt, when(w.at))));
+    open.chain(side).chain(watched).collect()
+}
+
 /// Everything the state knows of one resource.
 pub fn show(address: &Address, r: &Resource, style: Style, now: Timestamp) -> String {
     let mut out = String::new();
@@ -269,25 +288,8 @@ pub fn show(address: &Address, r: &Resource, style: Style, now: Timestamp) -> St
     if r.on_remove != OnRemove::Retain {
         field("on remove", Paint::Plain, &format!("{:?}", r.on_remove));
     }
-    if let Some(open) = &r.open {
-        let seen = open.attempt.why.as_deref().unwrap_or("the run ended before an answer came");
-        let value = format!(
-            "{seen}; record {}, {}; the next plan looks it up",
-            open.attempt.attempt,
-            when(open.attempt.at)
-        );
-        field("open call", Paint::Notice, &value);
-    }
-    if let Some(side) = &r.side {
-        let value = format!("the {} of record {} got no answer", messages::call(side.action), side.attempt);
-        field("open call", Paint::Notice, &value);
-    }
-    for w in &r.watched {
-        field(
-            "watched",
-            Paint::Notice,
-            &format!("the call of record {} got no answer; {}", w.attempt, when(w.at)),
-        );
+    for (name, value) in unanswered(r, now) {
+        field(name, Paint::Notice, &value);
     }
     for p in &r.past {
         let how = match (p.late, p.origin) {
@@ -308,24 +310,13 @@ fn sent(sent: &Sent, style: Style, out: &mut String) {
         .write(style, out);
     let request = &sent.request;
     Paragraph::new(4, 6).text(format!("{} {}", request.method, request.path)).write(style, out);
-    let fields: Vec<(&str, String)> = match sent.call() {
-        Some(Call::Collect { machine_id, comment, external_id }) => {
-            let id = external_id.map(|id| ("externalId", id.into_string()));
-            [("machineId", machine_id.to_string()), ("comment", comment)].into_iter().chain(id).collect()
-        }
-        Some(Call::Alert(a)) => vec![
-            ("machineId", a.machine_id.to_string()),
-            ("severity", a.severity.to_string()),
-            ("title", a.title),
-            ("description", a.description),
-            ("action", a.recommended_action),
-            ("eventTime", a.event_time.to_string()),
-            ("reportId", a.report_id.0.to_string()),
-            ("category", a.category.to_string()),
-        ],
+    let fields = match sent.call() {
+        Some(call) => call.fields(),
         None => vec![("body", request.body.as_str().to_owned())],
     };
     for (name, value) in fields {
+        // The one name that is wider than the column.
+        let name = if name == "recommendedAction" { "action" } else { name };
         Paragraph::new(4, 18).push(Paint::Faint, format!("{name:<14}")).text(value).write(style, out);
     }
 }

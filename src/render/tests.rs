@@ -188,7 +188,7 @@ fn documents(t: &str) -> String {
 }
 
 #[test]
-fn every_reason_has_its_code() {
+fn every_reason_has_a_sample() {
     let made: Vec<&str> = every_reason("").iter().map(|c| codes::reason(&c.reason)).collect();
     assert_eq!(made.iter().collect::<BTreeSet<_>>(), codes::REASONS.iter().collect::<BTreeSet<_>>());
     let actions: BTreeSet<Action> = every_reason("").iter().map(|c| c.action).collect();

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::manifest::{self, ApiVersion, Defender};
 use crate::model::{
-    self, Address, Body, Call, Dependency, Desired, HuntedEvent, Method, OnInProgress, OnRemove,
+    self, Address, Body, Call, CreateAlert, Dependency, Desired, HuntedEvent, Method, OnInProgress, OnRemove,
     RequestDigest, Sha256Hex, Span, Target, Template, TriageMode,
 };
 use crate::render::escape;
@@ -372,14 +372,23 @@ impl Sealed {
                 spec.on_in_progress = Some(d.policy.on_in_progress);
                 spec.adopt_within = Some(d.policy.adopt_within);
             }
-            Call::Alert(a) => {
-                spec.severity = Some(a.severity.to_string());
-                spec.title = Some(Text::of(&a.title));
-                spec.description = Some(Text::of(&a.description));
-                spec.recommended_action = Some(Text::of(&a.recommended_action));
-                spec.event_time = Some(a.event_time.to_string());
-                spec.report_id = Some(Text::of(&a.report_id.0));
-                spec.category = Some(a.category.to_string());
+            Call::Alert(CreateAlert {
+                machine_id: _,
+                severity,
+                title,
+                description,
+                recommended_action,
+                event_time,
+                report_id,
+                category,
+            }) => {
+                spec.severity = Some(severity.to_string());
+                spec.title = Some(Text::of(title));
+                spec.description = Some(Text::of(description));
+                spec.recommended_action = Some(Text::of(recommended_action));
+                spec.event_time = Some(event_time.to_string());
+                spec.report_id = Some(Text::of(&report_id.0));
+                spec.category = Some(category.to_string());
             }
         }
         let triage = d.triage.as_ref().map(|t| Triage {
@@ -573,7 +582,7 @@ mod tests {
 
     use super::*;
     use crate::manifest::Loaded;
-    use crate::model::{CreateAlert, ReportId, Source};
+    use crate::model::{ReportId, Source};
     use crate::seal::{Seals, seals};
 
     fn of(resources: &[Desired]) -> BTreeMap<String, Seal> {

@@ -164,6 +164,51 @@ fn what_the_environment_holds() {
     }
 }
 
+/// What is typed beside `--format` for each command that has it; stdout in place of a file.
+const WITH_FORMAT: [(&str, &[&str]); 12] = [
+    ("validate", &[]),
+    ("plan", &["-v"]),
+    ("apply", &["--auto-approve"]),
+    ("status", &[]),
+    ("log", &[]),
+    ("fetch", &[]),
+    ("report", &["--out", "-"]),
+    ("hunt", &["DeviceInfo"]),
+    ("drill", &["--machines", "1"]),
+    ("verify", &[]),
+    ("doctor", &[]),
+    ("export", &["--bagit"]),
+];
+
+/// Every word of every `--format`, as they can be typed: a format that is added is tried without being named here.
+#[test]
+fn what_a_manifest_holds_in_every_format() {
+    let words = |command: &clap::Command| -> Vec<String> {
+        let format = command.get_arguments().find(|a| a.get_long() == Some("format"));
+        let words = format.map(clap::Arg::get_possible_values).unwrap_or_default();
+        words.iter().map(|w| w.get_name().to_owned()).collect()
+    };
+    let commands: Vec<(String, Vec<String>)> = casefile::cli::command()
+        .get_subcommands()
+        .map(|command| (command.get_name().to_owned(), words(command)))
+        .filter(|(_, words)| !words.is_empty())
+        .collect();
+    for text in &texts() {
+        let place = Place::new("format", SANDBOX);
+        place.write("manifests/a.yaml", &package(&text.replace(|c: char| c.is_control() && c != '\n', "")));
+        for (name, words) in &commands {
+            let beside = WITH_FORMAT.iter().find(|(command, _)| command == name);
+            let (_, beside) = beside.unwrap_or_else(|| panic!("say in WITH_FORMAT how {name} is typed"));
+            for word in words {
+                let bag = place.path(&format!("bag-{word}")).display().to_string();
+                let bag = (name == "export").then_some(&*bag);
+                let args = [&**name].into_iter().chain(beside.iter().copied()).chain(bag);
+                place.run(&args.chain(["--format", word]).collect::<Vec<_>>());
+            }
+        }
+    }
+}
+
 #[test]
 fn what_files_hold() {
     for text in &texts() {

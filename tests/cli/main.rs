@@ -12,6 +12,7 @@ mod event_query;
 #[cfg(unix)]
 mod examples;
 mod external_id;
+mod fields;
 mod guards;
 mod hostile;
 mod hunt;

@@ -406,6 +406,31 @@ impl Actor<'_> {
         self.site.inner().violates(rule, what);
     }
 
+    /// What the run of a step is about.
+    fn scope(&self, step: &Step, now: jiff::Timestamp) -> Scope {
+        let mut desired: Vec<Desired> = step.desired.iter().map(Res::desired).collect();
+        desired.sort_by(|a, b| a.address.cmp(&b.address));
+        let address =
+            |name: &&str| desired.iter().find(|d| d.address.name() == *name).unwrap().address.clone();
+        Scope {
+            selected: step.only.as_ref().map(|names| names.iter().map(address).collect()),
+            replace: step.replace.iter().map(address).collect(),
+            desired,
+            settings: Settings {
+                new_lineage: "a lineage".into(),
+                recovery: Recovery {
+                    settle: Span::from_secs(self.story.settle),
+                    on_unknown: self.story.on_unknown,
+                    marker: self.story.marker,
+                },
+                ..Settings::at(now)
+            },
+            refresh: true,
+            forecast: false,
+            lookups: Lookups::default(),
+        }
+    }
+
     async fn apply(&self, n: usize, step: &Step) -> End {
         let site = &self.site;
         let clock = site.clock();
@@ -430,36 +455,12 @@ impl Actor<'_> {
             RateLimiter::new(clock.clone(), []),
             clock.clone(),
         );
-        let mut desired: Vec<Desired> = step.desired.iter().map(Res::desired).collect();
-        desired.sort_by(|a, b| a.address.cmp(&b.address));
-        let address =
-            |name: &&str| desired.iter().find(|d| d.address.name() == *name).unwrap().address.clone();
-        let scope = Scope {
-            selected: step.only.as_ref().map(|names| names.iter().map(address).collect()),
-            replace: step.replace.iter().map(address).collect(),
-            desired,
-            settings: Settings {
-                new_lineage: "a lineage".into(),
-                recovery: Recovery {
-                    settle: Span::from_secs(self.story.settle),
-                    on_unknown: self.story.on_unknown,
-                    marker: self.story.marker,
-                },
-                ..Settings::at(clock.now())
-            },
-            refresh: true,
-            forecast: false,
-            lookups: Lookups::default(),
-        };
+        let scope = self.scope(step, clock.now());
+        let binding = Binding { cloud: Some("public".into()), ..Binding::default() };
         let options = Options {
             parallelism: 4,
             wait: step.wait.map(Duration::from_secs),
-            strict: false,
-            by: None,
-            commit: None,
-            runner: format!("runner {n}"),
-            tool: "casefile/0".into(),
-            binding: Binding { cloud: Some("public".into()), ..Binding::default() },
+            ..Options::new(format!("runner {n}"), binding)
         };
         let sink = {
             let site = site.clone();

@@ -3,21 +3,24 @@
 //! The site knows more than the program under test ever can: which call made which object. It watches
 //! every mutating call on its way out, and the service's own list of effects.
 
+mod network;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use casefile::defender::{Clock, HttpAnswer, HttpCall, Reading, Transport, TransportError};
-use casefile::model::{Address, Dependency, Hindrance};
+use casefile::defender::{Clock, HttpAnswer, HttpCall, Reading};
+use casefile::model::{Address, Dependency};
 use casefile::plan::is_met;
 use casefile::sandbox::{Effect, EffectKind, HttpRequest, HttpResponse, Origin, Scenario, World};
 use casefile::state::memory::Trouble;
-use casefile::state::{FileName, Holder, MemoryDisk, Record, State, journal};
+use casefile::state::{FileName, MemoryDisk, Record, State, journal};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
+
+pub use network::Network;
 
 use crate::fault::{Call, Deed, Fault, Point};
 use crate::invariant::Invariant;
@@ -704,160 +707,6 @@ impl Site {
         }
         tokio::time::sleep(HALF_WAY).await;
         answer(&response)
-    }
-}
-
-fn reset() -> TransportError {
-    TransportError::after_send(Hindrance::Unavailable(None), "the connection was reset")
-}
-
-fn unconnected() -> TransportError {
-    TransportError::before_send(Hindrance::NoConnection, "the connection was refused")
-}
-
-/// The site as the network that a run sees.
-pub struct Network(pub Arc<Site>);
-
-#[async_trait]
-impl Transport for Network {
-    async fn send(&self, call: HttpCall) -> Result<HttpAnswer, TransportError> {
-        let site = &*self.0;
-        if site.inner().dead {
-            return std::future::pending().await;
-        }
-        let kind = Call::of(&call);
-        let fault = site.reach(Point::Send(kind));
-        let now = site.time.now();
-        match (fault, kind) {
-            (Some(fault @ (Fault::Crash | Fault::Orphaned(_) | Fault::PowerLoss(..))), _) => {
-                // A crash lets the bytes go, and the process does not live to hear of it; a power loss comes
-                // right before them.
-                let after = match fault {
-                    Fault::Crash => Some(HALF_WAY),
-                    Fault::Orphaned(s) => Some(Duration::from_secs(s)),
-                    _ => None,
-                };
-                if let Some(after) = after.filter(|_| kind != Call::Read) {
-                    let attempt = site.check_intent(&mut site.inner(), &call);
-                    site.launch(&call, attempt, after, false);
-                }
-                site.die(fault);
-                return std::future::pending().await;
-            }
-            (Some(Fault::Outage(s)), _) => site.inner().outage = Some(now + Duration::from_secs(s)),
-            (Some(Fault::Throttled(s)), _) => site.inner().throttled = Some(now + Duration::from_secs(s)),
-            (Some(Fault::Stop), _) => drop(site.stop.send_replace(true)),
-            (Some(fault @ (Fault::Stall(_) | Fault::Frozen(_))), Call::Read) => site.time.disturb(fault),
-            (Some(Fault::Step(s)), _) => site.time.step(s),
-            (Some(Fault::Analyst(deed)), _) => site.deed(deed, 0),
-            (Some(Fault::Rival), _) => {
-                let holder = Holder {
-                    user: "rival".into(),
-                    host: "h".into(),
-                    pid: 2,
-                    since: now,
-                    command: "apply".into(),
-                    job: None,
-                };
-                if site.disk().open(&holder).is_ok() {
-                    site.inner().violates(Invariant::OneRun, "it got it");
-                }
-            }
-            _ => {}
-        }
-        let outage = site.inner().outage.is_some_and(|t| now < t);
-        if outage || fault == Some(Fault::Unconnected) {
-            tokio::time::sleep(HALF_WAY).await;
-            return Err(unconnected());
-        }
-        let attempt = if kind == Call::Read {
-            None
-        } else {
-            let mut inner = site.inner();
-            inner.mutating += 1;
-            site.check_intent(&mut inner, &call)
-        };
-        if site.inner().throttled.is_some_and(|t| now < t) {
-            tokio::time::sleep(HALF_WAY).await;
-            return Ok(site.too_many());
-        }
-        let seconds = Duration::from_secs;
-        match (fault, kind) {
-            (Some(Fault::Dropped), _) => {
-                tokio::time::sleep(seconds(5)).await;
-                return Err(reset());
-            }
-            (Some(Fault::Late(s)), _) => {
-                let id = site.launch(&call, attempt, seconds(s), false);
-                tokio::time::sleep(HALF_WAY).await;
-                site.give_up(id);
-                return Err(reset());
-            }
-            // Frozen between the check and the bytes: nobody can tell this from a slow network.
-            (Some(Fault::Held(s) | Fault::Stall(s)), Call::Create | Call::Change) => {
-                let id = site.launch(&call, attempt, seconds(s), false);
-                if s < PATIENCE {
-                    return Ok(site.answer(id, kind, seconds(s)).await);
-                }
-                tokio::time::sleep(seconds(PATIENCE)).await;
-                site.give_up(id);
-                return Err(reset());
-            }
-            (Some(Fault::Status(status, false)), _) => {
-                tokio::time::sleep(HALF_WAY).await;
-                return Ok(site.status(status));
-            }
-            (Some(Fault::Unauthorized), _) => {
-                tokio::time::sleep(HALF_WAY).await;
-                site.inner().refused_token = true;
-                return Ok(site.status(401));
-            }
-            _ => {}
-        }
-        if kind == Call::Read && call.target.starts_with("/api/alerts") {
-            site.inner().looked = Some(site.time.now());
-        }
-        let id = site.launch(&call, attempt.clone(), HALF_WAY, false);
-        let creates = kind == Call::Create;
-        let doubled =
-            matches!(fault, Some(Fault::Doubled(_))).then(|| site.launch(&call, attempt, HALF_WAY, true));
-        let mut answer = site.answer(id, kind, HALF_WAY).await;
-        match fault {
-            Some(Fault::Lost) => return Err(reset()),
-            Some(Fault::Slow(s)) => {
-                tokio::time::sleep(seconds(s.min(PATIENCE))).await;
-                if s >= PATIENCE {
-                    return Err(reset());
-                }
-            }
-            Some(Fault::Garbled) => answer.body.truncate(answer.body.len() / 2),
-            Some(Fault::Status(status, true)) => return Ok(site.status(status)),
-            Some(Fault::Doubled(true)) => {
-                if let Some(second) = doubled {
-                    answer = site.answer(second, kind, Duration::ZERO).await;
-                }
-            }
-            _ => {}
-        }
-        #[derive(serde::Deserialize)]
-        struct Object {
-            id: String,
-        }
-        if kind == Call::Change && answer.is_success() {
-            let body = call.body.as_deref().unwrap_or_default();
-            let fields: BTreeMap<String, String> = serde_json::from_str(body).unwrap_or_default();
-            if let (Some(text), Some(id)) = (fields.get("comment"), call.target.strip_prefix("/api/alerts/"))
-            {
-                site.inner().accepted.insert((id.to_owned(), text.clone()));
-            }
-        }
-        if creates
-            && answer.is_success()
-            && let Ok(object) = serde_json::from_slice::<Object>(&answer.body)
-        {
-            site.inner().told.push(object.id);
-        }
-        Ok(answer)
     }
 }
 

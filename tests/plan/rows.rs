@@ -61,6 +61,18 @@ fn resource(w: &World) -> &casefile::state::Resource {
     &w.state.resources[&P.parse().unwrap()]
 }
 
+/// A row that no world reaches could decide anything.
+#[test]
+fn every_row_that_a_plan_shows_is_reached() {
+    let tests = [include_str!("rows.rs"), include_str!("surgery.rs"), include_str!("triage.rs")].concat();
+    let not_shown = [Row::MovedAway, Row::NotPlanned, Row::Forgotten];
+    for row in (1..=u8::MAX).map_while(Row::from_number).filter(|row| !not_shown.contains(row)) {
+        let name = format!("Row::{row:?}");
+        let mut named = tests.split(&name).skip(1).map(|rest| !rest.starts_with(char::is_alphanumeric));
+        assert!(named.any(|whole| whole), "no test here reaches row {row:?}");
+    }
+}
+
 #[test]
 fn replace_by_name_but_not_over_a_running_one() {
     let mut w = running();

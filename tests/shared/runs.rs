@@ -290,6 +290,20 @@ fn manifests() -> String {
     (0..PACKAGES).map(package).chain((0..ALERTS).map(alert)).collect()
 }
 
+impl Site {
+    /// Notes what a machine tells of its run.
+    fn hear(&self, name: &str, progress: Progress) {
+        match progress {
+            Progress::Event(Event::Accepted { address, object, .. }) => {
+                self.say(format!("{name} has recorded {address}: {}", object.id));
+                self.seen.lock().unwrap().told.push((address, object.id));
+            }
+            Progress::Event(event) => self.say(format!("{name}: {event:?}")),
+            _ => {}
+        }
+    }
+}
+
 /// One `apply` of a machine, from the open store to the closed one. Returns why it ended early.
 async fn apply(site: &Arc<Site>, machine: &Arc<Machine>, life: u32) -> Result<(), String> {
     let clock = machine.clock(site);
@@ -329,14 +343,7 @@ async fn apply(site: &Arc<Site>, machine: &Arc<Machine>, life: u32) -> Result<()
     let options = Options { parallelism: 4, ..Options::new(runner, binding) };
     let (_keep, stop) = watch::channel(false);
     let (telling, name) = (site.clone(), machine.name.clone());
-    let sink = Arc::new(move |progress: Progress| match progress {
-        Progress::Event(Event::Accepted { address, object, .. }) => {
-            telling.say(format!("{name} has recorded {address}: {}", object.id));
-            telling.seen.lock().unwrap().told.push((address, object.id));
-        }
-        Progress::Event(event) => telling.say(format!("{name}: {event:?}")),
-        _ => {}
-    });
+    let sink = Arc::new(move |progress| telling.hear(&name, progress));
     let locked = Locked { store: Box::new(store), opened_at: clock.now() };
     let failed = |e: RunError| {
         if e.is_overtaken() {

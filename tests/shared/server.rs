@@ -63,19 +63,21 @@ impl Server {
     }
 }
 
-fn serve(
-    stream: TcpStream,
-    root: PathBuf,
-    ways: &Mutex<Ways>,
-    seen: &Mutex<Vec<Request>>,
-) -> std::io::Result<()> {
-    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+/// A request with all that a gateway is told of it.
+struct Received {
+    request: Request,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+/// Reads one request; none if nobody asks.
+fn receive(stream: TcpStream) -> std::io::Result<Option<Received>> {
     let mut answers = stream.try_clone()?;
     let mut reader = BufReader::new(stream.take(MOST_BYTES));
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let mut words = line.split(' ').map(str::to_owned);
-    let (Some(method), Some(target)) = (words.next(), words.next()) else { return Ok(()) };
+    let (Some(method), Some(target)) = (words.next(), words.next()) else { return Ok(None) };
     let mut headers = Vec::new();
     loop {
         let mut line = String::new();
@@ -111,6 +113,19 @@ fn serve(
         chunked,
         gzip: header("content-encoding").is_some_and(|v| v == "gzip"),
     };
+    Ok(Some(Received { request, headers, body }))
+}
+
+fn serve(
+    stream: TcpStream,
+    root: PathBuf,
+    ways: &Mutex<Ways>,
+    seen: &Mutex<Vec<Request>>,
+) -> std::io::Result<()> {
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    let mut answers = stream.try_clone()?;
+    let Some(Received { request, headers, body }) = receive(stream)? else { return Ok(()) };
+    let header = |name: &str| headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
     seen.lock().unwrap().push(request.clone());
     let (asks_for, redirects_to) = {
         let ways = ways.lock().unwrap();

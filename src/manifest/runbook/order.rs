@@ -18,7 +18,7 @@ use crate::manifest::nearest::nearest;
 use crate::manifest::references;
 use crate::manifest::yaml::reader::{Document, Id, NodeKind};
 use crate::manifest::yaml::syntax::shown;
-use crate::model::{Address, Dependency, Kind};
+use crate::model::{Address, Dependency, Kind, REFERENCE_FIELDS};
 
 /// How many pairs of resources one incident may put in order.
 const MAX_PAIRS: usize = 100_000;
@@ -67,7 +67,7 @@ fn entries(doc: &Document<'_>, t: &Template, computed: &Computed) -> Vec<(Id, St
 fn ids_of(doc: &Document<'_>, t: &Template, computed: &Computed) -> Vec<(Id, String, bool)> {
     let Some((_, spec)) = doc.get(t.root, "spec") else { return Vec::new() };
     let mut all = Vec::new();
-    for id in references::FIELDS.iter().filter_map(|f| doc.get(spec, f)).map(|(_, id)| id) {
+    for id in REFERENCE_FIELDS.iter().filter_map(|f| doc.get(spec, f)).map(|(_, id)| id) {
         let expressions = computed.get(id as usize).and_then(Option::as_ref).map(Scalar::expressions);
         let names = expressions.into_iter().flatten().flat_map(|e| &e.analysis.names);
         for name in names.filter(|name| name.first() == ids::NAME) {

@@ -24,6 +24,7 @@ use crate::manifest::schema::json;
 use crate::manifest::surgery;
 use crate::manifest::yaml::reader::{Document, Id, NodeKind};
 use crate::manifest::yaml::syntax::shown;
+use crate::model::REFERENCE_FIELDS;
 
 /// How many problems of one runbook's expressions are told.
 const MAX_FINDINGS: usize = 100;
@@ -172,7 +173,7 @@ impl Compiler<'_> {
         }
         for name in ["metadata", "spec", "lifecycle", "dependsOn"] {
             if let Some(id) = value(name) {
-                self.scalars(id, looped, if name == "spec" { &references::FIELDS } else { &[] });
+                self.scalars(id, looped, if name == "spec" { &REFERENCE_FIELDS } else { &[] });
             }
         }
         let query = value("spec").and_then(|spec| doc.get(doc.get(spec, "event")?.1, "query"));

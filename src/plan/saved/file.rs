@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer};
 
 use super::error::SavedError;
-use super::execution::{PlanExecution, RowExecution};
+use super::execution::{CallExecution, PlanExecution, RowExecution};
 use crate::model::{
     Address, Dependency, Desired, Kind, Mutation, PlanDigest, Policy, Request, Source, Surgery, Timestamp,
     Triage, reference,
@@ -142,11 +142,21 @@ impl<'de> Deserialize<'de> for Fields {
     }
 }
 
-/// Makes the row of a plan from that of a file, if its parts belong together.
-pub(super) fn change(row: FileRow) -> Result<Change, SavedError> {
-    let FileRow { address, action, request, follow_up, execution, .. } = row;
-    let bad = |why| Err(SavedError::BadRow { address: address.clone(), why });
-    let execution = execution.unwrap_or_default();
+/// The requests of a row, and what their intents need besides.
+struct Requests {
+    first: Option<Request>,
+    follow_up: Option<Request>,
+    execution: Option<CallExecution>,
+    objects: u32,
+}
+
+/// Makes the call of a row; an error is why its parts do not belong together.
+fn planned(
+    address: &Address,
+    action: Action,
+    requests: Requests,
+) -> Result<Option<Box<PlannedCall>>, &'static str> {
+    let Requests { first, follow_up, execution, objects } = requests;
     let creates = action.creates();
     let follows = |request: &Request| {
         let id = reference(&address.to_string());
@@ -155,46 +165,50 @@ pub(super) fn change(row: FileRow) -> Result<Change, SavedError> {
             && matches!(Mutation::of(request), Some(Mutation::Update { alert_id, .. }) if alert_id == id)
     };
     if follow_up.as_ref().is_some_and(|request| !follows(request)) {
-        return bad("its second request does not follow from its first");
+        return Err("its second request does not follow from its first");
     }
-    let call = match (request, execution.call, action.call()) {
-        (None, None, None) if follow_up.is_none() => None,
-        (Some(request), Some(x), Some(_)) => {
-            let mutation = Mutation::of(&request).filter(|mutation| match mutation {
-                Mutation::Update { .. } => matches!(action, Action::Update | Action::Resolve),
-                Mutation::Cancel { .. } => action == Action::Cancel,
-                Mutation::Create(call) => {
-                    creates && call.kind() == address.kind() && *call.machine() == x.machine
-                }
-            });
-            let Some(mutation) = mutation else {
-                return bad("its request is none that its action makes");
-            };
-            let sent = Sent {
-                request,
-                revision: x.revision,
-                digest: x.digest,
-                marker: x.marker.into(),
-                machine_name: x.machine_name.into(),
-                query_digest: x.query_digest.into(),
-            };
-            Some(Box::new(PlannedCall {
-                labels: x.labels,
-                on_remove: x.on_remove,
-                on_in_progress: x.on_in_progress,
-                adopt_within: x.adopt_within,
-                ids: x.ids,
-                replaces: x.replaces,
-                objects: row.objects,
-                follow_up: follow_up.map(Box::new),
-                enforce: x.enforce,
-                ..PlannedCall::new(mutation, sent, x.machine)
-            }))
-        }
-        _ => return bad("its action and its request do not belong together"),
+    let (request, x) = match (first, execution, action.call()) {
+        (None, None, None) if follow_up.is_none() => return Ok(None),
+        (Some(request), Some(x), Some(_)) => (request, x),
+        _ => return Err("its action and its request do not belong together"),
     };
+    let mutation = Mutation::of(&request).filter(|mutation| match mutation {
+        Mutation::Update { .. } => matches!(action, Action::Update | Action::Resolve),
+        Mutation::Cancel { .. } => action == Action::Cancel,
+        Mutation::Create(call) => creates && call.kind() == address.kind() && *call.machine() == x.machine,
+    });
+    let mutation = mutation.ok_or("its request is none that its action makes")?;
+    let sent = Sent {
+        request,
+        revision: x.revision,
+        digest: x.digest,
+        marker: x.marker.into(),
+        machine_name: x.machine_name.into(),
+        query_digest: x.query_digest.into(),
+    };
+    Ok(Some(Box::new(PlannedCall {
+        labels: x.labels,
+        on_remove: x.on_remove,
+        on_in_progress: x.on_in_progress,
+        adopt_within: x.adopt_within,
+        ids: x.ids,
+        replaces: x.replaces,
+        objects,
+        follow_up: follow_up.map(Box::new),
+        enforce: x.enforce,
+        ..PlannedCall::new(mutation, sent, x.machine)
+    })))
+}
+
+/// Makes the row of a plan from that of a file, if its parts belong together.
+pub(super) fn change(row: FileRow) -> Result<Change, SavedError> {
+    let FileRow { address, action, request, follow_up, execution, .. } = row;
+    let bad = |why| SavedError::BadRow { address: address.clone(), why };
+    let execution = execution.unwrap_or_default();
+    let requests = Requests { first: request, follow_up, execution: execution.call, objects: row.objects };
+    let call = planned(&address, action, requests).map_err(bad)?;
     if !execution.records.iter().chain(&execution.then).all(|r| is_of_row(r, &execution.records, &address)) {
-        return bad("it records something of another resource, or what no plan records");
+        return Err(bad("it records something of another resource, or what no plan records"));
     }
     // The guard rails are those of the project when the plan is carried out.
     let kept = row.warnings.into_iter().filter(|w| !guard::CODES.contains(&w.code.as_str()));
@@ -219,7 +233,7 @@ pub(super) fn change(row: FileRow) -> Result<Change, SavedError> {
         basis: row.basis,
         ..Change::new(address, action, Row::from_number(row.row), Reason::Saved { words: row.reason })
     };
-    if creates
+    if action.creates()
         && desired(&change).is_none_or(|d| Some(d.digest) != change.call.as_ref().map(|c| c.sent.digest))
     {
         return Err(SavedError::BadRow {

@@ -106,6 +106,15 @@ struct Batched {
     place: Option<usize>,
 }
 
+/// A batch as lines of the journal.
+struct Encoded {
+    lines: String,
+    /// The hash of the last line.
+    head: Sha256Hex,
+    /// The numbers of the records of each group that a caller has given, and the group's place.
+    numbers: Vec<(usize, Range<Seq>)>,
+}
+
 impl<R: Remote> SharedStore<R> {
     /// Opens a shared state for writing. It has no lock: a run that makes calls just now is told instead.
     ///
@@ -180,30 +189,11 @@ impl<R: Remote> SharedStore<R> {
             if batch.is_empty() && end.is_none() {
                 return Ok(Vec::new());
             }
-            let mut lines = String::new();
-            let (mut seq, mut head) = (self.base.seq, self.base.head);
-            let mut numbers = Vec::new();
-            for b in &batch {
-                let first = seq + 1;
-                for record in &b.group {
-                    let (line, hash) = journal::encode(seq + 1, head, b.at, record)?;
-                    lines.push_str(&line);
-                    (seq, head) = (seq + 1, hash);
-                }
-                numbers.extend(b.place.map(|place| (place, first..seq + 1)));
-            }
+            let Encoded { lines, head, numbers } = self.encode(&batch)?;
             self.state.head = head;
             let journal = self.at_hand(&lines, end);
             let bytes = self.bytes + lines.len() as u64;
-            let unwritable = |e: serde_json::Error| StoreError::Unfit {
-                place: self.remote.place(),
-                why: format!("the snapshot cannot be written: {e}"),
-                next: "report it with this line",
-            };
-            let snapshot = end
-                .map(|_| snapshot::write(&self.state, self.serial + 1, bytes))
-                .transpose()
-                .map_err(unwritable)?;
+            let snapshot = end.map(|_| self.snapshot(bytes)).transpose()?;
             let segment = Segment {
                 first: self.base.seq + 1,
                 lines: lines.as_bytes(),
@@ -252,6 +242,32 @@ impl<R: Remote> SharedStore<R> {
         Err(StoreError::Unreachable {
             place: self.remote.place(),
             why: format!("others were faster {MOST_RACES} times in a row"),
+        })
+    }
+
+    /// Writes a batch as it follows the head.
+    fn encode(&self, batch: &[Batched]) -> Result<Encoded, StoreError> {
+        let mut lines = String::new();
+        let (mut seq, mut head) = (self.base.seq, self.base.head);
+        let mut numbers = Vec::new();
+        for b in batch {
+            let first = seq + 1;
+            for record in &b.group {
+                let (line, hash) = journal::encode(seq + 1, head, b.at, record)?;
+                lines.push_str(&line);
+                (seq, head) = (seq + 1, hash);
+            }
+            numbers.extend(b.place.map(|place| (place, first..seq + 1)));
+        }
+        Ok(Encoded { lines, head, numbers })
+    }
+
+    /// Writes the snapshot that goes with the state as it will be; `bytes` is the length of its journal.
+    fn snapshot(&self, bytes: u64) -> Result<Vec<u8>, StoreError> {
+        snapshot::write(&self.state, self.serial + 1, bytes).map_err(|e| StoreError::Unfit {
+            place: self.remote.place(),
+            why: format!("the snapshot cannot be written: {e}"),
+            next: "report it with this line",
         })
     }
 
