@@ -136,7 +136,17 @@ fn what_is_merged_is_applied_once() {
         case.git(&["checkout", "-q", "--detach", "HEAD^1"]);
         let (code, told, shown) = case.on_main("apply");
         assert_eq!((code, case.collections()), (0, 2), "{kind:?}: {told}");
-        assert!(shown.contains("Nothing was sent: ") && shown.contains("is not the tip of main"), "{shown}");
+        assert!(
+            shown.contains("Nothing was sent: ") && shown.contains("is not the tip of main, which is "),
+            "{shown}"
+        );
+
+        // Neither does a commit that nobody has pushed.
+        case.git(&["checkout", "-q", "main"]);
+        case.git(&["commit", "-q", "--allow-empty", "-m", "not pushed"]);
+        let (code, told, shown) = case.on_main("apply");
+        assert_eq!((code, case.collections()), (0, 2), "{kind:?}: {told}");
+        assert!(shown.contains("is not pushed yet, push it"), "{shown}");
     }
 }
 
