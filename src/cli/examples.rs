@@ -5,7 +5,14 @@ use clap::Command;
 
 /// The examples, by command.
 const EXAMPLES: &[(&str, &[&str])] = &[
-    ("init", &["casefile init my-cases", "casefile init my-cases --pipeline gitlab --state git"]),
+    (
+        "init",
+        &[
+            "casefile init my-cases",
+            "casefile init others --pipeline gitlab --state git",
+            "casefile init --pipeline github",
+        ],
+    ),
     (
         "validate",
         &[
