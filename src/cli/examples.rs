@@ -115,7 +115,10 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("state pull", &["casefile state pull copy"]),
     ("state rebuild", &["casefile state rebuild", "casefile state rebuild --accept-damage"]),
     ("verify", &["casefile verify", "casefile verify --no-evidence --format json"]),
-    ("export", &["casefile export --bagit bag", "casefile export -l incident=INC-2042 --bagit inc-2042"]),
+    (
+        "export",
+        &["casefile export --bagit bag", "casefile export -l incident=INC-2042 --bagit bags/inc-2042"],
+    ),
     ("schema", &["casefile schema", "casefile schema manifest"]),
     (
         "sandbox",
