@@ -136,6 +136,9 @@ fn bash_proposes_addresses() {
     // Everything else is clap's.
     assert_eq!(bash(&case, &["compl"]), ["completions"]);
     assert_eq!(bash(&case, &["plan", "--format", "js"]), ["json"]);
+    // Topics of help stand beside its commands.
+    assert_eq!(bash(&case, &["help", "exit"]), ["exit-codes"]);
+    assert_eq!(bash(&case, &["help", "dr"]), ["draft", "drill"]);
     assert_eq!(bash(&case, &["-C", "my\\ cases", "cancel", "--com"]), ["--comment"]);
     assert_eq!(case.files(), before, "nothing is written");
 }
@@ -187,6 +190,7 @@ fn fish_proposes_addresses() {
     assert_eq!(fish("casefile -C my\\ cases cancel Inv"), PACKAGES);
     assert_eq!(fish("casefile -C my\\ cases state show A"), ["Alert/phish"]);
     assert_eq!(fish("casefile state li"), ["list"]);
+    assert_eq!(fish("casefile help exit"), ["exit-codes"]);
 }
 
 #[test]

@@ -140,6 +140,73 @@ fn the_program_that_was_built_becomes_an_archive_that_holds_what_it_has_to() {
     }
 }
 
+/// Who has an archive has nothing else: no checkout, and no Rust.
+#[test]
+fn the_readme_of_an_archive_is_about_the_archive() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = stand_in(dir.path());
+    let usual = read("README.md");
+    let first = usual.split("\n\n").nth(1).unwrap();
+    for target in targets() {
+        let archive = told(&release(dir.path(), &["archive", &target, "--bin", &program]));
+        let stem =
+            Path::new(&archive).file_name().unwrap().to_str().unwrap().trim_end_matches(".tar.gz").to_owned();
+        let work = tempfile::tempdir().unwrap();
+        let unpacked = Command::new("tar").args(["-xzf", &archive, "-C"]).arg(work.path()).status().unwrap();
+        assert!(unpacked.success());
+        let top = work.path().join(stem);
+        let text = std::fs::read_to_string(top.join("README.md")).unwrap();
+        assert!(text.starts_with(&format!("# casefile {VERSION}\n\n{first}\n")), "{text}");
+        assert!(!text.contains("cargo") && !text.contains("](") && text.contains(&target), "{text}");
+        let own = if target.contains("windows") { "casefile.exe" } else { "casefile" };
+        let commands: Vec<&str> = text.lines().filter_map(|l| l.strip_prefix("$ ./")).collect();
+        assert_eq!(commands[0], format!("{own} init my-cases"));
+        for command in commands {
+            let words = command.split(' ').enumerate().map(|(i, w)| if i == 0 { "casefile" } else { w });
+            casefile::cli::command().try_get_matches_from(words).unwrap();
+        }
+        // What it says is here is here.
+        let cells = text.lines().filter_map(|l| l.strip_prefix("| `")?.split("` | ").next());
+        let files = cells.flat_map(|cell| cell.split("`, `")).filter(|f| !f.contains(' '));
+        for file in files.chain(["completions/casefile.bash", "completions/_casefile"]) {
+            assert!(top.join(file).exists(), "{target}: {file}");
+        }
+        // docs/install.md says it of the folder above.
+        if !target.contains("windows") {
+            let install = read("docs/install.md").replace("casefile-VERSION-TARGET/", "");
+            for line in [
+                "mkdir -p ~/.local/bin ~/.local/share/man",
+                "install casefile ~/.local/bin/",
+                "cp -r man/. ~/.local/share/man/",
+            ] {
+                assert!(
+                    text.contains(&format!("\n{line}\n")) && install.contains(&format!("\n{line}\n")),
+                    "{line}"
+                );
+            }
+        }
+    }
+}
+
+/// The image with a program that was built: `scripts/release build x86_64-unknown-linux-musl` takes minutes, so it is done
+/// by hand.
+#[test]
+#[ignore = "it needs a static program that was built, and root for chroot"]
+fn the_image_runs_what_was_built() {
+    let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
+    let program = Path::new(ROOT).join("target").join(&target).join("release/casefile");
+    assert!(program.exists(), "first: scripts/release build {target}");
+    let platform = if target.starts_with("x86_64") { "amd64" } else { "arm64" };
+    let dist = tempfile::tempdir().unwrap();
+    let archive = told(&release(dist.path(), &["archive", &target]));
+    told(&release(dist.path(), &["check", &archive]));
+    told(&release(dist.path(), &["image", platform]));
+    assert_eq!(
+        told(&release(dist.path(), &["try-image", platform])),
+        format!("the image for {platform} does what it has to")
+    );
+}
+
 #[test]
 fn the_same_files_give_the_same_archive() {
     let [a, b] = [(); 2].map(|()| tempfile::tempdir().unwrap());
@@ -433,7 +500,19 @@ fn the_workflow_asks_the_script_for_what_it_knows() {
             asked.insert(word.to_owned());
         }
     }
-    for word in ["tag", "matrix", "rust", "build", "archive", "check", "sbom", "sums", "image", "version"] {
+    for word in [
+        "tag",
+        "matrix",
+        "rust",
+        "build",
+        "archive",
+        "check",
+        "sbom",
+        "sums",
+        "image",
+        "try-image",
+        "version",
+    ] {
         assert!(asked.contains(word), "{word}");
     }
     let page = read("docs/install.md");

@@ -23,12 +23,12 @@ tell() {
 }
 
 # An older commit lacks what was merged since, and would take it back. So the run of an older commit, which can be run
-# anew by hand, does nothing.
+# anew by hand, does nothing. A commit that was not pushed was not reviewed either; a shallow clone cannot tell the two apart.
 here=$(git rev-parse HEAD)
 git ls-remote --exit-code origin "refs/heads/$CASEFILE_BRANCH" >"$work/tip"
 tip=$(cut -f 1 <"$work/tip")
 if [ "$here" != "$tip" ]; then
-    tell "Nothing was sent: $here is not the tip of $CASEFILE_BRANCH any more. The run of $tip applies both."
+    tell "Nothing was sent: $here is not the tip of $CASEFILE_BRANCH, which is $tip. The run of that one applies all that is merged. If $here is not pushed yet, push it: its own run applies it."
     exit 0
 fi
 

@@ -186,9 +186,10 @@ pub struct InitArgs {
     /// The folder to write into; made if it is missing
     #[arg(value_name = "DIR", default_value = ".")]
     pub dir: PathBuf,
-    /// Write the pipelines of this forge; with `--state git` those that apply what is merged too
-    #[arg(long, value_name = "FORGE", default_value = "github")]
-    pub pipeline: Forge,
+    /// Write the pipelines of this forge, `github` without it; with `--state git` those that apply what is merged too. To a
+    /// project that is there they are added
+    #[arg(long, value_name = "FORGE")]
+    pub pipeline: Option<Forge>,
     /// Keep the state in a folder of the project, or in a ref of the repository's remote
     #[arg(long, value_name = "PLACE", default_value = "folder")]
     pub state: StatePlace,

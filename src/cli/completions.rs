@@ -19,6 +19,7 @@ use super::exit::{Code, Error};
 use super::git;
 use super::project;
 use super::store;
+use super::topics::{LIST, TOPICS};
 use crate::manifest;
 use crate::model::{Address, Kind, Template};
 use crate::plan::names::{Named, shown_in};
@@ -31,9 +32,21 @@ pub const QUESTION: &str = "__complete";
 /// Prints the script; the shell's own documentation says where it goes.
 pub fn run(ctx: &Context, args: &CompletionsArgs) -> Result<Code, Error> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut super::command(), "casefile", &mut script);
+    clap_complete::generate(args.shell, &mut with_topics(), "casefile", &mut script);
     ctx.document(&with_addresses(args.shell, &String::from_utf8_lossy(&script)))?;
     Ok(Code::Done)
+}
+
+/// The commands, with the topics of help among those that `help` takes.
+fn with_topics() -> Command {
+    let mut all = super::command();
+    // Only then clap's own `help` is there.
+    all.build();
+    let topics = TOPICS.iter().map(|t| (t.name, t.about)).chain([(LIST, "What is told beside the commands")]);
+    let topic = |(name, about): (&'static str, &'static str)| {
+        Command::new(name).about(about).bin_name(format!("casefile help {name}")).disable_help_flag(true)
+    };
+    all.mut_subcommand("help", |help| help.subcommands(topics.map(topic)))
 }
 
 /// clap's script, asked second. Its function gets another name, so that however the shell loads the file
@@ -338,9 +351,12 @@ mod tests {
     fn the_scripts_ask() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut super::super::command(), "casefile", &mut script);
+            clap_complete::generate(shell, &mut with_topics(), "casefile", &mut script);
             let script = format!("\n{}", with_addresses(shell, &String::from_utf8(script).unwrap()));
             assert!(script.contains(QUESTION), "{shell}");
+            for topic in &TOPICS {
+                assert!(script.contains(topic.name), "{shell}: {}", topic.name);
+            }
             if shell != Shell::Fish {
                 assert_eq!(script.matches("\n_casefile() {").count(), 1, "{shell}");
                 assert_eq!(script.matches("\n_casefile_static() {").count(), 1, "{shell}");

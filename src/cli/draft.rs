@@ -23,6 +23,7 @@ use crate::plan::{IdIndex, Unread};
 use crate::render::drafts::{self, HuntedAlert, Labels};
 use crate::render::escape::one_line;
 use crate::render::messages::{first, plural};
+use crate::render::ways_out::shell;
 
 /// Reads the service and writes manifests.
 pub fn run(ctx: &Context, args: &DraftArgs) -> Result<Code, Error> {
@@ -81,11 +82,28 @@ fn of_alert(ctx: &Context, project: &Project, args: &DraftArgs, id: &str) -> Res
     let draft = draft::follow_up(&alert, &labels, args.comment.as_deref())
         .map_err(|e| refused(format!("{id}: {e}")))?;
     tell_device(ctx, machine.as_ref());
-    let (name, text) = match incident(ctx, project, args, &alert, &draft, machine.as_ref())? {
-        Some(written) => written,
-        None => plain(args, &draft),
-    };
-    new::place(ctx, project, &[(name, text)], &args.placing)
+    let incident = incident(ctx, project, args, &alert, &draft, machine.as_ref())?;
+    let is_plain = incident.is_none();
+    let (name, text) = incident.unwrap_or_else(|| plain(args, &draft));
+    let written = new::place(ctx, project, &[(name, text)], &args.placing)?;
+    if is_plain && !written.is_empty() {
+        let device = machine.as_ref().and_then(|m| m.computer_dns_name.as_deref());
+        let device = device.unwrap_or(draft.machine.as_str());
+        ctx.note(&format!(
+            "Drafted: a package of {device}, and an alert that follows {id} up. The alert finds its event by a query, which \
+             casefile plan runs."
+        ));
+    }
+    tell_next(ctx, &written);
+    Ok(Code::Done)
+}
+
+/// Says how what was written is looked at, if something was.
+fn tell_next(ctx: &Context, written: &[String]) {
+    if !written.is_empty() {
+        let files: Vec<String> = written.iter().map(|file| shell(file).into_owned()).collect();
+        ctx.note(&format!("next: casefile plan {}", files.join(" ")));
+    }
 }
 
 /// Says what a reader should know of the device.
@@ -243,7 +261,16 @@ fn of_collections(
         let all: Vec<String> = texts.iter().map(|(_, text)| text.clone()).collect();
         texts = vec![(name.clone(), drafts::documents(&all))];
     }
-    new::place(ctx, project, &texts, &args.placing)
+    let written = new::place(ctx, project, &texts, &args.placing)?;
+    if !written.is_empty() {
+        let packages: usize = drafted.files.iter().map(|file| file.packages.len()).sum();
+        ctx.note(&format!(
+            "Drafted: {}, each with `import`: a plan takes them over, and sends nothing for them.",
+            plural(packages, "package")
+        ));
+    }
+    tell_next(ctx, &written);
+    Ok(Code::Done)
 }
 
 /// The ids that manifests take over.

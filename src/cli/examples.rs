@@ -5,7 +5,14 @@ use clap::Command;
 
 /// The examples, by command.
 const EXAMPLES: &[(&str, &[&str])] = &[
-    ("init", &["casefile init my-cases", "casefile init my-cases --pipeline gitlab --state git"]),
+    (
+        "init",
+        &[
+            "casefile init my-cases",
+            "casefile init others --pipeline gitlab --state git",
+            "casefile init --pipeline github",
+        ],
+    ),
     (
         "validate",
         &[
@@ -108,7 +115,10 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("state pull", &["casefile state pull copy"]),
     ("state rebuild", &["casefile state rebuild", "casefile state rebuild --accept-damage"]),
     ("verify", &["casefile verify", "casefile verify --no-evidence --format json"]),
-    ("export", &["casefile export --bagit bag", "casefile export -l incident=INC-2042 --bagit inc-2042"]),
+    (
+        "export",
+        &["casefile export --bagit bag", "casefile export -l incident=INC-2042 --bagit bags/inc-2042"],
+    ),
     ("schema", &["casefile schema", "casefile schema manifest"]),
     (
         "sandbox",

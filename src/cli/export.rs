@@ -10,6 +10,7 @@ use super::context::{Context, reading_runtime};
 use super::engine;
 use super::evidence;
 use super::exit::{Code, Error};
+use super::git;
 use super::patience::{EVIDENCE, waiting};
 use super::project;
 use super::store;
@@ -79,6 +80,12 @@ pub fn run(ctx: &Context, args: &ExportArgs) -> Result<Code, Error> {
             let document = ExportDocument::new(&shown, &contents, size);
             ctx.document(&document.to_text().map_err(|e| Error::Stdout(e.into()))?)?;
         }
+    }
+    if git::could_be_committed(ctx, &place) {
+        ctx.note(&format!(
+            "{shown} lies in a git repository that does not ignore it, and holds what the devices hold: move it out, or add it \
+             to .gitignore before you commit."
+        ));
     }
     Ok(if contents.absent.is_empty() { Code::Done } else { Code::TimedOut })
 }

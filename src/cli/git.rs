@@ -63,6 +63,16 @@ pub fn revisions(ctx: &Context) -> Option<Vec<String>> {
     Some(["HEAD".to_owned()].into_iter().chain(names).collect())
 }
 
+/// Tells whether a folder lies in a work tree in which git does not ignore it; no, where git cannot tell.
+pub fn could_be_committed(ctx: &Context, folder: &Path) -> bool {
+    let asked = || {
+        let folder = platform::real_path(folder).ok()?;
+        let root = root_of(&folder)?;
+        Repository::at(ctx, root).ok()?.shows_new(folder.strip_prefix(root).ok()?).ok()
+    };
+    asked().unwrap_or(false)
+}
+
 impl Repository {
     /// The repository with that root.
     pub fn at(ctx: &Context, root: &Path) -> Result<Self, Error> {
@@ -156,6 +166,12 @@ impl Repository {
         };
         let entries = strings(&self.run(&["ls-files", "-v", "-z"])?);
         Ok(entries.into_iter().filter_map(overlooked))
+    }
+
+    /// Tells whether there is something new below a path from the root that git does not ignore.
+    fn shows_new(&self, path: &Path) -> Result<bool, Error> {
+        let words = ["ls-files", "--others", "--exclude-standard", "--directory", "-z", "--"];
+        Ok(!self.run(&[&words[..], &[&path.to_string_lossy()]].concat())?.is_empty())
     }
 
     /// The commit that is recorded for a submodule; none if there is no submodule at that path.

@@ -4,14 +4,18 @@ use std::fs;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum as _;
+
 use super::args::{Forge, InitArgs, SchemaKind, StatePlace};
 use super::context::{Context, project_above};
 use super::exit::{Code, Error};
 use super::project;
 use super::schema;
-use crate::files::{self, FileError};
+use super::store;
+use crate::files::{self, FileError, Links};
 use crate::manifest::{PROJECT_FILE, load_project};
 use crate::model::Advice;
+use crate::model::location::{Location, SharedPlace};
 use crate::platform;
 use crate::render::escape::one_line;
 use crate::render::ways_out::shell;
@@ -24,9 +28,18 @@ macro_rules! example {
     };
 }
 
-/// Writes all files of a new project, or none if one of them exists.
+/// A longer file is none that `init` has written.
+const LONGEST: u64 = 1 << 20;
+
+/// Writes all files of a new project, or none if one of them exists. A project that is there gets the pipelines that it
+/// lacks, if a forge is named.
 pub fn run(ctx: &Context, args: &InitArgs) -> Result<Code, Error> {
     let dir = ctx.path(&args.dir);
+    if let Some(forge) = args.pipeline
+        && dir.join(PROJECT_FILE).symlink_metadata().is_ok()
+    {
+        return add_pipelines(ctx, args, &dir, forge);
+    }
     if let Some(above) = read_by(&dir) {
         return Err(Error::Forbidden {
             message: format!(
@@ -49,22 +62,12 @@ pub fn run(ctx: &Context, args: &InitArgs) -> Result<Code, Error> {
     if !taken.is_empty() {
         return Err(Error::Exists(taken));
     }
-    for (name, _) in &files {
-        let path = dir.join(name);
-        let outside = |e: FileError| Error::Io { what: "write", path: path.clone(), source: e.into() };
-        files::stays_inside(&dir, &path).map_err(outside)?;
-    }
-    for (name, text) in &files {
-        write_new(&dir.join(name), text)?;
-    }
+    write_all(&dir, &files)?;
     let mut told = format!("Wrote a project to {}:\n", one_line(&dir.to_string_lossy()));
     for (name, _) in &files {
         told.push_str(&format!("  {name}\n"));
     }
-    let there = match args.dir == Path::new(".") {
-        true => String::new(),
-        false => format!(" -C {}", one_line(&dir.to_string_lossy())),
-    };
+    let there = from_here(args, &dir);
     told.push_str(&match args.state {
         StatePlace::Folder => {
             format!("\nNext, without an account:\n  casefile{there} plan\n  casefile{there} apply --wait\n")
@@ -76,6 +79,76 @@ pub fn run(ctx: &Context, args: &InitArgs) -> Result<Code, Error> {
     });
     ctx.out(&told)?;
     Ok(Code::Done)
+}
+
+/// Writes the pipelines that a project lacks, and says which files were there. Nothing that is there is touched.
+fn add_pipelines(ctx: &Context, args: &InitArgs, dir: &Path, forge: Forge) -> Result<Code, Error> {
+    let project = load_project(dir).map_err(|problems| project::refused(ctx, &problems))?;
+    let in_git = matches!(store::location(ctx, &project)?, Location::Shared(SharedPlace::Git { .. }));
+    if args.state == StatePlace::Git && !in_git {
+        let there = from_here(args, dir);
+        return Err(Error::Forbidden {
+            message: "the state of this project is not in git: nothing was written".to_owned(),
+            next: Advice::then(
+                "leave --state out, or move the state first",
+                format!("casefile{there} state migrate --to {}", git_url(forge, &project.name)),
+            ),
+        });
+    }
+    let (mut lacking, mut there) = (Vec::new(), String::new());
+    for (name, text) in pipeline_files(forge, in_git) {
+        let path = dir.join(name);
+        if path.symlink_metadata().is_err() {
+            lacking.push((name, text.to_owned()));
+            continue;
+        }
+        let same = files::read_text(&path, Links::Followed, LONGEST).is_ok_and(|there| there == text);
+        there.push_str(&format!("  {name}{}\n", if same { "" } else { "  (another text)" }));
+    }
+    write_all(dir, &lacking)?;
+    let shown = dir.to_string_lossy();
+    let mut told = match lacking.is_empty() {
+        true => "Nothing was written: every file is there.\n".to_owned(),
+        false => format!("Added to the project in {}:\n", one_line(&shown)),
+    };
+    lacking.iter().for_each(|(name, _)| told.push_str(&format!("  {name}\n")));
+    if !there.is_empty() {
+        told.push_str(&format!("There already, and left as they are:\n{there}"));
+    }
+    if there.contains("(another text)") {
+        let word = forge.to_possible_value().map(|word| word.get_name().to_owned()).unwrap_or_default();
+        let state = if in_git { " --state git" } else { "" };
+        told.push_str(&format!(
+            "To compare them, write a project that you throw away: casefile init another-folder --pipeline {word}{state}\n"
+        ));
+    }
+    told.push_str(match in_git {
+        true => "\nThe comments at the top of the pipelines name the variables and permissions that they need.\n",
+        false => {
+            "\nThese pipelines check and plan. Once the state is in git, the same command adds those that apply what is \
+             merged.\n"
+        }
+    });
+    ctx.out(&told)?;
+    Ok(Code::Done)
+}
+
+/// The option that leads to a folder from here; none where it is the current one.
+fn from_here(args: &InitArgs, dir: &Path) -> String {
+    match args.dir == Path::new(".") {
+        true => String::new(),
+        false => format!(" -C {}", one_line(&dir.to_string_lossy())),
+    }
+}
+
+/// Writes files that are not there, each inside of the folder.
+fn write_all(dir: &Path, files: &[(&'static str, String)]) -> Result<(), Error> {
+    for (name, _) in files {
+        let path = dir.join(name);
+        let outside = |e: FileError| Error::Io { what: "write", path: path.clone(), source: e.into() };
+        files::stays_inside(dir, &path).map_err(outside)?;
+    }
+    files.iter().try_for_each(|(name, text)| write_new(&dir.join(name), text))
 }
 
 /// The folder of the project that reads the manifests in a folder, if there is one.
@@ -95,9 +168,8 @@ fn read_by(dir: &Path) -> Option<PathBuf> {
     (!folders.is_all() && folders.covers(&name)).then_some(above)
 }
 
-/// The files of a new project, each with its text. Pipelines are where their forge reads them.
+/// The files of a new project, each with its text.
 fn project_files(name: &str, args: &InitArgs) -> Vec<(&'static str, String)> {
-    let shared = args.state == StatePlace::Git;
     let gitignore = match args.state {
         StatePlace::Folder => include_str!("template/gitignore"),
         StatePlace::Git => include_str!("template/gitignore-git"),
@@ -108,35 +180,50 @@ fn project_files(name: &str, args: &InitArgs) -> Vec<(&'static str, String)> {
         ("schemas/manifest.schema.json", schema::text(SchemaKind::Manifest)),
         ("schemas/project.schema.json", schema::text(SchemaKind::Project)),
     ];
-    let mut add = |name, text: &str| files.push((name, text.to_owned()));
-    match args.pipeline {
-        Forge::Github => {
-            add(".github/workflows/casefile.yaml", example!("github-actions.yaml"));
-            if shared {
-                add(".github/workflows/casefile-apply.yaml", example!("github-actions-apply.yaml"));
-            }
-        }
+    let pipelines = pipeline_files(forge(args), args.state == StatePlace::Git);
+    files.extend(pipelines.into_iter().map(|(name, text)| (name, text.to_owned())));
+    files.push((".gitignore", format!("{gitignore}{}", include_str!("template/gitignore-written"))));
+    files
+}
+
+/// The forge of a new project, if none is named: GitHub.
+fn forge(args: &InitArgs) -> Forge {
+    args.pipeline.unwrap_or(Forge::Github)
+}
+
+/// The pipelines of a forge where it reads them, and their scripts, each with its text; `shared` asks for those that apply
+/// what is merged too.
+fn pipeline_files(forge: Forge, shared: bool) -> Vec<(&'static str, &'static str)> {
+    let mut files = match forge {
+        Forge::Github => vec![(".github/workflows/casefile.yaml", example!("github-actions.yaml"))],
         // GitLab reads one file: what applies takes the other in.
-        Forge::Gitlab if shared => {
-            add(".gitlab-ci.yml", example!("gitlab-ci-apply.yaml"));
-            add(".gitlab/casefile.yml", example!("gitlab-ci.yaml"));
+        Forge::Gitlab if shared => vec![
+            (".gitlab-ci.yml", example!("gitlab-ci-apply.yaml")),
+            (".gitlab/casefile.yml", example!("gitlab-ci.yaml")),
+        ],
+        Forge::Gitlab => vec![(".gitlab-ci.yml", example!("gitlab-ci.yaml"))],
+        Forge::Azure => vec![("azure-pipelines.yml", example!("azure-pipelines.yaml"))],
+    };
+    match forge {
+        Forge::Github if shared => {
+            files.push((".github/workflows/casefile-apply.yaml", example!("github-actions-apply.yaml")));
         }
-        Forge::Gitlab => add(".gitlab-ci.yml", example!("gitlab-ci.yaml")),
-        Forge::Azure => {
-            add("azure-pipelines.yml", example!("azure-pipelines.yaml"));
-            if shared {
-                add("azure-pipelines-apply.yml", example!("azure-pipelines-apply.yaml"));
-            }
+        Forge::Azure if shared => {
+            files.push(("azure-pipelines-apply.yml", example!("azure-pipelines-apply.yaml")));
         }
+        Forge::Github | Forge::Gitlab | Forge::Azure => {}
     }
-    add("scripts/install-casefile.sh", example!("install-casefile.sh"));
-    add("scripts/plan-comment.sh", example!("plan-comment.sh"));
-    add("scripts/state-token.sh", example!("state-token.sh"));
+    files.extend([
+        ("scripts/install-casefile.sh", example!("install-casefile.sh")),
+        ("scripts/plan-comment.sh", example!("plan-comment.sh")),
+        ("scripts/state-token.sh", example!("state-token.sh")),
+    ]);
     if shared {
-        add("scripts/apply-merged.sh", example!("apply-merged.sh"));
-        add("scripts/nightly-plan.sh", example!("nightly-plan.sh"));
+        files.extend([
+            ("scripts/apply-merged.sh", example!("apply-merged.sh")),
+            ("scripts/nightly-plan.sh", example!("nightly-plan.sh")),
+        ]);
     }
-    add(".gitignore", gitignore);
     files
 }
 
@@ -146,17 +233,21 @@ fn project_file(name: &str, args: &InitArgs) -> String {
             ("remove the folder .casefile,\n    # which belongs to the sandbox", String::new())
         }
         StatePlace::Git => {
-            // Every forge takes branches; of other refs that is sure for GitHub alone.
-            let url = match args.pipeline {
-                Forge::Github => "git:".to_owned(),
-                Forge::Gitlab | Forge::Azure => format!("git:refs/heads/casefile/{name}"),
-            };
+            let url = git_url(forge(args), name);
             let state = include_str!("template/state-git.yaml").replace("{{url}}", &url);
             ("name another ref in state.url,\n    # for the first one belongs to the sandbox", state)
         }
     };
     let text = include_str!("template/casefile.yaml");
     text.replace("{{name}}", name).replace("{{forget}}", forget).replace("{{state}}", &state)
+}
+
+/// The `state.url` for a repository of a forge. Every forge takes branches; of other refs that is sure for GitHub alone.
+fn git_url(forge: Forge, name: &str) -> String {
+    match forge {
+        Forge::Github => "git:".to_owned(),
+        Forge::Gitlab | Forge::Azure => format!("git:refs/heads/casefile/{name}"),
+    }
 }
 
 /// Fails if the file has appeared since it was looked for: `init` never overwrites.

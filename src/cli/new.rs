@@ -59,7 +59,7 @@ pub fn package(ctx: &Context, args: &NewPackageArgs) -> Result<Code, Error> {
         let texts: Vec<String> = drafts.into_iter().map(|(_, text)| text).collect();
         drafts = vec![(name, drafts::documents(&texts))];
     }
-    place(ctx, &project, &drafts, &args.placing)
+    place(ctx, &project, &drafts, &args.placing).map(|_| Code::Done)
 }
 
 /// The labels that were typed.
@@ -196,14 +196,14 @@ fn told(ctx: &Context, problems: Vec<Diagnostic>) -> Result<(), Error> {
     }
 }
 
-/// Checks manifests and puts them where they belong, by their names.
+/// Checks manifests and puts them where they belong, by their names; returns the files that were written.
 pub fn place(
     ctx: &Context,
     project: &Project,
     drafts: &[(String, String)],
     at: &Placing,
-) -> Result<Code, Error> {
-    write(ctx, project, drafts, at, &|file, text| check(ctx, project, file, text)).map(|_| Code::Done)
+) -> Result<Vec<String>, Error> {
+    write(ctx, project, drafts, at, &|file, text| check(ctx, project, file, text))
 }
 
 /// Puts manifests where they belong, if all of them hold; returns the files.

@@ -20,10 +20,13 @@ use crate::state::{Damage, Loaded, Notice, StoreError};
 
 /// Reads `casefile.yaml`; shows on stderr what is wrong with it.
 pub fn load(ctx: &Context) -> Result<Project, Error> {
-    read(ctx)?.map_err(|problems| {
-        complain(&human(&problems, Looked { files: 1, resources: 0 }, style_err(ctx)));
-        Error::InvalidManifests(errors(&problems))
-    })
+    read(ctx)?.map_err(|problems| refused(ctx, &problems))
+}
+
+/// Shows on stderr what is wrong with a `casefile.yaml`.
+pub fn refused(ctx: &Context, problems: &[Diagnostic]) -> Error {
+    complain(&human(problems, Looked { files: 1, resources: 0 }, style_err(ctx)));
+    Error::InvalidManifests(errors(problems))
 }
 
 /// Reads `casefile.yaml`; what is wrong with it is for the caller to show.

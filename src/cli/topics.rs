@@ -11,7 +11,7 @@ use crate::render::{Style, page};
 const PAGE: &str = include_str!("../../docs/cli.md");
 
 /// The word that lists the topics.
-const LIST: &str = "topics";
+pub const LIST: &str = "topics";
 
 /// A section of the documentation that help shows.
 #[derive(Debug)]

@@ -332,6 +332,10 @@ mod tests {
         assert_eq!(read("", None), []);
         assert_eq!(read("\u{feff}a", None), [("a".into(), 1, 1)]);
         assert_eq!(refused("a\nb c\nd,e\n", None), [("bad-machine-name", 2, 1), ("bad-machine-name", 3, 1)]);
+        assert_eq!(
+            refused("a\n10.0.0.7\nfe80::1\n", None),
+            [("bad-machine-name", 2, 1), ("bad-machine-name", 3, 1)]
+        );
         assert_eq!(entries(&"h".into(), b"\xff\xfea", None).unwrap_err()[0].code, "not-utf-8");
     }
 

@@ -29,8 +29,8 @@ pub(super) const CONTROL: &str = r"[\x00-\x09\x0B-\x1F\x7F-\x9F]";
 pub(super) const NAME: &str = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$";
 /// A device id: [`MachineId::is_whole`].
 pub(super) const DEVICE_ID: &str = "^[0-9A-Fa-f]{32}([0-9A-Fa-f]{8})?$";
-/// A device id, whole or torn: no name.
-pub(super) const HEX: &str = "^[0-9A-Fa-f]{32,64}$";
+/// A device id, whole or torn, or an IPv4 address: no name, as [`MachineName`] says.
+pub(super) const NO_NAME: &str = r"^([0-9A-Fa-f]{32,64}|[0-9]{1,3}(\.[0-9]{1,3}){3})$";
 /// A label's key.
 pub(super) const LABEL_KEY: &str = r"^[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?$";
 /// The id of an object at the service.
@@ -245,7 +245,7 @@ pub struct PackageSpec {
     /// The device's DNS name, or the first part of it, in place of `machineId`: looked up when a plan is made. Once
     /// asked, the device stays the same until `revision` is raised.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("not" = {"pattern": HEX}), example = &"fin-ws-042")]
+    #[schemars(extend("not" = {"pattern": NO_NAME}), example = &"fin-ws-042")]
     pub machine_name: Option<MachineName>,
     /// A tag in place of `machineId`: one package from each device that carries it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -331,7 +331,7 @@ pub struct AlertSpec {
     /// The device's DNS name, or the first part of it, in place of `machineId`: looked up when a plan is made. Once
     /// asked, the device stays the same until `revision` is raised.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("not" = {"pattern": HEX}), example = &"fin-ws-042")]
+    #[schemars(extend("not" = {"pattern": NO_NAME}), example = &"fin-ws-042")]
     pub machine_name: Option<MachineName>,
     /// The query that finds the event, in place of `machineId`, `eventTime` and `reportId`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

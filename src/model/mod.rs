@@ -55,6 +55,7 @@ pub(crate) use request::segment;
 pub use request::{Body, Method, Mutation, Request};
 pub use service::{AuthMethod, Cloud, HuntingApi, Region};
 pub use sparse::{Empty, Sparse};
+pub(crate) use target::is_ip_address;
 pub use target::{
     Entry, EntryMachine, MachineFile, MachineName, MachineNameError, Place, Target, Template, first_label,
 };

@@ -28,6 +28,9 @@ pub enum MachineNameError {
     /// Hex digits, more than a name has and not as many as an id: most likely a torn id.
     #[error("{0} hex digits are neither a device id, which has 40, nor a name")]
     TornId(usize),
+    /// An address of the network, which stands for another device tomorrow.
+    #[error("it is an IP address, not a name")]
+    Address,
 }
 
 impl MachineName {
@@ -57,6 +60,18 @@ impl MachineName {
     }
 }
 
+/// Returns whether a text has the form of an IPv4 address, which is that of a DNS name too.
+pub(crate) fn is_ip_address(text: &str) -> bool {
+    let number = |part: &str| (1..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+    text.split('.').count() == 4 && text.split('.').all(number)
+}
+
+/// Returns whether a text can only be meant as an IPv6 address.
+fn is_colons_and_digits(text: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_hexdigit() || b == b':' || b == b'.';
+    text.bytes().filter(|b| *b == b':').count() > 1 && text.bytes().all(inner)
+}
+
 /// What stands before the first dot of a DNS name.
 pub fn first_label(dns_name: &str) -> &str {
     dns_name.split('.').next().unwrap_or(dns_name)
@@ -72,6 +87,9 @@ impl FromStr for MachineName {
         if let Ok(id) = text.parse::<MachineId>() {
             let torn = MachineNameError::TornId(text.len());
             return Err(if id.is_whole() { MachineNameError::Id } else { torn });
+        }
+        if is_ip_address(text) || is_colons_and_digits(text) {
+            return Err(MachineNameError::Address);
         }
         let inner = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
         let label = |l: &str| {
@@ -303,7 +321,11 @@ mod tests {
         assert_eq!("ab".repeat(20).parse::<MachineName>().unwrap_err(), MachineNameError::Id);
         assert_eq!("a".repeat(39).parse::<MachineName>().unwrap_err(), MachineNameError::TornId(39));
         assert_eq!("a.".repeat(127).parse::<MachineName>().unwrap_err(), MachineNameError::Long);
-        for text in ["a", "fin_ws", "1-2", "a.b-c.d"] {
+        for address in ["10.0.0.7", "192.168.1.255", "010.001.000.007", "fe80::1", "::ffff:10.0.0.7"] {
+            assert_eq!(address.parse::<MachineName>().unwrap_err(), MachineNameError::Address, "{address}");
+        }
+        for text in ["a", "fin_ws", "1-2", "a.b-c.d", "10.0.0", "10.0.0.7.lab", "ws-10.0.0.7", "10.0.0.7000"]
+        {
             assert!(text.parse::<MachineName>().is_ok() && pattern.is_match(text), "{text}");
         }
     }

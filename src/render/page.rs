@@ -131,7 +131,8 @@ fn table(rows: &[&str], style: Style, out: &mut String) {
         let Some((last, first)) = row.split_last() else { continue };
         let mut line = Paragraph::new(0, beside);
         for (cell, width) in first.iter().zip(&widths) {
-            let pad = (width + 2).saturating_sub(columns(&plain(cell)));
+            // A cell that is wider than its column still ends before the next one.
+            let pad = (width + 2).saturating_sub(columns(&plain(cell))).max(2);
             line = spans(line, cell, paint).text(" ".repeat(pad));
         }
         if fits && beside * 2 <= style.columns() {
@@ -266,5 +267,12 @@ mod tests {
         let row = |a: &str, b: &str, c: &str| format!("{a:<28}{b}\n    {c}\n");
         let name = "`a-long-name-of-something`";
         assert_eq!(shown(wide, 40), row("a", "b", "c") + &row(name, "optional", "what it means"));
+        let wider =
+            "| a | b | c |\n|---|---|---|\n| `machines: { fromFile: hosts.txt }` | package | each device |\n";
+        assert!(
+            shown(wider, 80).contains("hosts.txt }`  package\n    each device\n"),
+            "{}",
+            shown(wider, 80)
+        );
     }
 }

@@ -56,8 +56,11 @@ pub(super) struct Alert {
     pub created: Timestamp,
     /// From when on it can be read.
     visible: Timestamp,
-    first_event: model::Timestamp,
+    pub first_event: model::Timestamp,
     last_event: model::Timestamp,
+    /// The report id of the event that it was made for; none in a world of an older version.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub report: String,
     pub updated: Timestamp,
     pub resolved: Option<Timestamp>,
     pub machine: String,
@@ -341,6 +344,7 @@ impl World {
             visible: self.scenario.delays.list_lag.after(now),
             first_event: event.clone(),
             last_event: event,
+            report: report_id.into(),
             updated: now,
             resolved: None,
             computer: self.machine(&key.0)?.dns_name(),

@@ -71,6 +71,12 @@ fn follows_from_an_id(name: &str) -> bool {
 }
 
 impl Fleet {
+    /// Makes a fleet of devices that are there from the start, by id and name.
+    pub fn of<'d>(devices: impl Iterator<Item = (&'d str, &'d str)>) -> Fleet {
+        let met = devices.map(|(id, name)| (id.to_owned(), Some(name.to_owned()))).collect();
+        Fleet { met, ..Fleet::default() }
+    }
+
     /// Builds the ways to find devices; needed after a load and after a change of scenario.
     pub fn reindex(&mut self, scenario: &Scenario) {
         let list = &scenario.machines.list;

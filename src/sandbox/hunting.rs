@@ -2,10 +2,12 @@
 //!
 //! No query is run: its text is looked up. What looks like no query at all is refused as the service does.
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::alerts::Alert;
 use super::endpoint::Endpoint;
 use super::message::{HttpRequest, HttpResponse, Refusal};
 use super::wire;
@@ -184,7 +186,31 @@ pub(super) fn demo_machines() -> impl Iterator<Item = (&'static str, &'static st
     DEMO_DEVICES.into_iter()
 }
 
+/// Returns the texts that stand in a query between `before` and `after`.
+fn named<'q>(text: &'q str, before: &str, after: char) -> Vec<&'q str> {
+    text.split(before).skip(1).filter_map(|rest| Some(rest.split_once(after)?.0)).collect()
+}
+
 impl World {
+    /// The events that alerts were made for, as far as a query names their device and holds their time between two of its
+    /// own: it is how a follow-up of an alert finds its event.
+    fn events_of_alerts(&self, text: &str) -> Vec<Map<String, Value>> {
+        let devices = named(text, "DeviceId =~ \"", '"');
+        let times: Vec<Timestamp> =
+            named(text, "datetime(", ')').into_iter().filter_map(|t| t.parse().ok()).collect();
+        let [from, to] = times.as_slice() else { return Vec::new() };
+        let of_query = |a: &&Alert| {
+            let at = a.first_event.instant();
+            !a.report.is_empty() && devices.contains(&a.machine.as_str()) && (*from..=*to).contains(&at)
+        };
+        let row = |a: &Alert| {
+            let row = json!({ "Timestamp": a.first_event, "DeviceId": a.machine, "ReportId": a.report });
+            row.as_object().cloned().unwrap_or_default()
+        };
+        let found = self.alerts.all().iter().filter(of_query).map(row);
+        found.take(at_most(text).unwrap_or(usize::MAX)).collect()
+    }
+
     /// `POST /api/advancedqueries/run`, `POST /api/advancedhunting/run` of Defender XDR, and `POST /v1.0/security/runHuntingQuery` of Microsoft Graph.
     pub(super) fn hunt(&self, endpoint: Endpoint, request: &HttpRequest) -> Result<HttpResponse, Refusal> {
         let graph = endpoint == Endpoint::GraphHunt;
@@ -216,6 +242,7 @@ impl World {
             {
                 demo().into_iter().take(at_most(text).unwrap_or(usize::MAX)).collect()
             }
+            None if self.scenario.hunting.is_empty() => self.events_of_alerts(text),
             None => Vec::new(),
         };
         let schema = match canned.map(|c| &c.schema).filter(|s| !s.is_empty()) {

@@ -12,6 +12,7 @@ use super::effect::{Effect, EffectKind, Origin};
 use super::endpoint::Endpoint;
 use super::faults::{self, FaultCounters};
 use super::fleet::Fleet;
+use super::hunting;
 use super::message::{Delivery, HttpRequest, HttpResponse, Refusal};
 use super::quota::Windows;
 use super::route::{NoRoute, Route, route};
@@ -65,6 +66,9 @@ pub enum WorldError {
 impl World {
     /// A world before its first request. Time begins with it.
     pub fn new(scenario: Scenario) -> Self {
+        // Who meets the service for the first time finds the devices that the made-up events are about.
+        let untold = scenario == Scenario::default();
+        let fleet = if untold { Fleet::of(hunting::demo_machines()) } else { Fleet::default() };
         let mut world = World {
             format_version: FORMAT,
             seq: 0,
@@ -72,7 +76,7 @@ impl World {
             clock: None,
             ids: 0,
             served: 0,
-            fleet: Fleet::default(),
+            fleet,
             actions: Actions::default(),
             alerts: Alerts::default(),
             late: VecDeque::new(),

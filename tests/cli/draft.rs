@@ -55,6 +55,8 @@ fn collections_and_an_alert_become_manifests_that_plan_and_apply() {
     let case = case("{}");
     let (out, err) = case.exits(0, &["draft", "--since", "30d"]);
     assert_eq!(out, "Wrote manifests/drafted-inc-2042.yaml\nWrote manifests/drafted.yaml\n", "{err}");
+    assert!(err.contains("Drafted: 2 packages, each with `import`"), "{err}");
+    assert!(err.contains(" plan manifests/drafted-inc-2042.yaml manifests/drafted.yaml\n"), "{err}");
     let text = case.read("manifests/drafted.yaml");
     assert!(text.contains("  comment: \"odd $ {{ resources.x.id }} \\\"text\\\"\"\n"), "{text}");
     assert!(case.read("manifests/drafted-inc-2042.yaml").contains("    incident: INC-2042\n"));
@@ -70,7 +72,9 @@ fn collections_and_an_alert_become_manifests_that_plan_and_apply() {
     let before = case.effects().len();
 
     let id = alert(&case, "Odd\u{1b}[2J \"thing\"\n---\nkind: Alert ${{ x }}");
-    let (out, _) = case.exits(0, &["draft", "--alert", &id, "--label", "incident=INC-7"]);
+    let (out, err) = case.exits(0, &["draft", "--alert", &id, "--label", "incident=INC-7"]);
+    let told = format!("Drafted: a package of fin-ws-042.contoso.com, and an alert that follows {id} up.");
+    assert!(err.contains(&told) && err.contains(" plan manifests/da"), "{err}");
     let file = out.trim().strip_prefix("Wrote ").unwrap().to_owned();
     assert!(file.starts_with("manifests/da") && file.ends_with(".yaml"), "{file}");
     let text = case.read(&file);
@@ -165,9 +169,26 @@ fn a_runbook_that_fits_gets_an_incident() {
     assert!(err.contains("did you mean triage?"), "{err}");
 }
 
+/// Nobody says what hunting finds: the event of the alert is one that the service must have.
+#[test]
+fn a_draft_of_an_alert_of_the_sandbox_can_be_planned() {
+    let case = Case::new("", "{}");
+    let id = alert(&case, "t");
+    case.exits(0, &["draft", "--alert", &id, "--name", "follow-up"]);
+    let plan = case.plan(&["manifests/follow-up.yaml"]);
+    assert_eq!(kinds(&plan), [pair("Alert", "create"), pair("InvestigationPackage", "create")]);
+    let query = case.read("manifests/follow-up.yaml");
+    assert!(query.contains("datetime(2026-03-01T09:14:42.1830907Z)"), "{query}");
+    case.write("manifests/follow-up.yaml", &query.replace("2026-03-01T09:", "2026-03-01T07:"));
+    let (_, err) = case.exits(1, &["plan", "manifests/follow-up.yaml"]);
+    assert!(err.contains("event-not-found"), "{err}");
+}
+
 #[test]
 fn an_alert_that_nobody_knows_is_no_draft() {
     let case = case("{}");
+    let (_, err) = case.exits(64, &["draft"]);
+    assert!(err.contains("<--alert <ID>|--since <DURATION>>"), "{err}");
     let (_, err) = case.exits(1, &["draft", "--alert", "da1_2"]);
     assert!(err.contains("the service knows no alert da1_2"), "{err}");
     let (_, err) = case.exits(64, &["draft", "--alert", "../x"]);

@@ -13,7 +13,7 @@ const OTHERWISE: [(&str, i32); 9] = [
     ("casefile cancel fin-ws-042 --comment 'INC-2042: the device is rebuilt'", 1),
     // The packages are not fetched yet: the bag says so.
     ("casefile export --bagit bag", 3),
-    ("casefile export -l incident=INC-2042 --bagit inc-2042", 3),
+    ("casefile export -l incident=INC-2042 --bagit bags/inc-2042", 3),
     // The simulated service has no such action.
     ("casefile import inc-2042.collect-fin-ws-042 5382f7ea-7557-4ab7-9782-d50480024a4e", 1),
     // Nor such an alert.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -187,6 +188,26 @@ fn nothing_is_overwritten_and_a_bag_lies_apart() {
     std::fs::write(lab.path("bag.partial/data/old.zip"), "old").unwrap();
     exports(&lab, 0, &[]);
     assert!(is_whole(&lab.path("bag")).iter().all(|p| !p.contains("old")));
+}
+
+#[test]
+fn a_bag_that_could_be_committed_is_told() {
+    let lab = Lab::applied(1, "");
+    lab.fetch(0);
+    let export = |place: &str| {
+        let ran = lab.run(&["export", "--bagit", place]);
+        assert_eq!(ran.code, Some(0), "{}", ran.text());
+        ran.stderr.contains("lies in a git repository that does not ignore it")
+    };
+    assert!(!export("bag"), "there is no repository");
+    let made = Command::new("git").args(["init", "-q"]).arg(lab.path("")).status().unwrap();
+    assert!(made.success());
+    assert!(export("bag-2"));
+    let gitignore = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli/template/gitignore-written");
+    std::fs::copy(gitignore, lab.path(".gitignore")).unwrap();
+    assert!(!export("bag-3") && !export("bags/inc-2042") && export("inc-2042"));
+    let elsewhere = tempfile::tempdir().unwrap();
+    assert!(!export(elsewhere.path().join("bag").to_str().unwrap()));
 }
 
 #[test]

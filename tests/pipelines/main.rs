@@ -407,6 +407,23 @@ fn init_writes_the_same_workflow() {
     }
 }
 
+/// Comments are read where the files are written: there, nothing has the name that it has among the examples.
+#[test]
+fn pipelines_name_files_as_they_are_written() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/pipelines");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files: Vec<_> = files.collect();
+    let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
+    let examples: Vec<String> = files.iter().map(|f| name(f)).filter(|n| n.ends_with(".yaml")).collect();
+    assert_eq!(examples.len(), 6);
+    for file in &files {
+        let text = std::fs::read_to_string(file).unwrap();
+        for example in &examples {
+            assert!(!text.contains(example.as_str()), "{} names {example}", name(file));
+        }
+    }
+}
+
 #[test]
 fn hooks_of_pre_commit() {
     let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(".pre-commit-hooks.yaml"));

@@ -136,7 +136,17 @@ fn what_is_merged_is_applied_once() {
         case.git(&["checkout", "-q", "--detach", "HEAD^1"]);
         let (code, told, shown) = case.on_main("apply");
         assert_eq!((code, case.collections()), (0, 2), "{kind:?}: {told}");
-        assert!(shown.contains("Nothing was sent: ") && shown.contains("is not the tip of main"), "{shown}");
+        assert!(
+            shown.contains("Nothing was sent: ") && shown.contains("is not the tip of main, which is "),
+            "{shown}"
+        );
+
+        // Neither does a commit that nobody has pushed.
+        case.git(&["checkout", "-q", "main"]);
+        case.git(&["commit", "-q", "--allow-empty", "-m", "not pushed"]);
+        let (code, told, shown) = case.on_main("apply");
+        assert_eq!((code, case.collections()), (0, 2), "{kind:?}: {told}");
+        assert!(shown.contains("is not pushed yet, push it"), "{shown}");
     }
 }
 
@@ -376,9 +386,35 @@ fn init_writes_these_pipelines_and_overwrites_nothing() {
             assert!(!other.path().join("my-cases/casefile.yaml").exists());
         }
 
+        // A project that is there gets what it lacks, and keeps what it has.
+        std::fs::write(dir.join("scripts/plan-comment.sh"), "mine").unwrap();
+        let (first, last) = (shared[0].0, "scripts/nightly-plan.sh");
+        std::fs::remove_file(dir.join(last)).unwrap();
+        let project = read(&dir.join("casefile.yaml"));
+        let added =
+            Command::new(BIN).current_dir(&root).args(["init", "my-cases", "--pipeline", forge]).output();
+        let told = String::from_utf8(added.unwrap().stdout).unwrap();
+        let (written, there) = told.split_once("There already").unwrap();
+        assert!(written.contains(&format!("  {last}\n")) && !written.contains(first), "{told}");
+        assert!(there.contains(&format!("  {first}\n")), "{told}");
+        assert!(there.contains("  scripts/plan-comment.sh  (another text)\n"), "{told}");
+        assert_eq!(read(&dir.join("scripts/plan-comment.sh")), "mine");
+        assert_eq!(read(&dir.join(last)), read(&examples.join("nightly-plan.sh")));
+        assert_eq!(read(&dir.join("casefile.yaml")), project);
+        let again = Command::new(BIN).current_dir(&dir).args(["init", "--pipeline", forge]).output().unwrap();
+        assert!(String::from_utf8_lossy(&again.stdout).contains("Nothing was written"), "{again:?}");
+        // Without the option the project is no place for a new one.
+        assert_eq!(casefile(&["init", "my-cases"]), Some(1));
+
         // Without a shared state nothing is there that applies.
         assert_eq!(casefile(&["init", "alone", "--pipeline", forge]), Some(0));
         let alone_dir = root.path().join("alone");
+        assert_eq!(read(&alone_dir.join(alone.0)), read(&examples.join(alone.1)));
+        assert!(!alone_dir.join("scripts/apply-merged.sh").exists());
+        std::fs::remove_file(alone_dir.join(alone.0)).unwrap();
+        assert_eq!(casefile(&["init", "alone", "--pipeline", forge, "--state", "git"]), Some(1));
+        assert!(!alone_dir.join(alone.0).exists());
+        assert_eq!(casefile(&["init", "alone", "--pipeline", forge]), Some(0));
         assert_eq!(read(&alone_dir.join(alone.0)), read(&examples.join(alone.1)));
         assert!(!alone_dir.join("scripts/apply-merged.sh").exists());
         let project: Value = serde_yaml::from_str(&read(&alone_dir.join("casefile.yaml"))).unwrap();

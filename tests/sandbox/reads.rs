@@ -99,7 +99,7 @@ fn one_action_by_its_key() {
 
 #[test]
 fn machines() {
-    let mut lab = Lab::new("");
+    let mut lab = Lab::new("delays: {}\nseed: other");
     assert_eq!(lab.get("/api/machines").0, 404, "no machine at all");
     let (_, machine) = lab.get(&format!("/api/machines/{MACHINE}"));
     assert_eq!(machine["computerDnsName"], "desktop-fb9ab6b");
@@ -141,6 +141,14 @@ fn machines() {
     lab.collected(MACHINE);
     assert_eq!(lab.ids("/api/machines"), [MACHINE]);
     assert_eq!(lab.get("/api/machines/DESKTOP-fb9ab6b").1["id"], MACHINE);
+
+    // A world of which nothing is said has the devices of its events, and gives their ids to whoever looks.
+    let mut lab = Lab::new("");
+    let there = named(&mut lab, "healthStatus eq 'Active'");
+    let names: Vec<&str> = there.iter().map(|(_, name)| name.as_str()).collect();
+    assert_eq!(names, ["fin-ws-042.contoso.com", "hr-ws-007.contoso.com"]);
+    assert_eq!(named(&mut lab, "startswith(computerDnsName,'fin-ws-042')"), there[..1]);
+    assert_eq!(lab.get("/api/machines/fin-ws-042.contoso.com").1["id"], *there[0].0);
 
     let mut lab = Lab::new(
         "machines:
@@ -239,12 +247,12 @@ fn a_written_world_knows_the_names() {
 fn names_that_no_device_gets() {
     for (scenario, filter) in [
         ("machines: { strict: true }", "startswith(computerDnsName,'ops-1')"),
-        ("", "startswith(computerDnsName,'ops-')"),
-        ("", "computerDnsName eq 'a b'"),
-        ("", "computerDnsName ne 'ops-1'"),
-        ("", "startswith(computerDnsName,'desktop-fb9ab6b')"),
-        ("", "computerDnsName eq 'fb9ab6be3965095a09c057be7c90f0a2'"),
-        ("", "healthStatus eq 'ops-1'"),
+        ("seed: other", "startswith(computerDnsName,'ops-')"),
+        ("seed: other", "computerDnsName eq 'a b'"),
+        ("seed: other", "computerDnsName ne 'ops-1'"),
+        ("seed: other", "startswith(computerDnsName,'desktop-fb9ab6b')"),
+        ("seed: other", "computerDnsName eq 'fb9ab6be3965095a09c057be7c90f0a2'"),
+        ("seed: other", "healthStatus eq 'ops-1'"),
     ] {
         let mut lab = Lab::new(scenario);
         assert_eq!(named(&mut lab, filter), [], "{scenario} {filter}");
@@ -292,7 +300,8 @@ fn the_world_as_json() {
     assert_eq!(status, 200);
     assert_eq!(world["machineActions"].as_array().map(Vec::len), Some(1));
     assert_eq!(world["alerts"].as_array().map(Vec::len), Some(1));
-    assert_eq!(world["machines"].as_array().map(Vec::len), Some(2));
+    // One of the three has an alert, and one has a collection.
+    assert_eq!(world["machines"].as_array().map(Vec::len), Some(3));
     assert_eq!(world["requests"]["collect"]["total"], 2);
     assert_eq!(world["requests"]["collect"]["byAnswer"], serde_json::json!({"201": 1, "400": 1}));
     let effects = world["effects"].as_array().unwrap();

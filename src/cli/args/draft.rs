@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 
 use super::{Label, Placing};
 
@@ -45,11 +45,13 @@ fn alert(text: &str) -> Result<String, String> {
 
 /// `draft`
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("subject").required(true).args(["alert", "window"])))]
 pub struct DraftArgs {
     /// The alert: a package of its device and an alert that follows it up are written, or an incident where a runbook fits
-    #[arg(long, value_name = "ID", value_parser = alert, required_unless_present = "window", conflicts_with = "window")]
+    #[arg(long, value_name = "ID", value_parser = alert)]
     pub alert: Option<String>,
-    /// Collections of so long, such as 30d or 12h: those that nothing manages here become packages with `import`
+    /// Collections that began so long ago or later, such as 30d or 12h: those that nothing manages here become packages
+    /// with `import`
     #[arg(long = "since", value_name = "DURATION")]
     pub window: Option<Window>,
     /// Write an incident for this runbook

@@ -11,7 +11,7 @@ use jsonschema::{Keyword, PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value, json};
 
 use crate::manifest::{kinds, project};
-use crate::model::{Kind, Marker, SPAN_PATTERN, Span, TIME_PATTERN, WORD_PATTERN};
+use crate::model::{Kind, Marker, SPAN_PATTERN, Span, TIME_PATTERN, WORD_PATTERN, is_ip_address};
 
 /// A pattern and what tells it by hand, for texts in ASCII.
 #[derive(Clone, Copy, Debug)]
@@ -61,9 +61,12 @@ const MACHINE_ID: FastPattern = FastPattern {
     pattern: kinds::DEVICE_ID,
     fits: |text| matches!(text.len(), 32 | 40) && text.iter().all(u8::is_ascii_hexdigit),
 };
-const HEX: FastPattern = FastPattern {
-    pattern: kinds::HEX,
-    fits: |text| (32..=64).contains(&text.len()) && text.iter().all(u8::is_ascii_hexdigit),
+const NO_NAME: FastPattern = FastPattern {
+    pattern: kinds::NO_NAME,
+    fits: |text| {
+        (32..=64).contains(&text.len()) && text.iter().all(u8::is_ascii_hexdigit)
+            || std::str::from_utf8(text).is_ok_and(is_ip_address)
+    },
 };
 const TIME: FastPattern = FastPattern { pattern: TIME_PATTERN, fits: is_time };
 const UNBROKEN: FastPattern = FastPattern {
@@ -130,7 +133,7 @@ const WORD: FastPattern = FastPattern {
 
 /// Those that are told by hand.
 const FAST: [FastPattern; 22] = [
-    HEX,
+    NO_NAME,
     TEXT,
     PLAIN,
     CONTROL,
@@ -362,6 +365,11 @@ mod tests {
             "git:refs/x",
             "git:",
             "s3://",
+            "10.0.0.7",
+            "10.0.0.",
+            "10.0.0.7.8",
+            "10.0.0.0007",
+            "10.0.0.a",
             "az://\u{a0}",
         ] {
             agree(text);

@@ -127,7 +127,7 @@ fn text(field: Field<'_>, labels: bool, out: &mut Vec<Finding>) {
         name if !labels && DURATIONS.contains(&name) && text.parse::<Span>().is_err() => {
             out.push(duration(field));
         }
-        "machineName" if !labels && is_id(text.parse()) => {
+        "machineName" if !labels && is_other_than_a_name(text.parse()) => {
             out.push(machine_name(field));
         }
         "requireComment" if !labels => {
@@ -421,12 +421,12 @@ fn machine_id(field: Field<'_>) -> Finding {
     new(format!("`machineId` is too {word}: {length} hex digits, where ids have 40"))
 }
 
-/// Returns whether a text of a name's form is a device id, or the most of one.
-fn is_id(name: Result<MachineName, MachineNameError>) -> bool {
-    matches!(name, Err(MachineNameError::Id | MachineNameError::TornId(_)))
+/// Returns whether a text of a name's form is a device id, or the most of one, or an address.
+fn is_other_than_a_name(name: Result<MachineName, MachineNameError>) -> bool {
+    matches!(name, Err(MachineNameError::Id | MachineNameError::TornId(_) | MachineNameError::Address))
 }
 
-/// Also for a text of the right form: an id is none.
+/// Also for a text of the right form: an id is none, and neither is an address.
 fn machine_name(field: Field<'_>) -> Finding {
     let text: &str = &field.node().text;
     let why = text.parse::<MachineName>().err().unwrap_or(MachineNameError::Form);
@@ -435,6 +435,10 @@ fn machine_name(field: Field<'_>) -> Finding {
     match why {
         MachineNameError::Id => finding.help(format!("write machineId: {text}")),
         MachineNameError::TornId(_) => finding.help("copy the whole id, and write it as machineId"),
+        MachineNameError::Address => finding.help(format!(
+            "write the device's name, or its id as machineId; casefile hunt 'DeviceNetworkInfo | where IPAddresses has \
+             \"{text}\" | distinct DeviceName, DeviceId' finds them"
+        )),
         _ => finding.help(field.such_as("fin-ws-042")),
     }
 }
