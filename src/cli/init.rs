@@ -5,8 +5,9 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use super::args::{Forge, InitArgs, SchemaKind, StatePlace};
-use super::context::{Context, project_above};
+use super::context::Context;
 use super::exit::{Code, Error};
+use super::nearby::project_above;
 use super::project;
 use super::schema;
 use crate::files::{self, FileError};
