@@ -6,28 +6,31 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::args::{ApplyArgs, Locking};
+use super::args::{ApplyArgs, Locking, Planning};
 use super::connect::{auth_error, connect};
 use super::context::{Context, runtime};
 use super::engine;
 use super::evidence;
 use super::exit::{Code, Error};
 use super::git;
-use super::patience::{READING, waiting};
+use super::patience::{EVIDENCE, READING, waiting};
 use super::preflight;
 use super::progress::Display;
 use super::project;
 use super::saved;
+use super::selected::as_typed;
 use super::signals;
 use super::store;
 use super::stream;
 use crate::defender::auth::Claims;
-use crate::engine::{Control, Fetching, Locked, Lookups, Options, Report, Run, RunError, Scope};
+use crate::engine::{Control, Fetched, Fetching, Locked, Lookups, Options, Report, Run, RunError, Scope};
 use crate::manifest::{Defender, Project};
-use crate::model::{Address, Span, Template};
+use crate::model::{Address, Advice, Span, Template};
 use crate::plan::{self, Destination, Deviating, Plan, SavedPlan};
 use crate::render::surgery;
-use crate::seal::{self, Seals};
+use crate::render::ways_out::shell;
+use crate::seal::{self, Seals, Unsealed};
+use crate::state::Resource;
 
 /// What was approved before this run.
 enum Reviewed {
@@ -42,15 +45,16 @@ enum Reviewed {
     },
 }
 
-/// Applies. Without a terminal and without an approval nothing is even looked at.
+/// Applies. Without a terminal and without an approval nothing is looked at but the project file.
 pub fn run(ctx: &Context, args: &ApplyArgs) -> Result<Code, Error> {
     ctx.detach()?;
     let file = saved::typed(args)?;
+    // Where there is no project nothing else is worth saying.
+    let project = project::load(ctx)?;
     if !ctx.interactive && !args.auto_approve && args.expect.is_none() && !args.sealed && file.is_none() {
         return Err(Error::NoApproval);
     }
     let saved = file.map(|f| saved::read(ctx, f)).transpose()?;
-    let project = project::load(ctx)?;
     let (scope, reviewed) = match saved {
         Some(saved) => {
             saved::expected(ctx, args, &saved)?;
@@ -207,7 +211,7 @@ impl Job<'_> {
         fetching: Option<&Fetching>,
         claims: Option<&Claims>,
     ) -> Result<Ended, Error> {
-        let Job { ctx, args, reviewed, .. } = *self;
+        let Job { ctx, args, project, reviewed } = *self;
         let reading = waiting(ctx, READING);
         let prepared = match reviewed {
             Some(Reviewed::Saved(saved)) => run.resume(saved).await,
@@ -235,8 +239,7 @@ impl Job<'_> {
         match run.carry_out(&plan).await {
             Ok(mut report) => {
                 if let Some(fetching) = fetching.filter(|_| !report.interrupted) {
-                    let planned: BTreeSet<&Address> = plan.changes.iter().map(|c| &c.address).collect();
-                    match run.fetch(fetching, &|address, _| planned.contains(address)).await {
+                    match fetch_planned(ctx, project, run, &plan, fetching).await {
                         Ok(fetched) => report.add(&fetched, run.counts()),
                         Err(e) => {
                             let e = end_early(run, e).await;
@@ -262,6 +265,28 @@ impl Job<'_> {
     }
 }
 
+/// Fetches the packages of the plan's collections, those that were held before and are gone included.
+async fn fetch_planned(
+    ctx: &Context,
+    project: &Project,
+    run: &mut Run<'_>,
+    plan: &Plan,
+    fetching: &Fetching,
+) -> Result<Fetched, RunError> {
+    let planned: BTreeSet<&Address> = plan.changes.iter().map(|c| &c.address).collect();
+    let asked = |address: &Address, _: &Resource| planned.contains(address);
+    let looking = waiting(ctx, EVIDENCE);
+    run.look_at_held(&*fetching.store, &asked).await;
+    drop(looking);
+    let fetched = run.fetch(fetching, &asked).await?;
+    if !fetched.restored.is_empty()
+        && let Err(e) = evidence::complete(ctx, project, run.state(), &*fetching.store).await
+    {
+        tracing::warn!("custody records were not written beside their packages: {e}");
+    }
+    Ok(fetched)
+}
+
 /// Keeps what can be kept and passes the first error on.
 pub(super) async fn end_early(run: &mut Run<'_>, e: RunError) -> Error {
     if let Err(second) = run.commit().await {
@@ -277,6 +302,29 @@ pub(super) fn code(report: &Report) -> Code {
         130 => Code::Interrupted,
         _ => Code::Failed,
     }
+}
+
+/// How many manifests a command to seal them names.
+const NAMED: usize = 5;
+
+/// Returns what to do about calls that no current seal holds. Where all that is missing is a seal, that is to write it: of
+/// the paths that were typed, or of the manifests that labels and changes have selected.
+fn to_seal(ctx: &Context, args: &ApplyArgs, open: &[Unsealed]) -> Advice {
+    let files: Option<BTreeSet<&str>> = open.iter().map(|row| row.without_seal.as_deref()).collect();
+    let Some(files) = files else {
+        return Advice::then(
+            "seal them with casefile seal, and have it reviewed",
+            "casefile validate --sealed",
+        );
+    };
+    let Planning { paths, selector, since, .. } = &args.planning;
+    let narrowed = (selector.is_some() || since.is_some()) && files.len() <= NAMED;
+    let words: Vec<String> = match narrowed {
+        true => files.iter().map(|file| shell(&as_typed(ctx, file)).into_owned()).collect(),
+        false => paths.iter().map(|path| shell(&path.to_string_lossy()).into_owned()).collect(),
+    };
+    let command = ["casefile", "seal"].into_iter().chain(words.iter().map(String::as_str));
+    Advice::then("write the seals, and have them reviewed", command.collect::<Vec<_>>().join(" "))
 }
 
 /// Shows the plan and gets a person's word for it, unless the command line holds it already.
@@ -308,7 +356,9 @@ async fn approve(
     if let Some(Reviewed::Sealed { service, templates, seals, deviating }) = reviewed {
         let open = seal::unsealed(plan, service.as_deref(), run.desired(), templates, seals, deviating);
         if !open.is_empty() {
-            let open = Error::NotSealed(engine::listed(open.iter().map(ToString::to_string)));
+            let next = to_seal(ctx, args, &open);
+            let rows = engine::listed(open.iter().map(ToString::to_string));
+            let open = Error::NotSealed { rows, next };
             return Err(engine::named(ctx, open, |text| engine::by_names(text, plan)));
         }
     }

@@ -18,16 +18,17 @@ use crate::plan::Plan;
 use crate::render::surgery;
 use crate::render::ways_out::shell;
 
-/// Cancels. Without a terminal and without an approval nothing is even looked at.
+/// Cancels. Without a terminal and without an approval nothing is looked at but the project file.
 pub fn run(ctx: &Context, args: &CancelArgs) -> Result<Code, Error> {
     ctx.detach()?;
+    let selector = engine::selector(args.selector.as_deref())?;
+    // Where there is no project nothing else is worth saying.
+    let project = project::load(ctx)?;
     if !ctx.interactive && !args.auto_approve {
         return Err(Error::Unapproved {
             next: Advice::say(format!("say yes on the command line: {} --auto-approve", again(args))),
         });
     }
-    let selector = engine::selector(args.selector.as_deref())?;
-    let project = project::load(ctx)?;
     if let Some(rule) = project.spec.require_comment.as_ref().filter(|rule| !rule.allows_text(&args.comment))
     {
         let rule = rule.pattern();
@@ -51,7 +52,10 @@ pub fn run(ctx: &Context, args: &CancelArgs) -> Result<Code, Error> {
         drop(reading);
         let PlannedCancel { plan, over, held } = match planned {
             Ok(planned) => planned,
-            Err(e) => return Err(engine::named(ctx, e, |text| surgery::in_words(text, run.state()))),
+            Err(e) => {
+                let e = engine::with_meant(e, run.state());
+                return Err(engine::named(ctx, e, |text| surgery::in_words(text, run.state())));
+            }
         };
         if plan.changes.is_empty() && over.is_empty() && held.is_empty() {
             return Err(Error::NothingSelected {

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use super::args::{Color, Global};
 use super::clock;
 use super::exit::{Error, from_here};
+use super::nearby::project_above;
 use super::runtime::no_threads;
 pub use super::runtime::{reading_runtime, runtime, virtual_runtime};
 use super::stream;
@@ -297,36 +298,6 @@ impl Context {
 pub fn typed_dir(global: &Global) -> Option<String> {
     let dir = global.project.as_deref().filter(|dir| *dir != Path::new("."));
     dir.map(|dir| dir.to_string_lossy().into_owned())
-}
-
-/// The nearest folder above a folder without a project file that has one, and the way back down. The search ends with
-/// the repository, and where folders and project files belong to somebody else: what others put above a folder, in
-/// `/tmp` for one, is not run.
-pub fn project_above(folder: &Path) -> Option<(PathBuf, PathBuf)> {
-    if folder.join(PROJECT_FILE).symlink_metadata().is_ok() {
-        return None;
-    }
-    let start = platform::real_path(folder).ok()?;
-    let owner = owner(&start)?;
-    let mut up = folder.to_owned();
-    for above in start.ancestors() {
-        let file = above.join(PROJECT_FILE);
-        if self::owner(&file) == Some(owner) {
-            let below = start.strip_prefix(above).ok()?.to_owned();
-            let up = up.strip_prefix(".").unwrap_or(&up).to_owned();
-            return Some((up, below));
-        }
-        if above.join(".git").symlink_metadata().is_ok() || self::owner(above) != Some(owner) {
-            return None;
-        }
-        up.push("..");
-    }
-    None
-}
-
-/// The user that a file or folder belongs to.
-fn owner(path: &Path) -> Option<u32> {
-    path.symlink_metadata().ok().map(|meta| platform::owner(&meta))
 }
 
 /// The variables that the tool reads.

@@ -9,6 +9,7 @@ use super::connect::{self, Connection};
 use super::context::{Context, runtime};
 use super::evidence;
 use super::exit::{Code, Error};
+use super::nearby::Nearby;
 use super::patience::waiting;
 use super::project;
 use super::store;
@@ -89,13 +90,21 @@ fn declared(ctx: &Context, list: &mut Vec<Check>) -> Result<Option<(Project, Nee
             );
             return Ok(None);
         }
-        Err(Error::NoProject { .. }) => {
-            let check = Check::failed("project", "there is no casefile.yaml here");
-            list.push(
-                check
-                    .fix("casefile init my-cases")
-                    .fix("casefile doctor --cloud public, for the sign-in alone"),
-            );
+        Err(Error::NoProject { dir, near }) => {
+            let what = match near {
+                Nearby::Nothing | Nearby::Above(_) | Nearby::Below(_) => {
+                    "there is no casefile.yaml here".to_owned()
+                }
+                Nearby::NoFolder(_) | Nearby::File(_) => near.told(&dir),
+            };
+            let check = Check::failed("project", what);
+            let check = match (near.advice(), near) {
+                (_, Nearby::Nothing) => check.fix("casefile init my-cases"),
+                (Advice { words, command }, _) => {
+                    words.into_iter().chain(command).fold(check, |check, way| check.fix(way))
+                }
+            };
+            list.push(check.fix("casefile doctor --cloud public, for the sign-in alone"));
             return Ok(None);
         }
         Err(e) => return Err(e),

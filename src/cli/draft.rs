@@ -11,13 +11,14 @@ use super::connect::{Connection, auth_error, connect};
 use super::context::{Context, reading_runtime};
 use super::engine;
 use super::exit::{Code, Error};
+use super::meant::no_runbook;
 use super::new;
 use super::patience::{READING, waiting};
 use super::project;
 use super::store::{self, Check};
 use crate::defender::{Endpoint, ReadError};
 use crate::draft::{self, Drafted, DraftedFile, Facts, FollowUp, Known};
-use crate::manifest::{self, Loaded, Project, nearest};
+use crate::manifest::{self, Loaded, Project};
 use crate::model::{Advice, AlertInFull, IdKey, Machine, MachineName, Template};
 use crate::plan::{IdIndex, Unread};
 use crate::render::drafts::{self, HuntedAlert, Labels};
@@ -158,11 +159,7 @@ fn incident(
     let (runbook, with) = match &args.runbook {
         Some(runbook) => {
             let Some(schema) = parameters.get(runbook) else {
-                let meant = nearest(runbook, parameters.keys().map(String::as_str));
-                let meant = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
-                return Err(Error::Usage(format!(
-                    "--runbook {runbook}: the project has no such runbook{meant}"
-                )));
+                return Err(no_runbook(runbook, parameters.keys().map(String::as_str)));
             };
             let mut with = draft::filled(&facts, schema).0;
             with.extend(new::values(ctx, &args.set, schema)?);

@@ -10,11 +10,12 @@ use super::context::{Context, complain, virtual_runtime};
 use super::engine;
 use super::evidence;
 use super::exit::{Code, Error};
+use super::meant::no_runbook;
 use super::project::{self, errors, style_err};
 use super::signals;
 use crate::drill::{Drill, Fleet, Played, course, fleet, multiplied, play, samples, without_takeovers};
 use crate::evidence::Held;
-use crate::manifest::{self, Loaded, Project, nearest};
+use crate::manifest::{self, Loaded, Project};
 use crate::model::{Address, Target};
 use crate::plan::{Allowed, Incidents};
 use crate::render::diagnostic::{Looked, human};
@@ -150,9 +151,7 @@ fn made_up(
 ) -> Result<(Loaded, String), Error> {
     let parameters = manifest::runbook_parameters(&ctx.dir, project);
     let Some(schema) = parameters.get(runbook) else {
-        let meant = nearest(runbook, parameters.keys().map(String::as_str));
-        let meant = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
-        return Err(Error::Usage(format!("--runbook {runbook}: the project has no such runbook{meant}")));
+        return Err(no_runbook(runbook, parameters.keys().map(String::as_str)));
     };
     let (with, labels, values) = match manifest::case_incident(&ctx.dir, project, runbook) {
         Some((file, case)) => (case.with.into_iter().collect(), case.labels, file),

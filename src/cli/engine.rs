@@ -9,13 +9,14 @@ use super::args::Planning;
 use super::connect;
 use super::context::{Context, complain};
 use super::exit::Error;
+use super::meant::{did_you_mean, not_in_state};
 use super::project;
 use super::selected;
 use super::since::Changes;
 use crate::defender::Clock;
 use crate::engine::surgery::{Forbidden, SurgeryError};
 use crate::engine::{Lookups, Mistyped, RunError, Scope};
-use crate::manifest::{Loaded, Project, nearest};
+use crate::manifest::{Loaded, Project};
 use crate::model::{Address, Advice, Kind, Target};
 use crate::plan::names::{self, NameError, Named};
 use crate::plan::{
@@ -34,11 +35,11 @@ pub fn clock(ctx: &Context) -> Clock {
 
 /// Reads the manifests and narrows them to what was typed.
 pub fn scope(ctx: &Context, project: &Project, typed: &Planning) -> Result<Scope, Error> {
-    let paths = project::paths(ctx, &typed.paths)?;
+    let paths = project::paths(ctx, project, &typed.paths, "plan")?;
     let labels = selector(typed.selector.as_deref())?;
     // The whole project is read, so that moves and duplicates are seen.
     let declared = project::declared(ctx, project)?;
-    let changes = typed.since.as_deref().map(|r| Changes::since(ctx, r)).transpose()?;
+    let changes = typed.since.as_deref().map(|r| Changes::since(ctx, r, "plan")).transpose()?;
     let touched = changes.as_ref().map(|changes| |file: &str| changes.touch(file));
     let changed = touched.as_ref().map(|touched| touched as &dyn Fn(&str) -> bool);
     let selection = Selection { paths, labels, changed };
@@ -70,8 +71,7 @@ pub fn declared_as(what: &str, typed: &Named, kind: Option<Kind>, loaded: &Loade
             .flatten()
             .collect(),
     };
-    let meant = nearest(&typed.to_string(), known.iter().map(String::as_str));
-    let meant = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
+    let meant = did_you_mean(&typed.to_string(), known.iter().map(String::as_str));
     Err(Error::Usage(format!("{what}{typed}: no manifest declares it{meant}")))
 }
 
@@ -219,14 +219,14 @@ pub fn listed(rows: impl Iterator<Item = String>) -> Vec<String> {
 
 /// The resource of a state that a person means.
 pub fn in_state(state: &State, typed: &Named) -> Result<Address, Error> {
-    known(state, names::meant_in(state, typed, None).map_err(name_error)?)
+    known(state, names::meant_in(state, typed, None).map_err(|e| name_error(state, e))?)
 }
 
 /// The resources of a state that a person means: a bare name means all of its machine, or those of a kind.
 pub fn all_in_state(state: &State, typed: &[Named], kind: Option<Kind>) -> Result<BTreeSet<Address>, Error> {
     let mut out = BTreeSet::new();
     for typed in typed {
-        for address in names::all_meant_in(state, typed, kind).map_err(name_error)? {
+        for address in names::all_meant_in(state, typed, kind).map_err(|e| name_error(state, e))? {
             out.insert(known(state, address)?);
         }
     }
@@ -259,19 +259,23 @@ pub fn nothing_recorded(state: &State, named: &BTreeSet<Address>, selector: &Sel
 fn known(state: &State, address: Address) -> Result<Address, Error> {
     match state.resources.contains_key(&address) {
         true => Ok(address),
-        false => Err(Error::NotInState(address.to_string())),
+        false => Err(not_in_state(state, Named::Address(address))),
     }
 }
 
-fn name_error(e: NameError) -> Error {
+fn name_error(state: &State, e: NameError) -> Error {
     match e {
         NameError::Ambiguous(e) => Error::Usage(e.to_string()),
-        NameError::Unknown(word) => Error::NotInState(of_name(&word)),
+        NameError::Unknown(word) => not_in_state(state, Named::Bare(word)),
     }
 }
 
-fn of_name(word: &str) -> String {
-    format!("machine and no resource of the name {word}")
+/// An error about a name that nothing in a state has, with the one that was most likely meant.
+pub fn with_meant(e: Error, state: &State) -> Error {
+    match e {
+        Error::NotInState { typed, .. } => not_in_state(state, typed),
+        other => other,
+    }
 }
 
 /// A person's word for it. A signal ends the question too.
@@ -305,7 +309,9 @@ pub fn surgery_error(e: SurgeryError) -> Error {
     match e {
         SurgeryError::Run(e) => run_error(e),
         SurgeryError::Store(e) => project::store_error(e),
-        SurgeryError::Forbidden(Forbidden::NotInState(address)) => Error::NotInState(address.to_string()),
+        SurgeryError::Forbidden(Forbidden::NotInState(address)) => {
+            Error::NotInState { typed: Named::Address(address), meant: String::new() }
+        }
         SurgeryError::Forbidden(f) => {
             let way = ways_out::of_forbidden(&f);
             let command = way.command();
@@ -324,7 +330,9 @@ pub fn surgery_error(e: SurgeryError) -> Error {
 pub fn run_error(e: RunError) -> Error {
     match e {
         RunError::Unresolved(errors) => Error::Unresolved(errors),
-        RunError::Mistyped(Mistyped::Unknown(word)) => Error::NotInState(of_name(&word)),
+        RunError::Mistyped(Mistyped::Unknown(word)) => {
+            Error::NotInState { typed: Named::Bare(word), meant: String::new() }
+        }
         RunError::Mistyped(e) => Error::Usage(e.to_string()),
         RunError::Auth(e) => connect::auth_error(e),
         RunError::Store(e) if matches!(*e, StoreError::Io { .. } | StoreError::Poisoned { .. }) => {

@@ -11,12 +11,14 @@ use super::patience::{EVIDENCE, waiting};
 use super::{git, objects, project, store, trace};
 use crate::defender::{Client, HttpDownloads};
 use crate::engine::Fetching;
-use crate::evidence::{EvidenceStore, Folder, Held, HeldBucket, HeldFolder, Limits, PackageName};
+use crate::evidence::{
+    self, EvidenceStore, Folder, Held, HeldBucket, HeldFolder, Limits, PackageName, record_text,
+};
 use crate::files::{self, Links};
 use crate::manifest::{self, Project};
 use crate::model::location::{Bucket, Location, SharedPlace};
 use crate::model::{Address, Advice, Sha256Hex};
-use crate::state::HeldPackage;
+use crate::state::{HeldPackage, State, custody_records};
 
 /// The largest manifest.
 const LONGEST_MANIFEST: u64 = 64 << 20;
@@ -122,46 +124,48 @@ pub fn presence<'a>(
             return Ok(BTreeMap::new());
         }
     };
-    let here = packages.into_iter().filter(|p| p.store == store.name());
-    let here: Vec<(&HeldPackage, PackageName)> =
-        here.filter_map(|p| Some((p, PackageName::parse(&p.file)?))).collect();
+    if !network && !store.name().starts_with("file:") {
+        return Ok(BTreeMap::new());
+    }
     let _looking = waiting(ctx, EVIDENCE);
-    reading_runtime()?.block_on(async {
-        let mut out = BTreeMap::new();
-        if !store.name().starts_with("file:") {
-            if network {
-                listed(&*store, &here, &mut out).await;
-            }
-            return Ok(out);
-        }
-        for (package, name) in here {
-            let held = match store.open(&name).await {
-                Ok(Some(found)) if found.size == package.size => Held::There,
-                Ok(Some(_)) => Held::OtherLength,
-                Ok(None) | Err(_) => Held::Missing,
-            };
-            out.insert(package.file.clone(), held);
-        }
-        Ok(out)
-    })
+    let looked = reading_runtime()?.block_on(evidence::presence(&*store, packages.into_iter()));
+    Ok(looked.unwrap_or_else(|e| {
+        tracing::warn!("whether packages are there is not known: {e}");
+        BTreeMap::new()
+    }))
 }
 
-/// Looks for packages in one list of all names.
-async fn listed(
-    store: &dyn EvidenceStore,
-    here: &[(&HeldPackage, PackageName)],
-    out: &mut BTreeMap<String, Held>,
-) {
-    match store.list().await {
-        Ok(names) => {
-            let names: BTreeSet<String> = names.into_iter().collect();
-            for (package, name) in here {
-                let held = if names.contains(&name.file()) { Held::There } else { Held::Missing };
-                out.insert(package.file.clone(), held);
-            }
+/// Writes the custody records that are missing beside packages that are held: a run was killed before it did, or the
+/// package was fetched again.
+pub async fn complete(
+    ctx: &Context,
+    project: &Project,
+    state: &State,
+    place: &dyn EvidenceStore,
+) -> Result<(), Error> {
+    let packages = state.resources.iter().flat_map(|(_, r)| r.packages.iter());
+    let mut lacking = BTreeSet::new();
+    for held in packages.filter(|p| p.store == place.name()) {
+        if let Some(name) = PackageName::parse(&held.file)
+            && matches!(place.record(&name).await, Ok(None))
+            && matches!(place.has(&name).await, Ok(true))
+        {
+            lacking.insert(name);
         }
-        Err(e) => tracing::warn!("whether packages are there is not known: {e}"),
     }
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let (_, journal) = store::whole(ctx, project).await?;
+    for (_, custody) in custody_records(&journal.unwrap_or_default()) {
+        if custody.store == place.name()
+            && let Some(name) = PackageName::parse(&custody.file).filter(|name| lacking.contains(name))
+            && let Err(e) = place.write_record(&name, record_text(&custody).into_bytes()).await
+        {
+            tracing::warn!("{} was not written: {e}", name.record());
+        }
+    }
+    Ok(())
 }
 
 /// Returns all that a fetch needs beside its run.

@@ -5,7 +5,9 @@
 
 use std::path::PathBuf;
 
+use super::nearby::Nearby;
 use crate::model::{Advice, PlanDigest};
+use crate::plan::names::Named;
 use crate::plan::{TargetError, Unresolved};
 use crate::render::escape::one_line;
 use crate::render::ways_out::shell;
@@ -71,12 +73,12 @@ pub enum Error {
         why: String,
     },
     /// No `casefile.yaml`.
-    #[error("there is no casefile.yaml in {}", dir.display())]
+    #[error("{}", near.told(dir))]
     NoProject {
         /// Where it was looked for.
         dir: PathBuf,
-        /// The folder above it that holds a project.
-        above: Option<PathBuf>,
+        /// What is there instead, and near it.
+        near: Nearby,
     },
     /// A selection that selects nothing.
     #[error("{message}")]
@@ -95,6 +97,14 @@ pub enum Error {
         path: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// A file was to be written into a folder that does not exist.
+    #[error("cannot write {}: there is no folder {}", path.display(), folder.display())]
+    NoFolder {
+        /// The file.
+        path: PathBuf,
+        /// Its folder.
+        folder: PathBuf,
     },
     /// A file was read, but not understood.
     #[error("cannot use {}: {why}", path.display())]
@@ -121,8 +131,8 @@ pub enum Error {
     Git {
         /// git's words.
         why: String,
-        /// The command that git names.
-        next: Option<String>,
+        /// The command that git names, or the revision that was meant, if either is known.
+        next: Option<Advice>,
     },
     /// stdout could not be written for another reason than a closed pipe.
     #[error("cannot write to stdout: {0}")]
@@ -175,8 +185,13 @@ pub enum Error {
     #[error("{} cannot be resolved to {}, nothing was sent", count(.0.len(), "place", "places"), meant(.0))]
     Unresolved(Vec<TargetError>),
     /// The state holds no such resource.
-    #[error("the state holds no {0}")]
-    NotInState(String),
+    #[error("the state holds no {}{meant}", sought(typed))]
+    NotInState {
+        /// The name or address.
+        typed: Named,
+        /// The one that was most likely meant, as the end of the message; empty if none is near.
+        meant: String,
+    },
     /// A prompt was needed where there is none.
     #[error("this plan needs an approval, and there is no terminal to ask at")]
     NoApproval,
@@ -220,7 +235,12 @@ pub enum Error {
     },
     /// `--sealed`, and calls that no current seal covers.
     #[error("these calls were not reviewed as they are, nothing was sent")]
-    NotSealed(Vec<String>),
+    NotSealed {
+        /// The calls, each with the reason.
+        rows: Vec<String>,
+        /// The advice to a person.
+        next: Advice,
+    },
     /// More creating calls than `limits` allows.
     #[error("{planned} {limit} planned, {allowed} allowed by the project's limits")]
     OverLimit {
@@ -314,18 +334,15 @@ impl Error {
             Error::Closed => (Code::Done, Advice::none()),
             Error::Usage(_) => (Code::Usage, Advice::run("casefile --help")),
             Error::Environment { name, .. } => failed(Advice::run(format!("unset {name}"))),
-            Error::NoProject { above: Some(above), .. } => {
-                let above = above.to_string_lossy();
-                let command = format!("casefile -C {} plan", shell(&above));
-                failed(Advice::then(format!("the project is the folder {above}"), command))
-            }
-            Error::NoProject { .. } => {
-                failed(Advice::run("casefile init my-cases && casefile -C my-cases plan"))
-            }
+            Error::NoProject { near, .. } => failed(near.advice()),
             Error::Io { .. } | Error::BadFile { .. } | Error::Stdout(_) => failed(Advice::none()),
+            Error::NoFolder { .. } => {
+                failed(Advice::say("make the folder first, or name a file in another one"))
+            }
             Error::Unread { .. } => failed(Advice::run("casefile status")),
-            Error::Git { next: Some(named), .. } => failed(Advice::run(named.clone())),
-            Error::Git { .. } => failed(Advice::run("git log --oneline")),
+            Error::Git { next, .. } => {
+                failed(next.clone().unwrap_or_else(|| Advice::run("git log --oneline")))
+            }
             Error::Exists(_) => failed(Advice::run("casefile init another-folder")),
             Error::FileExists { .. } => {
                 failed(Advice::say("name another file: --out FILE, or --out - for stdout"))
@@ -351,7 +368,7 @@ impl Error {
                 };
                 failed(Advice::then(words, "casefile plan --skip-unresolved"))
             }
-            Error::NotInState(_) => failed(Advice::run("casefile state list")),
+            Error::NotInState { .. } => failed(Advice::run("casefile state list")),
             Error::NoApproval => failed(Advice::then(
                 "approve of what the plan shows, by apply --expect and its digest",
                 "casefile plan",
@@ -359,10 +376,6 @@ impl Error {
             Error::Locked(_) => conflict(Advice::say("wait for it, with --lock-timeout 5m")),
             Error::LockedOut { again, .. } => conflict(Advice::then("wait for it", again.clone())),
             Error::OtherDigest { .. } => conflict(Advice::then("have it reviewed again", "casefile plan")),
-            Error::NotSealed(_) => conflict(Advice::then(
-                "seal them with casefile seal, and have it reviewed",
-                "casefile validate --sealed",
-            )),
             Error::OverLimit { .. } => conflict(Advice::then(
                 "have it approved, by spec.approve or --allow-over-limits",
                 "casefile plan",
@@ -397,7 +410,9 @@ impl Error {
             Error::Interrupted => (Code::Interrupted, Advice::run("casefile status")),
             Error::Unanswered => (Code::Interrupted, Advice::none()),
             Error::NoCredential { .. } => failed(Advice::run("az login")),
-            Error::StalePlan { next, .. } | Error::OtherState { next, .. } => conflict(next.clone()),
+            Error::StalePlan { next, .. }
+            | Error::OtherState { next, .. }
+            | Error::NotSealed { next, .. } => conflict(next.clone()),
             Error::NothingSelected { next, .. }
             | Error::BadPlan { next, .. }
             | Error::Unapproved { next }
@@ -411,7 +426,7 @@ impl Error {
     pub fn rows(&self) -> &[String] {
         match self {
             Error::Exists(rows)
-            | Error::NotSealed(rows)
+            | Error::NotSealed { rows, .. }
             | Error::Protected(rows)
             | Error::CommentRule(rows)
             | Error::Hopeless(rows)
@@ -456,8 +471,7 @@ impl Error {
                 Error::StalePlan { message: names(&message), moved: all(moved), next: next.map(names) }
             }
             Error::OtherDigest { expected, rows } => Error::OtherDigest { expected, rows: all(rows) },
-            Error::NotSealed(rows) => Error::NotSealed(all(rows)),
-            Error::NotInState(what) => Error::NotInState(names(&what)),
+            Error::NotSealed { rows, next } => Error::NotSealed { rows: all(rows), next },
             Error::LookAlikes(list) => Error::LookAlikes(names(&list)),
             other => other,
         }
@@ -514,6 +528,14 @@ fn meant(errors: &[TargetError]) -> &'static str {
     }
 }
 
+/// What was looked for in a state by a name.
+fn sought(typed: &Named) -> String {
+    match typed {
+        Named::Address(address) => address.to_string(),
+        Named::Bare(word) => format!("machine and no resource of the name {word}"),
+    }
+}
+
 fn were(left: usize) -> String {
     format!("{} {}", count(left, "call", "calls"), if left == 1 { "was" } else { "were" })
 }
@@ -523,247 +545,4 @@ fn count(n: usize, one: &str, many: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::{engine, project};
-    use super::*;
-    use crate::engine::surgery::Forbidden;
-    use crate::files::FileError;
-    use crate::model::Address;
-    use crate::state::{CallAction, Damage, Phase, StoreError};
-
-    #[test]
-    fn codes_are_the_documented_numbers() {
-        assert_eq!(Code::ALL.map(Code::as_u8), [0, 1, 2, 3, 4, 64, 130]);
-    }
-
-    /// One of every error.
-    fn every() -> Vec<Error> {
-        let digest = |b| PlanDigest(crate::model::Sha256Hex([b; 32]));
-        let io = || std::io::Error::other("x");
-        let (text, rows) = (|| "a; b, c".to_owned(), || vec!["Alert/a".to_owned()]);
-        let next = || Advice::then("a; b: c", "casefile plan");
-        let all = vec![
-            Error::Closed,
-            Error::Usage(text()),
-            Error::Environment { name: "RUST_LOG", why: text() },
-            Error::NoProject { dir: "x".into(), above: None },
-            Error::NoProject { dir: "x".into(), above: Some("../..".into()) },
-            Error::Io { what: "read", path: "x".into(), source: io() },
-            Error::BadFile { path: "x".into(), why: text() },
-            Error::BadPlan { what: "show", path: "x".into(), why: text(), next: next() },
-            Error::Git { why: text(), next: None },
-            Error::Stdout(io()),
-            Error::Unread { source: io(), left: 1 },
-            Error::Exists(rows()),
-            Error::FileExists { path: "x".into() },
-            Error::InvalidDraft(1),
-            Error::NothingSelected { message: text(), next: next() },
-            Error::LackingValues(rows()),
-            Error::WrongValues(rows()),
-            Error::Unanswered,
-            Error::NoCases { runbook: "runbooks/a.yaml".into() },
-            Error::NoEvents { message: text() },
-            Error::InvalidManifests(1),
-            Error::Unresolved(Vec::new()),
-            Error::NotInState("Alert/a".into()),
-            Error::NoApproval,
-            Error::Unapproved { next: next() },
-            Error::Declined,
-            Error::Locked(text()),
-            Error::LockedOut { holder: text(), again: "casefile plan --lock-timeout 5m".into() },
-            Error::OtherDigest { expected: digest(1), rows: rows() },
-            Error::StalePlan { message: text(), moved: rows(), next: next() },
-            Error::NotSealed(rows()),
-            Error::OverLimit { limit: "newAlerts", planned: 30, allowed: 25 },
-            Error::Removals { calls: 6, resources: 10 },
-            Error::Protected(rows()),
-            Error::CommentRule(rows()),
-            Error::Hopeless(rows()),
-            Error::OtherTenant(text()),
-            Error::OtherProject { state: "a".into(), project: "b".into() },
-            Error::LookAlikes("Alert/a".into()),
-            Error::Interrupted,
-            Error::State { message: text(), next: next() },
-            Error::OtherState { message: text(), next: next() },
-            Error::Forbidden { message: text(), next: next() },
-            Error::NoCredential { ways: rows() },
-            Error::Service { message: text(), next: sign_in() },
-        ];
-        for e in &all {
-            // A new error does not compile until it stands in the list above.
-            match e {
-                Error::Closed | Error::Usage(_) | Error::Environment { .. } | Error::NoProject { .. } => {}
-                Error::Io { .. } | Error::BadFile { .. } | Error::BadPlan { .. } | Error::Git { .. } => {}
-                Error::Stdout(_) | Error::Unread { .. } | Error::Exists(_) | Error::FileExists { .. } => {}
-                Error::NothingSelected { .. } | Error::LackingValues(_) => {}
-                Error::WrongValues(_) | Error::Unanswered => {}
-                Error::InvalidDraft(_) | Error::NoCases { .. } | Error::NoEvents { .. } => {}
-                Error::InvalidManifests(_) | Error::Unresolved(_) | Error::NotInState(_) => {}
-                Error::NoApproval | Error::Unapproved { .. } | Error::Declined | Error::Locked(_) => {}
-                Error::LockedOut { .. } | Error::OtherDigest { .. } | Error::StalePlan { .. } => {}
-                Error::NotSealed(_) | Error::OverLimit { .. } | Error::Removals { .. } => {}
-                Error::Protected(_) | Error::CommentRule(_) | Error::OtherTenant(_) => {}
-                Error::Hopeless(_) => {}
-                Error::OtherProject { .. } | Error::LookAlikes(_) | Error::Interrupted => {}
-                Error::State { .. } | Error::OtherState { .. } | Error::Forbidden { .. } => {}
-                Error::NoCredential { .. } | Error::Service { .. } => {}
-            }
-        }
-        all
-    }
-
-    /// The errors of states that are damaged, gone, taken or out of reach.
-    fn of_stores() -> Vec<Error> {
-        use crate::state::journal::{Fault, JournalError};
-        let journal = |fault| Damage::Journal(JournalError { line: 3, seq: 3, fault });
-        let text = || "x".to_owned();
-        let damages = vec![
-            journal(Fault::Newer { seq: 3, what: text() }),
-            journal(Fault::Crlf),
-            journal(Fault::MergeConflict),
-            journal(Fault::Edited { seq: 3 }),
-            Damage::JournalMissing,
-            Damage::SnapshotAhead { snapshot: 3, journal: 2 },
-            Damage::Diverged { seq: 2 },
-            Damage::SnapshotUnusable { why: text() },
-            Damage::Gap { snapshot: 2, journal: 4 },
-            Damage::OtherLineage { snapshot: text(), journal: text() },
-        ];
-        let others = vec![
-            StoreError::LocksUnsupported { path: "x".into(), source: std::io::Error::other("x") },
-            StoreError::Lost { damage: Damage::JournalMissing, why: "x" },
-            StoreError::Newer { version: 9, known: 1 },
-            StoreError::Poisoned { why: text() },
-            StoreError::Unreachable { place: text(), why: text() },
-            StoreError::Unfit { place: text(), why: text(), next: "name another ref in state.url" },
-            StoreError::Rewritten { place: text(), why: text() },
-            StoreError::Vanished { place: text(), lineage: text() },
-            StoreError::Overtaken,
-            StoreError::Io { path: "x".into(), doing: "read", source: FileError::Link.into() },
-            StoreError::NotBegun,
-        ];
-        let damages = damages.into_iter().map(StoreError::Damaged);
-        damages.chain(others).map(project::store_error).collect()
-    }
-
-    /// The errors of surgery that the protocol forbids.
-    fn of_surgery() -> Vec<Error> {
-        let a = || "InvestigationPackage/a".parse::<Address>().unwrap();
-        let id = || "5382f7ea-7557-4ab7-9782-d50480024a4e".to_owned();
-        let all = vec![
-            Forbidden::NotInState(a()),
-            Forbidden::NotDeclared(a()),
-            Forbidden::CallOpen { address: a() },
-            Forbidden::ChangeOpen { address: a(), action: CallAction::Cancel },
-            Forbidden::Alert(a()),
-            Forbidden::NotActive { address: a(), phase: Phase::Failed },
-            Forbidden::NotFound { id: id() },
-            Forbidden::OtherType { id: id(), found: "Isolate".into() },
-            Forbidden::MadeBy { id: id(), by: a() },
-            Forbidden::Held { address: a(), id: id() },
-            Forbidden::StillRuns { address: a(), id: id() },
-            Forbidden::Taken(a()),
-        ];
-        all.into_iter().map(|f| engine::surgery_error(f.into())).collect()
-    }
-
-    /// Checks that a command line of ours can be parsed, and is about the folder.
-    fn check(command: &str, dir: &str) {
-        const DANGEROUS: [&str; 10] = [
-            " apply",
-            " cancel",
-            "--fresh",
-            "--allow-",
-            "--replace",
-            "--accept-damage",
-            "--auto-approve",
-            " rm ",
-            " rebuild",
-            " migrate",
-        ];
-        for part in command.split(" && ") {
-            assert!(!DANGEROUS.iter().any(|d| part.contains(d)), "{command}");
-            if !part.starts_with("casefile ") {
-                continue;
-            }
-            let words = super::super::exec::words(part).unwrap();
-            let help = words.last().is_some_and(|w| w == "--help");
-            let parsed = super::super::command().try_get_matches_from(&words);
-            let fine = parsed.as_ref().map_or_else(|e| help && e.exit_code() == 0, |_| true);
-            assert!(fine, "{command}: {:?}", parsed.err().map(|e| e.to_string()));
-            let names = words.windows(2).any(|w| w[0] == "-C" && !w[1].is_empty());
-            assert!(names || help || words[1] == "init", "{command} is not about {dir}");
-        }
-    }
-
-    #[test]
-    fn every_next_line_is_a_safe_command_that_works_from_where_the_user_stands() {
-        use crate::model::Hindrance;
-        let causes = [
-            Hindrance::SignIn,
-            Hindrance::Permission("Machine.Read.All"),
-            Hindrance::Licence,
-            Hindrance::Proxy,
-            Hindrance::WebPage,
-            Hindrance::Tls,
-            Hindrance::UnknownHost,
-            Hindrance::NoConnection,
-            Hindrance::Quota(jiff::Timestamp::UNIX_EPOCH),
-            Hindrance::Unavailable(None),
-            Hindrance::NoAnswer,
-            Hindrance::TimeLimit,
-            Hindrance::Endless,
-            Hindrance::Refused,
-        ];
-        let of_cause =
-            |cause| Error::Service { message: "x".into(), next: crate::render::unread::remedy(cause) };
-        let mut commands = 0;
-        for e in every().into_iter().chain(causes.map(of_cause)).chain(of_stores()).chain(of_surgery()) {
-            let text = e.lines(Some("my cases"));
-            let next: Vec<&str> = text.lines().filter_map(|l| l.strip_prefix("next: ")).collect();
-            assert!(next.len() <= 1, "{text}");
-            // Words are words: a command that is named in passing is no second next line.
-            let words = e.row().1.words.unwrap_or_default();
-            assert!(!words.contains("; then casefile") && !words.starts_with("casefile "), "{words}");
-            let again = matches!(e, Error::LockedOut { .. });
-            for command in next.into_iter().filter(|_| !again) {
-                check(command, "my cases");
-                commands += 1;
-            }
-            // The message, what to do in words, and the rows that it is about.
-            assert!(text.lines().count() <= 4, "{text}");
-        }
-        assert!(commands > 60, "{commands}");
-    }
-
-    #[test]
-    fn commands_name_the_folder_that_was_typed() {
-        let text =
-            "seal them with casefile seal, restore casefile.yaml; a newer casefile plan-maker, casefile plan";
-        assert_eq!(
-            from_here(text, Some("a b")),
-            "seal them with casefile -C 'a b' seal, restore casefile.yaml; a newer casefile plan-maker, casefile -C 'a b' plan"
-        );
-        assert_eq!(from_here(text, None), text);
-        assert_eq!(
-            from_here("casefile -C x plan && casefile init y", Some("z")),
-            "casefile -C x plan && casefile init y"
-        );
-    }
-
-    #[test]
-    fn what_another_run_can_resolve_is_a_conflict() {
-        let conflicts = every().into_iter().filter(|e| e.code() == Code::Conflict).collect::<Vec<_>>();
-        assert_eq!(conflicts.len(), 13, "{conflicts:?}");
-        assert!(conflicts.iter().all(|e| !e.row().1.is_none()));
-        for e in [Error::NotInState("Alert/a".into()), Error::Declined, Error::InvalidManifests(1)] {
-            assert_ne!(e.code(), Code::Conflict);
-        }
-    }
-
-    #[test]
-    fn counts_agree_with_their_noun() {
-        assert_eq!(Error::InvalidManifests(1).to_string(), "the project has 1 error, nothing was sent");
-        assert_eq!(Error::InvalidManifests(2).to_string(), "the project has 2 errors, nothing was sent");
-    }
-}
+mod tests;

@@ -1,7 +1,6 @@
 //! `export`: packages, their records, the manifests and the journal's part of them, as a bag to be handed on.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use futures::StreamExt as _;
 
@@ -11,6 +10,7 @@ use super::engine;
 use super::evidence;
 use super::exit::{Code, Error};
 use super::git;
+use super::output;
 use super::patience::{EVIDENCE, waiting};
 use super::project;
 use super::store;
@@ -22,7 +22,6 @@ use crate::model::{Address, Advice, Desired, Sha256Hex, Target, Template};
 use crate::render::bag::{Contents, ExportDocument, ProjectFile, exported, info, package_name};
 use crate::render::escape;
 use crate::seal::sealed_name;
-use crate::session::Paths;
 use crate::state::{Custody, Extract, JournalError, Resource, State, extract, folded};
 
 /// Writes a bag of what was asked for.
@@ -31,7 +30,7 @@ pub fn run(ctx: &Context, args: &ExportArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
     let store = evidence::store(ctx, &project)?;
     let place = ctx.path(&ctx.typed(&args.bagit));
-    apart(ctx, &project, &ctx.typed(&args.bagit), store.name())?;
+    output::refuse_kept_folder(ctx, &project, &args.bagit, "a bag")?;
     let runtime = reading_runtime()?;
     let (_, journal) = runtime.block_on(store::whole(ctx, &project))?;
     let journal = String::from_utf8(journal.unwrap_or_default()).map_err(|_| damaged("it is no text"))?;
@@ -88,24 +87,6 @@ pub fn run(ctx: &Context, args: &ExportArgs) -> Result<Code, Error> {
         ));
     }
     Ok(if contents.absent.is_empty() { Code::Done } else { Code::TimedOut })
-}
-
-/// Refuses a bag among manifests or among evidence: what is in it would be read as such.
-fn apart(ctx: &Context, project: &Project, typed: &Path, store: &str) -> Result<(), Error> {
-    let Some(name) = project::inside(&ctx.dir, typed) else { return Ok(()) };
-    let evidence = store.strip_prefix("file:").map(|folder| project::inside(&ctx.dir, Path::new(folder)));
-    let folders = project.spec.manifests.iter().map(|m| project::inside(&ctx.dir, Path::new(m)));
-    let folders = Paths(folders.chain(evidence).flatten().collect());
-    if !folders.is_all() && folders.covers(&name) {
-        return Err(Error::Forbidden {
-            message: format!(
-                "{} lies where manifests or evidence are read: what is in the bag would be taken for them",
-                typed.display()
-            ),
-            next: Advice::say("name another folder"),
-        });
-    }
-    Ok(())
 }
 
 /// The contents that the bag is to have.

@@ -15,16 +15,14 @@ use super::locked_run::LockedRun;
 use super::patience::{EVIDENCE, READING, waiting};
 use super::progress::Display;
 use super::project;
-use super::store;
 use super::stream;
 use crate::engine::{Event, Fetched, Lookups, Progress, Run, Scope};
-use crate::evidence::{EvidenceStore, PackageName, record_text};
-use crate::manifest::Project;
+use crate::evidence::EvidenceStore;
 use crate::model::{Address, Kind};
 use crate::plan::Unread;
 use crate::plan::names::Named;
 use crate::render;
-use crate::state::{Phase, Resource, State, custody_records};
+use crate::state::{Phase, Resource, State};
 
 /// Fetches what is done, asked for and not held.
 pub fn run(ctx: &Context, args: &FetchArgs) -> Result<Code, Error> {
@@ -64,9 +62,13 @@ pub fn run(ctx: &Context, args: &FetchArgs) -> Result<Code, Error> {
             let mut fetching = evidence::fetching(ctx, &project, run.client())?;
             fetching.parallelism = usize::from(args.parallelism);
             let looking = waiting(ctx, EVIDENCE);
-            complete(ctx, &project, run.state(), &*fetching.store).await?;
+            evidence::complete(ctx, &project, run.state(), &*fetching.store).await?;
+            run.look_at_held(&*fetching.store, &asked).await;
             drop(looking);
             let mut fetched = run.fetch(&fetching, &asked).await.map_err(engine::run_error)?;
+            if !fetched.restored.is_empty() {
+                evidence::complete(ctx, &project, run.state(), &*fetching.store).await?;
+            }
             let running = unfinished(run, &named, &asked, &mut fetched);
             let mut counts = run.counts();
             if fetched.held > 0 {
@@ -191,36 +193,4 @@ fn unfinished(
         }
     }
     running
-}
-
-/// Writes the custody records that are missing beside packages that are held: a run was killed before it did.
-async fn complete(
-    ctx: &Context,
-    project: &Project,
-    state: &State,
-    place: &dyn EvidenceStore,
-) -> Result<(), Error> {
-    let packages = state.resources.iter().flat_map(|(_, r)| r.packages.iter());
-    let mut lacking = BTreeSet::new();
-    for held in packages.filter(|p| p.store == place.name()) {
-        if let Some(name) = PackageName::parse(&held.file)
-            && matches!(place.record(&name).await, Ok(None))
-            && matches!(place.has(&name).await, Ok(true))
-        {
-            lacking.insert(name);
-        }
-    }
-    if lacking.is_empty() {
-        return Ok(());
-    }
-    let (_, journal) = store::whole(ctx, project).await?;
-    for (_, custody) in custody_records(&journal.unwrap_or_default()) {
-        if custody.store == place.name()
-            && let Some(name) = PackageName::parse(&custody.file).filter(|name| lacking.contains(name))
-            && let Err(e) = place.write_record(&name, record_text(&custody).into_bytes()).await
-        {
-            tracing::warn!("{} was not written: {e}", name.record());
-        }
-    }
-    Ok(())
 }

@@ -11,6 +11,8 @@ use std::process::{Command, Stdio};
 
 use super::context::Context;
 use super::exit::Error;
+use crate::manifest::nearest;
+use crate::model::Advice;
 use crate::platform;
 use crate::render::escape;
 use crate::state::shared::command::{PARAMETERS, add_parameter};
@@ -41,6 +43,14 @@ pub struct Repository {
     environment: Vec<(OsString, OsString)>,
 }
 
+/// A revision that was most likely meant by a name that there is none of.
+pub enum Revision {
+    /// A branch of a remote, of the same name.
+    OfRemote(String),
+    /// A branch or tag of another name.
+    Near(String),
+}
+
 /// The root of the work tree that holds a folder; the folder is a real path. A bare repository has none.
 pub fn root_of(folder: &Path) -> Option<&Path> {
     folder.ancestors().find(|a| a.join(".git").symlink_metadata().is_ok())
@@ -57,9 +67,7 @@ pub fn checked_out(ctx: &Context) -> Option<String> {
 pub fn revisions(ctx: &Context) -> Option<Vec<String>> {
     let folder = platform::real_path(&ctx.dir).ok()?;
     let repository = Repository::at(ctx, root_of(&folder)?).ok()?;
-    let words = ["for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags", "refs/remotes"];
-    let listed = repository.run(&words).ok()?;
-    let names = String::from_utf8_lossy(&listed).lines().map(str::to_owned).collect::<Vec<_>>();
+    let names = repository.names(&["refs/heads", "refs/tags", "refs/remotes"])?;
     Some(["HEAD".to_owned()].into_iter().chain(names).collect())
 }
 
@@ -133,6 +141,24 @@ impl Repository {
             }
         };
         Ok(String::from_utf8_lossy(&answer).trim().to_owned())
+    }
+
+    /// Returns the branch of a remote that a revision is called after, or else the branch or tag whose name is nearest.
+    pub fn meant(&self, revision: &str) -> Option<Revision> {
+        let remotes = self.names(&["refs/remotes"])?;
+        let is_of_remote = |name: &&String| name.split_once('/').is_some_and(|(_, of)| of == revision);
+        if let Some(twin) = remotes.iter().find(is_of_remote) {
+            return Some(Revision::OfRemote(twin.clone()));
+        }
+        let names = [self.names(&["refs/heads", "refs/tags"])?, remotes].concat();
+        nearest(revision, names.iter().map(String::as_str)).map(|name| Revision::Near(name.to_owned()))
+    }
+
+    /// The short names of references; none where git cannot tell.
+    fn names(&self, of: &[&str]) -> Option<Vec<String>> {
+        let words = [&["for-each-ref", "--format=%(refname:short)"], of].concat();
+        let listed = self.run(&words).ok()?;
+        Some(String::from_utf8_lossy(&listed).lines().map(str::to_owned).collect())
     }
 
     /// Lists what differs from a commit, new files that git does not ignore, and files that git was told to overlook, of
@@ -215,8 +241,8 @@ fn usable(name: &str, value: &OsStr) -> OsString {
 fn refused(stderr: &[u8]) -> Error {
     let text = String::from_utf8_lossy(stderr);
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let next =
-        lines.iter().find(|line| line.starts_with("git ")).map(|line| escape::one_line(line).into_owned());
+    let named = lines.iter().find(|line| line.starts_with("git "));
+    let next = named.map(|line| Advice::run(escape::one_line(line).into_owned()));
     Error::Git { why: escape::one_line(&lines.join(" ")).into_owned(), next }
 }
 

@@ -10,6 +10,7 @@ use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::topics;
+use crate::manifest::nearest;
 
 /// Commands of other tools, and what to run here.
 const COMMANDS: [(&[&str], &str); 12] = [
@@ -34,6 +35,12 @@ const COMMANDS: [(&[&str], &str); 12] = [
     (&["download", "pull"], "casefile fetch"),
 ];
 
+/// What others call the option that selects by labels.
+const LABELS: [&str; 2] = ["--label", "--labels"];
+
+/// How many commands are named that take an option.
+const NAMED: usize = 4;
+
 /// Options of other tools, and what to write here.
 const OPTIONS: [(&[&str], &str); 17] = [
     (&["-target", "--target"], "name files, or labels: casefile plan PATH, or casefile plan -l KEY=VALUE"),
@@ -56,7 +63,7 @@ const OPTIONS: [(&[&str], &str); 17] = [
     ),
     (&["-n", "--namespace", "-chdir", "--chdir", "--project", "--dir"], "-C DIR names the project folder"),
     (&["-A", "--all", "--all-namespaces"], "nothing: without a selection all of the project is meant"),
-    (&["--label", "--labels"], "-l KEY=VALUE"),
+    (&LABELS, "-l KEY=VALUE"),
     (&["-no-color", "--no-color"], "--color never"),
     (&["-lock", "--lock", "--lock=false"], "--lock-timeout DURATION; no run goes without the lock"),
     (&["-a", "-m", "--message", "--reason"], "--comment TEXT"),
@@ -70,6 +77,11 @@ pub fn correct(e: &mut clap::Error, command: &Command, args: &[OsString]) {
         ErrorKind::UnknownArgument => of_option(&words, command),
         _ => None,
     };
+    if hint.is_none() && e.kind() == ErrorKind::UnknownArgument {
+        // clap's guesses are far-fetched: an option that nobody knows is no path with a dash in front either.
+        e.remove(ContextKind::SuggestedArg);
+        e.remove(ContextKind::Suggested);
+    }
     let Some(hint) = hint else { return };
     // The usage shows the guess, too.
     let guesses = [
@@ -94,33 +106,131 @@ fn of_command(words: &[String], command: &Command) -> Option<String> {
 }
 
 fn of_option(words: &[String], command: &Command) -> Option<String> {
-    let at = words.iter().find_map(|w| command.find_subcommand(w));
-    let at = at.map_or(command, |sub| words.iter().find_map(|w| sub.find_subcommand(w)).unwrap_or(sub));
-    let has =
-        |long: &str| at.get_arguments().chain(command.get_arguments()).any(|a| a.get_long() == Some(long));
-    let has_short = |letter: char| {
-        at.get_arguments().chain(command.get_arguments()).any(|a| a.get_short() == Some(letter))
-    };
-    for word in words.iter().filter(|w| w.starts_with('-')) {
+    let at = Typed::of(words, command);
+    for (n, word) in words.iter().enumerate().take_while(|(_, word)| *word != "--") {
         let name = word.split('=').next().unwrap_or_default();
-        let ours =
-            match (name.strip_prefix("--"), name.strip_prefix('-').map(|n| n.chars().collect::<Vec<_>>())) {
-                (Some(long), _) => has(long),
-                (None, Some(letters)) => matches!(&*letters, [one] if has_short(*one)),
-                (None, None) => true,
-            };
-        if ours {
+        if !word.starts_with('-') || at.is_ours(name) {
             continue;
         }
+        if name.strip_prefix('-').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit())) {
+            return at.of_number(n.checked_sub(1).and_then(|n| words.get(n)), name);
+        }
         // One dash too few, as Terraform writes its options.
-        if let Some(long) = name.strip_prefix('-').filter(|n| n.len() > 1 && !n.starts_with('-') && has(n)) {
+        if let Some(long) = name.strip_prefix('-').filter(|n| n.len() > 1 && at.has(n)) {
             return Some(format!("--{long}"));
         }
-        if let Some((_, hint)) = OPTIONS.iter().find(|(names, _)| names.contains(&name)) {
-            return Some((*hint).to_owned());
-        }
+        return at.of_known(name).or_else(|| at.of_slip(name));
     }
     None
+}
+
+/// The command that was typed, to look options up in.
+struct Typed<'c> {
+    all: &'c Command,
+    at: &'c Command,
+    /// As it is typed: `casefile new package`.
+    line: String,
+}
+
+impl<'c> Typed<'c> {
+    fn of(words: &[String], all: &'c Command) -> Self {
+        let (mut at, mut line) = (all, "casefile".to_owned());
+        for word in words {
+            if let Some(sub) = at.find_subcommand(word) {
+                (at, line) = (sub, format!("{line} {}", sub.get_name()));
+            }
+        }
+        Typed { all, at, line }
+    }
+
+    /// The long names of a command's options, those of every command included.
+    fn longs<'a>(&'a self, of: &'a Command) -> impl Iterator<Item = &'a str> {
+        of.get_arguments().chain(self.all.get_arguments()).filter_map(clap::Arg::get_long)
+    }
+
+    fn has(&self, long: &str) -> bool {
+        self.longs(self.at).any(|own| own == long)
+    }
+
+    fn has_short(&self, letter: char) -> bool {
+        self.at.get_arguments().chain(self.all.get_arguments()).any(|a| a.get_short() == Some(letter))
+    }
+
+    fn is_ours(&self, name: &str) -> bool {
+        if let Some(long) = name.strip_prefix("--") {
+            return self.has(long);
+        }
+        let Some(letters) = name.strip_prefix('-') else { return true };
+        let mut each = letters.chars();
+        let Some(first) = each.next() else { return true };
+        // Of several letters the first is an option, and the rest more of them or its value.
+        let is_word = each.next().is_some() && (self.has(letters) || hint(name).is_some());
+        !is_word && self.has_short(first)
+    }
+
+    /// A number with a dash in front: behind an option it is its value, and alone it is git's way to say how many.
+    fn of_number(&self, before: Option<&String>, typed: &str) -> Option<String> {
+        let number = typed.trim_start_matches('-');
+        match before.filter(|word| word.starts_with('-') && self.is_ours(word)) {
+            Some(option) => Some(format!("no value of {option} is below zero: {option} {number}")),
+            None if self.has_short('n') => Some(format!("-n {number}")),
+            None => None,
+        }
+    }
+
+    /// An option of another tool, or of another command of ours.
+    fn of_known(&self, name: &str) -> Option<String> {
+        if LABELS.contains(&name) && !self.has_short('l') {
+            return Some(self.without_labels());
+        }
+        if let Some(hint) = hint(name) {
+            // A hint that is an option of ours helps where the command takes it.
+            let long = hint.strip_prefix("--").and_then(|rest| rest.split([' ', ';', ',']).next());
+            return match long.filter(|long| !self.has(long)) {
+                Some(long) => self.elsewhere(long),
+                None => Some(hint.to_owned()),
+            };
+        }
+        self.elsewhere(name.strip_prefix("--")?)
+    }
+
+    /// What selects in a command that takes no labels.
+    fn without_labels(&self) -> String {
+        match self.at.get_positionals().next().and_then(|p| p.get_value_names()?.first()) {
+            Some(value) => format!("{} {value} selects; it takes no labels", self.line),
+            None => format!("{} takes no labels", self.line),
+        }
+    }
+
+    /// The commands that take an option which this one does not.
+    fn elsewhere(&self, long: &str) -> Option<String> {
+        let takes = |c: &&Command| c.get_arguments().any(|a| a.get_long() == Some(long));
+        let names: Vec<&str> = self.all.get_subcommands().filter(takes).map(Command::get_name).collect();
+        let line = &self.line;
+        match &*names {
+            [] => None,
+            [one] => Some(format!("casefile {one} takes --{long}; {line} does not")),
+            [most @ .., last] if most.len() < NAMED => {
+                Some(format!("casefile {} and {last} take --{long}; {line} does not", most.join(", ")))
+            }
+            _ => Some(format!("{line} has no --{long}")),
+        }
+    }
+
+    /// A slip of the finger in an option of ours, or in one of another tool.
+    fn of_slip(&self, name: &str) -> Option<String> {
+        let typed = name.strip_prefix("--").filter(|typed| typed.len() > 2)?;
+        let known = OPTIONS.iter().flat_map(|(names, _)| *names).filter_map(|name| name.strip_prefix("--"));
+        let others =
+            || self.all.get_subcommands().flat_map(|c| c.get_arguments()).filter_map(clap::Arg::get_long);
+        let meant = nearest(typed, self.longs(self.at).chain(known)).or_else(|| nearest(typed, others()))?;
+        if self.has(meant) { Some(format!("--{meant}")) } else { self.of_known(&format!("--{meant}")) }
+    }
+}
+
+/// What to write here for an option of another tool.
+fn hint(name: &str) -> Option<&'static str> {
+    OPTIONS.iter().find(|(names, _)| names.contains(&name)).map(|(_, hint)| *hint)
 }
 
 #[cfg(test)]
@@ -150,6 +260,20 @@ mod tests {
             ("casefile apply --dry-run", "casefile plan"),
             ("casefile plan -out=plan.json", "tip: --out"),
             ("casefile plan -refresh=false", "--no-refresh"),
+            ("casefile plan --label a=b", "tip: -l KEY=VALUE"),
+            ("casefile plan --lable a=b", "tip: -l KEY=VALUE"),
+            ("casefile validate --label a=b", "tip: casefile validate PATH selects; it takes no labels"),
+            ("casefile verify --labels a=b", "tip: casefile verify takes no labels"),
+            (
+                "casefile plan --sealed",
+                "tip: casefile validate and apply take --sealed; casefile plan does not",
+            ),
+            ("casefile log --auto-aprove", "auto-approve"),
+            ("casefile seal -y", "take --auto-approve; casefile seal does not"),
+            ("casefile log -n -3", "tip: no value of -n is below zero: -n 3"),
+            ("casefile log -3", "tip: -n 3"),
+            ("casefile apply --wait --timeout -5m", "tip: no value of --timeout is below zero: --timeout 5m"),
+            ("casefile new package x --coment y", "tip: --comment"),
         ] {
             assert!(told(line).contains(word), "{line}: {}", told(line));
         }
@@ -159,6 +283,16 @@ mod tests {
     fn a_look_is_not_taken_for_a_fresh_start() {
         let told = told("casefile apply --refresh-only");
         assert!(told.contains("casefile status") && !told.contains("--fresh"), "{told}");
+    }
+
+    #[test]
+    fn what_nobody_knows_gets_no_tip() {
+        for line in
+            ["casefile plan --quux", "casefile plan -Z", "casefile validate -7", "casefile plan --fres-h=x"]
+        {
+            let told = told(line);
+            assert!(!told.contains("-- -") && !told.contains("--selector"), "{told}");
+        }
     }
 
     #[test]

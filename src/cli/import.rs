@@ -15,12 +15,13 @@ use crate::render::surgery;
 /// One object by its id, or what matches the manifests of a lost state.
 pub fn run(ctx: &Context, args: &ImportArgs) -> Result<Code, Error> {
     ctx.detach()?;
+    // Where there is no project nothing else is worth saying.
+    let project = project::load(ctx)?;
     if args.discover && !ctx.interactive && !args.auto_approve {
         return Err(Error::Unapproved {
             next: Advice::then("take them over without a question, by --auto-approve", "casefile plan"),
         });
     }
-    let project = project::load(ctx)?;
     let loaded = project::manifests(ctx, &project)?;
     // The id of an action is a GUID, and that of an alert is none.
     let is_action = args.id.as_ref().is_some_and(|id| uuid::Uuid::try_parse(id).is_ok());

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum as _;
 
 use super::args::{Forge, InitArgs, SchemaKind, StatePlace};
-use super::context::{Context, project_above};
+use super::context::Context;
 use super::exit::{Code, Error};
+use super::nearby::project_above;
 use super::project;
 use super::schema;
 use super::store;

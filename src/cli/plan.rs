@@ -5,6 +5,7 @@ use super::connect::{connect, offline};
 use super::context::{Context, reading_runtime};
 use super::engine;
 use super::exit::{Code, Error};
+use super::output;
 use super::patience::{READING, waiting};
 use super::project;
 use super::saved;
@@ -22,6 +23,9 @@ pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
         return Err(Error::Usage("--out: the name of a plan ends in .json".to_owned()));
     }
     let project = project::load(ctx)?;
+    if let Some(file) = &args.out {
+        output::refuse_kept(ctx, &project, "--out", file, "a plan")?;
+    }
     let (mut scope, read) =
         project::beside_state(ctx, &project, || engine::scope(ctx, &project, &args.planning))?;
     scope.forecast = true;

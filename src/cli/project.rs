@@ -1,10 +1,11 @@
 //! What several commands do first: read the project, narrow it to what was typed, find its state.
 
-use std::io::Write as _;
 use std::path::{Component, Path, PathBuf};
 
-use super::context::{Context, complain, project_above};
+use super::context::{Context, complain};
 use super::exit::Error;
+use super::nearby::Nearby;
+use super::selected;
 use super::store::{self, Check, ReadState};
 use crate::files::{self, FileError};
 use crate::manifest::{self, Diagnostic, Level, Project};
@@ -31,9 +32,10 @@ pub fn refused(ctx: &Context, problems: &[Diagnostic]) -> Error {
 
 /// Reads `casefile.yaml`; what is wrong with it is for the caller to show.
 pub fn read(ctx: &Context) -> Result<Result<Project, Vec<Diagnostic>>, Error> {
+    let is_file = || ctx.dir.metadata().is_ok_and(|meta| meta.is_file());
     match manifest::load_project(&ctx.dir) {
-        Err(problems) if problems.iter().any(|d| d.code == "no-project") => {
-            Err(Error::NoProject { dir: ctx.dir.clone(), above: project_above(&ctx.dir).map(|(dir, _)| dir) })
+        Err(problems) if problems.iter().any(|d| d.code == "no-project") || is_file() => {
+            Err(Error::NoProject { dir: ctx.dir.clone(), near: Nearby::look(&ctx.dir) })
         }
         read => Ok(read),
     }
@@ -93,15 +95,12 @@ pub fn errors(problems: &[Diagnostic]) -> usize {
     problems.iter().filter(|d| d.severity == Level::Error).count()
 }
 
-/// Returns the files and folders that were typed, which have to be in the project folder.
-pub fn paths(ctx: &Context, typed: &[PathBuf]) -> Result<Paths, Error> {
+/// Returns the files and folders that were typed, which have to be in the project folder. `command` is the safe one that
+/// is told with what was meant, where there is no such file.
+pub fn paths(ctx: &Context, project: &Project, typed: &[PathBuf], command: &str) -> Result<Paths, Error> {
     let names = typed.iter().map(|path| {
         let name = ctx.typed(path);
-        ctx.path(&name).metadata().map_err(|source| Error::Io {
-            what: "read",
-            path: path.clone(),
-            source,
-        })?;
+        ctx.path(&name).metadata().map_err(|e| selected::no_such_path(ctx, project, path, e, command))?;
         inside(&ctx.dir, &name)
             .ok_or_else(|| Error::Usage(format!("{} is outside of the project folder", path.display())))
     });
@@ -133,20 +132,6 @@ pub fn inside(dir: &Path, typed: &Path) -> Option<String> {
         }
     }
     Some(parts.join("/"))
-}
-
-/// Writes a file, readable by its owner alone: whole or not at all. Returns where it lies.
-pub fn write_whole(ctx: &Context, file: &Path, text: &str) -> Result<PathBuf, Error> {
-    let file = &*ctx.typed(file);
-    let path = ctx.path(file);
-    let failed = |source| Error::Io { what: "write", path: path.clone(), source };
-    stays_inside(ctx, file).map_err(|e| failed(e.into()))?;
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Files that this makes are 0600.
-    let mut new = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    new.write_all(text.as_bytes()).and_then(|()| new.as_file().sync_all()).map_err(failed)?;
-    new.persist(&path).map_err(|e| failed(e.error))?;
-    Ok(path)
 }
 
 /// Checks that what is written to a typed path of the project lands in the project, whatever links a repository holds.

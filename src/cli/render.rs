@@ -12,7 +12,7 @@ use crate::session::Selection;
 /// Prints every selected resource as a manifest: all of them plan to the digest of the project itself.
 pub fn run(ctx: &Context, args: &RenderArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
-    let paths = project::paths(ctx, &args.paths)?;
+    let paths = project::paths(ctx, &project, &args.paths, "render")?;
     let labels = engine::selector(args.selector.as_deref())?;
     let selection = Selection { paths, labels, changed: None };
     let (loaded, _) = project::declared(ctx, &project)?;

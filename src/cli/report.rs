@@ -10,6 +10,7 @@ use super::engine;
 use super::evidence;
 use super::exit::{Code, Error};
 use super::look::{Looked, look};
+use super::output;
 use super::patience::{EVIDENCE, waiting};
 use super::project;
 use super::store::{self, Check};
@@ -35,6 +36,9 @@ const LONGEST: u64 = 64 << 20;
 pub fn run(ctx: &Context, args: &ReportArgs) -> Result<Code, Error> {
     let selector = engine::selector(args.selector.as_deref())?;
     let project = project::load(ctx)?;
+    if let Some(file) = args.out.as_deref().filter(|file| *file != Path::new("-")) {
+        output::refuse_kept(ctx, &project, "--out", file, "a report")?;
+    }
     let mut state = store::read(ctx, &project, Check::Tail)?.state;
     let (_, journal) = reading_runtime()?.block_on(store::whole(ctx, &project))?;
     let mut history = history(&journal.unwrap_or_default());
@@ -157,7 +161,7 @@ fn replace(ctx: &Context, file: &Path, text: &str) -> Result<(), Error> {
             });
         }
     }
-    project::write_whole(ctx, file, text).map(drop)
+    output::write_whole(ctx, file, text).map(drop)
 }
 
 /// Returns whether a file is one that this command has written.

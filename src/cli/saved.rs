@@ -6,8 +6,11 @@ use super::args::{ApplyArgs, ShowArgs};
 use super::context::Context;
 use super::engine;
 use super::exit::{Code, Error};
+use super::meant::did_you_mean;
+use super::output;
 use super::project;
 use crate::files::{self, Links};
+use crate::manifest::nearest;
 use crate::model::Advice;
 use crate::plan::saved::PlanExecution;
 use crate::plan::{self, Plan, SavedError, SavedPlan};
@@ -42,7 +45,7 @@ pub fn typed(args: &ApplyArgs) -> Result<Option<&PathBuf>, Error> {
 /// Writes a plan, readable by its owner alone: whole or not at all.
 pub fn write(ctx: &Context, file: &Path, plan: &Plan, execution: PlanExecution) -> Result<(), Error> {
     let text = PlanDocument::to_apply(plan, execution).to_file().map_err(|e| Error::Stdout(e.into()))?;
-    let path = project::write_whole(ctx, file, &text)?;
+    let path = output::write_whole(ctx, file, &text)?;
     let apply = format!("casefile apply {}", shell(&file.to_string_lossy()));
     ctx.note(&format!("Saved to {}. To carry it out: {apply}", path.display()));
     Ok(())
@@ -66,8 +69,11 @@ pub fn read(ctx: &Context, file: &Path) -> Result<SavedPlan, Error> {
 
 /// Reads a plan. `what` is what is to be done with it.
 fn read_to(ctx: &Context, file: &Path, what: &'static str) -> Result<SavedPlan, Error> {
-    let bytes = files::read(&ctx.path(&ctx.typed(file)), Links::Followed, MAX_BYTES)
-        .map_err(|e| Error::Io { what: "read", path: file.to_owned(), source: e.into() })?;
+    let bytes = files::read(&ctx.path(&ctx.typed(file)), Links::Followed, MAX_BYTES).map_err(|e| {
+        let is_absent = e.is_not_found();
+        let error = Error::Io { what: "read", path: file.to_owned(), source: e.into() };
+        if is_absent { no_such_plan(ctx, file, &error) } else { error }
+    })?;
     SavedPlan::read(&bytes).map_err(|e| Error::BadPlan {
         what,
         path: file.to_owned(),
@@ -77,6 +83,30 @@ fn read_to(ctx: &Context, file: &Path, what: &'static str) -> Result<SavedPlan, 
         },
         why: escape::one_line(&e.to_string()).into_owned(),
     })
+}
+
+/// How many entries of a folder are looked at for a plan that was meant.
+const ENTRIES: usize = 1_000;
+
+/// The error of a plan file that does not exist: a plan beside it may have nearly its name, or none was saved yet.
+pub fn no_such_plan(ctx: &Context, file: &Path, error: &Error) -> Error {
+    let path = ctx.path(&ctx.typed(file));
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let entries = folder.read_dir().into_iter().flatten().take(ENTRIES).flatten();
+    let beside: Vec<String> = entries
+        .map(|entry| entry.file_name())
+        .filter(|name| is_plan_file(Path::new(name)))
+        .filter_map(|name| Some(file.with_file_name(name).to_str()?.to_owned()))
+        .collect();
+    let typed = file.to_string_lossy();
+    let next = match nearest(&typed, beside.iter().map(String::as_str)) {
+        Some(meant) => Advice::run(format!("casefile show {}", shell(meant))),
+        None => {
+            Advice::then("a plan is saved by plan --out", format!("casefile plan --out {}", shell(&typed)))
+        }
+    };
+    let meant = did_you_mean(&typed, beside.iter().map(String::as_str));
+    Error::NothingSelected { message: format!("{error}{meant}"), next }
 }
 
 /// `--expect` beside a plan file.

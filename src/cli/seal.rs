@@ -1,6 +1,5 @@
 //! `seal`: the reviewed calls as files beside their manifests.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use super::args::SealArgs;
@@ -8,6 +7,7 @@ use super::connect::{auth_error, connect};
 use super::context::{Context, runtime};
 use super::engine;
 use super::exit::{Code, Error};
+use super::output;
 use super::patience::{READING, waiting};
 use super::project;
 use super::selected;
@@ -26,7 +26,7 @@ use crate::session::{self, Paths};
 /// of the project folder nothing is written and nothing removed: what lies there is another project's.
 pub fn run(ctx: &Context, args: &SealArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
-    let paths = project::paths(ctx, &args.paths)?;
+    let paths = project::paths(ctx, &project, &args.paths, "seal")?;
     let found = project::seals(ctx, &project)?;
     let meant = |name: &str| paths.covers(&manifest_name(name)) || paths.covers(name);
     // Who names a sealed incident wants it sealed again, as its runbook is now.
@@ -163,12 +163,7 @@ fn is_ours(ctx: &Context, name: &str) -> bool {
 
 /// Replaces a file whole, with the permissions of a file that anybody made.
 fn replace(path: &Path, text: &str) -> Result<(), Error> {
-    let failed = |source| Error::Io { what: "write", path: path.to_owned(), source };
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     platform::ordinary_file(&mut builder);
-    let mut new = builder.tempfile_in(folder).map_err(failed)?;
-    new.write_all(text.as_bytes()).and_then(|()| new.as_file().sync_all()).map_err(failed)?;
-    new.persist(path).map_err(|e| failed(e.error))?;
-    Ok(())
+    output::replace(path, text, &builder)
 }

@@ -3,16 +3,22 @@
 //! A path or a label that fits nothing is a typing mistake far more often than a wish. "No calls to make" would look like
 //! an incident that is under control.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::Path;
 
+use super::context::Context;
 use super::exit::Error;
+use super::meant::did_you_mean;
+use super::saved;
 use crate::manifest::{IncidentState, Loaded, Project, nearest};
-use crate::model::{Advice, Desired, Template};
+use crate::model::{Advice, Desired, Target, Template, first_label};
+use crate::plan::names;
 use crate::plan::{Miss, Selector};
 use crate::render::messages::first;
 use crate::render::ways_out::shell;
 use crate::seal::manifest_name;
-use crate::session::{Paths, Selection};
+use crate::session::{self, Paths, Selection};
 
 /// How many labels and folders are named.
 const NAMED: usize = 5;
@@ -52,6 +58,146 @@ pub fn refuse_nothing_to_seal<'a>(
     Ok(())
 }
 
+/// A selection that a typed word stands for, and what the word is, behind "it is".
+struct Meant {
+    file: Option<String>,
+    /// A label, as `-l` takes it.
+    label: Option<String>,
+    what: String,
+}
+
+impl Meant {
+    fn file(file: &str, what: String) -> Self {
+        Meant { file: Some(file.to_owned()), label: None, what }
+    }
+}
+
+/// The error of a path that does not exist: people type the names of resources, machines and incidents there. `command` is
+/// the safe one that shows what was meant.
+pub fn no_such_path(
+    ctx: &Context,
+    project: &Project,
+    path: &Path,
+    source: io::Error,
+    command: &str,
+) -> Error {
+    let is_absent = matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
+    let error = Error::Io { what: "read", path: path.to_owned(), source };
+    if !is_absent {
+        return error;
+    }
+    if saved::is_plan_file(path) {
+        return saved::no_such_plan(ctx, path, &error);
+    }
+    let takes_labels = matches!(command, "plan" | "render");
+    let typed = path.to_string_lossy();
+    let (loaded, _) = session::declared(&ctx.dir, project);
+    let known = words(&loaded, &typed);
+    let exact = known.iter().find(|(word, _)| word.eq_ignore_ascii_case(&typed));
+    let near = || nearest(&typed, known.iter().map(|(word, _)| word.as_str()));
+    let (message, meant) = match (exact, near()) {
+        (Some((_, meant)), _) => (format!("{error}; it is {}", meant.what), meant),
+        (None, Some(word)) => {
+            let Some((_, meant)) = known.iter().find(|(known, _)| known == word) else { return error };
+            (format!("{error}{}", did_you_mean(&typed, [word].into_iter())), meant)
+        }
+        (None, None) => {
+            let folders = first(&project.spec.manifests, NAMED, String::clone);
+            let labels = if takes_labels { "; what carries a label is selected by -l KEY=VALUE" } else { "" };
+            let words = format!("name a file or folder of {folders}{labels}");
+            let next = Advice::then(words, "casefile status");
+            return Error::NothingSelected { message: error.to_string(), next };
+        }
+    };
+    let files = || match (&meant.file, &meant.label) {
+        (Some(file), _) => BTreeSet::from([file.clone()]),
+        (None, label) => {
+            let selector: Option<Selector> = label.as_deref().and_then(|label| label.parse().ok());
+            let carries = |d: &&Desired| selector.as_ref().is_some_and(|s| s.matches(&d.labels));
+            declared(&loaded).filter(carries).map(|d| d.source.file.to_string()).collect()
+        }
+    };
+    let selection = match &meant.label {
+        Some(label) if takes_labels => format!("-l {}", shell(label)),
+        _ => {
+            let files = files().into_iter().map(|file| shell(&as_typed(ctx, &file)).into_owned());
+            files.collect::<Vec<_>>().join(" ")
+        }
+    };
+    Error::NothingSelected { message, next: Advice::run(format!("casefile {command} {selection}")) }
+}
+
+/// The words that people type for what is declared, the most particular first.
+fn words(loaded: &Loaded, typed: &str) -> Vec<(String, Meant)> {
+    let mut out: Vec<(String, Meant)> = Vec::new();
+    let is = |d: &Desired| format!("{}, which {} declares", d.address, d.source.file);
+    let named = typed
+        .parse()
+        .ok()
+        .map(|typed| names::declared_as(&typed, None, &loaded.resources, &loaded.templates));
+    if let Some(Ok(Some(address))) = named {
+        let manifest = address.group().unwrap_or_else(|| address.clone());
+        let of = |d: &&Desired| d.address == address || d.address == manifest;
+        out.extend(declared(loaded).find(of).map(|d| (typed.to_owned(), Meant::file(&d.source.file, is(d)))));
+    }
+    for incident in &loaded.incidents {
+        let what = format!("an incident, which {} declares", incident.source.file);
+        out.push((incident.name.to_string(), Meant::file(&incident.source.file, what)));
+    }
+    let mut labels: BTreeSet<(&str, &str)> = BTreeSet::new();
+    for d in declared(loaded) {
+        labels.extend(d.labels.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+    }
+    for (key, value) in labels {
+        let label = format!("{key}={value}");
+        for word in [value.to_owned(), label.clone()] {
+            let what = format!("the label {label}, and labels are selected by -l");
+            out.push((word, Meant { file: None, label: Some(label.clone()), what }));
+        }
+    }
+    let machines = loaded.templates.iter().filter_map(|t| match &t.target {
+        Target::Name(name) => Some((t.declared(), name.as_str())),
+        Target::Tag(_) | Target::File(_) | Target::Event(_) => None,
+    });
+    let machines =
+        machines.chain(loaded.resources.iter().filter_map(|d| Some((d, d.machine_name.as_deref()?))));
+    for (d, machine) in machines {
+        out.push((first_label(machine).to_owned(), Meant::file(&d.source.file, is(d))));
+    }
+    for d in declared(loaded) {
+        let file = &*d.source.file;
+        for word in
+            [d.address.to_string(), d.address.name().to_owned(), file.to_owned(), last(file).to_owned()]
+        {
+            out.push((word, Meant::file(file, is(d))));
+        }
+    }
+    out
+}
+
+/// The last part of a name with `/`.
+fn last(file: &str) -> &str {
+    file.rsplit('/').next().unwrap_or(file)
+}
+
+/// A file of the project as it is typed where the command was: the project may have been found above.
+pub fn as_typed(ctx: &Context, file: &str) -> String {
+    match ctx.typed_dir {
+        Some(_) => file.to_owned(),
+        None => ctx.path(Path::new(file)).to_string_lossy().into_owned(),
+    }
+}
+
+/// The error of labels that nothing which is declared or recorded carries.
+pub fn neither_declared_nor_recorded<'a>(
+    labels: &Selector,
+    loaded: &'a Loaded,
+    recorded: impl Iterator<Item = &'a BTreeMap<String, String>> + Clone,
+) -> Error {
+    let all = recorded.chain(declared(loaded).map(|d| &*d.labels));
+    no_labels(labels, all, "declares or records", "casefile render")
+}
+
 /// The error of labels that nothing which is recorded carries.
 pub fn not_recorded<'a>(
     labels: &Selector,
@@ -82,6 +228,12 @@ fn nothing_in(path: &str, project: &Project, loaded: &Loaded) -> Error {
         return Error::NothingSelected {
             message: format!("{path} declares no resources: the incident {} is closed", incident.name),
             next: Advice::run("casefile status"),
+        };
+    }
+    if saved::is_plan_file(Path::new(path)) {
+        return Error::NothingSelected {
+            message: format!("{path} is no manifest: these end in .yaml or .yml"),
+            next: Advice::then("a saved plan is shown by its name", format!("casefile show {}", shell(path))),
         };
     }
     let read = &project.spec.manifests;
@@ -128,16 +280,15 @@ fn no_labels<'a>(
             return none(format!("no resource that the project {verb} fits -l {labels}"), Advice::run(look));
         }
     };
-    let next = match nearest(typed, there.iter().map(String::as_str)) {
+    match nearest(typed, there.iter().map(String::as_str)) {
         Some(meant) => {
             let corrected = labels.corrected(&miss, meant).to_string();
-            Advice::say(format!("write -l {}", shell(&corrected)))
+            none(format!("{message}; did you mean -l {}?", shell(&corrected)), Advice::run(look))
         }
-        None if there.is_empty() => Advice::run(look),
+        None if there.is_empty() => none(message, Advice::run(look)),
         None => {
             let there: Vec<String> = there.iter().map(|word| format!("{before}{word}")).collect();
-            Advice::say(format!("there is {}", first(&there, NAMED, String::clone)))
+            none(message, Advice::then(format!("there is {}", first(&there, NAMED, String::clone)), look))
         }
-    };
-    none(message, next)
+    }
 }

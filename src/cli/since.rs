@@ -11,8 +11,11 @@ use std::rc::Rc;
 
 use super::context::Context;
 use super::exit::Error;
-use super::git::{self, Repository};
+use super::git::{self, Repository, Revision};
+use crate::model::Advice;
 use crate::platform;
+use crate::render::escape::one_line;
+use crate::render::ways_out::shell;
 
 /// More links in a row than a system follows.
 const MOST_LINKS: usize = 40;
@@ -52,13 +55,20 @@ impl Since {
 }
 
 impl<'c> Changes<'c> {
-    /// Asks git for what has changed since a revision.
-    pub fn since(ctx: &'c Context, revision: &str) -> Result<Self, Error> {
-        let none = || Error::Git { why: "the project is in no git repository".to_owned(), next: None };
+    /// Asks git for what has changed since a revision. `command` is the safe one that is told with the revision that was
+    /// meant, where there is no such one.
+    pub fn since(ctx: &'c Context, revision: &str, command: &str) -> Result<Self, Error> {
+        let none = || Error::Git {
+            why: "the project is in no git repository".to_owned(),
+            next: Some(Advice::then(
+                "leave --since out, or work in a clone of its repository",
+                format!("casefile {command}"),
+            )),
+        };
         let folder = platform::real_path(&ctx.dir).map_err(|_| none())?;
         let root = git::root_of(&folder).ok_or_else(none)?.to_owned();
         let repository = Repository::at(ctx, &root)?;
-        let commit = repository.commit(revision)?;
+        let commit = repository.commit(revision).map_err(|e| meant(&repository, revision, command, e))?;
         let own = Rc::new(Since::new(repository, commit)?);
         let repositories = RefCell::new(BTreeMap::from([(root.clone(), Some(own))]));
         Ok(Changes { ctx, folder, root, repositories, asked: RefCell::default() })
@@ -98,6 +108,26 @@ impl<'c> Changes<'c> {
         let commit = around.repository.submodule(&around.commit, &path).ok()??;
         // The commit may be missing here, in a shallow clone.
         Since::new(Repository::at(self.ctx, root).ok()?, commit).ok().map(Rc::new)
+    }
+}
+
+/// The error of a revision that git does not know, with the one that was most likely meant.
+fn meant(repository: &Repository, revision: &str, command: &str, e: Error) -> Error {
+    // What git names itself comes first.
+    let Error::Git { why, next: None } = e else { return e };
+    let (name, dots) = revision.strip_suffix("...").map_or((revision, ""), |name| (name, "..."));
+    let with = |name: &str| {
+        Some(Advice::run(format!("casefile {command} --since {}", shell(&format!("{name}{dots}")))))
+    };
+    match repository.meant(name) {
+        Some(Revision::OfRemote(twin)) => Error::Git {
+            why: format!("there is no branch {} here, but {}", one_line(name), one_line(&twin)),
+            next: with(&twin),
+        },
+        Some(Revision::Near(near)) => {
+            Error::Git { why: format!("{why}; did you mean {}?", one_line(&near)), next: with(&near) }
+        }
+        None => Error::Git { why, next: None },
     }
 }
 

@@ -8,6 +8,7 @@ use super::context::{Context, runtime};
 use super::engine;
 use super::exit::{Code, Error};
 use super::lock;
+use super::output;
 use super::patience::{MOVING, waiting};
 use super::project;
 use super::store::{self, Check, Destination};
@@ -208,6 +209,7 @@ fn may_move(state: &State, to: &str) -> Result<(), Error> {
 /// Copies the whole state into a folder, in the layout of a state that is kept in one.
 pub fn pull(ctx: &Context, args: &StatePullArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
+    output::refuse_kept_folder(ctx, &project, &args.dir, "a copy of the state")?;
     let (snapshot, journal) = runtime()?.block_on(store::whole(ctx, &project))?;
     let Some(journal) = journal else {
         return Err(Error::State {
@@ -326,7 +328,10 @@ fn change<T>(
             return Err(Error::OtherProject { state, project: project.name.clone() });
         }
         let done = step(&mut *store).await.map_err(engine::surgery_error);
-        done.map_err(|e| engine::named(ctx, e, |text| in_words(text, store.state())))
+        done.map_err(|e| {
+            let e = engine::with_meant(e, store.state());
+            engine::named(ctx, e, |text| in_words(text, store.state()))
+        })
     })
 }
 

@@ -10,6 +10,7 @@ use super::evidence;
 use super::exit::{Code, Error};
 use super::look::look;
 use super::project;
+use super::selected;
 use super::signals;
 use super::store::{self, Check};
 use super::stream;
@@ -70,7 +71,7 @@ impl Looked {
     ) -> Result<T, Error> {
         let Looked { selector, project, state, declared, .. } = self;
         let unsent = unsent(state, declared, args, selector.as_ref());
-        let chosen = chosen(state, args, selector.as_ref(), &unsent)?;
+        let chosen = chosen(state, declared, args, selector.as_ref(), &unsent)?;
         let select = |address: &Address, _: &Resource| chosen.contains(address);
         let all_held =
             || chosen.iter().filter_map(|a| state.resources.get(a)).flat_map(|r| r.packages.iter());
@@ -181,6 +182,7 @@ fn show(ctx: &Context, args: &StatusArgs, looked: &Looked) -> Result<(), Error> 
 /// The resources of the state that were asked for. A name of something that was never sent means none of them.
 fn chosen(
     state: &State,
+    declared: &Loaded,
     args: &StatusArgs,
     selector: Option<&Selector>,
     unsent: &[(Address, Unsent)],
@@ -193,6 +195,14 @@ fn chosen(
     match engine::chosen(state, &typed, selector) {
         // What they select was never sent.
         Err(Error::NothingSelected { .. }) if !unsent.is_empty() => Ok(BTreeSet::new()),
+        // Unlike other commands, this one is about what is declared too.
+        Err(error @ Error::NothingSelected { .. }) => Err(match selector.filter(|_| typed.is_empty()) {
+            Some(labels) => {
+                let recorded = state.resources.iter().map(|(_, r)| &*r.labels);
+                selected::neither_declared_nor_recorded(labels, declared, recorded)
+            }
+            None => error,
+        }),
         chosen => chosen,
     }
 }

@@ -18,8 +18,9 @@ use crate::manifest::Project;
 use crate::model::location::{Location, Repository, SharedPlace, is_loopback};
 use crate::model::{Advice, Sha256Hex};
 use crate::platform;
+use crate::render::ways_out::shell;
 use crate::state::shared::command::Git;
-use crate::state::shared::git::{Author, BOUND, GitRemote, LOCAL, Place, configured, shown};
+use crate::state::shared::git::{Author, BOUND, Configured, GitRemote, LOCAL, Place, configured, shown};
 use crate::state::shared::objects::{BOUND as OBJECT_BOUND, ObjectRemote};
 use crate::state::shared::{self, Cache, Now, Opening, Reading, Remote, SharedStore};
 use crate::state::{Damage, Holder, Loaded, Opened, QuotaUsage, State, Store, StoreError, local};
@@ -397,8 +398,10 @@ async fn reach_ref(
     now: Now,
 ) -> Result<Reached, Error> {
     let environment = || ctx.git_environment();
-    let failed = |message: String, next: String| Error::State { message, next: Advice::say(next) };
-    let no_git = |e: &dyn std::fmt::Display| failed(e.to_string(), "install git 2.30 or newer".to_owned());
+    let no_git = |e: &dyn std::fmt::Display| Error::State {
+        message: e.to_string(),
+        next: Advice::say("install git 2.30 or newer"),
+    };
     let (url, push_url, settings) = match repository {
         Repository::Url(url) => {
             if !is_near(url) {
@@ -409,18 +412,7 @@ async fn reach_ref(
         Repository::Remote(name) => {
             let git = Git::new(environment(), "none");
             let found = configured(&git, &ctx.dir, name).await.map_err(|e| no_git(&e))?;
-            let Some(url) = found.url else {
-                let message = match found.root {
-                    Some(root) => format!("the repository {} has no remote `{name}`", root.display()),
-                    None => format!(
-                        "the state is kept in a git remote, but the project lies in no git repository: {}",
-                        found.refusal
-                    ),
-                };
-                let next =
-                    format!("add it, by git remote add {name} URL, or name another place in state.url");
-                return Err(failed(message, next));
-            };
+            let Some(url) = found.url.clone() else { return Err(no_remote(ctx, name, &found)) };
             (url, found.push_url, found.settings)
         }
     };
@@ -447,6 +439,32 @@ async fn reach_ref(
     let place = Place { url, push_url, reference: reference.to_owned(), interval, bound: BOUND };
     let remote = GitRemote::new(git, place, author, bare, now);
     Ok(Reached { way: Way::Git(Box::new(remote)), cache })
+}
+
+/// The error of a remote that there is none of. Where there is no repository either, that is what is missing first; one that
+/// git does not trust is there, and git names the command that trusts it.
+fn no_remote(ctx: &Context, name: &str, found: &Configured) -> Error {
+    let elsewhere = "or name another place in state.url";
+    if let Some(root) = &found.root {
+        return Error::State {
+            message: format!("the repository {} has no remote `{name}`", root.display()),
+            next: Advice::say(format!("add it, by git remote add {name} URL, {elsewhere}")),
+        };
+    }
+    let refusal = &found.refusal;
+    let here = ctx.named().map_or_else(String::new, |dir| format!(" -C {}", shell(&dir)));
+    let trust = refusal.split("; ").find(|words| words.starts_with("git config "));
+    let (why, next) = match trust {
+        Some(command) => ("git does not trust the repository", Advice::then("if you do", command.to_owned())),
+        None => (
+            "the project lies in no git repository",
+            Advice::then(
+                format!("make it one, and give it a remote, by git remote add {name} URL; {elsewhere}"),
+                format!("git{here} init"),
+            ),
+        ),
+    };
+    Error::State { message: format!("the state is kept in a git remote, but {why}: {refusal}"), next }
 }
 
 /// Returns whether somebody outside of the project names the place of the state.

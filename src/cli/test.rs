@@ -5,8 +5,9 @@ use std::path::Path;
 use super::args::TestArgs;
 use super::context::{Context, complain};
 use super::exit::{Code, Error};
+use super::meant::did_you_mean;
 use super::project;
-use crate::manifest::{CaseOutcome, CaseRun, run_cases};
+use crate::manifest::{self, CaseOutcome, CaseRun, Project, run_cases};
 use crate::render::cases;
 use crate::render::diagnostic::{Looked, human};
 use crate::session::Paths;
@@ -18,9 +19,9 @@ enum Choice<'a> {
 }
 
 impl Choice<'_> {
-    fn new<'a>(ctx: &Context, typed: &'a str) -> Result<Choice<'a>, Error> {
+    fn new<'a>(ctx: &Context, project: &Project, typed: &'a str) -> Result<Choice<'a>, Error> {
         match ctx.path(&ctx.typed(Path::new(typed))).exists() {
-            true => Ok(Choice::Path(typed, project::paths(ctx, &[typed.into()])?)),
+            true => Ok(Choice::Path(typed, project::paths(ctx, project, &[typed.into()], "test")?)),
             false => Ok(Choice::Name(typed)),
         }
     }
@@ -45,7 +46,8 @@ impl Choice<'_> {
 /// read, or if a runbook that was named has none.
 pub fn run(ctx: &Context, args: &TestArgs) -> Result<Code, Error> {
     let project = project::load(ctx)?;
-    let choices = args.runbooks.iter().map(|typed| Choice::new(ctx, typed)).collect::<Result<Vec<_>, _>>()?;
+    let choices =
+        args.runbooks.iter().map(|typed| Choice::new(ctx, &project, typed)).collect::<Result<Vec<_>, _>>()?;
     let by_name = choices.iter().any(|choice| matches!(choice, Choice::Name(_)));
     let runbook = |file: &str, names: &[&str]| {
         choices.is_empty()
@@ -66,7 +68,9 @@ pub fn run(ctx: &Context, args: &TestArgs) -> Result<Code, Error> {
             )));
         }
         Some(Choice::Name(typed)) if !runs.iter().any(|run| run.runbooks.is_empty()) => {
-            return Err(Error::Usage(format!("no runbook and no file is named {typed}")));
+            let known = manifest::runbook_parameters(&ctx.dir, &project);
+            let meant = did_you_mean(typed, known.keys().map(String::as_str));
+            return Err(Error::Usage(format!("no runbook and no file is named {typed}{meant}")));
         }
         Some(Choice::Name(_)) => {}
         // All that was named is known, so the files without names are others.

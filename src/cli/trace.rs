@@ -13,11 +13,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::context::Context;
 use super::exit::Error;
-use super::{evidence, project, store};
+use super::{output, project};
 use crate::defender::{Clock, Downloads, TraceSink, Traced, TracedDownloads, Transport};
 use crate::files::{self, FileError};
 use crate::manifest::Project;
-use crate::model::location::Location;
 use crate::platform;
 
 /// The beginning of every trace of ours.
@@ -58,7 +57,7 @@ impl Trace {
     fn open(path: &Path) -> Result<Trace, Error> {
         let bad = |why: String| Error::BadFile { path: path.to_owned(), why };
         let file = files::open_to_rewrite(path).map_err(|e| match e {
-            FileError::Io(source) => Error::Io { what: "write", path: path.to_owned(), source },
+            FileError::Io(source) => output::unwritten(path, source),
             refused => bad(format!("{refused}; name another file with --trace-http")),
         })?;
         if file.try_lock().is_err() {
@@ -146,46 +145,18 @@ fn resumed(text: &[u8]) -> Option<(u64, bool)> {
 /// `--trace-http`.
 ///
 /// # Errors
-/// It cannot be written, it is something else, or it lies where state or evidence is kept.
+/// It cannot be written, it is something else, or it lies among manifests, state or evidence.
 pub fn sink(ctx: &Context, project: &Project) -> Result<Option<Arc<Trace>>, Error> {
     let Some(typed) = &ctx.trace_http else { return Ok(None) };
     if let Some(open) = ctx.trace.get() {
         return Ok(Some(open.clone()));
     }
     let path = ctx.path(&ctx.typed(typed));
-    if let Some(kept) = kept_in(ctx, project, &path) {
-        return Err(Error::Usage(format!(
-            "--trace-http {}: {kept} is kept there, and a trace is no part of it; name a file elsewhere",
-            typed.display()
-        )));
-    }
+    output::refuse_kept(ctx, project, "--trace-http", typed, "a trace")?;
     project::stays_inside(ctx, &ctx.typed(typed))
         .map_err(|e| Error::BadFile { path: path.clone(), why: e.to_string() })?;
     let trace = Arc::new(Trace::open(&path)?);
     Ok(Some(ctx.trace.get_or_init(|| trace).clone()))
-}
-
-/// Returns the part of a project that is kept in the folder that a file would lie in.
-fn kept_in(ctx: &Context, project: &Project, path: &Path) -> Option<&'static str> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let within = |kept: &Path| match (platform::real_path(folder), platform::real_path(kept)) {
-        (Ok(folder), Ok(kept)) => folder.starts_with(kept),
-        // What is not there yet has no links on its way.
-        _ => folder.starts_with(kept),
-    };
-    let state = match store::location(ctx, project) {
-        Ok(Location::Folder(folder)) => ctx.path(Path::new(&folder)),
-        _ => ctx.path(Path::new(".casefile")),
-    };
-    // Where it is in object storage, what is fetched lies in a folder of this machine first.
-    let evidence = evidence::store(ctx, project).ok();
-    if within(&state) {
-        Some("the state")
-    } else if evidence.is_some_and(|evidence| within(&evidence.downloads().path(""))) {
-        Some("evidence")
-    } else {
-        None
-    }
 }
 
 /// A transport, recorded where a trace is asked for.

@@ -22,8 +22,10 @@ use crate::state::Resource;
 pub fn run(ctx: &Context, args: &ValidateArgs) -> Result<Code, Error> {
     let (problems, looked) = match project::read(ctx)? {
         Ok(project) => {
-            let changed = args.since.as_deref().map(|revision| Changes::since(ctx, revision)).transpose()?;
-            check(ctx, project, &project::paths(ctx, &args.paths)?, args.sealed, changed.as_ref())
+            let since = |revision| Changes::since(ctx, revision, "validate --sealed");
+            let changed = args.since.as_deref().map(since).transpose()?;
+            let paths = project::paths(ctx, &project, &args.paths, "validate")?;
+            check(ctx, project, &paths, args.sealed, changed.as_ref())
         }
         Err(problems) => (problems, Looked { files: 1, resources: 0 }),
     };

@@ -24,12 +24,12 @@ use super::report::{Fetched, Sink};
 use super::run::Run;
 use crate::defender::{Client, Clock, Endpoint, LONGEST_NAP, Next, PackageLink, ReadError, RetryPolicy};
 use crate::evidence::{
-    Contents, DownloadError, Fault, HeldError, Links, PackageName, Placement, Unfinished, blocking, download,
-    look, record_text,
+    Contents, DownloadError, EvidenceStore, Fault, Held, HeldError, Links, PackageName, Placement,
+    Unfinished, blocking, download, look, presence, record_text,
 };
 use crate::model::{ActionStatus, Address, Call, Kind, Sha256Hex};
 use crate::plan::Unread;
-use crate::state::{Custody, Phase, Record, Resource, State, StoreError};
+use crate::state::{Custody, HeldPackage, Phase, Record, Resource, State, StoreError};
 
 /// A package to fetch.
 #[derive(Clone)]
@@ -37,6 +37,8 @@ struct Wanted {
     address: Address,
     id: String,
     resource: Resource,
+    /// The record of it, if it was held and is not where it was.
+    lost: Option<HeldPackage>,
 }
 
 /// How long a link is waited for that the service does not have yet.
@@ -87,6 +89,24 @@ impl Run<'_> {
         Ok(self.refresh(Some(&running)).await?.unread)
     }
 
+    /// Looks whether the packages that are recorded as held are there, of those that are asked for: this run fetches again
+    /// what is gone. Where that cannot be seen, records count.
+    pub async fn look_at_held(
+        &mut self,
+        store: &dyn EvidenceStore,
+        asked: &(dyn Fn(&Address, &Resource) -> bool + Sync),
+    ) {
+        let chosen = self.state().resources.iter().filter(|(a, r)| asked(a, r));
+        let packages: Vec<HeldPackage> = chosen.flat_map(|(_, r)| r.packages.iter().cloned()).collect();
+        match presence(store, packages.iter()).await {
+            Ok(held) => {
+                self.held =
+                    held.into_iter().map(|(file, held)| ((store.name().to_owned(), file), held)).collect()
+            }
+            Err(e) => tracing::warn!("whether packages are there is not known: {e}"),
+        }
+    }
+
     /// Fetches packages while other collections run: those that there are links to now, each tried once. What fails is
     /// told, and tried again at the end of the run.
     pub(super) async fn fetch_ready(
@@ -101,7 +121,8 @@ impl Run<'_> {
         }
         let links = quotas.limits(Endpoint::PackageUri).per_minute.map_or(usize::MAX, |n| n as usize);
         let asked = |a: &Address, _: &Resource| planned.contains(a) && !tried.contains(a);
-        let mut wanted = wanted(self.state(), &asked, &mut Fetched::default());
+        // What is gone is told at the end of the run.
+        let mut wanted = wanted(self.state(), &asked, &BTreeMap::new(), &mut Sorted::default());
         wanted.truncate(links);
         let now: BTreeSet<Address> = wanted.into_iter().map(|w| w.address).collect();
         self.fetch_these(&fetching, &|address, _| now.contains(address), Patience::Now).await?;
@@ -127,8 +148,16 @@ impl Run<'_> {
         asked: &(dyn Fn(&Address, &Resource) -> bool + Sync),
         patience: Patience,
     ) -> Result<Fetched, RunError> {
-        let mut result = Fetched::default();
-        let wanted = wanted(self.state(), asked, &mut result);
+        let mut sorted = Sorted::default();
+        let wanted = wanted(self.state(), asked, &self.held, &mut sorted);
+        let mut result = Fetched { held: sorted.held, ..Fetched::default() };
+        for (address, id) in sorted.altered {
+            let why = "it is held, and its file has another length than was recorded; nothing is replaced: casefile verify \
+                       says more";
+            let (at, why) = (self.clock.now(), why.to_owned());
+            self.emit(Event::FetchFailed { at, address: address.clone(), id, why, later: false });
+            result.failed.push(address);
+        }
         if wanted.is_empty() || self.stopped() {
             result.interrupted = self.stopped();
             return Ok(result);
@@ -166,6 +195,7 @@ impl Run<'_> {
         for (address, end) in ended {
             match end {
                 End::Held => result.fetched.push(address),
+                End::HeldAgain => result.restored.push(address),
                 End::HeldAlready => result.held += 1,
                 End::Failed => result.failed.push(address),
                 End::NotReady => result.not_ready.push(address),
@@ -173,6 +203,7 @@ impl Run<'_> {
             }
         }
         result.fetched.sort();
+        result.restored.sort();
         result.failed.sort();
         result.not_ready.sort();
         match self.journal.failure() {
@@ -187,11 +218,22 @@ fn stands(r: &Resource) -> Phase {
     r.released_from.unwrap_or(r.phase)
 }
 
-/// The packages that are asked for and not held.
+/// The packages that are asked for and not to be fetched.
+#[derive(Default)]
+struct Sorted {
+    /// How many are held.
+    held: usize,
+    /// Those in whose place is something else.
+    altered: Vec<(Address, String)>,
+}
+
+/// The packages that are asked for and not held. `looked` is what was seen of those that are recorded as held, by place and
+/// name.
 fn wanted(
     state: &State,
     asked: &(dyn Fn(&Address, &Resource) -> bool + Sync),
-    result: &mut Fetched,
+    looked: &BTreeMap<(String, String), Held>,
+    sorted: &mut Sorted,
 ) -> Vec<Wanted> {
     let mut out = Vec::new();
     for (address, r) in state.resources.iter().filter(|(a, r)| asked(a, r)) {
@@ -201,9 +243,14 @@ fn wanted(
         if stands(r) != Phase::Succeeded {
             continue;
         }
-        match r.package(id) {
-            Some(_) => result.held += 1,
-            None => out.push(Wanted { address: address.clone(), id: id.clone(), resource: r.clone() }),
+        let held = r.package(id);
+        match held.and_then(|p| looked.get(&(p.store.clone(), p.file.clone()))) {
+            Some(Held::OtherLength) => sorted.altered.push((address.clone(), id.clone())),
+            None | Some(Held::There | Held::NotLooked) if held.is_some() => sorted.held += 1,
+            _ => {
+                let lost = held.cloned();
+                out.push(Wanted { address: address.clone(), id: id.clone(), resource: r.clone(), lost });
+            }
         }
     }
     out
@@ -212,6 +259,8 @@ fn wanted(
 /// How one package ended.
 enum End {
     Held,
+    /// It was held before, and is back in its place.
+    HeldAgain,
     /// Another run that shares the state was faster.
     HeldAlready,
     Failed,
@@ -336,11 +385,14 @@ impl Work<'_> {
     async fn one(&self, wanted: &Wanted) -> End {
         let Wanted { address, id, .. } = wanted;
         let (why, later) = match self.fetch(wanted).await {
-            Ok(true) => return End::Held,
-            Ok(false) => return End::HeldAlready,
+            Ok(end) => return end,
             Err(Trouble::Journal) => return End::Failed,
             Err(Trouble::Final(why)) => (why, false),
             Err(Trouble::Later(why)) => (why, true),
+        };
+        let why = match &wanted.lost {
+            Some(lost) => format!("{} is held, and not there; it cannot be fetched again: {why}", lost.file),
+            None => why,
         };
         if later && self.patience == Patience::Now {
             return End::NotReady;
@@ -350,13 +402,22 @@ impl Work<'_> {
         if later { End::NotReady } else { End::Failed }
     }
 
-    /// Fetches one package; false if another run has recorded it meanwhile.
-    async fn fetch(&self, wanted: &Wanted) -> Result<bool, Trouble> {
-        let Wanted { address, id, resource } = wanted;
-        let store = &self.fetching.store;
+    /// The name that a package gets, or that it had.
+    fn name(wanted: &Wanted) -> Result<PackageName, Trouble> {
+        let Wanted { address, id, resource, lost } = wanted;
+        if let Some(name) = lost.as_ref().and_then(|lost| PackageName::parse(&lost.file)) {
+            return Ok(name);
+        }
         let machine = resource.computer_dns_name.as_deref().unwrap_or_default();
-        let name = PackageName::new(address, machine, resource.created_at.as_ref(), id)
-            .map_err(|e| Trouble::Final(e.to_string()))?;
+        PackageName::new(address, machine, resource.created_at.as_ref(), id)
+            .map_err(|e| Trouble::Final(e.to_string()))
+    }
+
+    /// Fetches one package, unless another run has recorded it meanwhile.
+    async fn fetch(&self, wanted: &Wanted) -> Result<End, Trouble> {
+        let Wanted { address, id, .. } = wanted;
+        let store = &self.fetching.store;
+        let name = Self::name(wanted)?;
         let unfinished = self.unfinished(&name).await?;
         let began = self.clock.now();
         self.emit(Event::Fetching {
@@ -370,13 +431,25 @@ impl Work<'_> {
         let ended = self.clock.now();
         let (unfinished, contents) = self.accept(&name, unfinished).await?;
         let (size, sha256) = (unfinished.length(), unfinished.sha256());
+        // Its record stays that of the first download, so what takes its place has to be what that record says.
+        if let Some(lost) = wanted.lost.as_ref().filter(|lost| lost.sha256 != sha256) {
+            let aside = store.set_aside(&name, unfinished).await.map_err(unwritable)?;
+            let recorded = lost.sha256;
+            return Err(Trouble::Final(format!(
+                "the service gives another package than the one with the SHA-256 {recorded}: that is kept as {aside}"
+            )));
+        }
         if let Placement::Taken(unfinished) = store.place(&name, unfinished).await.map_err(unwritable)? {
             self.compare(&name, unfinished).await?;
+        }
+        if wanted.lost.is_some() {
+            self.tell_held(wanted, &name, size, sha256);
+            return Ok(End::HeldAgain);
         }
         let custody = self.custody(wanted, &name, size, sha256, contents, (began, ended));
         if !self.record_held(&custody).await? {
             // The file beside the package is that run's, too: it is written from the record.
-            return Ok(false);
+            return Ok(End::HeldAlready);
         }
         let json = record_text(&custody);
         match store.write_record(&name, json.into_bytes()).await {
@@ -384,16 +457,20 @@ impl Work<'_> {
             Ok(false) => tracing::warn!("{address}: {} says something else than the journal", name.record()),
             Err(e) => tracing::warn!("{address}: the custody record was not written beside the package: {e}"),
         }
+        self.tell_held(wanted, &name, size, sha256);
+        Ok(End::Held)
+    }
+
+    fn tell_held(&self, wanted: &Wanted, name: &PackageName, size: u64, sha256: Sha256Hex) {
         self.emit(Event::Fetched {
             at: self.clock.now(),
-            address: address.clone(),
-            id: id.clone(),
-            store: custody.store,
-            file: custody.file,
+            address: wanted.address.clone(),
+            id: wanted.id.clone(),
+            store: self.fetching.store.name().to_owned(),
+            file: name.file(),
             size,
             sha256,
         });
-        Ok(true)
     }
 
     /// Opens what is there of a package.
@@ -509,7 +586,7 @@ impl Work<'_> {
         contents: Contents,
         (began, ended): (jiff::Timestamp, jiff::Timestamp),
     ) -> Custody {
-        let Wanted { address, id, resource: r } = wanted;
+        let Wanted { address, id, resource: r, .. } = wanted;
         let (machine_id, comment) = match r.sent.call() {
             Some(Call::Collect { machine_id, comment, .. }) => (Some(machine_id.to_string()), Some(comment)),
             _ => (None, None),

@@ -106,6 +106,8 @@ impl Report {
 pub struct Fetched {
     /// The packages that were fetched, by their resources.
     pub fetched: Vec<Address>,
+    /// Those that were held, were not where they are held, and are there again.
+    pub restored: Vec<Address>,
     /// How many of those that were asked for were held already.
     pub held: usize,
     /// Those that could not be fetched.

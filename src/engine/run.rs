@@ -21,6 +21,7 @@ use super::scope::Scope;
 use super::tally::Tally;
 use super::targets::{Depth, resolve};
 use crate::defender::{Client, Clock, Endpoint, LONGEST_NAP};
+use crate::evidence::Held;
 use crate::model::{Address, Desired, Hindrance};
 use crate::plan::{self, Action, Change, Machines, Observed, Plan, PlannedCall, Settings, Unread};
 use crate::state::{Binding, Origin, QuotaUsage, Record, State, StoreError};
@@ -61,6 +62,8 @@ pub struct Run<'a> {
     pub(super) following: bool,
     /// How packages are fetched while other collections are followed, if they are.
     pub(super) meanwhile: Option<Arc<Fetching>>,
+    /// What was seen of packages that are recorded as held, by their place and name.
+    pub(super) held: BTreeMap<(String, String), Held>,
     /// When the state was opened, by our clock.
     opened_at: jiff::Timestamp,
     /// The calls of earlier runs are counted against the quotas.
@@ -109,6 +112,7 @@ impl<'a> Run<'a> {
             waits_until: None,
             following: false,
             meanwhile: None,
+            held: BTreeMap::new(),
             opened_at,
             counted: false,
         })

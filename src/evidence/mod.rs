@@ -12,6 +12,7 @@ mod folder;
 mod handover;
 mod held_folder;
 mod name;
+mod presence;
 mod store;
 
 pub use archive::{Contents, Fault, look};
@@ -23,5 +24,6 @@ pub use folder::{Folder, Placed, SYNC_EVERY, Unfinished};
 pub use handover::{Absent, Handover, WhyAbsent, handover};
 pub use held_folder::HeldFolder;
 pub use name::{NoGuid, PackageName};
+pub use presence::presence;
 pub(crate) use store::blocking;
 pub use store::{EvidenceStore, HeldError, Package, Placement};

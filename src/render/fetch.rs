@@ -20,6 +20,7 @@ pub fn fetched(fetched: &Fetched, running: usize, failed: &[Address], style: Sty
         }
     };
     say(fetched.fetched.len(), "fetched");
+    say(fetched.restored.len(), "fetched again");
     say(fetched.held, "held already");
     say(fetched.failed.len(), "not fetched");
     say(fetched.not_ready.len(), "not ready");
@@ -109,11 +110,11 @@ pub fn words(finding: &Finding) -> String {
 /// Returns a hint for the reader.
 pub fn next(what: &Wrong) -> &'static str {
     match what {
-        Wrong::Missing
-        | Wrong::Truncated(..)
-        | Wrong::OtherLength
-        | Wrong::Altered(_)
-        | Wrong::Swapped(_) => {
+        Wrong::Missing => {
+            "restore it from a backup, or casefile fetch, while the service has it; and find out who had access: its SHA-256 \
+             is in the journal"
+        }
+        Wrong::Truncated(..) | Wrong::OtherLength | Wrong::Altered(_) | Wrong::Swapped(_) => {
             "restore it from a backup, and find out who had access; its SHA-256 is in the journal"
         }
         Wrong::Extra => "move it elsewhere: only what was fetched is evidence",

@@ -209,6 +209,8 @@ pub struct Unsealed {
     pub action: Action,
     /// What is wrong.
     pub why: String,
+    /// The manifest that declares it, where all that is wrong is that there is no seal beside it.
+    pub without_seal: Option<String>,
 }
 
 impl fmt::Display for Unsealed {
@@ -235,7 +237,9 @@ pub fn unsealed(
             Some(d) => unproven(d),
             None => missing(c, service.as_ref(), declared, templates, found)?,
         };
-        Some(Unsealed { address: c.address.clone(), action: c.action, why })
+        let file = declared.map(|d| d.source.file.to_string());
+        let without_seal = file.filter(|file| !found.files.contains_key(&sealed_name(file)));
+        Some(Unsealed { address: c.address.clone(), action: c.action, why, without_seal })
     };
     plan.changes.iter().filter(|c| c.call.is_some()).filter_map(row).collect()
 }

@@ -18,6 +18,7 @@ mod hostile;
 mod hunt;
 mod leaks;
 mod names;
+mod newcomer;
 mod order;
 mod preflight;
 mod proxy;

@@ -18,23 +18,36 @@ impl Sandbox {
 
     /// As [`Sandbox::start`], with more arguments.
     pub fn start_with(scenario: &str, args: &[&str]) -> Sandbox {
+        Sandbox::at("127.0.0.1:0", scenario, args)
+    }
+
+    /// Ends, and listens again at the same address: a state is of one service.
+    #[allow(dead_code, reason = "other tests have one service from beginning to end")]
+    pub fn restart(&mut self, scenario: &str, args: &[&str]) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let address = self.url.trim_start_matches("http://").to_owned();
+        *self = Sandbox::at(&address, scenario, args);
+    }
+
+    fn at(listen: &str, scenario: &str, args: &[&str]) -> Sandbox {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("scenario.yaml");
         std::fs::write(&file, scenario).unwrap();
         let mut all = vec!["--scenario", file.to_str().unwrap()];
         all.extend(args);
-        Sandbox::with(&all)
+        Sandbox::with(listen, &all)
     }
 
     /// Answers from a recording.
     #[allow(dead_code, reason = "other tests serve worlds alone")]
     pub fn replay(file: &str) -> Sandbox {
-        Sandbox::with(&["--replay", file])
+        Sandbox::with("127.0.0.1:0", &["--replay", file])
     }
 
-    fn with(args: &[&str]) -> Sandbox {
+    fn with(listen: &str, args: &[&str]) -> Sandbox {
         let mut child = Command::new(BIN)
-            .args(["sandbox", "--listen", "127.0.0.1:0"])
+            .args(["sandbox", "--listen", listen])
             .args(args)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

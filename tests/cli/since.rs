@@ -303,7 +303,8 @@ fn a_planted_bare_repository_runs_nothing() {
     lab.project("{ manifests: [manifests] }");
     let output = lab.command("HEAD").output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("in no git repository"));
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(err.contains("in no git repository") && err.contains("leave --since out"), "{err}");
     assert!(!mark.exists());
 }
 
@@ -387,6 +388,36 @@ fn git_s_own_words_are_told_when_it_refuses() {
     lab.write(".git/config", "[core]\n\trepositoryformatversion = 99\n");
     let err = refused("HEAD");
     assert!(err.contains("git cannot say what has changed: fatal: ") && err.contains("99"), "{err}");
+}
+
+/// In a clone of one branch, as pipelines make it, the other branches are the remote's.
+#[test]
+fn a_branch_that_only_the_remote_has_is_named() {
+    let lab = Lab::new();
+    lab.commit("");
+    lab.git("", &["checkout", "-q", "-b", "topic"]);
+    lab.git("", &["update-ref", "refs/remotes/origin/release", "HEAD"]);
+    let dir = lab.path("ir").display().to_string();
+    let refused = |args: &[&str]| {
+        let mut command = Command::new(BIN);
+        command.arg("-C").arg(lab.path("ir")).args(args).env("GIT_CONFIG_GLOBAL", "/dev/null");
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    for (args, next) in [
+        (&["plan", "--since", "release"][..], "plan --since origin/release"),
+        (&["plan", "--since", "release..."], "plan --since origin/release..."),
+        (&["apply", "--auto-approve", "--since", "release"], "plan --since origin/release"),
+        (&["validate", "--sealed", "--since", "release"], "validate --sealed --since origin/release"),
+    ] {
+        let err = refused(args);
+        assert!(err.contains("there is no branch release here, but origin/release\n"), "{err}");
+        assert!(err.ends_with(&format!("next: casefile -C {dir} {next}\n")), "{err}");
+    }
+    let err = refused(&["plan", "--since", "toppic"]);
+    assert!(err.contains("fatal: Needed a single revision; did you mean topic?\n"), "{err}");
+    assert!(err.ends_with(&format!("next: casefile -C {dir} plan --since topic\n")), "{err}");
 }
 
 /// A repository of somebody else: git names the command that trusts it. Only the superuser can make one.

@@ -54,7 +54,7 @@ impl Case {
     }
 
     /// Runs in a folder of the project, without `-C`.
-    fn below(&self, folder: &str, args: &[&str]) -> (Option<i32>, String, String) {
+    pub fn below(&self, folder: &str, args: &[&str]) -> (Option<i32>, String, String) {
         let mut command = Command::new(BIN);
         command.args(args).current_dir(self.path(folder)).stdin(Stdio::null());
         command.env_remove("CASEFILE_STATE_URL").env_remove("RUST_LOG");
@@ -75,8 +75,16 @@ mod selections {
         case.write("manifests/empty.yaml", "# nothing yet\n");
         case.write("notes.yaml", "# no manifest\n");
         for (args, message, next) in [
-            (&["-l", "incidnet=INC-2042"][..], "has a label incidnet", "write -l incident=INC-2042"),
-            (&["-l", "incident=INC-2024"], "has the label incident=INC-2024", "write -l incident=INC-2042"),
+            (
+                &["-l", "incidnet=INC-2042"][..],
+                "has a label incidnet",
+                "; did you mean -l incident=INC-2042?",
+            ),
+            (
+                &["-l", "incident=INC-2024"],
+                "has the label incident=INC-2024",
+                "; did you mean -l incident=INC-2042?",
+            ),
             (&["-l", "incident=ACME"], "has the label incident=ACME", "there is incident=INC-2042"),
             (&["-l", "!incident"], "fits -l !incident", " render"),
             (&["notes.yaml"], "notes.yaml is none of the project's manifests", "spec.manifests"),
@@ -122,7 +130,7 @@ mod selections {
         ] {
             let (_, err) = case.exits(1, &[args, &["-l", "incident=INC-2024"]].concat());
             assert!(err.contains("has the label incident=INC-2024"), "{args:?}: {err}");
-            assert!(err.contains("write -l incident=INC-2042"), "{args:?}: {err}");
+            assert!(err.contains("; did you mean -l incident=INC-2042?"), "{args:?}: {err}");
         }
         assert_eq!(case.statuses(), ["1 InProgress"]);
     }

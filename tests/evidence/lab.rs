@@ -91,6 +91,14 @@ impl Lab {
         lab
     }
 
+    /// Goes on with the same service by another scenario. Its world is that of the last time, from the second one on.
+    pub fn go_on_with(&mut self, scenario: &str) {
+        let usual = "quotas: { enabled: false }\ndelays: { pending: 0, running: 0 }\n";
+        let world = self.path("world.json");
+        let args = ["--world", world.to_str().unwrap()];
+        self.sandbox.restart(&format!("{usual}{scenario}"), &args);
+    }
+
     pub fn apply(&self) {
         let ran = self.run(&["apply", "--auto-approve"]);
         assert_eq!(ran.code, Some(0), "{}", ran.text());

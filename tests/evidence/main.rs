@@ -17,6 +17,7 @@ mod export;
 mod fetching;
 mod interrupted;
 mod leaks;
+mod lost;
 mod told;
 mod trouble;
 mod verify;
