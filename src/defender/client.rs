@@ -653,63 +653,75 @@ impl Inner {
             if !renewed && matches!(&result, Err(TransportError { stage: Stage::BeforeSend, .. })) {
                 slot.not_sent();
             }
-            let unavailable = |why, cause| ReadError::Unavailable { why, cause };
-            let refused = |error| Fail::Final(ReadError::Refused(error));
-            let answer = answer::classify_read(result);
-            match &answer {
-                ReadAnswer::Refused(e) => self.quotas.note_denial(read.endpoint, e.is_denied().then_some(e)),
-                ReadAnswer::Body(_) | ReadAnswer::NotFound(_) => self.quotas.note_denial(read.endpoint, None),
-                _ => {}
-            }
-            return Err(match answer {
-                ReadAnswer::Body(HttpAnswer { cut: true, .. }) => {
-                    let why = format!("the answer is longer than {} MiB", read.limit >> 20);
-                    Fail::Final(unavailable(why, Hindrance::Endless))
-                }
-                ReadAnswer::Body(body) => match parse(&body.body) {
-                    Ok(found) => return Ok(found),
-                    Err(_) if wire::is_web_page(&body.body) => {
-                        Fail::Final(unavailable(WireError::WebPage.to_string(), Hindrance::WebPage))
+            let answer = match answer::classify_read(result) {
+                ReadAnswer::Unauthorized(error) if !renewed => {
+                    match self.tokens.renew(&token, self.clock.now()).await? {
+                        Some(other) => {
+                            (token, renewed) = (other, true);
+                            continue;
+                        }
+                        None => ReadAnswer::Unauthorized(error),
                     }
-                    Err(why) => {
-                        let error = unavailable(why, Hindrance::Unavailable(None));
-                        Fail::Again { error, retries: patience.retries, pause: None }
-                    }
-                },
-                ReadAnswer::NotFound(error) => Fail::NotFound(error),
-                ReadAnswer::Unauthorized(error) => {
-                    let other =
-                        if renewed { None } else { self.tokens.renew(&token, self.clock.now()).await? };
-                    if let Some(other) = other {
-                        token = other;
-                        renewed = true;
-                        continue;
-                    }
-                    self.quotas.note_denial(read.endpoint, Some(&error));
-                    refused(error)
                 }
-                ReadAnswer::Throttled(t) => {
-                    self.quotas.throttled(read.endpoint, t.retry_after, t.period, t.maximum, t.hourly);
-                    let bearable = t.retry_after <= patience.throttled;
-                    let (pause, retries) = (Some(t.retry_after), patience.retries);
-                    let error = ReadError::Throttled { error: t.error, retry_after: t.retry_after };
-                    if bearable { Fail::Again { error, retries, pause } } else { Fail::Final(error) }
-                }
-                ReadAnswer::Transient { why, retry_after: Some(wait), .. } => {
-                    self.quotas.pause(read.endpoint, wait);
-                    let until = self.quotas.now().saturating_add(wait).unwrap_or(Timestamp::MAX);
-                    let error = unavailable(why, Hindrance::Unavailable(Some(until)));
-                    let (pause, retries) = (Some(wait), patience.retries);
-                    let bearable = wait <= patience.throttled;
-                    if bearable { Fail::Again { error, retries, pause } } else { Fail::Final(error) }
-                }
-                ReadAnswer::Transient { why, cause, retry_after: None } => {
-                    let retries = patience.retries_after(cause);
-                    Fail::Again { error: unavailable(why, cause), retries, pause: None }
-                }
-                ReadAnswer::Refused(error) => refused(error),
-            });
+                answer => answer,
+            };
+            return self.outcome(read, patience, answer, parse).map_err(|fail| *fail);
         }
+    }
+
+    /// What the answer to a read comes to, and what it says of its quota.
+    fn outcome<T>(
+        &self,
+        read: &Read,
+        patience: RetryPolicy,
+        answer: ReadAnswer,
+        parse: &impl Fn(&[u8]) -> Result<T, String>,
+    ) -> Result<T, Box<Fail>> {
+        let unavailable = |why, cause| ReadError::Unavailable { why, cause };
+        let refused = |error| Fail::Final(ReadError::Refused(error));
+        match &answer {
+            ReadAnswer::Refused(e) => self.quotas.note_denial(read.endpoint, e.is_denied().then_some(e)),
+            ReadAnswer::Unauthorized(e) => self.quotas.note_denial(read.endpoint, Some(e)),
+            ReadAnswer::Body(_) | ReadAnswer::NotFound(_) => self.quotas.note_denial(read.endpoint, None),
+            ReadAnswer::Throttled(_) | ReadAnswer::Transient { .. } => {}
+        }
+        Err(Box::new(match answer {
+            ReadAnswer::Body(HttpAnswer { cut: true, .. }) => {
+                let why = format!("the answer is longer than {} MiB", read.limit >> 20);
+                Fail::Final(unavailable(why, Hindrance::Endless))
+            }
+            ReadAnswer::Body(body) => match parse(&body.body) {
+                Ok(found) => return Ok(found),
+                Err(_) if wire::is_web_page(&body.body) => {
+                    Fail::Final(unavailable(WireError::WebPage.to_string(), Hindrance::WebPage))
+                }
+                Err(why) => {
+                    let error = unavailable(why, Hindrance::Unavailable(None));
+                    Fail::Again { error, retries: patience.retries, pause: None }
+                }
+            },
+            ReadAnswer::NotFound(error) => Fail::NotFound(error),
+            ReadAnswer::Unauthorized(error) | ReadAnswer::Refused(error) => refused(error),
+            ReadAnswer::Throttled(t) => {
+                self.quotas.throttled(read.endpoint, t.retry_after, t.period, t.maximum, t.hourly);
+                let bearable = t.retry_after <= patience.throttled;
+                let (pause, retries) = (Some(t.retry_after), patience.retries);
+                let error = ReadError::Throttled { error: t.error, retry_after: t.retry_after };
+                if bearable { Fail::Again { error, retries, pause } } else { Fail::Final(error) }
+            }
+            ReadAnswer::Transient { why, retry_after: Some(wait), .. } => {
+                self.quotas.pause(read.endpoint, wait);
+                let until = self.quotas.now().saturating_add(wait).unwrap_or(Timestamp::MAX);
+                let error = unavailable(why, Hindrance::Unavailable(Some(until)));
+                let (pause, retries) = (Some(wait), patience.retries);
+                let bearable = wait <= patience.throttled;
+                if bearable { Fail::Again { error, retries, pause } } else { Fail::Final(error) }
+            }
+            ReadAnswer::Transient { why, cause, retry_after: None } => {
+                let retries = patience.retries_after(cause);
+                Fail::Again { error: unavailable(why, cause), retries, pause: None }
+            }
+        }))
     }
 
     async fn send(&self, call: HttpCall) -> Result<HttpAnswer, TransportError> {
