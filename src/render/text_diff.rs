@@ -148,8 +148,11 @@ mod tests {
         }
     }
 
+    /// A line as in `Line`.
+    type Told = (Fate, Vec<(bool, String)>);
+
     /// What `similar` makes of texts by itself.
-    fn expected<'a>(diff: &'a TextDiff<'a, 'a, str>) -> Vec<Vec<(Fate, Vec<(bool, String)>)>> {
+    fn expected<'a>(diff: &'a TextDiff<'a, 'a, str>) -> Vec<Vec<Told>> {
         let pieces = |change: similar::InlineChange<'_, str>| {
             change.iter_strings_lossy().map(|(changed, piece)| (changed, piece.into_owned())).collect()
         };
@@ -161,7 +164,7 @@ mod tests {
         let owned = |line: &Line<'_>| {
             (line.fate, line.pieces.iter().map(|(changed, piece)| (*changed, (*piece).to_owned())).collect())
         };
-        let found: Vec<Vec<(Fate, Vec<(bool, String)>)>> =
+        let found: Vec<Vec<Told>> =
             changes(old, new, 1).iter().map(|group| group.iter().map(owned).collect()).collect();
         assert_eq!(found, expected(&TextDiff::from_lines(old, new)), "{old:?} {new:?}");
         let (a, b): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
