@@ -13,7 +13,7 @@ use super::engine;
 use super::evidence;
 use super::exit::{Code, Error};
 use super::git;
-use super::patience::{EVIDENCE, READING, waiting};
+use super::patience::{READING, waiting};
 use super::preflight;
 use super::progress::Display;
 use super::project;
@@ -23,14 +23,13 @@ use super::signals;
 use super::store;
 use super::stream;
 use crate::defender::auth::Claims;
-use crate::engine::{Control, Fetched, Fetching, Locked, Lookups, Options, Report, Run, RunError, Scope};
+use crate::engine::{Control, Fetching, Locked, Lookups, Options, Report, Run, RunError, Scope};
 use crate::manifest::{Defender, Project};
 use crate::model::{Address, Advice, Span, Template};
 use crate::plan::{self, Destination, Deviating, Plan, SavedPlan};
 use crate::render::surgery;
 use crate::render::ways_out::shell;
 use crate::seal::{self, Seals, Unsealed};
-use crate::state::Resource;
 
 /// What was approved before this run.
 enum Reviewed {
@@ -211,7 +210,7 @@ impl Job<'_> {
         fetching: Option<&Fetching>,
         claims: Option<&Claims>,
     ) -> Result<Ended, Error> {
-        let Job { ctx, args, project, reviewed } = *self;
+        let Job { ctx, args, reviewed, .. } = *self;
         let reading = waiting(ctx, READING);
         let prepared = match reviewed {
             Some(Reviewed::Saved(saved)) => run.resume(saved).await,
@@ -239,7 +238,9 @@ impl Job<'_> {
         match run.carry_out(&plan).await {
             Ok(mut report) => {
                 if let Some(fetching) = fetching.filter(|_| !report.interrupted) {
-                    match fetch_planned(ctx, project, run, &plan, fetching).await {
+                    // What was held once and is gone is for `casefile fetch`: on a fresh machine that is everything.
+                    let planned: BTreeSet<&Address> = plan.changes.iter().map(|c| &c.address).collect();
+                    match run.fetch(fetching, &|address, _| planned.contains(address)).await {
                         Ok(fetched) => report.add(&fetched, run.counts()),
                         Err(e) => {
                             let e = end_early(run, e).await;
@@ -263,28 +264,6 @@ impl Job<'_> {
             }
         }
     }
-}
-
-/// Fetches the packages of the plan's collections, those that were held before and are gone included.
-async fn fetch_planned(
-    ctx: &Context,
-    project: &Project,
-    run: &mut Run<'_>,
-    plan: &Plan,
-    fetching: &Fetching,
-) -> Result<Fetched, RunError> {
-    let planned: BTreeSet<&Address> = plan.changes.iter().map(|c| &c.address).collect();
-    let asked = |address: &Address, _: &Resource| planned.contains(address);
-    let looking = waiting(ctx, EVIDENCE);
-    run.look_at_held(&*fetching.store, &asked).await;
-    drop(looking);
-    let fetched = run.fetch(fetching, &asked).await?;
-    if !fetched.restored.is_empty()
-        && let Err(e) = evidence::complete(ctx, project, run.state(), &*fetching.store).await
-    {
-        tracing::warn!("custody records were not written beside their packages: {e}");
-    }
-    Ok(fetched)
 }
 
 /// Keeps what can be kept and passes the first error on.
