@@ -140,7 +140,7 @@ fn the_program_that_was_built_becomes_an_archive_that_holds_what_it_has_to() {
     }
 }
 
-/// Who has an archive has nothing else: no checkout, and no Rust.
+/// An archive is all that its reader has: no checkout, and no Rust.
 #[test]
 fn the_readme_of_an_archive_is_about_the_archive() {
     let dir = tempfile::tempdir().unwrap();

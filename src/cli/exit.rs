@@ -77,7 +77,7 @@ pub enum Error {
     NoProject {
         /// Where it was looked for.
         dir: PathBuf,
-        /// What is there instead, and near it.
+        /// The thing that is there instead, and what is near it.
         near: Nearby,
     },
     /// A selection that selects nothing.
@@ -528,7 +528,7 @@ fn meant(errors: &[TargetError]) -> &'static str {
     }
 }
 
-/// What was looked for in a state by a name.
+/// The name by which something was looked for in a state.
 fn sought(typed: &Named) -> String {
     match typed {
         Named::Address(address) => address.to_string(),

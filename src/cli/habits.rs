@@ -35,7 +35,7 @@ const COMMANDS: [(&[&str], &str); 12] = [
     (&["download", "pull"], "casefile fetch"),
 ];
 
-/// What others call the option that selects by labels.
+/// The words that others have for the option that selects by labels.
 const LABELS: [&str; 2] = ["--label", "--labels"];
 
 /// How many commands are named that take an option.
@@ -194,7 +194,7 @@ impl<'c> Typed<'c> {
         self.elsewhere(name.strip_prefix("--")?)
     }
 
-    /// What selects in a command that takes no labels.
+    /// The arguments that select in a command that takes no labels.
     fn without_labels(&self) -> String {
         match self.at.get_positionals().next().and_then(|p| p.get_value_names()?.first()) {
             Some(value) => format!("{} {value} selects; it takes no labels", self.line),
@@ -228,7 +228,7 @@ impl<'c> Typed<'c> {
     }
 }
 
-/// What to write here for an option of another tool.
+/// The option to write here for that of another tool.
 fn hint(name: &str) -> Option<&'static str> {
     OPTIONS.iter().find(|(names, _)| names.contains(&name)).map(|(_, hint)| *hint)
 }

@@ -1,4 +1,4 @@
-//! What a person most likely meant by a word that means nothing: asked in the same words by every command.
+//! The word that a person most likely meant by one that means nothing: asked in the same words by every command.
 
 use super::exit::Error;
 use crate::manifest::nearest;

@@ -1,4 +1,4 @@
-//! What waits for the library's asynchronous work.
+//! Runtimes that wait for the library's asynchronous work.
 
 use std::io;
 use std::num::NonZeroUsize;

@@ -669,7 +669,7 @@ impl Inner {
         }
     }
 
-    /// What the answer to a read comes to, and what it says of its quota.
+    /// The outcome of the answer to a read, and what it says of its quota.
     fn outcome<T>(
         &self,
         read: &Read,

@@ -62,7 +62,7 @@ pub struct Run<'a> {
     pub(super) following: bool,
     /// How packages are fetched while other collections are followed, if they are.
     pub(super) meanwhile: Option<Arc<Fetching>>,
-    /// What was seen of packages that are recorded as held, by their place and name.
+    /// The presence of packages that are recorded as held, by their place and name.
     pub(super) held: BTreeMap<(String, String), Held>,
     /// When the state was opened, by our clock.
     opened_at: jiff::Timestamp,

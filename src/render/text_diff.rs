@@ -1,4 +1,4 @@
-//! What changed from one text to another, by lines, and within lines that were replaced by words.
+//! The differences between two texts: by lines, and by words within lines that others took the place of.
 //!
 //! `similar` compares texts by whichever of its algorithms is asked for, and all of them are compiled for each kind of
 //! token. Here tokens are numbers and the two algorithms are named: a twentieth of the code.
@@ -11,7 +11,7 @@ use similar::{DiffOp, DiffTag, DiffableStr, diff_ratio, group_diff_ops};
 /// Lines that replace others are compared with them word by word if at least so much of them is the same.
 const ALIKE: f32 = 0.5;
 
-/// What became of a line.
+/// The fate of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     Kept,
@@ -151,7 +151,7 @@ mod tests {
     /// A line as in `Line`.
     type Told = (Fate, Vec<(bool, String)>);
 
-    /// What `similar` makes of texts by itself.
+    /// The differences that `similar` finds by itself.
     fn expected<'a>(diff: &'a TextDiff<'a, 'a, str>) -> Vec<Vec<Told>> {
         let pieces = |change: similar::InlineChange<'_, str>| {
             change.iter_strings_lossy().map(|(changed, piece)| (changed, piece.into_owned())).collect()

@@ -164,7 +164,7 @@ fn what_the_environment_holds() {
     }
 }
 
-/// What is typed beside `--format` for each command that has it; stdout in place of a file.
+/// The words typed beside `--format` for each command that has it; stdout in place of a file.
 const WITH_FORMAT: [(&str, &[&str]); 12] = [
     ("validate", &[]),
     ("plan", &["-v"]),

@@ -406,7 +406,7 @@ impl Actor<'_> {
         self.site.inner().violates(rule, what);
     }
 
-    /// What the run of a step is about.
+    /// The resources and the machines that the run of a step is about.
     fn scope(&self, step: &Step, now: jiff::Timestamp) -> Scope {
         let mut desired: Vec<Desired> = step.desired.iter().map(Res::desired).collect();
         desired.sort_by(|a, b| a.address.cmp(&b.address));

@@ -84,7 +84,7 @@ impl Site {
         self.die(fault);
     }
 
-    /// What happens right before a call leaves.
+    /// The events right before a call leaves.
     fn disturb_before(&self, fault: Fault, kind: Call) {
         let now = self.time.now();
         match fault {
