@@ -176,6 +176,11 @@ pub fn stays_inside(root: &Path, path: &Path) -> Result<(), FileError> {
     Ok(())
 }
 
+/// Returns the folder that a path lies in: the current one, where the path is a name alone.
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Checks that a path is a folder, and no link to one. Says whether it exists.
 pub fn is_folder(path: &Path) -> Result<bool, FileError> {
     match std::fs::symlink_metadata(path) {

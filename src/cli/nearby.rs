@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::files::folder_of;
 use crate::manifest::{PROJECT_FILE, nearest};
 use crate::model::Advice;
 use crate::platform;
@@ -41,7 +42,7 @@ impl Nearby {
     pub fn look(folder: &Path) -> Nearby {
         match folder.metadata() {
             Ok(meta) if meta.is_file() => {
-                let around = parent(folder);
+                let around = folder_of(folder).to_owned();
                 let is_project = around.join(PROJECT_FILE).is_file();
                 let above = || project_above(&around).map(|(above, _)| above);
                 Nearby::File(if is_project { Some(around) } else { above() })
@@ -125,15 +126,10 @@ fn owner(path: &Path) -> Option<u32> {
     path.symlink_metadata().ok().map(|meta| platform::owner(&meta))
 }
 
-/// The folder that holds a path.
-fn parent(path: &Path) -> PathBuf {
-    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
-}
-
 /// The project beside a folder that does not exist whose name was most likely meant.
 fn meant(folder: &Path) -> Option<PathBuf> {
     let name = folder.file_name()?.to_str()?;
-    let beside = below(&parent(folder), 1);
+    let beside = below(folder_of(folder), 1);
     let names: Vec<&str> = beside.iter().filter_map(|f| f.file_name()?.to_str()).collect();
     let meant = nearest(name, names.iter().copied())?;
     beside.iter().find(|f| f.file_name().is_some_and(|n| n == meant)).cloned()

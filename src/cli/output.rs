@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use super::context::Context;
 use super::exit::Error;
 use super::{evidence, project, store};
-use crate::files::FileError;
+use crate::files::{self, FileError};
 use crate::manifest::Project;
 use crate::model::Advice;
 use crate::model::location::Location;
@@ -40,7 +40,7 @@ fn kept_at(ctx: &Context, project: &Project, typed: &Path) -> Option<&'static st
 
 /// Returns whether a path is a kept file or lies in a kept folder, whatever links lead there.
 fn stands_in(path: &Path, kept: &Path) -> bool {
-    let (folder, kept) = (real(folder_of(path)), real(kept));
+    let (folder, kept) = (real(files::folder_of(path)), real(kept));
     let is_it = || path.file_name().is_some_and(|name| folder.join(name) == kept) && !path.is_dir();
     folder.starts_with(&kept) || is_it()
 }
@@ -59,11 +59,6 @@ fn real(path: &Path) -> PathBuf {
         return real;
     }
     path.to_owned()
-}
-
-/// The folder that a file lies in.
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Refuses a file that would lie among the parts of a project. `option` named it, and `what` is to be written.
@@ -111,7 +106,7 @@ pub fn write_whole(ctx: &Context, file: &Path, text: &str) -> Result<PathBuf, Er
 /// Replaces a file whole, by one that is made as the builder says.
 pub fn replace(path: &Path, text: &str, builder: &tempfile::Builder<'_, '_>) -> Result<(), Error> {
     let failed = |e| unwritten(path, e);
-    let mut new = builder.tempfile_in(folder_of(path)).map_err(failed)?;
+    let mut new = builder.tempfile_in(files::folder_of(path)).map_err(failed)?;
     new.write_all(text.as_bytes()).and_then(|()| new.as_file().sync_all()).map_err(failed)?;
     new.persist(path).map(drop).map_err(|e| failed(e.error))
 }
@@ -119,7 +114,7 @@ pub fn replace(path: &Path, text: &str, builder: &tempfile::Builder<'_, '_>) -> 
 /// The error of a file that cannot be written. It names the file that was asked for: an error of a file that stands in
 /// for it until it is whole ends with a name that means nothing to anybody.
 pub fn unwritten(path: &Path, e: io::Error) -> Error {
-    let folder = folder_of(path);
+    let folder = files::folder_of(path);
     match e.kind() {
         ErrorKind::NotFound if !folder.exists() => {
             Error::NoFolder { path: path.to_owned(), folder: folder.to_owned() }

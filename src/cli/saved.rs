@@ -91,7 +91,7 @@ const ENTRIES: usize = 1_000;
 /// The error of a plan file that does not exist: a plan beside it may have nearly its name, or none was saved yet.
 pub fn no_such_plan(ctx: &Context, file: &Path, error: &Error) -> Error {
     let path = ctx.path(&ctx.typed(file));
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = files::folder_of(&path);
     let entries = folder.read_dir().into_iter().flatten().take(ENTRIES).flatten();
     let beside: Vec<String> = entries
         .map(|entry| entry.file_name())

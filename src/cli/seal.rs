@@ -13,6 +13,7 @@ use super::project;
 use super::selected;
 use super::store::{self, Check};
 use crate::engine::observe_inventory;
+use crate::files;
 use crate::manifest::Project;
 use crate::model::{Advice, Desired, Template};
 use crate::plan::targets::{self, Inventory, Templates};
@@ -154,7 +155,7 @@ fn resolved(
 /// Returns whether a file's folder really lies in the project folder, whatever links lead there.
 fn is_ours(ctx: &Context, name: &str) -> bool {
     let path = ctx.path(Path::new(name));
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = files::folder_of(&path);
     match (platform::real_path(&ctx.dir), platform::real_path(folder)) {
         (Ok(project), Ok(folder)) => folder.starts_with(project),
         _ => false,

@@ -169,7 +169,7 @@ impl Keeper {
     pub fn save(&mut self) -> io::Result<()> {
         let Some(files) = &mut self.files else { return Ok(()) };
         let json = self.world.to_json().map_err(io::Error::other)?;
-        let mut temp = tempfile::NamedTempFile::new_in(folder(&files.snapshot))?;
+        let mut temp = tempfile::NamedTempFile::new_in(files::folder_of(&files.snapshot))?;
         temp.write_all(&json)?;
         temp.as_file().sync_data()?;
         temp.persist(&files.snapshot).map_err(|e| e.error)?;
@@ -202,10 +202,6 @@ fn named(path: &Path, error: impl std::fmt::Display) -> io::Error {
     io::Error::other(format!("{}: {error}", path.display()))
 }
 
-fn folder(path: &Path) -> &Path {
-    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
 fn journal_path(snapshot: &Path) -> PathBuf {
     let mut name = snapshot.as_os_str().to_owned();
     name.push(".journal");
@@ -214,7 +210,7 @@ fn journal_path(snapshot: &Path) -> PathBuf {
 
 /// Opens the journal and locks it until the process ends.
 fn lock(snapshot: &Path) -> io::Result<File> {
-    std::fs::create_dir_all(folder(snapshot))?;
+    std::fs::create_dir_all(files::folder_of(snapshot))?;
     let path = journal_path(snapshot);
     let journal = files::open_or_create(&path).map_err(|e| named(&path, e))?;
     match journal.try_lock() {
@@ -251,7 +247,7 @@ fn open_effects(path: &Path) -> io::Result<(File, usize)> {
     struct Seq {
         seq: usize,
     }
-    std::fs::create_dir_all(folder(path))?;
+    std::fs::create_dir_all(files::folder_of(path))?;
     let mut file = files::open_or_create(path)?;
     let mut text = Vec::new();
     file.read_to_end(&mut text)?;

@@ -347,7 +347,7 @@ fn exists(folder: &Path) -> Result<bool, StoreError> {
 fn create_folder(folder: &Path) -> Result<(), StoreError> {
     let made = files::own_folder(folder).map_err(|e| failed(folder, "use the folder", e.into()))?;
     if made {
-        let parent = folder.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let parent = files::folder_of(folder);
         sync_folder(parent).map_err(|e| failed(parent, "sync", e))?;
     }
     Ok(())
