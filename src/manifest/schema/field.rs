@@ -14,6 +14,7 @@ pub(in crate::manifest) struct Field<'a> {
 }
 
 impl<'a> Field<'a> {
+    #[inline]
     pub fn node(self) -> &'a Node<'a> {
         self.doc.node(self.value)
     }

@@ -50,13 +50,16 @@ pub(in crate::manifest) struct Node<'s> {
     len: u32,
 }
 
+// Every rule asks for nodes one by one: what is that small is compiled into each unit that asks.
 impl<'s> Node<'s> {
     /// A node without children.
+    #[inline]
     pub fn new(text: Cow<'s, str>, kind: NodeKind, plain: bool, span: std::ops::Range<usize>) -> Self {
         Node { text, kind, plain, start: offset(span.start), end: offset(span.end), first: 0, len: 0 }
     }
 
     /// Where it stands.
+    #[inline]
     pub fn span(&self) -> std::ops::Range<usize> {
         self.start as usize..self.end as usize
     }
@@ -89,17 +92,20 @@ pub(in crate::manifest) struct Document<'s> {
 
 impl<'s> Document<'s> {
     /// The node with an id that this document gave out.
+    #[inline]
     pub fn node(&self, id: Id) -> &Node<'s> {
         &self.nodes[id as usize]
     }
 
     /// Children of a sequence; of a mapping, keys and values in turn.
+    #[inline]
     pub fn children(&self, id: Id) -> &[Id] {
         let node = self.node(id);
         self.children.get(node.first as usize..(node.first + node.len) as usize).unwrap_or_default()
     }
 
     /// Keys and values of a mapping; nothing for all else.
+    #[inline]
     pub fn fields(&self, id: Id) -> impl Iterator<Item = (Id, Id)> + '_ {
         let children = if self.node(id).kind == NodeKind::Mapping { self.children(id) } else { &[] };
         children.chunks_exact(2).map(|pair| (pair[0], pair[1]))
@@ -127,6 +133,7 @@ impl<'s> Document<'s> {
     }
 
     /// Adds a node.
+    #[inline]
     pub fn add(&mut self, node: Node<'s>) -> Id {
         let id = offset(self.nodes.len());
         self.nodes.push(node);
