@@ -50,7 +50,7 @@ pub(in crate::manifest) struct Node<'s> {
     len: u32,
 }
 
-// Every rule asks for nodes one by one: what is that small is compiled into each unit that asks.
+// Every rule asks for nodes one by one: what is so small is compiled into each unit that calls it, here and below.
 impl<'s> Node<'s> {
     /// A node without children.
     #[inline]
