@@ -10,13 +10,12 @@ use std::process::{ExitStatus, Stdio};
 use std::str::FromStr;
 
 use futures::StreamExt as _;
-use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 use super::context::Context;
 use crate::engine::Event;
 use crate::evidence::{EvidenceStore, PackageName};
-use crate::model::{Address, Call, Sha256Hex};
+use crate::model::{Address, Call, Sha256, Sha256Hex};
 use crate::state::{HeldPackage, Resource, State};
 
 /// A command with its arguments.
@@ -196,7 +195,7 @@ async fn copied(
         hash.update(&piece);
         copy.write_all(&piece).map_err(|e| failed(&e))?;
     }
-    if Sha256Hex(hash.finalize().into()) != sha256 {
+    if hash.finish() != sha256 {
         return Err(failed(&"what lies there is not what was fetched; casefile verify"));
     }
     Ok((path, folder))

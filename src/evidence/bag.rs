@@ -11,11 +11,9 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest as _, Sha256};
-
 use super::name::{LONGEST_PART, part};
 use crate::files::{self, FileError, Links};
-use crate::model::Sha256Hex;
+use crate::model::{Sha256, Sha256Hex};
 use crate::platform::sync_folder;
 
 /// The declaration that makes a folder a bag.
@@ -206,7 +204,7 @@ impl PayloadFile {
 
     /// Returns length and SHA-256 of what is there.
     pub fn sum(&self) -> (u64, Sha256Hex) {
-        (self.length, Sha256Hex(self.hash.clone().finalize().into()))
+        (self.length, self.hash.clone().finish())
     }
 }
 

@@ -25,13 +25,12 @@ use object_store::{
     CopyMode, CopyOptions, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode,
     PutOptions, PutPayload,
 };
-use sha2::{Digest as _, Sha256};
 
 use super::folder::{Folder, Unfinished};
 use super::name::PackageName;
 use super::store::{EvidenceStore, HeldError, Package, Placement, blocking};
 use crate::model::location::Bucket;
-use crate::model::{Kind, Sha256Hex};
+use crate::model::{Kind, Sha256};
 use crate::state::shared::object_fault::{ANOTHER_STORE, Fault, patiently};
 
 /// The largest piece that is sent or read at once, in bytes: so much memory a package takes.
@@ -281,7 +280,7 @@ impl HeldBucket {
 
     /// Refuses to go on if what was read of a download is not what came.
     fn is_whole(&self, sent: Sha256, whole: &Unfinished) -> Result<(), HeldError> {
-        if Sha256Hex(sent.finalize().into()) == whole.sha256() {
+        if sent.finish() == whole.sha256() {
             return Ok(());
         }
         Err(HeldError::Disk(std::io::Error::other("the download was changed on the disk")))

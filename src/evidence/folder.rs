@@ -9,11 +9,10 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use super::name::PackageName;
 use crate::files::{self, Links};
-use crate::model::Sha256Hex;
+use crate::model::{Sha256, Sha256Hex};
 use crate::platform::{is_same_file, move_new, set_read_only, set_writable, sync_folder};
 
 /// How much is written between two syncs: so much of a download is fetched twice at the most.
@@ -195,7 +194,7 @@ impl Folder {
         let Some((_, mut file)) = self.open(name)? else { return Ok(None) };
         let mut hash = Sha256::new();
         let length = hash_on(&mut file, &mut hash, u64::MAX)?;
-        Ok(Some((length, Sha256Hex(hash.finalize().into()))))
+        Ok(Some((length, hash.finish())))
     }
 
     /// Returns whether there is a package of that name.
@@ -323,7 +322,7 @@ impl Unfinished {
 
     /// The SHA-256 of what is there.
     pub fn sha256(&self) -> Sha256Hex {
-        Sha256Hex(self.hash.clone().finalize().into())
+        self.hash.clone().finish()
     }
 
     /// Throws it away.

@@ -6,11 +6,10 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use sha2::{Digest as _, Sha256};
 
 use super::folder::{Folder, Unfinished};
 use super::name::PackageName;
-use crate::model::Sha256Hex;
+use crate::model::{Sha256, Sha256Hex};
 
 /// Why packages cannot be read or kept.
 #[derive(Debug, thiserror::Error)]
@@ -100,9 +99,13 @@ pub trait EvidenceStore: Send + Sync {
         while let Some(piece) = package.bytes.next().await {
             let piece = piece?;
             size += piece.len() as u64;
-            hash = blocking(move || Ok(hash.chain_update(&piece))).await?;
+            hash = blocking(move || {
+                hash.update(&piece);
+                Ok(hash)
+            })
+            .await?;
         }
-        Ok(Some((size, Sha256Hex(hash.finalize().into()))))
+        Ok(Some((size, hash.finish())))
     }
 }
 

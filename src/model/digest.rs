@@ -5,9 +5,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+use ring::digest::{Context, SHA256};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use sha2::{Digest as _, Sha256};
 
 use super::{Address, Method, Request};
 
@@ -21,7 +21,9 @@ impl Sha256Hex {
 
     /// The hash of some bytes.
     pub fn of(bytes: &[u8]) -> Self {
-        Sha256Hex(Sha256::digest(bytes).into())
+        let mut hash = Sha256::new();
+        hash.update(bytes);
+        hash.finish()
     }
 
     /// Returns the hash of a text file without its byte order mark, each line end as a line feed: what git or an
@@ -33,6 +35,42 @@ impl Sha256Hex {
             None | Some(b'\n') => Self::of(&text),
             Some(_) => Self::of(&[&*text, b"\n"].concat()),
         }
+    }
+}
+
+/// A SHA-256 value in the making.
+#[derive(Clone)]
+pub struct Sha256(Context);
+
+impl Sha256 {
+    /// The hash of no bytes, to begin with.
+    pub fn new() -> Self {
+        Sha256(Context::new(&SHA256))
+    }
+
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: impl AsRef<[u8]>) {
+        self.0.update(bytes.as_ref());
+    }
+
+    /// The value of all bytes that were taken.
+    pub fn finish(self) -> Sha256Hex {
+        let mut value = [0; 32];
+        // It has as many bytes as the algorithm says.
+        value.copy_from_slice(self.0.finish().as_ref());
+        Sha256Hex(value)
+    }
+}
+
+impl fmt::Debug for Sha256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sha256").finish_non_exhaustive()
+    }
+}
+
+impl Default for Sha256 {
+    fn default() -> Self {
+        Sha256::new()
     }
 }
 
@@ -101,7 +139,7 @@ impl RequestDigest {
         h.update(body);
         h.update(b"\n");
         h.update(revision.to_string());
-        RequestDigest(Sha256Hex(h.finalize().into()))
+        RequestDigest(h.finish())
     }
 }
 
@@ -156,7 +194,7 @@ impl PlanDigest {
                 h.update(b"\n");
             }
         }
-        PlanDigest(Sha256Hex(h.finalize().into()))
+        PlanDigest(h.finish())
     }
 }
 

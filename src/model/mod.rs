@@ -35,7 +35,7 @@ pub use advice::Advice;
 pub use call::{Call, CreateAlert, MachineId, MachineIdError, ReportId, refuses_external_id};
 pub use dependency::{Dependency, Until};
 pub use desired::{Desired, Expansion, OnInProgress, OnRemove, Policy, Source, Surgery};
-pub use digest::{DigestedCall, PlanDigest, RequestDigest, Sha256Hex, plain_text};
+pub use digest::{DigestedCall, PlanDigest, RequestDigest, Sha256, Sha256Hex, plain_text};
 pub use echo::{as_meant, same_text, text_digest};
 pub use entity::{
     ActionStatus, Alert, AlertComment, AlertEvidence, AlertInFull, IdKey, Machine, MachineAction,

@@ -7,9 +7,9 @@
 use std::io::Write as _;
 
 use data_encoding::HEXLOWER;
-use sha2::{Digest as _, Sha256};
 
 use super::journal::Checkpoint;
+use crate::model::Sha256;
 
 /// How many hex digits a hash has.
 const HEX: usize = 64;
@@ -135,7 +135,7 @@ fn next(line: &[u8], opening: &[u8], prev: &[u8; HEX]) -> Option<[u8; HEX]> {
     digest.update(covered);
     digest.update(rest);
     let mut hash = [0; HEX];
-    HEXLOWER.encode_mut(&digest.finalize(), &mut hash);
+    HEXLOWER.encode_mut(&digest.finish().0, &mut hash);
     (hash == *named).then_some(hash)
 }
 

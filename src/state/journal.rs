@@ -16,14 +16,13 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use sha2::{Digest as _, Sha256};
 
 use super::custody::Custody;
 use super::exchange::Seq;
 use super::fold::State;
 use super::record::Record;
 use super::step::FoldError;
-use crate::model::Sha256Hex;
+use crate::model::{Sha256, Sha256Hex};
 
 /// A place between two records of a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -81,7 +80,7 @@ fn hash_of(seq: Seq, at: &str, prev: Sha256Hex, record: &str) -> Sha256Hex {
     h.update(format!("{{\"seq\":{seq},\"at\":\"{at}\",\"prev\":\"{prev}\",\"record\":"));
     h.update(record);
     h.update(b"}");
-    Sha256Hex(h.finalize().into())
+    h.finish()
 }
 
 /// What is wrong with a journal, and where.

@@ -13,12 +13,11 @@
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use sha2::{Digest as _, Sha256};
 
 use super::exchange::Seq;
 use super::journal::EncodeError;
 use super::record::Record;
-use crate::model::Sha256Hex;
+use crate::model::{Sha256, Sha256Hex};
 
 /// A line that is intact.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,5 +89,5 @@ fn hash_of(after: Seq, head: Sha256Hex, at: &str, record: &str) -> Sha256Hex {
     h.update(format!("{{\"after\":{after},\"head\":\"{head}\",\"at\":\"{at}\",\"record\":"));
     h.update(record);
     h.update(b"}");
-    Sha256Hex(h.finalize().into())
+    h.finish()
 }

@@ -11,13 +11,12 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use super::fold::{Running, State};
 use super::journal::Checkpoint;
 use super::record::Binding;
 use super::resources::Resources;
-use crate::model::Sha256Hex;
+use crate::model::{Sha256, Sha256Hex};
 
 mod pieces;
 
@@ -147,7 +146,7 @@ fn covered(text: &[u8]) -> Option<(&[u8], &[u8])> {
 /// Returns the verdict of a digest: whether it is that of what was read.
 fn integrity(digest: Option<Sha256Hex>, found: Option<Sha256>) -> Integrity {
     let Some(digest) = digest else { return Integrity::Unknown };
-    let found = found.map(|found| Sha256Hex(found.finalize().into()));
+    let found = found.map(|found| found.finish());
     if found == Some(digest) { Integrity::Intact } else { Integrity::Edited }
 }
 
@@ -178,7 +177,7 @@ pub fn write(state: &State, serial: u64, bytes: u64) -> Result<Vec<u8>, serde_js
         && let Some(digest) = begin(&out)
     {
         let place = before.len() + DIGEST.len();
-        let digest = Sha256Hex(digest.finalize().into()).to_string();
+        let digest = digest.finish().to_string();
         out[place..place + HEX].copy_from_slice(digest.as_bytes());
     }
     Ok(out)

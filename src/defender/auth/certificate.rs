@@ -19,13 +19,13 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SigningKey};
 use rustls::{SignatureAlgorithm, SignatureScheme};
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::Secret;
 use super::key_file::{Closed, Form, KeyFile};
 use crate::files::{self, Links};
+use crate::model::Sha256Hex;
 
 /// How long an assertion is good: one request is made with it.
 const LIFE: SignedDuration = SignedDuration::from_mins(10);
@@ -74,7 +74,7 @@ impl Certificate {
                         0 => "it holds no certificate beside the key",
                         _ => "none of the certificates in it belongs to its key",
                     })?;
-                let thumbprint = URL_SAFE_NO_PAD.encode(Sha256::digest(certificate));
+                let thumbprint = URL_SAFE_NO_PAD.encode(Sha256Hex::of(certificate).0);
                 Ok(Certificate { key, thumbprint })
             });
             match found {

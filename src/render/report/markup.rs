@@ -2,9 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use sha2::{Digest as _, Sha256};
 
 use super::super::escape;
+use crate::model::Sha256Hex;
 use crate::report::PortalLink;
 
 /// An attribute: its name is ours, its value may be anybody's.
@@ -116,7 +116,7 @@ impl Style {
 
     /// The policy under which this sheet counts, and nothing else does.
     pub fn policy(&self) -> String {
-        let hash = STANDARD.encode(Sha256::digest(self.0.as_bytes()));
+        let hash = STANDARD.encode(Sha256Hex::of(self.0.as_bytes()).0);
         format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'")
     }
 }

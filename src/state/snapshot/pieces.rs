@@ -9,10 +9,8 @@ use std::fmt;
 
 use serde::de::{Deserializer, MapAccess, Visitor};
 
-use sha2::{Digest as _, Sha256};
-
 use super::{Document, FORMAT_VERSION, Snapshot, begin, integrity};
-use crate::model::Address;
+use crate::model::{Address, Sha256};
 use crate::state::journal::Checkpoint;
 use crate::state::resource::Resource;
 
