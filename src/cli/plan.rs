@@ -9,7 +9,7 @@ use super::output;
 use super::patience::{READING, waiting};
 use super::project;
 use super::saved;
-use super::store;
+use super::store::{self, ReadState};
 use crate::engine::preview;
 use crate::plan::saved::PlanExecution;
 use crate::plan::{Action, Plan};
@@ -29,8 +29,8 @@ pub fn run(ctx: &Context, args: &PlanArgs) -> Result<Code, Error> {
     let (mut scope, read) =
         project::beside_state(ctx, &project, || engine::scope(ctx, &project, &args.planning))?;
     scope.forecast = true;
-    let mut state = read.state.clone();
-    let spent = |since| read.spent(since);
+    let ReadState { mut state, source } = read;
+    let spent = |since| source.spent(since);
     let world = store::world(ctx, &project)?;
     let clock = engine::clock(ctx);
     let head = state.lineage.as_ref().map(|_| state.head);

@@ -29,20 +29,22 @@ use crate::state::{Damage, Holder, Loaded, Opened, QuotaUsage, State, Store, Sto
 pub struct ReadState {
     /// The state.
     pub state: State,
-    source: Source,
+    /// Where it comes from.
+    pub source: StateSource,
 }
 
-enum Source {
+/// The folder or the history that a state was read from.
+pub enum StateSource {
     Folder(PathBuf),
     Shared(Box<Reading>),
 }
 
-impl ReadState {
+impl StateSource {
     /// Returns what the calls since then cost the service's quotas.
     pub fn spent(&self, since: Timestamp) -> Result<Vec<QuotaUsage>, StoreError> {
-        match &self.source {
-            Source::Folder(folder) => local::spent(folder, since),
-            Source::Shared(reading) => Ok(reading.spent(since)),
+        match self {
+            StateSource::Folder(folder) => local::spent(folder, since),
+            StateSource::Shared(reading) => Ok(reading.spent(since)),
         }
     }
 }
@@ -133,7 +135,7 @@ fn read_anyway(ctx: &Context, project: &Project, check: Check) -> Result<ReadSta
             };
             let loaded: Loaded = loaded.map_err(project::store_error)?;
             project::notices(&folder, &loaded);
-            Ok(ReadState { state: loaded.state, source: Source::Folder(folder) })
+            Ok(ReadState { state: loaded.state, source: StateSource::Folder(folder) })
         }
         Location::Shared(place) => {
             let _waiting = waiting(ctx, SHARED);
@@ -145,7 +147,7 @@ fn read_anyway(ctx: &Context, project: &Project, check: Check) -> Result<ReadSta
             })?;
             // What is left of it tells what was spent of the quotas.
             let state = std::mem::take(&mut reading.state);
-            Ok(ReadState { state, source: Source::Shared(Box::new(reading)) })
+            Ok(ReadState { state, source: StateSource::Shared(Box::new(reading)) })
         }
     }
 }
