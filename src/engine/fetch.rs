@@ -440,7 +440,7 @@ impl Work<'_> {
             )));
         }
         if let Placement::Taken(unfinished) = store.place(&name, unfinished).await.map_err(unwritable)? {
-            self.compare(&name, unfinished).await?;
+            self.compare(&name, *unfinished).await?;
         }
         if wanted.lost.is_some() {
             self.tell_held(wanted, &name, size, sha256);

@@ -407,7 +407,7 @@ impl EvidenceStore for HeldBucket {
 
     async fn place(&self, name: &PackageName, whole: Unfinished) -> Result<Placement, HeldError> {
         if !self.send(&name.file(), &whole).await? {
-            return Ok(Placement::Taken(whole));
+            return Ok(Placement::Taken(Box::new(whole)));
         }
         blocking(move || whole.discard()).await?;
         Ok(Placement::New)
@@ -427,6 +427,7 @@ mod tests {
     use object_store::memory::InMemory;
 
     use super::*;
+    use crate::model::Sha256Hex;
     use crate::model::location::Objects as Service;
 
     fn name(id: u8) -> PackageName {
@@ -463,7 +464,7 @@ mod tests {
                 assert_eq!(held.hash(&name).await.unwrap(), whole);
                 let other = download(&held, &name, &vec![7; bytes.len()]);
                 let Ok(Placement::Taken(other)) = held.place(&name, other).await else { panic!("{id}") };
-                let aside = held.set_aside(&name, other).await.unwrap();
+                let aside = held.set_aside(&name, *other).await.unwrap();
                 assert_eq!(held.hash(&name).await.unwrap(), whole, "nothing is replaced");
                 assert_eq!(aside, name.aside(Sha256Hex::of(&vec![7; bytes.len()])));
             }

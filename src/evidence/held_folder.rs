@@ -93,7 +93,7 @@ impl EvidenceStore for HeldFolder {
         self.with(name, move |folder, name| {
             Ok(match folder.place(name, &whole)? {
                 Placed::New => Placement::New,
-                Placed::Taken => Placement::Taken(whole),
+                Placed::Taken => Placement::Taken(Box::new(whole)),
             })
         })
         .await

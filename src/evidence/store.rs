@@ -51,7 +51,7 @@ pub enum Placement {
     /// It is there now, and nothing is left of the download.
     New,
     /// Something of that name was there, and is as it was. The download is handed back.
-    Taken(Unfinished),
+    Taken(Box<Unfinished>),
 }
 
 /// A place where packages are held. What is there is never replaced.

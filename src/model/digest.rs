@@ -284,6 +284,24 @@ mod tests {
     }
 
     #[test]
+    fn another_implementation_gives_the_same() {
+        use sha2::Digest as _;
+        let bytes: Vec<u8> = (0..=255).cycle().take(700).collect();
+        for length in 0..bytes.len() {
+            let whole = &bytes[..length];
+            let expected = Sha256Hex(sha2::Sha256::digest(whole).into());
+            assert_eq!(Sha256Hex::of(whole), expected, "{length}");
+            for piece in [1, 63, 64, 65] {
+                let mut hash = Sha256::new();
+                whole.chunks(piece).for_each(|piece| hash.update(piece));
+                assert_eq!(hash.finish(), expected, "{length} by {piece}");
+            }
+        }
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(Sha256Hex::of(b"abc").to_string(), abc);
+    }
+
+    #[test]
     fn text_round_trips() {
         let d = RequestDigest::of(&request("/a"), 1);
         assert_eq!(d.to_string().parse::<RequestDigest>(), Ok(d));

@@ -335,7 +335,7 @@ fn request(stream: &mut TcpStream) -> Option<String> {
 }
 
 /// Answers every request with one answer, until the process ends.
-fn service(answer: impl Fn(&str) -> (u16, String) + Send + Sync + 'static) -> String {
+pub fn service(answer: impl Fn(&str) -> (u16, String) + Send + Sync + 'static) -> String {
     let answer = Arc::new(answer);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -1,10 +1,13 @@
 //! Lists that could not be read never look fine: exit 1, the reason once, nothing sent.
 
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 
 use crate::case::Case;
+use crate::hostile::service;
 
 const MACHINE: &str = "fb9ab6be3965095a09c057be7c90f0a2";
 
@@ -151,6 +154,27 @@ fn lists_for_a_reader_stay_optional() {
     case.exits(0, &["plan"]);
     case.exits(0, &["apply", "--auto-approve"]);
     assert_eq!(case.effects().len(), 1);
+}
+
+/// An intent holds the service's time, and only answers tell it.
+#[test]
+fn a_service_that_never_tells_its_time_gets_no_call() {
+    let case = Case::new("", "{}");
+    case.write("manifests/a.yaml", &package("a"));
+    let calls = Arc::new(AtomicU32::new(0));
+    let called = calls.clone();
+    // Its answers have no `Date`.
+    let url = service(move |request| {
+        if !request.starts_with("GET ") {
+            called.fetch_add(1, Ordering::Relaxed);
+        }
+        (200, r#"{"value":[]}"#.to_owned())
+    });
+    let output = case.command(&url, &["apply", "--auto-approve", "--no-refresh"]).output().unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), calls.load(Ordering::Relaxed)), (Some(1), 0), "{err}");
+    assert!(err.contains("no answer of the service has told its time"), "{err}");
+    assert!(!case.read(".casefile/journal.jsonl").contains("\"intent\":"), "{err}");
 }
 
 #[test]
