@@ -2,15 +2,13 @@
 //! runner that reads the log finds no command.
 
 use std::ffi::OsString;
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 
 use casefile::render::escape::is_hidden;
 use serde_json::json;
 
+use crate::case::service;
 use crate::sandbox::BIN;
 
 fn texts() -> Vec<String> {
@@ -317,47 +315,6 @@ fn what_a_state_holds() {
             place.run(args);
         }
     }
-}
-
-/// A whole request, so that nothing of it is lost when the connection is closed.
-fn request(stream: &mut TcpStream) -> Option<String> {
-    let (mut text, mut bytes) = (String::new(), [0; 4096]);
-    loop {
-        let n = stream.read(&mut bytes).ok().filter(|n| *n > 0)?;
-        text.push_str(&String::from_utf8_lossy(&bytes[..n]));
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let head = head.to_ascii_lowercase();
-        let length = head.lines().find_map(|l| l.strip_prefix("content-length: ")?.parse().ok());
-        if body.len() >= length.unwrap_or(0) {
-            return Some(text);
-        }
-    }
-}
-
-/// Answers every request with one answer, until the process ends.
-pub fn service(answer: impl Fn(&str) -> (u16, String) + Send + Sync + 'static) -> String {
-    let answer = Arc::new(answer);
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { return };
-            let answer = answer.clone();
-            // A client may open connections that it does not use.
-            std::thread::spawn(move || {
-                let Some(request) = request(&mut stream) else { return };
-                let (status, body) = answer(&request);
-                // Who asks may have gone away.
-                let _ = write!(
-                    stream,
-                    "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: \
-                     close\r\n\r\n{body}",
-                    body.len()
-                );
-            });
-        }
-    });
-    url
 }
 
 #[test]

@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 
-use crate::case::Case;
-use crate::hostile::service;
+use crate::case::{Case, service};
 
 const MACHINE: &str = "fb9ab6be3965095a09c057be7c90f0a2";
 
