@@ -8,6 +8,7 @@
 
 use std::io;
 use std::ops::Range;
+use std::sync::mpsc;
 use std::thread;
 
 use async_trait::async_trait;
@@ -20,11 +21,17 @@ use super::journal::{self, Checkpoint, Reader, Tail};
 use super::quota_usage::{self, QuotaUsage};
 use super::record::Record;
 use super::rescue::{self, Rescued};
-use super::snapshot::{self, Pieces, Snapshot, SnapshotError};
+use super::snapshot::{self, Digesting, Pieces, Snapshot, SnapshotError};
 use super::step::FoldError;
 use super::store::{Admit, Damage, Group, Loaded, Notice, Store, StoreError};
 use crate::THREAD_STACK;
 use crate::model::Sha256Hex;
+
+/// The length of a snapshot whose digest is computed in a thread of its own.
+const WORTH_A_THREAD: u64 = 512 * 1024;
+
+/// How many pieces that thread may be behind, so that the text is never in memory as a whole.
+const PIECES_AHEAD: usize = 8;
 
 /// A state in a folder, open for writing. The disk carries the lock.
 #[derive(Debug)]
@@ -401,7 +408,7 @@ fn tell_rescue(notices: &mut Vec<Notice>, records: u64, lines: u64) {
 fn load(disk: &mut impl Disk, depth: Depth) -> Result<Reading, StoreError> {
     // The snapshot first: a run that writes meanwhile only makes the journal longer than it says.
     let snapshot = match length(disk, FileName::Snapshot)? {
-        Some(_) => Some(snapshot(disk)?),
+        Some(length) => Some(snapshot(disk, length)?),
         None => None,
     };
     let Some(journal) = length(disk, FileName::Journal)? else {
@@ -432,19 +439,52 @@ fn load(disk: &mut impl Disk, depth: Depth) -> Result<Reading, StoreError> {
 }
 
 /// Reads the snapshot: in pieces if it has the usual form, else as a whole.
-fn snapshot(disk: &mut impl Disk) -> Result<Result<Snapshot, SnapshotError>, StoreError> {
+fn snapshot(disk: &mut impl Disk, length: u64) -> Result<Result<Snapshot, SnapshotError>, StoreError> {
     let name = FileName::Snapshot;
     let mut pieces = Pieces::default();
     let mut usual = Ok(());
-    let take = &mut |piece: &[u8]| {
-        usual = pieces.push(piece);
-        usual.is_ok()
+    let read = |also: &mut dyn FnMut(&[u8])| {
+        disk.pieces(name, &mut |piece| {
+            also(piece);
+            usual = pieces.push(piece);
+            usual.is_ok()
+        })
     };
-    disk.pieces(name, take).map_err(|e| io_error(name, "read", e))?;
-    if let Ok(snapshot) = usual.and_then(|()| pieces.finish()) {
+    let (read, digest) = if length < WORTH_A_THREAD { digested(read) } else { digested_beside(read) };
+    read.map_err(|e| io_error(name, "read", e))?;
+    if let Ok(snapshot) = usual.and_then(|()| pieces.finish(digest)) {
         return Ok(Ok(snapshot));
     }
     Ok(snapshot::read(&range(disk, name, 0, u64::MAX)?))
+}
+
+/// Returns what reading gives, and the digest of the pieces that were read.
+fn digested<T>(read: impl FnOnce(&mut dyn FnMut(&[u8])) -> T) -> (T, Option<Sha256Hex>) {
+    let mut digest = Digesting::default();
+    let read = read(&mut |piece| digest.push(piece));
+    (read, digest.finish())
+}
+
+/// Does the same, the digest computed in a thread of its own: it takes as long as to parse what is read.
+fn digested_beside<T>(read: impl FnOnce(&mut dyn FnMut(&[u8])) -> T) -> (T, Option<Sha256Hex>) {
+    let (send, pieces) = mpsc::sync_channel::<Vec<u8>>(PIECES_AHEAD);
+    let beside = move || {
+        let mut digest = Digesting::default();
+        pieces.iter().for_each(|piece| digest.push(&piece));
+        digest.finish()
+    };
+    match thread::Builder::new().stack_size(THREAD_STACK).spawn(beside) {
+        Ok(beside) => {
+            let read = read(&mut |piece| {
+                // It takes all that comes, or has panicked, which is told below.
+                let _ = send.send(piece.to_vec());
+            });
+            drop(send);
+            (read, beside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        }
+        // The system gives no thread.
+        Err(_) => digested(read),
+    }
 }
 
 /// Whether the journal chains from its first record to a mark.
@@ -567,4 +607,27 @@ fn range(disk: &mut impl Disk, name: FileName, from: u64, to: u64) -> Result<Vec
 
 fn io_error(name: FileName, doing: &'static str, source: io::Error) -> StoreError {
     StoreError::Io { path: name.as_str().into(), doing, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_made_beside_is_that_of_the_same_pieces() {
+        let text = format!(
+            "{{\n  \"digest\": \"{}\",\n  \"resources\": {{\n{}}}\n}}\n",
+            Sha256Hex::ZERO,
+            "x\n".repeat(9000)
+        );
+        let other_layout = text.replacen("\n  \"digest\"", "\n\"digest\"", 1);
+        for (text, has_one) in [(text, true), (other_layout, false)] {
+            for size in [1, 100, 4096, usize::MAX] {
+                let read = |also: &mut dyn FnMut(&[u8])| text.as_bytes().chunks(size).map(also).count();
+                let beside = digested_beside(read);
+                assert_eq!(beside, digested(read), "{size}");
+                assert_eq!(beside.1.is_some(), has_one, "{size}");
+            }
+        }
+    }
 }

@@ -16,10 +16,12 @@ use super::fold::{Running, State};
 use super::journal::Checkpoint;
 use super::record::Binding;
 use super::resources::Resources;
-use crate::model::{Sha256, Sha256Hex};
+use crate::model::Sha256Hex;
 
+mod digest;
 mod pieces;
 
+pub(super) use digest::Digesting;
 pub(super) use pieces::Pieces;
 
 /// The format that is written, and the latest one that is read.
@@ -129,34 +131,10 @@ struct Written<'a> {
     resources: &'a Resources,
 }
 
-/// The beginning of the digest's line, its end, and the number of hex digits between them.
-const DIGEST: &[u8] = b"\n  \"digest\": \"";
-const DIGEST_END: &[u8] = b"\",";
-const HEX: usize = 64;
-
-/// Returns what a digest covers: the text before its line, and the text behind it. None without such a line.
-fn covered(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    // Further in there is no line of the document itself.
-    let head = memchr::memmem::find(text, b"\n  \"resources\": ")?;
-    let line = memchr::memmem::find(text.get(..head)?, DIGEST)?;
-    let (before, line) = text.split_at_checked(line)?;
-    Some((before, line.get(DIGEST.len() + HEX..)?.strip_prefix(DIGEST_END)?))
-}
-
 /// Returns the verdict of a digest: whether it is that of what was read.
-fn integrity(digest: Option<Sha256Hex>, found: Option<Sha256>) -> Integrity {
+fn integrity(digest: Option<Sha256Hex>, found: Option<Sha256Hex>) -> Integrity {
     let Some(digest) = digest else { return Integrity::Unknown };
-    let found = found.map(|found| found.finish());
     if found == Some(digest) { Integrity::Intact } else { Integrity::Edited }
-}
-
-/// Begins the digest of a text that may go on.
-fn begin(text: &[u8]) -> Option<Sha256> {
-    let (before, after) = covered(text)?;
-    let mut digest = Sha256::new();
-    digest.update(before);
-    digest.update(after);
-    Some(digest)
 }
 
 /// Writes a state whose journal is `bytes` long. Bodies keep their bytes and stay on one line.
@@ -173,13 +151,7 @@ pub fn write(state: &State, serial: u64, bytes: u64) -> Result<Vec<u8>, serde_js
         resources: &state.resources,
     })?;
     out.push(b'\n');
-    if let Some((before, _)) = covered(&out)
-        && let Some(digest) = begin(&out)
-    {
-        let place = before.len() + DIGEST.len();
-        let digest = digest.finish().to_string();
-        out[place..place + HEX].copy_from_slice(digest.as_bytes());
-    }
+    digest::sign(&mut out);
     Ok(out)
 }
 
@@ -205,7 +177,7 @@ pub fn read(bytes: &[u8]) -> Result<Snapshot, SnapshotError> {
     if newer(d.format_version) {
         return Err(SnapshotError::Newer { version: d.format_version });
     }
-    let integrity = integrity(d.digest, begin(bytes));
+    let integrity = integrity(d.digest, digest::of(bytes));
     d.settled(integrity).ok_or_else(|| unreadable("it names no format, no lineage or no record".into()))
 }
 

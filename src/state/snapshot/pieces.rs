@@ -3,14 +3,16 @@
 //! Understands the very form that `write` gives a snapshot, where a resource ends with a line of its own. Any other
 //! form, and everything that is wrong, is left to [`read`](super::read), which has the words for it. What is
 //! accepted here is one JSON document, and has the same values: each piece is parsed as an object of its own, and
-//! only where commas and braces between them are those of one object.
+//! only where commas and braces between them are those of one object. Whether the text is as it was written is asked
+//! of its digest, which takes as long to compute as the text to parse, and can be computed beside it.
 
 use std::fmt;
 
 use serde::de::{Deserializer, MapAccess, Visitor};
 
-use super::{Document, FORMAT_VERSION, Snapshot, begin, integrity};
-use crate::model::{Address, Sha256};
+use super::digest::HEAD;
+use super::{Document, FORMAT_VERSION, Snapshot, integrity};
+use crate::model::{Address, Sha256Hex};
 use crate::state::journal::Checkpoint;
 use crate::state::resource::Resource;
 
@@ -19,9 +21,6 @@ use crate::state::resource::Resource;
 const FIRST: &[u8] = b"\n  \"resources\": {\n";
 const NEXT: &[u8] = b"\n    },\n";
 const LAST: &[u8] = b"\n    }\n  }\n}\n";
-
-/// What stands before the first resource is short.
-const HEAD: usize = 64 * 1024;
 
 /// The text is of another form.
 #[derive(Debug)]
@@ -34,8 +33,6 @@ pub struct Pieces {
     head: Option<Document>,
     /// What is not parsed yet; once the head is known, behind an opening brace.
     rest: Vec<u8>,
-    /// The digest of what was read, once the head is known; none if the head holds no digest.
-    digest: Option<Sha256>,
     resources: Vec<(Address, Box<Resource>)>,
 }
 
@@ -58,16 +55,12 @@ impl Pieces {
 
     /// Takes the next piece.
     pub fn push(&mut self, piece: &[u8]) -> Result<(), OtherForm> {
-        if let Some(digest) = &mut self.digest {
-            digest.update(piece);
-        }
         self.rest.extend_from_slice(piece);
         if self.head.is_none() {
             let Some(end) = head_end(&self.rest) else {
                 return if self.rest.len() < HEAD { Ok(()) } else { Err(OtherForm) };
             };
             self.head = Some(head(&self.rest[..end])?);
-            self.digest = begin(&self.rest);
             self.rest.drain(..end - 1);
         }
         if let Some(at) = memchr::memmem::rfind(&self.rest, NEXT) {
@@ -81,14 +74,14 @@ impl Pieces {
         Ok(())
     }
 
-    /// What was read, if that was all.
-    pub fn finish(mut self) -> Result<Snapshot, OtherForm> {
+    /// What was read, if that was all. `digest` is that of the same pieces.
+    pub fn finish(mut self, digest: Option<Sha256Hex>) -> Result<Snapshot, OtherForm> {
         let head = self.head.ok_or(OtherForm)?;
         let Some(start) = self.rest.strip_suffix(LAST) else { return Err(OtherForm) };
         let end = start.len() + b"\n    }\n  }".len();
         parse(&self.rest[..end], &mut self.resources)?;
         drop(self.rest);
-        let integrity = integrity(head.digest, self.digest);
+        let integrity = integrity(head.digest, digest);
         Document { resources: self.resources.into_iter().collect(), ..head }
             .settled(integrity)
             .ok_or(OtherForm)
@@ -124,7 +117,7 @@ fn parse(text: &[u8], to: &mut Vec<(Address, Box<Resource>)>) -> Result<(), Othe
 mod tests {
     use serde::Deserialize as _;
 
-    use super::super::{read, write};
+    use super::super::{Digesting, read, write};
     use super::*;
     use crate::state::State;
 
@@ -156,9 +149,12 @@ mod tests {
     }
 
     fn in_pieces(bytes: &[u8], size: usize) -> Option<Snapshot> {
-        let mut pieces = Pieces::default();
-        bytes.chunks(size).try_for_each(|piece| pieces.push(piece)).ok()?;
-        pieces.finish().ok()
+        let (mut pieces, mut digest) = (Pieces::default(), Digesting::default());
+        for piece in bytes.chunks(size) {
+            digest.push(piece);
+            pieces.push(piece).ok()?;
+        }
+        pieces.finish(digest.finish()).ok()
     }
 
     #[test]
