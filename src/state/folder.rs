@@ -87,10 +87,7 @@ pub(super) fn read_beside<D: Disk>(another: impl Fn() -> D) -> Result<Loaded, St
             .stack_size(THREAD_STACK)
             .spawn_scoped(scope, move || reaches(&mut beside, mark));
         let reading = load(&mut disk, Depth::Tail);
-        let join = |chain: thread::ScopedJoinHandle<'_, _>| {
-            chain.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        (reading, chain.is_ok_and(|chain| join(chain).is_ok_and(|reaches| reaches)))
+        (reading, chain.is_ok_and(|chain| joined(chain.join()).is_ok_and(|reaches| reaches)))
     });
     match reading {
         // Without a mark the journal was read from its first record.
@@ -99,6 +96,11 @@ pub(super) fn read_beside<D: Disk>(another: impl Fn() -> D) -> Result<Loaded, St
         }
         _ => read(&mut disk, Depth::Whole),
     }
+}
+
+/// Returns what a thread gave. A panic in it goes on here.
+fn joined<T>(ended: thread::Result<T>) -> T {
+    ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Up to where the snapshot goes, as its beginning says.
@@ -465,7 +467,7 @@ fn digested<T>(read: impl FnOnce(&mut dyn FnMut(&[u8])) -> T) -> (T, Option<Sha2
     (read, digest.finish())
 }
 
-/// Does the same, the digest computed in a thread of its own: it takes as long as to parse what is read.
+/// Does what [`digested`] does, the digest computed in a thread of its own: it takes as long as to parse what is read.
 fn digested_beside<T>(read: impl FnOnce(&mut dyn FnMut(&[u8])) -> T) -> (T, Option<Sha256Hex>) {
     let (send, pieces) = mpsc::sync_channel::<Vec<u8>>(PIECES_AHEAD);
     let beside = move || {
@@ -480,7 +482,7 @@ fn digested_beside<T>(read: impl FnOnce(&mut dyn FnMut(&[u8])) -> T) -> (T, Opti
                 let _ = send.send(piece.to_vec());
             });
             drop(send);
-            (read, beside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            (read, joined(beside.join()))
         }
         // The system gives no thread.
         Err(_) => digested(read),

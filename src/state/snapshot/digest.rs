@@ -10,7 +10,7 @@ const HEX: usize = 64;
 /// The beginning of the line that ends what stands before the resources. Behind it there is no line of the document itself.
 const RESOURCES: &[u8] = b"\n  \"resources\": ";
 
-/// What stands before the resources is short.
+/// The most that stands before the resources.
 pub(super) const HEAD: usize = 64 * 1024;
 
 /// Returns what a digest covers: the text before its line, and the text behind it. None without such a line.
@@ -44,11 +44,11 @@ fn of_parts(before: &[u8], after: &[u8]) -> Sha256 {
 
 /// The digest of a text that comes in pieces.
 pub enum Digesting {
-    /// What was read, as long as it does not reach to the resources.
+    /// The text so far, as long as it does not reach to the resources.
     Head(Vec<u8>),
-    /// Behind the line of the digest.
+    /// The digest so far, once its line is behind.
     Begun(Sha256),
-    /// The text holds no such line.
+    /// Nothing: the text holds no digest to compare with.
     Absent,
 }
 
@@ -75,7 +75,7 @@ impl Digesting {
         }
     }
 
-    /// The digest of all that was read, if the text holds one to compare it with.
+    /// Returns the digest of all that was read, if the text holds one to compare it with.
     pub fn finish(self) -> Option<Sha256Hex> {
         match self {
             Digesting::Begun(digest) => Some(digest.finish()),

@@ -74,7 +74,7 @@ impl Pieces {
         Ok(())
     }
 
-    /// What was read, if that was all. `digest` is that of the same pieces.
+    /// Returns what was read, if that was all. `digest` is that of the same pieces.
     pub fn finish(mut self, digest: Option<Sha256Hex>) -> Result<Snapshot, OtherForm> {
         let head = self.head.ok_or(OtherForm)?;
         let Some(start) = self.rest.strip_suffix(LAST) else { return Err(OtherForm) };
